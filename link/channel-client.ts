@@ -1,0 +1,44 @@
+import { create } from "@bufbuild/protobuf";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import { ChannelRequestSchema } from "../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "./channel.js";
+import { headersFromWire, headersToWire } from "./channel.js";
+import { fromConnectError, toConnectError } from "./failure-detail.js";
+import type { Link } from "./link.js";
+
+/** What Connect's own transports take for an HTTP client, on the channels of a link. The link may be opened on demand. */
+export function createChannelClient(openLink: () => Promise<Link>): UniversalClientFn {
+  return async function request({ url, header, body, signal }) {
+    const link = await openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
+    signal?.throwIfAborted();
+    const channel = open(link, new URL(url).pathname, header);
+    const onAbort = () => channel.reset(fromConnectError(signal?.reason));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
+    void sendBody(channel, body);
+    const response = await channel.response.promise;
+    return {
+      status: response.status,
+      header: headersFromWire(response.headers),
+      body: channel.body(),
+      trailer: channel.trailer,
+    };
+  };
+}
+
+function open(link: Link, path: string, header: Headers): Channel {
+  try {
+    return link.open(create(ChannelRequestSchema, { path, headers: headersToWire(header) }));
+  } catch (reason) {
+    throw toConnectError(reason);
+  }
+}
+
+async function sendBody(channel: Channel, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+  try {
+    if (body !== undefined) await channel.send(body);
+    channel.endRequest();
+  } catch (reason) {
+    channel.reset(fromConnectError(reason));
+  }
+}

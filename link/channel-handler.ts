@@ -1,0 +1,59 @@
+import { create } from "@bufbuild/protobuf";
+import type { ContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
+import { type Channel, headersFromWire, headersToWire } from "./channel.js";
+import { fromConnectError, toConnectError } from "./failure-detail.js";
+
+/** Serves channels with a Connect router's handlers, as an HTTP server would serve requests. */
+export function createChannelHandler(
+  handlers: readonly UniversalHandler[],
+  contextValues: ContextValues,
+): (channel: Channel, request: ChannelRequest) => void {
+  const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
+  return (channel, request) => {
+    const handler = byPath.get(request.path);
+    if (handler === undefined) {
+      channel.respond(create(ChannelResponseSchema, { status: 404 }));
+      channel.endResponse([]);
+      return;
+    }
+    void serve(channel, request, handler, contextValues);
+  };
+}
+
+async function serve(
+  channel: Channel,
+  request: ChannelRequest,
+  handler: UniversalHandler,
+  contextValues: ContextValues,
+): Promise<void> {
+  let body: AsyncIterator<Uint8Array> | undefined;
+  try {
+    const response = await handler({
+      httpVersion: "2.0",
+      method: "POST",
+      url: `http://link${request.path}`,
+      header: headersFromWire(request.headers),
+      body: channel.body(),
+      signal: channel.signal,
+      contextValues,
+    });
+    body = response.body?.[Symbol.asyncIterator]();
+    channel.respond(
+      create(ChannelResponseSchema, { status: response.status, headers: headersToWire(response.header) }),
+    );
+    if (body !== undefined) await channel.send(iterable(body));
+    channel.endResponse(headersToWire(response.trailer));
+  } catch (reason) {
+    body?.throw?.(toConnectError(reason)).catch(() => {});
+    channel.reset(fromConnectError(reason));
+  } finally {
+    // A handler's generators only end, and run what they have to run, when they are told so.
+    body?.return?.().catch(() => {});
+  }
+}
+
+function iterable(iterator: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) };
+}

@@ -1,0 +1,213 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import {
+  ChannelEndSchema,
+  type ChannelRequest,
+  type ChannelResponse,
+  type Header,
+  HeaderSchema,
+  type Packet,
+  PacketSchema,
+} from "../gen/streamserver/v1/link_pb.js";
+import { Condition, Deferred } from "../stream/deferred.js";
+import { Fifo } from "../stream/fifo.js";
+import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
+import { toConnectError } from "./failure-detail.js";
+
+/** What each side may send on a channel before the first grant, and how far a grant reaches ahead. `Packet.credit`. */
+export const channelWindowBytes = 262_144;
+
+/** What a channel needs of its link. */
+export interface ChannelPort {
+  /** Queues a packet, unless the link is over. */
+  enqueue(packet: Packet): void;
+  /** Resolves when the link has room for data, in the order of the calls; rejects when the link is over. */
+  room(): Promise<void>;
+  maxPacketBytes: number;
+  /** The channel is over; packets for it need not be handed in any more. */
+  onClosed(channel: Channel): void;
+}
+
+type ChannelState =
+  | { kind: "open"; sending: "open" | "ended"; receiving: "open" | "ended" }
+  | { kind: "closed" }
+  | { kind: "failed"; error: StreamError };
+
+/** One RPC on a link, from either end: a head each way, then bytes each way, each direction within its credit. */
+export class Channel {
+  readonly id: number;
+  /** The head of the answer. Rejects if the channel fails before. */
+  readonly response = new Deferred<ChannelResponse>();
+  /** The trailers of the answer, once the body is read. */
+  readonly trailer = new Headers();
+  readonly #port: ChannelPort;
+  readonly #changed = new Condition();
+  readonly #inbound = new Fifo<Uint8Array>();
+  readonly #abort = new AbortController();
+  #state: ChannelState = { kind: "open", sending: "open", receiving: "open" };
+  #receivedBytes = 0;
+  #consumedBytes = 0;
+  #grantedBytes = channelWindowBytes;
+  #sentBytes = 0;
+  #creditBytes = channelWindowBytes;
+
+  constructor(id: number, port: ChannelPort) {
+    this.id = id;
+    this.#port = port;
+  }
+
+  /** Aborted when the channel is over, with the reason where it failed. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  request(request: ChannelRequest): void {
+    this.#enqueue({ case: "request", value: request });
+  }
+
+  respond(response: ChannelResponse): void {
+    this.#enqueue({ case: "response", value: response });
+  }
+
+  /** Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before. */
+  async send(body: AsyncIterable<Uint8Array>): Promise<void> {
+    for await (const chunk of body) {
+      for (let from = 0; from < chunk.byteLength; ) {
+        await this.#port.room();
+        while (this.#state.kind === "open" && this.#sentBytes >= this.#creditBytes) await this.#changed.changed();
+        if (this.#state.kind !== "open") throw toConnectError(this.#overError);
+        const bytes = Math.min(this.#creditBytes - this.#sentBytes, this.#port.maxPacketBytes, chunk.byteLength - from);
+        this.#sentBytes += bytes;
+        this.#enqueue({ case: "data", value: chunk.subarray(from, from + bytes) });
+        from += bytes;
+      }
+    }
+  }
+
+  /** Client: the request is whole; the answer may go on. */
+  endRequest(): void {
+    if (this.#state.kind !== "open" || this.#state.sending === "ended") return;
+    this.#enqueue({ case: "end", value: create(ChannelEndSchema) });
+    this.#state = { ...this.#state, sending: "ended" };
+  }
+
+  /** Relay: the answer is whole, and the channel closed. */
+  endResponse(trailers: Header[]): void {
+    if (this.#state.kind !== "open") return;
+    this.#enqueue({ case: "end", value: create(ChannelEndSchema, { trailers }) });
+    this.#close({ kind: "closed" });
+  }
+
+  /** Ends the channel both ways and tells the other side. */
+  reset(error: StreamError): void {
+    if (this.#state.kind !== "open") return;
+    const { code, message, failure } = error;
+    this.#enqueue({ case: "reset", value: create(ResetSchema, { code, reason: cutReason(message), failure }) });
+    this.fail(error);
+  }
+
+  /** Ends the channel both ways without a word to the other side, which knows or is gone. */
+  fail(error: StreamError): void {
+    if (this.#state.kind === "open") this.#close({ kind: "failed", error });
+  }
+
+  /** The bytes of the other side's body, for one reader. Throws if the channel failed before they were whole. */
+  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const chunk = this.#inbound.shift();
+      if (chunk !== undefined) {
+        this.#consume(chunk.byteLength);
+        yield chunk;
+        continue;
+      }
+      const state = this.#state;
+      if (state.kind === "failed") throw toConnectError(state.error);
+      if (state.kind === "closed" || state.receiving === "ended") return;
+      await this.#changed.changed();
+    }
+  }
+
+  /** Takes a packet of this channel from the other side; not `request`, which makes the channel. */
+  receive(packet: Packet, role: "client" | "relay"): void {
+    if (this.#state.kind !== "open") return;
+    const { content } = packet;
+    switch (content.case) {
+      case "data":
+        return this.#receiveData(content.value);
+      case "credit":
+        this.#creditBytes = Math.max(this.#creditBytes, Number(content.value));
+        return this.#changed.notify();
+      case "reset": {
+        const { code, reason, failure } = content.value;
+        return this.fail(new StreamError(reason, { code: codeFromWire(code), failure, hop: Hop.PEER }));
+      }
+      case "response":
+        if (role === "relay") break;
+        return this.response.resolve(content.value);
+      case "end":
+        for (const { name, value } of content.value.trailers) this.trailer.append(name, value);
+        if (role === "client") return this.#close({ kind: "closed" });
+        this.#state = { ...this.#state, receiving: "ended" };
+        return this.#changed.notify();
+    }
+    this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case ?? "unknown"} on a channel`);
+  }
+
+  #receiveData(data: Uint8Array): void {
+    if (this.#state.kind !== "open") return;
+    if (this.#state.receiving === "ended")
+      return this.#violation(Failure.PROTOCOL_VIOLATION, "data after the end of a channel");
+    if (data.byteLength > this.#port.maxPacketBytes) {
+      return this.#violation(Failure.FRAME_TOO_LARGE, `a packet of ${data.byteLength} bytes`);
+    }
+    this.#receivedBytes += data.byteLength;
+    if (this.#receivedBytes > this.#grantedBytes) {
+      return this.#violation(Failure.CREDIT_EXCEEDED, "more data on a channel than was granted");
+    }
+    if (data.byteLength > 0) this.#inbound.push(data);
+    this.#changed.notify();
+  }
+
+  #consume(bytes: number): void {
+    this.#consumedBytes += bytes;
+    const offsetBytes = this.#consumedBytes + channelWindowBytes;
+    if (this.#state.kind !== "open" || offsetBytes - this.#grantedBytes < channelWindowBytes / 2) return;
+    this.#grantedBytes = offsetBytes;
+    this.#enqueue({ case: "credit", value: BigInt(offsetBytes) });
+  }
+
+  get #overError(): StreamError {
+    return this.#state.kind === "failed"
+      ? this.#state.error
+      : new StreamError("the channel is closed", { code: Code.Canceled });
+  }
+
+  #violation(failure: Failure, message: string): void {
+    this.reset(new StreamError(message, { failure }));
+  }
+
+  #close(state: Exclude<ChannelState, { kind: "open" }>): void {
+    this.#state = state;
+    if (state.kind === "failed") this.#inbound.clear();
+    this.response.reject(toConnectError(this.#overError));
+    this.#changed.notify();
+    this.#port.onClosed(this);
+    this.#abort.abort(state.kind === "failed" ? toConnectError(state.error) : undefined);
+  }
+
+  #enqueue(content: Packet["content"]): void {
+    this.#port.enqueue(create(PacketSchema, { channel: this.id, content }));
+  }
+}
+
+export function headersToWire(headers: Headers | undefined): Header[] {
+  return [...(headers ?? [])].map(([name, value]) => create(HeaderSchema, { name, value }));
+}
+
+export function headersFromWire(headers: readonly Header[]): Headers {
+  const result = new Headers();
+  for (const { name, value } of headers) result.append(name, value);
+  return result;
+}

@@ -1,0 +1,26 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../stream/stream-error.js";
+
+/** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */
+export function toConnectError(reason: unknown): ConnectError {
+  if (reason instanceof ConnectError) return reason;
+  const error = StreamError.from(reason, Code.Internal);
+  return new ConnectError(error.message, error.code, undefined, [
+    { desc: FailureDetailSchema, value: create(FailureDetailSchema, { failure: error.failure, hop: error.hop }) },
+  ]);
+}
+
+/** The inverse of {@link toConnectError}; an error without a detail is the transport's. */
+export function fromConnectError(reason: unknown): StreamError {
+  if (reason instanceof StreamError) return reason;
+  const error = ConnectError.from(reason);
+  const [detail] = error.findDetails(FailureDetailSchema);
+  return new StreamError(error.rawMessage, {
+    code: error.code,
+    failure: detail?.failure,
+    hop: detail?.hop,
+    cause: reason,
+  });
+}

@@ -1,0 +1,196 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { type ChannelRequest, type Packet, Packet_PongSchema, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
+import { Condition, Deferred } from "../stream/deferred.js";
+import { Fifo } from "../stream/fifo.js";
+import { StreamError } from "../stream/stream-error.js";
+import { Channel, type ChannelPort } from "./channel.js";
+
+/** What a packet counts for beside its data while it waits to be sent. */
+const packetOverheadBytes = 64;
+/** Data waits for room while more than this waits to be sent. */
+const outboxHighWaterMarkBytes = 262_144;
+/** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
+const maxOutboxBytes = 4_194_304;
+
+export interface LinkOptions {
+  maxChannels: number;
+  maxPacketBytes: number;
+  /** Relay: a channel was opened. On a client's link, nobody opens channels from the other side. */
+  onRequest?: (channel: Channel, request: ChannelRequest) => void;
+}
+
+/**
+ * One end of a link: channels over a pipe of packets. Whoever owns the pipe calls `receive` for each packet that comes, sends
+ * what `batches` yields, and calls `close` when the pipe breaks.
+ */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #role: "client" | "relay";
+  readonly #port: ChannelPort;
+  readonly #channels = new Map<number, Channel>();
+  readonly #outbox = new Fifo<Packet>();
+  readonly #filled = new Condition();
+  readonly #emptied = new Condition();
+  readonly #closed = new Deferred<StreamError>();
+  #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
+  #outboxBytes = 0;
+  #lastChannel = 0;
+  /** Called when the last channel has closed. */
+  onIdle: () => void = () => {};
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#role = options.onRequest === undefined ? "client" : "relay";
+    this.#port = {
+      enqueue: (packet) => this.#enqueue(packet),
+      room: () => this.#room(),
+      maxPacketBytes: options.maxPacketBytes,
+      onClosed: (channel) => this.#onClosed(channel),
+    };
+  }
+
+  /** How many channels are open. */
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  /** Resolves with the reason when the link is over. */
+  get closed(): Promise<StreamError> {
+    return this.#closed.promise;
+  }
+
+  /** Client: opens a channel. Throws FAILURE_LIMIT_REACHED, or why the link is over. */
+  open(request: ChannelRequest): Channel {
+    if (this.#state.kind === "closed") throw this.#state.error;
+    if (this.#channels.size >= this.#options.maxChannels) throw tooManyChannels(this.#options.maxChannels);
+    const channel = this.#add(this.#lastChannel + 1);
+    channel.request(request);
+    return channel;
+  }
+
+  /** Takes a packet from the other side. Whatever is wrong with it concerns its channel only. */
+  receive(packet: Packet): void {
+    if (this.#state.kind === "closed") return;
+    if (packet.channel === 0) {
+      if (packet.content.case === "ping") {
+        this.#enqueue(create(PacketSchema, { content: { case: "pong", value: create(Packet_PongSchema) } }));
+      }
+      return;
+    }
+    if (packet.content.case === "request" && this.#role === "relay") {
+      return this.#receiveRequest(packet.channel, packet.content.value);
+    }
+    const channel = this.#channels.get(packet.channel);
+    if (channel !== undefined) return channel.receive(packet, this.#role);
+    if (packet.channel > this.#lastChannel && packet.content.case !== "reset")
+      this.#refuse(packet.channel, neverOpened());
+  }
+
+  #receiveRequest(id: number, request: ChannelRequest): void {
+    if (id <= this.#lastChannel) {
+      const error = new StreamError(`channel ${id} was opened before`, { failure: Failure.CHANNEL_INVALID });
+      const channel = this.#channels.get(id);
+      return channel === undefined ? this.#refuse(id, error) : channel.reset(error);
+    }
+    if (this.#channels.size >= this.#options.maxChannels) {
+      this.#lastChannel = id;
+      return this.#refuse(id, tooManyChannels(this.#options.maxChannels));
+    }
+    this.#options.onRequest?.(this.#add(id), request);
+  }
+
+  /** Queues a packet of the link's own. */
+  send(content: Packet["content"]): void {
+    this.#enqueue(create(PacketSchema, { content }));
+  }
+
+  /** The packets to send, in batches of at least one and otherwise at most `maxBatchBytes`, until the link is over. */
+  async *batches(maxBatchBytes: number): AsyncGenerator<Packet[], void, undefined> {
+    for (;;) {
+      const batch: Packet[] = [];
+      for (let room = maxBatchBytes; ; ) {
+        const next = this.#outbox.peek();
+        if (next === undefined || (batch.length > 0 && sizeOf(next) > room)) break;
+        this.#outbox.shift();
+        this.#outboxBytes -= sizeOf(next);
+        room -= sizeOf(next);
+        batch.push(next);
+      }
+      if (batch.length > 0) {
+        this.#emptied.notify();
+        yield batch;
+        continue;
+      }
+      if (this.#state.kind === "closed") return;
+      await this.#filled.changed();
+    }
+  }
+
+  /** Ends a link that has no channels. */
+  closeIfIdle(): void {
+    if (this.#channels.size === 0) this.close(new StreamError("the link was idle", { code: Code.Canceled }));
+  }
+
+  /** Ends the link and fails its channels. */
+  close(error: StreamError): void {
+    if (this.#state.kind === "closed") return;
+    this.#state = { kind: "closed", error };
+    for (const channel of [...this.#channels.values()]) channel.fail(error);
+    this.#outbox.clear();
+    this.#outboxBytes = 0;
+    this.#filled.notify();
+    this.#emptied.notify();
+    this.#closed.resolve(error);
+  }
+
+  #add(id: number): Channel {
+    const channel = new Channel(id, this.#port);
+    this.#lastChannel = id;
+    this.#channels.set(id, channel);
+    return channel;
+  }
+
+  #refuse(id: number, { code, message, failure }: StreamError): void {
+    const reset = create(ResetSchema, { code, reason: message, failure });
+    this.#enqueue(create(PacketSchema, { channel: id, content: { case: "reset", value: reset } }));
+  }
+
+  #onClosed(channel: Channel): void {
+    this.#channels.delete(channel.id);
+    this.#emptied.notify();
+    if (this.#channels.size === 0) this.onIdle();
+  }
+
+  #enqueue(packet: Packet): void {
+    if (this.#state.kind === "closed") return;
+    this.#outbox.push(packet);
+    this.#outboxBytes += sizeOf(packet);
+    this.#filled.notify();
+    if (this.#outboxBytes > maxOutboxBytes) {
+      this.close(new StreamError("the other side of the link does not read", { failure: Failure.LIMIT_REACHED }));
+    }
+  }
+
+  async #room(): Promise<void> {
+    while (this.#state.kind === "open" && this.#outboxBytes > outboxHighWaterMarkBytes) await this.#emptied.changed();
+    if (this.#state.kind === "closed") throw this.#state.error;
+  }
+}
+
+function sizeOf(packet: Packet): number {
+  return packetOverheadBytes + (packet.content.case === "data" ? packet.content.value.byteLength : 0);
+}
+
+function tooManyChannels(maxChannels: number): StreamError {
+  return new StreamError(`the link has ${maxChannels} channels open already`, { failure: Failure.LIMIT_REACHED });
+}
+
+function neverOpened(): StreamError {
+  return new StreamError("the channel was never opened", {
+    failure: Failure.CHANNEL_INVALID,
+    code: Code.FailedPrecondition,
+  });
+}

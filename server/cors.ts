@@ -1,0 +1,28 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { cors as connectCors } from "@connectrpc/connect";
+import cors from "cors";
+import type { NodeRequest, NodeResponse } from "./node-server.js";
+
+/** Origins as browsers send them, such as "https://example.com", or "*" for all. */
+export type Origins = readonly string[] | "*";
+
+export type CorsFilter = (request: NodeRequest, response: NodeResponse, next: () => void) => void;
+
+/** How long a browser may remember the answer to a preflight: two hours is the most that Chromium takes. */
+const maxAgeSeconds = 7200;
+
+/**
+ * Lets pages of other origins in. Every RPC has a content type that makes a browser ask first, so a page of an origin that is
+ * not allowed never gets as far as a request.
+ */
+export function createCorsFilter(origins: Origins): CorsFilter {
+  const filter = cors({
+    origin: origins === "*" ? "*" : [...origins],
+    methods: [...connectCors.allowedMethods],
+    allowedHeaders: [...connectCors.allowedHeaders],
+    exposedHeaders: [...connectCors.exposedHeaders],
+    maxAge: maxAgeSeconds,
+  });
+  // The package is written for http; it uses nothing that the compatibility API of http2 lacks.
+  return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
+}

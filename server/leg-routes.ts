@@ -1,0 +1,170 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, type HandlerContext } from "@connectrpc/connect";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
+import type {
+  AcceptRequest,
+  AcceptResponseSchema,
+  ConnectRequest,
+  ConnectResponseSchema,
+  Open,
+} from "../gen/streamserver/v1/relay_pb.js";
+import { fromConnectError, toConnectError } from "../link/failure-detail.js";
+import { messageOverheadBytes } from "../stream/sender.js";
+import { StreamError } from "../stream/stream-error.js";
+import { callerOrigin } from "./caller.js";
+import { limitsToWire } from "./limits.js";
+import type { Relay } from "./relay.js";
+import type { LegEvent, SpliceLeg } from "./splice-leg.js";
+
+/** What an RPC message of a leg may hold beside a full frame's messages: an `Open` with its metadata, or field headers. */
+export const legOverheadBytes = 65_536;
+
+interface AttachedLeg {
+  leg: SpliceLeg;
+  streamId: string;
+  legToken: string;
+}
+
+type LegRequest = ConnectRequest | AcceptRequest;
+
+/** The client's leg: `Connect`. */
+export async function* connectLeg(
+  relay: Relay,
+  requests: AsyncIterable<ConnectRequest>,
+  context: HandlerContext,
+): AsyncGenerator<MessageInitShape<typeof ConnectResponseSchema>> {
+  const attach = (open: Open) => {
+    if (open.resume !== undefined) throw resumeUnsupported();
+    const { splice, token } = relay.connect({
+      name: open.name,
+      metadata: open.metadata,
+      capabilities: open.capabilities,
+      origin: callerOrigin(context),
+    });
+    return { leg: splice.client, streamId: splice.id, legToken: token };
+  };
+  for await (const event of runLeg(relay, requests, context, attach)) {
+    if (event.kind === "opened") yield { message: { case: "opened", value: openedToWire(relay, event.attached) } };
+    else if (event.kind === "frame") yield { message: { case: "frame", value: event.frame } };
+    else {
+      const { capabilities } = event;
+      yield { message: { case: "accepted", value: capabilities === undefined ? {} : { capabilities } } };
+    }
+  }
+}
+
+/** The listener's leg: `Accept`. */
+export async function* acceptLeg(
+  relay: Relay,
+  requests: AsyncIterable<AcceptRequest>,
+  context: HandlerContext,
+): AsyncGenerator<MessageInitShape<typeof AcceptResponseSchema>> {
+  const attach = ({ streamId, legToken, capabilities, resume }: Open) => {
+    if (resume !== undefined) throw resumeUnsupported();
+    return { leg: relay.accept(streamId, legToken, capabilities), streamId, legToken };
+  };
+  for await (const event of runLeg(relay, requests, context, attach)) {
+    if (event.kind === "opened") yield { message: { case: "opened", value: openedToWire(relay, event.attached) } };
+    else if (event.kind === "frame") yield { message: { case: "frame", value: event.frame } };
+  }
+}
+
+async function* runLeg(
+  relay: Relay,
+  requests: AsyncIterable<LegRequest>,
+  context: HandlerContext,
+  attach: (open: Open) => AttachedLeg,
+): AsyncGenerator<LegEvent | { kind: "opened"; attached: AttachedLeg }> {
+  const request = requests[Symbol.asyncIterator]();
+  let leg: SpliceLeg | undefined;
+  const onAbort = () => leg?.fail(abortError(context.signal));
+  context.signal.addEventListener("abort", onAbort);
+  try {
+    const attached = attach(await receiveOpen(relay, request));
+    leg = attached.leg;
+    relay.legs.add(leg);
+    if (context.signal.aborted) onAbort();
+    yield { kind: "opened", attached };
+    void forwardFrames(relay, request, leg, context.signal);
+    yield* leg.events();
+  } catch (reason) {
+    throw toConnectError(reason);
+  } finally {
+    context.signal.removeEventListener("abort", onAbort);
+    if (leg !== undefined) {
+      relay.legs.delete(leg);
+      // Does nothing to a stream that has ended; a response that nobody takes any more is a leg that is lost.
+      leg.fail(new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST }));
+    }
+  }
+}
+
+async function receiveOpen(relay: Relay, request: AsyncIterator<LegRequest>): Promise<Open> {
+  const { openTimeoutMs } = relay.limits;
+  const first = await new Promise<IteratorResult<LegRequest>>((resolve, reject) => {
+    const late = violation(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded);
+    const cancel = relay.clock.after(openTimeoutMs, () => reject(late));
+    request
+      .next()
+      .then(resolve, (reason) => reject(requestError(reason)))
+      .finally(cancel);
+  });
+  if (!first.done && first.value.message.case === "open") return first.value.message.value;
+  throw violation("the first message is not open");
+}
+
+async function forwardFrames(
+  relay: Relay,
+  request: AsyncIterator<LegRequest>,
+  leg: SpliceLeg,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (;;) {
+      const { done, value } = await request.next();
+      if (done) return leg.endRequest();
+      if (value.message.case !== "frame")
+        return leg.fail(violation("only the first message is open, the others are frames"));
+      checkFrame(relay, value.message.value);
+      await leg.put(value.message.value);
+    }
+  } catch (reason) {
+    leg.fail(signal.aborted ? abortError(signal) : requestError(reason));
+  }
+}
+
+function checkFrame(relay: Relay, frame: Frame): void {
+  let costBytes = 0;
+  for (const { data } of frame.messages) costBytes += data.byteLength + messageOverheadBytes;
+  if (costBytes <= relay.limits.maxFrameBytes) return;
+  throw new StreamError(`a frame of ${costBytes} bytes is larger than ${relay.limits.maxFrameBytes}`, {
+    failure: Failure.FRAME_TOO_LARGE,
+  });
+}
+
+/** Why a request cannot be read: bytes that are no message, a message over the limit, or a broken connection. */
+function requestError(reason: unknown): StreamError {
+  const { code, message, failure } = fromConnectError(reason);
+  if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);
+  if (code === Code.InvalidArgument) return violation(message);
+  if (code === Code.ResourceExhausted) return new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+  return new StreamError(message, { failure: code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST });
+}
+
+function abortError(signal: AbortSignal): StreamError {
+  const { code, message } = fromConnectError(signal.reason);
+  return new StreamError(message, { failure: code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST, code });
+}
+
+function violation(message: string, code?: Code): StreamError {
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code });
+}
+
+function resumeUnsupported(): StreamError {
+  return new StreamError("this relay does not resume streams", { failure: Failure.FEATURE_UNSUPPORTED });
+}
+
+function openedToWire(relay: Relay, { streamId, legToken }: AttachedLeg) {
+  return { streamId, legToken, limits: limitsToWire(relay.limits) };
+}

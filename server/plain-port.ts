@@ -1,0 +1,73 @@
+import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
+import { createServer as createHttp2Server, type Http2Server } from "node:http2";
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import { streamWindowBytes } from "./http2-sessions.js";
+import type { NodeServer } from "./node-server.js";
+
+/** How every HTTP/2 connection begins when both sides know that it is one. RFC 9113, section 3.4. */
+const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/** A connection that has not said enough by then to tell what it speaks is closed. */
+const firstBytesTimeoutMs = 10_000;
+
+/**
+ * HTTP/1.1 and HTTP/2 with prior knowledge on one TCP port without TLS, told apart by the first bytes of each connection, so
+ * that a browser and a gRPC client use the same address.
+ */
+export class PlainPort {
+  readonly #http1: Http1Server = createHttp1Server();
+  readonly #http2: Http2Server;
+  readonly #tcp: TcpServer = createTcpServer((socket) => this.#sort(socket));
+  readonly #sockets = new Set<Socket>();
+
+  constructor(maxStreamsPerConnection: number) {
+    this.#http2 = createHttp2Server({
+      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: maxStreamsPerConnection },
+    });
+    // Requests that take their time are noticed by a check that the server starts when it listens, which this one never does.
+    this.#http1.emit("listening");
+  }
+
+  /** What takes the requests. */
+  get servers(): readonly NodeServer[] {
+    return [this.#http1, this.#http2];
+  }
+
+  /** What takes the connections. */
+  get listener(): TcpServer {
+    return this.#tcp;
+  }
+
+  /** Stops listening and ends every connection. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
+    this.#http1.close();
+    this.#http2.close();
+    await closed;
+  }
+
+  #sort(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    socket.setNoDelay();
+    const giveUp = () => socket.destroy();
+    socket.setTimeout(firstBytesTimeoutMs, giveUp);
+    socket.on("error", giveUp);
+    let first = Buffer.alloc(0);
+    const onReadable = () => {
+      const chunk: Buffer | null = socket.read();
+      if (chunk === null) return;
+      first = Buffer.concat([first, chunk]);
+      const known = Math.min(first.byteLength, http2Preface.byteLength);
+      const matches = first.subarray(0, known).equals(http2Preface.subarray(0, known));
+      if (matches && known < http2Preface.byteLength) return;
+      socket.off("readable", onReadable);
+      socket.off("error", giveUp);
+      socket.setTimeout(0);
+      socket.off("timeout", giveUp);
+      socket.unshift(first);
+      (matches ? this.#http2 : this.#http1).emit("connection", socket);
+    };
+    socket.on("readable", onReadable);
+  }
+}

@@ -1,0 +1,46 @@
+import { createSecureServer, type Http2SecureServer } from "node:http2";
+import type { Socket, Server as TcpServer } from "node:net";
+import { streamWindowBytes } from "./http2-sessions.js";
+import type { NodeServer } from "./node-server.js";
+
+export interface TlsOptions {
+  /** PEM. */
+  cert: string | Buffer;
+  /** PEM. */
+  key: string | Buffer;
+}
+
+/** HTTP/2 and HTTP/1.1 on one TCP port with TLS, as ALPN decides. */
+export class SecurePort {
+  readonly #server: Http2SecureServer;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(tls: TlsOptions, maxStreamsPerConnection: number) {
+    this.#server = createSecureServer({
+      ...tls,
+      allowHTTP1: true,
+      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: maxStreamsPerConnection },
+    });
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** What takes the requests. */
+  get servers(): readonly NodeServer[] {
+    return [this.#server];
+  }
+
+  /** What takes the connections. */
+  get listener(): TcpServer {
+    return this.#server;
+  }
+
+  /** Stops listening and ends every connection. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}

@@ -1,0 +1,162 @@
+import { EventEmitter } from "node:events";
+import type { Clock } from "../stream/clock.js";
+import { type Bytes, type Codec, rawCodec } from "../stream/codec.js";
+import type { Stream } from "../stream/stream.js";
+import { type ConnectOptions, openStream } from "../web/stream-client.js";
+import { systemClock } from "../web/system-clock.js";
+import { type CorsFilter, createCorsFilter, type Origins } from "./cors.js";
+import { install } from "./install.js";
+import type { LeaseEnd } from "./lease.js";
+import { defaultLimits, type RelayLimits } from "./limits.js";
+import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
+import { Relay } from "./relay.js";
+import { Routes } from "./routes.js";
+import { TokenSigner } from "./token.js";
+
+export interface StreamServerProxyOptions {
+  /** The path that everything of the relay is under. Default "/browser-server"; "" for none. */
+  prefix?: string;
+  /** Pages of which origins may use the relay, beside those that it serves itself. Default none; "*" is all. */
+  origins?: Origins;
+  /** What the relay allows; where it says nothing, {@link defaultLimits}. */
+  limits?: Partial<RelayLimits>;
+  /** Signs the tokens; at least 32 bytes. Relays that share it know each other's tokens. Default random. */
+  key?: Uint8Array;
+  /** Default the system's. */
+  clock?: Clock;
+}
+
+/** What the events of a name carry. */
+export interface LeaseInfo {
+  id: string;
+  name: string;
+  /** Whether `List` and `Watch` show the name. */
+  listed: boolean;
+}
+
+export interface StreamServerProxyEvents {
+  "server.created": [name: string, lease: LeaseInfo];
+  "server.destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
+  "server-created": [name: string, lease: LeaseInfo];
+  "server-destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
+}
+
+/** How much a relay holds at this moment. All zero when nobody is connected. */
+export interface RelayCounts {
+  leases: number;
+  /** Streams that wait for their listener. */
+  offers: number;
+  streams: number;
+  /** Open `Connect` and `Accept` calls. */
+  legs: number;
+  links: number;
+  channels: number;
+  watchers: number;
+}
+
+const minKeyBytes = 32;
+
+class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
+  readonly prefix: string;
+  readonly limits: Readonly<RelayLimits>;
+  readonly #relay: Relay;
+  readonly #routes: Routes;
+  readonly #cors: CorsFilter;
+  readonly #uninstalls = new Set<() => void>();
+
+  constructor(options: string | StreamServerProxyOptions = {}) {
+    super();
+    const {
+      prefix = "/browser-server",
+      origins = [],
+      limits,
+      key,
+      clock = systemClock,
+    } = typeof options === "string" ? { prefix: options } : options;
+    if (key !== undefined && key.byteLength < minKeyBytes)
+      throw new RangeError(`a key has ${minKeyBytes} bytes or more`);
+    this.prefix = normalizePrefix(prefix);
+    this.limits = { ...defaultLimits, ...limits };
+    this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
+    this.#routes = new Routes(this.#relay, this.prefix);
+    this.#cors = createCorsFilter(origins);
+    this.#announceLeases();
+  }
+
+  get counts(): RelayCounts {
+    return { ...this.#relay.counts, ...this.#routes.counts };
+  }
+
+  /**
+   * Puts the relay on a server: `http`, `https` or `http2`. Requests under the prefix are the relay's; all others go to the
+   * server's own listeners, or get 404 where it has none. The server stays the caller's to close.
+   */
+  install(server: NodeServer): this {
+    this.#uninstalls.add(install(server, this.handler, this.limits));
+    return this;
+  }
+
+  /** For Express and the like: serves the relay's RPCs under the prefix; calls `next` for the rest, or answers 404. */
+  readonly handler = (request: NodeRequest, response: NodeResponse, next?: () => void): void => {
+    if (!this.#routes.serves(request.url)) {
+      if (next !== undefined) return next();
+      response.statusCode = 404;
+      response.end();
+      return;
+    }
+    this.#cors(request, response, () => this.#routes.handle(request, response));
+  };
+
+  /** Connects to a name from this process, through the same routes as everybody. See `StreamClient`. */
+  connect(name: string, options?: ConnectOptions): Stream<string | Uint8Array, string | Bytes>;
+  connect<Out, In>(name: string, options: ConnectOptions & { codec: Codec<Out, In> }): Stream<Out, In>;
+  connect(name: string, options: ConnectOptions & { codec?: Codec<unknown> } = {}): Stream<unknown> {
+    const codec = options.codec ?? (rawCodec as Codec<unknown>);
+    return openStream({
+      ...options,
+      codec,
+      name,
+      transport: async () => this.#routes.localTransport,
+      clock: this.#relay.clock,
+    });
+  }
+
+  /** Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. */
+  close(): void {
+    this.#routes.close();
+    for (const uninstall of this.#uninstalls) uninstall();
+    this.#uninstalls.clear();
+  }
+
+  #announceLeases(): void {
+    this.#relay.registry.observe((change) => {
+      const { id, name, listed } = change.lease;
+      const lease: LeaseInfo = { id, name, listed };
+      // In a turn of its own: what a listener throws is the application's affair and not the RPC's.
+      setImmediate(() => {
+        if (change.kind === "created") {
+          this.emit("server.created", name, lease);
+          this.emit("server-created", name, lease);
+        } else {
+          this.emit("server.destroyed", name, lease, change.end);
+          this.emit("server-destroyed", name, lease, change.end);
+        }
+      });
+    });
+  }
+}
+
+export type StreamServerProxy = RelayProxy;
+
+/**
+ * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and forwards their
+ * streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server; `close()` ends what it holds.
+ */
+export function StreamServerProxy(options?: string | StreamServerProxyOptions): StreamServerProxy {
+  return new RelayProxy(options);
+}
+
+function normalizePrefix(prefix: string): string {
+  const trimmed = prefix.replace(/\/+$/, "");
+  return trimmed === "" || trimmed.startsWith("/") ? trimmed : `/${trimmed}`;
+}

@@ -1,0 +1,31 @@
+import { Feature } from "../gen/streamserver/v1/relay_pb.js";
+
+/** What an endpoint can do, as the other endpoint needs to know it. */
+export interface Capabilities {
+  /** Grants and obeys credit. */
+  credit: boolean;
+  /** Acknowledges what it receives. */
+  ack: boolean;
+  /** The largest message it takes, in bytes. */
+  maxMessageBytes: number;
+}
+
+/** What `max_message_bytes` means when it is 0: 16 MiB. */
+export const defaultMaxMessageBytes = 16_777_216;
+
+/** Reads `Capabilities` from the wire; an endpoint that says nothing is a simple client. */
+export function capabilitiesFromWire(wire: { features: Feature[]; maxMessageBytes: bigint } | undefined): Capabilities {
+  return {
+    credit: wire?.features.includes(Feature.CREDIT) ?? false,
+    ack: wire?.features.includes(Feature.ACK) ?? false,
+    maxMessageBytes: Number(wire?.maxMessageBytes ?? 0n) || defaultMaxMessageBytes,
+  };
+}
+
+/** The inverse of {@link capabilitiesFromWire}. */
+export function capabilitiesToWire(own: Capabilities): { features: Feature[]; maxMessageBytes: bigint } {
+  const features: Feature[] = [];
+  if (own.credit) features.push(Feature.CREDIT);
+  if (own.ack) features.push(Feature.ACK);
+  return { features, maxMessageBytes: BigInt(own.maxMessageBytes) };
+}

@@ -1,0 +1,89 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import type { EncodedMessage } from "./sender.js";
+import { StreamError } from "./stream-error.js";
+
+/** Turns what the application writes into messages, and messages into what it reads. Throws on what does not fit. */
+export interface Codec<Out, In = Out> {
+  encode(value: In): EncodedMessage;
+  decode(message: EncodedMessage): Out;
+}
+
+/** Binary data as the platforms have it. */
+export type Bytes = ArrayBuffer | ArrayBufferView;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Strings arrive as strings, binary data as Uint8Array. The default. */
+export const rawCodec: Codec<string | Uint8Array, string | Bytes> = {
+  encode: (value) => (typeof value === "string" ? encodeText(value) : encodeBytes(value)),
+  decode: (message) => (message.text ? decodeText(message) : message.data),
+};
+
+/** Strings only. */
+export const textCodec: Codec<string> = {
+  encode: encodeText,
+  decode(message) {
+    if (!message.text) throw unexpected("text", "binary data");
+    return decodeText(message);
+  },
+};
+
+/** Binary data only. */
+export const bytesCodec: Codec<Uint8Array, Bytes> = {
+  encode: encodeBytes,
+  decode(message) {
+    if (message.text) throw unexpected("binary data", "text");
+    return message.data;
+  },
+};
+
+/** Whatever `JSON.stringify` takes, as text. The type parameter is a promise of the caller's; nothing checks it. */
+export function jsonCodec<T = unknown>(): Codec<T> {
+  return {
+    encode(value) {
+      const text = JSON.stringify(value);
+      if (text === undefined) throw unexpected("a JSON value", typeof value);
+      return encodeText(text);
+    },
+    decode: (message) => JSON.parse(textCodec.decode(message)) as T,
+  };
+}
+
+/** A Protobuf message by its schema, in the binary format. */
+export function protobufCodec<S extends DescMessage>(schema: S): Codec<MessageShape<S>, MessageInitShape<S>> {
+  return {
+    encode: (value) => ({ data: toBinary(schema, create(schema, value)), text: false }),
+    decode: (message) => fromBinary(schema, bytesCodec.decode(message)),
+  };
+}
+
+function encodeText(value: string): EncodedMessage {
+  if (typeof value !== "string") throw unexpected("a string", typeof value);
+  return { data: encoder.encode(value), text: true };
+}
+
+function encodeBytes(value: Bytes): EncodedMessage {
+  if (value instanceof Uint8Array) return { data: value, text: false };
+  if (ArrayBuffer.isView(value)) {
+    return { data: new Uint8Array(value.buffer, value.byteOffset, value.byteLength), text: false };
+  }
+  if (value instanceof ArrayBuffer) return { data: new Uint8Array(value), text: false };
+  throw unexpected("a string, an ArrayBuffer or a view of one", typeof value);
+}
+
+function decodeText(message: EncodedMessage): string {
+  return decoder.decode(message.data);
+}
+
+function unexpected(expected: string, actual: string): StreamError {
+  return new StreamError(`expected ${expected}, got ${actual}`, { code: Code.InvalidArgument });
+}

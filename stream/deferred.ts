@@ -1,0 +1,32 @@
+/** A promise that is settled from outside. Its rejection counts as handled: whoever cares awaits it, nobody has to. */
+export class Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve!: (value: T) => void;
+  reject!: (reason: unknown) => void;
+
+  constructor() {
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => {});
+  }
+}
+
+/**
+ * A condition variable. `await changed()` in a loop that checks its condition first: between the check and the call
+ * nothing else runs, so no change is missed.
+ */
+export class Condition {
+  #next: Deferred<void> | undefined;
+
+  changed(): Promise<void> {
+    this.#next ??= new Deferred();
+    return this.#next.promise;
+  }
+
+  notify(): void {
+    this.#next?.resolve();
+    this.#next = undefined;
+  }
+}

@@ -1,0 +1,271 @@
+import { create } from "@bufbuild/protobuf";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
+import { Receiver } from "./receiver.js";
+import { type EncodedMessage, Sender } from "./sender.js";
+import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
+
+/**
+ * The life of an endpoint.
+ *
+ * `open` → `closed`, when both directions are finished and the other endpoint has acknowledged it;
+ * `open` → `resetting` → `failed`, when this side ends it: the reset is taken by the leg in between;
+ * `open` → `failed`, when the other side or the way between them ends it.
+ */
+export type EndpointState =
+  | { kind: "open"; sending: "open" | "finishing" | "finished" | "acked"; receiving: "open" | "finished" }
+  | { kind: "resetting"; error: StreamError }
+  | { kind: "closed" }
+  | { kind: "failed"; error: StreamError };
+
+/** What changed: there is a frame to take, a message to read, one was read, room to write, or another state. */
+export type EndpointEvent = "sendable" | "readable" | "read" | "writable" | "state";
+
+export interface EndpointOptions {
+  /** The largest message taken from the other endpoint, in bytes. Default 16 MiB. */
+  maxMessageBytes?: number | undefined;
+  /** How much may wait unread, in bytes. Default 1 MiB, at least 64 KiB. */
+  windowBytes?: number | undefined;
+  /** `write` says false above this. Default 256 KiB. */
+  highWaterMarkBytes?: number | undefined;
+  /** What was written and could not be sent may grow to this; more fails the stream. Default 64 MiB. */
+  maxBufferedBytes?: number | undefined;
+}
+
+const minWindowBytes = 65_536;
+/** Frames without a grant of their own are acknowledged in batches of this many. */
+const ackEveryFrames = 16;
+
+/**
+ * The end-to-end half of the stream protocol on either side: order, credit, acks, half-close, reset. A pure state machine:
+ * frames and messages in and out, no clock, no socket. `notify` is called after a change and may call back in.
+ */
+export class Endpoint {
+  readonly #notify: (event: EndpointEvent) => void;
+  readonly #receiver: Receiver;
+  readonly #sender = new Sender();
+  readonly #windowBytes: number;
+  readonly #highWaterMarkBytes: number;
+  readonly #maxBufferedBytes: number;
+  #state: EndpointState = { kind: "open", sending: "open", receiving: "open" };
+  #peer: Capabilities = { credit: true, ack: true, maxMessageBytes: defaultMaxMessageBytes };
+  #maxFrameBytes = 65_536;
+  #ackedSequence = 0;
+
+  /** What this endpoint can do, for `Open`. */
+  readonly capabilities: Capabilities;
+
+  constructor(options: EndpointOptions, notify: (event: EndpointEvent) => void) {
+    this.#notify = notify;
+    this.#windowBytes = Math.max(options.windowBytes ?? 1_048_576, minWindowBytes);
+    this.#highWaterMarkBytes = options.highWaterMarkBytes ?? 262_144;
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? 67_108_864;
+    const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
+    this.capabilities = { credit: true, ack: true, maxMessageBytes };
+    this.#receiver = new Receiver({ windowBytes: this.#windowBytes, maxMessageBytes });
+  }
+
+  get state(): EndpointState {
+    return this.#state;
+  }
+
+  /** What the relay allows. */
+  setMaxFrameBytes(maxFrameBytes: number): void {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** What the other endpoint can do; until it is known, what this package can do is assumed. */
+  setPeer(peer: Capabilities): void {
+    this.#peer = peer;
+    if (!peer.credit) this.#sender.grant(Number.POSITIVE_INFINITY);
+    this.#notify("sendable");
+  }
+
+  /** The cost of what was written and not yet handed to the leg, in bytes. */
+  get bufferedBytes(): number {
+    return this.#sender.bufferedBytes;
+  }
+
+  get pressed(): boolean {
+    return this.#sender.bufferedBytes > this.#highWaterMarkBytes;
+  }
+
+  /** Whether the leg may hand in another frame: always for a peer that obeys credit. */
+  get hasRoom(): boolean {
+    return this.#peer.credit || this.#receiver.hasRoom || this.#state.kind !== "open";
+  }
+
+  /**
+   * Queues a message; false when the caller should wait for "writable". Throws if the message is larger than the other
+   * endpoint takes, or if this direction was finished. Nothing happens if the stream is over: "state" has said so.
+   */
+  write(message: EncodedMessage): boolean {
+    const state = this.#state;
+    if (state.kind !== "open") return false;
+    if (state.sending !== "open") {
+      throw new StreamError("write after end", { failure: Failure.PROTOCOL_VIOLATION });
+    }
+    if (message.data.byteLength > this.#peer.maxMessageBytes) {
+      throw new StreamError(
+        `a message of ${message.data.byteLength} bytes is larger than the ${this.#peer.maxMessageBytes} that the other side takes`,
+        { failure: Failure.MESSAGE_TOO_LARGE, hop: Hop.CALLER },
+      );
+    }
+    this.#sender.push(message);
+    if (this.#sender.bufferedBytes > this.#maxBufferedBytes) {
+      this.reset(
+        new StreamError(
+          `more than ${this.#maxBufferedBytes} bytes written and not sent: wait for "drain" when write() says false`,
+          { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER },
+        ),
+      );
+      return false;
+    }
+    this.#notify("sendable");
+    return !this.pressed;
+  }
+
+  /** Finishes this direction, after what was written. A second call does nothing. */
+  finish(): void {
+    if (this.#state.kind !== "open" || this.#state.sending !== "open") return;
+    this.#set({ ...this.#state, sending: "finishing" });
+    this.#notify("sendable");
+  }
+
+  /** Ends the stream in both directions at once and tells the other endpoint. Unread messages are dropped. */
+  reset(error: StreamError): void {
+    if (this.#state.kind !== "open") return;
+    this.#receiver.clear();
+    this.#end({ kind: "resetting", error });
+    this.#notify("sendable");
+  }
+
+  /** The way to the other endpoint is gone, or the relay said why the stream ended. Unread messages can still be read. */
+  fail(error: StreamError): void {
+    if (this.#state.kind === "resetting") this.#set({ kind: "failed", error: this.#state.error });
+    if (this.#state.kind === "open") this.#end({ kind: "failed", error });
+  }
+
+  /** The next whole message, if there is one. */
+  read(): EncodedMessage | undefined {
+    const message = this.#receiver.read();
+    if (message === undefined) return undefined;
+    this.#notify("read");
+    if (this.#receiver.grantDue !== undefined) this.#notify("sendable");
+    return message;
+  }
+
+  /** Whether every message that will ever come has been read. */
+  get drained(): boolean {
+    return this.#receiver.empty && (this.#state.kind !== "open" || this.#state.receiving === "finished");
+  }
+
+  /** Takes a frame from the other endpoint. What comes after the end is ignored. */
+  receive(frame: Frame): void {
+    if (this.#state.kind !== "open") return;
+    if (frame.reset !== undefined) {
+      const { code, reason, failure } = frame.reset;
+      this.#end({
+        kind: "failed",
+        error: new StreamError(reason, { code: codeFromWire(code), failure, hop: Hop.PEER }),
+      });
+      return;
+    }
+    if (frame.ack > 0n && !this.#sender.acknowledge(Number(frame.ack))) {
+      return this.#violation(Failure.PROTOCOL_VIOLATION, `an ack for frame ${frame.ack}, which was never sent`);
+    }
+    if (frame.credit > 0n) {
+      this.#sender.grant(Number(frame.credit));
+      this.#notify("sendable");
+    }
+    const failure = this.#receiveData(frame);
+    if (failure !== undefined) return this.#violation(failure, `frame ${frame.sequence} broke the protocol`);
+    if (this.#ackDue || this.#receiver.grantDue !== undefined) this.#notify("sendable");
+    this.#settle();
+  }
+
+  #receiveData(frame: Frame): Failure | undefined {
+    if (this.#state.kind !== "open") return undefined;
+    const hasData = frame.messages.length > 0 || frame.fin;
+    if (frame.sequence === 0n) return hasData ? Failure.PROTOCOL_VIOLATION : undefined;
+    if (!hasData) return Failure.PROTOCOL_VIOLATION;
+    const step = this.#receiver.advance(Number(frame.sequence));
+    if (step === "gap") return Failure.SEQUENCE_GAP;
+    if (step === "seen") return undefined;
+    if (this.#state.receiving === "finished") return Failure.PROTOCOL_VIOLATION;
+    for (const part of frame.messages) {
+      const failure = this.#receiver.accept(part, this.#peer.credit);
+      if (failure !== undefined) return failure;
+    }
+    if (frame.fin) {
+      if (this.#receiver.midMessage) return Failure.PROTOCOL_VIOLATION;
+      this.#set({ ...this.#state, receiving: "finished" });
+    }
+    this.#notify("readable");
+    return undefined;
+  }
+
+  /** The next frame for the leg, if there is something to say now. */
+  takeFrame(): Frame | undefined {
+    const state = this.#state;
+    if (state.kind === "resetting") {
+      const { code, message, failure } = state.error;
+      this.#set({ kind: "failed", error: state.error });
+      return create(FrameSchema, { reset: create(ResetSchema, { code, reason: cutReason(message), failure }) });
+    }
+    if (state.kind !== "open") return undefined;
+    const wasPressed = this.pressed;
+    const messages = this.#sender.takeParts(this.#maxFrameBytes);
+    const fin = state.sending === "finishing" && this.#sender.empty;
+    const creditBytes = this.#peer.credit ? this.#receiver.grantDue : undefined;
+    const carriesData = messages.length > 0 || fin;
+    if (!carriesData && creditBytes === undefined && !this.#ackDue) return undefined;
+    const frame = create(FrameSchema, { messages, fin });
+    if (carriesData) frame.sequence = BigInt(this.#sender.nextSequence());
+    if (this.#peer.ack && this.#ackedSequence < this.#receiver.sequence) {
+      this.#ackedSequence = this.#receiver.sequence;
+      frame.ack = BigInt(this.#ackedSequence);
+    }
+    if (creditBytes !== undefined) {
+      this.#receiver.granted(creditBytes);
+      frame.credit = BigInt(creditBytes);
+    }
+    if (fin) this.#set({ ...state, sending: "finished" });
+    if (wasPressed && !this.pressed) this.#notify("writable");
+    this.#settle();
+    return frame;
+  }
+
+  /** An ack is owed at once for a fin, and otherwise once enough frames have come. */
+  get #ackDue(): boolean {
+    if (!this.#peer.ack || this.#state.kind !== "open") return false;
+    const owed = this.#receiver.sequence - this.#ackedSequence;
+    return owed > 0 && (owed >= ackEveryFrames || this.#state.receiving === "finished");
+  }
+
+  #settle(): void {
+    if (this.#state.kind !== "open") return;
+    if (this.#state.sending === "finished" && (this.#sender.allAcked || !this.#peer.ack)) {
+      this.#set({ ...this.#state, sending: "acked" });
+    }
+    const { sending, receiving } = this.#state;
+    if (sending === "acked" && receiving === "finished" && !this.#ackDue) this.#set({ kind: "closed" });
+  }
+
+  #violation(failure: Failure, message: string): void {
+    this.reset(new StreamError(message, { failure, hop: Hop.PEER }));
+  }
+
+  #end(state: EndpointState): void {
+    this.#sender.clear();
+    this.#set(state);
+    this.#notify("readable");
+    this.#notify("writable");
+  }
+
+  #set(state: EndpointState): void {
+    this.#state = state;
+    this.#notify("state");
+  }
+}

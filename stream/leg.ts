@@ -1,0 +1,86 @@
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
+import type { Capabilities } from "./capabilities.js";
+import { Condition, Deferred } from "./deferred.js";
+import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.js";
+import { StreamError } from "./stream-error.js";
+
+/** What the relay said when the leg was attached. */
+export interface LegOpened {
+  streamId: string;
+  /** Default 65,536. */
+  maxFrameBytes: number | undefined;
+}
+
+/**
+ * One endpoint's attachment to the relay, seen from the RPC that carries it: frames out, frames in, and how it began and
+ * ended. The other side of it is a `Stream`.
+ */
+export class Leg {
+  readonly endpoint: Endpoint;
+  readonly opened = new Deferred<void>();
+  /** Called after each change of the endpoint. */
+  onChange: (event: EndpointEvent) => void = () => {};
+  /** Called when the stream is over, for whoever runs the RPC. */
+  onOver: (kind: "closed" | "resetting" | "failed") => void = () => {};
+  #streamId = "";
+  readonly #sendable = new Condition();
+  readonly #room = new Condition();
+
+  constructor(options: EndpointOptions) {
+    this.endpoint = new Endpoint(options, (event) => {
+      if (event === "sendable" || event === "state") this.#sendable.notify();
+      if (event === "read" || event === "state") this.#room.notify();
+      this.onChange(event);
+      const { kind } = this.endpoint.state;
+      if (event === "state" && kind !== "open") this.onOver(kind);
+    });
+  }
+
+  /** Empty until the relay has answered. */
+  get streamId(): string {
+    return this.#streamId;
+  }
+
+  /** The relay has taken the leg. */
+  attach(opened: LegOpened): void {
+    this.#streamId = opened.streamId;
+    if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
+  }
+
+  /** The other endpoint is there. */
+  accept(peer: Capabilities): void {
+    this.endpoint.setPeer(peer);
+    this.opened.resolve();
+  }
+
+  /** The frames to send, as they are to be sent, until the stream is over. */
+  async *frames(): AsyncGenerator<Frame, void, undefined> {
+    for (;;) {
+      const frame = this.endpoint.takeFrame();
+      if (frame !== undefined) {
+        yield frame;
+        continue;
+      }
+      const { kind } = this.endpoint.state;
+      if (kind === "closed" || kind === "failed") return;
+      await this.#sendable.changed();
+    }
+  }
+
+  /** Takes a frame; resolves when the next one may come, which is at once unless the peer does not obey credit. */
+  async receive(frame: Frame): Promise<void> {
+    this.endpoint.receive(frame);
+    while (!this.endpoint.hasRoom) await this.#room.changed();
+  }
+
+  /** The RPC ended with an error. */
+  fail(error: StreamError): void {
+    this.endpoint.fail(error);
+  }
+
+  /** The RPC ended without one, which is well only if both sides had finished and said so. */
+  ended(): void {
+    this.fail(new StreamError("the stream ended before it was finished", { failure: Failure.LEG_LOST }));
+  }
+}

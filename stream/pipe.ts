@@ -1,0 +1,44 @@
+/** Anything with the writable face of Node's streams. */
+export interface PipeDestination<T> {
+  write(message: T): unknown;
+  end(): unknown;
+  once(event: "drain" | "close" | "error", listener: () => void): unknown;
+  off(event: "drain" | "close" | "error", listener: () => void): unknown;
+  destroy?(error?: Error): unknown;
+}
+
+interface PipeSource<T> extends AsyncIterable<T> {
+  destroy(error?: unknown): unknown;
+}
+
+/**
+ * Writes what `source` yields to `destination`, at its pace. A source that fails destroys the destination; a destination
+ * that closes or fails destroys the source.
+ */
+export async function pipe<T>(source: PipeSource<T>, destination: PipeDestination<T>, end: boolean): Promise<void> {
+  const onClose = () => source.destroy();
+  destination.once("close", onClose);
+  destination.once("error", onClose);
+  try {
+    for await (const message of source) {
+      if (destination.write(message) === false) await drained(destination);
+    }
+    destination.off("close", onClose);
+    if (end) destination.end();
+  } catch (error) {
+    destination.off("close", onClose);
+    destination.destroy?.(error as Error);
+  }
+}
+
+function drained(destination: PipeDestination<never>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      destination.off("drain", done);
+      destination.off("close", done);
+      resolve();
+    };
+    destination.once("drain", done);
+    destination.once("close", done);
+  });
+}

@@ -1,0 +1,140 @@
+import { Code } from "@connectrpc/connect";
+import type { Codec } from "./codec.js";
+import { Condition } from "./deferred.js";
+import type { Endpoint } from "./endpoint.js";
+import type { EncodedMessage } from "./sender.js";
+import { StreamError } from "./stream-error.js";
+
+export interface ReadingHandlers<Out> {
+  onData(message: Out): void;
+  /** Every message has been read, or none will be any more. Called once, by whichever way of reading gets there. */
+  onDrained(): void;
+  /** A message that the codec refused arrived before the stream ended: nothing else will say so. */
+  onUnreadable(error: StreamError): void;
+}
+
+/**
+ * Hands an endpoint's messages to the one who reads them: to a handler, as they come ("flowing"), or one by one to whoever
+ * asks ("pulling"). The first way used is the only one.
+ */
+export class Reading<Out> {
+  readonly #endpoint: Endpoint;
+  readonly #codec: Codec<Out, never>;
+  readonly #handlers: ReadingHandlers<Out>;
+  readonly #changed = new Condition();
+  #mode: "unclaimed" | "flowing" | "paused" | "pulling" | "drained" = "unclaimed";
+  #flow: "idle" | "scheduled" = "idle";
+  #lastPull: Promise<unknown> = Promise.resolve();
+
+  constructor(endpoint: Endpoint, codec: Codec<Out, never>, handlers: ReadingHandlers<Out>) {
+    this.#endpoint = endpoint;
+    this.#codec = codec;
+    this.#handlers = handlers;
+  }
+
+  /** Whether messages that wait hold back the end: nobody will read them if nobody reads. */
+  get holdsBackEnd(): boolean {
+    return (this.#mode === "flowing" || this.#mode === "paused") && !this.#endpoint.drained;
+  }
+
+  /** The endpoint changed. */
+  notify(): void {
+    this.#changed.notify();
+    this.#schedule();
+  }
+
+  flow(): void {
+    if (this.#mode === "pulling") throw claimed();
+    if (this.#mode === "drained") return;
+    this.#mode = "flowing";
+    this.#schedule();
+  }
+
+  pause(): void {
+    if (this.#mode === "pulling") throw claimed();
+    if (this.#mode !== "drained") this.#mode = "paused";
+  }
+
+  /** The next message; `done` after the last one; rejects, after the messages that did arrive, if the stream failed. */
+  pull(): Promise<IteratorResult<Out, undefined>> {
+    if (this.#mode === "flowing" || this.#mode === "paused") throw claimed();
+    if (this.#mode === "unclaimed") this.#mode = "pulling";
+    const next = this.#lastPull.then(() => this.#next());
+    this.#lastPull = next.catch(() => {});
+    return next;
+  }
+
+  async #next(): Promise<IteratorResult<Out, undefined>> {
+    for (;;) {
+      const message = this.#endpoint.read();
+      if (message !== undefined) {
+        const decoded = this.#decode(message);
+        this.#settle();
+        if (!decoded.ok) throw decoded.error;
+        return { done: false, value: decoded.value };
+      }
+      const { state } = this.#endpoint;
+      if (state.kind === "failed" || state.kind === "resetting") throw state.error;
+      if (this.#endpoint.drained) {
+        this.#settle();
+        return { done: true, value: undefined };
+      }
+      await this.#changed.changed();
+    }
+  }
+
+  /** In a microtask of its own, so that what a handler throws is the handler's and not the leg's. */
+  #schedule(): void {
+    if (this.#flow === "scheduled") return;
+    this.#flow = "scheduled";
+    queueMicrotask(() => {
+      this.#flow = "idle";
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    try {
+      while (this.#mode === "flowing") {
+        const message = this.#endpoint.read();
+        if (message === undefined) break;
+        const decoded = this.#decode(message);
+        if (decoded.ok) this.#handlers.onData(decoded.value);
+        else if (!decoded.told) this.#handlers.onUnreadable(decoded.error);
+      }
+      this.#settle();
+    } catch (error) {
+      this.#schedule();
+      throw error;
+    }
+  }
+
+  /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */
+  #decode(message: EncodedMessage): { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError } {
+    try {
+      return { ok: true, value: this.#codec.decode(message) };
+    } catch (cause) {
+      const { message } = StreamError.from(cause);
+      const error = new StreamError(`this side cannot read a message: ${message}`, {
+        code: Code.InvalidArgument,
+        cause,
+      });
+      const told = this.#endpoint.state.kind === "open";
+      this.#endpoint.reset(error);
+      return { ok: false, told, error };
+    }
+  }
+
+  #settle(): void {
+    if (this.#mode === "drained" || !this.#endpoint.drained) return;
+    this.#mode = "drained";
+    this.#handlers.onDrained();
+  }
+}
+
+function claimed(): StreamError {
+  return new StreamError(
+    'the messages of this stream are already being read: choose one of on("data"), readable and for await',
+    { code: Code.FailedPrecondition },
+  );
+}

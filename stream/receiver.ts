@@ -1,0 +1,135 @@
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import type { Message } from "../gen/streamserver/v1/frame_pb.js";
+import { Fifo } from "./fifo.js";
+import { type EncodedMessage, initialCreditBytes, messageOverheadBytes } from "./sender.js";
+
+/** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
+interface Assembly {
+  buffer: Uint8Array;
+  dataBytes: number;
+  costBytes: number;
+  text: boolean;
+}
+
+export interface ReceiverOptions {
+  /** How much may wait unread, in cost; at least `initialCreditBytes`. */
+  windowBytes: number;
+  /** The largest message taken. */
+  maxMessageBytes: number;
+}
+
+/**
+ * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
+ *
+ * What waits unread never costs more than `windowBytes`, plus one message that is larger than the window: the parts of an
+ * unfinished message are granted for as they come, but only while no finished message waits.
+ */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #queue = new Fifo<EncodedMessage & { costBytes: number }>();
+  #assembly: Assembly | undefined;
+  #queuedBytes = 0;
+  #receivedBytes = 0;
+  #grantedBytes = initialCreditBytes;
+  #sequence = 0;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** The highest number received without a gap. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Whether there is room: what a peer without credit needs to be asked before each frame. */
+  get hasRoom(): boolean {
+    return this.#heldBytes < this.#options.windowBytes;
+  }
+
+  get empty(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  get midMessage(): boolean {
+    return this.#assembly !== undefined;
+  }
+
+  get #heldBytes(): number {
+    return this.#queuedBytes + (this.#queue.length > 0 ? (this.#assembly?.costBytes ?? 0) : 0);
+  }
+
+  /** Takes a number: "next" if it is the one expected, "seen" or "gap" otherwise. */
+  advance(sequence: number): "next" | "seen" | "gap" {
+    if (sequence <= this.#sequence) return "seen";
+    if (sequence !== this.#sequence + 1) return "gap";
+    this.#sequence = sequence;
+    return "next";
+  }
+
+  /** Takes one part; a failure if the peer broke a rule. `obeysCredit` is false for a simple client. */
+  accept(part: Message, obeysCredit: boolean): Failure | undefined {
+    const costBytes = part.data.byteLength + messageOverheadBytes;
+    this.#receivedBytes += costBytes;
+    if (obeysCredit && this.#receivedBytes > this.#grantedBytes) return Failure.CREDIT_EXCEEDED;
+    const dataBytes = (this.#assembly?.dataBytes ?? 0) + part.data.byteLength;
+    if (dataBytes > this.#options.maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
+    if (this.#assembly === undefined && !part.more) {
+      // A copy: the part is a view of a network buffer that a small message would keep alive.
+      this.#enqueue({ data: part.data.slice(), text: part.text, costBytes });
+      return undefined;
+    }
+    this.#assembly ??= {
+      buffer: new Uint8Array(part.data.byteLength * 2),
+      dataBytes: 0,
+      costBytes: 0,
+      text: part.text,
+    };
+    append(this.#assembly, part.data);
+    this.#assembly.costBytes += costBytes;
+    if (!part.more) {
+      const { buffer, text, costBytes } = this.#assembly;
+      this.#assembly = undefined;
+      this.#enqueue({ data: buffer.slice(0, dataBytes), text, costBytes });
+    }
+    return undefined;
+  }
+
+  read(): EncodedMessage | undefined {
+    const message = this.#queue.shift();
+    if (message !== undefined) this.#queuedBytes -= message.costBytes;
+    return message;
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#queuedBytes = 0;
+    this.#assembly = undefined;
+  }
+
+  /** The offset to grant now, if it is worth a frame: half a window more than the last one. */
+  get grantDue(): number | undefined {
+    const offsetBytes = this.#receivedBytes + this.#options.windowBytes - this.#heldBytes;
+    return offsetBytes - this.#grantedBytes >= this.#options.windowBytes / 2 ? offsetBytes : undefined;
+  }
+
+  granted(offsetBytes: number): void {
+    this.#grantedBytes = offsetBytes;
+  }
+
+  #enqueue(message: EncodedMessage & { costBytes: number }): void {
+    this.#queue.push(message);
+    this.#queuedBytes += message.costBytes;
+  }
+}
+
+function append(assembly: Assembly, data: Uint8Array): void {
+  const dataBytes = assembly.dataBytes + data.byteLength;
+  if (dataBytes > assembly.buffer.byteLength) {
+    const larger = new Uint8Array(dataBytes * 2);
+    larger.set(assembly.buffer.subarray(0, assembly.dataBytes));
+    assembly.buffer = larger;
+  }
+  assembly.buffer.set(data, assembly.dataBytes);
+  assembly.dataBytes = dataBytes;
+}

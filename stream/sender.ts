@@ -1,0 +1,114 @@
+import { create } from "@bufbuild/protobuf";
+import { type Message, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { Fifo } from "./fifo.js";
+
+/** What each message costs beside its data, so that a million empty ones are not free. `Frame.credit`. */
+export const messageOverheadBytes = 16;
+
+/** What each direction may carry before the first grant. `Frame.credit`. */
+export const initialCreditBytes = 65_536;
+
+/** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
+const minPartBytes = 1024;
+
+/** A message of the application, encoded. */
+export interface EncodedMessage {
+  data: Uint8Array;
+  text: boolean;
+}
+
+/** The send half of an endpoint: messages in, numbered parts out, within credit. */
+export class Sender {
+  readonly #queue = new Fifo<EncodedMessage>();
+  #headSentBytes = 0;
+  #bufferedBytes = 0;
+  #sentBytes = 0;
+  #creditBytes = initialCreditBytes;
+  #sequence = 0;
+  #ackedSequence = 0;
+
+  /** The cost of what was written and not yet taken. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** The number of the last frame taken. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Whether everything taken so far has been acknowledged. */
+  get allAcked(): boolean {
+    return this.#ackedSequence === this.#sequence;
+  }
+
+  get empty(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  push(message: EncodedMessage): void {
+    this.#queue.push(message);
+    this.#bufferedBytes += message.data.byteLength + messageOverheadBytes;
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#headSentBytes = 0;
+    this.#bufferedBytes = 0;
+  }
+
+  /** Raises the credit; a lower offset than before changes nothing. */
+  grant(creditBytes: number): void {
+    if (creditBytes > this.#creditBytes) this.#creditBytes = creditBytes;
+  }
+
+  /** False if `sequence` was never sent. */
+  acknowledge(sequence: number): boolean {
+    if (sequence > this.#sequence) return false;
+    if (sequence > this.#ackedSequence) this.#ackedSequence = sequence;
+    return true;
+  }
+
+  nextSequence(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+
+  /** Whether {@link takeParts} would yield something. */
+  get ready(): boolean {
+    const head = this.#queue.peek();
+    return head !== undefined && this.#partBytes(head, this.#creditBytes - this.#sentBytes) !== undefined;
+  }
+
+  /** Takes what fits into one frame and into the credit. */
+  takeParts(maxFrameBytes: number): Message[] {
+    const parts: Message[] = [];
+    let roomBytes = Math.min(maxFrameBytes, this.#creditBytes - this.#sentBytes);
+    for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
+      const partBytes = this.#partBytes(head, roomBytes);
+      if (partBytes === undefined) break;
+      const from = this.#headSentBytes;
+      const more = from + partBytes < head.data.byteLength;
+      parts.push(create(MessageSchema, { data: head.data.subarray(from, from + partBytes), text: head.text, more }));
+      const cost = partBytes + messageOverheadBytes;
+      this.#sentBytes += cost;
+      roomBytes -= cost;
+      if (more) {
+        this.#headSentBytes += partBytes;
+        this.#bufferedBytes -= partBytes;
+        continue;
+      }
+      this.#bufferedBytes -= cost;
+      this.#headSentBytes = 0;
+      this.#queue.shift();
+    }
+    return parts;
+  }
+
+  #partBytes(head: EncodedMessage, roomBytes: number): number | undefined {
+    const restBytes = head.data.byteLength - this.#headSentBytes;
+    const dataRoomBytes = roomBytes - messageOverheadBytes;
+    if (restBytes <= dataRoomBytes) return restBytes;
+    return dataRoomBytes >= minPartBytes ? dataRoomBytes : undefined;
+  }
+}

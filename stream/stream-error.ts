@@ -1,0 +1,85 @@
+import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+
+/** The code and the hop that come with each of the protocol's own failures: `failure.proto` in a table. */
+export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {
+  [Failure.UNSPECIFIED]: [Code.Unknown, Hop.UNSPECIFIED],
+  [Failure.NO_SUCH_NAME]: [Code.NotFound, Hop.RELAY],
+  [Failure.NAME_TAKEN]: [Code.AlreadyExists, Hop.RELAY],
+  [Failure.NAME_INVALID]: [Code.InvalidArgument, Hop.CALLER],
+  [Failure.DECLINED]: [Code.PermissionDenied, Hop.PEER],
+  [Failure.NOT_ACCEPTED_IN_TIME]: [Code.DeadlineExceeded, Hop.PEER],
+  [Failure.LISTENER_GONE]: [Code.Unavailable, Hop.PEER],
+  [Failure.LEG_LOST]: [Code.Unavailable, Hop.PEER],
+  [Failure.PEER_CANCELED]: [Code.Canceled, Hop.PEER],
+  [Failure.LIMIT_REACHED]: [Code.ResourceExhausted, Hop.RELAY],
+  [Failure.MESSAGE_TOO_LARGE]: [Code.ResourceExhausted, Hop.PEER],
+  [Failure.FRAME_TOO_LARGE]: [Code.ResourceExhausted, Hop.CALLER],
+  [Failure.NOT_PERMITTED]: [Code.PermissionDenied, Hop.RELAY],
+  [Failure.DRAINING]: [Code.Unavailable, Hop.RELAY],
+  [Failure.PROTOCOL_VIOLATION]: [Code.InvalidArgument, Hop.CALLER],
+  [Failure.SEQUENCE_GAP]: [Code.OutOfRange, Hop.CALLER],
+  [Failure.CREDIT_EXCEEDED]: [Code.ResourceExhausted, Hop.CALLER],
+  [Failure.TOKEN_INVALID]: [Code.PermissionDenied, Hop.CALLER],
+  [Failure.TOKEN_EXPIRED]: [Code.PermissionDenied, Hop.CALLER],
+  [Failure.OFFER_GONE]: [Code.FailedPrecondition, Hop.CALLER],
+  [Failure.LEASE_GONE]: [Code.NotFound, Hop.RELAY],
+  [Failure.LINK_GONE]: [Code.NotFound, Hop.RELAY],
+  [Failure.CHANNEL_INVALID]: [Code.FailedPrecondition, Hop.CALLER],
+  [Failure.FEATURE_UNSUPPORTED]: [Code.Unimplemented, Hop.RELAY],
+};
+
+export interface StreamErrorOptions {
+  /** Which of the protocol's own failures; `Failure.UNSPECIFIED` for the application's and the transport's. */
+  failure?: Failure | undefined;
+  /** Default: the failure's code in {@link failureTable}. */
+  code?: Code | undefined;
+  /** Default: the failure's hop in {@link failureTable}. */
+  hop?: Hop | undefined;
+  cause?: unknown;
+}
+
+/**
+ * Why a stream, a stream server or a link ended other than by being finished.
+ *
+ * - `code`: the Connect (and gRPC) status code, for a program to branch on.
+ * - `failure`: which of the protocol's own failures, `Failure.UNSPECIFIED` if none.
+ * - `hop`: where on the way it failed.
+ * - `message`: for a person.
+ */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+  readonly code: Code;
+  readonly failure: Failure;
+  readonly hop: Hop;
+
+  constructor(message: string, options: StreamErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.failure = options.failure ?? Failure.UNSPECIFIED;
+    const [code, hop] = failureTable[this.failure] ?? failureTable[Failure.UNSPECIFIED];
+    this.code = options.code ?? code;
+    this.hop = options.hop ?? hop;
+  }
+
+  /** A StreamError as it is, anything else as one with the given code and the original as its `cause`. */
+  static from(reason: unknown, code: Code = Code.Unknown): StreamError {
+    if (reason instanceof StreamError) return reason;
+    const message = reason instanceof Error ? reason.message : String(reason ?? "no reason given");
+    return new StreamError(message, { code, cause: reason });
+  }
+}
+
+/** A status code from the wire; what is none reads as unknown. */
+export function codeFromWire(code: number): Code {
+  return code >= Code.Canceled && code <= Code.Unauthenticated ? code : Code.Unknown;
+}
+
+/** The most that a reason may take on the wire, in bytes of UTF-8. */
+export const maxReasonBytes = 1024;
+
+/** Cuts a reason to {@link maxReasonBytes} without cutting a character in two. */
+export function cutReason(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.byteLength <= maxReasonBytes) return reason;
+  return new TextDecoder().decode(bytes.subarray(0, maxReasonBytes), { stream: true });
+}

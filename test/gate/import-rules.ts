@@ -1,0 +1,29 @@
+/** Which folders a folder may import from, besides itself. A folder that is not named here may not be imported. */
+export const allowedFolders: Record<string, readonly string[]> = {
+  gen: [],
+  stream: ["gen"],
+  // A link needs the queue, the condition and the typed error that a stream needs; nothing of a stream itself.
+  link: ["stream", "gen"],
+  web: ["stream", "link", "gen"],
+  server: ["web", "stream", "link", "gen"],
+  bench: ["server", "web", "stream", "link", "gen"],
+  test: ["server", "web", "stream", "link", "gen", "bench"],
+  // An example uses the package by its name, as its users do.
+  examples: [],
+};
+
+/** Inside server/, the files that may know RPC services and connect-node. */
+export const rpcFiles = ["server/*routes.ts"];
+
+/** What only {@link rpcFiles} may import from gen/. */
+export const rpcNames = /Service$/;
+
+/** The folders without Node code, whoever imports them; and the entry whose whole reach is without it. */
+export const foldersWithoutNode = ["gen", "stream", "link"];
+export const browserEntry = "web/index.ts";
+
+export const nodeOnlyPackages = ["@connectrpc/connect-node"];
+
+export const packageName = "browser-stream-server";
+/** Folders where the package's own name would lead back to its build. */
+export const foldersOfThePackage = ["gen", "stream", "link", "web", "server"];

@@ -1,0 +1,31 @@
+import { checkBreaking } from "./breaking.ts";
+import { runBrowserTests } from "./browser-tests.ts";
+import { checkBundle } from "./bundle-size.ts";
+import { expectSuccess } from "./command.ts";
+import { checkGenerated } from "./generated.ts";
+import { checkImportDirection } from "./import-direction.ts";
+import { checkAttw, checkConsumer, checkPublint } from "./package-checks.ts";
+import type { Step } from "./step.ts";
+import { runTests } from "./test-run.ts";
+import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./types.ts";
+
+/** What `npm test` runs, in this order. */
+export const steps: Step[] = [
+  { name: "generated", run: checkGenerated },
+  { name: "buf-format", run: () => expectSuccess("buf", ["format", "--diff", "--exit-code"]) },
+  { name: "buf-lint", run: () => expectSuccess("buf", ["lint"]) },
+  { name: "buf-breaking", run: checkBreaking },
+  { name: "biome", run: () => expectSuccess("biome", ["ci", "--error-on-warnings", "--colors=off"]) },
+  { name: "types-portable", run: checkPortableTypes },
+  { name: "types-node", run: checkNodeTypes },
+  { name: "types-page", run: checkPageTypes },
+  { name: "imports", run: checkImportDirection },
+  { name: "build", run: () => expectSuccess("npm", ["run", "--silent", "build"]) },
+  { name: "unit", run: () => runTests("unit", 60_000) },
+  { name: "integration", run: () => runTests("integration", 240_000) },
+  { name: "browser", run: () => runBrowserTests(480_000) },
+  { name: "publint", run: checkPublint },
+  { name: "attw", run: checkAttw },
+  { name: "consumer", run: checkConsumer },
+  { name: "bundle", run: checkBundle },
+];

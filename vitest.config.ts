@@ -1,0 +1,39 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+function project(name: string, timeoutMs: number, options: { fileParallelism?: boolean; globalSetup?: string } = {}) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      ...options,
+    },
+  };
+}
+
+export default defineConfig({
+  resolve: {
+    // Tests import the package by its name and get the source, as Node would get the build.
+    alias: [
+      { find: /^browser-stream-server$/, replacement: source("web/node.ts") },
+      { find: /^browser-stream-server\/server$/, replacement: source("server/index.ts") },
+      { find: /^browser-stream-server\/gen$/, replacement: source("web/protocol.ts") },
+    ],
+  },
+  test: {
+    pool: "forks",
+    isolate: true,
+    setupFiles: ["test/setup/no-leaks.ts"],
+    projects: [
+      project("unit", 10_000),
+      project("integration", 30_000),
+      // A browser and a relay are at work beside the test: two files at once would starve each other.
+      project("browser", 120_000, { fileParallelism: false, globalSetup: "test/setup/bundle.ts" }),
+    ],
+  },
+});

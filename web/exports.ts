@@ -1,0 +1,10 @@
+export { Code } from "@connectrpc/connect";
+export { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+export { type Bytes, bytesCodec, type Codec, jsonCodec, protobufCodec, rawCodec, textCodec } from "../stream/codec.js";
+export type { EndpointOptions } from "../stream/endpoint.js";
+export type { EncodedMessage } from "../stream/sender.js";
+export type { Stream, StreamEvents } from "../stream/stream.js";
+export { StreamError } from "../stream/stream-error.js";
+export type { ConnectOptions, StreamClientOptions } from "./stream-client.js";
+export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./stream-server.js";
+export type { TransportLike } from "./transports.js";

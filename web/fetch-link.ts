@@ -1,0 +1,125 @@
+import { Code, createClient, type Transport } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { type LinkOpened, LinkService, type Packet, type ReceiveResponse } from "../gen/streamserver/v1/link_pb.js";
+import { fromConnectError } from "../link/failure-detail.js";
+import { Link } from "../link/link.js";
+import type { Clock } from "../stream/clock.js";
+import { StreamError } from "../stream/stream-error.js";
+
+const openTimeoutMs = 10_000;
+const sendTimeoutMs = 15_000;
+/** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
+const sendRetryDelaysMs = [100, 400, 1_600];
+/** More than this is not worth waiting for: a larger batch delays what is written after it. */
+const maxBatchBytes = 524_288;
+const heartbeatsUntilLost = 3;
+
+/**
+ * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
+ * `StreamError` if the relay does not answer. The link ends by itself when `Receive` does, or when the relay goes silent.
+ */
+export async function openFetchLink(carrier: Transport, clock: Clock): Promise<Link> {
+  const client = createClient(LinkService, carrier);
+  const abort = new AbortController();
+  const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silent()));
+  try {
+    const responses = client.receive({}, { signal: abort.signal, timeoutMs: 0 })[Symbol.asyncIterator]();
+    const first = await responses.next();
+    if (first.done || first.value.message.case !== "opened") throw new StreamError("the relay opened no link");
+    const opened = first.value.message.value;
+    const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
+    void link.closed.then((reason) => abort.abort(reason));
+    void receiveAll(link, responses, clock, opened.heartbeatIntervalMs);
+    void sendAll(link, opened, clock, (request) => client.send(request, { timeoutMs: sendTimeoutMs }));
+    return link;
+  } catch (reason) {
+    throw abort.signal.aborted ? silent() : fromConnectError(reason);
+  } finally {
+    cancelDeadline();
+  }
+}
+
+async function receiveAll(
+  link: Link,
+  responses: AsyncIterator<ReceiveResponse>,
+  clock: Clock,
+  heartbeatIntervalMs: number,
+): Promise<void> {
+  const watch = () => clock.after(heartbeatsUntilLost * heartbeatIntervalMs, () => link.close(silent()));
+  let stopWatching = watch();
+  try {
+    for (;;) {
+      const { done, value } = await responses.next();
+      if (done) break;
+      stopWatching();
+      stopWatching = watch();
+      if (value.message.case === "packets") for (const packet of value.message.value.packets) link.receive(packet);
+    }
+    link.close(new StreamError("the relay ended the link", { failure: Failure.LINK_GONE, code: Code.Unavailable }));
+  } catch (reason) {
+    const { code, failure, message } = fromConnectError(reason);
+    // A broken connection has many codes, and means one thing.
+    link.close(
+      new StreamError(message, failure === Failure.UNSPECIFIED ? { code: Code.Unavailable } : { failure, code }),
+    );
+  } finally {
+    stopWatching();
+  }
+}
+
+interface Batch {
+  linkId: string;
+  linkToken: string;
+  sequence: bigint;
+  packets: Packet[];
+}
+
+async function sendAll(
+  link: Link,
+  { linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened,
+  clock: Clock,
+  send: (batch: Batch) => Promise<unknown>,
+): Promise<void> {
+  let sequence = 0n;
+  try {
+    for await (const packets of link.batches(Math.min(maxBatchBytes, relayMaxBatchBytes))) {
+      sequence += 1n;
+      await sendSurely({ linkId, linkToken, sequence, packets }, clock, send, link);
+    }
+  } catch (reason) {
+    link.close(fromConnectError(reason));
+  }
+}
+
+/** The number makes it safe to send a batch again that may have arrived. */
+async function sendSurely(
+  batch: Batch,
+  clock: Clock,
+  send: (batch: Batch) => Promise<unknown>,
+  link: Link,
+): Promise<void> {
+  for (const delayMs of [...sendRetryDelaysMs, undefined]) {
+    try {
+      await send(batch);
+      return;
+    } catch (reason) {
+      const { failure } = fromConnectError(reason);
+      if (delayMs === undefined || failure !== Failure.UNSPECIFIED) throw reason;
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(delayMs, resolve);
+        void link.closed.then(() => {
+          cancel();
+          resolve();
+        });
+      });
+    }
+  }
+}
+
+function silent(): StreamError {
+  return new StreamError("the relay does not answer", {
+    code: Code.Unavailable,
+    failure: Failure.LEG_LOST,
+    hop: Hop.RELAY,
+  });
+}

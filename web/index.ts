@@ -1,0 +1,18 @@
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { createEntry } from "./entry.js";
+import { createLinkTransport } from "./link-transport.js";
+import type { StreamClient as Client } from "./stream-client.js";
+import type { StreamServer as Server } from "./stream-server.js";
+import { systemClock } from "./system-clock.js";
+import { Transports } from "./transports.js";
+
+export * from "./exports.js";
+
+const transports = new Transports(
+  (baseUrl, clock) => createLinkTransport(createConnectTransport({ baseUrl, useBinaryFormat: true }), clock),
+  systemClock,
+);
+
+export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
+export type StreamServer<Out, In = Out> = Server<Out, In>;
+export type StreamClient<Out, In = Out> = Client<Out, In>;

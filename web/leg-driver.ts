@@ -1,0 +1,99 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
+import type { AcceptResponse, ConnectResponse, OpenSchema } from "../gen/streamserver/v1/relay_pb.js";
+import { fromConnectError } from "../link/failure-detail.js";
+import { type Capabilities, capabilitiesFromWire } from "../stream/capabilities.js";
+import type { Clock } from "../stream/clock.js";
+import { Condition } from "../stream/deferred.js";
+import type { Leg } from "../stream/leg.js";
+import { StreamError } from "../stream/stream-error.js";
+
+/** What `ConnectRequest` and `AcceptRequest` have in common, which is everything. */
+interface LegRequest {
+  message: { case: "open"; value: MessageInitShape<typeof OpenSchema> } | { case: "frame"; value: Frame };
+}
+
+/** `Connect` or `Accept`, bound to a transport. */
+export type LegCall = (
+  requests: AsyncIterable<LegRequest>,
+  options: CallOptions,
+) => AsyncIterable<ConnectResponse | AcceptResponse>;
+
+export interface LegDrive {
+  leg: Leg;
+  call: () => Promise<LegCall>;
+  open: MessageInitShape<typeof OpenSchema>;
+  /** Accept: what the offer said of the client. On Connect, `Accepted` says it of the listener. */
+  peer?: Capabilities;
+  clock: Clock;
+}
+
+/** The relay has this long to answer an `Open`, a connection to it included. */
+const attachTimeoutMs = 20_000;
+/** The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little. */
+const finishTimeoutMs = 45_000;
+/** The reset has this long to get out; then the call is cancelled, which tells the other side the same less well. */
+const resetTimeoutMs = 1_000;
+
+/** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
+export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Promise<void> {
+  const abort = new AbortController();
+  const attached = new Condition();
+  let isAttached = false;
+  const stopTimer = endInTime(leg, clock, () => abort.abort());
+  const stopWaiting = clock.after(attachTimeoutMs, () => {
+    leg.fail(new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY }));
+  });
+  async function* requests(): AsyncGenerator<LegRequest> {
+    yield { message: { case: "open", value: open } };
+    while (!isAttached) await attached.changed();
+    for await (const frame of leg.frames()) yield { message: { case: "frame", value: frame } };
+  }
+  try {
+    const start = await call();
+    if (leg.endpoint.state.kind !== "open") return;
+    for await (const { message } of start(requests(), { signal: abort.signal, timeoutMs: 0 })) {
+      switch (message.case) {
+        case "opened":
+          leg.attach({
+            streamId: message.value.streamId,
+            maxFrameBytes: message.value.limits?.maxFrameBytes,
+          });
+          if (peer !== undefined) leg.accept(peer);
+          isAttached = true;
+          attached.notify();
+          stopWaiting();
+          break;
+        case "accepted":
+          leg.accept(capabilitiesFromWire(message.value.capabilities));
+          break;
+        case "frame":
+          await leg.receive(message.value);
+          break;
+      }
+    }
+    leg.ended();
+  } catch (reason) {
+    leg.fail(fromConnectError(reason));
+  } finally {
+    stopTimer();
+    stopWaiting();
+    isAttached = true;
+    attached.notify();
+  }
+}
+
+/** Cancels the call if it does not end soon after the stream has. */
+function endInTime(leg: Leg, clock: Clock, cancel: () => void): () => void {
+  let stop = () => {};
+  leg.onOver = (kind) => {
+    stop();
+    stop = clock.after(kind === "closed" ? finishTimeoutMs : resetTimeoutMs, cancel);
+  };
+  return () => {
+    leg.onOver = () => {};
+    stop();
+  };
+}

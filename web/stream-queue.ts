@@ -1,0 +1,59 @@
+import { Condition } from "../stream/deferred.js";
+import { Fifo } from "../stream/fifo.js";
+import type { Stream } from "../stream/stream.js";
+import type { StreamError } from "../stream/stream-error.js";
+import type { OfferStream } from "./offer-stream.js";
+
+/** The clients of a server without a callback, for whoever iterates over it. The relay bounds how many can wait. */
+export class StreamQueue<Out, In> {
+  readonly #waiting = new Fifo<OfferStream<Out, In>>();
+  readonly #changed = new Condition();
+  readonly #onLeave: () => Promise<void>;
+  #state: { kind: "open" } | { kind: "closed"; error: StreamError | undefined } = { kind: "open" };
+
+  constructor(onLeave: () => Promise<void>) {
+    this.#onLeave = onLeave;
+  }
+
+  push(offered: OfferStream<Out, In>): void {
+    this.#waiting.push(offered);
+    this.#changed.notify();
+  }
+
+  close(error: StreamError | undefined): void {
+    this.#state = { kind: "closed", error };
+    this.#changed.notify();
+  }
+
+  /** A stream that was handed out and neither used nor rejected is accepted when the next one is asked for. */
+  iterate(): AsyncIterableIterator<Stream<Out, In>, undefined> {
+    let last: OfferStream<Out, In> | undefined;
+    const iterator: AsyncIterableIterator<Stream<Out, In>, undefined> = {
+      next: async () => {
+        last?.accept();
+        last = await this.#take();
+        return last === undefined ? { done: true, value: undefined } : { done: false, value: last.stream };
+      },
+      return: async () => {
+        last?.accept();
+        await this.#onLeave();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  async #take(): Promise<OfferStream<Out, In> | undefined> {
+    for (;;) {
+      const offered = this.#waiting.shift();
+      if (offered?.waits) return offered;
+      if (offered !== undefined) continue;
+      if (this.#state.kind === "closed") {
+        if (this.#state.error !== undefined) throw this.#state.error;
+        return undefined;
+      }
+      await this.#changed.changed();
+    }
+  }
+}

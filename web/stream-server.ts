@@ -1,0 +1,219 @@
+import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
+import { EventEmitter } from "eventemitter3";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { fromConnectError } from "../link/failure-detail.js";
+import type { Clock } from "../stream/clock.js";
+import type { Bytes, Codec } from "../stream/codec.js";
+import { Deferred } from "../stream/deferred.js";
+import type { EndpointOptions } from "../stream/endpoint.js";
+import type { Stream } from "../stream/stream.js";
+import { StreamError } from "../stream/stream-error.js";
+import { OfferStream } from "./offer-stream.js";
+import { StreamQueue } from "./stream-queue.js";
+
+/** Called for each client. What it returns, if a promise, may take its time to accept or reject. */
+export type StreamCallback<Out, In> = (stream: Stream<Out, In>) => unknown;
+
+export interface StreamServerOptions<Out = string | Uint8Array, In = string | Bytes> extends EndpointOptions {
+  /** Where the relay is under a base URL. Default "/browser-server". A transport has its own. */
+  prefix?: string;
+  /** What the messages are. Default: strings and bytes, as they were written. */
+  codec?: Codec<Out, In>;
+  /** Whether `List` and `Watch` show the name. Default false: only those who know it find it. */
+  listed?: boolean;
+}
+
+export interface StreamServerEvents<Out, In> {
+  /** The name is claimed. */
+  ready: [];
+  /** A client. */
+  stream: [stream: Stream<Out, In>];
+  /** The server failed: the name is taken, or the relay is gone. "close" follows. */
+  error: [error: StreamError];
+  /** The name is free again. */
+  close: [];
+}
+
+export interface StreamServerInit<Out, In> extends EndpointOptions {
+  transport: () => Promise<Transport>;
+  codec: Codec<Out, In>;
+  listed: boolean;
+  callback: StreamCallback<Out, In> | undefined;
+  clock: Clock;
+}
+
+type ServerState =
+  | { kind: "idle" }
+  | { kind: "claiming" }
+  | { kind: "listening"; registered: Registered }
+  | { kind: "ending" }
+  | { kind: "closed" };
+
+const unlistenTimeoutMs = 5_000;
+/** The relay may miss two heartbeats; after the third it is taken for lost. */
+const heartbeatsUntilLost = 3;
+
+/**
+ * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the server.
+ *
+ * - The first use of a stream accepts the client; so does the callback's return, or the end of the promise it returned.
+ *   `stream.reject(code, reason)` before that declines it.
+ * - `ready` resolves when the name is claimed, and rejects with FAILURE_NAME_TAKEN and what else can stand in the way.
+ * - `closed` resolves after `end()`, and rejects if the server failed. Neither becomes an unhandled rejection.
+ * - Whoever listens must `end()`. Streams live on.
+ */
+export class StreamServer<Out, In = Out>
+  extends EventEmitter<StreamServerEvents<Out, In>>
+  implements AsyncIterable<Stream<Out, In>>
+{
+  readonly #init: StreamServerInit<Out, In>;
+  readonly #ready = new Deferred<void>();
+  readonly #closed = new Deferred<void>();
+  readonly #abort = new AbortController();
+  readonly #offers = new Map<string, OfferStream<Out, In>>();
+  readonly #unclaimed = new StreamQueue<Out, In>(() => this.end());
+  #state: ServerState = { kind: "idle" };
+
+  constructor(init: StreamServerInit<Out, In>) {
+    super();
+    this.#init = init;
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Claims a name. Throws `failed_precondition` the second time: a server has one name. */
+  listen(name: string): this {
+    if (this.#state.kind !== "idle") {
+      throw new StreamError("a stream server listens once: make another one", { code: Code.FailedPrecondition });
+    }
+    this.#state = { kind: "claiming" };
+    void this.#run(name);
+    return this;
+  }
+
+  /** Gives the name back. Resolves when it is free, or the relay is gone; never rejects. */
+  async end(): Promise<void> {
+    const state = this.#state;
+    if (state.kind === "idle") this.#close(undefined);
+    if (state.kind === "claiming") this.#abort.abort();
+    if (state.kind === "claiming" || state.kind === "listening") this.#state = { kind: "ending" };
+    if (state.kind === "listening") await this.#unlisten(state.registered);
+    await this.#closed.promise.catch(() => {});
+  }
+
+  /** The clients that no callback takes. Leaving the loop ends the server. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Stream<Out, In>, undefined> {
+    return this.#unclaimed.iterate();
+  }
+
+  async #run(name: string): Promise<void> {
+    const { transport, listed, clock } = this.#init;
+    let stopWatching = () => {};
+    try {
+      const client = createClient(RelayService, await transport());
+      for await (const { event } of client.listen({ name, listed }, { signal: this.#abort.signal, timeoutMs: 0 })) {
+        if (event.case === "registered") this.#onRegistered(event.value);
+        else if (event.case === "offer") this.#onOffer(event.value, client);
+        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(withdrawn());
+        stopWatching();
+        if (this.#state.kind === "listening") {
+          const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
+          stopWatching = clock.after(silenceMs, () => this.#abort.abort(relayLost("the relay has gone silent")));
+        }
+      }
+      this.#close(relayLost("the relay ended the lease"));
+    } catch (reason) {
+      const { signal } = this.#abort;
+      this.#close(signal.reason instanceof StreamError ? signal.reason : fromConnectError(reason));
+    } finally {
+      stopWatching();
+    }
+  }
+
+  #onRegistered(registered: Registered): void {
+    if (this.#state.kind !== "claiming") return;
+    this.#state = { kind: "listening", registered };
+    this.#ready.resolve();
+    this.emit("ready");
+  }
+
+  #onOffer(offer: Offer, client: Client<typeof RelayService>): void {
+    const { streamId, legToken } = offer;
+    const offered = new OfferStream<Out, In>({
+      ...this.#init,
+      offer,
+      accept: async () => (requests, options) => client.accept(requests, options),
+      reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: unlistenTimeoutMs }),
+      onDecided: () => this.#offers.delete(streamId),
+    });
+    this.#offers.set(streamId, offered);
+    const { callback } = this.#init;
+    if (callback === undefined && this.listenerCount("stream") === 0) return this.#unclaimed.push(offered);
+    // In a microtask of its own, so that what the application throws is the application's.
+    queueMicrotask(() => {
+      try {
+        this.emit("stream", offered.stream);
+        const result = callback?.(offered.stream);
+        if (!isPromise(result)) return offered.accept();
+        result.then(
+          () => offered.accept(),
+          (reason: unknown) => {
+            offered.stream.destroy(callbackFailed());
+            throw reason;
+          },
+        );
+      } catch (reason) {
+        offered.stream.destroy(callbackFailed());
+        throw reason;
+      }
+    });
+  }
+
+  async #unlisten({ leaseId, leaseToken }: Registered): Promise<void> {
+    try {
+      const client = createClient(RelayService, await this.#init.transport());
+      await client.unlisten({ leaseId, leaseToken }, { timeoutMs: unlistenTimeoutMs });
+    } catch {
+      // The lease has ended, or the relay cannot be reached: hanging up ends what there is to end.
+      this.#abort.abort();
+    }
+  }
+
+  #close(error: StreamError | undefined): void {
+    if (this.#state.kind === "closed") return;
+    const failed = this.#state.kind === "ending" || this.#state.kind === "idle" ? undefined : error;
+    this.#state = { kind: "closed" };
+    for (const offered of [...this.#offers.values()]) offered.withdraw(withdrawn());
+    this.#unclaimed.close(failed);
+    this.#ready.reject(failed ?? new StreamError("the server was ended", { code: Code.Canceled, hop: Hop.CALLER }));
+    if (failed === undefined) this.#closed.resolve();
+    else {
+      this.#closed.reject(failed);
+      this.emit("error", failed);
+    }
+    this.emit("close");
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function withdrawn(): StreamError {
+  return new StreamError("the client has gone, or waited too long", { failure: Failure.OFFER_GONE, hop: Hop.PEER });
+}
+
+function callbackFailed(): StreamError {
+  return new StreamError("the listener failed", { code: Code.Internal });
+}
+
+function relayLost(message: string): StreamError {
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY });
+}
