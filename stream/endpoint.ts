@@ -80,6 +80,7 @@ export class Endpoint {
     this.#peer = peer;
     if (!peer.credit) this.#sender.grant(Number.POSITIVE_INFINITY);
     this.#notify("sendable");
+    this.#settle();
   }
 
   /** The cost of what was written and not yet handed to the leg, in bytes. */

@@ -69,13 +69,18 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
       onData: (message) => this.emit("data", message),
       onDrained: () => {
         if (!this.#failed) this.emit("end");
-        this.#announceClose();
+        // After "finish", which may be due in this same turn.
+        queueMicrotask(() => this.#announceClose());
       },
       onUnreadable: (error) => this.emit("error", error),
     });
     leg.onChange = (event) => this.#onChange(event);
     leg.opened.promise.then(
       () => this.emit("open"),
+      () => {},
+    );
+    this.#finished.promise.then(
+      () => this.emit("finish"),
       () => {},
     );
   }
@@ -189,6 +194,9 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
   /** Its writes resolve when there is room for another; closing it resolves when everything has arrived. */
   get writable(): WritableStream<In> {
     this.#writable ??= new WritableStream<In>({
+      start: (controller) => {
+        this.#closed.promise.catch((error: unknown) => controller.error(error));
+      },
       write: async (message) => {
         this.write(message);
         while (this.#leg.endpoint.state.kind === "open" && this.#leg.endpoint.pressed) {

@@ -1,9 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const mainPath = fileURLToPath(new URL("../dist/server/main.js", import.meta.url));
+const packageFolder = fileURLToPath(new URL("..", import.meta.url));
+
+/** What `npm start` gives to Node, so that a relay under test is the relay that people start. */
+function startArgs(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
+  const words = (scripts.start as string).split(" ");
+  return words.slice(words.indexOf("node") + 1);
+}
 
 /** The relay as `npm start` runs it, in a process of its own, on a port that was free. */
 export interface RelayProcess {
@@ -14,7 +24,10 @@ export interface RelayProcess {
 }
 
 export async function startRelay(...args: string[]): Promise<RelayProcess> {
-  const child = spawn(process.execPath, [mainPath, "--port", "0", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...startArgs(), "--port", "0", ...args], {
+    cwd: packageFolder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = once(child, "exit");
   const lines = createInterface({ input: child.stdout });
   const [address] = (await Promise.race([
@@ -33,4 +46,12 @@ export async function startRelay(...args: string[]): Promise<RelayProcess> {
       return code;
     },
   };
+}
+
+/** How much memory the relay has, as the kernel counts it. */
+export async function residentBytes({ child }: RelayProcess): Promise<number> {
+  const status = await readFile(`/proc/${child.pid}/status`, "utf8");
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (kibibytes === undefined) throw new Error("the relay has ended");
+  return Number(kibibytes) * 1024;
 }

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { findChromium } from "../setup/chromium.js";
@@ -24,18 +25,22 @@ export interface Tab {
 
 const bundlePath = fileURLToPath(new URL("../.out/package.js", import.meta.url));
 const blankPath = "/blank-page";
-const packagePath = "/browser-stream-server.js";
-const importMap = JSON.stringify({ imports: { "browser-stream-server": packagePath } });
+
+/** A page in which the package has its name, without a second request: the browser need not be asked for one by the test. */
+async function blankPage(): Promise<string> {
+  const code = JSON.stringify(await readFile(bundlePath, "utf8")).replaceAll("<", "\\u003c");
+  return `<!doctype html><link rel="icon" href="data:,"><script>
+    const url = URL.createObjectURL(new Blob([${code}], { type: "text/javascript" }));
+    const map = Object.assign(document.createElement("script"), { type: "importmap" });
+    map.textContent = JSON.stringify({ imports: { "browser-stream-server": url } });
+    document.head.append(map);
+  </script>`;
+}
 
 export async function openTab(context: BrowserContext, origin: string): Promise<Tab> {
   const page = await context.newPage();
-  await page.route(`**${packagePath}`, (route) => route.fulfill({ contentType: "text/javascript", path: bundlePath }));
-  await page.route(`**${blankPath}`, (route) =>
-    route.fulfill({
-      contentType: "text/html",
-      body: `<!doctype html><script type="importmap">${importMap}</script>`,
-    }),
-  );
+  const body = await blankPage();
+  await page.route(`**${blankPath}`, (route) => route.fulfill({ contentType: "text/html", body }));
   const printed: string[] = [];
   const waiting = new Set<() => void>();
   page.on("console", (message) => {
@@ -44,6 +49,8 @@ export async function openTab(context: BrowserContext, origin: string): Promise<
   });
   page.on("pageerror", (error) => printed.push(`uncaught: ${error.message}`));
   await page.goto(origin + blankPath);
+  // A page with a route has each of its requests stopped and looked at, bodies and all, which makes them many times slower.
+  await page.unrouteAll();
   return {
     page,
     printed,
