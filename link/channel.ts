@@ -23,8 +23,8 @@ export const channelWindowBytes = 262_144;
 export interface ChannelPort {
   /** Queues a packet, unless the link is over. */
   enqueue(packet: Packet): void;
-  /** Resolves when the link has room for data, in the order of the calls; rejects when the link is over. */
-  room(): Promise<void>;
+  /** Calls `send` once the link has room for data, in the order of the calls; rejects when the link is over. */
+  inTurn(send: () => void): Promise<void>;
   maxPacketBytes: number;
   /** The channel is over; packets for it need not be handed in any more. */
   onClosed(channel: Channel): void;
@@ -75,15 +75,23 @@ export class Channel {
   async send(body: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const chunk of body) {
       for (let from = 0; from < chunk.byteLength; ) {
-        await this.#port.room();
         while (this.#state.kind === "open" && this.#sentBytes >= this.#creditBytes) await this.#changed.changed();
+        if (this.#state.kind === "open") {
+          await this.#port.inTurn(() => {
+            from += this.#sendSome(chunk.subarray(from));
+          });
+        }
         if (this.#state.kind !== "open") throw toConnectError(this.#overError);
-        const bytes = Math.min(this.#creditBytes - this.#sentBytes, this.#port.maxPacketBytes, chunk.byteLength - from);
-        this.#sentBytes += bytes;
-        this.#enqueue({ case: "data", value: chunk.subarray(from, from + bytes) });
-        from += bytes;
       }
     }
+  }
+
+  #sendSome(data: Uint8Array): number {
+    if (this.#state.kind !== "open") return 0;
+    const bytes = Math.min(this.#creditBytes - this.#sentBytes, this.#port.maxPacketBytes, data.byteLength);
+    this.#sentBytes += bytes;
+    this.#enqueue({ case: "data", value: data.subarray(0, bytes) });
+    return bytes;
   }
 
   /** Client: the request is whole; the answer may go on. */

@@ -33,7 +33,8 @@ export class Link {
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Fifo<Packet>();
   readonly #filled = new Condition();
-  readonly #emptied = new Condition();
+  /** Bodies that wait for room, in the order in which they get it. */
+  readonly #turns = new Fifo<{ send: () => void; done: Deferred<void> }>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
@@ -46,7 +47,7 @@ export class Link {
     this.#role = options.onRequest === undefined ? "client" : "relay";
     this.#port = {
       enqueue: (packet) => this.#enqueue(packet),
-      room: () => this.#room(),
+      inTurn: (send) => this.#inTurn(send),
       maxPacketBytes: options.maxPacketBytes,
       onClosed: (channel) => this.#onClosed(channel),
     };
@@ -120,7 +121,7 @@ export class Link {
         batch.push(next);
       }
       if (batch.length > 0) {
-        this.#emptied.notify();
+        this.#giveTurns();
         yield batch;
         continue;
       }
@@ -142,7 +143,7 @@ export class Link {
     this.#outbox.clear();
     this.#outboxBytes = 0;
     this.#filled.notify();
-    this.#emptied.notify();
+    for (let turn = this.#turns.shift(); turn !== undefined; turn = this.#turns.shift()) turn.done.reject(error);
     this.#closed.resolve(error);
   }
 
@@ -160,7 +161,6 @@ export class Link {
 
   #onClosed(channel: Channel): void {
     this.#channels.delete(channel.id);
-    this.#emptied.notify();
     if (this.#channels.size === 0) this.onIdle();
   }
 
@@ -174,9 +174,22 @@ export class Link {
     }
   }
 
-  async #room(): Promise<void> {
-    while (this.#state.kind === "open" && this.#outboxBytes > outboxHighWaterMarkBytes) await this.#emptied.changed();
-    if (this.#state.kind === "closed") throw this.#state.error;
+  #inTurn(send: () => void): Promise<void> {
+    if (this.#state.kind === "closed") return Promise.reject(this.#state.error);
+    const done = new Deferred<void>();
+    this.#turns.push({ send, done });
+    this.#giveTurns();
+    return done.promise;
+  }
+
+  /** One by one: what one of them sends can take the next one's room. */
+  #giveTurns(): void {
+    while (this.#outboxBytes <= outboxHighWaterMarkBytes) {
+      const turn = this.#turns.shift();
+      if (turn === undefined) return;
+      turn.send();
+      turn.done.resolve();
+    }
   }
 }
 

@@ -100,9 +100,9 @@ export class LinkRoutes {
         maxBatchBytes,
         heartbeatIntervalMs: limits.heartbeatIntervalMs,
       };
-      yield { message: { case: "opened", value: opened } };
+      yield { opened };
       for await (const packets of link.batches(maxBatchBytes)) {
-        yield { message: { case: "packets", value: { packets } } };
+        yield { packets };
       }
       throw toConnectError(await link.closed);
     } finally {

@@ -1,7 +1,7 @@
-import { type ConnectRouter, createConnectRouter, type Transport } from "@connectrpc/connect";
-import { createUniversalHandlerClient } from "@connectrpc/connect/protocol";
+import { createConnectRouter, type Transport } from "@connectrpc/connect";
+import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { Directory } from "./directory.js";
 import { LinkRoutes } from "./link-routes.js";
@@ -17,14 +17,13 @@ const maxMessageBytes = 0xffffffff;
 
 /** The relay's RPCs: for Node's servers, for links, and for this process. */
 export class Routes {
-  /** Serves a request for which {@link serves} is true. */
-  readonly handle: (request: NodeRequest, response: NodeResponse) => void;
   /** Reaches the relay without a network. */
   readonly localTransport: Transport;
   readonly #relay: Relay;
   readonly #prefix: string;
   readonly #directory: Directory;
   readonly #links: LinkRoutes;
+  readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
   constructor(relay: Relay, prefix: string) {
     this.#relay = relay;
@@ -43,14 +42,10 @@ export class Routes {
       readMaxBytes: maxMessageBytes,
       writeMaxBytes: maxMessageBytes,
     });
-    this.handle = connectNodeAdapter({
-      ...noCompression,
-      requestPathPrefix: prefix,
-      routes: (router: ConnectRouter) => {
-        relayRoutes(router, relay, this.#directory);
-        this.#links.register(router);
-      },
-    });
+    const outer = createConnectRouter(noCompression);
+    relayRoutes(outer, relay, this.#directory);
+    this.#links.register(outer);
+    this.#handlers = new Map(outer.handlers.map((handler) => [prefix + handler.requestPath, handler]));
   }
 
   get counts(): { links: number; channels: number; watchers: number } {
@@ -60,6 +55,25 @@ export class Routes {
   /** Whether a request for `url` is the relay's. */
   serves(url: string | undefined): boolean {
     return url?.startsWith(`${this.#prefix}/${packageName}.`) ?? false;
+  }
+
+  /**
+   * Serves a request for which {@link serves} is true. Connect's own adapter would print an error for every peer that hangs
+   * up, which for a relay is no error; the RPC's signal has said so.
+   */
+  async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
+    const handler = this.#handlers.get(request.url?.split("?", 1)[0] ?? "");
+    if (handler === undefined) {
+      response.statusCode = 404;
+      response.end();
+      return;
+    }
+    try {
+      const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
+      await universalResponseToNodeResponse(answer, response);
+    } catch {
+      response.destroy();
+    }
   }
 
   /** Ends the relay, with everything that hangs on it. */

@@ -104,7 +104,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       response.end();
       return;
     }
-    this.#cors(request, response, () => this.#routes.handle(request, response));
+    this.#cors(request, response, () => void this.#routes.handle(request, response));
   };
 
   /** Connects to a name from this process, through the same routes as everybody. See `StreamClient`. */

@@ -7,6 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { EncodedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 
@@ -81,7 +82,15 @@ function encodeBytes(value: Bytes): EncodedMessage {
 }
 
 function decodeText(message: EncodedMessage): string {
-  return decoder.decode(message.data);
+  try {
+    return decoder.decode(message.data);
+  } catch (cause) {
+    throw new StreamError("the text is not valid UTF-8", {
+      failure: Failure.PROTOCOL_VIOLATION,
+      hop: Hop.PEER,
+      cause,
+    });
+  }
 }
 
 function unexpected(expected: string, actual: string): StreamError {

@@ -17,17 +17,24 @@ interface PipeSource<T> extends AsyncIterable<T> {
  */
 export async function pipe<T>(source: PipeSource<T>, destination: PipeDestination<T>, end: boolean): Promise<void> {
   const onClose = () => source.destroy();
+  const detach = () => {
+    destination.off("close", onClose);
+    destination.off("error", onClose);
+  };
   destination.once("close", onClose);
   destination.once("error", onClose);
   try {
     for await (const message of source) {
       if (destination.write(message) === false) await drained(destination);
     }
-    destination.off("close", onClose);
+    detach();
     if (end) destination.end();
   } catch (error) {
-    destination.off("close", onClose);
-    destination.destroy?.(error as Error);
+    detach();
+    if (destination.destroy === undefined) return;
+    // Nobody has to listen for what is the source's error.
+    destination.once("error", () => {});
+    destination.destroy(error as Error);
   }
 }
 

@@ -7,9 +7,9 @@ import { StreamError } from "./stream-error.js";
 
 export interface ReadingHandlers<Out> {
   onData(message: Out): void;
-  /** Every message has been read, or none will be any more. Called once, by whichever way of reading gets there. */
+  /** The reader knows that no message will come any more. Called once. */
   onDrained(): void;
-  /** A message that the codec refused arrived before the stream ended: nothing else will say so. */
+  /** Instead of it: a message that the codec refused arrived before the stream ended, and nothing else will say so. */
   onUnreadable(error: StreamError): void;
 }
 
@@ -32,9 +32,18 @@ export class Reading<Out> {
     this.#handlers = handlers;
   }
 
-  /** Whether messages that wait hold back the end: nobody will read them if nobody reads. */
-  get holdsBackEnd(): boolean {
+  /**
+   * Whether the reader has still to hear what comes before "close". Messages that nobody reads hold nothing back, and whoever
+   * pulls learns by pulling that the stream failed.
+   */
+  get holdsBackClose(): boolean {
+    if (this.#mode === "pulling") return this.#endpoint.state.kind === "closed";
     return (this.#mode === "flowing" || this.#mode === "paused") && !this.#endpoint.drained;
+  }
+
+  /** Nobody will read any more. */
+  abandon(): void {
+    this.#mode = "drained";
   }
 
   /** The endpoint changed. */
@@ -69,7 +78,6 @@ export class Reading<Out> {
       const message = this.#endpoint.read();
       if (message !== undefined) {
         const decoded = this.#decode(message);
-        this.#settle();
         if (!decoded.ok) throw decoded.error;
         return { done: false, value: decoded.value };
       }
@@ -100,9 +108,13 @@ export class Reading<Out> {
         if (message === undefined) break;
         const decoded = this.#decode(message);
         if (decoded.ok) this.#handlers.onData(decoded.value);
-        else if (!decoded.told) this.#handlers.onUnreadable(decoded.error);
+        else if (!decoded.told) {
+          this.abandon();
+          this.#handlers.onUnreadable(decoded.error);
+        }
       }
-      this.#settle();
+      // Whoever pulls has the last message only in a later turn.
+      if (this.#mode !== "pulling") this.#settle();
     } catch (error) {
       this.#schedule();
       throw error;
@@ -114,9 +126,11 @@ export class Reading<Out> {
     try {
       return { ok: true, value: this.#codec.decode(message) };
     } catch (cause) {
-      const { message } = StreamError.from(cause);
+      const { message, failure, hop } = StreamError.from(cause);
       const error = new StreamError(`this side cannot read a message: ${message}`, {
         code: Code.InvalidArgument,
+        failure,
+        hop,
         cause,
       });
       const told = this.#endpoint.state.kind === "open";

@@ -56,7 +56,7 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
   readonly #finished = new Deferred<void>();
   readonly #writableNow = new Condition();
   #drain: "not needed" | "needed" = "not needed";
-  #end: { kind: "pending" } | { kind: "destroyed" } | { kind: "announced" } = { kind: "pending" };
+  #end: { kind: "pending" } | { kind: "told" } | { kind: "announced" } = { kind: "pending" };
   #readable: ReadableStream<Out> | undefined;
   #writable: WritableStream<In> | undefined;
 
@@ -72,7 +72,12 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
         // After "finish", which may be due in this same turn.
         queueMicrotask(() => this.#announceClose());
       },
-      onUnreadable: (error) => this.emit("error", error),
+      onUnreadable: (error) => {
+        if (this.#end.kind !== "pending") return;
+        this.#end = { kind: "told" };
+        this.emit("error", error);
+        queueMicrotask(() => this.#announceClose());
+      },
     });
     leg.onChange = (event) => this.#onChange(event);
     leg.opened.promise.then(
@@ -133,8 +138,12 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
    * of the error, or with `canceled`. Here `closed` rejects, and "error" is emitted only if an error was given.
    */
   destroy(error?: unknown): this {
-    if (this.#leg.endpoint.state.kind !== "open") return this;
-    if (error === undefined) this.#end = { kind: "destroyed" };
+    if (this.#leg.endpoint.state.kind !== "open") {
+      this.#reading.abandon();
+      queueMicrotask(() => this.#announceClose());
+      return this;
+    }
+    if (error === undefined) this.#end = { kind: "told" };
     this.#leg.endpoint.reset(
       error === undefined
         ? new StreamError("the stream was destroyed", { failure: Failure.PEER_CANCELED, hop: Hop.CALLER })
@@ -151,7 +160,7 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
     if (this.#init.reject === undefined) {
       throw new StreamError("only an offer can be rejected", { code: Code.FailedPrecondition });
     }
-    this.#end = { kind: "destroyed" };
+    this.#end = { kind: "told" };
     this.#init.reject(new StreamError(reason, { failure: Failure.DECLINED, code, hop: Hop.CALLER }));
   }
 
@@ -288,8 +297,8 @@ export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> imple
 
   #announceClose(): void {
     const { state } = this.#leg.endpoint;
-    if (state.kind === "open" || this.#end.kind === "announced" || this.#reading.holdsBackEnd) return;
-    const quietly = this.#end.kind === "destroyed" || state.kind === "closed";
+    if (state.kind === "open" || this.#end.kind === "announced" || this.#reading.holdsBackClose) return;
+    const quietly = this.#end.kind === "told" || state.kind === "closed";
     this.#end = { kind: "announced" };
     if (!quietly) this.emit("error", state.error);
     this.emit("close");

@@ -25,8 +25,8 @@ export async function openFetchLink(carrier: Transport, clock: Clock): Promise<L
   try {
     const responses = client.receive({}, { signal: abort.signal, timeoutMs: 0 })[Symbol.asyncIterator]();
     const first = await responses.next();
-    if (first.done || first.value.message.case !== "opened") throw new StreamError("the relay opened no link");
-    const opened = first.value.message.value;
+    const opened = first.value?.opened;
+    if (opened === undefined) throw new StreamError("the relay opened no link");
     const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, clock, opened.heartbeatIntervalMs);
@@ -53,7 +53,7 @@ async function receiveAll(
       if (done) break;
       stopWatching();
       stopWatching = watch();
-      if (value.message.case === "packets") for (const packet of value.message.value.packets) link.receive(packet);
+      for (const packet of value.packets) link.receive(packet);
     }
     link.close(new StreamError("the relay ended the link", { failure: Failure.LINK_GONE, code: Code.Unavailable }));
   } catch (reason) {

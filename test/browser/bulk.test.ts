@@ -48,39 +48,87 @@ export async function exchange(stream, fileBytes) {
 `;
 const transferUrl = `data:text/javascript,${encodeURIComponent(transfer)}`;
 
+const listening = `
+import { StreamServer } from "browser-stream-server";
+import { exchange, receiveFile, sendFile } from ${JSON.stringify(transferUrl)};
+globalThis.exchanges = [];
+await StreamServer(location.origin, (stream) => {
+  const { fileBytes } = stream.metadata;
+  if (fileBytes !== undefined) globalThis.exchanges.push(exchange(stream, Number(fileBytes)));
+  else globalThis.stalled = stream;
+}).listen("bulk").ready;
+`;
+
+const connecting = `
+import { StreamClient } from "browser-stream-server";
+import { exchange } from ${JSON.stringify(transferUrl)};
+globalThis.connect = (metadata) => StreamClient(location.origin).connect("bulk", { metadata });
+globalThis.exchangeWith = (fileBytes) => exchange(connect({ fileBytes: String(fileBytes) }), fileBytes);
+`;
+
+interface Hashes {
+  sent: string;
+  received: string;
+}
+
+/** Calls `onSample` with the relay's memory now and then until the returned function is called. */
+function sampleMemory(onSample: (bytes: number) => void): () => void {
+  const timer = setInterval(async () => onSample(await residentBytes(relay)), 50);
+  return () => clearInterval(timer);
+}
+
 test("64 MiB go each way at once, whole, and the relay's memory hardly grows", async () => {
-  const fileBytes = Number(process.env.FILE_MIB ?? 64) * mebibyte;
-  await listener.run(`
-    import { StreamServer } from "browser-stream-server";
-    import { exchange } from ${JSON.stringify(transferUrl)};
-    const server = StreamServer(location.origin, (stream) => {
-      exchange(stream, ${fileBytes}).then((hashes) => { globalThis.hashes = hashes; console.log("exchanged"); });
-    }).listen("bulk");
-    await server.ready;
-  `);
-  await client.run(`
-    import { StreamClient } from "browser-stream-server";
-    import { exchange } from ${JSON.stringify(transferUrl)};
-    globalThis.start = async () => {
-      const stream = StreamClient(location.origin).connect("bulk");
-      return exchange(stream, ${fileBytes});
-    };
-  `);
+  await listener.run(listening);
+  await client.run(connecting);
+  // The first stream makes the relay compile what it runs; that is not what the test is about.
+  await client.page.evaluate(`exchangeWith(${mebibyte})`);
   const before = await residentBytes(relay);
   let peak = before;
-  const sampling = setInterval(async () => {
-    peak = Math.max(peak, await residentBytes(relay));
-  }, 50);
-  const startedAt = performance.now();
-  const there = (await client.page.evaluate("start()")) as { sent: string; received: string };
-  const seconds = (performance.now() - startedAt) / 1000;
-  clearInterval(sampling);
-  await listener.prints("exchanged");
-  const here = (await listener.page.evaluate("hashes")) as { sent: string; received: string };
-  console.log(
-    `${((2 * fileBytes) / mebibyte / seconds).toFixed(1)} MiB/s, relay ${((peak - before) / mebibyte).toFixed(1)} MiB more`,
-  );
+  const stopSampling = sampleMemory((bytes) => {
+    peak = Math.max(peak, bytes);
+  });
+  const there = (await client.page.evaluate(`exchangeWith(${64 * mebibyte})`)) as Hashes;
+  const here = (await listener.page.evaluate("exchanges[1]")) as Hashes;
+  stopSampling();
   expect(there.received).toBe(here.sent);
   expect(here.received).toBe(there.sent);
+  expect(there.sent).not.toBe(here.sent);
   expect(peak - before).toBeLessThan(32 * mebibyte);
+});
+
+test("a receiver that does not read stops the sender, and the relay holds no more than before", async () => {
+  await client.page.evaluate(`(async () => {
+    globalThis.sender = connect({});
+    await sender.opened;
+    globalThis.written = 0;
+    const chunk = new Uint8Array(65536);
+    const writer = sender.writable.getWriter();
+    const more = () => writer.write(chunk).then(() => { written += chunk.byteLength; return more(); });
+    more().catch(() => {});
+  })()`);
+  const written = () => client.page.evaluate("written") as Promise<number>;
+  // Nothing tells that a sender has stopped but that for a while it does not go on.
+  const settled = async (): Promise<number> => {
+    for (let last = -1; ; ) {
+      const now = await written();
+      if (now > 0 && now === last) return now;
+      last = now;
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  };
+  const stoppedAt = await settled();
+  const before = await residentBytes(relay);
+  let peak = before;
+  const stopSampling = sampleMemory((bytes) => {
+    peak = Math.max(peak, bytes);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  stopSampling();
+  expect(await written()).toBe(stoppedAt);
+  // A window at the receiver, a high-water mark at the sender, and the channels between.
+  expect(stoppedAt).toBeLessThan(4 * mebibyte);
+  expect(peak - before).toBeLessThan(4 * mebibyte);
+  await listener.page.evaluate("void stalled.resume()");
+  await client.page.waitForFunction(`written > ${stoppedAt + 8 * mebibyte}`);
+  await client.page.evaluate("void sender.destroy()");
 });

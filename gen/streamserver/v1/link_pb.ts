@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file streamserver/v1/link.proto.
  */
 export const file_streamserver_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("ChpzdHJlYW1zZXJ2ZXIvdjEvbGluay5wcm90bxIPc3RyZWFtc2VydmVyLnYxIhAKDlJlY2VpdmVSZXF1ZXN0InwKD1JlY2VpdmVSZXNwb25zZRItCgZvcGVuZWQYASABKAsyGy5zdHJlYW1zZXJ2ZXIudjEuTGlua09wZW5lZEgAEi8KB3BhY2tldHMYAiABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuUGFja2V0QmF0Y2hIAEIJCgdtZXNzYWdlIpkBCgpMaW5rT3BlbmVkEg8KB2xpbmtfaWQYASABKAkSEgoKbGlua190b2tlbhgCIAEoCRIUCgxtYXhfY2hhbm5lbHMYAyABKA0SGAoQbWF4X3BhY2tldF9ieXRlcxgEIAEoDRIXCg9tYXhfYmF0Y2hfYnl0ZXMYBSABKA0SHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAYgASgNIjcKC1BhY2tldEJhdGNoEigKB3BhY2tldHMYASADKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUGFja2V0Im4KC1NlbmRSZXF1ZXN0Eg8KB2xpbmtfaWQYASABKAkSEgoKbGlua190b2tlbhgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIoCgdwYWNrZXRzGAQgAygLMhcuc3RyZWFtc2VydmVyLnYxLlBhY2tldCIOCgxTZW5kUmVzcG9uc2Ui8QIKBlBhY2tldBIPCgdjaGFubmVsGAEgASgNEjIKB3JlcXVlc3QYAiABKAsyHy5zdHJlYW1zZXJ2ZXIudjEuQ2hhbm5lbFJlcXVlc3RIABI0CghyZXNwb25zZRgDIAEoCzIgLnN0cmVhbXNlcnZlci52MS5DaGFubmVsUmVzcG9uc2VIABIOCgRkYXRhGAQgASgMSAASKgoDZW5kGAUgASgLMhsuc3RyZWFtc2VydmVyLnYxLkNoYW5uZWxFbmRIABInCgVyZXNldBgGIAEoCzIWLnN0cmVhbXNlcnZlci52MS5SZXNldEgAEhAKBmNyZWRpdBgHIAEoBEgAEiwKBHBpbmcYCCABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuUGFja2V0LlBpbmdIABIsCgRwb25nGAkgASgLMhwuc3RyZWFtc2VydmVyLnYxLlBhY2tldC5Qb25nSAAaBgoEUGluZxoGCgRQb25nQgkKB2NvbnRlbnQiSAoOQ2hhbm5lbFJlcXVlc3QSDAoEcGF0aBgBIAEoCRIoCgdoZWFkZXJzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciJLCg9DaGFubmVsUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEigKB2hlYWRlcnMYAiADKAsyFy5zdHJlYW1zZXJ2ZXIudjEuSGVhZGVyIjcKCkNoYW5uZWxFbmQSKQoIdHJhaWxlcnMYASADKAsyFy5zdHJlYW1zZXJ2ZXIudjEuSGVhZGVyIiUKBkhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJMqIBCgtMaW5rU2VydmljZRJOCgdSZWNlaXZlEh8uc3RyZWFtc2VydmVyLnYxLlJlY2VpdmVSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLlJlY2VpdmVSZXNwb25zZTABEkMKBFNlbmQSHC5zdHJlYW1zZXJ2ZXIudjEuU2VuZFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuU2VuZFJlc3BvbnNlYgZwcm90bzM", [file_streamserver_v1_frame]);
+  fileDesc("ChpzdHJlYW1zZXJ2ZXIvdjEvbGluay5wcm90bxIPc3RyZWFtc2VydmVyLnYxIhAKDlJlY2VpdmVSZXF1ZXN0ImgKD1JlY2VpdmVSZXNwb25zZRIrCgZvcGVuZWQYASABKAsyGy5zdHJlYW1zZXJ2ZXIudjEuTGlua09wZW5lZBIoCgdwYWNrZXRzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLlBhY2tldCKZAQoKTGlua09wZW5lZBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSFAoMbWF4X2NoYW5uZWxzGAMgASgNEhgKEG1heF9wYWNrZXRfYnl0ZXMYBCABKA0SFwoPbWF4X2JhdGNoX2J5dGVzGAUgASgNEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgGIAEoDSJuCgtTZW5kUmVxdWVzdBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSKAoHcGFja2V0cxgEIAMoCzIXLnN0cmVhbXNlcnZlci52MS5QYWNrZXQiDgoMU2VuZFJlc3BvbnNlIvECCgZQYWNrZXQSDwoHY2hhbm5lbBgBIAEoDRIyCgdyZXF1ZXN0GAIgASgLMh8uc3RyZWFtc2VydmVyLnYxLkNoYW5uZWxSZXF1ZXN0SAASNAoIcmVzcG9uc2UYAyABKAsyIC5zdHJlYW1zZXJ2ZXIudjEuQ2hhbm5lbFJlc3BvbnNlSAASDgoEZGF0YRgEIAEoDEgAEioKA2VuZBgFIAEoCzIbLnN0cmVhbXNlcnZlci52MS5DaGFubmVsRW5kSAASJwoFcmVzZXQYBiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuUmVzZXRIABIQCgZjcmVkaXQYByABKARIABIsCgRwaW5nGAggASgLMhwuc3RyZWFtc2VydmVyLnYxLlBhY2tldC5QaW5nSAASLAoEcG9uZxgJIAEoCzIcLnN0cmVhbXNlcnZlci52MS5QYWNrZXQuUG9uZ0gAGgYKBFBpbmcaBgoEUG9uZ0IJCgdjb250ZW50IkgKDkNoYW5uZWxSZXF1ZXN0EgwKBHBhdGgYASABKAkSKAoHaGVhZGVycxgCIAMoCzIXLnN0cmVhbXNlcnZlci52MS5IZWFkZXIiSwoPQ2hhbm5lbFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIoCgdoZWFkZXJzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciI3CgpDaGFubmVsRW5kEikKCHRyYWlsZXJzGAEgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCTKiAQoLTGlua1NlcnZpY2USTgoHUmVjZWl2ZRIfLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVxdWVzdBogLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVzcG9uc2UwARJDCgRTZW5kEhwuc3RyZWFtc2VydmVyLnYxLlNlbmRSZXF1ZXN0Gh0uc3RyZWFtc2VydmVyLnYxLlNlbmRSZXNwb25zZWIGcHJvdG8z", [file_streamserver_v1_frame]);
 
 /**
  * @generated from message streamserver.v1.ReceiveRequest
@@ -32,23 +32,18 @@ export const ReceiveRequestSchema: GenMessage<ReceiveRequest> = /*@__PURE__*/
  */
 export type ReceiveResponse = Message<"streamserver.v1.ReceiveResponse"> & {
   /**
-   * `opened` first and once.
+   * In the first message and only there.
    *
-   * @generated from oneof streamserver.v1.ReceiveResponse.message
+   * @generated from field: streamserver.v1.LinkOpened opened = 1;
    */
-  message: {
-    /**
-     * @generated from field: streamserver.v1.LinkOpened opened = 1;
-     */
-    value: LinkOpened;
-    case: "opened";
-  } | {
-    /**
-     * @generated from field: streamserver.v1.PacketBatch packets = 2;
-     */
-    value: PacketBatch;
-    case: "packets";
-  } | { case: undefined; value?: undefined };
+  opened?: LinkOpened | undefined;
+
+  /**
+   * In order.
+   *
+   * @generated from field: repeated streamserver.v1.Packet packets = 2;
+   */
+  packets: Packet[];
 };
 
 /**
@@ -116,25 +111,6 @@ export const LinkOpenedSchema: GenMessage<LinkOpened> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_link, 2);
 
 /**
- * Packets in order.
- *
- * @generated from message streamserver.v1.PacketBatch
- */
-export type PacketBatch = Message<"streamserver.v1.PacketBatch"> & {
-  /**
-   * @generated from field: repeated streamserver.v1.Packet packets = 1;
-   */
-  packets: Packet[];
-};
-
-/**
- * Describes the message streamserver.v1.PacketBatch.
- * Use `create(PacketBatchSchema)` to create a new message.
- */
-export const PacketBatchSchema: GenMessage<PacketBatch> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 3);
-
-/**
  * @generated from message streamserver.v1.SendRequest
  */
 export type SendRequest = Message<"streamserver.v1.SendRequest"> & {
@@ -172,7 +148,7 @@ export type SendRequest = Message<"streamserver.v1.SendRequest"> & {
  * Use `create(SendRequestSchema)` to create a new message.
  */
 export const SendRequestSchema: GenMessage<SendRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 4);
+  messageDesc(file_streamserver_v1_link, 3);
 
 /**
  * The batch is taken, now or before.
@@ -187,7 +163,7 @@ export type SendResponse = Message<"streamserver.v1.SendResponse"> & {
  * Use `create(SendResponseSchema)` to create a new message.
  */
 export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 5);
+  messageDesc(file_streamserver_v1_link, 4);
 
 /**
  * The unit that travels on a link.
@@ -282,7 +258,7 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
  * Use `create(PacketSchema)` to create a new message.
  */
 export const PacketSchema: GenMessage<Packet> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 6);
+  messageDesc(file_streamserver_v1_link, 5);
 
 /**
  * Nothing. Keeps a proxy from taking the link for dead.
@@ -297,7 +273,7 @@ export type Packet_Ping = Message<"streamserver.v1.Packet.Ping"> & {
  * Use `create(Packet_PingSchema)` to create a new message.
  */
 export const Packet_PingSchema: GenMessage<Packet_Ping> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 6, 0);
+  messageDesc(file_streamserver_v1_link, 5, 0);
 
 /**
  * The answer to a ping.
@@ -312,7 +288,7 @@ export type Packet_Pong = Message<"streamserver.v1.Packet.Pong"> & {
  * Use `create(Packet_PongSchema)` to create a new message.
  */
 export const Packet_PongSchema: GenMessage<Packet_Pong> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 6, 1);
+  messageDesc(file_streamserver_v1_link, 5, 1);
 
 /**
  * The head of a request.
@@ -340,7 +316,7 @@ export type ChannelRequest = Message<"streamserver.v1.ChannelRequest"> & {
  * Use `create(ChannelRequestSchema)` to create a new message.
  */
 export const ChannelRequestSchema: GenMessage<ChannelRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 7);
+  messageDesc(file_streamserver_v1_link, 6);
 
 /**
  * The head of a response.
@@ -368,7 +344,7 @@ export type ChannelResponse = Message<"streamserver.v1.ChannelResponse"> & {
  * Use `create(ChannelResponseSchema)` to create a new message.
  */
 export const ChannelResponseSchema: GenMessage<ChannelResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 8);
+  messageDesc(file_streamserver_v1_link, 7);
 
 /**
  * The end of a body.
@@ -389,7 +365,7 @@ export type ChannelEnd = Message<"streamserver.v1.ChannelEnd"> & {
  * Use `create(ChannelEndSchema)` to create a new message.
  */
 export const ChannelEndSchema: GenMessage<ChannelEnd> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 9);
+  messageDesc(file_streamserver_v1_link, 8);
 
 /**
  * One field of a head.
@@ -413,7 +389,7 @@ export type Header = Message<"streamserver.v1.Header"> & {
  * Use `create(HeaderSchema)` to create a new message.
  */
 export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 10);
+  messageDesc(file_streamserver_v1_link, 9);
 
 /**
  * A link: many RPCs of every kind, full duplex, over what a browser has. The client calls Receive and keeps it open; that
@@ -426,7 +402,7 @@ export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
  */
 export const LinkService: GenService<{
   /**
-   * Opens a link. The first response message is `opened`; then `packets`, at least one message for every
+   * Opens a link. The first response message carries `opened`; the others carry `packets`, at least one message for every
    * `heartbeat_interval_ms`. FAILURE_LIMIT_REACHED if the relay holds too many links.
    *
    * @generated from rpc streamserver.v1.LinkService.Receive
