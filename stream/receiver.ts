@@ -21,8 +21,8 @@ export interface ReceiverOptions {
 /**
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
- * What waits unread never costs more than `windowBytes`, plus one message that is larger than the window: the parts of an
- * unfinished message are granted for as they come, but only while no finished message waits.
+ * What waits unread never costs more than `windowBytes`, plus one message that came in parts: the parts of an unfinished
+ * message are granted for as they come, but only while no finished message waits.
  */
 export class Receiver {
   readonly #options: ReceiverOptions;

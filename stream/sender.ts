@@ -32,11 +32,6 @@ export class Sender {
     return this.#bufferedBytes;
   }
 
-  /** The number of the last frame taken. */
-  get sequence(): number {
-    return this.#sequence;
-  }
-
   /** Whether everything taken so far has been acknowledged. */
   get allAcked(): boolean {
     return this.#ackedSequence === this.#sequence;
@@ -72,12 +67,6 @@ export class Sender {
   nextSequence(): number {
     this.#sequence += 1;
     return this.#sequence;
-  }
-
-  /** Whether {@link takeParts} would yield something. */
-  get ready(): boolean {
-    const head = this.#queue.peek();
-    return head !== undefined && this.#partBytes(head, this.#creditBytes - this.#sentBytes) !== undefined;
   }
 
   /** Takes what fits into one frame and into the credit. */

@@ -1,5 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { reachable } from "../reachable.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import { launchBrowser, openTab } from "./browser.js";
 
@@ -37,6 +38,7 @@ test("two tabs greet each other", async () => {
     [await browser.newContext(), await browser.newContext()].map((context) => openTab(context, relay.origin)),
   );
   await listener!.run(listening);
+  await reachable(relay.origin, "SERVER_NAME");
   await client!.run(connecting);
   await listener!.prints("[SERVER] from client");
   await client!.prints("[CLIENT] from server");
