@@ -32,6 +32,7 @@ export default defineConfig({
     projects: [
       project("unit", 10_000),
       project("integration", 30_000),
+      project("proxies", 30_000),
       // A browser and a relay are at work beside the test: two files at once would starve each other.
       project("browser", 120_000, { fileParallelism: false, globalSetup: "test/setup/bundle.ts" }),
     ],

@@ -49,19 +49,22 @@ export class Directory {
     const stop = registry.observe(({ kind, lease }) => {
       if (lease.listed && lease.name.startsWith(prefix)) watch.change(lease.name, kind);
     });
-    const onAbort = () => watch.end();
-    signal.addEventListener("abort", onAbort);
-    if (signal.aborted) watch.end();
+    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    const release = () => {
+      stop();
+      watch.end();
+      this.#watches.delete(watch);
+    };
+    signal.addEventListener("abort", release);
+    if (signal.aborted) release();
     try {
       for await (const event of withHeartbeat(watch.events(), clock, limits.heartbeatIntervalMs)) {
         yield { event: event === heartbeat ? { case: "ping", value: {} } : event };
       }
       if (this.#relay.closed !== undefined) throw this.#relay.closed;
     } finally {
-      signal.removeEventListener("abort", onAbort);
-      stop();
-      watch.end();
-      this.#watches.delete(watch);
+      signal.removeEventListener("abort", release);
+      release();
     }
   }
 }

@@ -78,7 +78,12 @@ async function* runLeg(
 ): AsyncGenerator<LegEvent | { kind: "opened"; attached: AttachedLeg }> {
   const request = requests[Symbol.asyncIterator]();
   let leg: SpliceLeg | undefined;
-  const onAbort = () => leg?.fail(abortError(context.signal));
+  // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+  const onAbort = () => {
+    if (leg === undefined) return;
+    relay.legs.delete(leg);
+    leg.fail(abortError(context.signal));
+  };
   context.signal.addEventListener("abort", onAbort);
   try {
     const attached = attach(await receiveOpen(relay, request));

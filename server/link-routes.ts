@@ -88,9 +88,14 @@ export class LinkRoutes {
     const live: LiveLink = { link, nextSequence: 1n, lastHeardMs: this.#init.clock.now() };
     this.#links.set(id, live);
     const lost = new StreamError("the link was lost", { failure: Failure.LEG_LOST });
+    const stopSupervising = this.#supervise(live);
+    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    void link.closed.then(() => {
+      stopSupervising();
+      this.#links.delete(id);
+    });
     const onAbort = () => link.close(lost);
     context.signal.addEventListener("abort", onAbort);
-    const stopSupervising = this.#supervise(live);
     try {
       const opened = {
         linkId: id,
@@ -106,9 +111,7 @@ export class LinkRoutes {
       }
       throw toConnectError(await link.closed);
     } finally {
-      stopSupervising();
       context.signal.removeEventListener("abort", onAbort);
-      this.#links.delete(id);
       link.close(lost);
     }
   }

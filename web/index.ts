@@ -9,10 +9,10 @@ import { Transports } from "./transports.js";
 export * from "./exports.js";
 
 const transports = new Transports(
-  (baseUrl, clock) => createLinkTransport(createConnectTransport({ baseUrl, useBinaryFormat: true }), clock),
+  async (baseUrl, clock) => createLinkTransport(createConnectTransport({ baseUrl, useBinaryFormat: true }), clock),
   systemClock,
 );
 
 export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
-export type StreamServer<Out, In = Out> = Server<Out, In>;
-export type StreamClient<Out, In = Out> = Client<Out, In>;
+export type StreamServer<Out = string | Uint8Array, In = Out> = Server<Out, In>;
+export type StreamClient<Out = string | Uint8Array, In = Out> = Client<Out, In>;

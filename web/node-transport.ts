@@ -1,6 +1,8 @@
-import type { ClientSessionOptions, SecureClientSessionOptions } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { Clock } from "../stream/clock.js";
+import { carriesBidi } from "./bidi-probe.js";
+import { createLinkTransport } from "./link-transport.js";
 
 /** Node's defaults of 64 KiB halve bulk throughput. */
 const streamWindowBytes = 1_048_576;
@@ -8,22 +10,22 @@ const connectionWindowBytes = 4_194_304;
 /** A frame, and what is around it; the relay sends no larger messages. */
 const readMaxBytes = 1_048_576;
 
-export interface NodeTransportOptions {
-  /** The relay's URL, with its prefix. */
-  baseUrl: string;
-  /** For a certificate of one's own, say. */
-  nodeOptions?: ClientSessionOptions | SecureClientSessionOptions;
+/** The best way to a relay from Node: HTTP/2, or a link where the relay's server speaks only HTTP/1.1. */
+export async function openNodeTransport(baseUrl: string, clock: Clock): Promise<Transport> {
+  const native = createNodeTransport(baseUrl);
+  if (await carriesBidi(native)) return native;
+  return createLinkTransport(createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] }), clock);
 }
 
 /**
  * A Connect transport to a relay over one HTTP/2 connection: wide windows, no compression, PINGs that find a dead relay. The
  * connection closes soon after the last stream, so that a program can end.
  */
-export function createNodeTransport({ baseUrl, nodeOptions = {} }: NodeTransportOptions): Transport {
+function createNodeTransport(baseUrl: string): Transport {
   const manager = new Http2SessionManager(
     baseUrl,
     { pingIntervalMs: 15_000, pingTimeoutMs: 15_000, idleConnectionTimeoutMs: 1_000 },
-    { ...nodeOptions, settings: { initialWindowSize: streamWindowBytes, ...nodeOptions.settings } },
+    { settings: { initialWindowSize: streamWindowBytes } },
   );
   const widened = new WeakSet<object>();
   return createConnectTransport({

@@ -1,5 +1,5 @@
 import { createEntry } from "./entry.js";
-import { createNodeTransport } from "./node-transport.js";
+import { openNodeTransport } from "./node-transport.js";
 import type { StreamClient as Client } from "./stream-client.js";
 import type { StreamServer as Server } from "./stream-server.js";
 import { systemClock } from "./system-clock.js";
@@ -7,8 +7,8 @@ import { Transports } from "./transports.js";
 
 export * from "./exports.js";
 
-const transports = new Transports((baseUrl) => createNodeTransport({ baseUrl }), systemClock);
+const transports = new Transports(openNodeTransport, systemClock);
 
 export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
-export type StreamServer<Out, In = Out> = Server<Out, In>;
-export type StreamClient<Out, In = Out> = Client<Out, In>;
+export type StreamServer<Out = string | Uint8Array, In = Out> = Server<Out, In>;
+export type StreamClient<Out = string | Uint8Array, In = Out> = Client<Out, In>;

@@ -7,7 +7,7 @@ import { createLinkTransport } from "./link-transport.js";
 export type TransportLike = Transport | string | URL;
 
 /** What differs between a browser and Node: how to reach a relay of which only the URL is known. */
-export type TransportFactory = (relayUrl: string, clock: Clock) => Transport;
+export type TransportFactory = (relayUrl: string, clock: Clock) => Promise<Transport>;
 
 /**
  * Turns what the application hands in into a transport that carries every kind of RPC. The same transport or URL gives the
@@ -28,11 +28,12 @@ export class Transports {
   resolve(transport: TransportLike, prefix: string): Promise<Transport> {
     if (typeof transport !== "string" && !(transport instanceof URL)) return this.#resolveTransport(transport);
     const url = relayUrl(transport, prefix);
-    let resolved = this.#byUrl.get(url);
-    if (resolved === undefined) {
-      resolved = Promise.resolve(this.#create(url, this.#clock));
-      this.#byUrl.set(url, resolved);
-    }
+    const known = this.#byUrl.get(url);
+    if (known !== undefined) return known;
+    const resolved = this.#create(url, this.#clock);
+    this.#byUrl.set(url, resolved);
+    // What could not be found out is asked again the next time.
+    resolved.catch(() => this.#byUrl.delete(url));
     return resolved;
   }
 
@@ -43,7 +44,6 @@ export class Transports {
       native ? transport : createLinkTransport(transport, this.#clock),
     );
     this.#byTransport.set(transport, resolved);
-    // What could not be found out is asked again the next time.
     resolved.catch(() => this.#byTransport.delete(transport));
     return resolved;
   }

@@ -5,6 +5,7 @@ import { expectSuccess } from "./command.ts";
 import { checkGenerated } from "./generated.ts";
 import { checkImportDirection } from "./import-direction.ts";
 import { checkAttw, checkConsumer, checkPublint } from "./package-checks.ts";
+import { runProxyTests } from "./proxy-tests.ts";
 import type { Step } from "./step.ts";
 import { runTests } from "./test-run.ts";
 import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./types.ts";
@@ -23,6 +24,7 @@ export const steps: Step[] = [
   { name: "build", run: () => expectSuccess("npm", ["run", "--silent", "build"]) },
   { name: "unit", run: () => runTests("unit", 60_000) },
   { name: "integration", run: () => runTests("integration", 240_000) },
+  { name: "proxies", run: () => runProxyTests(120_000) },
   { name: "browser", run: () => runBrowserTests(480_000) },
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },

@@ -1,0 +1,73 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { StreamServer } from "browser-stream-server";
+import { defaultLimits } from "browser-stream-server/server";
+import { expect, test } from "vitest";
+import { readmeBlocks, readmeTable } from "../readme.js";
+
+const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The sample as a program of its own, with what it leaves to its reader and with the port that was free. */
+function program(sample: string): string {
+  const connect = "const stream = proxy.connect";
+  expect(sample).toContain(connect);
+  return `
+    const createSomeSpecialResources = (name) => console.log("created", name);
+    const destroySpecialResources = (name) => console.log("destroyed", name);
+    ${sample
+      .replace(".listen(8080)", ".listen(0, () => console.log(someHttpServer.address().port))")
+      .replace(connect, `await new Promise((resolve) => proxy.once("server.created", resolve));\n${connect}`)}
+    await new Promise((resolve) => proxy.once("server.destroyed", () => setImmediate(resolve)));
+    proxy.close();
+    someHttpServer.close();
+    someHttpServer.closeAllConnections();
+  `;
+}
+
+test("the README's relay runs on somebody's server, tells of names, and connects", async () => {
+  const sample = readmeBlocks("js")[2] ?? "";
+  const folder = await mkdtemp(join(tmpdir(), "readme-"));
+  try {
+    await symlink(packageFolder, join(folder, "node_modules"));
+    const path = join(packageFolder, "test/.out/readme-sample.mjs");
+    await writeFile(path, program(sample));
+    const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    const printed: string[] = [];
+    const lines = createInterface({ input: child.stdout });
+    const [port] = (await once(lines, "line")) as [string];
+    lines.on("line", (line) => printed.push(line));
+    const server = StreamServer(`http://127.0.0.1:${port}`).listen("SERVER_NAME");
+    const { value: stream } = await server[Symbol.asyncIterator]().next();
+    stream?.write("from server");
+    stream?.end();
+    await once(lines, "line");
+    const others = await fetch(`http://127.0.0.1:${port}/elsewhere`);
+    expect(await others.text()).toBe("my own page");
+    await server.end();
+    stream?.destroy();
+    expect((await exited)[0]).toBe(0);
+    expect(printed).toContain("created SERVER_NAME");
+    expect(printed).toContain("[PROXY] from server");
+    expect(printed).toContain("destroyed SERVER_NAME");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("the README's limits are the relay's", () => {
+  const stated = Object.fromEntries(readmeTable("limit").map(([name, value]) => [name, Number(value)]));
+  expect(stated).toEqual(defaultLimits);
+});
+
+test("the README's commands are the package's", () => {
+  const { scripts } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
+  expect(readmeBlocks("sh").map((block) => block.trim())).toEqual(["npm ci && npm start", "npm ci && npm test"]);
+  expect(Object.keys(scripts)).toEqual(expect.arrayContaining(["start", "test"]));
+});
