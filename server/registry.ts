@@ -43,12 +43,12 @@ export class Registry {
     }
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);
-    this.#tell({ kind: "created", lease });
     lease.onEnd = (end) => {
       this.#leasesByName.delete(lease.name);
       this.#leasesById.delete(lease.id);
       this.#tell({ kind: "destroyed", lease, end });
     };
+    this.#tell({ kind: "created", lease });
   }
 
   /** Throws FAILURE_NO_SUCH_NAME. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Clock } from "../stream/clock.js";
-import { type Bytes, type Codec, rawCodec } from "../stream/codec.js";
+import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, openStream } from "../web/stream-client.js";
 import { systemClock } from "../web/system-clock.js";
@@ -108,7 +108,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   };
 
   /** Connects to a name from this process, through the same routes as everybody. See `StreamClient`. */
-  connect(name: string, options?: ConnectOptions): Stream<string | Uint8Array, string | Bytes>;
+  connect(name: string, options?: ConnectOptions): Stream<RawMessage, RawInput>;
   connect<Out, In>(name: string, options: ConnectOptions & { codec: Codec<Out, In> }): Stream<Out, In>;
   connect(name: string, options: ConnectOptions & { codec?: Codec<unknown> } = {}): Stream<unknown> {
     const codec = options.codec ?? (rawCodec as Codec<unknown>);

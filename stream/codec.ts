@@ -8,23 +8,31 @@ import {
 } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import type { EncodedMessage } from "./sender.js";
+import type { EncodedMessage, ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 
 /** Turns what the application writes into messages, and messages into what it reads. Throws on what does not fit. */
 export interface Codec<Out, In = Out> {
   encode(value: In): EncodedMessage;
-  decode(message: EncodedMessage): Out;
+  decode(message: ReceivedMessage): Out;
 }
 
 /** Binary data as the platforms have it. */
 export type Bytes = ArrayBuffer | ArrayBufferView;
 
+/** What is read where no codec is given. */
+export type RawMessage = string | Uint8Array<ArrayBuffer>;
+/** What may be written where no codec is given. */
+export type RawInput = string | Bytes;
+
+/** What may be written where `Out` is read and nothing else is said. */
+export type InputOf<Out> = RawMessage extends Out ? RawInput : Out;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Strings arrive as strings, binary data as Uint8Array. The default. */
-export const rawCodec: Codec<string | Uint8Array, string | Bytes> = {
+export const rawCodec: Codec<RawMessage, RawInput> = {
   encode: (value) => (typeof value === "string" ? encodeText(value) : encodeBytes(value)),
   decode: (message) => (message.text ? decodeText(message) : message.data),
 };
@@ -39,7 +47,7 @@ export const textCodec: Codec<string> = {
 };
 
 /** Binary data only. */
-export const bytesCodec: Codec<Uint8Array, Bytes> = {
+export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   encode: encodeBytes,
   decode(message) {
     if (message.text) throw unexpected("binary data", "text");
@@ -81,7 +89,7 @@ function encodeBytes(value: Bytes): EncodedMessage {
   throw unexpected("a string, an ArrayBuffer or a view of one", typeof value);
 }
 
-function decodeText(message: EncodedMessage): string {
+function decodeText(message: ReceivedMessage): string {
   try {
     return decoder.decode(message.data);
   } catch (cause) {

@@ -3,7 +3,7 @@ import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
 import { Receiver } from "./receiver.js";
-import { type EncodedMessage, Sender } from "./sender.js";
+import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
 import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
 
 /**
@@ -149,7 +149,7 @@ export class Endpoint {
   }
 
   /** The next whole message, if there is one. */
-  read(): EncodedMessage | undefined {
+  read(): ReceivedMessage | undefined {
     const message = this.#receiver.read();
     if (message === undefined) return undefined;
     this.#notify("read");

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import type { Codec } from "./codec.js";
 import { Condition } from "./deferred.js";
 import type { Endpoint } from "./endpoint.js";
-import type { EncodedMessage } from "./sender.js";
+import type { ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 
 export interface ReadingHandlers<Out> {
@@ -122,7 +122,7 @@ export class Reading<Out> {
   }
 
   /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */
-  #decode(message: EncodedMessage): { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError } {
+  #decode(message: ReceivedMessage): { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError } {
     try {
       return { ok: true, value: this.#codec.decode(message) };
     } catch (cause) {

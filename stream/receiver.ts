@@ -1,11 +1,11 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
-import { type EncodedMessage, initialCreditBytes, messageOverheadBytes } from "./sender.js";
+import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
 /** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
 interface Assembly {
-  buffer: Uint8Array;
+  buffer: Uint8Array<ArrayBuffer>;
   dataBytes: number;
   costBytes: number;
   text: boolean;
@@ -26,7 +26,7 @@ export interface ReceiverOptions {
  */
 export class Receiver {
   readonly #options: ReceiverOptions;
-  readonly #queue = new Fifo<EncodedMessage & { costBytes: number }>();
+  readonly #queue = new Fifo<ReceivedMessage & { costBytes: number }>();
   #assembly: Assembly | undefined;
   #queuedBytes = 0;
   #receivedBytes = 0;
@@ -95,7 +95,7 @@ export class Receiver {
     return undefined;
   }
 
-  read(): EncodedMessage | undefined {
+  read(): ReceivedMessage | undefined {
     const message = this.#queue.shift();
     if (message !== undefined) this.#queuedBytes -= message.costBytes;
     return message;
@@ -117,7 +117,7 @@ export class Receiver {
     this.#grantedBytes = offsetBytes;
   }
 
-  #enqueue(message: EncodedMessage & { costBytes: number }): void {
+  #enqueue(message: ReceivedMessage & { costBytes: number }): void {
     this.#queue.push(message);
     this.#queuedBytes += message.costBytes;
   }

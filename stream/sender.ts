@@ -17,6 +17,11 @@ export interface EncodedMessage {
   text: boolean;
 }
 
+/** A message of the other application, in memory of its own. */
+export interface ReceivedMessage extends EncodedMessage {
+  data: Uint8Array<ArrayBuffer>;
+}
+
 /** The send half of an endpoint: messages in, numbered parts out, within credit. */
 export class Sender {
   readonly #queue = new Fifo<EncodedMessage>();

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import type { Codec } from "./codec.js";
+import type { Codec, InputOf, RawMessage } from "./codec.js";
 import { Condition, Deferred } from "./deferred.js";
 import type { EndpointEvent } from "./endpoint.js";
 import type { Leg } from "./leg.js";
@@ -46,7 +46,10 @@ export interface StreamInit<Out, In> {
  *   Neither becomes an unhandled rejection.
  * - To close it: `end()` on both sides, or `destroy()` on either.
  */
-export class Stream<Out, In = Out> extends EventEmitter<StreamEvents<Out>> implements AsyncIterable<Out> {
+export class Stream<Out = RawMessage, In = InputOf<Out>>
+  extends EventEmitter<StreamEvents<Out>>
+  implements AsyncIterable<Out>
+{
   /** What the client gave to `connect`. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly #init: StreamInit<Out, In>;

@@ -1,19 +1,16 @@
 import type { Clock } from "../stream/clock.js";
-import { type Bytes, type Codec, rawCodec } from "../stream/codec.js";
+import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import { defaultPrefix, openStream, type StreamClient, type StreamClientOptions } from "./stream-client.js";
 import { type StreamCallback, StreamServer, type StreamServerOptions } from "./stream-server.js";
 import type { TransportLike, Transports } from "./transports.js";
-
-type Raw = string | Uint8Array;
-type RawInput = string | Bytes;
 
 export interface StreamServerFactory {
   /**
    * A stream server at the relay behind a base URL or a Connect transport; `listen(name)` claims a name. The callback gets a
    * stream for each client; without it, iterate over the server.
    */
-  (transport: TransportLike, callback?: StreamCallback<Raw, RawInput>): StreamServer<Raw, RawInput>;
-  <Out = Raw, In = RawInput>(
+  (transport: TransportLike, callback?: StreamCallback<RawMessage, RawInput>): StreamServer<RawMessage, RawInput>;
+  <Out = RawMessage, In = RawInput>(
     transport: TransportLike,
     options: StreamServerOptions<Out, In>,
     callback?: StreamCallback<Out, In>,
@@ -22,8 +19,11 @@ export interface StreamServerFactory {
 
 export interface StreamClientFactory {
   /** A client of the relay behind a base URL or a Connect transport. It holds nothing open by itself. */
-  (transport: TransportLike): StreamClient<Raw, RawInput>;
-  <Out = Raw, In = RawInput>(transport: TransportLike, options: StreamClientOptions<Out, In>): StreamClient<Out, In>;
+  (transport: TransportLike): StreamClient<RawMessage, RawInput>;
+  <Out = RawMessage, In = RawInput>(
+    transport: TransportLike,
+    options: StreamClientOptions<Out, In>,
+  ): StreamClient<Out, In>;
 }
 
 /** `StreamServer` and `StreamClient` for one platform's way to a relay. */

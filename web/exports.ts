@@ -1,8 +1,19 @@
 export { Code } from "@connectrpc/connect";
 export { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-export { type Bytes, bytesCodec, type Codec, jsonCodec, protobufCodec, rawCodec, textCodec } from "../stream/codec.js";
+export {
+  type Bytes,
+  bytesCodec,
+  type Codec,
+  type InputOf,
+  jsonCodec,
+  protobufCodec,
+  type RawInput,
+  type RawMessage,
+  rawCodec,
+  textCodec,
+} from "../stream/codec.js";
 export type { EndpointOptions } from "../stream/endpoint.js";
-export type { EncodedMessage } from "../stream/sender.js";
+export type { EncodedMessage, ReceivedMessage } from "../stream/sender.js";
 export type { Stream, StreamEvents } from "../stream/stream.js";
 export { StreamError } from "../stream/stream-error.js";
 export type { ConnectOptions, StreamClientOptions } from "./stream-client.js";

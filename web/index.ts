@@ -1,4 +1,5 @@
 import { createConnectTransport } from "@connectrpc/connect-web";
+import type { InputOf, RawMessage } from "../stream/codec.js";
 import { createEntry } from "./entry.js";
 import { createLinkTransport } from "./link-transport.js";
 import type { StreamClient as Client } from "./stream-client.js";
@@ -14,5 +15,5 @@ const transports = new Transports(
 );
 
 export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
-export type StreamServer<Out = string | Uint8Array, In = Out> = Server<Out, In>;
-export type StreamClient<Out = string | Uint8Array, In = Out> = Client<Out, In>;
+export type StreamServer<Out = RawMessage, In = InputOf<Out>> = Server<Out, In>;
+export type StreamClient<Out = RawMessage, In = InputOf<Out>> = Client<Out, In>;

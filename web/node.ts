@@ -1,3 +1,4 @@
+import type { InputOf, RawMessage } from "../stream/codec.js";
 import { createEntry } from "./entry.js";
 import { openNodeTransport } from "./node-transport.js";
 import type { StreamClient as Client } from "./stream-client.js";
@@ -10,5 +11,5 @@ export * from "./exports.js";
 const transports = new Transports(openNodeTransport, systemClock);
 
 export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
-export type StreamServer<Out = string | Uint8Array, In = Out> = Server<Out, In>;
-export type StreamClient<Out = string | Uint8Array, In = Out> = Client<Out, In>;
+export type StreamServer<Out = RawMessage, In = InputOf<Out>> = Server<Out, In>;
+export type StreamClient<Out = RawMessage, In = InputOf<Out>> = Client<Out, In>;

@@ -2,16 +2,13 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { capabilitiesToWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
-import type { Bytes, Codec } from "../stream/codec.js";
+import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import type { EndpointOptions } from "../stream/endpoint.js";
 import { Leg } from "../stream/leg.js";
 import { Stream } from "../stream/stream.js";
 import { driveLeg } from "./leg-driver.js";
 
-/** What strings and bytes travel as when no codec is given. */
-export type RawStream = Stream<string | Uint8Array, string | Bytes>;
-
-export interface StreamClientOptions<Out = string | Uint8Array, In = string | Bytes> extends EndpointOptions {
+export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
   /** Where the relay is under a base URL. Default "/browser-server". A transport has its own. */
   prefix?: string;
   /** What the messages are. Default: strings and bytes, as they were written. */
@@ -25,7 +22,7 @@ export interface ConnectOptions extends EndpointOptions {
   signal?: AbortSignal;
 }
 
-export interface StreamClient<Out = string | Uint8Array, In = string | Bytes> {
+export interface StreamClient<Out = RawMessage, In = RawInput> {
   /**
    * Opens a stream to whoever listens on `name`, and returns it at once: what is written before the listener accepts waits.
    * `opened` rejects, and "error" is emitted, with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME and

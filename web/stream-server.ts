@@ -4,7 +4,7 @@ import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError } from "../link/failure-detail.js";
 import type { Clock } from "../stream/clock.js";
-import type { Bytes, Codec } from "../stream/codec.js";
+import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import { Deferred } from "../stream/deferred.js";
 import type { EndpointOptions } from "../stream/endpoint.js";
 import type { Stream } from "../stream/stream.js";
@@ -15,7 +15,7 @@ import { StreamQueue } from "./stream-queue.js";
 /** Called for each client. What it returns, if a promise, may take its time to accept or reject. */
 export type StreamCallback<Out, In> = (stream: Stream<Out, In>) => unknown;
 
-export interface StreamServerOptions<Out = string | Uint8Array, In = string | Bytes> extends EndpointOptions {
+export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
   /** Where the relay is under a base URL. Default "/browser-server". A transport has its own. */
   prefix?: string;
   /** What the messages are. Default: strings and bytes, as they were written. */

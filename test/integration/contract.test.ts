@@ -1,10 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { Code, Failure, type Stream, StreamClient, StreamServer } from "browser-stream-server";
+import { Code, Failure, type RawMessage, type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { holdsNothing, openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 import { allWays, http2Ways, type Way } from "./ways.js";
-
-type AnyStream = Stream<string | Uint8Array, string | ArrayBuffer | ArrayBufferView>;
 
 const sha256 = (parts: Iterable<Uint8Array>) => {
   const hash = createHash("sha256");
@@ -12,8 +10,8 @@ const sha256 = (parts: Iterable<Uint8Array>) => {
   return hash.digest("hex");
 };
 
-async function readAll(stream: AnyStream): Promise<(string | Uint8Array)[]> {
-  const messages: (string | Uint8Array)[] = [];
+async function readAll(stream: Stream): Promise<RawMessage[]> {
+  const messages: RawMessage[] = [];
   for await (const message of stream) messages.push(message);
   return messages;
 }
@@ -23,10 +21,10 @@ function contract(open: () => { relay: TestRelay; listening: Way; connecting: Wa
   let relay: TestRelay;
   let listening: Way;
   let connecting: Way;
-  let server: StreamServer<string | Uint8Array, string | ArrayBuffer | ArrayBufferView>;
+  let server: StreamServer;
 
   /** Both ends of one stream. */
-  async function join(metadata: Record<string, string> = {}): Promise<{ here: AnyStream; there: AnyStream }> {
+  async function join(metadata: Record<string, string> = {}): Promise<{ here: Stream; there: Stream }> {
     const there = StreamClient(connecting.transport).connect("name", { metadata });
     const { value: here } = await server[Symbol.asyncIterator]().next();
     if (here === undefined) throw new Error("the server ended");

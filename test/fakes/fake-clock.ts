@@ -1,0 +1,49 @@
+import type { Clock } from "../../stream/clock.js";
+
+interface Timer {
+  atMs: number;
+  action: () => void;
+}
+
+/** Time that stands still until a test moves it. */
+export class FakeClock implements Clock {
+  #nowMs = 0;
+  #timers: Timer[] = [];
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, action: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, action };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** How many timers wait. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  /** Moves time on, and runs what falls due in the order in which it does, timers included that this sets. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms;
+    for (let next = this.#due(untilMs); next !== undefined; next = this.#due(untilMs)) {
+      const timer = next;
+      this.#timers = this.#timers.filter((other) => other !== timer);
+      this.#nowMs = timer.atMs;
+      timer.action();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  #due(untilMs: number): Timer | undefined {
+    let earliest: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.atMs <= untilMs && (earliest === undefined || timer.atMs < earliest.atMs)) earliest = timer;
+    }
+    return earliest;
+  }
+}

@@ -1,0 +1,62 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type ChannelRequest,
+  ChannelRequestSchema,
+  type Packet,
+  PacketSchema,
+} from "../../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "../../link/channel.js";
+import { Link, type LinkOptions } from "../../link/link.js";
+
+export const maxPacketBytes = 131_072;
+const maxBatchBytes = 1_048_576;
+
+export type OnRequest = (channel: Channel, request: ChannelRequest) => void;
+
+export function packet(init: MessageInitShape<typeof PacketSchema>): Packet {
+  return create(PacketSchema, init);
+}
+
+export function request(path = "/test"): ChannelRequest {
+  return create(ChannelRequestSchema, { path });
+}
+
+/** One end of a link, and what it says, in the test's hand. */
+export function loneLink(options: Partial<LinkOptions> = {}): { link: Link; said: Packet[] } {
+  const link = new Link({ maxChannels: 512, maxPacketBytes, ...options });
+  const said: Packet[] = [];
+  void (async () => {
+    for await (const batch of link.batches(maxBatchBytes)) said.push(...batch);
+  })();
+  return { link, said };
+}
+
+/** The relay's end of a link, with the channels that were opened on it. */
+export function loneRelayLink(options: Partial<LinkOptions> = {}) {
+  const opened: Channel[] = [];
+  return { ...loneLink({ onRequest: (channel) => opened.push(channel), ...options }), opened };
+}
+
+/** Both ends of a link whose packets travel by themselves; `close` cuts it. */
+export function joinedLinks(onRequest: OnRequest, options: Partial<LinkOptions> = {}): [Link, Link] {
+  const client = new Link({ maxChannels: 512, maxPacketBytes, ...options });
+  const relay = new Link({ maxChannels: 512, maxPacketBytes, onRequest, ...options });
+  void carryAll(client, relay);
+  void carryAll(relay, client);
+  return [client, relay];
+}
+
+async function carryAll(from: Link, to: Link): Promise<void> {
+  for await (const batch of from.batches(maxBatchBytes)) for (const next of batch) to.receive(next);
+}
+
+/** A body of `count` chunks. */
+export async function* body(chunkBytes: number, count = 1): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < count; at++) yield new Uint8Array(chunkBytes).fill(at);
+}
+
+export async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return new Uint8Array(Buffer.concat(all));
+}

@@ -1,0 +1,67 @@
+import { type Bytes, type Codec, rawCodec } from "../../stream/codec.js";
+import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
+import { Leg } from "../../stream/leg.js";
+import { Stream } from "../../stream/stream.js";
+import { exchange } from "./frames.js";
+import { settled } from "./outcome.js";
+
+type RawStream = Stream<string | Uint8Array, string | Bytes>;
+
+export interface StreamAndPeer<Out, In> {
+  stream: Stream<Out, In>;
+  leg: Leg;
+  /** The other endpoint, which the test moves by hand. */
+  peer: Endpoint;
+  /** Carries frames both ways until there are none, and lets the application on this side do what follows. */
+  carry(): Promise<void>;
+}
+
+/** A stream, and the endpoint on the other side in the test's hand. */
+export function streamAndPeer(options?: EndpointOptions): StreamAndPeer<string | Uint8Array, string | Bytes>;
+export function streamAndPeer<Out, In>(options: EndpointOptions, codec: Codec<Out, In>): StreamAndPeer<Out, In>;
+export function streamAndPeer(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
+  const leg = new Leg(options);
+  const stream = new Stream<unknown>(leg, { codec, metadata: {} });
+  const peer = new Endpoint(options, () => {});
+  const carry = async () => {
+    await settled();
+    exchange(leg.endpoint, peer);
+    await settled();
+    exchange(leg.endpoint, peer);
+    await settled();
+  };
+  return { stream, leg, peer, carry };
+}
+
+/** Two streams whose frames travel by themselves. */
+export function joinedStreams(options?: EndpointOptions): [RawStream, RawStream];
+export function joinedStreams<Out, In>(
+  options: EndpointOptions,
+  codec: Codec<Out, In>,
+): [Stream<Out, In>, Stream<Out, In>];
+export function joinedStreams(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
+  const [a, b] = [new Leg(options), new Leg(options)];
+  const streams = [a, b].map((leg) => new Stream<unknown>(leg, { codec, metadata: {} }));
+  a.accept(b.endpoint.capabilities);
+  b.accept(a.endpoint.capabilities);
+  void carryAll(a, b);
+  void carryAll(b, a);
+  return streams;
+}
+
+async function carryAll(from: Leg, to: Leg): Promise<void> {
+  for await (const frame of from.frames()) await to.receive(frame);
+}
+
+/** The events of a stream as they come, "data" and "error" with what they carry. Listening to "data" makes it flow. */
+export function eventsOf(stream: Stream<unknown>, which: "all" | "all but data" = "all"): unknown[] {
+  const events: unknown[] = [];
+  for (const name of ["open", "end", "drain", "finish", "close"] as const) stream.on(name, () => events.push(name));
+  stream.on("error", ({ code }) => events.push(["error", code]));
+  if (which === "all") stream.on("data", (message) => events.push(["data", message]));
+  return events;
+}
+
+export function textMessage(text: string) {
+  return rawCodec.encode(text);
+}

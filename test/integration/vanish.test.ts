@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { StreamServer } from "browser-stream-server";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+
+const clientPath = fileURLToPath(new URL("../fixtures/endless-client.mjs", import.meta.url));
+
+let relay: TestRelay;
+
+beforeAll(async () => {
+  relay = await openRelay();
+});
+
+afterAll(() => relay.close());
+
+/** Resolves when `read` has given the same number for a while: nothing else tells that a sender has stopped. */
+async function settled(read: () => number): Promise<void> {
+  for (let last = -1, same = 0; same < 20; same = read() === last ? same + 1 : 0) {
+    last = read();
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+test.each(["link", "http2"])(
+  "a client that vanishes over %s while it was not reading leaves nothing in the relay",
+  async (way) => {
+    let written = 0;
+    const server = StreamServer(relay.origin, async (stream) => {
+      const writer = stream.writable.getWriter();
+      const part = new Uint8Array(65_536);
+      try {
+        for (;;) {
+          await writer.write(part);
+          written += part.byteLength;
+        }
+      } catch {
+        // The stream has ended, as it was meant to.
+      }
+    }).listen("endless");
+    await server.ready;
+    const child = spawn(process.execPath, [clientPath, relay.origin, way], { stdio: ["ignore", "inherit", "inherit"] });
+    const exited = once(child, "exit");
+    for (let last = written; written < 16 * 1_048_576; last = written) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(child.exitCode, `after ${last} bytes`).toBeNull();
+    }
+    child.kill("SIGSTOP");
+    await settled(() => written);
+    child.kill("SIGKILL");
+    await exited;
+    await server.end();
+    await holdsNothing(relay);
+  },
+);

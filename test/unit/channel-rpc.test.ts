@@ -1,0 +1,159 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  createClient,
+  createConnectRouter,
+  createContextValues,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import { createTransport } from "@connectrpc/connect/protocol-connect";
+import { expect, test } from "vitest";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { ConnectRequestSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { createChannelClient } from "../../link/channel-client.js";
+import { createChannelHandler } from "../../link/channel-handler.js";
+import { fromConnectError, toConnectError } from "../../link/failure-detail.js";
+import type { Link } from "../../link/link.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { joinedLinks, request } from "../fakes/links.js";
+import { rejection, settled } from "../fakes/outcome.js";
+
+type Service = Partial<ServiceImpl<typeof RelayService>>;
+
+/** A client whose RPCs are channels on a link to `service`. */
+function overLink(service: Service) {
+  const router = createConnectRouter({}).service(RelayService, service);
+  const links = joinedLinks(createChannelHandler(router.handlers, createContextValues()));
+  return { client: clientOf(async () => links[0]), links };
+}
+
+function clientOf(openLink: () => Promise<Link>) {
+  const transport = createTransport({
+    httpClient: createChannelClient(openLink),
+    baseUrl: "http://link",
+    useBinaryFormat: true,
+    interceptors: [],
+    acceptCompression: [],
+    sendCompression: null,
+    compressMinBytes: Number.MAX_SAFE_INTEGER,
+    readMaxBytes: 0xffffffff,
+    writeMaxBytes: 0xffffffff,
+  });
+  return createClient(RelayService, transport);
+}
+
+const first = create(ConnectRequestSchema, { message: { case: "open", value: { name: "n" } } });
+
+test("a unary call goes over a channel, and closes it", async () => {
+  const { client, links } = overLink({ list: ({ prefix }) => ({ names: [`${prefix}1`] }) });
+  expect((await client.list({ prefix: "room" })).names).toEqual(["room1"]);
+  await settled();
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
+});
+
+test("a bidi call is full duplex: each request is answered before the next", async () => {
+  const { client } = overLink({
+    async *connect(requests) {
+      let sequence = 0n;
+      for await (const _request of requests) {
+        sequence += 1n;
+        yield { message: { case: "frame", value: { sequence } } };
+      }
+    },
+  });
+  let answered = () => {};
+  async function* requests() {
+    for (let at = 0; at < 3; at++) {
+      yield first;
+      await new Promise<void>((resolve) => {
+        answered = resolve;
+      });
+    }
+  }
+  const sequences: bigint[] = [];
+  for await (const { message } of client.connect(requests())) {
+    if (message.case === "frame") sequences.push(message.value.sequence);
+    answered();
+  }
+  expect(sequences).toEqual([1n, 2n, 3n]);
+});
+
+test("an error arrives with its code, its failure and its hop", async () => {
+  const reason = new StreamError("taken", { failure: Failure.NAME_TAKEN });
+  const { client } = overLink({
+    list() {
+      throw toConnectError(reason);
+    },
+  });
+  expect(await rejection(client.list({}))).toMatchObject({
+    code: Code.AlreadyExists,
+    failure: Failure.NAME_TAKEN,
+    hop: Hop.RELAY,
+    message: "taken",
+  });
+});
+
+test("a call that is cancelled is cancelled for the handler, which runs to its end", async () => {
+  const events: string[] = [];
+  const { client, links } = overLink({
+    async *listen(_request, { signal }) {
+      try {
+        yield { event: { case: "ping", value: {} } };
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        events.push(Code[ConnectError.from(signal.reason).code] ?? "");
+      } finally {
+        events.push("ended");
+      }
+    },
+  });
+  const abort = new AbortController();
+  const call = (async () => {
+    for await (const _event of client.listen({}, { signal: abort.signal })) abort.abort();
+  })();
+  expect((await rejection(call)).code).toBe(Code.Canceled);
+  await settled();
+  expect(events).toEqual(["Canceled", "ended"]);
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
+});
+
+test("a path that nobody serves is not found", async () => {
+  const { links } = overLink({});
+  const channel = links[0].open(request("/no.such.Service/Method"));
+  expect((await channel.response.promise).status).toBe(404);
+});
+
+test("a link that cannot be opened fails the call with its reason", async () => {
+  const client = clientOf(() => Promise.reject(new StreamError("no", { failure: Failure.LIMIT_REACHED })));
+  expect(await rejection(client.list({}))).toMatchObject({
+    code: Code.ResourceExhausted,
+    failure: Failure.LIMIT_REACHED,
+  });
+});
+
+test("a link that is full, or over, fails the call with its reason", async () => {
+  const { client, links } = overLink({ list: () => new Promise<never>(() => {}) });
+  const waiting = rejection(client.list({}));
+  await settled();
+  for (const link of links) link.close(new StreamError("cut", { failure: Failure.LEG_LOST }));
+  expect((await waiting).failure).toBe(Failure.LEG_LOST);
+  expect((await rejection(client.list({}))).failure).toBe(Failure.LEG_LOST);
+});
+
+test("a call that was cancelled before the link was there opens no channel", async () => {
+  const { links } = overLink({});
+  const abort = new AbortController();
+  const client = clientOf(async () => {
+    abort.abort();
+    return links[0];
+  });
+  expect((await rejection(client.list({}, { signal: abort.signal }))).code).toBe(Code.Canceled);
+  expect(links[0].size).toBe(0);
+});
+
+test("an error that is the transport's own has a code and no failure", () => {
+  const error = fromConnectError(new ConnectError("no route", Code.Unavailable));
+  expect(error).toMatchObject({ code: Code.Unavailable, failure: Failure.UNSPECIFIED, message: "no route" });
+  const own = new StreamError("own", { failure: Failure.DRAINING });
+  expect(fromConnectError(toConnectError(own))).toMatchObject({ code: own.code, failure: own.failure, hop: own.hop });
+});

@@ -1,0 +1,152 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { Directory } from "../../server/directory.js";
+import type { RelayLimits } from "../../server/limits.js";
+import { relayRoutes } from "../../server/relay-routes.js";
+import { Condition } from "../../stream/deferred.js";
+import { Fifo } from "../../stream/fifo.js";
+import type { StreamError } from "../../stream/stream-error.js";
+import { rejection, settled } from "../fakes/outcome.js";
+import { newRelay } from "../fakes/relays.js";
+
+type Said = MessageInitShape<typeof ConnectRequestSchema>["message"];
+
+function routes(limits: Partial<RelayLimits> = {}) {
+  const test = newRelay(limits);
+  const directory = new Directory(test.relay);
+  const transport = createRouterTransport((router) => relayRoutes(router, test.relay, directory));
+  return { ...test, client: createClient(RelayService, transport) };
+}
+
+/** A `Connect` call in the test's hand. */
+class Call {
+  readonly heard: ConnectResponse["message"][] = [];
+  readonly error: Promise<StreamError>;
+  readonly #abort = new AbortController();
+  readonly #said = new Fifo<Said | "end">();
+  readonly #changed = new Condition();
+
+  constructor({ client }: ReturnType<typeof routes>) {
+    this.error = rejection(this.#run(client));
+    this.error.catch(() => {});
+  }
+
+  say(...said: (Said | "end")[]): this {
+    for (const next of said) this.#said.push(next);
+    this.#changed.notify();
+    return this;
+  }
+
+  cancel(): void {
+    this.#abort.abort();
+  }
+
+  async #run(client: ReturnType<typeof routes>["client"]): Promise<void> {
+    for await (const { message } of client.connect(this.#requests(), { signal: this.#abort.signal })) {
+      this.heard.push(message);
+    }
+  }
+
+  async *#requests() {
+    for (;;) {
+      const next = this.#said.shift();
+      if (next === "end") return;
+      if (next === undefined) await this.#changed.changed();
+      else yield create(ConnectRequestSchema, { message: next });
+    }
+  }
+}
+
+const open: Said = { case: "open", value: { name: "room" } };
+const frameOf = (bytes: number): Said => ({
+  case: "frame",
+  value: { sequence: 1n, messages: [{ data: new Uint8Array(bytes) }] },
+});
+const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, FEATURE_UNSUPPORTED, NAME_INVALID, NO_SUCH_NAME } = Failure;
+
+const broken: [string, (Said | "end")[], Failure][] = [
+  ["a first message that is not open", [frameOf(1)], PROTOCOL_VIOLATION],
+  ["a first message that is nothing", [{ case: undefined }], PROTOCOL_VIOLATION],
+  ["a request that ends before open", ["end"], PROTOCOL_VIOLATION],
+  ["a second open", [open, open], PROTOCOL_VIOLATION],
+  ["a request that ends before fin", [open, "end"], PROTOCOL_VIOLATION],
+  ["a frame that is too large", [open, frameOf(65_536 - 16 + 1)], FRAME_TOO_LARGE],
+  ["an open that resumes", [{ case: "open", value: { name: "room", resume: {} } }], FEATURE_UNSUPPORTED],
+  ["a name that is empty", [{ case: "open", value: {} }], NAME_INVALID],
+  ["a name that nobody listens on", [{ case: "open", value: { name: "other" } }], NO_SUCH_NAME],
+  [
+    "metadata that is too large",
+    [{ case: "open", value: { name: "room", metadata: { a: "x".repeat(8_192) } } }],
+    FRAME_TOO_LARGE,
+  ],
+];
+
+test.each(broken)("%s ends the call with its code, and leaves nothing behind", async (_what, said, failure) => {
+  const server = routes();
+  server.relay.listen("room", false);
+  const bystander = new Call(server).say(open);
+  const call = new Call(server).say(...said);
+  expect((await call.error).failure).toBe(failure);
+  await settled();
+  expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
+  bystander.cancel();
+  expect((await bystander.error).code).toBe(Code.Canceled);
+  await settled();
+  expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
+  expect(server.clock.timers).toBe(0);
+});
+
+test("a frame as large as the relay allows passes", async () => {
+  const server = routes();
+  server.relay.listen("room", false);
+  const call = new Call(server).say(open, frameOf(65_536 - 16));
+  await settled();
+  expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+  expect(server.relay.counts.offers).toBe(1);
+  call.cancel();
+  await call.error;
+});
+
+test("a call that says nothing is ended in time", async () => {
+  const server = routes({ openTimeoutMs: 500 });
+  const call = new Call(server);
+  await settled();
+  server.clock.advance(500);
+  expect(await call.error).toMatchObject({ failure: PROTOCOL_VIOLATION, code: Code.DeadlineExceeded });
+  expect(server.clock.timers).toBe(0);
+});
+
+test("opened says what the relay allows, and names the stream", async () => {
+  const server = routes({ maxFrameBytes: 4_096 });
+  server.relay.listen("room", false);
+  const call = new Call(server).say(open);
+  await settled();
+  expect(call.heard[0]).toMatchObject({
+    case: "opened",
+    value: { limits: { maxFrameBytes: 4_096, maxNameBytes: 256, acceptTimeoutMs: 10_000, lingerTimeoutMs: 30_000 } },
+  });
+  call.cancel();
+  await call.error;
+});
+
+test("an unlistened name ends Listen without an error; a cancelled Listen ends the lease", async () => {
+  const { client, relay } = routes();
+  const events = client.listen({ name: "room" })[Symbol.asyncIterator]();
+  const { event } = (await events.next()).value ?? {};
+  if (event?.case !== "registered") throw new Error("the name was not registered");
+  await client.unlisten(event.value);
+  expect((await events.next()).done).toBe(true);
+  const abort = new AbortController();
+  const ends: string[] = [];
+  relay.registry.observe((change) => change.kind === "destroyed" && ends.push(change.end));
+  const listening = client.listen({ name: "room" }, { signal: abort.signal })[Symbol.asyncIterator]();
+  await listening.next();
+  abort.abort();
+  await rejection(listening.next());
+  await settled();
+  expect(ends).toEqual(["canceled"]);
+  expect(relay.counts.leases).toBe(0);
+});

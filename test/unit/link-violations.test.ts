@@ -1,0 +1,137 @@
+import { Code } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
+import { channelWindowBytes } from "../../link/channel.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../fakes/links.js";
+import { rejection, settled } from "../fakes/outcome.js";
+
+const opening = (channel: number) => packet({ channel, content: { case: "request", value: request() } });
+const data = (channel: number, bytes: number) =>
+  packet({ channel, content: { case: "data", value: new Uint8Array(bytes) } });
+const end = (channel: number) => packet({ channel, content: { case: "end", value: {} } });
+const reset = (channel: number) => packet({ channel, content: { case: "reset", value: { code: Code.Aborted } } });
+const credit = (channel: number, value: bigint) => packet({ channel, content: { case: "credit", value } });
+const response = (channel: number) => packet({ channel, content: { case: "response", value: { status: 200 } } });
+
+/** The resets that were said: for which channel, and why. */
+function resets(said: Packet[]): [number, Failure][] {
+  return said.flatMap(({ channel, content }) =>
+    content.case === "reset" ? [[channel, content.value.failure] as [number, Failure]] : [],
+  );
+}
+
+const { CHANNEL_INVALID, CREDIT_EXCEEDED, FRAME_TOO_LARGE, PROTOCOL_VIOLATION, LIMIT_REACHED } = Failure;
+
+const broken: { rule: string; packets: Packet[]; answer: [number, Failure][] }[] = [
+  { rule: "data for a channel that never was", packets: [data(9, 1)], answer: [[9, CHANNEL_INVALID]] },
+  { rule: "an end for a channel that never was", packets: [end(9)], answer: [[9, CHANNEL_INVALID]] },
+  { rule: "a channel opened twice", packets: [opening(1)], answer: [[1, CHANNEL_INVALID]] },
+  { rule: "a channel opened below one that was", packets: [opening(5), opening(3)], answer: [[3, CHANNEL_INVALID]] },
+  { rule: "a packet that is too large", packets: [data(1, maxPacketBytes + 1)], answer: [[1, FRAME_TOO_LARGE]] },
+  {
+    rule: "data beyond the credit",
+    packets: [data(1, maxPacketBytes), data(1, channelWindowBytes - maxPacketBytes), data(1, 1)],
+    answer: [[1, CREDIT_EXCEEDED]],
+  },
+  { rule: "data after the end", packets: [end(1), data(1, 1)], answer: [[1, PROTOCOL_VIOLATION]] },
+  { rule: "an answer from the client", packets: [response(1)], answer: [[1, PROTOCOL_VIOLATION]] },
+  { rule: "a packet without content", packets: [packet({ channel: 1 })], answer: [[1, PROTOCOL_VIOLATION]] },
+];
+
+test.each(broken)("$rule is answered with a reset of that channel only", async ({ packets, answer }) => {
+  const { link, said, opened } = loneRelayLink();
+  link.receive(opening(1));
+  link.receive(opening(2));
+  for (const next of packets) link.receive(next);
+  await settled();
+  expect(resets(said)).toEqual(answer);
+  expect(opened[1]?.signal.aborted).toBe(false);
+  link.receive(data(2, 10));
+  expect((await opened[1]?.body().next())?.value).toHaveLength(10);
+});
+
+const kept: { rule: string; packets: Packet[] }[] = [
+  { rule: "a reset for a channel that never was", packets: [reset(9)] },
+  { rule: "credit that was granted before", packets: [credit(1, 1n), credit(1, 300_000n), credit(1, 300_000n)] },
+  { rule: "empty data", packets: [data(1, 0)] },
+  { rule: "all of the first credit", packets: [data(1, maxPacketBytes), data(1, channelWindowBytes - maxPacketBytes)] },
+  { rule: "what comes for a channel that was reset", packets: [reset(1), data(1, 1), end(1), reset(1), credit(1, 1n)] },
+];
+
+test.each(kept)("$rule is answered with nothing", async ({ packets }) => {
+  const { link, said } = loneRelayLink();
+  link.receive(opening(1));
+  for (const next of packets) link.receive(next);
+  await settled();
+  expect(said).toEqual([]);
+});
+
+test("what comes for a channel that was answered is ignored, and opening it again is not", async () => {
+  const { link, said, opened } = loneRelayLink();
+  link.receive(opening(1));
+  opened[0]?.endResponse([]);
+  for (const late of [data(1, 1), end(1), credit(1, 1n)]) link.receive(late);
+  await settled();
+  expect(resets(said)).toEqual([]);
+  link.receive(opening(1));
+  await settled();
+  expect(resets(said)).toEqual([[1, CHANNEL_INVALID]]);
+  expect(opened).toHaveLength(1);
+});
+
+test("one channel too many is refused, and the others go on", async () => {
+  const { link, said, opened } = loneRelayLink({ maxChannels: 2 });
+  for (const channel of [1, 2, 3]) link.receive(opening(channel));
+  link.receive(data(3, 1));
+  await settled();
+  expect(resets(said)).toEqual([[3, LIMIT_REACHED]]);
+  expect(link.size).toBe(2);
+  opened[0]?.reset(new StreamError("enough"));
+  link.receive(opening(4));
+  expect(link.size).toBe(2);
+  expect(opened.map(({ id }) => id)).toEqual([1, 2, 4]);
+});
+
+test("nobody opens channels from the relay's side", async () => {
+  const { link, said } = loneLink();
+  link.receive(opening(1));
+  await settled();
+  expect(resets(said)).toEqual([[1, CHANNEL_INVALID]]);
+  expect(link.size).toBe(0);
+});
+
+test("a reset from the other side is known by its code; one that is none is unknown", async () => {
+  const { link } = loneLink();
+  const [first, second] = [link.open(request()), link.open(request())];
+  link.receive(reset(1));
+  link.receive(packet({ channel: 2, content: { case: "reset", value: { code: 99 } } }));
+  expect((await rejection(first.response.promise)).code).toBe(Code.Aborted);
+  expect((await rejection(second.response.promise)).code).toBe(Code.Unknown);
+});
+
+test("a link that closed takes nothing and says nothing", async () => {
+  const { link, said, opened } = loneRelayLink();
+  link.close(new StreamError("cut"));
+  link.receive(opening(1));
+  link.receive(packet({ content: { case: "ping", value: {} } }));
+  await settled();
+  expect(said).toEqual([]);
+  expect(opened).toEqual([]);
+});
+
+test("reading grants as much again, and not for every packet", async () => {
+  const { link, said, opened } = loneRelayLink();
+  link.receive(opening(1));
+  const body = opened[0]?.body();
+  for (let at = 0; at < 4; at++) {
+    link.receive(data(1, channelWindowBytes / 4));
+    await body?.next();
+  }
+  await settled();
+  expect(said.map(({ content }) => content.case === "credit" && content.value)).toEqual([
+    BigInt(channelWindowBytes * 1.5),
+    BigInt(channelWindowBytes * 2),
+  ]);
+});
