@@ -76,8 +76,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
         queueMicrotask(() => this.#announceClose());
       },
       onUnreadable: (error) => {
-        if (this.#end.kind !== "pending") return;
-        this.#end = { kind: "told" };
+        if (this.#end.kind === "pending") this.#end = { kind: "told" };
         this.emit("error", error);
         queueMicrotask(() => this.#announceClose());
       },

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type RelayProcess, startRelay } from "../relay-process.js";
@@ -244,7 +244,7 @@ test("pictures are shown to both sides", async () => {
   await Promise.all([host, guest].map((page) => page.getByRole("img", { name: "ridge.png" }).waitFor()));
 });
 
-test.runIf(process.env.UPDATE_SCREENSHOT === "1")("UPDATE_SCREENSHOT=1 renews the README's picture", async () => {
+test("a transfer under way can be seen and cancelled; UPDATE_SCREENSHOT=1 renews the README's picture of it", async () => {
   const options = { viewport: { width: 1200, height: 750 }, locale: "en-GB", deviceScaleFactor: 2 };
   const { host, link } = await openRoom("quiet-harbor-k7m2x-9pwtd", options);
   const guest = await join(link, options);
@@ -257,7 +257,8 @@ test.runIf(process.env.UPDATE_SCREENSHOT === "1")("UPDATE_SCREENSHOT=1 renews th
   await fileCard(host, "Saturday.zip")
     .locator(".transfer", { hasText: /· [4-6]\d%/ })
     .waitFor();
-  await mkdir("docs", { recursive: true });
-  await host.screenshot({ path: "docs/page.png" });
+  const picture = await host.screenshot();
+  if (process.env.UPDATE_SCREENSHOT === "1") await writeFile("docs/page.png", picture);
   await button(host, "Cancel Saturday.zip").click();
+  await fileCard(host, "Saturday.zip").locator('.transfer[data-state="cancelled"]').waitFor();
 });

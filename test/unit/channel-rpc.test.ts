@@ -148,6 +148,7 @@ test("a call that was cancelled before the link was there opens no channel", asy
     return links[0];
   });
   expect((await rejection(client.list({}, { signal: abort.signal }))).code).toBe(Code.Canceled);
+  await settled();
   expect(links[0].size).toBe(0);
 });
 

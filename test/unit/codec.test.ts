@@ -107,6 +107,19 @@ test("what cannot be read is told once, even where the stream had closed before 
   expect(events).toEqual(["finish", ["error", Code.InvalidArgument], "close"]);
 });
 
+test("what cannot be read is told to whoever listens only after the close", async () => {
+  const { stream, peer, carry } = streamAndPeer({}, jsonCodec());
+  stream.end();
+  peer.write(text);
+  peer.write(text);
+  peer.finish();
+  await carry();
+  await stream.closed;
+  const events = eventsOf(stream);
+  await settled();
+  expect(events).toEqual([["error", Code.InvalidArgument]]);
+});
+
 test("a write that does not fit the codec throws and harms nothing", async () => {
   const [a, b] = joinedStreams({}, jsonCodec<unknown>());
   expect(thrown(() => a.write(undefined)).code).toBe(Code.InvalidArgument);

@@ -4,7 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
 import { channelWindowBytes } from "../../link/channel.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../fakes/links.js";
+import { body, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
 const opening = (channel: number) => packet({ channel, content: { case: "request", value: request() } });
@@ -119,6 +119,15 @@ test("a link that closed takes nothing and says nothing", async () => {
   await settled();
   expect(said).toEqual([]);
   expect(opened).toEqual([]);
+});
+
+test("credit that comes late takes nothing back", async () => {
+  const { link } = loneLink();
+  const channel = link.open(request());
+  const sent = channel.send(body(channelWindowBytes + 1_000));
+  await settled();
+  for (const offset of [400_000n, 1n]) link.receive(credit(channel.id, offset));
+  await sent;
 });
 
 test("reading grants as much again, and not for every packet", async () => {

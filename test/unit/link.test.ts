@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { Packet_PingSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { type Packet, Packet_PingSchema, Packet_PongSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../link/channel.js";
 import { Link } from "../../link/link.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -108,6 +108,34 @@ test("a link that closes fails bodies that wait for their turn", async () => {
   await settled();
   link.close(new StreamError("cut", { failure: Failure.LEG_LOST }));
   for (const failed of waiting) expect((await failed).failure).toBe(Failure.LEG_LOST);
+});
+
+test("a channel that is reset while it waits for its turn says nothing more", async () => {
+  const link = new Link({ maxChannels: 512, maxPacketBytes });
+  const fill = () =>
+    link
+      .open(request())
+      .send(body(maxPacketBytes))
+      .catch(() => {});
+  const filling = [fill(), fill(), fill()];
+  const waiting = link.open(request());
+  const sent = rejection(waiting.send(body(maxPacketBytes)));
+  await settled();
+  waiting.reset(new StreamError("enough", { code: Code.Aborted }));
+  const said: Packet[] = [];
+  const batches = link.batches(1);
+  for (let packets = 0; packets < 4 + 3 + 1; packets++) {
+    said.push(...((await batches.next()).value ?? []));
+    await settled();
+  }
+  expect((await sent).code).toBe(Code.Aborted);
+  await Promise.all(filling);
+  link.send({ case: "pong", value: create(Packet_PongSchema) });
+  expect((await batches.next()).value?.[0]?.content.case).toBe("pong");
+  expect(said.filter(({ channel }) => channel === waiting.id).map(({ content }) => content.case)).toEqual([
+    "request",
+    "reset",
+  ]);
 });
 
 test("the last channel that closes leaves the link idle", async () => {

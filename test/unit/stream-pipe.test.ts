@@ -48,9 +48,11 @@ test("a pipe goes at the pace of its destination", async () => {
   await carry();
   await carry();
   expect(peer.bufferedBytes).toBeGreaterThan(200_000 - 2 * 65_536);
+  expect(slow.listenerCount("drain")).toBe(1);
   slow.destroy();
   await carry();
   expect(errorOf(peer).code).toBe(Code.Canceled);
+  expect(slow.listenerCount("drain")).toBe(0);
 });
 
 test("a pipe that was told to leaves its destination open, and nothing on it", async () => {

@@ -139,6 +139,22 @@ test("reading by pulling tells of end once the reader has everything, and of clo
   expect(events).toEqual(["finish", "one", "two", "end", "close"]);
 });
 
+test("end waits until the reader asks for more than the last message, whatever happens meanwhile", async () => {
+  const { stream, peer, carry } = streamAndPeer();
+  const events = eventsOf(stream, "all but data");
+  peer.write(textMessage("last"));
+  peer.finish();
+  await carry();
+  const messages = stream[Symbol.asyncIterator]();
+  await messages.next();
+  stream.end();
+  await carry();
+  expect(events).toEqual(["finish"]);
+  await messages.next();
+  await settled();
+  expect(events).toEqual(["finish", "end", "close"]);
+});
+
 test("leaving for await early closes a stream that was finished but not read", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const events = eventsOf(stream, "all but data");
