@@ -141,7 +141,7 @@ test("a link that is full, or over, fails the call with its reason", async () =>
 });
 
 test("a call that was cancelled before the link was there opens no channel", async () => {
-  const { links } = overLink({});
+  const { links } = overLink({ list: () => new Promise<never>(() => {}) });
   const abort = new AbortController();
   const client = clientOf(async () => {
     abort.abort();

@@ -1037,7 +1037,8 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  * with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
  * Connect call to the listener's Accept call, and back.
  *
- * Every error carries a `FailureDetail`. Unknown fields are ignored by everyone.
+ * Every error of the relay's carries a `FailureDetail`; bytes that are no message of the right type are refused by the RPC
+ * library, with invalid_argument and no detail. Unknown fields are ignored by everyone.
  *
  * @generated from service streamserver.v1.RelayService
  */
