@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-function project(name: string, timeoutMs: number, options: { fileParallelism?: boolean; globalSetup?: string } = {}) {
+function project(name: string, timeoutMs: number, options: { fileParallelism?: boolean; globalSetup?: string; isolate?: boolean } = {}) {
   return {
     extends: true as const,
     test: {
@@ -30,7 +30,8 @@ export default defineConfig({
     isolate: true,
     setupFiles: ["test/setup/no-leaks.ts"],
     projects: [
-      project("unit", 10_000),
+      // A process for each file would take most of the time; nothing that these files import keeps state.
+      project("unit", 10_000, { isolate: false }),
       project("integration", 30_000),
       project("proxies", 30_000),
       // A browser and a relay are at work beside the test: two files at once would starve each other.
