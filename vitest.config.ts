@@ -3,7 +3,11 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-function project(name: string, timeoutMs: number, options: { fileParallelism?: boolean; globalSetup?: string; isolate?: boolean } = {}) {
+function project(
+  name: string,
+  timeoutMs: number,
+  options: { fileParallelism?: boolean; globalSetup?: string; isolate?: boolean } = {},
+) {
   return {
     extends: true as const,
     test: {
