@@ -8,6 +8,7 @@ import type { Leg } from "./leg.js";
 import { type PipeDestination, pipe } from "./pipe.js";
 import { Reading } from "./reading.js";
 import { StreamError } from "./stream-error.js";
+import { createReadable, createWritable, type WebStreamsSource } from "./web-streams.js";
 
 export interface StreamEvents<Out> {
   /** The listener has accepted. */
@@ -186,44 +187,13 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /** The messages, pulled at the reader's pace. Cancelling it destroys the stream. */
   get readable(): ReadableStream<Out> {
-    this.#readable ??= new ReadableStream<Out>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await this.#pull();
-          if (done) controller.close();
-          else controller.enqueue(value as Out);
-        },
-        cancel: (reason) => {
-          this.destroy(reason);
-        },
-      },
-      { highWaterMark: 0 },
-    );
+    this.#readable ??= createReadable(this.#webSource);
     return this.#readable;
   }
 
   /** Its writes resolve when there is room for another; closing it resolves when everything has arrived. */
   get writable(): WritableStream<In> {
-    this.#writable ??= new WritableStream<In>({
-      start: (controller) => {
-        this.#closed.promise.catch((error: unknown) => controller.error(error));
-      },
-      write: async (message) => {
-        this.write(message);
-        while (this.#leg.endpoint.state.kind === "open" && this.#leg.endpoint.pressed) {
-          await this.#writableNow.changed();
-        }
-        const { state } = this.#leg.endpoint;
-        if (state.kind === "failed" || state.kind === "resetting") throw state.error;
-      },
-      close: () => {
-        this.end();
-        return this.#finished.promise;
-      },
-      abort: (reason) => {
-        this.destroy(reason);
-      },
-    });
+    this.#writable ??= createWritable(this.#webSource);
     return this.#writable;
   }
 
@@ -264,6 +234,19 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /** For Node's `pipe`, which puts its error listener first where it can. The order does not matter here. */
   prependListener = this.on;
+
+  get #webSource(): WebStreamsSource<Out, In> {
+    return {
+      endpoint: this.#leg.endpoint,
+      pull: () => this.#pull(),
+      write: (message) => this.write(message),
+      end: () => this.end(),
+      destroy: (error) => this.destroy(error),
+      roomChanged: () => this.#writableNow.changed(),
+      finished: this.#finished.promise,
+      closed: this.#closed.promise,
+    };
+  }
 
   async #pull(): Promise<IteratorResult<Out, undefined>> {
     this.#init.accept?.();
