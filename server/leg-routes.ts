@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import type {
@@ -10,6 +10,7 @@ import type {
   Open,
 } from "../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
+import type { Clock } from "../stream/clock.js";
 import { messageOverheadBytes } from "../stream/sender.js";
 import { StreamError } from "../stream/stream-error.js";
 import { callerOrigin } from "./caller.js";
@@ -19,6 +20,9 @@ import type { LegEvent, SpliceLeg } from "./splice-leg.js";
 
 /** What an RPC message of a leg may hold beside a full frame's messages: an `Open` with its metadata, or field headers. */
 export const legOverheadBytes = 65_536;
+
+/** How long the abort of a call may come after the end of its request's body. */
+const abortGraceMs = 100;
 
 interface AttachedLeg {
   leg: SpliceLeg;
@@ -128,15 +132,37 @@ async function forwardFrames(
   try {
     for (;;) {
       const { done, value } = await request.next();
-      if (done) return leg.endRequest();
+      if (done) {
+        if (leg.said === "nothing") await aborted(signal, relay.clock);
+        return signal.aborted ? leg.fail(abortError(signal)) : leg.endRequest();
+      }
       if (value.message.case !== "frame")
         return leg.fail(violation("only the first message is open, the others are frames"));
       checkFrame(relay, value.message.value);
       await leg.put(value.message.value);
     }
   } catch (reason) {
-    leg.fail(signal.aborted ? abortError(signal) : requestError(reason));
+    const error = requestError(reason);
+    if (error.failure === Failure.LEG_LOST) await aborted(signal, relay.clock);
+    leg.fail(error.failure === Failure.LEG_LOST && signal.aborted ? abortError(signal) : error);
   }
+}
+
+/**
+ * Resolves when the signal is aborted, or has not been for a while: the body of a call that was cancelled ends or breaks a
+ * moment before the call says that it was.
+ */
+function aborted(signal: AbortSignal, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(abortGraceMs, done);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
 }
 
 function checkFrame(relay: Relay, frame: Frame): void {
@@ -152,7 +178,8 @@ function checkFrame(relay: Relay, frame: Frame): void {
 function requestError(reason: unknown): StreamError {
   const { code, message, failure } = fromConnectError(reason);
   if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);
-  if (code === Code.InvalidArgument) return violation(message);
+  if (!(reason instanceof ConnectError)) return new StreamError(message, { failure: Failure.LEG_LOST });
+  if (code === Code.InvalidArgument || code === Code.Internal) return violation(message);
   if (code === Code.ResourceExhausted) return new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
   return new StreamError(message, { failure: code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST });
 }

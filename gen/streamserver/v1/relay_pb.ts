@@ -1038,7 +1038,7 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  * Connect call to the listener's Accept call, and back.
  *
  * Every error of the relay's carries a `FailureDetail`; bytes that are no message of the right type are refused by the RPC
- * library, with invalid_argument and no detail. Unknown fields are ignored by everyone.
+ * library, with internal and no detail, or on a leg with FAILURE_PROTOCOL_VIOLATION. Unknown fields are ignored by everyone.
  *
  * @generated from service streamserver.v1.RelayService
  */

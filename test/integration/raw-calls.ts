@@ -1,0 +1,123 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, ConnectError } from "@connectrpc/connect";
+import { type Code, Failure } from "browser-stream-server";
+import {
+  type AcceptResponse,
+  type ConnectResponse,
+  FailureDetailSchema,
+  type FrameSchema,
+  type ListenResponse,
+  type Offer,
+  type OpenSchema,
+  type RelayService,
+} from "browser-stream-server/gen";
+
+type LegMessage =
+  | { case: "open"; value: MessageInitShape<typeof OpenSchema> }
+  | { case: "frame"; value: MessageInitShape<typeof FrameSchema> };
+
+/** What a call failed with, as a program sees it. */
+export interface Refusal {
+  code: Code;
+  failure: Failure;
+}
+
+export function refusal(code: Code, failure: Failure): Refusal {
+  return { code, failure };
+}
+
+/** How a call fails; throws if it does not. */
+export async function refused(call: Promise<unknown> | AsyncIterable<unknown>): Promise<Refusal> {
+  try {
+    if (Symbol.asyncIterator in call) for await (const _ of call);
+    else await call;
+  } catch (reason) {
+    const error = ConnectError.from(reason);
+    return { code: error.code, failure: error.findDetails(FailureDetailSchema)[0]?.failure ?? Failure.UNSPECIFIED };
+  }
+  throw new Error("the call did not fail");
+}
+
+/** A leg whose messages a test writes by hand, right ones and wrong ones. */
+export class RawLeg {
+  readonly #queue: LegMessage[] = [];
+  readonly #abort = new AbortController();
+  readonly #responses: AsyncIterator<ConnectResponse | AcceptResponse>;
+  #state: "open" | "ended" = "open";
+  #wake = () => {};
+
+  constructor(client: Client<typeof RelayService>, rpc: "connect" | "accept", ...messages: LegMessage[]) {
+    this.#queue.push(...messages);
+    const queue = this.#queue;
+    const next = () => new Promise<void>((resolve) => (this.#wake = resolve));
+    const isEnded = () => this.#state === "ended";
+    async function* requests() {
+      for (;;) {
+        const message = queue.shift();
+        if (message !== undefined) yield { message } as never;
+        else if (isEnded()) return;
+        else await next();
+      }
+    }
+    this.#responses = client[rpc](requests(), { signal: this.#abort.signal })[Symbol.asyncIterator]();
+  }
+
+  send(...messages: LegMessage[]): void {
+    this.#queue.push(...messages);
+    this.#wake();
+  }
+
+  endRequest(): void {
+    this.#state = "ended";
+    this.#wake();
+  }
+
+  /** The next message of a kind; fails if the call ends first. */
+  async receive<C extends "opened" | "accepted" | "frame">(kind: C) {
+    for (;;) {
+      const { done, value } = await this.#responses.next();
+      if (done) throw new Error(`the call ended before ${kind}`);
+      if (value.message.case === kind)
+        return value.message.value as Extract<ConnectResponse["message"], { case: C }>["value"];
+    }
+  }
+
+  /** What is left of the call. */
+  rest(): AsyncIterable<unknown> {
+    return { [Symbol.asyncIterator]: () => this.#responses };
+  }
+
+  cancel(): void {
+    this.#abort.abort();
+    this.endRequest();
+  }
+}
+
+/** A listener by hand. */
+export class RawListener {
+  readonly #abort = new AbortController();
+  readonly #events: AsyncIterator<ListenResponse>;
+
+  constructor(client: Client<typeof RelayService>, name: string) {
+    this.#events = client.listen({ name }, { signal: this.#abort.signal })[Symbol.asyncIterator]();
+  }
+
+  async event<C extends "registered" | "offer" | "withdrawn">(kind: C) {
+    for (;;) {
+      const { done, value } = await this.#events.next();
+      if (done) throw new Error(`Listen ended before ${kind}`);
+      if (value.event.case === kind) return value.event.value as Extract<ListenResponse["event"], { case: C }>["value"];
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#events.next().catch(() => {});
+  }
+}
+
+export const open = (value: MessageInitShape<typeof OpenSchema>): LegMessage => ({ case: "open", value });
+export const frame = (value: MessageInitShape<typeof FrameSchema>): LegMessage => ({ case: "frame", value });
+/** What Accept and Reject ask for. */
+export const proof = ({ streamId, legToken }: Offer) => ({ streamId, legToken });
+export const openOffer = (offer: Offer): LegMessage => open(proof(offer));
