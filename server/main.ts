@@ -18,6 +18,9 @@ Starts a relay with a page to try it.
   --help           this text
 `;
 
+/** The port cannot be had, or what else the machine refuses. */
+const exitCodeFailure = 1;
+/** The command line cannot be understood. */
 const exitCodeUsage = 2;
 const maxPort = 65_535;
 
@@ -47,6 +50,18 @@ function readOptions(args: string[]): MainOptions | "help" {
   return { port, host: values.host, prefix: values.prefix, origins: values.origin };
 }
 
+/** Undefined if there is nothing more to do. */
+function tryReadOptions(): MainOptions | undefined {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options !== "help") return options;
+    process.stdout.write(usage);
+  } catch (reason) {
+    fail(reason, exitCodeUsage);
+  }
+  return undefined;
+}
+
 function addresses(port: number, host: string | undefined): string[] {
   if (host !== undefined) return [`http://${host.includes(":") ? `[${host}]` : host}:${port}/`];
   const local = Object.values(networkInterfaces())
@@ -57,11 +72,8 @@ function addresses(port: number, host: string | undefined): string[] {
 }
 
 async function main(): Promise<void> {
-  const options = readOptions(process.argv.slice(2));
-  if (options === "help") {
-    process.stdout.write(usage);
-    return;
-  }
+  const options = tryReadOptions();
+  if (options === undefined) return;
   const { port, host, prefix, origins } = options;
   const proxy = StreamServerProxy({ prefix, origins: origins.includes("*") ? "*" : origins });
   const pageFolder = fileURLToPath(new URL("../page", import.meta.url));
@@ -92,7 +104,10 @@ async function main(): Promise<void> {
   process.on("SIGTERM", stop);
 }
 
-main().catch((reason: unknown) => {
-  process.stderr.write(`${reason instanceof Error ? reason.message : String(reason)}\n`);
-  process.exitCode = exitCodeUsage;
-});
+function fail(reason: unknown, exitCode: number): void {
+  const [line] = (reason instanceof Error ? reason.message : String(reason)).split("\n");
+  process.stderr.write(`${line}\n`);
+  process.exitCode = exitCode;
+}
+
+main().catch((reason: unknown) => fail(reason, exitCodeFailure));

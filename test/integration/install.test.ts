@@ -1,0 +1,181 @@
+import { once } from "node:events";
+import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttp2Server, createSecureServer } from "node:http2";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect } from "node:net";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { Failure, StreamClient, StreamServer } from "browser-stream-server";
+import { StreamServerProxy } from "browser-stream-server/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { openRelay, selfSigned } from "./relay-ports.js";
+
+const tls = selfSigned();
+const own = (_request: unknown, response: { end(text: string): unknown }) => void response.end("the server's own");
+
+const servers = {
+  http: { create: () => createHttpServer(own), httpVersion: "1.1", scheme: "http" },
+  https: { create: () => createHttpsServer(tls, own), httpVersion: "1.1", scheme: "https" },
+  "http2 without TLS": { create: () => createHttp2Server(own), httpVersion: "2", scheme: "http" },
+  "http2 with TLS": { create: () => createSecureServer(tls, own), httpVersion: "2", scheme: "https" },
+} as const;
+
+const cleanUp: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+});
+
+async function listening(server: Pick<Server, "listen" | "address" | "close">): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server as Server, "listening");
+  const sockets = new Set<{ destroy(): void }>();
+  (server as Server).on("connection", (socket) => sockets.add(socket));
+  cleanUp.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** A stream there and back through the relay at a URL. */
+async function expectRelay(baseUrl: string, httpVersion: "1.1" | "2"): Promise<void> {
+  const nodeOptions = { rejectUnauthorized: false };
+  const sessionManager = new Http2SessionManager(baseUrl, {}, nodeOptions);
+  const transport =
+    httpVersion === "2"
+      ? createConnectTransport({ baseUrl, httpVersion, sessionManager })
+      : createConnectTransport({ baseUrl, httpVersion, nodeOptions });
+  const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen("echo");
+  await server.ready;
+  const stream = StreamClient(transport).connect("echo");
+  stream.end("hello");
+  for await (const message of stream) expect(message).toBe("hello");
+  await server.end();
+  sessionManager.abort();
+}
+
+describe.each(Object.keys(servers) as (keyof typeof servers)[])("on %s", (kind) => {
+  const { create, httpVersion, scheme } = servers[kind];
+
+  test("the relay has its prefix, and the server all else, until the relay is closed", async () => {
+    const server = create();
+    const proxy = StreamServerProxy("elsewhere/").install(server);
+    cleanUp.push(() => proxy.close());
+    const port = await listening(server as Server);
+    const origin = `${scheme}://127.0.0.1:${port}`;
+    expect(proxy.prefix).toBe("/elsewhere");
+    await expectRelay(`${origin}/elsewhere`, httpVersion);
+    const proxy2 = StreamServerProxy({ prefix: "/second" }).install(server);
+    await expectRelay(`${origin}/second`, httpVersion);
+    proxy2.close();
+    if (scheme === "http" && httpVersion === "1.1") {
+      expect(await (await fetch(`${origin}/elsewhere`)).text()).toBe("the server's own");
+      expect(await (await fetch(`${origin}/elsewhere/streamserver.v1.Nothing/At`)).status).toBe(404);
+      proxy.close();
+      const gone = await fetch(`${origin}/elsewhere/streamserver.v1.RelayService/List`);
+      expect(await gone.text()).toBe("the server's own");
+    }
+  });
+});
+
+test("a server without listeners of its own answers 404, and one that gets them later uses them", async () => {
+  const server = createHttpServer();
+  const proxy = StreamServerProxy().install(server);
+  cleanUp.push(() => proxy.close());
+  const origin = `http://127.0.0.1:${await listening(server)}`;
+  const first = await fetch(origin);
+  expect(first.status).toBe(404);
+  await first.text();
+  server.on("request", own);
+  expect(await (await fetch(origin)).text()).toBe("the server's own");
+  await expectRelay(`${origin}/browser-server`, "1.1");
+});
+
+test("as a handler among others, it passes on what is not its own", async () => {
+  const proxy = StreamServerProxy();
+  const server = createHttpServer((request, response) =>
+    proxy.handler(request, response, () => void response.end("the next one")),
+  );
+  cleanUp.push(() => proxy.close());
+  const origin = `http://127.0.0.1:${await listening(server)}`;
+  expect(await (await fetch(`${origin}/page`)).text()).toBe("the next one");
+  await expectRelay(`${origin}/browser-server`, "1.1");
+});
+
+test("pages of the origins that are allowed are let in, and no others", async () => {
+  const relay = await openRelay({ origins: ["https://allowed.example"] });
+  cleanUp.push(() => relay.close());
+  const ask = async (origin: string) => {
+    const { headers, status } = await fetch(`${relay.url}/streamserver.v1.LinkService/Receive`, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type,connect-protocol-version",
+      },
+    });
+    return { status, origin: headers.get("access-control-allow-origin"), headers };
+  };
+  const allowed = await ask("https://allowed.example");
+  expect(allowed).toMatchObject({ status: 204, origin: "https://allowed.example" });
+  const allowedHeaders = allowed.headers.get("access-control-allow-headers")?.toLowerCase() ?? "";
+  for (const header of ["content-type", "connect-protocol-version", "connect-timeout-ms", "x-grpc-web"]) {
+    expect(allowedHeaders).toContain(header);
+  }
+  expect((await ask("https://other.example")).origin).toBeNull();
+  const open = await openRelay({ origins: "*" });
+  cleanUp.push(() => open.close());
+  const { headers } = await fetch(`${open.url}/streamserver.v1.RelayService/List`, {
+    method: "POST",
+    headers: { origin: "https://any.example", "content-type": "application/json" },
+    body: "{}",
+  });
+  expect(headers.get("access-control-allow-origin")).toBe("*");
+});
+
+describe("HTTP/1.1 and HTTP/2 on one port", () => {
+  const request = "GET /nothing HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
+
+  async function say(port: number, parts: string[]): Promise<string> {
+    const socket = connect(port, "127.0.0.1").setNoDelay();
+    for (const part of parts) await new Promise<void>((resolve) => socket.write(part, () => setImmediate(resolve)));
+    let answer = "";
+    for await (const chunk of socket) answer += chunk.toString("latin1");
+    return answer;
+  }
+
+  test("are told apart by the first bytes, however they come", async () => {
+    const relay = await openRelay();
+    cleanUp.push(() => relay.close());
+    const port = Number(new URL(relay.origin).port);
+    expect(await say(port, [request])).toMatch(/^HTTP\/1\.1 404/);
+    expect(await say(port, [...request])).toMatch(/^HTTP\/1\.1 404/);
+    expect(await say(port, ["PR", "ONTO /x HTTP/1.1\r\n\r\n"])).toMatch(/^HTTP\/1\.1 400/);
+    await expectRelay(relay.url, "2");
+    await expectRelay(relay.url, "1.1");
+  });
+
+  test("a connection that hangs up at once, or talks garbage, disturbs nobody", async () => {
+    const relay = await openRelay();
+    cleanUp.push(() => relay.close());
+    const port = Number(new URL(relay.origin).port);
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.resetAndDestroy();
+    expect(await say(port, ["\u0016\u0003\u0001garbage\r\n\r\n"])).toMatch(/^HTTP\/1\.1 400/);
+    await expectRelay(relay.url, "2");
+  });
+});
+
+test("closing the relay ends what hangs on it, with the reason", async () => {
+  const relay = await openRelay();
+  cleanUp.push(() => relay.close());
+  const server = StreamServer(relay.origin, (stream) => stream.resume()).listen("name");
+  await server.ready;
+  const stream = StreamClient(relay.origin).connect("name");
+  await stream.opened;
+  relay.proxy.close();
+  await expect(stream.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
+  await expect(server.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
+  expect(Object.values(relay.proxy.counts).every((count) => count === 0)).toBe(true);
+});
