@@ -1,7 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import {
   type RelayServer,
   StreamServerProxy,
@@ -29,18 +26,10 @@ export async function openRelay(
   return { proxy, origin, url: origin + proxy.prefix, close: () => server.close() };
 }
 
-/** A key and a certificate that nobody trusts, for 127.0.0.1. */
+/** A key and a certificate for 127.0.0.1 that nobody trusts, kept in the repository so that making them takes no program. */
 export function selfSigned(): { cert: string; key: string } {
-  const folder = mkdtempSync(join(tmpdir(), "relay-tls-"));
-  try {
-    const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
-    const generate = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-x509", "-days", "1"];
-    execFileSync("openssl", ["req", ...generate, ...subject, "-keyout", key, "-out", cert], { stdio: "pipe" });
-    return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const read = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url), "utf8");
+  return { cert: read("cert"), key: read("key") };
 }
 
 /** Resolves when the relay holds nothing any more, or nothing but links, which wait a while for their next channel. */
