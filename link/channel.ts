@@ -19,12 +19,15 @@ import { toConnectError } from "./failure-detail.js";
 /** What each side may send on a channel before the first grant, and how far a grant reaches ahead. `Packet.credit`. */
 export const channelWindowBytes = 262_144;
 
+/** What waits to be read may keep this many times its own size in memory. */
+const pinnedFactor = 8;
+
 /** What a channel needs of its link. */
 export interface ChannelPort {
   /** Queues a packet, unless the link is over. */
   enqueue(packet: Packet): void;
   /** Calls `send` once the link has room for data, in the order of the calls; rejects when the link is over. */
-  inTurn(send: () => void): Promise<void>;
+  inTurn(channel: Channel, send: () => void): Promise<void>;
   maxPacketBytes: number;
   /** The channel is over; packets for it need not be handed in any more. */
   onClosed(channel: Channel): void;
@@ -77,7 +80,7 @@ export class Channel {
       for (let from = 0; from < chunk.byteLength; ) {
         while (this.#state.kind === "open" && this.#sentBytes >= this.#creditBytes) await this.#changed.changed();
         if (this.#state.kind === "open") {
-          await this.#port.inTurn(() => {
+          await this.#port.inTurn(this, () => {
             from += this.#sendSome(chunk.subarray(from));
           });
         }
@@ -174,7 +177,9 @@ export class Channel {
     if (this.#receivedBytes > this.#grantedBytes) {
       return this.#violation(Failure.CREDIT_EXCEEDED, "more data on a channel than was granted");
     }
-    if (data.byteLength > 0) this.#inbound.push(data);
+    // A part of a batch keeps the whole batch in memory: a small one is better copied.
+    const isSmall = data.byteLength * pinnedFactor < data.buffer.byteLength;
+    if (data.byteLength > 0) this.#inbound.push(isSmall ? data.slice() : data);
     this.#changed.notify();
   }
 

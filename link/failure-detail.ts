@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, FailureDetailSchema, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../stream/stream-error.js";
 
 /** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */
@@ -23,4 +23,12 @@ export function fromConnectError(reason: unknown): StreamError {
     hop: detail?.hop,
     cause: reason,
   });
+}
+
+/** Why a call broke that the relay had answered: the relay says so itself, or the connection to it is gone, whatever its code. */
+export function brokenCall(reason: unknown): StreamError {
+  const error = fromConnectError(reason);
+  if (error.failure !== Failure.UNSPECIFIED || reason instanceof StreamError) return error;
+  const message = `the connection to the relay is lost: ${error.message}`;
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: reason });
 }

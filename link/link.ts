@@ -2,7 +2,13 @@ import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
-import { type ChannelRequest, type Packet, Packet_PongSchema, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
+import {
+  type ChannelRequest,
+  type Header,
+  type Packet,
+  Packet_PongSchema,
+  PacketSchema,
+} from "../gen/streamserver/v1/link_pb.js";
 import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -14,6 +20,9 @@ const packetOverheadBytes = 64;
 const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
 const maxOutboxBytes = 4_194_304;
+
+/** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
+const maxHeadBytes = 16_384;
 
 export interface LinkOptions {
   maxChannels: number;
@@ -34,7 +43,8 @@ export class Link {
   readonly #outbox = new Fifo<Packet>();
   readonly #filled = new Condition();
   /** Bodies that wait for room, in the order in which they get it. */
-  readonly #turns = new Fifo<{ send: () => void; done: Deferred<void> }>();
+  /** Who waits for room, in the order of their coming; a channel sends one thing at a time. */
+  readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
@@ -47,7 +57,7 @@ export class Link {
     this.#role = options.onRequest === undefined ? "client" : "relay";
     this.#port = {
       enqueue: (packet) => this.#enqueue(packet),
-      inTurn: (send) => this.#inTurn(send),
+      inTurn: (channel, send) => this.#inTurn(channel, send),
       maxPacketBytes: options.maxPacketBytes,
       onClosed: (channel) => this.#onClosed(channel),
     };
@@ -100,6 +110,11 @@ export class Link {
       this.#lastChannel = id;
       return this.#refuse(id, tooManyChannels(this.#options.maxChannels));
     }
+    if (headBytes(request) > maxHeadBytes) {
+      this.#lastChannel = id;
+      const message = `the headers of a request are larger than ${maxHeadBytes} bytes`;
+      return this.#refuse(id, new StreamError(message, { failure: Failure.FRAME_TOO_LARGE }));
+    }
     this.#options.onRequest?.(this.#add(id), request);
   }
 
@@ -143,7 +158,8 @@ export class Link {
     this.#outbox.clear();
     this.#outboxBytes = 0;
     this.#filled.notify();
-    for (let turn = this.#turns.shift(); turn !== undefined; turn = this.#turns.shift()) turn.done.reject(error);
+    for (const { done } of this.#turns.values()) done.reject(error);
+    this.#turns.clear();
     this.#closed.resolve(error);
   }
 
@@ -161,6 +177,8 @@ export class Link {
 
   #onClosed(channel: Channel): void {
     this.#channels.delete(channel.id);
+    this.#turns.get(channel)?.done.resolve();
+    this.#turns.delete(channel);
     if (this.#channels.size === 0) this.onIdle();
   }
 
@@ -174,10 +192,10 @@ export class Link {
     }
   }
 
-  #inTurn(send: () => void): Promise<void> {
+  #inTurn(channel: Channel, send: () => void): Promise<void> {
     if (this.#state.kind === "closed") return Promise.reject(this.#state.error);
     const done = new Deferred<void>();
-    this.#turns.push({ send, done });
+    this.#turns.set(channel, { send, done });
     this.#giveTurns();
     return done.promise;
   }
@@ -185,16 +203,24 @@ export class Link {
   /** One by one: what one of them sends can take the next one's room. */
   #giveTurns(): void {
     while (this.#outboxBytes <= outboxHighWaterMarkBytes) {
-      const turn = this.#turns.shift();
-      if (turn === undefined) return;
+      const [next] = this.#turns;
+      if (next === undefined) return;
+      const [channel, turn] = next;
+      this.#turns.delete(channel);
       turn.send();
       turn.done.resolve();
     }
   }
 }
 
-function sizeOf(packet: Packet): number {
-  return packetOverheadBytes + (packet.content.case === "data" ? packet.content.value.byteLength : 0);
+function sizeOf({ content }: Packet): number {
+  if (content.case === "data") return packetOverheadBytes + content.value.byteLength;
+  if (content.case === "request" || content.case === "response") return packetOverheadBytes + headBytes(content.value);
+  return packetOverheadBytes;
+}
+
+function headBytes({ headers }: { headers: Header[] }): number {
+  return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length, 0);
 }
 
 function tooManyChannels(maxChannels: number): StreamError {

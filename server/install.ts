@@ -8,29 +8,40 @@ type Handler = (request: NodeRequest, response: NodeResponse, next?: () => void)
 /** Events in which Node hands out a request with its response. */
 const requestEvents = new Set<string | symbol>(["request", "checkContinue", "checkExpectation"]);
 
+/** What relays have put on servers: neither answers a request that is not the relay's. */
+const placeholders = new WeakSet<object>();
+const wrappers = new WeakSet<object>();
+
 /**
- * Puts a handler in front of a server's own request listeners, whenever these are added. Returns what takes it off again.
+ * Puts a handler in front of a server's own request listeners, whenever these are added, and of other relays. Returns what
+ * takes it off again.
  */
 export function install(server: NodeServer, handler: Handler, limits: RelayLimits): () => void {
   const emit = server.emit;
+  let current: Handler | undefined = handler;
   const inFront = function (this: NodeServer, event: string | symbol, ...args: unknown[]): boolean {
-    if (!requestEvents.has(event)) return Reflect.apply(emit, this, [event, ...args]);
+    const passOn = () => Reflect.apply(emit, this, [event, ...args]);
+    if (current === undefined || !requestEvents.has(event)) return passOn();
     const [request, response] = args as [NodeRequest, NodeResponse];
-    handler(request, response, () => {
-      // Ours is the one listener that is always there.
-      if (server.listenerCount(event) > (event === "request" ? 1 : 0)) Reflect.apply(emit, this, [event, ...args]);
+    current(request, response, () => {
+      const hasOthers = server.listeners(event).some((listener) => !placeholders.has(listener));
+      if (hasOthers || wrappers.has(emit)) passOn();
       else handler(request, response);
     });
     return true;
   };
+  wrappers.add(inFront);
   server.emit = inFront as typeof server.emit;
   // An http2 server makes request and response objects only while somebody listens for them.
-  const listener = () => {};
-  (server as HttpServer).on("request", listener);
-  const stopSupervising = superviseSessions(server, limits.heartbeatIntervalMs);
+  const placeholder = () => {};
+  placeholders.add(placeholder);
+  (server as HttpServer).on("request", placeholder);
+  const stopSupervising = superviseSessions(server, limits);
   return () => {
+    // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
+    current = undefined;
     if (server.emit === inFront) server.emit = emit;
-    (server as HttpServer).off("request", listener);
+    (server as HttpServer).off("request", placeholder);
     stopSupervising();
   };
 }

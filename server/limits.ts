@@ -50,6 +50,17 @@ export const defaultLimits: Readonly<RelayLimits> = {
   heartbeatIntervalMs: 15_000,
 };
 
+/** A smaller frame could not hold the smallest part that a message is split into. */
+const leastMaxFrameBytes = 4_096;
+
+/** Throws a RangeError for a limit that cannot be. */
+export function checkLimits(limits: RelayLimits): void {
+  for (const [name, value] of Object.entries(limits)) {
+    const least = name === "maxFrameBytes" ? leastMaxFrameBytes : 1;
+    if (!Number.isInteger(value) || value < least) throw new RangeError(`${name} is ${least} or more, not ${value}`);
+  }
+}
+
 /** What of it the endpoints are told. */
 export function limitsToWire(limits: RelayLimits): MessageInitShape<typeof LimitsSchema> {
   const { maxFrameBytes, maxNameBytes, maxMetadataBytes, acceptTimeoutMs, lingerTimeoutMs } = limits;

@@ -18,7 +18,8 @@ import type { RelayLimits } from "./limits.js";
 import { randomId, type TokenSigner } from "./token.js";
 
 const maxPacketBytes = 131_072;
-const maxBatchBytes = 1_048_576;
+/** Small enough that what a stranger sends is decoded, and refused for its token, in a fraction of a second. */
+const maxBatchBytes = 524_288;
 /** A batch as JSON is a third larger, and has headers around its packets. */
 const readMaxBytes = 2 * maxBatchBytes;
 /** A link ends with its `Receive`; the token need only outlive that. */

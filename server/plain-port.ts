@@ -1,7 +1,6 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
 import { createServer as createHttp2Server, type Http2Server } from "node:http2";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import { streamWindowBytes } from "./http2-sessions.js";
 import type { NodeServer } from "./node-server.js";
 
 /** How every HTTP/2 connection begins when both sides know that it is one. RFC 9113, section 3.4. */
@@ -15,14 +14,11 @@ const firstBytesTimeoutMs = 10_000;
  */
 export class PlainPort {
   readonly #http1: Http1Server = createHttp1Server();
-  readonly #http2: Http2Server;
+  readonly #http2: Http2Server = createHttp2Server();
   readonly #tcp: TcpServer = createTcpServer((socket) => this.#sort(socket));
   readonly #sockets = new Set<Socket>();
 
-  constructor(maxStreamsPerConnection: number) {
-    this.#http2 = createHttp2Server({
-      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: maxStreamsPerConnection },
-    });
+  constructor() {
     // Requests that take their time are noticed by a check that the server starts when it listens, which this one never does.
     this.#http1.emit("listening");
   }

@@ -64,11 +64,11 @@ export class Registry {
 
   /** The listed names that begin with `prefix`, in the order of their UTF-8 bytes. */
   listed(prefix: string): string[] {
-    const names: string[] = [];
-    for (const lease of this.#leasesByName.values()) {
-      if (lease.listed && lease.name.startsWith(prefix)) names.push(lease.name);
+    const names: { name: string; bytes: Buffer }[] = [];
+    for (const { listed, name } of this.#leasesByName.values()) {
+      if (listed && name.startsWith(prefix)) names.push({ name, bytes: Buffer.from(name) });
     }
-    return names.sort(compareUtf8);
+    return names.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ name }) => name);
   }
 
   /** Calls `observer` after each change until the returned function is called. */

@@ -1,7 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type ListenRequest, type ListenResponseSchema, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
+import { StreamError } from "../stream/stream-error.js";
 import type { Directory } from "./directory.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import type { LeaseEvent } from "./lease.js";
@@ -31,10 +33,14 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
 
 async function* listen(
   relay: Relay,
-  { name, listed }: ListenRequest,
+  { name, listed, leaseId }: ListenRequest,
   context: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof ListenResponseSchema>> {
   if (context.signal.aborted) return;
+  if (leaseId !== "") {
+    const message = "this relay does not take up leases again";
+    throw toConnectError(new StreamError(message, { failure: Failure.FEATURE_UNSUPPORTED }));
+  }
   const { lease, token } = answer(() => relay.listen(name, listed));
   const onAbort = () => {
     const { code } = fromConnectError(context.signal.reason);

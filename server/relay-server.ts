@@ -5,6 +5,9 @@ import { PlainPort } from "./plain-port.js";
 import { SecurePort, type TlsOptions } from "./secure-port.js";
 import type { StreamServerProxy } from "./stream-server-proxy.js";
 
+/** Turns of the event loop in which the relay's last words, why everything ends, are handed to the connections. */
+const lastTurns = 10;
+
 export interface RelayServerOptions {
   proxy: StreamServerProxy;
   /** 0 for any that is free. */
@@ -26,8 +29,7 @@ export interface RelayServer {
 
 /** Serves a relay on a port of its own. Rejects if the port cannot be had. */
 export async function serveRelay({ proxy, port, host, tls, fallback }: RelayServerOptions): Promise<RelayServer> {
-  const { maxStreamsPerConnection } = proxy.limits;
-  const own = tls === undefined ? new PlainPort(maxStreamsPerConnection) : new SecurePort(tls, maxStreamsPerConnection);
+  const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
   for (const server of own.servers) {
     if (fallback !== undefined) (server as Http1Server).on("request", fallback);
     proxy.install(server);
@@ -43,6 +45,7 @@ export async function serveRelay({ proxy, port, host, tls, fallback }: RelayServ
     port: (own.listener.address() as AddressInfo).port,
     async close() {
       proxy.close();
+      for (let turn = 0; turn < lastTurns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
       await own.close();
     },
   };

@@ -11,7 +11,7 @@ import type { SpliceLeg } from "./splice-leg.js";
 import { randomId, type TokenSigner } from "./token.js";
 
 /** Long enough for a stream or a listener to be taken up again; a relay that restarted has nothing else to go by. */
-export const tokenTtlMs = 24 * 60 * 60 * 1000;
+export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 
 export interface RelayInit {
   limits: RelayLimits;

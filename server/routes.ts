@@ -1,3 +1,4 @@
+import type { JsonValue } from "@bufbuild/protobuf";
 import { createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
@@ -69,7 +70,9 @@ export class Routes {
       return;
     }
     try {
-      const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
+      // A body parser that came before has read the body.
+      const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
+      const answer = await handler(universalRequestFromNodeRequest(request, response, parsedBody, undefined));
       await universalResponseToNodeResponse(answer, response);
     } catch {
       response.destroy();

@@ -1,6 +1,5 @@
 import { createSecureServer, type Http2SecureServer } from "node:http2";
 import type { Socket, Server as TcpServer } from "node:net";
-import { streamWindowBytes } from "./http2-sessions.js";
 import type { NodeServer } from "./node-server.js";
 
 export interface TlsOptions {
@@ -15,12 +14,8 @@ export class SecurePort {
   readonly #server: Http2SecureServer;
   readonly #sockets = new Set<Socket>();
 
-  constructor(tls: TlsOptions, maxStreamsPerConnection: number) {
-    this.#server = createSecureServer({
-      ...tls,
-      allowHTTP1: true,
-      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: maxStreamsPerConnection },
-    });
+  constructor(tls: TlsOptions) {
+    this.#server = createSecureServer({ ...tls, allowHTTP1: true });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));

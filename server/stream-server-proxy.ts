@@ -7,7 +7,7 @@ import { systemClock } from "../web/system-clock.js";
 import { type CorsFilter, createCorsFilter, type Origins } from "./cors.js";
 import { install } from "./install.js";
 import type { LeaseEnd } from "./lease.js";
-import { defaultLimits, type RelayLimits } from "./limits.js";
+import { checkLimits, defaultLimits, type RelayLimits } from "./limits.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { Relay } from "./relay.js";
 import { Routes } from "./routes.js";
@@ -77,6 +77,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       throw new RangeError(`a key has ${minKeyBytes} bytes or more`);
     this.prefix = normalizePrefix(prefix);
     this.limits = { ...defaultLimits, ...limits };
+    checkLimits(this.limits);
     this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
     this.#routes = new Routes(this.#relay, this.prefix);
     this.#cors = createCorsFilter(origins);

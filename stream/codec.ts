@@ -59,9 +59,7 @@ export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
 export function jsonCodec<T = unknown>(): Codec<T> {
   return {
     encode(value) {
-      const text = JSON.stringify(value);
-      if (text === undefined) throw unexpected("a JSON value", typeof value);
-      return encodeText(text);
+      return encodeText(stringify(value));
     },
     decode: (message) => JSON.parse(textCodec.decode(message)) as T,
   };
@@ -73,6 +71,17 @@ export function protobufCodec<S extends DescMessage>(schema: S): Codec<MessageSh
     encode: (value) => ({ data: toBinary(schema, create(schema, value)), text: false }),
     decode: (message) => fromBinary(schema, bytesCodec.decode(message)),
   };
+}
+
+function stringify(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (reason) {
+    throw StreamError.from(reason, Code.InvalidArgument);
+  }
+  if (text === undefined) throw unexpected("a JSON value", typeof value);
+  return text;
 }
 
 function encodeText(value: string): EncodedMessage {

@@ -24,6 +24,7 @@ export class Leg {
   /** Called when the stream is over, for whoever runs the RPC. */
   onOver: (kind: "closed" | "resetting" | "failed") => void = () => {};
   #streamId = "";
+  #acceptance: "awaited" | "accepted" = "awaited";
   readonly #sendable = new Condition();
   readonly #room = new Condition();
 
@@ -48,8 +49,13 @@ export class Leg {
     if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
   }
 
+  get isAccepted(): boolean {
+    return this.#acceptance === "accepted";
+  }
+
   /** The other endpoint is there. */
   accept(peer: Capabilities): void {
+    this.#acceptance = "accepted";
     this.endpoint.setPeer(peer);
     this.opened.resolve();
   }

@@ -5,6 +5,8 @@ export interface PipeDestination<T> {
   once(event: "drain" | "close" | "error", listener: () => void): unknown;
   off(event: "drain" | "close" | "error", listener: () => void): unknown;
   destroy?(error?: Error): unknown;
+  /** Node's: true once it takes nothing more. */
+  readonly destroyed?: unknown;
 }
 
 interface PipeSource<T> extends AsyncIterable<T> {
@@ -25,7 +27,9 @@ export async function pipe<T>(source: PipeSource<T>, destination: PipeDestinatio
   destination.once("error", onClose);
   try {
     for await (const message of source) {
-      if (destination.write(message) === false) await drained(destination);
+      // One that was closed before has no "close" left to tell of it.
+      if (destination.destroyed === true) source.destroy();
+      else if (destination.write(message) === false) await drained(destination);
     }
     detach();
     if (end) destination.end();
@@ -43,9 +47,11 @@ function drained(destination: PipeDestination<never>): Promise<void> {
     const done = () => {
       destination.off("drain", done);
       destination.off("close", done);
+      destination.off("error", done);
       resolve();
     };
     destination.once("drain", done);
     destination.once("close", done);
+    destination.once("error", done);
   });
 }

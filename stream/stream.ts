@@ -163,8 +163,15 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     if (this.#init.reject === undefined) {
       throw new StreamError("only an offer can be rejected", { code: Code.FailedPrecondition });
     }
+    if (!(code in Code)) throw new StreamError(`${code} is not a status code`, { code: Code.InvalidArgument });
+    const end = this.#end;
     this.#end = { kind: "told" };
-    this.#init.reject(new StreamError(reason, { failure: Failure.DECLINED, code, hop: Hop.CALLER }));
+    try {
+      this.#init.reject(new StreamError(reason, { failure: Failure.DECLINED, code, hop: Hop.CALLER }));
+    } catch (reason) {
+      this.#end = end;
+      throw reason;
+    }
   }
 
   /** Stops "data" until `resume()`. The sender is stopped when a window of messages waits. */

@@ -39,7 +39,13 @@ export function createWritable<In>(source: WebStreamsSource<unknown, In>): Writa
       source.closed.catch((error: unknown) => controller.error(error));
     },
     async write(message) {
-      source.write(message);
+      try {
+        source.write(message);
+      } catch (reason) {
+        // This face takes no more writes after one that failed: nobody could end the stream any more.
+        source.destroy(reason);
+        throw reason;
+      }
       while (endpoint.state.kind === "open" && endpoint.pressed) await source.roomChanged();
       const { state } = endpoint;
       if (state.kind === "failed" || state.kind === "resetting") throw state.error;

@@ -3,7 +3,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import type { AcceptResponse, ConnectResponse, OpenSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { fromConnectError } from "../link/failure-detail.js";
+import { brokenCall, fromConnectError } from "../link/failure-detail.js";
 import { type Capabilities, capabilitiesFromWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
 import { Condition } from "../stream/deferred.js";
@@ -42,7 +42,9 @@ export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Prom
   const abort = new AbortController();
   const attached = new Condition();
   let isAttached = false;
-  const stopTimer = endInTime(leg, clock, () => abort.abort());
+  // Before the listener has accepted, the relay takes no frames: only hanging up tells it.
+  const isOffered = () => peer === undefined && !leg.isAccepted;
+  const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
     leg.fail(new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY }));
   });
@@ -76,7 +78,7 @@ export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Prom
     }
     leg.ended();
   } catch (reason) {
-    leg.fail(fromConnectError(reason));
+    leg.fail(isAttached ? brokenCall(reason) : fromConnectError(reason));
   } finally {
     stopTimer();
     stopWaiting();
@@ -85,11 +87,12 @@ export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Prom
   }
 }
 
-/** Cancels the call if it does not end soon after the stream has. */
-function endInTime(leg: Leg, clock: Clock, cancel: () => void): () => void {
+/** Cancels the call if it does not end soon after the stream has, or at once while the stream is an offer. */
+function endInTime(leg: Leg, clock: Clock, isOffered: () => boolean, cancel: () => void): () => void {
   let stop = () => {};
   leg.onOver = (kind) => {
     stop();
+    if (kind === "resetting" && isOffered()) return cancel();
     stop = clock.after(kind === "closed" ? finishTimeoutMs : resetTimeoutMs, cancel);
   };
   return () => {

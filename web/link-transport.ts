@@ -24,8 +24,15 @@ export function createLinkTransport(carrier: Transport, clock: Clock): Transport
     return current;
   };
   const keepWhileUsed = (link: Link): Link => {
-    link.onIdle = () => clock.after(idleTimeoutMs, () => link.closeIfIdle());
+    let stopWaiting = () => {};
+    link.onIdle = () => {
+      stopWaiting();
+      stopWaiting = clock.after(idleTimeoutMs, () => link.closeIfIdle());
+    };
+    // Whoever asked for the link may have given up while it was opened.
+    link.onIdle();
     void link.closed.then(() => {
+      stopWaiting();
       current = undefined;
     });
     return link;

@@ -45,9 +45,10 @@ export class OfferStream<Out, In> {
     };
   }
 
-  /** Whether the offer is still open. */
-  get waits(): boolean {
-    return this.#decision === "open";
+  /** Whether `reason` is what the stream ended with. */
+  endedBy(reason: unknown): boolean {
+    const { state } = this.#leg.endpoint;
+    return (state.kind === "failed" || state.kind === "resetting") && state.error === reason;
   }
 
   /** Takes the offer, if it is still open. */

@@ -1,4 +1,5 @@
 import { createClient, type Transport } from "@connectrpc/connect";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { capabilitiesToWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
@@ -6,6 +7,7 @@ import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import type { EndpointOptions } from "../stream/endpoint.js";
 import { Leg } from "../stream/leg.js";
 import { Stream } from "../stream/stream.js";
+import { StreamError } from "../stream/stream-error.js";
 import { driveLeg } from "./leg-driver.js";
 
 export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
@@ -46,7 +48,11 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
   const { name, metadata = {}, signal, codec, transport, clock } = init;
   const leg = new Leg(init);
   const stream = new Stream<Out, In>(leg, { codec, metadata });
-  const onAbort = () => stream.destroy(signal?.reason);
+  const onAbort = () => {
+    const cause = signal?.reason;
+    const canceled = new StreamError("aborted", { failure: Failure.PEER_CANCELED, hop: Hop.CALLER, cause });
+    stream.destroy(cause instanceof StreamError ? cause : canceled);
+  };
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
   void driveLeg({

@@ -1,12 +1,11 @@
 import { Condition } from "../stream/deferred.js";
-import { Fifo } from "../stream/fifo.js";
 import type { Stream } from "../stream/stream.js";
 import type { StreamError } from "../stream/stream-error.js";
 import type { OfferStream } from "./offer-stream.js";
 
 /** The clients of a server without a callback, for whoever iterates over it. The relay bounds how many can wait. */
 export class StreamQueue<Out, In> {
-  readonly #waiting = new Fifo<OfferStream<Out, In>>();
+  readonly #waiting = new Set<OfferStream<Out, In>>();
   readonly #changed = new Condition();
   readonly #onLeave: () => Promise<void>;
   #state: { kind: "open" } | { kind: "closed"; error: StreamError | undefined } = { kind: "open" };
@@ -16,8 +15,13 @@ export class StreamQueue<Out, In> {
   }
 
   push(offered: OfferStream<Out, In>): void {
-    this.#waiting.push(offered);
+    this.#waiting.add(offered);
     this.#changed.notify();
+  }
+
+  /** The offer waits no more. */
+  remove(offered: OfferStream<Out, In>): void {
+    this.#waiting.delete(offered);
   }
 
   close(error: StreamError | undefined): void {
@@ -46,9 +50,11 @@ export class StreamQueue<Out, In> {
 
   async #take(): Promise<OfferStream<Out, In> | undefined> {
     for (;;) {
-      const offered = this.#waiting.shift();
-      if (offered?.waits) return offered;
-      if (offered !== undefined) continue;
+      const [offered] = this.#waiting;
+      if (offered !== undefined) {
+        this.#waiting.delete(offered);
+        return offered;
+      }
       if (this.#state.kind === "closed") {
         if (this.#state.error !== undefined) throw this.#state.error;
         return undefined;

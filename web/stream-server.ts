@@ -2,7 +2,7 @@ import { type Client, Code, createClient, type Transport } from "@connectrpc/con
 import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { fromConnectError } from "../link/failure-detail.js";
+import { brokenCall, fromConnectError } from "../link/failure-detail.js";
 import type { Clock } from "../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import { Deferred } from "../stream/deferred.js";
@@ -131,9 +131,12 @@ export class StreamServer<Out, In = Out>
       this.#close(relayLost("the relay ended the lease"));
     } catch (reason) {
       const { signal } = this.#abort;
-      this.#close(signal.reason instanceof StreamError ? signal.reason : fromConnectError(reason));
+      const error = this.#state.kind === "listening" ? brokenCall(reason) : fromConnectError(reason);
+      this.#close(signal.reason instanceof StreamError ? signal.reason : error);
     } finally {
       stopWatching();
+      // The name is free when the call is over, however this side came to its end.
+      this.#abort.abort();
     }
   }
 
@@ -141,17 +144,20 @@ export class StreamServer<Out, In = Out>
     if (this.#state.kind !== "claiming") return;
     this.#state = { kind: "listening", registered };
     this.#ready.resolve();
-    this.emit("ready");
+    queueMicrotask(() => this.emit("ready"));
   }
 
   #onOffer(offer: Offer, client: Client<typeof RelayService>): void {
     const { streamId, legToken } = offer;
-    const offered = new OfferStream<Out, In>({
+    const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
       accept: async () => (requests, options) => client.accept(requests, options),
       reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: unlistenTimeoutMs }),
-      onDecided: () => this.#offers.delete(streamId),
+      onDecided: () => {
+        this.#offers.delete(streamId);
+        this.#unclaimed.remove(offered);
+      },
     });
     this.#offers.set(streamId, offered);
     const { callback } = this.#init;
@@ -165,6 +171,8 @@ export class StreamServer<Out, In = Out>
         result.then(
           () => offered.accept(),
           (reason: unknown) => {
+            // A callback that reads until its stream fails has not failed itself.
+            if (offered.endedBy(reason)) return;
             offered.stream.destroy(callbackFailed());
             throw reason;
           },
@@ -194,11 +202,9 @@ export class StreamServer<Out, In = Out>
     this.#unclaimed.close(failed);
     this.#ready.reject(failed ?? new StreamError("the server was ended", { code: Code.Canceled, hop: Hop.CALLER }));
     if (failed === undefined) this.#closed.resolve();
-    else {
-      this.#closed.reject(failed);
-      this.emit("error", failed);
-    }
-    this.emit("close");
+    else this.#closed.reject(failed);
+    if (failed !== undefined) queueMicrotask(() => this.emit("error", failed));
+    queueMicrotask(() => this.emit("close"));
   }
 }
 

@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { tokenTtlMs } from "../../server/relay.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { frame } from "../fakes/frames.js";
 import { settled, thrown } from "../fakes/outcome.js";
@@ -154,7 +155,7 @@ test("only the listener's own token takes an offer", () => {
     expect(thrown(() => relay.reject(splice.id, token, Code.Aborted, "")).failure).toBe(Failure.TOKEN_INVALID);
   }
   const token = relay.offerToken(splice);
-  epoch.nowMs += 24 * 60 * 60 * 1_000;
+  epoch.nowMs += tokenTtlMs;
   expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_EXPIRED);
   expect(relay.counts.offers).toBe(2);
 });

@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { tokenTtlMs } from "../../server/relay.js";
 import { thrown } from "../fakes/outcome.js";
 import { connect, newRelay } from "../fakes/relays.js";
 
@@ -97,7 +98,7 @@ test("nobody ends a lease with another's token, or with one that expired", () =>
   const other = relay.listen("other", false);
   expect(thrown(() => relay.unlisten(mine.lease.id, other.token)).failure).toBe(Failure.TOKEN_INVALID);
   expect(thrown(() => relay.unlisten(mine.lease.id, "")).failure).toBe(Failure.TOKEN_INVALID);
-  epoch.nowMs += 24 * 60 * 60 * 1_000;
+  epoch.nowMs += tokenTtlMs;
   expect(thrown(() => relay.unlisten(mine.lease.id, mine.token)).failure).toBe(Failure.TOKEN_EXPIRED);
   expect(relay.counts.leases).toBe(2);
 });

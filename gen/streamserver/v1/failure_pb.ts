@@ -189,7 +189,8 @@ export enum Failure {
 
   /**
    * A message that does not belong here: a first message that is not `Open`, a second `Open`, an ack for what was never
-   * sent, data after fin, a request that ended before fin. [invalid_argument, HOP_CALLER or HOP_PEER]
+   * sent, data after fin, a request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
+   * ran out; HOP_CALLER or HOP_PEER]
    *
    * @generated from enum value: FAILURE_PROTOCOL_VIOLATION = 14;
    */

@@ -304,7 +304,8 @@ export type ChannelRequest = Message<"streamserver.v1.ChannelRequest"> & {
   path: string;
 
   /**
-   * As in the Connect protocol over HTTP, names in lower case.
+   * As in the Connect protocol over HTTP, names in lower case. More than 16,384 characters of names and values reset the
+   * channel with FAILURE_FRAME_TOO_LARGE.
    *
    * @generated from field: repeated streamserver.v1.Header headers = 2;
    */
