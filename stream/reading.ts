@@ -25,6 +25,8 @@ export class Reading<Out> {
   #mode: "unclaimed" | "flowing" | "paused" | "pulling" | "drained" = "unclaimed";
   #flow: "idle" | "scheduled" = "idle";
   #lastPull: Promise<unknown> = Promise.resolve();
+  /** Who pulls: a second one would get every other message. */
+  #reader: object | undefined;
 
   constructor(endpoint: Endpoint, codec: Codec<Out, never>, handlers: ReadingHandlers<Out>) {
     this.#endpoint = endpoint;
@@ -65,9 +67,11 @@ export class Reading<Out> {
   }
 
   /** The next message; `done` after the last one; rejects, after the messages that did arrive, if the stream failed. */
-  pull(): Promise<IteratorResult<Out, undefined>> {
+  pull(reader: object): Promise<IteratorResult<Out, undefined>> {
     if (this.#mode === "flowing" || this.#mode === "paused") throw claimed();
     if (this.#mode === "unclaimed") this.#mode = "pulling";
+    this.#reader ??= reader;
+    if (this.#reader !== reader) throw claimed();
     const next = this.#lastPull.then(() => this.#next());
     this.#lastPull = next.catch(() => {});
     return next;

@@ -207,7 +207,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   /** The messages; leaving the loop early destroys the stream. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Out, undefined> {
     const iterator: AsyncIterableIterator<Out, undefined> = {
-      next: () => this.#pull(),
+      next: () => this.#pull(iterator),
       return: async () => {
         this.destroy();
         return { done: true, value: undefined };
@@ -245,7 +245,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   get #webSource(): WebStreamsSource<Out, In> {
     return {
       endpoint: this.#leg.endpoint,
-      pull: () => this.#pull(),
+      pull: () => this.#pull(this.#leg),
       write: (message) => this.write(message),
       end: () => this.end(),
       destroy: (error) => this.destroy(error),
@@ -255,9 +255,9 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     };
   }
 
-  async #pull(): Promise<IteratorResult<Out, undefined>> {
+  async #pull(reader: object): Promise<IteratorResult<Out, undefined>> {
     this.#init.accept?.();
-    return this.#reading.pull();
+    return this.#reading.pull(reader);
   }
 
   get #failed(): boolean {
