@@ -10,7 +10,8 @@ const requestEvents = new Set<string | symbol>(["request", "checkContinue", "che
 
 /** What relays have put on servers: neither answers a request that is not the relay's. */
 const placeholders = new WeakSet<object>();
-const wrappers = new WeakSet<object>();
+/** Whether a relay, this one or one behind it, would answer. */
+const relaysBehind = new WeakMap<object, () => boolean>();
 
 /**
  * Puts a handler in front of a server's own request listeners, whenever these are added, and of other relays. Returns what
@@ -25,12 +26,12 @@ export function install(server: NodeServer, handler: Handler, limits: RelayLimit
     const [request, response] = args as [NodeRequest, NodeResponse];
     current(request, response, () => {
       const hasOthers = server.listeners(event).some((listener) => !placeholders.has(listener));
-      if (hasOthers || wrappers.has(emit)) passOn();
+      if (hasOthers || relaysBehind.get(emit)?.()) passOn();
       else handler(request, response);
     });
     return true;
   };
-  wrappers.add(inFront);
+  relaysBehind.set(inFront, () => current !== undefined || (relaysBehind.get(emit)?.() ?? false));
   server.emit = inFront as typeof server.emit;
   // An http2 server makes request and response objects only while somebody listens for them.
   const placeholder = () => {};
