@@ -37,8 +37,10 @@ export default defineConfig({
       // A process for each file would take most of the time; nothing that these files import keeps state.
       project("unit", 10_000, { isolate: false }),
       project("integration", 30_000),
+      // Processes at work beside the test: two files at once would starve each other.
+      project("cli", 60_000, { fileParallelism: false }),
       project("proxies", 30_000),
-      // A browser and a relay are at work beside the test: two files at once would starve each other.
+      // The same, with a browser.
       project("browser", 120_000, { fileParallelism: false, globalSetup: "test/setup/bundle.ts" }),
     ],
   },

@@ -17,7 +17,7 @@ export interface RelayServerOptions {
   /** With it the port speaks TLS, and HTTP/2 or HTTP/1.1 as ALPN decides. */
   tls?: TlsOptions | undefined;
   /** What is not the relay's. Default 404. */
-  fallback?: (request: NodeRequest, response: NodeResponse) => void;
+  fallback?: ((request: NodeRequest, response: NodeResponse) => void) | undefined;
 }
 
 /** A relay that listens. */

@@ -3,16 +3,24 @@ import { createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
+import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { Directory } from "./directory.js";
+import { Health } from "./health.js";
+import { healthRoutes } from "./health-routes.js";
 import { LinkRoutes } from "./link-routes.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
+import { Reflection } from "./reflection.js";
+import { reflectionRoutes } from "./reflection-routes.js";
 import type { Relay } from "./relay.js";
 import { relayRoutes } from "./relay-routes.js";
 
 /** Nothing that the relay says is compressed: streams are often compressed already, and it took most of a relay's time. */
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
-const packageName = RelayService.typeName.slice(0, RelayService.typeName.lastIndexOf("."));
+const services = [RelayService, LinkService, HealthService, ServerReflection];
+const packageNames = new Set(services.map(({ file }) => file.proto.package));
 /** The most that Connect takes; the routes have limits of their own. */
 const maxMessageBytes = 0xffffffff;
 
@@ -21,15 +29,21 @@ export class Routes {
   /** Reaches the relay without a network. */
   readonly localTransport: Transport;
   readonly #relay: Relay;
-  readonly #prefix: string;
+  /** What the URLs of the relay's RPCs begin with. */
+  readonly #roots: readonly string[];
   readonly #directory: Directory;
+  readonly #health: Health;
   readonly #links: LinkRoutes;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
-  constructor(relay: Relay, prefix: string) {
+  constructor(relay: Relay, prefixes: readonly string[]) {
     this.#relay = relay;
-    this.#prefix = prefix;
+    this.#roots = prefixes.flatMap((prefix) => [...packageNames].map((name) => `${prefix}/${name}.`));
     this.#directory = new Directory(relay);
+    this.#health = new Health({
+      services: services.map(({ typeName }) => typeName),
+      maxWatchers: relay.limits.maxWatchers,
+    });
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
     this.#links = new LinkRoutes({ ...relay, handlers: inner.handlers });
@@ -46,16 +60,20 @@ export class Routes {
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);
     this.#links.register(outer);
-    this.#handlers = new Map(outer.handlers.map((handler) => [prefix + handler.requestPath, handler]));
+    healthRoutes(outer, this.#health);
+    reflectionRoutes(outer, new Reflection(services), relay.clock);
+    this.#handlers = new Map(
+      prefixes.flatMap((prefix) => outer.handlers.map((handler) => [prefix + handler.requestPath, handler])),
+    );
   }
 
   get counts(): { links: number; channels: number; watchers: number } {
-    return { ...this.#links.counts, watchers: this.#directory.watchers };
+    return { ...this.#links.counts, watchers: this.#directory.watchers + this.#health.watchers };
   }
 
   /** Whether a request for `url` is the relay's. */
-  serves(url: string | undefined): boolean {
-    return url?.startsWith(`${this.#prefix}/${packageName}.`) ?? false;
+  serves(url = ""): boolean {
+    return this.#roots.some((root) => url.startsWith(root));
   }
 
   /**
@@ -81,6 +99,7 @@ export class Routes {
 
   /** Ends the relay, with everything that hangs on it. */
   close(): void {
+    this.#health.stop();
     this.#links.close(this.#relay.close());
     this.#directory.close();
   }

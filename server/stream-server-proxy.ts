@@ -14,8 +14,11 @@ import { Routes } from "./routes.js";
 import { TokenSigner } from "./token.js";
 
 export interface StreamServerProxyOptions {
-  /** The path that everything of the relay is under. Default "/browser-server"; "" for none. */
-  prefix?: string;
+  /**
+   * The path that everything of the relay is under. Default "/browser-server"; "" for none. With several, the same relay is
+   * under each: gRPC's own libraries know no prefix, so they need "".
+   */
+  prefix?: string | readonly string[];
   /** Pages of which origins may use the relay, beside those that it serves itself. Default none; "*" is all. */
   origins?: Origins;
   /** What the relay allows; where it says nothing, {@link defaultLimits}. */
@@ -57,7 +60,7 @@ export interface RelayCounts {
 const minKeyBytes = 32;
 
 class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
-  readonly prefix: string;
+  readonly prefixes: readonly string[];
   readonly limits: Readonly<RelayLimits>;
   readonly #relay: Relay;
   readonly #routes: Routes;
@@ -75,11 +78,11 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     } = typeof options === "string" ? { prefix: options } : options;
     if (key !== undefined && key.byteLength < minKeyBytes)
       throw new RangeError(`a key has ${minKeyBytes} bytes or more`);
-    this.prefix = normalizePrefix(prefix);
+    this.prefixes = [prefix].flat().map(normalizePrefix);
     this.limits = { ...defaultLimits, ...limits };
     checkLimits(this.limits);
     this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
-    this.#routes = new Routes(this.#relay, this.prefix);
+    this.#routes = new Routes(this.#relay, this.prefixes);
     this.#cors = createCorsFilter(origins);
     this.#announceLeases();
   }

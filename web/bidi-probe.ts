@@ -1,24 +1,28 @@
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 
 const probeTimeoutMs = 10_000;
+const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.LEG_LOST]);
 
 /**
- * Whether a transport carries bidirectional streams to the relay. Nothing of a `Transport` tells, so it is asked to: an empty
- * `Connect`, which only a relay that was reached answers with a `FailureDetail`. Transports over fetch refuse by themselves,
- * and HTTP/1.1 is refused by the server; neither costs more than one request. Rejects if the relay cannot be reached.
+ * What keeps a transport from carrying bidirectional streams to the relay; undefined if nothing does. Nothing of a
+ * `Transport` tells, so it is asked to: an empty `Connect`, which only a relay that was reached answers with a
+ * `FailureDetail`. Transports over fetch refuse by themselves, and HTTP/1.1 is refused by the server; neither costs more than
+ * one request. Rejects if the relay cannot be reached.
  */
-export async function carriesBidi(transport: Transport): Promise<boolean> {
+export async function bidiObstacle(transport: Transport): Promise<ConnectError | undefined> {
   try {
     const responses = createClient(RelayService, transport).connect(nothing(), { timeoutMs: probeTimeoutMs });
-    for await (const _ of responses) return true;
-    return true;
+    for await (const _ of responses) break;
+    return undefined;
   } catch (reason) {
     const error = ConnectError.from(reason);
-    if (error.findDetails(FailureDetailSchema).length > 0) return true;
+    const [detail] = error.findDetails(FailureDetailSchema);
+    // A link that could not be opened has a detail too, which is not the relay's.
+    if (detail !== undefined && !notTheRelay.has(detail.failure)) return undefined;
     if (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded) throw error;
-    return false;
+    return error;
   }
 }
 

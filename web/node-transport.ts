@@ -1,7 +1,7 @@
-import type { Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "../stream/clock.js";
-import { carriesBidi } from "./bidi-probe.js";
+import { bidiObstacle } from "./bidi-probe.js";
 import { createLinkTransport } from "./link-transport.js";
 
 /** Node's defaults of 64 KiB halve bulk throughput. */
@@ -10,21 +10,37 @@ const connectionWindowBytes = 4_194_304;
 /** A frame, and what is around it; the relay sends no larger messages. */
 const readMaxBytes = 1_048_576;
 
-/** The best way to a relay from Node: HTTP/2, or a link where the relay's server speaks only HTTP/1.1. */
-export async function openNodeTransport(baseUrl: string, clock: Clock): Promise<Transport> {
-  const native = createNodeTransport(baseUrl);
-  if (await carriesBidi(native)) return native;
-  return createLinkTransport(createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] }), clock);
+export interface NodeTransportOptions {
+  /** How long a connection without calls is kept for the next one. Default 1,000. */
+  idleConnectionTimeoutMs?: number;
+}
+
+/**
+ * The best way to a relay from Node: HTTP/2, or a link where the relay's server speaks only HTTP/1.1. Rejects with
+ * `unavailable` where neither leads to a relay.
+ */
+export async function openNodeTransport(
+  baseUrl: string,
+  clock: Clock,
+  options: NodeTransportOptions = {},
+): Promise<Transport> {
+  const native = createNodeTransport(baseUrl, options);
+  if ((await bidiObstacle(native)) === undefined) return native;
+  const carrier = createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] });
+  const link = createLinkTransport(carrier, clock);
+  const obstacle = await bidiObstacle(link);
+  if (obstacle === undefined) return link;
+  throw new ConnectError(obstacle.rawMessage, Code.Unavailable, undefined, undefined, obstacle);
 }
 
 /**
  * A Connect transport to a relay over one HTTP/2 connection: wide windows, no compression, PINGs that find a dead relay. The
  * connection closes soon after the last stream, so that a program can end.
  */
-function createNodeTransport(baseUrl: string): Transport {
+function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 }: NodeTransportOptions): Transport {
   const manager = new Http2SessionManager(
     baseUrl,
-    { pingIntervalMs: 15_000, pingTimeoutMs: 15_000, idleConnectionTimeoutMs: 1_000 },
+    { pingIntervalMs: 15_000, pingTimeoutMs: 15_000, idleConnectionTimeoutMs },
     { settings: { initialWindowSize: streamWindowBytes } },
   );
   const widened = new WeakSet<object>();

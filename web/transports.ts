@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../stream/clock.js";
-import { carriesBidi } from "./bidi-probe.js";
+import { bidiObstacle } from "./bidi-probe.js";
 import { createLinkTransport } from "./link-transport.js";
 
 /** A Connect transport, or the base URL of a relay. */
@@ -40,8 +40,8 @@ export class Transports {
   #resolveTransport(transport: Transport): Promise<Transport> {
     const known = this.#byTransport.get(transport);
     if (known !== undefined) return known;
-    const resolved = carriesBidi(transport).then((native) =>
-      native ? transport : createLinkTransport(transport, this.#clock),
+    const resolved = bidiObstacle(transport).then((obstacle) =>
+      obstacle === undefined ? transport : createLinkTransport(transport, this.#clock),
     );
     this.#byTransport.set(transport, resolved);
     resolved.catch(() => this.#byTransport.delete(transport));

@@ -6,8 +6,10 @@ export const allowedFolders: Record<string, readonly string[]> = {
   link: ["stream", "gen"],
   web: ["stream", "link", "gen"],
   server: ["web", "stream", "link", "gen"],
+  // What the programs do, the package does; the command line only offers it to people.
+  cli: ["server", "web", "stream", "link", "gen"],
   bench: ["server", "web", "stream", "link", "gen"],
-  test: ["server", "web", "stream", "link", "gen", "bench"],
+  test: ["cli", "server", "web", "stream", "link", "gen", "bench"],
   // An example uses the package by its name, as its users do.
   examples: [],
 };
@@ -16,7 +18,7 @@ export const allowedFolders: Record<string, readonly string[]> = {
 export const rpcFiles = ["server/*routes.ts"];
 
 /** What only {@link rpcFiles} may import from gen/. */
-export const rpcNames = /Service$/;
+export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 
 /** The folders without Node code, whoever imports them; and the entry whose whole reach is without it. */
 export const foldersWithoutNode = ["gen", "stream", "link"];
@@ -26,4 +28,4 @@ export const nodeOnlyPackages = ["@connectrpc/connect-node"];
 
 export const packageName = "browser-stream-server";
 /** Folders where the package's own name would lead back to its build. */
-export const foldersOfThePackage = ["gen", "stream", "link", "web", "server"];
+export const foldersOfThePackage = ["gen", "stream", "link", "web", "server", "cli"];

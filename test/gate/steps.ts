@@ -24,6 +24,7 @@ export const steps: Step[] = [
   { name: "build", run: () => expectSuccess("npm", ["run", "--silent", "build"]) },
   { name: "unit", run: () => runTests("unit", 60_000) },
   { name: "integration", run: () => runTests("integration", 240_000) },
+  { name: "cli", run: () => runTests("cli", 420_000) },
   { name: "proxies", run: () => runProxyTests(120_000) },
   { name: "browser", run: () => runBrowserTests(480_000) },
   { name: "publint", run: checkPublint },

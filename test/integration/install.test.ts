@@ -63,7 +63,7 @@ describe.each(Object.keys(servers) as (keyof typeof servers)[])("on %s", (kind) 
     cleanUp.push(() => proxy.close());
     const port = await listening(server as Server);
     const origin = `${scheme}://127.0.0.1:${port}`;
-    expect(proxy.prefix).toBe("/elsewhere");
+    expect(proxy.prefixes).toEqual(["/elsewhere"]);
     await expectRelay(`${origin}/elsewhere`, httpVersion);
     const proxy2 = StreamServerProxy({ prefix: "/second" }).install(server);
     await expectRelay(`${origin}/second`, httpVersion);

@@ -23,7 +23,7 @@ export async function openRelay(
   const proxy = StreamServerProxy(proxyOptions);
   const server: RelayServer = await serveRelay({ proxy, port: 0, host: "127.0.0.1", tls });
   const origin = `${tls === undefined ? "http" : "https"}://127.0.0.1:${server.port}`;
-  return { proxy, origin, url: origin + proxy.prefix, close: () => server.close() };
+  return { proxy, origin, url: origin + proxy.prefixes[0], close: () => server.close() };
 }
 
 /** A key and a certificate for 127.0.0.1 that nobody trusts, kept in the repository so that making them takes no program. */

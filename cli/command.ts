@@ -1,0 +1,58 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
+/** The program as people type it, in front of what it says to them. */
+export const programName = "bss";
+
+/** One thing that the program does. */
+export interface Command {
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  /** What `--help` prints. */
+  readonly help: string;
+  /**
+   * Resolves when all is done. Rejects with why it was not: a `UsageError`, a `StreamError`, or what the machine says. When
+   * `signal` is aborted it tells the other side, and rejects with the signal's reason.
+   */
+  run(args: string[], signal: AbortSignal): Promise<void>;
+}
+
+/** The command line, the environment or the configuration cannot be understood. */
+export class UsageError extends Error {}
+
+/** The user, or the system, has asked the program to end. */
+export class Interrupted extends Error {
+  constructor(readonly signalName: "SIGINT" | "SIGTERM") {
+    super(signalName === "SIGINT" ? "interrupted" : "terminated");
+  }
+}
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>;
+
+/** What stands on the command line; throws a `UsageError` for what does not belong there. */
+export function parseCommandLine<O extends Options>(args: string[], options: O): Parsed<O> {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (reason) {
+    // Node's advice on arguments that begin with a dash follows the first sentence.
+    throw new UsageError((reason as Error).message.split(". ", 1)[0]);
+  }
+}
+
+/** The one argument that is no option; throws a `UsageError` if there is none, or more. */
+export function onlyArgument(positionals: string[], what: string): string {
+  const [argument, extra] = positionals;
+  if (argument === undefined) throw new UsageError(`${what} is missing`);
+  if (extra !== undefined) throw new UsageError(`one ${what}, not also ${JSON.stringify(extra)}`);
+  return argument;
+}
+
+const maxPort = 65_535;
+
+/** A TCP port from text; 0 is any that is free. Throws a `UsageError`, which calls it `what`. */
+export function parsePort(text: string, what: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= maxPort) return port;
+  throw new UsageError(`${what} takes a number from 0 to ${maxPort}, not ${JSON.stringify(text)}`);
+}

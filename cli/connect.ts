@@ -1,0 +1,53 @@
+import { StreamClient } from "../web/node.js";
+import { type Command, onlyArgument, parseCommandLine, parsePort, UsageError } from "./command.js";
+import { notice } from "./notice.js";
+import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { transferStandardIo } from "./standard-io.js";
+import { openTcpPort } from "./tcp-port.js";
+
+const help = `Usage: bss connect NAME [--port PORT [--host ADDRESS]] [options]
+
+Connects to whoever listens on NAME. Standard input goes there, and what comes from there to standard output; the end of the
+input half-closes the stream, which then goes on until the other side has finished too.
+
+  --port PORT     instead: opens a TCP port on this machine, 0 for any that is free; each connection to it becomes a stream
+                  of its own to NAME, until Ctrl-C
+  --host ADDRESS  the interface of that port (default 127.0.0.1)
+${relayOptionsHelp}
+Examples:
+  tar c folder | bss connect NAME        at the other end: bss listen NAME | tar x
+  bss connect NAME --port 5432           then: psql -h localhost
+`;
+
+/** `bss connect` */
+export const connectCommand: Command = {
+  name: "connect",
+  summary: "connects to a name: standard input and output, or a TCP port",
+  help,
+  async run(args, signal) {
+    const { values, positionals } = parseCommandLine(args, {
+      ...relayOptions,
+      port: { type: "string" },
+      host: { type: "string" },
+    });
+    const name = onlyArgument(positionals, "NAME");
+    if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
+    const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
+    const client = StreamClient(await openRelay(values));
+    if (port === undefined) return transferStandardIo(client.connect(name, { signal }));
+    const { host = "127.0.0.1" } = values;
+    const tcpPort = await openTcpPort({
+      port,
+      host,
+      connect: () => client.connect(name, { signal }),
+      onBroken: ({ message }) => notice(`a connection broke: ${message}`),
+    });
+    notice(`TCP connections to ${host}:${tcpPort.port} go to ${JSON.stringify(name)}`);
+    await new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => {
+        tcpPort.close();
+        reject(signal.reason);
+      });
+    });
+  },
+};

@@ -1,0 +1,91 @@
+import type { Transport } from "@connectrpc/connect";
+import { Deferred } from "../stream/deferred.js";
+import { Code, Failure, type Stream, StreamError, StreamServer } from "../web/node.js";
+import { type Command, onlyArgument, parseCommandLine } from "./command.js";
+import { notice } from "./notice.js";
+import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { transferStandardIo } from "./standard-io.js";
+import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
+
+const help = `Usage: bss listen NAME [--to HOST:PORT] [options]
+
+Claims NAME and waits for one client, then gives the name back. Standard input goes to the client, and what comes from there to
+standard output; the end of the input half-closes the stream, which then goes on until the client has finished too.
+
+  --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C
+  --listed        lets \`bss ls\` show the name
+${relayOptionsHelp}
+Examples:
+  bss listen NAME | tar x                at the other end: tar c folder | bss connect NAME
+  bss listen NAME --to localhost:5432    at the other end: bss connect NAME --port 5432
+`;
+
+/** `bss listen` */
+export const listenCommand: Command = {
+  name: "listen",
+  summary: "claims a name: standard input and output for one client, or a TCP server for all",
+  help,
+  async run(args, signal) {
+    const { values, positionals } = parseCommandLine(args, {
+      ...relayOptions,
+      to: { type: "string" },
+      listed: { type: "boolean" },
+    });
+    const name = onlyArgument(positionals, "NAME");
+    const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
+    const transport = await openRelay(values);
+    const open = (onStream: (stream: Stream) => unknown) =>
+      claim({ transport, name, listed: values.listed ?? false, onStream, signal });
+    if (target === undefined) return transferStandardIo(await firstClient(open, signal));
+    const server = await open((stream) =>
+      // What it rejected with has been told to the client; to the callback's caller it would be an error of this program.
+      serveFromTcp(stream, target).catch(({ message }: Error) => notice(`a connection broke: ${message}`)),
+    );
+    notice(`${JSON.stringify(name)} leads to ${target.host}:${target.port}`);
+    await server.closed;
+    signal.throwIfAborted();
+  },
+};
+
+interface Claim {
+  transport: Transport;
+  name: string;
+  listed: boolean;
+  onStream: (stream: Stream) => unknown;
+  signal: AbortSignal;
+}
+
+/** A stream server that has its name, until `signal` is aborted. */
+async function claim({ transport, name, listed, onStream, signal }: Claim): Promise<StreamServer> {
+  const server = StreamServer(transport, { listed }, onStream).listen(name);
+  signal.addEventListener("abort", () => void server.end());
+  await server.ready;
+  return server;
+}
+
+/** Waits for a client, accepts it and gives the name back. Rejects if the relay is lost before. */
+async function firstClient(open: (onStream: (stream: Stream) => void) => Promise<StreamServer>, signal: AbortSignal) {
+  const accepted = new Deferred<Stream>();
+  let candidate: Stream | undefined;
+  const server = await open((stream) => {
+    if (candidate !== undefined) return stream.reject(Code.Unavailable, "another client was first");
+    candidate = stream;
+    stream.opened.then(
+      () => accepted.resolve(stream),
+      // It went away before it was accepted: the next one may come.
+      () => {
+        candidate = undefined;
+      },
+    );
+  });
+  notice("listening");
+  server.closed.then(() => accepted.reject(signal.reason), accepted.reject);
+  const stream = await accepted.promise;
+  void server.end();
+  signal.addEventListener("abort", () => stream.destroy(canceled()));
+  return stream;
+}
+
+function canceled(): StreamError {
+  return new StreamError("the other side was interrupted", { failure: Failure.PEER_CANCELED });
+}

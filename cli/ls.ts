@@ -1,0 +1,52 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { brokenCall } from "../link/failure-detail.js";
+import { type Command, parseCommandLine, UsageError } from "./command.js";
+import { printable } from "./notice.js";
+import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+
+const help = `Usage: bss ls [PREFIX] [options]
+
+Prints the names that are listened on and listed, one on each line; with PREFIX, only those that begin with it.
+
+  --watch         goes on: "+ NAME" for a name that comes, "- NAME" for one that goes, until Ctrl-C
+${relayOptionsHelp}`;
+
+/** `bss ls` */
+export const lsCommand: Command = {
+  name: "ls",
+  summary: "prints the names that are listed",
+  help,
+  async run(args, signal) {
+    const { values, positionals } = parseCommandLine(args, { ...relayOptions, watch: { type: "boolean" } });
+    const [prefix = "", extra] = positionals;
+    if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
+    const client = createClient(RelayService, await openRelay(values));
+    try {
+      if (values.watch) await watch(client, prefix, signal);
+      else await list(client, prefix, signal);
+    } catch (reason) {
+      throw brokenCall(reason);
+    }
+  },
+};
+
+async function list(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
+  let pageToken = "";
+  do {
+    const page = await client.list({ prefix, pageToken }, { signal });
+    for (const name of page.names) print(name);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+}
+
+async function watch(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
+  for await (const { event } of client.watch({ prefix }, { signal, timeoutMs: 0 })) {
+    if (event.case === "created") print(`+ ${event.value.name}`);
+    if (event.case === "destroyed") print(`- ${event.value.name}`);
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${printable(line)}\n`);
+}

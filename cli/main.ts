@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { type Command, Interrupted, programName, UsageError } from "./command.js";
+import { connectCommand } from "./connect.js";
+import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
+import { listenCommand } from "./listen.js";
+import { lsCommand } from "./ls.js";
+import { notice } from "./notice.js";
+import { serveCommand } from "./serve.js";
+
+const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand];
+
+const help = `Usage: ${programName} COMMAND [arguments]
+
+Streams between programs that cannot reach each other, through a relay, by name.
+
+${commands.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join("\n")}
+
+${programName} COMMAND --help tells more.  ${programName} --version prints the version.
+
+${exitCodesHelp}`;
+
+/** Connections that do not end by themselves when all is done get this long. */
+const lingerMs = 3_000;
+
+async function run([name, ...args]: string[], signal: AbortSignal): Promise<void> {
+  if (name === "--help" || name === "help") return print(help);
+  if (name === "--version") return print(`${version()}\n`);
+  const command = commands.find((each) => each.name === name);
+  if (command === undefined) {
+    const names = commands.map((each) => each.name).join(", ");
+    throw new UsageError(
+      name === undefined ? `a command is missing: ${names}` : `no command ${JSON.stringify(name)}: ${names}`,
+    );
+  }
+  if (args.includes("--help")) return print(command.help);
+  await command.run(args, signal);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+const interruption = new AbortController();
+for (const signalName of ["SIGINT", "SIGTERM"] as const) {
+  // Stays: Ctrl-C reaches this process twice when npm has started it, and the second time would cut the first one short.
+  process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
+}
+
+try {
+  await run(process.argv.slice(2), interruption.signal);
+} catch (caught) {
+  // Whatever broke because of the interruption was broken by it.
+  const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;
+  process.exitCode = exitCodeOf(reason);
+  notice(reason instanceof Error ? reason.message : String(reason));
+}
+setTimeout(() => process.exit(), lingerMs).unref();

@@ -1,0 +1,58 @@
+const unitsOfBytes = ["B", "KiB", "MiB", "GiB", "TiB"];
+const stepOfUnits = 1_024;
+
+/** Bytes for a person: "1.5 MiB". */
+export function formatBytes(bytes: number): string {
+  let amount = bytes;
+  let unit = 0;
+  while (amount >= stepOfUnits && unit < unitsOfBytes.length - 1) {
+    amount /= stepOfUnits;
+    unit += 1;
+  }
+  return `${unit === 0 ? amount : amount.toFixed(1)} ${unitsOfBytes[unit]}`;
+}
+
+/** A duration for a person: "1:02:03", "0:07". */
+export function formatDuration(durationMs: number): string {
+  const seconds = Math.floor(durationMs / 1_000);
+  const twoDigits = (value: number) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  const tail = twoDigits(seconds % 60);
+  return hours > 0 ? `${hours}:${twoDigits(minutes)}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** How much has gone each way, and how fast. */
+export class Meter {
+  sentBytes = 0;
+  receivedBytes = 0;
+  readonly #now: () => number;
+  readonly #startedAtMs: number;
+  #last: { atMs: number; bytes: number };
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#startedAtMs = now();
+    this.#last = { atMs: this.#startedAtMs, bytes: 0 };
+  }
+
+  /** How it goes now; the rate is that since the last call. */
+  progress(): string {
+    const { atMs, bytes } = this.#last;
+    this.#last = { atMs: this.#now(), bytes: this.sentBytes + this.receivedBytes };
+    return this.#line(this.#last.bytes - bytes, this.#last.atMs - atMs);
+  }
+
+  /** How it went; the rate is that of the whole. */
+  summary(): string {
+    return this.#line(this.sentBytes + this.receivedBytes, this.#now() - this.#startedAtMs);
+  }
+
+  #line(bytes: number, durationMs: number): string {
+    const ways = [
+      ...(this.sentBytes > 0 ? [`sent ${formatBytes(this.sentBytes)}`] : []),
+      ...(this.receivedBytes > 0 ? [`received ${formatBytes(this.receivedBytes)}`] : []),
+    ];
+    const perSecond = formatBytes(Math.round(durationMs > 0 ? (bytes * 1_000) / durationMs : 0));
+    return `${ways.join(", ") || "nothing yet"}, ${perSecond}/s, ${formatDuration(this.#now() - this.#startedAtMs)}`;
+  }
+}

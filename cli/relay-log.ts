@@ -1,0 +1,36 @@
+import type { StreamServerProxy } from "../server/index.js";
+import { printable } from "./notice.js";
+
+/** What a relay tells those who run it. */
+export type RelayEvent =
+  | { event: "listening"; addresses: string[]; prefix: string }
+  | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
+  | { event: "name.released"; name: string; leaseId: string; reason: string }
+  | { event: "stopped"; reason: string };
+
+/** Writes an event: for a program as one line of JSON with a `time`, for a person in a few words. */
+export function createRelayLog(json: boolean, write: (line: string) => void): (event: RelayEvent) => void {
+  if (json) return (event) => write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+  return (event) => {
+    for (const line of wordsOf(event)) write(`${line}\n`);
+  };
+}
+
+/** Logs the names of a relay as they come and go. */
+export function logNames(proxy: StreamServerProxy, log: (event: RelayEvent) => void): void {
+  proxy.on("server.created", (name, { id, listed }) => log({ event: "name.claimed", name, leaseId: id, listed }));
+  proxy.on("server.destroyed", (name, { id }, reason) => log({ event: "name.released", name, leaseId: id, reason }));
+}
+
+function wordsOf(event: RelayEvent): string[] {
+  switch (event.event) {
+    case "listening":
+      return [...event.addresses, `relay under ${event.prefix || "/"}`];
+    case "name.claimed":
+      return [`claimed: ${printable(event.name)}`];
+    case "name.released":
+      return [`released: ${printable(event.name)} (${event.reason})`];
+    case "stopped":
+      return [event.reason];
+  }
+}

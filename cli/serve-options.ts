@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
+import { defaultPrefix } from "../web/stream-client.js";
+import { parseCommandLine, parsePort, UsageError } from "./command.js";
+
+/** What `bss serve` is told, from wherever. */
+export interface ServeOptions {
+  port: number;
+  /** Undefined: all interfaces. */
+  host: string | undefined;
+  prefix: string;
+  origins: string[];
+  tls: TlsOptions | undefined;
+  json: boolean;
+  limits: Partial<RelayLimits>;
+}
+
+/** As on the command line, in the configuration under the same names, and in the environment. */
+interface Settings {
+  port?: string | number | undefined;
+  host?: string | undefined;
+  prefix?: string | undefined;
+  origin?: string[] | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  json?: boolean | undefined;
+  limits?: Partial<RelayLimits> | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const flags = {
+  config: { type: "string" },
+  port: { type: "string" },
+  host: { type: "string" },
+  prefix: { type: "string" },
+  origin: { type: "string", multiple: true },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
+  json: { type: "boolean" },
+} as const;
+
+/**
+ * Reads the command line, then the environment, then the configuration file; what comes first counts. Throws a `UsageError`
+ * for what cannot be understood, and for files that cannot be read.
+ */
+export function readServeOptions(args: string[], environment: Environment): ServeOptions {
+  const { values, positionals } = parseCommandLine(args, flags);
+  if (positionals.length > 0) throw new UsageError(`serve takes no ${JSON.stringify(positionals[0])}`);
+  const configPath = values.config ?? environment.BSS_CONFIG;
+  const settings: Settings = {
+    ...(configPath === undefined ? {} : readConfig(configPath)),
+    ...settingsFromEnvironment(environment),
+    ...withoutUndefined({ ...values, tlsCert: values["tls-cert"], tlsKey: values["tls-key"] }),
+  };
+  return {
+    port: parsePort(String(settings.port ?? 8080), "port"),
+    host: settings.host,
+    prefix: settings.prefix ?? defaultPrefix,
+    origins: settings.origin ?? [],
+    tls: readTls(settings),
+    json: settings.json ?? false,
+    limits: settings.limits ?? {},
+  };
+}
+
+function settingsFromEnvironment(environment: Environment): Settings {
+  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON } = environment;
+  return withoutUndefined({
+    port: BSS_PORT,
+    host: BSS_HOST,
+    prefix: BSS_PREFIX,
+    origin: BSS_ORIGIN?.split(",").map((origin) => origin.trim()),
+    tlsCert: BSS_TLS_CERT,
+    tlsKey: BSS_TLS_KEY,
+    json: BSS_JSON === undefined ? undefined : BSS_JSON !== "" && BSS_JSON !== "0" && BSS_JSON !== "false",
+  });
+}
+
+function withoutUndefined(settings: Settings): Settings {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
+
+const isString = (value: unknown) => typeof value === "string";
+const isStrings = (value: unknown) => Array.isArray(value) && value.every(isString);
+
+/** What the configuration may hold, each with what it must be. */
+const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, description: string]> = {
+  port: [(value) => typeof value === "number", "a number"],
+  host: [isString, "a string"],
+  prefix: [isString, "a string"],
+  origin: [isStrings, "a list of strings"],
+  tlsCert: [isString, "the path of a file"],
+  tlsKey: [isString, "the path of a file"],
+  json: [(value) => typeof value === "boolean", "true or false"],
+  limits: [isLimits, `an object of numbers: ${Object.keys(defaultLimits).join(", ")}`],
+};
+
+function isLimits(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).every(([name, limit]) => name in defaultLimits && typeof limit === "number");
+}
+
+function readConfig(path: string): Settings {
+  const text = readFile(path, "configuration").toString("utf8");
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (reason) {
+    throw new UsageError(`${path} is no JSON: ${(reason as Error).message}`);
+  }
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    throw new UsageError(`${path} holds no JSON object`);
+  }
+  for (const [key, value] of Object.entries(config)) {
+    const [check, description] = configKeys[key as keyof Settings] ?? [];
+    if (check === undefined) {
+      throw new UsageError(`${path} has ${JSON.stringify(key)}; there are: ${Object.keys(configKeys).join(", ")}`);
+    }
+    if (!check(value)) throw new UsageError(`${path}: ${key} is ${description}`);
+  }
+  return config;
+}
+
+function readTls({ tlsCert, tlsKey }: Settings): TlsOptions | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new UsageError("TLS takes both, a certificate and its key");
+  const tls = { cert: readFile(tlsCert, "certificate"), key: readFile(tlsKey, "key") };
+  try {
+    createSecureContext(tls);
+  } catch (reason) {
+    throw new UsageError(
+      `${tlsCert} and ${tlsKey} are no certificate and its key in PEM: ${(reason as Error).message}`,
+    );
+  }
+  return tls;
+}
+
+function readFile(path: string, what: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (reason) {
+    throw new UsageError(`the ${what} cannot be read: ${(reason as Error).message}`);
+  }
+}

@@ -1,0 +1,88 @@
+import { existsSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { networkInterfaces } from "node:os";
+import { fileURLToPath } from "node:url";
+import sirv from "sirv";
+import { renderUnicodeCompact } from "uqr";
+import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
+import { type Command, UsageError } from "./command.js";
+import { createRelayLog, logNames } from "./relay-log.js";
+import { readServeOptions, type ServeOptions } from "./serve-options.js";
+
+const help = `Usage: bss serve [options]
+
+Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` does the same.
+
+  --port N         the port, 0 for any that is free (default 8080)
+  --host ADDRESS   the interface (default all)
+  --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
+  --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
+  --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
+  --tls-key FILE   the certificate's key, in PEM
+  --json           logs one JSON object a line
+  --config FILE    takes from a JSON file what neither stands here nor in the environment
+  --help           this text
+
+In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON,
+BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, json, and limits, an object with any of the
+limits that the README names.
+`;
+
+/** `bss serve` */
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "runs a relay, with a page to try it",
+  help,
+  async run(args, signal) {
+    const options = readServeOptions(args, process.env);
+    const log = createRelayLog(options.json, (line) => process.stdout.write(line));
+    const proxy = createProxy(options);
+    logNames(proxy, log);
+    const server = await serveRelay({ proxy, ...options, fallback: createPage() });
+    const addresses = addressesOf(options, server.port);
+    log({ event: "listening", addresses, prefix: options.prefix });
+    if (process.stdout.isTTY && !options.json) {
+      process.stdout.write(`${renderUnicodeCompact(addresses.at(-1) ?? "", { border: 2 })}\n`);
+    }
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    log({ event: "stopped", reason: (signal.reason as Error).message });
+    await server.close();
+  },
+};
+
+function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerProxy {
+  try {
+    return StreamServerProxy({
+      prefix: prefix === "" ? "" : [prefix, ""],
+      origins: origins.includes("*") ? "*" : origins,
+      limits,
+    });
+  } catch (reason) {
+    if (reason instanceof RangeError) throw new UsageError(reason.message);
+    throw reason;
+  }
+}
+
+/** The page to try it, which the package carries; nothing where it was not built. */
+function createPage(): RelayServerOptions["fallback"] {
+  const folder = fileURLToPath(new URL("../page", import.meta.url));
+  if (!existsSync(folder)) return undefined;
+  const page = sirv(folder, { etag: true });
+  return (request, response) => {
+    // sirv uses nothing that the compatibility API of http2 lacks.
+    page(request as IncomingMessage, response as ServerResponse, () => {
+      response.statusCode = 404;
+      response.end();
+    });
+  };
+}
+
+/** This machine's first, then those by which others on its network reach it. */
+function addressesOf({ host, tls }: ServeOptions, port: number): string[] {
+  const url = (name: string) => `${tls === undefined ? "http" : "https"}://${name}:${port}/`;
+  if (host !== undefined) return [url(host.includes(":") ? `[${host}]` : host)];
+  const others = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal }) => family === "IPv4" && !internal);
+  return [url("localhost"), ...others.map(({ address }) => url(address))];
+}

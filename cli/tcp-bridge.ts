@@ -1,0 +1,48 @@
+import type { Socket } from "node:net";
+import { Code, type RawMessage, type Stream, StreamError } from "../web/node.js";
+
+/**
+ * Makes one way of a TCP connection and a stream: bytes both ways at the pace of the slower, half-close as half-close, and a
+ * reset as a reset. The socket must allow half-open. Resolves when both have finished; rejects with a `StreamError` if either
+ * broke, when the other has been broken too.
+ */
+export async function bridge(socket: Socket, stream: Stream): Promise<void> {
+  socket.setNoDelay();
+  // What it is shows in what is read and written.
+  socket.on("error", () => {});
+  try {
+    await Promise.all([toStream(socket, stream), toSocket(stream, socket), stream.closed]);
+  } catch (reason) {
+    const error = reason instanceof StreamError ? reason : brokenSocket(reason);
+    stream.destroy(error);
+    // An orderly end would make what was cut short look whole.
+    socket.resetAndDestroy();
+    throw error;
+  }
+}
+
+async function toStream(socket: Socket, stream: Stream): Promise<void> {
+  const writer = stream.writable.getWriter();
+  // The way back stays open when this one is at its end.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) await writer.write(chunk);
+  await writer.close();
+}
+
+async function toSocket(stream: Stream, socket: Socket): Promise<void> {
+  for await (const message of stream) await write(socket, message);
+  await new Promise<void>((resolve, reject) => {
+    socket.end((error?: Error | null) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Resolves when the operating system has it. */
+function write(socket: Socket, message: RawMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(message, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function brokenSocket(cause: unknown): StreamError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  return new StreamError(`the TCP connection broke (${code ?? String(cause)})`, { code: Code.Aborted, cause });
+}

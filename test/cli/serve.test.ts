@@ -1,0 +1,124 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { StreamClient, StreamServer } from "browser-stream-server";
+import { expect, onTestFinished, test } from "vitest";
+import { startRelay } from "../relay-process.js";
+import { CommandLine } from "./command-line.js";
+
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
+const readme = fileURLToPath(new URL("../../README.md", import.meta.url));
+const run = (...args: string[]) => new CommandLine(["serve", ...args]).run();
+
+async function configFile(content: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "bss-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, "relay.json");
+  await writeFile(path, content);
+  return path;
+}
+
+/** The events that a relay with `--json` logs. */
+async function* eventsOf(relay: CommandLine): AsyncGenerator<Record<string, unknown>, undefined> {
+  for await (const line of createInterface({ input: relay.child.stdout })) yield JSON.parse(line);
+  return undefined;
+}
+
+test("what cannot be done is said in one line, with an exit code", async () => {
+  const relay = await startRelay("--host", "127.0.0.1");
+  onTestFinished(() => void relay.stop());
+  const taken = await run("--host", "127.0.0.1", "--port", new URL(relay.origin).port);
+  expect(taken).toMatchObject({ code: 1, errorLines: [expect.any(String)] });
+  expect((await run("--help")).code).toBe(0);
+});
+
+test.each([
+  ["a port that is none", "--port", "no"],
+  ["a port that is too high", "--port", "65536"],
+  ["an unknown flag", "--nonsense"],
+  ["a word", "word"],
+  ["a flag without its value", "--port"],
+  ["a certificate without its key", "--tls-cert", fixture("cert")],
+  ["a certificate that is not there", "--tls-cert", "/nowhere", "--tls-key", fixture("key")],
+  ["a certificate that is none", "--tls-cert", readme, "--tls-key", readme],
+  ["a configuration that is not there", "--config", "/nowhere"],
+])("%s is refused: exit code 2", async (_, ...args) => {
+  expect(await run("--port", "0", ...args)).toMatchObject({ code: 2, errorLines: [expect.any(String)], output: "" });
+});
+
+test.each([
+  ["text", "port = 1"],
+  ["a list", "[]"],
+  ["a key that is none", '{ "ports": 1 }'],
+  ["a value of another type", '{ "origin": "https://a.example" }'],
+  ["a limit that is none", '{ "limits": { "maxStream": 1 } }'],
+  ["a limit that cannot be", '{ "limits": { "maxStreams": 0 } }'],
+])("a configuration with %s is refused: exit code 2", async (_, content) => {
+  const { code, errorLines } = await run("--port", "0", "--config", await configFile(content));
+  expect({ code, lines: errorLines.length }).toEqual({ code: 2, lines: 1 });
+});
+
+test("Ctrl-C, even twice, ends it well while streams are open", async () => {
+  const relay = await startRelay("--prefix", "/there");
+  const server = StreamServer(relay.origin, { prefix: "/there" }, (stream) => stream.resume()).listen("name");
+  await server.ready;
+  const stream = StreamClient(relay.origin, { prefix: "there" }).connect("name");
+  await stream.opened;
+  relay.child.kill("SIGINT");
+  expect(await relay.stop()).toBe(0);
+  await expect(stream.closed).rejects.toThrow();
+  await expect(server.closed).rejects.toThrow();
+});
+
+test("--origin lets another page in", async () => {
+  const relay = await startRelay("--origin", "https://a.example", "--origin", "https://b.example");
+  onTestFinished(() => void relay.stop());
+  const { headers } = await fetch(`${relay.origin}/browser-server/streamserver.v1.RelayService/List`, {
+    method: "OPTIONS",
+    headers: { origin: "https://b.example", "access-control-request-method": "POST" },
+  });
+  expect(headers.get("access-control-allow-origin")).toBe("https://b.example");
+});
+
+test("--json logs a line for each event, and the command line, the environment and the file count in this order", async () => {
+  const config = await configFile(
+    JSON.stringify({ port: 1, host: "127.0.0.2", prefix: "/config", json: true, limits: { maxNameBytes: 5 } }),
+  );
+  const environment = { BSS_CONFIG: config, BSS_HOST: "127.0.0.1", BSS_PREFIX: "/environment" };
+  const relay = new CommandLine(["serve", "--port", "0"], environment);
+  const events = eventsOf(relay);
+  const next = async () => (await events.next()).value;
+  const listening = await next();
+  expect(listening).toEqual({
+    time: expect.any(String),
+    event: "listening",
+    addresses: [expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/)],
+    prefix: "/environment",
+  });
+  const [address = ""] = (listening as { addresses: string[] }).addresses;
+  const options = { prefix: "/environment", listed: true };
+  const server = StreamServer(address, options).listen("name");
+  await server.ready;
+  expect(await next()).toMatchObject({ event: "name.claimed", name: "name", listed: true });
+  const tooLong = StreamServer(address, options).listen("longer");
+  await expect(tooLong.ready).rejects.toThrow();
+  await server.end();
+  expect(await next()).toMatchObject({ event: "name.released", name: "name", reason: "unlisten" });
+  relay.child.kill("SIGTERM");
+  expect(await next()).toMatchObject({ event: "stopped" });
+  expect(await next()).toBeUndefined();
+  expect(await relay.exitCode).toBe(0);
+});
+
+test("with a certificate it speaks TLS, which a command trusts when it is told to", async () => {
+  const relay = await startRelay("--host", "127.0.0.1", "--tls-cert", fixture("cert"), "--tls-key", fixture("key"));
+  onTestFinished(() => void relay.stop());
+  expect(relay.origin).toMatch(/^https:/);
+  const args = ["ls", "--relay", relay.origin];
+  const trusting = await new CommandLine(args, { NODE_EXTRA_CA_CERTS: fixture("cert") }).run();
+  expect(trusting).toEqual({ code: 0, output: "", errorLines: [] });
+  const careful = await new CommandLine(args).run();
+  expect(careful).toMatchObject({ code: 6, output: "", errorLines: [expect.any(String)] });
+});
