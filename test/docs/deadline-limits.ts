@@ -1,0 +1,69 @@
+import { defaultLimits } from "../../server/limits.js";
+import { tokenTtlMs } from "../../server/relay.js";
+import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
+import { grouped } from "./markdown.js";
+import { sourceConstant } from "./source-constant.js";
+
+const heartbeatsUntilLost = sourceConstant("server/link-routes.ts", "heartbeatsUntilLost");
+const silenceMs = heartbeatsUntilLost * defaultLimits.heartbeatIntervalMs;
+
+/** Deadlines that whoever runs the relay may set. */
+export const relayDeadlines: RelayRows = {
+  openTimeoutMs: (value) => ({
+    what: "the first message of `Connect` and `Accept`",
+    value: ms(value),
+    beyond: "the call ends with `FAILURE_PROTOCOL_VIOLATION`, code `deadline_exceeded`",
+    told: notTold,
+  }),
+  acceptTimeoutMs: (value) => ({
+    what: "an offer waits for `Accept` or `Reject`",
+    value: ms(value),
+    beyond: "`Connect` ends with `FAILURE_NOT_ACCEPTED_IN_TIME`; the listener hears `Withdrawn`",
+    told: `${inLimits("accept_timeout_ms")}; \`Offer.accept_timeout_ms\``,
+  }),
+  lingerTimeoutMs: (value) => ({
+    what: "from the last frame, once both endpoints have sent fin, until both have ended their requests",
+    value: ms(value),
+    beyond: "both calls end without an error",
+    told: inLimits("linger_timeout_ms"),
+  }),
+  heartbeatIntervalMs: (value) => ({
+    what: "silence of the relay on `Listen`, `Watch` and `Receive`; HTTP/2 PINGs of the relay's",
+    value: ms(value),
+    beyond:
+      "the relay sends `Ping`, on a link `ping`; a connection that has not answered a PING by the next one is closed",
+    told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
+  }),
+};
+
+/** Deadlines that no relay sets otherwise. */
+export const fixedDeadlines: LimitRow[] = [
+  {
+    what: `silence of a listener's or a link's relay, and of a link's client`,
+    value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}`,
+    enforcedBy: "whoever hears nothing",
+    beyond: "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`",
+    told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
+  },
+  {
+    what: "a token is good for",
+    value: `${grouped(tokenTtlMs / 86_400_000)} days`,
+    enforcedBy: "the relay",
+    beyond: "`FAILURE_TOKEN_EXPIRED`",
+    told: notTold,
+  },
+  {
+    what: "the first bytes of a connection without TLS, by which HTTP/1.1 and HTTP/2 are told apart",
+    value: ms(sourceConstant("server/plain-port.ts", "firstBytesTimeoutMs")),
+    enforcedBy: "the relay, where it has a port of its own",
+    beyond: "the connection is closed",
+    told: notTold,
+  },
+  {
+    what: "the next request of a call of the reflection service",
+    value: ms(sourceConstant("server/reflection-routes.ts", "idleTimeoutMs")),
+    enforcedBy: "the relay",
+    beyond: "the call ends with `deadline_exceeded`",
+    told: notTold,
+  },
+];

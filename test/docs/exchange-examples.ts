@@ -1,0 +1,107 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { FailureDetailSchema } from "../../gen/streamserver/v1/failure_pb.js";
+import {
+  ConnectRequestSchema,
+  ConnectResponseSchema,
+  RejectRequestSchema,
+} from "../../gen/streamserver/v1/relay_pb.js";
+import { decodeEnvelopes, type Envelope, encodeEnvelope, endStreamFlag, walkEnvelope } from "./envelope.js";
+import { fenced } from "./markdown.js";
+import { exchange, greetOneClient, type HttpRequest, type HttpResponse, newMemoryRelay } from "./memory-relay.js";
+import { dumpLines, type WireLine, walkWire } from "./wire-walk.js";
+
+const connectPath = "/streamserver.v1.RelayService/Connect";
+const connectHeaders = { "content-type": "application/connect+proto", "connect-protocol-version": "1" };
+const grpcHeaders = { "content-type": "application/grpc+proto", te: "trailers" };
+
+type Said = MessageInitShape<typeof ConnectRequestSchema>;
+
+const openDemo: Said = { message: { case: "open", value: { name: "demo" } } };
+const hello = [{ data: new TextEncoder().encode("hello"), text: true }];
+const conversation: Said[] = [
+  openDemo,
+  { message: { case: "frame", value: { sequence: 1n, messages: hello } } },
+  { message: { case: "frame", value: { sequence: 2n, fin: true } } },
+];
+
+function request(headers: Record<string, string>, said: Said[]): HttpRequest {
+  const body = said.map((init) =>
+    encodeEnvelope({ flags: 0, content: toBinary(ConnectRequestSchema, create(ConnectRequestSchema, init)) }),
+  );
+  return { path: connectPath, headers, body };
+}
+
+/** A simple client's whole `Connect`, as a relay has answered it. */
+export async function conversationExample(): Promise<string> {
+  const relay = newMemoryRelay();
+  await greetOneClient(relay, "demo", "welcome");
+  const call = request(connectHeaders, conversation);
+  const response = await exchange(relay, call);
+  return [
+    "The client's half of the exchange:",
+    fenced([requestHead(call), dumpLines(requestLines(call)), "(the end of the request)"].join("\n\n")),
+    "The relay's:",
+    fenced([responseHead(response), dumpLines(connectLines(response)), "(the end of the response)"].join("\n\n")),
+  ].join("\n\n");
+}
+
+/** A name nobody listens on, over Connect and over gRPC; and an error of a unary RPC. */
+export async function errorExamples(): Promise<string> {
+  const relay = newMemoryRelay();
+  const streaming = await exchange(relay, request(connectHeaders, [openDemo]));
+  const grpc = await exchange(relay, request(grpcHeaders, [openDemo]));
+  const unary = await exchange(relay, {
+    path: "/streamserver.v1.RelayService/Reject",
+    headers: { "content-type": "application/proto" },
+    body: [
+      toBinary(RejectRequestSchema, create(RejectRequestSchema, { streamId: "STREAM", legToken: "TOKEN", code: 7 })),
+    ],
+  });
+  return [
+    "`Connect` with a name nobody listens on, over Connect:",
+    fenced([responseHead(streaming), dumpLines(connectLines(streaming))].join("\n\n")),
+    "The same over gRPC. `grpc-status-details-bin` is a `google.rpc.Status`, whose details hold the `FailureDetail`:",
+    fenced([responseHead(grpc), headerLines(grpc.trailers)].join("\n\n")),
+    "`Reject`, unary, with a token that is none, over Connect:",
+    fenced([responseHead(unary), Buffer.from(unary.body).toString("utf8")].join("\n\n")),
+    "The `value` of a detail is the `FailureDetail`, in base64; of the first of these errors:",
+    fenced(dumpLines(walkWire(FailureDetailSchema, detailOf(streaming)))),
+  ].join("\n\n");
+}
+
+function* requestLines({ body }: HttpRequest): Generator<WireLine> {
+  for (const envelope of decodeEnvelopes(Buffer.concat(body))) yield* walkEnvelope(ConnectRequestSchema, envelope);
+}
+
+function* connectLines({ body }: HttpResponse): Generator<WireLine> {
+  for (const envelope of decodeEnvelopes(body)) yield* walkEnvelope(ConnectResponseSchema, withoutChance(envelope));
+}
+
+/** What is random in a relay's answer is replaced: the page is the same each time. */
+function withoutChance(envelope: Envelope): Envelope {
+  if ((envelope.flags & endStreamFlag) !== 0) return envelope;
+  const response = fromBinary(ConnectResponseSchema, envelope.content);
+  if (response.message.case === "opened") {
+    response.message.value.streamId = "STREAM";
+    response.message.value.legToken = "TOKEN";
+  }
+  return { ...envelope, content: toBinary(ConnectResponseSchema, response) };
+}
+
+function detailOf({ body }: HttpResponse): Uint8Array {
+  const [last] = decodeEnvelopes(body).slice(-1);
+  const { error } = JSON.parse(Buffer.from(last?.content ?? []).toString("utf8"));
+  return Buffer.from(error.details[0].value, "base64");
+}
+
+function requestHead({ path, headers }: HttpRequest): string {
+  return [`POST /browser-server${path}`, headerLines(new Headers(headers))].join("\n");
+}
+
+function responseHead({ status, headers }: HttpResponse): string {
+  return [`HTTP status ${status}`, headerLines(headers)].join("\n");
+}
+
+function headerLines(headers: Headers): string {
+  return [...headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+}

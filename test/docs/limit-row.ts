@@ -1,0 +1,30 @@
+import { defaultLimits, type RelayLimits } from "../../server/limits.js";
+import { code, grouped, table } from "./markdown.js";
+
+/** What is limited, to what, by whom, what happens beyond it, and where an endpoint is told. */
+export interface LimitRow {
+  what: string;
+  value: string;
+  enforcedBy: string;
+  beyond: string;
+  told: string;
+}
+
+export const bytes = (value: number) => `${grouped(value)} bytes`;
+export const ms = (value: number) => `${grouped(value)} ms`;
+export const notTold = "not told";
+export const inLimits = (field: string) => `${code(`Limits.${field}`)}, in ${code("Registered")} and ${code("Opened")}`;
+export const limitReached = code("FAILURE_LIMIT_REACHED");
+export const tooLarge = code("FAILURE_FRAME_TOO_LARGE");
+
+/** Rows for limits that whoever runs the relay may set, each made of its default. */
+export type RelayRows = Partial<Record<keyof RelayLimits, (value: number) => Omit<LimitRow, "enforcedBy">>>;
+
+export function limitTable(relayRows: RelayRows, fixedRows: readonly LimitRow[]): string {
+  const rows = Object.entries(relayRows).map(([key, row]) => ({
+    ...row(defaultLimits[key as keyof RelayLimits]),
+    enforcedBy: `the relay, as ${code(key)}`,
+  }));
+  const cells = [...rows, ...fixedRows].map((row) => [row.what, row.value, row.enforcedBy, row.beyond, row.told]);
+  return table(["what", "default", "enforced by", "what happens", "told in"], cells);
+}

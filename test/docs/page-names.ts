@@ -1,0 +1,64 @@
+import { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { defaultLimits } from "../../server/limits.js";
+import { enums, messages, services, shortName } from "./reference.js";
+
+const fieldsOf = new Map(
+  messages.map((message) => [
+    shortName(message),
+    new Set([...message.fields, ...message.oneofs].map(({ name }) => name)),
+  ]),
+);
+const values = new Set(enums.flatMap((each) => each.values.map(({ name }) => name)));
+const rpcs = new Set(services.flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`)));
+const codes = Object.values(Code).filter((code): code is Code => typeof code === "number");
+
+/** The relay's own command, Protobuf's word, Connect's JSON and gRPC's trailer, HTTP/2's flag; and a package that is not there. */
+const foreign = ["serve", "oneof", "details", "value", "google.rpc.Status", "END_STREAM", "streamserver.v2"];
+
+const known = new Set<string>([
+  ...fieldsOf.keys(),
+  ...[...fieldsOf].flatMap(([message, fields]) => [...fields].flatMap((field) => [field, `${message}.${field}`])),
+  ...enums.map(({ name }) => name),
+  ...values,
+  ...rpcs,
+  ...[...rpcs].map((rpc) => rpc.split(".").at(-1) ?? ""),
+  ...services.map(({ name }) => name),
+  ...codes.map(codeToString),
+  ...Object.keys(defaultLimits),
+  ...[...services, Health, ServerReflection].map(({ typeName }) => typeName),
+  ...[...Health.methods, ...ServerReflection.methods].map((method) => method.name),
+  ...foreign,
+]);
+
+const name = /^[A-Za-z]\w*(?:\.\w+)*$/;
+const valueName = /\b(?:FAILURE|FEATURE|HOP)_[A-Z_]*[A-Z]\b/g;
+
+/** The names in a page that nothing in the protocol has: in backticks, values of enums anywhere, and in diagrams. */
+export function unknownNames(page: string): string[] {
+  const prose = page.replaceAll(/^```.*?^```$/gms, "");
+  const inBackticks = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, text = ""]) => text);
+  const inDiagrams = [...page.matchAll(/^```mermaid\n(.*?)^```$/gms)].flatMap(([, text = ""]) => diagramNames(text));
+  const used = [...inBackticks.filter((text) => name.test(text)), ...(page.match(valueName) ?? []), ...inDiagrams];
+  return [...new Set(used.filter((text) => !known.has(text)))];
+}
+
+/** In a diagram's arrow: `Listen`, and of `Offer{stream_id, metadata}` the message and its fields. */
+function diagramNames(diagram: string): string[] {
+  const labels = [...diagram.matchAll(/^\s*\w+-{1,2}(?:>>|x)\w+: (.*)$/gm)].map(([, label = ""]) => label);
+  return labels.flatMap((label) => {
+    const withFields = [...label.matchAll(/([A-Z]\w*)\{([^}]*)\}/g)].flatMap(([, message = "", fields = ""]) =>
+      fields.split(",").map((field) => `${message}.${field.trim().split(" ")[0]}`),
+    );
+    return [...withFields, ...(label.match(/\b[A-Z][a-z]\w*/g) ?? [])];
+  });
+}
+
+/** Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be counted. */
+export function repeatedNumbers(handWritten: string): string[] {
+  return (
+    handWritten.match(/\b\d[\d,]*(?:\.\d+)? ?(?:bytes?|[KM]iB|ms|s|seconds?|minutes?|days?)\b|\b\d[\d,]{3,}\b/g) ?? []
+  );
+}

@@ -1,0 +1,148 @@
+import { channelWindowBytes } from "../../link/channel.js";
+import { legOverheadBytes } from "../../server/leg-routes.js";
+import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
+import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
+import { maxReasonBytes } from "../../stream/stream-error.js";
+import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
+import { grouped } from "./markdown.js";
+import { sourceConstant } from "./source-constant.js";
+
+const maxHeadBytes = sourceConstant("link/link.ts", "maxHeadBytes");
+const maxPacketBytes = sourceConstant("server/link-routes.ts", "maxPacketBytes");
+const maxBatchBytes = sourceConstant("server/link-routes.ts", "maxBatchBytes");
+const maxPageSize = sourceConstant("server/directory.ts", "maxPageSize");
+
+/** Limits of size and number. */
+export const relaySizes: RelayRows = {
+  maxNameBytes: (value) => ({
+    what: "a name",
+    value: bytes(value),
+    beyond: "`Listen` and `Connect` end with `FAILURE_NAME_INVALID`, as for an empty name",
+    told: inLimits("max_name_bytes"),
+  }),
+  maxMetadataBytes: (value) => ({
+    what: "the metadata of an `Open`, keys and values together",
+    value: bytes(value),
+    beyond: `\`Connect\` ends with ${tooLarge}`,
+    told: inLimits("max_metadata_bytes"),
+  }),
+  maxFrameBytes: (value) => ({
+    what: "the cost of a frame's messages",
+    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/limits.ts", "leastMaxFrameBytes"))}`,
+    beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
+    told: inLimits("max_frame_bytes"),
+  }),
+  maxNames: (value) => cap("names that are listened on", value, `\`Listen\` ends with ${limitReached}`),
+  maxOffersPerName: (value) => ({
+    ...cap("offers that wait at one listener", value, `\`Connect\` ends with ${limitReached}`),
+    told: inLimits("max_offers_per_name"),
+  }),
+  maxStreams: (value) => cap("streams, offers included", value, `\`Connect\` ends with ${limitReached}`),
+  maxWatchers: (value) =>
+    cap(
+      "calls of `Watch`",
+      value,
+      `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
+    ),
+  maxLinks: (value) => cap("links", value, `\`Receive\` ends with ${limitReached}`),
+  maxChannelsPerLink: (value) => ({
+    ...cap("channels of one link", value, `the channel is reset with ${limitReached}`),
+    told: "`LinkOpened.max_channels`",
+  }),
+  maxStreamsPerConnection: (value) => ({
+    ...cap("calls of one HTTP/2 connection", value, "HTTP/2 refuses the call; libraries wait with it instead"),
+    told: "HTTP/2's SETTINGS_MAX_CONCURRENT_STREAMS",
+  }),
+};
+
+function cap(what: string, value: number, beyond: string): Omit<LimitRow, "enforcedBy"> {
+  return { what, value: grouped(value), beyond, told: notTold };
+}
+
+/** What no relay sets otherwise. */
+export const fixedSizes: LimitRow[] = [
+  {
+    what: "what each direction of a stream may cost before the first grant",
+    value: bytes(initialCreditBytes),
+    enforcedBy: "the endpoint that receives",
+    beyond: "it resets the stream with `FAILURE_CREDIT_EXCEEDED`",
+    told: "`Frame.credit`",
+  },
+  {
+    what: "what a message, or a part of one, costs beside its data",
+    value: bytes(messageOverheadBytes),
+    enforcedBy: "nobody: a rule for counting",
+    beyond: "",
+    told: "`Frame.credit`",
+  },
+  {
+    what: "a part that a message is split into because credit is short",
+    value: `not less than ${bytes(sourceConstant("stream/sender.ts", "minPartBytes"))}`,
+    enforcedBy: "the sender, if it is this project's own",
+    beyond: "it waits for more credit: grant in larger steps than that",
+    told: notTold,
+  },
+  {
+    what: "a message",
+    value: `${bytes(defaultMaxMessageBytes)}, unless the endpoint names another number`,
+    enforcedBy: "the endpoint that receives",
+    beyond: "it resets the stream with `FAILURE_MESSAGE_TOO_LARGE`",
+    told: "`Capabilities.max_message_bytes`, in `Offer` and `Accepted`",
+  },
+  {
+    what: "the reason of a reset or a `Reject`",
+    value: bytes(maxReasonBytes),
+    enforcedBy: "whoever writes it, and the relay for `Reject`",
+    beyond: "it is cut",
+    told: "`Reset.reason`",
+  },
+  {
+    what: "an RPC message of `RelayService`",
+    value: `\`Limits.max_frame_bytes\` and ${bytes(legOverheadBytes)}`,
+    enforcedBy: "the relay",
+    beyond: "on a leg as for a frame; elsewhere the RPC library refuses it with `resource_exhausted` and no detail",
+    told: notTold,
+  },
+  {
+    what: "names in one answer to `List`",
+    value: grouped(maxPageSize),
+    enforcedBy: "the relay",
+    beyond: "the rest is on the next page",
+    told: "`ListRequest.page_size`",
+  },
+  {
+    what: "the data of one packet",
+    value: bytes(maxPacketBytes),
+    enforcedBy: "both sides of a link",
+    beyond: `the channel is reset with ${tooLarge}`,
+    told: "`LinkOpened.max_packet_bytes`",
+  },
+  {
+    what: "the data of all packets of one `Send`",
+    value: bytes(maxBatchBytes),
+    enforcedBy: "the relay",
+    beyond: `\`Send\` fails with ${tooLarge} and takes nothing; above twice as much the RPC library refuses it with \`resource_exhausted\` and no detail`,
+    told: "`LinkOpened.max_batch_bytes`",
+  },
+  {
+    what: "the headers of a channel's `request`",
+    value: `${grouped(maxHeadBytes)} characters`,
+    enforcedBy: "the relay",
+    beyond: `the channel is reset with ${tooLarge}`,
+    told: "`ChannelRequest.headers`",
+  },
+  {
+    what: "data on each direction of a channel before the first grant",
+    value: bytes(channelWindowBytes),
+    enforcedBy: "both sides of a link",
+    beyond: "the channel is reset with `FAILURE_CREDIT_EXCEEDED`",
+    told: "`Packet.credit`",
+  },
+  {
+    what: "packets that wait in the relay because the client does not read its `Receive`",
+    value: bytes(sourceConstant("link/link.ts", "maxOutboxBytes")),
+    enforcedBy: "the relay",
+    beyond: `the link ends with ${limitReached}; only packets without credit, such as resets, can come to so much`,
+    told: notTold,
+  },
+];
