@@ -162,8 +162,11 @@ export class Channel {
         if (role === "client") return this.#close({ kind: "closed" });
         this.#state = { ...this.#state, receiving: "ended" };
         return this.#changed.notify();
+      // A kind of packet that came after this code was written.
+      case undefined:
+        return;
     }
-    this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case ?? "unknown"} on a channel`);
+    this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case} on a channel`);
   }
 
   #receiveData(data: Uint8Array): void {

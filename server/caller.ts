@@ -1,9 +1,36 @@
-import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import {
+  Code,
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import { fromConnectError } from "../link/failure-detail.js";
+import type { NodeRequest } from "./node-server.js";
 
 /** The Origin of the request that opened a link, for the RPCs on its channels, which have none of their own. */
 export const linkOriginKey: ContextKey<string> = createContextKey("", { description: "origin of the link" });
 
+const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
+  description: "whether the caller's connection is lost",
+});
+
+/** What a request tells of its caller beside its headers. */
+export function callerValues(request: NodeRequest): ContextValues {
+  const session = "stream" in request ? request.stream.session : undefined;
+  return createContextValues().set(isConnectionLostKey, () => session?.destroyed ?? false);
+}
+
 /** The Origin header of whoever calls, or empty. */
 export function callerOrigin(context: HandlerContext): string {
   return context.requestHeader.get("origin") ?? context.values.get(linkOriginKey);
+}
+
+/**
+ * Whether the caller cancelled the call that was aborted, rather than that its connection broke. Node closes the calls of a
+ * broken HTTP/2 connection with the code of a cancelled one.
+ */
+export function callerCanceled({ signal, values }: HandlerContext): boolean {
+  return fromConnectError(signal.reason).code === Code.Canceled && !values.get(isConnectionLostKey)();
 }

@@ -13,7 +13,7 @@ import { fromConnectError, toConnectError } from "../link/failure-detail.js";
 import type { Clock } from "../stream/clock.js";
 import { messageOverheadBytes } from "../stream/sender.js";
 import { StreamError } from "../stream/stream-error.js";
-import { callerOrigin } from "./caller.js";
+import { callerCanceled, callerOrigin } from "./caller.js";
 import { limitsToWire } from "./limits.js";
 import type { Relay } from "./relay.js";
 import type { LegEvent, SpliceLeg } from "./splice-leg.js";
@@ -86,7 +86,7 @@ async function* runLeg(
   const onAbort = () => {
     if (leg === undefined) return;
     relay.legs.delete(leg);
-    leg.fail(abortError(context.signal));
+    leg.fail(abortError(context));
   };
   context.signal.addEventListener("abort", onAbort);
   try {
@@ -95,7 +95,7 @@ async function* runLeg(
     relay.legs.add(leg);
     if (context.signal.aborted) onAbort();
     yield { kind: "opened", attached };
-    void forwardFrames(relay, request, leg, context.signal);
+    void forwardFrames(relay, request, leg, context);
     yield* leg.events();
   } catch (reason) {
     throw toConnectError(reason);
@@ -116,7 +116,7 @@ async function receiveOpen(relay: Relay, request: AsyncIterator<LegRequest>): Pr
     const cancel = relay.clock.after(openTimeoutMs, () => reject(late));
     request
       .next()
-      .then(resolve, (reason) => reject(requestError(reason)))
+      .then(resolve, (reason) => reject(requestError(reason) ?? lost(reason)))
       .finally(cancel);
   });
   if (!first.done && first.value.message.case === "open") return first.value.message.value;
@@ -127,24 +127,27 @@ async function forwardFrames(
   relay: Relay,
   request: AsyncIterator<LegRequest>,
   leg: SpliceLeg,
-  signal: AbortSignal,
+  context: HandlerContext,
 ): Promise<void> {
+  const { signal } = context;
   try {
     for (;;) {
       const { done, value } = await request.next();
       if (done) {
         if (leg.said === "nothing") await aborted(signal, relay.clock);
-        return signal.aborted ? leg.fail(abortError(signal)) : leg.endRequest();
+        return signal.aborted ? leg.fail(abortError(context)) : leg.endRequest();
       }
-      if (value.message.case !== "frame")
-        return leg.fail(violation("only the first message is open, the others are frames"));
+      if (value.message.case === "open") return leg.fail(violation("only the first message is open"));
+      // A kind of message that came after this relay was written.
+      if (value.message.case === undefined) continue;
       checkFrame(relay, value.message.value);
       await leg.put(value.message.value);
     }
   } catch (reason) {
     const error = requestError(reason);
-    if (error.failure === Failure.LEG_LOST) await aborted(signal, relay.clock);
-    leg.fail(error.failure === Failure.LEG_LOST && signal.aborted ? abortError(signal) : error);
+    if (error !== undefined) return leg.fail(error);
+    await aborted(signal, relay.clock);
+    leg.fail(signal.aborted ? abortError(context) : lost(reason));
   }
 }
 
@@ -174,19 +177,23 @@ function checkFrame(relay: Relay, frame: Frame): void {
   });
 }
 
-/** Why a request cannot be read: bytes that are no message, a message over the limit, or a broken connection. */
-function requestError(reason: unknown): StreamError {
+/** What is wrong with a request: bytes that are no message, or a message over the limit. Undefined if its call broke. */
+function requestError(reason: unknown): StreamError | undefined {
   const { code, message, failure } = fromConnectError(reason);
   if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);
-  if (!(reason instanceof ConnectError)) return new StreamError(message, { failure: Failure.LEG_LOST });
-  if (code === Code.InvalidArgument || code === Code.Internal) return violation(message);
+  if (!(reason instanceof ConnectError)) return undefined;
+  if (code === Code.InvalidArgument || code === Code.Internal || code === Code.Unimplemented) return violation(message);
   if (code === Code.ResourceExhausted) return new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
-  return new StreamError(message, { failure: code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST });
+  return undefined;
 }
 
-function abortError(signal: AbortSignal): StreamError {
-  const { code, message } = fromConnectError(signal.reason);
-  return new StreamError(message, { failure: code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST, code });
+function lost(reason: unknown): StreamError {
+  return new StreamError(fromConnectError(reason).message, { failure: Failure.LEG_LOST });
+}
+
+function abortError(context: HandlerContext): StreamError {
+  const failure = callerCanceled(context) ? Failure.PEER_CANCELED : Failure.LEG_LOST;
+  return new StreamError(fromConnectError(context.signal.reason).message, { failure });
 }
 
 function violation(message: string, code?: Code): StreamError {

@@ -1,9 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type ListenRequest, type ListenResponseSchema, RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { fromConnectError, toConnectError } from "../link/failure-detail.js";
+import { toConnectError } from "../link/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
+import { callerCanceled } from "./caller.js";
 import type { Directory } from "./directory.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import type { LeaseEvent } from "./lease.js";
@@ -42,10 +43,7 @@ async function* listen(
     throw toConnectError(new StreamError(message, { failure: Failure.FEATURE_UNSUPPORTED }));
   }
   const { lease, token } = answer(() => relay.listen(name, listed));
-  const onAbort = () => {
-    const { code } = fromConnectError(context.signal.reason);
-    lease.end(code === Code.Canceled ? "canceled" : "lost");
-  };
+  const onAbort = () => lease.end(callerCanceled(context) ? "canceled" : "lost");
   context.signal.addEventListener("abort", onAbort);
   const { limits } = relay;
   try {

@@ -7,6 +7,7 @@ import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { callerValues } from "./caller.js";
 import { Directory } from "./directory.js";
 import { Health } from "./health.js";
 import { healthRoutes } from "./health-routes.js";
@@ -90,7 +91,9 @@ export class Routes {
     try {
       // A body parser that came before has read the body.
       const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
-      const answer = await handler(universalRequestFromNodeRequest(request, response, parsedBody, undefined));
+      const answer = await handler(
+        universalRequestFromNodeRequest(request, response, parsedBody, callerValues(request)),
+      );
       await universalResponseToNodeResponse(answer, response);
     } catch {
       response.destroy();

@@ -169,7 +169,7 @@ export class Endpoint {
       const { code, reason, failure } = frame.reset;
       this.#end({
         kind: "failed",
-        error: new StreamError(reason, { code: codeFromWire(code), failure, hop: Hop.PEER }),
+        error: new StreamError(cutReason(reason), { code: codeFromWire(code), failure, hop: Hop.PEER }),
       });
       return;
     }

@@ -106,6 +106,10 @@ test("--json logs a line for each event, and the command line, the environment a
   await expect(tooLong.ready).rejects.toThrow();
   await server.end();
   expect(await next()).toMatchObject({ event: "name.released", name: "name", reason: "unlisten" });
+  const killed = new CommandLine(["listen", "other", "--relay", address, "--prefix", "/environment"]);
+  expect(await next()).toMatchObject({ event: "name.claimed", name: "other", listed: false });
+  killed.child.kill("SIGKILL");
+  expect(await next()).toMatchObject({ event: "name.released", name: "other", reason: "lost" });
   relay.child.kill("SIGTERM");
   expect(await next()).toMatchObject({ event: "stopped" });
   expect(await next()).toBeUndefined();

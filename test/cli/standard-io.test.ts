@@ -148,6 +148,13 @@ describe("what breaks off is told to the other side", () => {
     listener.child.stdout.resume();
     client.child.kill("SIGKILL");
     expect(await listener.exitCode).toBe(7);
+
+    const another = await listening("killed");
+    const stream = StreamClient(relay.origin).connect("killed");
+    await stream.opened;
+    another.child.stdout.resume();
+    another.child.kill("SIGKILL");
+    await expect(stream.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST, code: Code.Unavailable });
   });
 
   test("a broken pipe behind standard output: 141 here, canceled there", async () => {

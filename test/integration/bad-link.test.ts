@@ -3,34 +3,33 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { LinkService, type PacketSchema } from "browser-stream-server/gen";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { refusal, refused } from "./raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
-
-const heartbeatIntervalMs = 50;
 
 let relay: TestRelay;
 
 beforeAll(async () => {
-  relay = await openRelay({ limits: { heartbeatIntervalMs, maxLinks: 2, maxChannelsPerLink: 3 } });
+  relay = await openRelay({ limits: { maxLinks: 2, maxChannelsPerLink: 3 } });
 });
 
 afterEach(() => holdsNothing(relay));
 afterAll(() => relay.close());
 
-const client = () => createClient(LinkService, createConnectTransport({ baseUrl: relay.url, useBinaryFormat: true }));
+const client = ({ url }: TestRelay = relay) =>
+  createClient(LinkService, createConnectTransport({ baseUrl: url, useBinaryFormat: true }));
 
 type PacketInit = MessageInitShape<typeof PacketSchema>;
 
 /** A link by hand, which answers no pings unless it is told to. */
-async function openLink() {
+async function openLink(at: TestRelay = relay) {
   const abort = new AbortController();
-  const responses = client().receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
+  const responses = client(at).receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
   const { linkId, linkToken } = (await responses.next()).value?.opened ?? { linkId: "", linkToken: "" };
   return {
     linkId,
     linkToken,
-    send: (sequence: bigint, packets: PacketInit[] = []) => client().send({ linkId, linkToken, sequence, packets }),
+    send: (sequence: bigint, packets: PacketInit[] = []) => client(at).send({ linkId, linkToken, sequence, packets }),
     /** The failure that the relay resets a channel with. */
     async reset(channel: number): Promise<Failure> {
       for (;;) {
@@ -124,19 +123,30 @@ test.each([
   link.close();
 });
 
-test("a link that answers no ping is dropped", async () => {
-  const link = await openLink();
-  await expect(link.ended()).rejects.toMatchObject({ code: Code.Unavailable });
-});
+describe("at a relay with a quick heart", () => {
+  const heartbeatIntervalMs = 50;
+  let quick: TestRelay;
 
-test("a link of the package's own answers, and stays", async () => {
-  const transport = createConnectTransport({ baseUrl: relay.url });
-  const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen("stays");
-  await server.ready;
-  // Longer than a link that is silent would be kept.
-  await new Promise((resolve) => setTimeout(resolve, 5 * heartbeatIntervalMs));
-  const stream = StreamClient(transport).connect("stays");
-  stream.end("still there");
-  for await (const message of stream) expect(message).toBe("still there");
-  await server.end();
+  beforeAll(async () => {
+    quick = await openRelay({ limits: { heartbeatIntervalMs } });
+  });
+
+  afterAll(() => quick.close());
+
+  test("a link that answers no ping is dropped", async () => {
+    const link = await openLink(quick);
+    await expect(link.ended()).rejects.toMatchObject({ code: Code.Unavailable });
+  });
+
+  test("a link of the package's own answers, and stays", async () => {
+    const transport = createConnectTransport({ baseUrl: quick.url });
+    const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen("stays");
+    await server.ready;
+    // Longer than a link that is silent would be kept.
+    await new Promise((resolve) => setTimeout(resolve, 5 * heartbeatIntervalMs));
+    const stream = StreamClient(transport).connect("stays");
+    stream.end("still there");
+    for await (const message of stream) expect(message).toBe("still there");
+    await server.end();
+  });
 });

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { StreamServer } from "browser-stream-server";
+import { Failure, StreamError, StreamServer } from "browser-stream-server";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
@@ -27,6 +27,7 @@ test.each(["link", "http2"])(
   "a client that vanishes over %s while it was not reading leaves nothing in the relay",
   async (way) => {
     let written = 0;
+    const failures = new Set<Failure>();
     const server = StreamServer(relay.origin, async (stream) => {
       const writer = stream.writable.getWriter();
       const part = new Uint8Array(65_536);
@@ -35,8 +36,8 @@ test.each(["link", "http2"])(
           await writer.write(part);
           written += part.byteLength;
         }
-      } catch {
-        // The stream has ended, as it was meant to.
+      } catch (error) {
+        if (error instanceof StreamError) failures.add(error.failure);
       }
     }).listen("endless");
     await server.ready;
@@ -52,5 +53,6 @@ test.each(["link", "http2"])(
     await exited;
     await server.end();
     await holdsNothing(relay);
+    expect([...failures]).toEqual([Failure.LEG_LOST]);
   },
 );

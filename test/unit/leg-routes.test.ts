@@ -114,6 +114,17 @@ test("a frame as large as the relay allows passes", async () => {
   await call.error;
 });
 
+test("a later message of a kind that nobody knows yet is ignored", async () => {
+  const server = routes();
+  server.relay.listen("room", false);
+  const call = new Call(server).say(open, { case: undefined }, frameOf(1));
+  await settled();
+  expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+  expect(server.relay.counts).toMatchObject({ offers: 1, legs: 1 });
+  call.cancel();
+  await call.error;
+});
+
 test("a call that says nothing is ended in time", async () => {
   const server = routes({ openTimeoutMs: 500 });
   const call = new Call(server);

@@ -37,7 +37,6 @@ const broken: { rule: string; packets: Packet[]; answer: [number, Failure][] }[]
   },
   { rule: "data after the end", packets: [end(1), data(1, 1)], answer: [[1, PROTOCOL_VIOLATION]] },
   { rule: "an answer from the client", packets: [response(1)], answer: [[1, PROTOCOL_VIOLATION]] },
-  { rule: "a packet without content", packets: [packet({ channel: 1 })], answer: [[1, PROTOCOL_VIOLATION]] },
 ];
 
 test.each(broken)("$rule is answered with a reset of that channel only", async ({ packets, answer }) => {
@@ -56,6 +55,7 @@ const kept: { rule: string; packets: Packet[] }[] = [
   { rule: "a reset for a channel that never was", packets: [reset(9)] },
   { rule: "credit that was granted before", packets: [credit(1, 1n), credit(1, 300_000n), credit(1, 300_000n)] },
   { rule: "empty data", packets: [data(1, 0)] },
+  { rule: "a packet of a kind that nobody knows yet", packets: [packet({ channel: 1 })] },
   { rule: "all of the first credit", packets: [data(1, maxPacketBytes), data(1, channelWindowBytes - maxPacketBytes)] },
   { rule: "what comes for a channel that was reset", packets: [reset(1), data(1, 1), end(1), reset(1), credit(1, 1n)] },
 ];

@@ -138,7 +138,8 @@ export enum Failure {
   LISTENER_GONE = 6,
 
   /**
-   * The other endpoint's leg broke without a goodbye. [unavailable, HOP_PEER]
+   * A leg broke without a goodbye: the other endpoint's, or, with HOP_RELAY, this one's own. Also the other endpoint's when the
+   * relay ended it for a rule that it broke. [unavailable, HOP_PEER]
    *
    * @generated from enum value: FAILURE_LEG_LOST = 7;
    */
@@ -152,7 +153,8 @@ export enum Failure {
   PEER_CANCELED = 8,
 
   /**
-   * A cap on live names, offers, streams, links, channels or watchers is reached. [resource_exhausted, HOP_RELAY]
+   * A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent.
+   * [resource_exhausted, HOP_RELAY]
    *
    * @generated from enum value: FAILURE_LIMIT_REACHED = 9;
    */
@@ -166,15 +168,16 @@ export enum Failure {
   MESSAGE_TOO_LARGE = 10,
 
   /**
-   * A frame or a packet is larger than `Limits.max_frame_bytes` or `LinkOpened.max_packet_bytes`, or the metadata than
-   * `Limits.max_metadata_bytes`. [resource_exhausted, HOP_CALLER]
+   * A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
+   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel too large.
+   * [resource_exhausted, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_FRAME_TOO_LARGE = 11;
    */
   FRAME_TOO_LARGE = 11,
 
   /**
-   * The caller may not do this. [permission_denied, HOP_RELAY]
+   * The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
    *
    * @generated from enum value: FAILURE_NOT_PERMITTED = 12;
    */
@@ -188,8 +191,9 @@ export enum Failure {
   DRAINING = 13,
 
   /**
-   * A message that does not belong here: a first message that is not `Open`, a second `Open`, an ack for what was never
-   * sent, data after fin, a request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
+   * A message that does not belong here: a first message that is not `Open`, a second `Open`, a compressed one, a frame with a
+   * number and neither data nor fin, or without a number and with either, an ack for what was never sent, data after fin, a
+   * request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
    * ran out; HOP_CALLER or HOP_PEER]
    *
    * @generated from enum value: FAILURE_PROTOCOL_VIOLATION = 14;
@@ -246,7 +250,7 @@ export enum Failure {
   LINK_GONE = 21,
 
   /**
-   * The packet's channel is not open, or is open already. Only that channel is reset. [failed_precondition, HOP_CALLER]
+   * The packet's channel is not open, or was opened before. Only that channel is reset. [failed_precondition, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_CHANNEL_INVALID = 22;
    */

@@ -143,7 +143,7 @@ export type Reset = Message$1<"streamserver.v1.Reset"> & {
   code: number;
 
   /**
-   * For a person. At most 1,024 bytes of UTF-8; the relay and the endpoints cut what is longer.
+   * For a person. At most 1,024 bytes of UTF-8: whoever sends or receives more cuts it.
    *
    * @generated from field: string reason = 2;
    */

@@ -88,7 +88,8 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
   maxPacketBytes: number;
 
   /**
-   * The largest sum of `Packet.data` in one Send. A larger one is answered with FAILURE_FRAME_TOO_LARGE and not taken.
+   * The largest sum of `Packet.data` in one Send. A larger one is answered with resource_exhausted, by the relay with
+   * FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken.
    *
    * @generated from field: uint32 max_batch_bytes = 5;
    */
@@ -172,15 +173,17 @@ export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
  */
 export type Packet = Message<"streamserver.v1.Packet"> & {
   /**
-   * Chosen by the client, rising: 1, 2, 3, … A packet for a channel that has closed is ignored, for it may have been on its
-   * way; a packet other than `request` for a channel that never was, and a `request` for one that was, resets that channel
-   * with FAILURE_CHANNEL_INVALID. 0 for `ping` and `pong`.
+   * Chosen by the client, rising: 1, 2, 3, … A number that was left out counts as closed. A packet for a channel that has
+   * closed is ignored, for it may have been on its way; a packet other than `request` and `reset` for a channel that never
+   * was, and a `request` for one that was, resets that channel with FAILURE_CHANNEL_INVALID. 0 for `ping` and `pong`.
    *
    * @generated from field: uint32 channel = 1;
    */
   channel: number;
 
   /**
+   * A kind that the receiver does not know is ignored.
+   *
    * @generated from oneof streamserver.v1.Packet.content
    */
   content: {

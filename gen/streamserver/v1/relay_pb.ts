@@ -84,8 +84,8 @@ export type Limits = Message<"streamserver.v1.Limits"> & {
   acceptTimeoutMs: number;
 
   /**
-   * How long the relay waits for an endpoint to end its request once both have sent fin, in milliseconds; then it ends
-   * the call itself.
+   * How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on, in
+   * milliseconds; then it ends the calls itself.
    *
    * @generated from field: uint32 linger_timeout_ms = 6;
    */
@@ -697,7 +697,7 @@ export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 18);
 
 /**
- * The relay is going away: the name is to be claimed anew elsewhere or later.
+ * The relay is going away: the name is to be claimed anew elsewhere or later. Reserved: no relay says so yet.
  *
  * @generated from message streamserver.v1.Draining
  */
@@ -1008,7 +1008,7 @@ export enum Feature {
   CREDIT = 1,
 
   /**
-   * Acknowledges what it receives. See `Frame.ack`.
+   * Acknowledges what it receives, a fin at once. See `Frame.ack`.
    *
    * @generated from enum value: FEATURE_ACK = 2;
    */
@@ -1037,16 +1037,20 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  * with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
  * Connect call to the listener's Accept call, and back.
  *
- * Every error of the relay's carries a `FailureDetail`; bytes that are no message of the right type are refused by the RPC
- * library, with internal and no detail, or on a leg with FAILURE_PROTOCOL_VIOLATION. Unknown fields are ignored by everyone.
+ * Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by itself, without
+ * a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones with unimplemented.
+ * Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+ *
+ * Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
+ * FAILURE_TOKEN_EXPIRED.
  *
  * @generated from service streamserver.v1.RelayService
  */
 export const RelayService: GenService<{
   /**
    * Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
-   * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN or FAILURE_LIMIT_REACHED. The caller ends the lease with Unlisten, after
-   * which the call ends without an error, or by cancelling the call. Streams that were accepted before live on.
+   * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease
+   * with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were accepted before live on.
    *
    * @generated from rpc streamserver.v1.RelayService.Listen
    */
@@ -1058,8 +1062,9 @@ export const RelayService: GenService<{
   /**
    * Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
    * `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
-   * frames. The call ends with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME,
-   * FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or FAILURE_PEER_CANCELED where that is what happened.
+   * frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED, FAILURE_FRAME_TOO_LARGE,
+   * FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or FAILURE_PEER_CANCELED where
+   * that is what happened.
    *
    * An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
    * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before that
@@ -1096,7 +1101,8 @@ export const RelayService: GenService<{
     output: typeof RejectResponseSchema;
   },
   /**
-   * Ends a lease from any connection, by its token. When the call returns, the name is free.
+   * Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it has
+   * ended before.
    *
    * @generated from rpc streamserver.v1.RelayService.Unlisten
    */
@@ -1116,7 +1122,7 @@ export const RelayService: GenService<{
     output: typeof ListResponseSchema;
   },
   /**
-   * The names whose listeners asked to be listed, as they come and go.
+   * The names whose listeners asked to be listed, as they come and go. FAILURE_LIMIT_REACHED if too many watch.
    *
    * @generated from rpc streamserver.v1.RelayService.Watch
    */
