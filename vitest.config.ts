@@ -6,7 +6,12 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 function project(
   name: string,
   timeoutMs: number,
-  options: { fileParallelism?: boolean; globalSetup?: string; isolate?: boolean } = {},
+  options: {
+    fileParallelism?: boolean;
+    globalSetup?: string | string[];
+    isolate?: boolean;
+    maxConcurrency?: number;
+  } = {},
 ) {
   return {
     extends: true as const,
@@ -42,6 +47,11 @@ export default defineConfig({
       project("proxies", 30_000),
       // The same, with a browser.
       project("browser", 120_000, { fileParallelism: false, globalSetup: "test/setup/bundle.ts" }),
+      project("interop", 120_000, {
+        globalSetup: ["test/setup/bundle.ts", "test/setup/tab-program.ts"],
+        // Its tests run rows of the matrix at once, each with three programs or more.
+        maxConcurrency: 2,
+      }),
     ],
   },
 });

@@ -28,10 +28,10 @@ export async function openRelay({
   relay?: string | undefined;
   prefix?: string | undefined;
 }): Promise<Transport> {
-  const url = URL.parse(relay);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
+  if (!/^https?:/.test(relay) || !URL.canParse(relay)) {
     throw new UsageError(`the relay's URL begins with http:// or https://, not as ${JSON.stringify(relay)} does`);
   }
+  const url = new URL(relay);
   const path = [url.pathname, prefix].flatMap((part) => part.split("/")).filter((part) => part !== "");
   try {
     return await openNodeTransport([url.origin, ...path].join("/"), systemClock, { idleConnectionTimeoutMs });

@@ -4,6 +4,7 @@ import { checkBundle } from "./bundle-size.ts";
 import { expectSuccess } from "./command.ts";
 import { checkGenerated } from "./generated.ts";
 import { checkImportDirection } from "./import-direction.ts";
+import { runInteropTests } from "./interop-tests.ts";
 import { checkAttw, checkConsumer, checkPublint } from "./package-checks.ts";
 import { runProxyTests } from "./proxy-tests.ts";
 import type { Step } from "./step.ts";
@@ -27,6 +28,7 @@ export const steps: Step[] = [
   { name: "cli", run: () => runTests("cli", 420_000) },
   { name: "proxies", run: () => runProxyTests(120_000) },
   { name: "browser", run: () => runBrowserTests(480_000) },
+  { name: "interop", run: () => runInteropTests(480_000) },
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
   { name: "consumer", run: checkConsumer },

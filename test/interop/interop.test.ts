@@ -1,0 +1,74 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launchBrowser } from "../browser/browser.js";
+import { isCi } from "../gate/step.js";
+import { startRelay } from "../relay-process.js";
+import { checks } from "./checks.js";
+import { interopPage } from "./interop-page.js";
+import { kinds, type Stage } from "./kinds.js";
+import { Matrix } from "./matrix.js";
+import { Pair } from "./pair.js";
+import { Row } from "./row.js";
+
+const pagePath = new URL("../../docs/interop.md", import.meta.url);
+const obstacles = new Map(kinds.map((kind) => [kind, kind.missing()]));
+const matrix = new Matrix(kinds, checks);
+
+let stage: Stage;
+
+beforeAll(async () => {
+  // The relay is first to be seen to, so that it ends if the browser does not start.
+  const relay = await startRelay();
+  stage = { relay, browser: undefined };
+  if (kinds.some((kind) => kind.name === "tab" && obstacles.get(kind) !== undefined)) return;
+  stage = { relay, browser: await launchBrowser() };
+});
+
+afterAll(async () => {
+  await stage?.browser?.close();
+  await stage?.relay.stop();
+});
+
+describe.each(kinds)("$name listens", { concurrent: true }, (listenerKind) => {
+  const row = new Row(listenerKind);
+  afterAll(() => row.discard());
+
+  // The checks of a row share a listener. Each row begins with another column: they run at once, and tabs take the most.
+  const first = kinds.indexOf(listenerKind);
+  describe.each([...kinds.slice(first), ...kinds.slice(0, first)])(
+    "$name connects",
+    { concurrent: false },
+    (clientKind) => {
+      const obstacle = obstacles.get(listenerKind) ?? obstacles.get(clientKind);
+
+      for (const check of checks) {
+        test(check.title, async (context) => {
+          if (obstacle !== undefined && !isCi) context.skip(obstacle);
+          if (obstacle !== undefined) throw new Error(obstacle);
+          const pair = new Pair(stage, row, clientKind);
+          let passed = false;
+          try {
+            await check.run(pair);
+            passed = true;
+          } finally {
+            matrix.record(listenerKind, clientKind, check, passed);
+            await pair.close();
+            // What is left of a check that failed must not fail the next.
+            if (!passed) await row.discard();
+          }
+        });
+      }
+    },
+  );
+});
+
+test("docs/interop.md says what this run gave", ({ skip }) => {
+  console.log(`\n${matrix}\n`);
+  for (const [kind, obstacle] of obstacles) {
+    if (obstacle !== undefined) console.log(`not run: ${kind.name} with any other (${obstacle})`);
+  }
+  if (!matrix.complete) skip("not every pair was run");
+  const page = interopPage(matrix, kinds, checks);
+  if (isCi) expect(page).toBe(readFileSync(pagePath, "utf8"));
+  else writeFileSync(pagePath, page);
+});

@@ -1,0 +1,69 @@
+import { fileURLToPath } from "node:url";
+import type { Browser } from "playwright-core";
+import type { RelayProcess } from "../relay-process.js";
+import { findChromium } from "../setup/chromium.js";
+import {
+  type ExamplePrograms,
+  goPrograms,
+  grpcJsPrograms,
+  missingProgram,
+  pythonPrograms,
+  type Role,
+} from "../setup/example-programs.js";
+import type { StartProgram } from "./agent.js";
+import { startProcess } from "./process-agent.js";
+import { startTab } from "./tab-agent.js";
+
+/** What the programs of a run have in common. */
+export interface Stage {
+  readonly relay: RelayProcess;
+  /** Where tabs are opened, if there is one. */
+  readonly browser: Browser | undefined;
+}
+
+/** One way to speak the protocol. */
+export interface Kind {
+  /** As its programs call themselves when they greet. */
+  readonly name: string;
+  /** What it is, for the page. */
+  readonly description: string;
+  /** Why it cannot run here, if it cannot. */
+  missing(): string | undefined;
+  program(stage: Stage, role: Role, args: readonly string[]): StartProgram;
+}
+
+const packageProgram = fileURLToPath(new URL("package-program.ts", import.meta.url));
+
+function example(name: string, description: string, programs: ExamplePrograms): Kind {
+  return {
+    name,
+    description,
+    missing: () => missingProgram(programs),
+    program(_, role, args) {
+      const [program, ...programArgs] = programs.command(role);
+      return startProcess(program, [...programArgs, ...args]);
+    },
+  };
+}
+
+/** The listeners and the clients, in the order of the matrix. */
+export const kinds: readonly Kind[] = [
+  {
+    name: "tab",
+    description: "the package in a tab of Chromium",
+    missing: () => (findChromium() === undefined ? "there is no Chromium" : undefined),
+    program({ browser, relay }, role, args) {
+      if (browser === undefined) throw new Error("there is no Chromium");
+      return startTab(browser, relay.origin, role, args);
+    },
+  },
+  {
+    name: "package",
+    description: "the package in Node",
+    missing: () => undefined,
+    program: (_, role, args) => startProcess(process.execPath, [packageProgram, role, ...args]),
+  },
+  example("python", "[examples/python](../examples/python), on grpcio", pythonPrograms),
+  example("go", "[examples/go](../examples/go), on connect-go", goPrograms),
+  example("grpc-js", "[examples/node](../examples/node), on @grpc/grpc-js", grpcJsPrograms),
+];

@@ -1,0 +1,15 @@
+/** What a program has of the place it runs in: a process, or a tab that acts as one. */
+export interface Place {
+  /** What the place calls itself when it greets. */
+  readonly language: string;
+  /** `RELAY NAME [PASSWORD]`, and `--binary` for a client. */
+  readonly args: readonly string[];
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Aborted by SIGINT. */
+  readonly interrupted: AbortSignal;
+  stdout(data: string | Uint8Array): void;
+  stderr(text: string): void;
+}
+
+/** Runs to its end, and resolves with the exit code. */
+export type Program = (place: Place) => Promise<number>;

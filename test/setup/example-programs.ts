@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+export type Role = "listener" | "client";
+
+/** A listener and a client in another language, as the gate's preparation leaves them. */
+export interface ExamplePrograms {
+  /** Their sources, from the repository's root. */
+  folder: string;
+  /** Where the preparation puts what it makes. */
+  outFolder: string;
+  command(role: Role): readonly [program: string, ...args: string[]];
+}
+
+const root = resolve(import.meta.dirname, "../..");
+const example = (name: string) => join(root, "examples", name);
+const out = (name: string) => join(root, "test/.out", name);
+
+export const pythonPrograms: ExamplePrograms = {
+  folder: example("python"),
+  outFolder: out("python"),
+  command: (role) => [join(out("python"), "bin/python"), join(example("python"), `${role}.py`)],
+};
+
+export const goPrograms: ExamplePrograms = {
+  folder: example("go"),
+  outFolder: out("go"),
+  command: (role) => [join(out("go"), role)],
+};
+
+export const grpcJsPrograms: ExamplePrograms = {
+  folder: example("node"),
+  outFolder: join(example("node"), "node_modules"),
+  command: (role) => [process.execPath, join(example("node"), `${role}.js`)],
+};
+
+/** Where the preparation puts the programs of others that examples/curl.md uses. */
+export const goToolsFolder = out("go-tools");
+
+/** What stands in the way of running them, if anything does. */
+export function missingProgram({ folder, outFolder, command }: ExamplePrograms): string | undefined {
+  const needed = [folder, outFolder, ...command("listener"), ...command("client")];
+  const missing = needed.find((path) => !existsSync(path));
+  return missing === undefined ? undefined : `there is no ${missing}`;
+}
