@@ -24,7 +24,9 @@ const codeName = (code) => (grpc.status[code] ?? "UNKNOWN").toLowerCase();
 export function describeError(error) {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   // gRPC's own message has characters escaped that grpc-js leaves as they are.
-  const { message, details } = bytes ? Status.deserialize(bytes) : { message: error.details ?? error.message, details: [] };
+  const { message, details } = bytes
+    ? Status.deserialize(bytes)
+    : { message: error.details ?? error.message, details: [] };
   const detail = details.find(({ type_url }) => type_url.endsWith("/streamserver.v1.FailureDetail"));
   const { failure } = FailureDetail.deserialize(detail?.value ?? Buffer.alloc(0));
   return [codeName(error.code), failure, message];

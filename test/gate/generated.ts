@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { root, run, withTemporaryFolder } from "./command.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
-function readTree(folder: string): Map<string, string> {
+export function readTree(folder: string): Map<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return new Map(
     files.map((entry) => {
@@ -13,22 +13,26 @@ function readTree(folder: string): Map<string, string> {
   );
 }
 
+/** What is not in `present` as it is in `fresh`, or is there too much; `folder` is where it belongs. */
+export function differences(fresh: Map<string, string>, present: Map<string, string>, folder: string): string[] {
+  const problems: string[] = [];
+  for (const [path, text] of fresh) {
+    const own = present.get(path);
+    if (own === undefined) problems.push(`${folder}/${path} is missing`);
+    else if (own !== text) problems.push(`${folder}/${path} is not what proto/ gives now`);
+  }
+  for (const path of present.keys()) {
+    if (!fresh.has(path)) problems.push(`${folder}/${path} comes from no file in proto/`);
+  }
+  return problems;
+}
+
 /** `gen/` holds exactly what `npm run generate` would write there. */
 export function checkGenerated(): Promise<Outcome> {
   return withTemporaryFolder(async (folder) => {
     const { code, output } = await run("buf", ["generate", "--output", folder]);
     if (code !== 0) return failed(`buf generate (exit code ${code})\n${output.trim()}`);
-    const fresh = readTree(join(folder, "gen"));
-    const present = readTree(join(root, "gen"));
-    const problems: string[] = [];
-    for (const [path, text] of fresh) {
-      const own = present.get(path);
-      if (own === undefined) problems.push(`gen/${path} is missing`);
-      else if (own !== text) problems.push(`gen/${path} is not what proto/ gives now`);
-    }
-    for (const path of present.keys()) {
-      if (!fresh.has(path)) problems.push(`gen/${path} comes from no file in proto/`);
-    }
+    const problems = differences(readTree(join(folder, "gen")), readTree(join(root, "gen")), "gen");
     if (problems.length === 0) return passed();
     return failed([...problems, "Run: npm run generate"].join("\n"));
   });

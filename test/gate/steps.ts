@@ -2,6 +2,7 @@ import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
 import { expectSuccess } from "./command.ts";
+import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
 import { checkImportDirection } from "./import-direction.ts";
 import { runInteropTests } from "./interop-tests.ts";
@@ -29,6 +30,7 @@ export const steps: Step[] = [
   { name: "proxies", run: () => runProxyTests(120_000) },
   { name: "browser", run: () => runBrowserTests(480_000) },
   { name: "interop", run: () => runInteropTests(480_000) },
+  { name: "example-stubs", run: checkExampleStubs },
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
   { name: "consumer", run: checkConsumer },

@@ -1,0 +1,48 @@
+import { dirname, join } from "node:path";
+import { goPrograms, pythonPrograms } from "../setup/example-programs.ts";
+import { root, run, withTemporaryFolder } from "./command.ts";
+import { differences, readTree } from "./generated.ts";
+import { findGo, goEnv } from "./go-toolchain.ts";
+import { installPackages, preparePython, venvPython } from "./python-toolchain.ts";
+import { failed, type Outcome, passed, skipped } from "./step.ts";
+
+const proto = join(root, "proto");
+const files = ["failure", "frame", "relay"].map((name) => `streamserver/v1/${name}.proto`);
+/** Python's stubs lie between the programs. */
+const isStub = (path: string) => path.endsWith(".py");
+
+async function pythonProblems(folder: string): Promise<string[]> {
+  const protoc = ["-m", "grpc_tools.protoc", "-I", proto];
+  for (const args of [
+    [`--python_out=${folder}`, ...files],
+    [`--grpc_python_out=${folder}`, "streamserver/v1/relay.proto"],
+  ]) {
+    const { code, output } = await run(venvPython, [...protoc, ...args]);
+    if (code !== 0) return [`grpc_tools.protoc (exit code ${code})`, output.trim()];
+  }
+  const stubs = join(pythonPrograms.folder, "streamserver");
+  const present = new Map([...readTree(stubs)].filter(([path]) => isStub(path)));
+  return differences(readTree(join(folder, "streamserver")), present, "examples/python/streamserver");
+}
+
+async function goProblems(folder: string, go: string): Promise<string[]> {
+  const env = { ...goEnv, PATH: `${join(root, "node_modules/.bin")}:${dirname(go)}:${process.env.PATH}` };
+  const { code, output } = await run("buf", ["generate", "--output", folder], { cwd: goPrograms.folder, env });
+  if (code !== 0) return [`buf generate in examples/go (exit code ${code})`, output.trim()];
+  return differences(readTree(join(folder, "gen")), readTree(join(goPrograms.folder, "gen")), "examples/go/gen");
+}
+
+/** The stubs of the examples are what their READMEs' commands would make of proto/. */
+export async function checkExampleStubs(): Promise<Outcome> {
+  const requirements = join(pythonPrograms.folder, "requirements-dev.txt");
+  const obstacle = (await preparePython()) ?? (await installPackages("--requirement", requirements));
+  if (obstacle !== undefined) return skipped(obstacle);
+  const go = findGo();
+  if (go === undefined) return skipped("there is no Go that is new enough");
+  const problems = [
+    ...(await withTemporaryFolder(pythonProblems)),
+    ...(await withTemporaryFolder((folder) => goProblems(folder, go))),
+  ];
+  if (problems.length === 0) return passed();
+  return failed([...problems, "Run what the examples' READMEs say"].join("\n"));
+}
