@@ -42,7 +42,8 @@ export const serveCommand: Command = {
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {
-      process.stdout.write(`${renderUnicodeCompact(addresses.at(-1) ?? "", { border: 2 })}\n`);
+      // A telephone reaches the first that is not this machine's own.
+      process.stdout.write(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
     }
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     log({ event: "stopped", reason: (signal.reason as Error).message });

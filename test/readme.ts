@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 
 const text = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
-/** The README's blocks of code in one language, in order. */
-export function readmeBlocks(language: string): string[] {
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+/** The blocks of code in one language, in order: the README's, or those of another page. */
+export function readmeBlocks(language: string, page = text): string[] {
+  return [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .filter((match) => match[1] === language)
     .map((match) => match[2] as string);
 }

@@ -47,41 +47,37 @@ def requests(open_: Open, accepted: SimpleQueue[Limits], binary: bool) -> Iterat
     yield ConnectRequest(frame=Frame(sequence=sequence, fin=True))
 
 
-def show(data: bytes, text: bool, binary: bool) -> None:
+def show(data: bytearray, text: bool, binary: bool) -> None:
     output = (sys.stderr if text and binary else sys.stdout).buffer
     output.write(data + b"\n" if text else data)
     output.flush()
 
 
-def connect(address: str, open_: Open, binary: bool) -> int:
-    with grpc.insecure_channel(address) as channel:
-        accepted = SimpleQueue()
-        call = RelayServiceStub(channel).Connect(requests(open_, accepted, binary))
-        limits, data, text = None, bytearray(), None
-        try:
-            for response in call:
-                kind = response.WhichOneof("message")
-                if kind == "opened":
-                    limits = response.opened.limits
-                elif kind == "accepted":
-                    accepted.put(limits)
-                elif kind == "frame" and response.frame.HasField("reset"):
-                    print(*failure.of_reset(response.frame.reset), file=sys.stderr)
-                    return 1
-                elif kind == "frame":
-                    for message in response.frame.messages:
-                        text = message.text if text is None else text
-                        data += message.data
-                        if not message.more:
-                            show(bytes(data), text, binary)
-                            data, text = bytearray(), None
-        except grpc.RpcError as error:
-            print(*failure.of_call(error), file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            call.cancel()
-            return 130
-    return 0
+def connect(address: str, open_: Open, binary: bool) -> tuple[str, str, str] | None:
+    """Returns what went wrong, or None if both sides have sent fin."""
+    accepted = SimpleQueue()
+    call = RelayServiceStub(grpc.insecure_channel(address)).Connect(requests(open_, accepted, binary))
+    limits, data, text = None, bytearray(), None
+    try:
+        for response in call:
+            kind = response.WhichOneof("message")
+            if kind == "opened":
+                limits = response.opened.limits
+            elif kind == "accepted":
+                accepted.put(limits)
+            elif kind == "frame":
+                if response.frame.HasField("reset"):
+                    return failure.of_reset(response.frame.reset)
+                for message in response.frame.messages:
+                    text = message.text if text is None else text
+                    data += message.data
+                    if not message.more:
+                        show(data, text, binary)
+                        data, text = bytearray(), None
+    except grpc.RpcError as error:
+        return failure.of_call(error)
+    finally:
+        call.cancel()  # does nothing to a call that has ended
 
 
 if __name__ == "__main__":
@@ -92,4 +88,9 @@ if __name__ == "__main__":
     parser.add_argument("--binary", action="store_true", help="standard input is bytes, not lines")
     args = parser.parse_args()
     password = {} if args.password is None else {"password": args.password}
-    sys.exit(connect(args.relay, Open(name=args.name, metadata=password), args.binary))
+    try:
+        if problem := connect(args.relay, Open(name=args.name, metadata=password), args.binary):
+            print(*problem, file=sys.stderr)
+            sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -74,13 +74,12 @@ def take(relay: RelayServiceStub, offer: Offer, password: str | None) -> None:
 
 
 def listen(address: str, name: str, password: str | None) -> None:
-    with grpc.insecure_channel(address) as channel:
-        relay = RelayServiceStub(channel)
-        for event in relay.Listen(ListenRequest(name=name)):
-            if event.HasField("registered"):
-                print("listening")
-            elif event.HasField("offer"):
-                Thread(target=take, args=(relay, event.offer, password)).start()
+    relay = RelayServiceStub(grpc.insecure_channel(address))
+    for event in relay.Listen(ListenRequest(name=name)):
+        if event.HasField("registered"):
+            print("listening")
+        elif event.HasField("offer"):
+            Thread(target=take, args=(relay, event.offer, password), daemon=True).start()
 
 
 if __name__ == "__main__":
