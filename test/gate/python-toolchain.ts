@@ -10,7 +10,7 @@ export const venvPython = join(venv, "bin/python");
 const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
 
 /** What the example needs of Python; on Debian, virtual environments are a package of their own. */
-const pythonNeeds = "import asyncio, ensurepip, venv; asyncio.TaskGroup";
+const pythonNeeds = "import ensurepip, sys, venv; assert sys.version_info >= (3, 10)";
 const findPython = () => inPath("python3").find((path) => outputOf(path, ["-c", pythonNeeds]) !== undefined);
 
 /** A virtual environment with what examples/python needs. */
