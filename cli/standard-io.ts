@@ -61,8 +61,8 @@ async function receive(stream: Stream, output: NodeJS.WriteStream, meter: Meter)
   for await (const message of stream) {
     try {
       await write(output, message);
-    } catch {
-      const reason = new OutputClosed();
+    } catch (cause) {
+      const reason = (cause as NodeJS.ErrnoException).code === "EPIPE" ? new OutputClosed() : cause;
       stream.destroy(reason);
       throw reason;
     }

@@ -10,7 +10,6 @@ export const mainPath = fileURLToPath(new URL("../../dist/cli/main.js", import.m
 /** The command, as it runs. */
 export class CommandLine {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  /** All of standard output; nobody reads it before this is asked for. */
   readonly #exited: Promise<number | null>;
   readonly #printed: string[] = [];
   #onPrinted = () => {};

@@ -1,9 +1,12 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import type { Readable } from "node:stream";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type RelayProcess, startRelay } from "../relay-process.js";
-import { CommandLine } from "./command-line.js";
+import { CommandLine, mainPath } from "./command-line.js";
 
 let relay: RelayProcess;
 beforeAll(async () => {
@@ -165,6 +168,19 @@ describe("what breaks off is told to the other side", () => {
     await expect(stream.closed).rejects.toMatchObject({ code: Code.Unknown });
     expect(await listener.exitCode).toBe(141);
     expect(listener.errorLines.length).toBe(2);
+  });
+
+  test("a full disk behind standard output: 1 here, 7 there", async () => {
+    const disk = openSync("/dev/full", "w");
+    const env = { ...process.env, BSS_RELAY: relay.origin };
+    const listener = spawn(process.execPath, [mainPath, "listen", "full"], { stdio: ["ignore", disk, "pipe"], env });
+    closeSync(disk);
+    await once(listener.stderr as Readable, "data");
+    const client = command("connect", "full");
+    client.child.stdin.end("too much");
+    client.child.stdout.resume();
+    const [[code]] = await Promise.all([once(listener, "close"), client.exitCode]);
+    expect([code, await client.exitCode]).toEqual([1, 7]);
   });
 
   test("the relay is killed: 6 on both sides", async () => {
