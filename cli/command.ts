@@ -20,13 +20,6 @@ export interface Command {
 /** The command line, the environment or the configuration cannot be understood. */
 export class UsageError extends Error {}
 
-/** The user, or the system, has asked the program to end. */
-export class Interrupted extends Error {
-  constructor(readonly signalName: "SIGINT" | "SIGTERM") {
-    super(signalName === "SIGINT" ? "interrupted" : "terminated");
-  }
-}
-
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>;
 

@@ -1,6 +1,7 @@
-import { StreamClient } from "../web/node.js";
+import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parsePort, UsageError } from "./command.js";
-import { notice } from "./notice.js";
+import { interruptedStream, whenAborted } from "./interruption.js";
+import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { openTcpPort } from "./tcp-port.js";
@@ -11,7 +12,7 @@ Connects to whoever listens on NAME. Standard input goes there, and what comes f
 input half-closes the stream, which then goes on until the other side has finished too.
 
   --port PORT     instead: opens a TCP port on this machine, 0 for any that is free; each connection to it becomes a stream
-                  of its own to NAME, until Ctrl-C
+                  of its own to NAME, until Ctrl-C, also when the relay was away meanwhile
   --host ADDRESS  the interface of that port (default 127.0.0.1)
 ${relayOptionsHelp}
 Examples:
@@ -33,21 +34,19 @@ export const connectCommand: Command = {
     const name = onlyArgument(positionals, "NAME");
     if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
     const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
-    const client = StreamClient(await openRelay(values));
-    if (port === undefined) return transferStandardIo(client.connect(name, { signal }));
-    const { host = "127.0.0.1" } = values;
-    const tcpPort = await openTcpPort({
-      port,
-      host,
-      connect: () => client.connect(name, { signal }),
-      onBroken: ({ message }) => notice(`a connection broke: ${message}`),
-    });
+    const client = StreamClient(await openRelay(values, signal));
+    const streams = new AbortController();
+    whenAborted(signal, () => streams.abort(interruptedStream()));
+    const connect = () => client.connect(name, { signal: streams.signal });
+    if (port === undefined) return transferStandardIo(connect());
+    const host = values.host || "127.0.0.1";
+    const onBroken = (error: StreamError) => {
+      if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
+    };
+    const tcpPort = await openTcpPort({ port, host, connect, onBroken });
     notice(`TCP connections to ${host}:${tcpPort.port} go to ${JSON.stringify(name)}`);
-    await new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => {
-        tcpPort.close();
-        reject(signal.reason);
-      });
-    });
+    await new Promise<void>((resolve) => whenAborted(signal, resolve));
+    tcpPort.close();
+    signal.throwIfAborted();
   },
 };

@@ -1,5 +1,7 @@
 import { Code, Failure, Hop, StreamError } from "../web/node.js";
-import { Interrupted, UsageError } from "./command.js";
+import { UsageError } from "./command.js";
+import { Interrupted } from "./interruption.js";
+import { OutputClosed } from "./output.js";
 
 /** What a script can tell from how the program ended. */
 export const exitCodes = {
@@ -29,13 +31,6 @@ export const exitCodesHelp = `Exit codes:
   130  interrupted (Ctrl-C)    141  standard output was closed    143  terminated
 `;
 
-/** Standard output takes nothing more. */
-export class OutputClosed extends Error {
-  constructor() {
-    super("standard output was closed");
-  }
-}
-
 /** The exit code for what a command rejected with. */
 export function exitCodeOf(reason: unknown): number {
   if (reason instanceof UsageError) return exitCodes.usage;
@@ -50,6 +45,8 @@ function exitCodeOfStream({ failure, hop, code }: StreamError): number {
   switch (failure) {
     case Failure.NO_SUCH_NAME:
       return exitCodes.noSuchName;
+    case Failure.NAME_INVALID:
+      return exitCodes.usage;
     case Failure.NAME_TAKEN:
       return exitCodes.nameTaken;
     case Failure.DECLINED:
@@ -62,10 +59,8 @@ function exitCodeOfStream({ failure, hop, code }: StreamError): number {
     case Failure.LISTENER_GONE:
     case Failure.PEER_CANCELED:
       return exitCodes.otherSideGone;
-    case Failure.UNSPECIFIED:
-      if (hop === Hop.PEER) return exitCodes.otherSideGone;
-      return code === Code.Unavailable && hop === Hop.RELAY ? exitCodes.relayUnreachable : exitCodes.failed;
     default:
-      return exitCodes.failed;
+      if (hop === Hop.PEER) return exitCodes.otherSideGone;
+      return hop === Hop.RELAY && code === Code.Unavailable ? exitCodes.relayUnreachable : exitCodes.failed;
   }
 }

@@ -1,8 +1,9 @@
 import type { Transport } from "@connectrpc/connect";
 import { Deferred } from "../stream/deferred.js";
-import { Code, Failure, type Stream, StreamError, StreamServer } from "../web/node.js";
+import { Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
-import { notice } from "./notice.js";
+import { interruptedStream, whenAborted } from "./interruption.js";
+import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
@@ -12,7 +13,7 @@ const help = `Usage: bss listen NAME [--to HOST:PORT] [options]
 Claims NAME and waits for one client, then gives the name back. Standard input goes to the client, and what comes from there to
 standard output; the end of the input half-closes the stream, which then goes on until the client has finished too.
 
-  --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C
+  --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C or until the relay is lost
   --listed        lets \`bss ls\` show the name
 ${relayOptionsHelp}
 Examples:
@@ -33,16 +34,24 @@ export const listenCommand: Command = {
     });
     const name = onlyArgument(positionals, "NAME");
     const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
-    const transport = await openRelay(values);
+    const transport = await openRelay(values, signal);
     const open = (onStream: (stream: Stream) => unknown) =>
       claim({ transport, name, listed: values.listed ?? false, onStream, signal });
     if (target === undefined) return transferStandardIo(await firstClient(open, signal));
-    const server = await open((stream) =>
-      // What it rejected with has been told to the client; to the callback's caller it would be an error of this program.
-      serveFromTcp(stream, target).catch(({ message }: Error) => notice(`a connection broke: ${message}`)),
-    );
+    const serving = new Set<Promise<void>>();
+    const server = await open(async (stream) => {
+      whenAborted(signal, () => stream.destroy(interruptedStream()));
+      // What it rejects with has been told to the client; to the callback's caller it would be an error of this program.
+      const served = serveFromTcp(stream, target).catch((error: unknown) => {
+        if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
+      });
+      serving.add(served);
+      await served;
+      serving.delete(served);
+    });
     notice(`${JSON.stringify(name)} leads to ${target.host}:${target.port}`);
     await server.closed;
+    await Promise.all(serving);
     signal.throwIfAborted();
   },
 };
@@ -58,7 +67,7 @@ interface Claim {
 /** A stream server that has its name, until `signal` is aborted. */
 async function claim({ transport, name, listed, onStream, signal }: Claim): Promise<StreamServer> {
   const server = StreamServer(transport, { listed }, onStream).listen(name);
-  signal.addEventListener("abort", () => void server.end());
+  whenAborted(signal, () => void server.end());
   await server.ready;
   return server;
 }
@@ -82,10 +91,6 @@ async function firstClient(open: (onStream: (stream: Stream) => void) => Promise
   server.closed.then(() => accepted.reject(signal.reason), accepted.reject);
   const stream = await accepted.promise;
   void server.end();
-  signal.addEventListener("abort", () => stream.destroy(canceled()));
+  whenAborted(signal, () => stream.destroy(interruptedStream()));
   return stream;
-}
-
-function canceled(): StreamError {
-  return new StreamError("the other side was interrupted", { failure: Failure.PEER_CANCELED });
 }

@@ -1,8 +1,9 @@
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { brokenCall } from "../link/failure-detail.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { printable } from "./notice.js";
+import { print } from "./output.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 
 const help = `Usage: bss ls [PREFIX] [options]
@@ -21,12 +22,12 @@ export const lsCommand: Command = {
     const { values, positionals } = parseCommandLine(args, { ...relayOptions, watch: { type: "boolean" } });
     const [prefix = "", extra] = positionals;
     if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
-    const client = createClient(RelayService, await openRelay(values));
+    const client = createClient(RelayService, await openRelay(values, signal));
     try {
       if (values.watch) await watch(client, prefix, signal);
       else await list(client, prefix, signal);
     } catch (reason) {
-      throw brokenCall(reason);
+      throw reason instanceof ConnectError ? brokenCall(reason) : reason;
     }
   },
 };
@@ -35,18 +36,14 @@ async function list(client: Client<typeof RelayService>, prefix: string, signal:
   let pageToken = "";
   do {
     const page = await client.list({ prefix, pageToken }, { signal });
-    for (const name of page.names) print(name);
+    for (const name of page.names) await print(`${printable(name)}\n`);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
 }
 
 async function watch(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
   for await (const { event } of client.watch({ prefix }, { signal, timeoutMs: 0 })) {
-    if (event.case === "created") print(`+ ${event.value.name}`);
-    if (event.case === "destroyed") print(`- ${event.value.name}`);
+    if (event.case === "created") await print(`+ ${printable(event.value.name)}\n`);
+    if (event.case === "destroyed") await print(`- ${printable(event.value.name)}\n`);
   }
-}
-
-function print(line: string): void {
-  process.stdout.write(`${printable(line)}\n`);
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { type Command, Interrupted, programName, UsageError } from "./command.js";
+import { type Command, programName, UsageError } from "./command.js";
 import { connectCommand } from "./connect.js";
 import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
+import { Interrupted } from "./interruption.js";
 import { listenCommand } from "./listen.js";
 import { lsCommand } from "./ls.js";
-import { notice } from "./notice.js";
+import { notice, wordsFor } from "./notice.js";
+import { print } from "./output.js";
 import { serveCommand } from "./serve.js";
 
 const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand];
@@ -24,21 +26,19 @@ ${exitCodesHelp}`;
 const lingerMs = 3_000;
 
 async function run([name, ...args]: string[], signal: AbortSignal): Promise<void> {
-  if (name === "--help" || name === "help") return print(help);
+  const isHelp = (word: string | undefined) => word === "--help" || word === "-h";
+  const command = commands.find((each) => each.name === (name === "help" ? args[0] : name));
+  if (isHelp(name) || (name === "help" && command === undefined)) return print(help);
   if (name === "--version") return print(`${version()}\n`);
-  const command = commands.find((each) => each.name === name);
   if (command === undefined) {
     const names = commands.map((each) => each.name).join(", ");
     throw new UsageError(
       name === undefined ? `a command is missing: ${names}` : `no command ${JSON.stringify(name)}: ${names}`,
     );
   }
-  if (args.includes("--help")) return print(command.help);
+  const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  if (name === "help" || flags.some(isHelp)) return print(command.help);
   await command.run(args, signal);
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
 }
 
 function version(): string {
@@ -52,12 +52,15 @@ for (const signalName of ["SIGINT", "SIGTERM"] as const) {
   process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
 }
 
+// What cannot be written is told to whoever wrote it; what nobody waits for is the person's own affair.
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
+
 try {
   await run(process.argv.slice(2), interruption.signal);
 } catch (caught) {
   // Whatever broke because of the interruption was broken by it.
   const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;
   process.exitCode = exitCodeOf(reason);
-  notice(reason instanceof Error ? reason.message : String(reason));
+  notice(wordsFor(reason));
 }
 setTimeout(() => process.exit(), lingerMs).unref();

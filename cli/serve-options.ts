@@ -48,17 +48,17 @@ const flags = {
 export function readServeOptions(args: string[], environment: Environment): ServeOptions {
   const { values, positionals } = parseCommandLine(args, flags);
   if (positionals.length > 0) throw new UsageError(`serve takes no ${JSON.stringify(positionals[0])}`);
-  const configPath = values.config ?? environment.BSS_CONFIG;
+  const configPath = values.config ?? set(environment).BSS_CONFIG;
   const settings: Settings = {
     ...(configPath === undefined ? {} : readConfig(configPath)),
     ...settingsFromEnvironment(environment),
     ...withoutUndefined({ ...values, tlsCert: values["tls-cert"], tlsKey: values["tls-key"] }),
   };
   return {
-    port: parsePort(String(settings.port ?? 8080), "port"),
-    host: settings.host,
+    port: parsePort(String(settings.port ?? 8080), "the port"),
+    host: settings.host || undefined,
     prefix: settings.prefix ?? defaultPrefix,
-    origins: settings.origin ?? [],
+    origins: (settings.origin ?? []).map(checkOrigin),
     tls: readTls(settings),
     json: settings.json ?? false,
     limits: settings.limits ?? {},
@@ -66,7 +66,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 }
 
 function settingsFromEnvironment(environment: Environment): Settings {
-  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON } = environment;
+  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -74,8 +74,25 @@ function settingsFromEnvironment(environment: Environment): Settings {
     origin: BSS_ORIGIN?.split(",").map((origin) => origin.trim()),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
-    json: BSS_JSON === undefined ? undefined : BSS_JSON !== "" && BSS_JSON !== "0" && BSS_JSON !== "false",
+    json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
+}
+
+/** A variable that is empty is one that is not set. */
+function set(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+}
+
+function parseSwitch(text: string, what: string): boolean {
+  if (text === "1" || text === "true") return true;
+  if (text === "0" || text === "false") return false;
+  throw new UsageError(`${what} is 1 or 0, not ${JSON.stringify(text)}`);
+}
+
+/** As a browser sends it, or "*". */
+function checkOrigin(origin: string): string {
+  if (origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)) return origin;
+  throw new UsageError(`an origin is like https://example.com, or "*", not ${JSON.stringify(origin)}`);
 }
 
 function withoutUndefined(settings: Settings): Settings {
@@ -87,23 +104,25 @@ const isStrings = (value: unknown) => Array.isArray(value) && value.every(isStri
 
 /** What the configuration may hold, each with what it must be. */
 const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, description: string]> = {
-  port: [(value) => typeof value === "number", "a number"],
+  port: [Number.isInteger, "a whole number"],
   host: [isString, "a string"],
   prefix: [isString, "a string"],
   origin: [isStrings, "a list of strings"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
   json: [(value) => typeof value === "boolean", "true or false"],
-  limits: [isLimits, `an object of numbers: ${Object.keys(defaultLimits).join(", ")}`],
+  limits: [isLimits, `an object of whole numbers: ${Object.keys(defaultLimits).join(", ")}`],
 };
 
 function isLimits(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).every(([name, limit]) => name in defaultLimits && typeof limit === "number");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([name, limit]) => Object.hasOwn(defaultLimits, name) && Number.isInteger(limit));
 }
 
 function readConfig(path: string): Settings {
-  const text = readFile(path, "configuration").toString("utf8");
+  const text = readFile(path, "configuration")
+    .toString("utf8")
+    .replace(/^\uFEFF/, "");
   let config: unknown;
   try {
     config = JSON.parse(text);
@@ -114,10 +133,10 @@ function readConfig(path: string): Settings {
     throw new UsageError(`${path} holds no JSON object`);
   }
   for (const [key, value] of Object.entries(config)) {
-    const [check, description] = configKeys[key as keyof Settings] ?? [];
-    if (check === undefined) {
+    if (!Object.hasOwn(configKeys, key)) {
       throw new UsageError(`${path} has ${JSON.stringify(key)}; there are: ${Object.keys(configKeys).join(", ")}`);
     }
+    const [check, description] = configKeys[key as keyof Settings];
     if (!check(value)) throw new UsageError(`${path}: ${key} is ${description}`);
   }
   return config;

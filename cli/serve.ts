@@ -6,6 +6,8 @@ import sirv from "sirv";
 import { renderUnicodeCompact } from "uqr";
 import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
+import { whenAborted } from "./interruption.js";
+import { print } from "./output.js";
 import { createRelayLog, logNames } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
 
@@ -35,7 +37,8 @@ export const serveCommand: Command = {
   help,
   async run(args, signal) {
     const options = readServeOptions(args, process.env);
-    const log = createRelayLog(options.json, (line) => process.stdout.write(line));
+    // A relay does not end because nobody reads its log any more.
+    const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
     const proxy = createProxy(options);
     logNames(proxy, log);
     const server = await serveRelay({ proxy, ...options, fallback: createPage() });
@@ -43,9 +46,9 @@ export const serveCommand: Command = {
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {
       // A telephone reaches the first that is not this machine's own.
-      process.stdout.write(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
+      await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
     }
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    await new Promise<void>((resolve) => whenAborted(signal, resolve));
     log({ event: "stopped", reason: (signal.reason as Error).message });
     await server.close();
   },

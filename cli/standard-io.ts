@@ -1,6 +1,7 @@
-import type { RawMessage, Stream } from "../web/node.js";
-import { OutputClosed } from "./exit-code.js";
+import { Deferred } from "../stream/deferred.js";
+import type { Stream } from "../web/node.js";
 import { Meter } from "./meter.js";
+import { print } from "./output.js";
 import { showProgress } from "./progress-line.js";
 
 type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" };
@@ -8,7 +9,7 @@ type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" }
 /**
  * Standard input goes to the other side and what comes from there to standard output, until both are at their end and
  * everything has arrived. A person at a terminal need not end the input: the other side's end does it. Rejects with the
- * `StreamError` that ended the stream, or with `OutputClosed`.
+ * `StreamError` that ended the stream, with `OutputClosed`, or with what the system says of a standard stream.
  */
 export async function transferStandardIo(stream: Stream): Promise<void> {
   const { stdin: input, stdout: output, stderr } = process;
@@ -16,63 +17,58 @@ export async function transferStandardIo(stream: Stream): Promise<void> {
   // Where a person reads and types, a line of figures would be in the way.
   const isChat = input.isTTY && output.isTTY;
   const endProgress = isChat ? () => {} : showProgress(meter, stderr);
+  const broken = new Deferred<never>();
+  const breakOff = (reason: unknown): never => {
+    // First: the stream's end would say the same, but as the stream's own error.
+    broken.reject(reason);
+    stream.destroy(reason);
+    throw reason;
+  };
   try {
-    const received = receive(stream, output, meter);
+    const received = receive(stream, meter, breakOff);
     const end = (): Input => ({ kind: "end" });
     const hungUp = input.isTTY ? received.then(end, end) : undefined;
-    await Promise.all([received, send(stream, input, meter, hungUp)]);
-    await stream.closed;
+    const sent = send(stream, inputOf(input, hungUp, breakOff), meter);
+    // A stream that fails is over, even while one of the two still waits for its standard stream.
+    await Promise.race([broken.promise, Promise.all([stream.closed, received, sent])]);
   } finally {
     endProgress();
     input.destroy();
   }
 }
 
-async function send(
-  stream: Stream,
-  input: NodeJS.ReadStream,
-  meter: Meter,
-  hungUp: Promise<Input> | undefined,
-): Promise<void> {
+async function send(stream: Stream, input: AsyncIterable<Uint8Array<ArrayBuffer>>, meter: Meter): Promise<void> {
+  // Not before somebody is there who takes it.
+  await stream.opened;
   const writer = stream.writable.getWriter();
+  for await (const chunk of input) {
+    await writer.write(chunk);
+    meter.sentBytes += chunk.byteLength;
+  }
+  await writer.close();
+}
+
+/** What is read, until its end or until the other side hangs up. */
+async function* inputOf(
+  input: NodeJS.ReadStream,
+  hungUp: Promise<Input> | undefined,
+  breakOff: (reason: unknown) => never,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const chunks: AsyncIterator<Uint8Array<ArrayBuffer>> = input[Symbol.asyncIterator]();
   const read = async (): Promise<Input> => {
-    const { done, value } = await chunks.next();
+    const { done, value } = await chunks.next().catch(breakOff);
     return done ? { kind: "end" } : { kind: "chunk", chunk: value };
   };
-  try {
-    for (;;) {
-      const next = await (hungUp === undefined ? read() : Promise.race([read(), hungUp]));
-      if (next.kind === "end") break;
-      await writer.write(next.chunk);
-      meter.sentBytes += next.chunk.byteLength;
-    }
-    await writer.close();
-  } catch (reason) {
-    // Standard input failed, or the stream did, which then has its own reason.
-    stream.destroy(reason);
-    throw reason;
+  for (;;) {
+    const next = await (hungUp === undefined ? read() : Promise.race([read(), hungUp]));
+    if (next.kind === "end") return;
+    yield next.chunk;
   }
 }
 
-async function receive(stream: Stream, output: NodeJS.WriteStream, meter: Meter): Promise<void> {
-  // The write that fails says so itself.
-  output.on("error", () => {});
+async function receive(stream: Stream, meter: Meter, breakOff: (reason: unknown) => never): Promise<void> {
   for await (const message of stream) {
-    try {
-      await write(output, message);
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code === "EPIPE" ? new OutputClosed() : cause;
-      stream.destroy(reason);
-      throw reason;
-    }
+    await print(message).catch(breakOff);
     meter.receivedBytes += Buffer.byteLength(message);
   }
-}
-
-/** Resolves when the operating system has the message, so that nothing is left behind when the process ends. */
-function write(output: NodeJS.WriteStream, message: RawMessage): Promise<void> {
-  return new Promise((resolve, reject) => {
-    output.write(message, (error) => (error ? reject(error) : resolve()));
-  });
 }

@@ -22,6 +22,8 @@ export async function bridge(socket: Socket, stream: Stream): Promise<void> {
 }
 
 async function toStream(socket: Socket, stream: Stream): Promise<void> {
+  // Not before somebody is there who takes it.
+  await stream.opened;
   const writer = stream.writable.getWriter();
   // The way back stays open when this one is at its end.
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) await writer.write(chunk);

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { Fifo } from "../stream/fifo.js";
 import { type Stream, StreamError } from "../web/node.js";
 import { bridge } from "./tcp-bridge.js";
 
@@ -22,11 +23,32 @@ export interface TcpPort {
 
 /** A relay takes this many calls on one connection, which is all that this program has. */
 const maxConnections = 1_000;
+/** A relay lets 128 clients wait at a listener: the others of a burst wait here, as they would in a server's backlog. */
+const maxOpening = 64;
 
 /** A TCP port of this machine; each connection to it becomes a stream. Rejects if the port cannot be had. */
 export async function openTcpPort({ port, host, connect, onBroken }: TcpPortInit): Promise<TcpPort> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    bridge(socket, connect()).catch((reason: unknown) => onBroken(StreamError.from(reason)));
+  const waiting = new Fifo<Socket>();
+  const opening = new Set<Stream>();
+  const openNext = () => {
+    while (opening.size < maxOpening) {
+      const socket = waiting.shift();
+      if (socket === undefined) return;
+      const stream = connect();
+      opening.add(stream);
+      const opened = () => {
+        opening.delete(stream);
+        openNext();
+      };
+      stream.opened.then(opened, opened);
+      bridge(socket, stream).catch((reason: unknown) => onBroken(StreamError.from(reason)));
+    }
+  };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    // Who reads it hears of it.
+    socket.on("error", () => {});
+    waiting.push(socket);
+    openNext();
   });
   server.maxConnections = maxConnections;
   server.listen({ port, host });

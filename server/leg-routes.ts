@@ -192,8 +192,8 @@ function lost(reason: unknown): StreamError {
 }
 
 function abortError(context: HandlerContext): StreamError {
-  const failure = callerCanceled(context) ? Failure.PEER_CANCELED : Failure.LEG_LOST;
-  return new StreamError(fromConnectError(context.signal.reason).message, { failure });
+  if (callerCanceled(context)) return new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED });
+  return new StreamError("the connection to the relay broke", { failure: Failure.LEG_LOST });
 }
 
 function violation(message: string, code?: Code): StreamError {

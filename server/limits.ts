@@ -53,11 +53,15 @@ export const defaultLimits: Readonly<RelayLimits> = {
 /** A smaller frame could not hold the smallest part that a message is split into. */
 const leastMaxFrameBytes = 4_096;
 
+/** What a timer takes; beyond it, Node's fires at once. */
+const mostOfLimit = 2_147_483_647;
+
 /** Throws a RangeError for a limit that cannot be. */
 export function checkLimits(limits: RelayLimits): void {
   for (const [name, value] of Object.entries(limits)) {
     const least = name === "maxFrameBytes" ? leastMaxFrameBytes : 1;
-    if (!Number.isInteger(value) || value < least) throw new RangeError(`${name} is ${least} or more, not ${value}`);
+    if (Number.isInteger(value) && value >= least && value <= mostOfLimit) continue;
+    throw new RangeError(`${name} is a whole number from ${least} to ${mostOfLimit}, not ${value}`);
   }
 }
 

@@ -88,6 +88,7 @@ export class Routes {
       response.end();
       return;
     }
+    repairAuthority(request);
     try {
       // A body parser that came before has read the body.
       const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
@@ -106,4 +107,13 @@ export class Routes {
     this.#links.close(this.#relay.close());
     this.#directory.close();
   }
+}
+
+/**
+ * Gives a request an authority where it has none that is one: nothing depends on it, but the adapter builds a URL from it.
+ * Node's own HTTP/2 client sends an IPv6 address without its brackets.
+ */
+function repairAuthority({ headers }: NodeRequest): void {
+  const name = ":authority" in headers ? ":authority" : "host";
+  if (!URL.canParse(`http://${headers[name]}/`)) headers[name] = "localhost";
 }

@@ -162,5 +162,9 @@ export function StreamServerProxy(options?: string | StreamServerProxyOptions): 
 
 function normalizePrefix(prefix: string): string {
   const trimmed = prefix.replace(/\/+$/, "");
-  return trimmed === "" || trimmed.startsWith("/") ? trimmed : `/${trimmed}`;
+  const path = trimmed === "" || trimmed.startsWith("/") ? trimmed : `/${trimmed}`;
+  if (new URL(`http://localhost${path}`).pathname !== (path || "/")) {
+    throw new RangeError(`a prefix is a path, and ${JSON.stringify(prefix)} is none`);
+  }
+  return path;
 }

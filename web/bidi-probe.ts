@@ -9,11 +9,13 @@ const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.
  * What keeps a transport from carrying bidirectional streams to the relay; undefined if nothing does. Nothing of a
  * `Transport` tells, so it is asked to: an empty `Connect`, which only a relay that was reached answers with a
  * `FailureDetail`. Transports over fetch refuse by themselves, and HTTP/1.1 is refused by the server; neither costs more than
- * one request. Rejects if the relay cannot be reached.
+ * one request. Rejects if the relay cannot be reached, and when
+ * `signal` is aborted.
  */
-export async function bidiObstacle(transport: Transport): Promise<ConnectError | undefined> {
+export async function bidiObstacle(transport: Transport, signal?: AbortSignal): Promise<ConnectError | undefined> {
+  const options = { timeoutMs: probeTimeoutMs, ...(signal === undefined ? {} : { signal }) };
   try {
-    const responses = createClient(RelayService, transport).connect(nothing(), { timeoutMs: probeTimeoutMs });
+    const responses = createClient(RelayService, transport).connect(nothing(), options);
     for await (const _ of responses) break;
     return undefined;
   } catch (reason) {
@@ -21,7 +23,7 @@ export async function bidiObstacle(transport: Transport): Promise<ConnectError |
     const [detail] = error.findDetails(FailureDetailSchema);
     // A link that could not be opened has a detail too, which is not the relay's.
     if (detail !== undefined && !notTheRelay.has(detail.failure)) return undefined;
-    if (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded) throw error;
+    if (signal?.aborted || error.code === Code.Unavailable || error.code === Code.DeadlineExceeded) throw error;
     return error;
   }
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../stream/clock.js";
 import { openFetchLink } from "./fetch-link.js";
 
 /** How long a link without channels is kept for the next one. */
-const idleTimeoutMs = 2_000;
+const defaultIdleTimeoutMs = 2_000;
 /** A frame, and what is around it; the relay sends no larger messages. */
 const readMaxBytes = 1_048_576;
 
@@ -14,7 +14,11 @@ const readMaxBytes = 1_048_576;
  * A transport for every kind of RPC, on the channels of one link. `carrier` need only do unary and server streaming. The link
  * is opened when it is first needed, closed when it has been idle, and opened anew after it broke.
  */
-export function createLinkTransport(carrier: Transport, clock: Clock): Transport {
+export function createLinkTransport(
+  carrier: Transport,
+  clock: Clock,
+  idleTimeoutMs: number = defaultIdleTimeoutMs,
+): Transport {
   let current: Promise<Link> | undefined;
   const openLink = (): Promise<Link> => {
     current ??= openFetchLink(carrier, clock).then(keepWhileUsed, (reason: unknown) => {

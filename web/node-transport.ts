@@ -13,6 +13,8 @@ const readMaxBytes = 1_048_576;
 export interface NodeTransportOptions {
   /** How long a connection without calls is kept for the next one. Default 1,000. */
   idleConnectionTimeoutMs?: number;
+  /** Gives up finding the way. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -25,10 +27,11 @@ export async function openNodeTransport(
   options: NodeTransportOptions = {},
 ): Promise<Transport> {
   const native = createNodeTransport(baseUrl, options);
-  if ((await bidiObstacle(native)) === undefined) return native;
+  const { signal, idleConnectionTimeoutMs } = options;
+  if ((await bidiObstacle(native, signal)) === undefined) return native;
   const carrier = createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] });
-  const link = createLinkTransport(carrier, clock);
-  const obstacle = await bidiObstacle(link);
+  const link = createLinkTransport(carrier, clock, idleConnectionTimeoutMs);
+  const obstacle = await bidiObstacle(link, signal);
   if (obstacle === undefined) return link;
   throw new ConnectError(obstacle.rawMessage, Code.Unavailable, undefined, undefined, obstacle);
 }
@@ -44,6 +47,7 @@ function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 
     { settings: { initialWindowSize: streamWindowBytes } },
   );
   const widened = new WeakSet<object>();
+  const { host } = new URL(baseUrl);
   return createConnectTransport({
     baseUrl,
     httpVersion: "2",
@@ -53,8 +57,9 @@ function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 
     sessionManager: {
       authority: manager.authority,
       notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
-      async request(...args) {
-        const stream = await manager.request(...args);
+      async request(method, path, headers, options) {
+        // Node writes an IPv6 address there without its brackets.
+        const stream = await manager.request(method, path, { ...headers, ":authority": host }, options);
         const { session } = stream;
         if (session !== undefined && !widened.has(session)) {
           widened.add(session);
