@@ -41,7 +41,9 @@ export async function openRelay(values: RelayValues, signal: AbortSignal): Promi
     return await openNodeTransport(address, systemClock, { idleConnectionTimeoutMs, signal });
   } catch (cause) {
     signal.throwIfAborted();
-    const { message } = fromConnectError(cause);
+    const { message: said } = fromConnectError(cause);
+    // OpenSSL's word for an answer that is no TLS.
+    const message = said.includes("wrong version number") ? "it does not speak TLS: try http://" : said;
     throw new StreamError(`cannot reach a relay at ${address}: ${message}`, {
       code: Code.Unavailable,
       hop: Hop.RELAY,

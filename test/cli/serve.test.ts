@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,9 +56,33 @@ test.each([
   ["a value of another type", '{ "origin": "https://a.example" }'],
   ["a limit that is none", '{ "limits": { "maxStream": 1 } }'],
   ["a limit that cannot be", '{ "limits": { "maxStreams": 0 } }'],
+  ["a limit that no timer takes", '{ "limits": { "heartbeatIntervalMs": 3000000000 } }'],
+  ["limits in a list", '{ "limits": [] }'],
+  ["a key that every object has", '{ "toString": "x" }'],
+  ["a limit that every object has", '{ "limits": { "toString": 1 } }'],
+  ["a port that is no whole number", '{ "port": 1.5 }'],
+  ["a prefix that is no path", '{ "prefix": "a b" }'],
+  ["an origin that no browser sends", '{ "origin": ["https://a.example/path"] }'],
 ])("a configuration with %s is refused: exit code 2", async (_, content) => {
   const { code, errorLines } = await run("--port", "0", "--config", await configFile(content));
   expect({ code, lines: errorLines.length }).toEqual({ code: 2, lines: 1 });
+});
+
+test("a variable that is empty counts as none, and a switch is 1 or 0", async () => {
+  const environment = { BSS_PORT: "", BSS_HOST: "", BSS_ORIGIN: "", BSS_CONFIG: "", BSS_TLS_CERT: "", BSS_JSON: "0" };
+  const relay = new CommandLine(["serve", "--port", "0"], environment);
+  const [address] = await once(createInterface({ input: relay.child.stdout }), "line");
+  expect(address).toMatch(/^http:\/\/localhost:\d+\/$/);
+  relay.child.kill("SIGINT");
+  expect(await relay.exitCode).toBe(0);
+  const odd = await new CommandLine(["serve", "--port", "0"], { BSS_JSON: "maybe" }).run();
+  expect(odd).toMatchObject({ code: 2, errorLines: [expect.any(String)] });
+});
+
+test("an address of IPv6 is as good as any", async () => {
+  const relay = await startRelay("--host", "::1");
+  onTestFinished(() => void relay.stop());
+  expect(await new CommandLine(["ls", "--relay", relay.origin]).run()).toEqual({ code: 0, output: "", errorLines: [] });
 });
 
 test("Ctrl-C, even twice, ends it well while streams are open", async () => {

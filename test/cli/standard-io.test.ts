@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import type { Readable } from "node:stream";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
+import { StreamServerProxy } from "browser-stream-server/server";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
@@ -46,6 +48,39 @@ test("the end of one input leaves the other way open, and the name is free as so
   listener.child.stdin.end("answer");
   expect(String(await client.output())).toBe("answer");
   expect(await client.exitCode).toBe(0);
+});
+
+test("over a server that speaks only HTTP/1.1 it is the same", async () => {
+  const server = createHttpServer().listen(0, "127.0.0.1");
+  const proxy = StreamServerProxy().install(server);
+  onTestFinished(() => {
+    proxy.close();
+    server.close();
+    server.closeAllConnections();
+  });
+  await once(server, "listening");
+  const environment = { BSS_RELAY: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  const listener = new CommandLine(["listen", "old"], environment);
+  await listener.hasSaid();
+  const client = new CommandLine(["connect", "old"], environment);
+  listener.child.stdin.end("from the listener");
+  client.child.stdin.end("from the client");
+  const outputs = await Promise.all([listener.output(), client.output()]);
+  expect(outputs.map(String)).toEqual(["from the client", "from the listener"]);
+  expect([await listener.exitCode, await client.exitCode]).toEqual([0, 0]);
+});
+
+test("what the other side says is said to be its", async () => {
+  const server = StreamServer(relay.origin, (stream) => {
+    stream.once("data", () => stream.destroy(new Error("that is enough")));
+  }).listen("enough");
+  onTestFinished(() => server.end());
+  await server.ready;
+  const client = command("connect", "enough");
+  client.child.stdin.write("something");
+  client.child.stdout.resume();
+  expect(await client.exitCode).toBe(7);
+  expect(client.errorLines).toEqual(["bss: the other side: that is enough"]);
 });
 
 test("bytes stay as they are, and what a page writes as text arrives as UTF-8", async () => {
@@ -106,6 +141,7 @@ describe("what stands in the way is one line and an exit code", () => {
 
   test.each([
     ["no command"],
+    ["an empty name", "connect", ""],
     ["no such command", "serv"],
     ["no name", "connect"],
     ["two names", "connect", "a", "b"],

@@ -60,6 +60,18 @@ test("a real HTTP server behaves through it as it does directly: 20 downloads at
   expect(await download("/after")).toEqual([200, "/after", sha256(body)]);
 });
 
+test("of 200 connections at once none is turned away", async () => {
+  const server = createServer((socket) => socket.pipe(socket));
+  const { port } = await tunnel("burst", await open(server));
+  const echo = async (text: string) => {
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    socket.end(text);
+    return String(await buffer(socket));
+  };
+  const texts = Array.from({ length: 200 }, (_, index) => `number ${index}`);
+  expect(await Promise.all(texts.map(echo))).toEqual(texts);
+});
+
 test("half-close is half-close: what follows it the other way arrives", async () => {
   const server = createServer({ allowHalfOpen: true }, async (socket) => {
     const question = await buffer(socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
@@ -200,6 +201,23 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
     await heard.promise;
     await server.end();
   });
+});
+
+test("a request whose authority is none, as Node writes an IPv6 address, is answered all the same", async () => {
+  const relay = await openRelay();
+  const session = connectHttp2(relay.origin);
+  const call = session.request({
+    ":method": "POST",
+    ":authority": "::1:8080",
+    ":path": `${new URL(relay.url).pathname}/${RelayService.typeName}/List`,
+    "content-type": "application/json",
+  });
+  call.end("{}");
+  const [headers] = await once(call, "response");
+  expect(headers[":status"]).toBe(200);
+  call.resume();
+  session.close();
+  await relay.close();
 });
 
 test("bytes that are no message, in the middle of a leg, end that leg and tell the other", async () => {
