@@ -38,20 +38,22 @@ export const listenCommand: Command = {
     const open = (onStream: (stream: Stream) => unknown) =>
       claim({ transport, name, listed: values.listed ?? false, onStream, signal });
     if (target === undefined) return transferStandardIo(await firstClient(open, signal));
-    const serving = new Set<Promise<void>>();
+    const serving = new Map<Stream, Promise<void>>();
     const server = await open(async (stream) => {
-      whenAborted(signal, () => stream.destroy(interruptedStream()));
       // What it rejects with has been told to the client; to the callback's caller it would be an error of this program.
       const served = serveFromTcp(stream, target).catch((error: unknown) => {
         if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
       });
-      serving.add(served);
+      serving.set(stream, served);
       await served;
-      serving.delete(served);
+      serving.delete(stream);
+    });
+    whenAborted(signal, () => {
+      for (const stream of serving.keys()) stream.destroy(interruptedStream());
     });
     notice(`${JSON.stringify(name)} leads to ${target.host}:${target.port}`);
     await server.closed;
-    await Promise.all(serving);
+    await Promise.all(serving.values());
     signal.throwIfAborted();
   },
 };
