@@ -25,8 +25,7 @@ async function toStream(socket: Socket, stream: Stream): Promise<void> {
   // Not before somebody is there who takes it.
   await stream.opened;
   const writer = stream.writable.getWriter();
-  // The way back stays open when this one is at its end.
-  for await (const chunk of socket.iterator({ destroyOnReturn: false })) await writer.write(chunk);
+  for await (const chunk of socket) await writer.write(chunk);
   await writer.close();
 }
 

@@ -50,6 +50,17 @@ test("the end of one input leaves the other way open, and the name is free as so
   expect(await client.exitCode).toBe(0);
 });
 
+test("of two clients at once one is let in", async () => {
+  const listener = await listening("one");
+  const client = StreamClient(relay.origin);
+  const streams = [client.connect("one"), client.connect("one")];
+  const opened = await Promise.allSettled(streams.map((stream) => stream.opened));
+  expect(opened.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  for (const stream of streams) stream.destroy();
+  listener.child.stdout.resume();
+  expect(await listener.exitCode).toBe(7);
+});
+
 test("over a server that speaks only HTTP/1.1 it is the same", async () => {
   const server = createHttpServer().listen(0, "127.0.0.1");
   const proxy = StreamServerProxy().install(server);
