@@ -42,7 +42,6 @@ export class Link {
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Fifo<Packet>();
   readonly #filled = new Condition();
-  /** Bodies that wait for room, in the order in which they get it. */
   /** Who waits for room, in the order of their coming; a channel sends one thing at a time. */
   readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
   readonly #closed = new Deferred<StreamError>();

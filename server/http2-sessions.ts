@@ -8,8 +8,8 @@ const connectionWindowBytes = 4 * 1024 * 1024;
 const streamWindowBytes = 1024 * 1024;
 
 /**
- * Widens the windows of each HTTP/2 connection, caps its streams, and finds the dead ones: a PING at intervals, and the end if it is not answered
- * before the next one. Does nothing on a server that has no HTTP/2. Returns what stops it.
+ * Widens the windows of each HTTP/2 connection, caps its streams, and finds the dead ones: a PING at intervals, and the end if
+ * it is not answered before the next one. Does nothing on a server that has no HTTP/2. Returns what stops it.
  */
 export function superviseSessions(server: NodeServer, limits: RelayLimits): () => void {
   const stops = new Set<() => void>();

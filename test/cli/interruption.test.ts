@@ -2,19 +2,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { StreamServer } from "browser-stream-server";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type RelayProcess, startRelay } from "../relay-process.js";
+import { expect, onTestFinished, test } from "vitest";
+import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
+import { useFileRelay } from "./file-relay.js";
 
-let relay: RelayProcess;
-beforeAll(async () => {
-  relay = await startRelay("--host", "127.0.0.1");
-});
-afterAll(async () => {
-  await relay.stop();
-});
-
-const command = (...args: string[]) => new CommandLine(args, { BSS_RELAY: relay.origin });
+const relay = useFileRelay();
+const { command } = relay;
 
 /** Something in the relay's place that takes connections and says nothing until it is told to pass them on. */
 async function silentRelay() {

@@ -79,7 +79,7 @@ test("a variable that is empty counts as none, and a switch is 1 or 0", async ()
   expect(odd).toMatchObject({ code: 2, errorLines: [expect.any(String)] });
 });
 
-test("an address of IPv6 is as good as any", async () => {
+test("a relay at an address of IPv6 is reached", async () => {
   const relay = await startRelay("--host", "::1");
   onTestFinished(() => void relay.stop());
   expect(await new CommandLine(["ls", "--relay", relay.origin]).run()).toEqual({ code: 0, output: "", errorLines: [] });

@@ -6,19 +6,13 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import type { Readable } from "node:stream";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { StreamServerProxy } from "browser-stream-server/server";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { type RelayProcess, startRelay } from "../relay-process.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
+import { useFileRelay } from "./file-relay.js";
 
-let relay: RelayProcess;
-beforeAll(async () => {
-  relay = await startRelay("--host", "127.0.0.1");
-});
-afterAll(async () => {
-  await relay.stop();
-});
-
-const command = (...args: string[]) => new CommandLine(args, { BSS_RELAY: relay.origin });
+const relay = useFileRelay();
+const { command } = relay;
 
 /** A command that listens already. */
 async function listening(name: string): Promise<CommandLine> {

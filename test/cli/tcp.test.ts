@@ -4,17 +4,11 @@ import { createServer as createHttpServer, get, type IncomingMessage } from "nod
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { Code, StreamClient } from "browser-stream-server";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type RelayProcess, startRelay } from "../relay-process.js";
-import { CommandLine } from "./command-line.js";
+import { expect, onTestFinished, test } from "vitest";
+import type { CommandLine } from "./command-line.js";
+import { useFileRelay } from "./file-relay.js";
 
-let relay: RelayProcess;
-beforeAll(async () => {
-  relay = await startRelay("--host", "127.0.0.1");
-});
-afterAll(async () => {
-  await relay.stop();
-});
+const relay = useFileRelay();
 
 async function open(server: Server): Promise<number> {
   server.listen(0, "127.0.0.1");
@@ -25,9 +19,8 @@ async function open(server: Server): Promise<number> {
 
 /** The port of this machine that leads, through two commands and the relay, to another one. */
 async function tunnel(name: string, target: number): Promise<{ port: number; near: CommandLine; far: CommandLine }> {
-  const environment = { BSS_RELAY: relay.origin };
-  const far = new CommandLine(["listen", name, "--to", `127.0.0.1:${target}`], environment);
-  const near = new CommandLine(["connect", name, "--port", "0"], environment);
+  const far = relay.command("listen", name, "--to", `127.0.0.1:${target}`);
+  const near = relay.command("connect", name, "--port", "0");
   await far.hasSaid();
   const port = Number(/127\.0\.0\.1:(\d+)/.exec(await near.hasSaid())?.[1]);
   return { port, near, far };
@@ -126,8 +119,6 @@ test("a target that refuses declines the client; nobody who listens resets the c
 
 test("a port that is in use is one line: exit code 1", async () => {
   const port = await open(createServer());
-  const { code, errorLines } = await new CommandLine(["connect", "name", "--port", String(port)], {
-    BSS_RELAY: relay.origin,
-  }).run();
+  const { code, errorLines } = await relay.command("connect", "name", "--port", String(port)).run();
   expect({ code, lines: errorLines.length }).toEqual({ code: 1, lines: 1 });
 });
