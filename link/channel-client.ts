@@ -1,13 +1,19 @@
 import { create } from "@bufbuild/protobuf";
-import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import type { UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema } from "../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "./channel.js";
 import { headersFromWire, headersToWire } from "./channel.js";
 import { fromConnectError, toConnectError } from "./failure-detail.js";
 import type { Link } from "./link.js";
+import type { Parts } from "./parts.js";
 
-/** What Connect's own transports take for an HTTP client, on the channels of a link. The link may be opened on demand. */
-export function createChannelClient(openLink: () => Promise<Link>): UniversalClientFn {
+/** What Connect's own transports take for an HTTP client; a body may come in parts. */
+export type ChannelClient = (
+  request: Omit<UniversalClientRequest, "body"> & { body?: AsyncIterable<Uint8Array | Parts> | undefined },
+) => Promise<UniversalClientResponse>;
+
+/** A client on the channels of a link, which may be opened on demand. */
+export function createChannelClient(openLink: () => Promise<Link>): ChannelClient {
   return async function request({ url, header, body, signal }) {
     const link = await openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
     signal?.throwIfAborted();
@@ -34,7 +40,7 @@ function open(link: Link, path: string, header: Headers): Channel {
   }
 }
 
-async function sendBody(channel: Channel, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+async function sendBody(channel: Channel, body: AsyncIterable<Uint8Array | Parts> | undefined): Promise<void> {
   try {
     if (body !== undefined) await channel.send(body);
     channel.endRequest();

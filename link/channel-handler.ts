@@ -5,11 +5,13 @@ import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/
 import { type Channel, headersFromWire, headersToWire } from "./channel.js";
 import { fromConnectError, toConnectError } from "./failure-detail.js";
 
+export type ChannelHandler = (channel: Channel, request: ChannelRequest) => void;
+
 /** Serves channels with a Connect router's handlers, as an HTTP server would serve requests. */
 export function createChannelHandler(
   handlers: readonly UniversalHandler[],
   contextValues: ContextValues,
-): (channel: Channel, request: ChannelRequest) => void {
+): ChannelHandler {
   const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
   return (channel, request) => {
     const handler = byPath.get(request.path);

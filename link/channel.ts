@@ -15,9 +15,18 @@ import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import { toConnectError } from "./failure-detail.js";
+import type { OutgoingPacket } from "./outgoing-packet.js";
+import { Parts } from "./parts.js";
 
-/** What each side may send on a channel before the first grant, and how far a grant reaches ahead. `Packet.credit`. */
+/** What each side may send on a channel before the first grant, and how far a grant reaches ahead at first. `Packet.credit`. */
 export const channelWindowBytes = 262_144;
+/** How far it reaches when the reader keeps up. */
+const maxChannelWindowBytes = 1_048_576;
+/**
+ * A chunk is only cut for lack of credit if so much is left: whoever reads puts together what was cut. Far below half a window,
+ * which is when the other side grants more at the latest.
+ */
+const minCutBytes = 16_384;
 
 /** What waits to be read may keep this many times its own size in memory. */
 const pinnedFactor = 8;
@@ -25,10 +34,12 @@ const pinnedFactor = 8;
 /** What a channel needs of its link. */
 export interface ChannelPort {
   /** Queues a packet, unless the link is over. */
-  enqueue(packet: Packet): void;
+  enqueue(packet: OutgoingPacket): void;
   /** Calls `send` once the link has room for data, in the order of the calls; rejects when the link is over. */
   inTurn(channel: Channel, send: () => void): Promise<void>;
   maxPacketBytes: number;
+  /** Asks for a larger window, of which the link has so many bytes for all its channels. */
+  widen(bytes: number): boolean;
   /** The channel is over; packets for it need not be handed in any more. */
   onClosed(channel: Channel): void;
 }
@@ -52,6 +63,7 @@ export class Channel {
   #state: ChannelState = { kind: "open", sending: "open", receiving: "open" };
   #receivedBytes = 0;
   #consumedBytes = 0;
+  #windowBytes = channelWindowBytes;
   #grantedBytes = channelWindowBytes;
   #sentBytes = 0;
   #creditBytes = channelWindowBytes;
@@ -59,6 +71,11 @@ export class Channel {
   constructor(id: number, port: ChannelPort) {
     this.id = id;
     this.#port = port;
+  }
+
+  /** What was taken of the link's bytes for wider windows. */
+  get widenedBytes(): number {
+    return this.#windowBytes - channelWindowBytes;
   }
 
   /** Aborted when the channel is over, with the reason where it failed. */
@@ -75,13 +92,14 @@ export class Channel {
   }
 
   /** Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before. */
-  async send(body: AsyncIterable<Uint8Array>): Promise<void> {
-    for await (const chunk of body) {
+  async send(body: AsyncIterable<Uint8Array | Parts>): Promise<void> {
+    for await (const next of body) {
+      const chunk = next instanceof Parts ? next : new Parts([next]);
       for (let from = 0; from < chunk.byteLength; ) {
-        while (this.#state.kind === "open" && this.#sentBytes >= this.#creditBytes) await this.#changed.changed();
+        while (this.#state.kind === "open" && !this.#hasCredit(chunk.byteLength - from)) await this.#changed.changed();
         if (this.#state.kind === "open") {
           await this.#port.inTurn(this, () => {
-            from += this.#sendSome(chunk.subarray(from));
+            from += this.#sendSome(chunk.subarray(from, chunk.byteLength));
           });
         }
         if (this.#state.kind !== "open") throw toConnectError(this.#overError);
@@ -89,11 +107,15 @@ export class Channel {
     }
   }
 
-  #sendSome(data: Uint8Array): number {
+  #hasCredit(bytes: number): boolean {
+    return this.#creditBytes - this.#sentBytes >= Math.min(bytes, minCutBytes);
+  }
+
+  #sendSome(data: Parts): number {
     if (this.#state.kind !== "open") return 0;
     const bytes = Math.min(this.#creditBytes - this.#sentBytes, this.#port.maxPacketBytes, data.byteLength);
     this.#sentBytes += bytes;
-    this.#enqueue({ case: "data", value: data.subarray(0, bytes) });
+    this.#port.enqueue({ channel: this.id, data: data.subarray(0, bytes) });
     return bytes;
   }
 
@@ -158,7 +180,9 @@ export class Channel {
         if (role === "relay") break;
         return this.response.resolve(content.value);
       case "end":
-        for (const { name, value } of content.value.trailers) this.trailer.append(name, value);
+        if (!this.#takeTrailers(content.value.trailers)) {
+          return this.#violation(Failure.PROTOCOL_VIOLATION, "a trailer that HTTP does not know");
+        }
         if (role === "client") return this.#close({ kind: "closed" });
         this.#state = { ...this.#state, receiving: "ended" };
         return this.#changed.notify();
@@ -167,6 +191,15 @@ export class Channel {
         return;
     }
     this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case} on a channel`);
+  }
+
+  #takeTrailers(trailers: readonly Header[]): boolean {
+    try {
+      for (const { name, value } of trailers) this.trailer.append(name, value);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #receiveData(data: Uint8Array): void {
@@ -188,10 +221,14 @@ export class Channel {
 
   #consume(bytes: number): void {
     this.#consumedBytes += bytes;
-    const offsetBytes = this.#consumedBytes + channelWindowBytes;
-    if (this.#state.kind !== "open" || offsetBytes - this.#grantedBytes < channelWindowBytes / 2) return;
-    this.#grantedBytes = offsetBytes;
-    this.#enqueue({ case: "credit", value: BigInt(offsetBytes) });
+    if (this.#state.kind !== "open") return;
+    if (this.#consumedBytes + this.#windowBytes - this.#grantedBytes < this.#windowBytes / 2) return;
+    const keepsUp = this.#inbound.length === 0;
+    if (keepsUp && this.#windowBytes < maxChannelWindowBytes && this.#port.widen(this.#windowBytes)) {
+      this.#windowBytes *= 2;
+    }
+    this.#grantedBytes = this.#consumedBytes + this.#windowBytes;
+    this.#enqueue({ case: "credit", value: BigInt(this.#grantedBytes) });
   }
 
   get #overError(): StreamError {

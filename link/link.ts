@@ -6,6 +6,7 @@ import {
   type ChannelRequest,
   type Header,
   type Packet,
+  Packet_PingSchema,
   Packet_PongSchema,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
@@ -13,6 +14,8 @@ import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
 import { Channel, type ChannelPort } from "./channel.js";
+import { errorOfReset } from "./link-message.js";
+import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /** What a packet counts for beside its data while it waits to be sent. */
 const packetOverheadBytes = 64;
@@ -20,6 +23,9 @@ const packetOverheadBytes = 64;
 const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
 const maxOutboxBytes = 4_194_304;
+
+/** What the windows of all channels together may grow by. */
+const maxWidenedBytes = 16_777_216;
 
 /** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
 const maxHeadBytes = 16_384;
@@ -40,13 +46,16 @@ export class Link {
   readonly #role: "client" | "relay";
   readonly #port: ChannelPort;
   readonly #channels = new Map<number, Channel>();
-  readonly #outbox = new Fifo<Packet>();
+  readonly #outbox = new Fifo<OutgoingPacket>();
   readonly #filled = new Condition();
   /** Who waits for room, in the order of their coming; a channel sends one thing at a time. */
   readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
+  /** Those that were not answered yet; a link without answers is taken for lost before there are many. */
+  readonly #pings = new Fifo<Deferred<void>>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
+  #widenedBytes = 0;
   #lastChannel = 0;
   /** Called when the last channel has closed. */
   onIdle: () => void = () => {};
@@ -58,6 +67,7 @@ export class Link {
       enqueue: (packet) => this.#enqueue(packet),
       inTurn: (channel, send) => this.#inTurn(channel, send),
       maxPacketBytes: options.maxPacketBytes,
+      widen: (bytes) => this.#widen(bytes),
       onClosed: (channel) => this.#onClosed(channel),
     };
   }
@@ -65,6 +75,10 @@ export class Link {
   /** How many channels are open. */
   get size(): number {
     return this.#channels.size;
+  }
+
+  get isOpen(): boolean {
+    return this.#state.kind === "open";
   }
 
   /** Resolves with the reason when the link is over. */
@@ -84,12 +98,7 @@ export class Link {
   /** Takes a packet from the other side. Whatever is wrong with it concerns its channel only. */
   receive(packet: Packet): void {
     if (this.#state.kind === "closed") return;
-    if (packet.channel === 0) {
-      if (packet.content.case === "ping") {
-        this.#enqueue(create(PacketSchema, { content: { case: "pong", value: create(Packet_PongSchema) } }));
-      }
-      return;
-    }
+    if (packet.channel === 0) return this.#receiveOwn(packet.content);
     if (packet.content.case === "request" && this.#role === "relay") {
       return this.#receiveRequest(packet.channel, packet.content.value);
     }
@@ -97,6 +106,12 @@ export class Link {
     if (channel !== undefined) return channel.receive(packet, this.#role);
     if (packet.channel > this.#lastChannel && packet.content.case !== "reset")
       this.#refuse(packet.channel, neverOpened());
+  }
+
+  #receiveOwn(content: Packet["content"]): void {
+    if (content.case === "ping") this.#enqueueOwn({ case: "pong", value: create(Packet_PongSchema) });
+    if (content.case === "pong") this.#pings.shift()?.resolve();
+    if (content.case === "reset") this.close(errorOfReset(content.value));
   }
 
   #receiveRequest(id: number, request: ChannelRequest): void {
@@ -117,15 +132,26 @@ export class Link {
     this.#options.onRequest?.(this.#add(id), request);
   }
 
-  /** Queues a packet of the link's own. */
-  send(content: Packet["content"]): void {
-    this.#enqueue(create(PacketSchema, { content }));
+  /** Resolves when the other side has taken everything that was sent before; rejects with the reason when the link is over. */
+  ping(): Promise<void> {
+    const { packet, answered } = this.createPing();
+    this.#enqueue(packet);
+    return answered;
+  }
+
+  /** The same with a packet that is the caller's to send, at once. */
+  createPing(): { packet: Packet; answered: Promise<void> } {
+    const packet = create(PacketSchema, { content: { case: "ping", value: create(Packet_PingSchema) } });
+    if (this.#state.kind === "closed") return { packet, answered: Promise.reject(this.#state.error) };
+    const answer = new Deferred<void>();
+    this.#pings.push(answer);
+    return { packet, answered: answer.promise };
   }
 
   /** The packets to send, in batches of at least one and otherwise at most `maxBatchBytes`, until the link is over. */
-  async *batches(maxBatchBytes: number): AsyncGenerator<Packet[], void, undefined> {
+  async *batches(maxBatchBytes: number): AsyncGenerator<OutgoingPacket[], void, undefined> {
     for (;;) {
-      const batch: Packet[] = [];
+      const batch: OutgoingPacket[] = [];
       for (let room = maxBatchBytes; ; ) {
         const next = this.#outbox.peek();
         if (next === undefined || (batch.length > 0 && sizeOf(next) > room)) break;
@@ -159,6 +185,7 @@ export class Link {
     this.#filled.notify();
     for (const { done } of this.#turns.values()) done.reject(error);
     this.#turns.clear();
+    for (let ping = this.#pings.shift(); ping !== undefined; ping = this.#pings.shift()) ping.reject(error);
     this.#closed.resolve(error);
   }
 
@@ -174,14 +201,25 @@ export class Link {
     this.#enqueue(create(PacketSchema, { channel: id, content: { case: "reset", value: reset } }));
   }
 
+  #widen(bytes: number): boolean {
+    if (this.#widenedBytes + bytes > maxWidenedBytes) return false;
+    this.#widenedBytes += bytes;
+    return true;
+  }
+
   #onClosed(channel: Channel): void {
     this.#channels.delete(channel.id);
+    this.#widenedBytes -= channel.widenedBytes;
     this.#turns.get(channel)?.done.resolve();
     this.#turns.delete(channel);
     if (this.#channels.size === 0) this.onIdle();
   }
 
-  #enqueue(packet: Packet): void {
+  #enqueueOwn(content: Packet["content"]): void {
+    this.#enqueue(create(PacketSchema, { content }));
+  }
+
+  #enqueue(packet: OutgoingPacket): void {
     if (this.#state.kind === "closed") return;
     this.#outbox.push(packet);
     this.#outboxBytes += sizeOf(packet);
@@ -212,8 +250,9 @@ export class Link {
   }
 }
 
-function sizeOf({ content }: Packet): number {
-  if (content.case === "data") return packetOverheadBytes + content.value.byteLength;
+function sizeOf(packet: OutgoingPacket): number {
+  if ("data" in packet) return packetOverheadBytes + packet.data.byteLength;
+  const { content } = packet;
   if (content.case === "request" || content.case === "response") return packetOverheadBytes + headBytes(content.value);
   return packetOverheadBytes;
 }

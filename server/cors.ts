@@ -26,3 +26,13 @@ export function createCorsFilter(origins: Origins): CorsFilter {
   // The package is written for http; it uses nothing that the compatibility API of http2 lacks.
   return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
 }
+
+/**
+ * Whether a page may open a WebSocket, of which no browser asks first. Who sends no Origin is no page; a page of the relay's own
+ * origin has the relay's address in both headers, which a proxy in between must leave as they are.
+ */
+export function mayOpenSocket({ headers }: IncomingMessage, origins: Origins): boolean {
+  const { origin, host } = headers;
+  if (origin === undefined || origins === "*" || origins.includes(origin)) return true;
+  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+}

@@ -1,9 +1,19 @@
-import type { Server as HttpServer } from "node:http";
+import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { superviseSessions } from "./http2-sessions.js";
 import type { RelayLimits } from "./limits.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 
-type Handler = (request: NodeRequest, response: NodeResponse, next?: () => void) => void;
+/** What is put in front of a server. */
+export interface FrontHandlers {
+  request(request: NodeRequest, response: NodeResponse, next?: () => void): void;
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void;
+  /** Whether `upgrade` takes a request, and does not call `next`. */
+  upgrades(request: IncomingMessage): boolean;
+}
+
+type ShouldUpgrade = (this: NodeServer, request: IncomingMessage) => boolean;
 
 /** Events in which Node hands out a request with its response. */
 const requestEvents = new Set<string | symbol>(["request", "checkContinue", "checkExpectation"]);
@@ -14,35 +24,76 @@ const placeholders = new WeakSet<object>();
 const relaysBehind = new WeakMap<object, () => boolean>();
 
 /**
- * Puts a handler in front of a server's own request listeners, whenever these are added, and of other relays. Returns what
- * takes it off again.
+ * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other relays.
+ * Returns what takes them off again.
  */
-export function install(server: NodeServer, handler: Handler, limits: RelayLimits): () => void {
+export function install(server: NodeServer, handlers: FrontHandlers, limits: RelayLimits): () => void {
   const emit = server.emit;
-  let current: Handler | undefined = handler;
+  let current: FrontHandlers | undefined = handlers;
+  const hasOthers = (event: string | symbol) =>
+    server.listeners(event).some((listener) => !placeholders.has(listener)) || relaysBehind.get(emit)?.() === true;
   const inFront = function (this: NodeServer, event: string | symbol, ...args: unknown[]): boolean {
     const passOn = () => Reflect.apply(emit, this, [event, ...args]);
-    if (current === undefined || !requestEvents.has(event)) return passOn();
-    const [request, response] = args as [NodeRequest, NodeResponse];
-    current(request, response, () => {
-      const hasOthers = server.listeners(event).some((listener) => !placeholders.has(listener));
-      if (hasOthers || relaysBehind.get(emit)?.()) passOn();
-      else handler(request, response);
-    });
+    if (current !== undefined && requestEvents.has(event)) {
+      const [request, response] = args as [NodeRequest, NodeResponse];
+      current.request(request, response, () => {
+        if (hasOthers(event)) passOn();
+        else handlers.request(request, response);
+      });
+      return true;
+    }
+    if (event !== "upgrade") return passOn();
+    const [request, connection, head] = args as [IncomingMessage, Socket, Buffer];
+    const next = () => {
+      if (hasOthers(event)) passOn();
+      else serveAsRequest(this, request, connection);
+    };
+    if (current === undefined) next();
+    else current.upgrade(request, connection, head, next);
     return true;
   };
   relaysBehind.set(inFront, () => current !== undefined || (relaysBehind.get(emit)?.() ?? false));
   server.emit = inFront as typeof server.emit;
-  // An http2 server makes request and response objects only while somebody listens for them.
+  // An http2 server makes request and response objects only while somebody listens for them; an http server sees a request for
+  // an upgrade only then.
   const placeholder = () => {};
   placeholders.add(placeholder);
-  (server as HttpServer).on("request", placeholder);
+  for (const event of ["request", "upgrade"]) (server as HttpServer).on(event, placeholder);
+  const restoreUpgrades = narrowUpgrades(
+    server,
+    (request) => current?.upgrades(request) === true || hasOthers("upgrade"),
+  );
   const stopSupervising = superviseSessions(server, limits);
   return () => {
     // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
     current = undefined;
     if (server.emit === inFront) server.emit = emit;
-    (server as HttpServer).off("request", placeholder);
+    for (const event of ["request", "upgrade"]) (server as HttpServer).off(event, placeholder);
+    restoreUpgrades();
     stopSupervising();
   };
+}
+
+/**
+ * From Node 24.9 on a server can be told which upgrades it is to hand out; the others are ordinary requests, as they are where
+ * nobody listens for upgrades. Java's HTTP client asks for one with whatever it sends first.
+ */
+function narrowUpgrades(server: NodeServer, isWanted: (request: IncomingMessage) => boolean): () => void {
+  const narrowed = server as NodeServer & { shouldUpgradeCallback?: ShouldUpgrade };
+  const before = narrowed.shouldUpgradeCallback;
+  if (before === undefined) return () => {};
+  const wanted: ShouldUpgrade = (request) => isWanted(request) && Reflect.apply(before, server, [request]);
+  narrowed.shouldUpgradeCallback = wanted;
+  return () => {
+    if (narrowed.shouldUpgradeCallback === wanted) narrowed.shouldUpgradeCallback = before;
+  };
+}
+
+/** Before Node 24.9: what nobody upgrades is answered as if it had not asked, on a connection that is closed afterwards. */
+function serveAsRequest(server: NodeServer, request: IncomingMessage, connection: Socket): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(connection);
+  response.once("finish", () => connection.end());
+  server.emit("request", request, response);
 }

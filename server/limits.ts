@@ -7,7 +7,7 @@ export interface RelayLimits {
   maxNameBytes: number;
   /** The largest metadata of a stream, keys and values together. Default 8,192. */
   maxMetadataBytes: number;
-  /** The largest cost of the messages of one frame. Default 65,536; not less than 4,096. */
+  /** The largest cost of the messages of one frame. Default 135,168; not less than 4,096. */
   maxFrameBytes: number;
   /** Names that are listened on. Default 10,000. */
   maxNames: number;
@@ -19,7 +19,7 @@ export interface RelayLimits {
   maxWatchers: number;
   /** Links, which is about the number of tabs. Default 10,000. */
   maxLinks: number;
-  /** Channels of one link. Each may hold 256 KiB each way in the relay. Default 512. */
+  /** Channels of one link. Each may hold 256 KiB each way in the relay, those of one link together 16 MiB more. Default 512. */
   maxChannelsPerLink: number;
   /** Requests of one HTTP/2 connection. Default 1,000. */
   maxStreamsPerConnection: number;
@@ -36,7 +36,7 @@ export interface RelayLimits {
 export const defaultLimits: Readonly<RelayLimits> = {
   maxNameBytes: 256,
   maxMetadataBytes: 8_192,
-  maxFrameBytes: 65_536,
+  maxFrameBytes: 135_168,
   maxNames: 10_000,
   maxOffersPerName: 128,
   maxStreams: 10_000,

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
@@ -7,11 +9,15 @@ import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { linkSocketPath } from "../link/link-message.js";
 import { callerValues } from "./caller.js";
 import { Directory } from "./directory.js";
 import { Health } from "./health.js";
 import { healthRoutes } from "./health-routes.js";
+import { serveLegChannel } from "./leg-channel-routes.js";
 import { LinkRoutes } from "./link-routes.js";
+import { LinkSockets } from "./link-sockets.js";
+import { Links, type LinksInit } from "./links.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
 import { Reflection } from "./reflection.js";
 import { reflectionRoutes } from "./reflection-routes.js";
@@ -34,7 +40,9 @@ export class Routes {
   readonly #roots: readonly string[];
   readonly #directory: Directory;
   readonly #health: Health;
-  readonly #links: LinkRoutes;
+  readonly #links: Links;
+  readonly #sockets: LinkSockets;
+  readonly #socketPaths: ReadonlySet<string>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
   constructor(relay: Relay, prefixes: readonly string[]) {
@@ -47,7 +55,11 @@ export class Routes {
     });
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
-    this.#links = new LinkRoutes({ ...relay, handlers: inner.handlers });
+    const { limits, clock, signer } = relay;
+    const serveChannel: LinksInit["serveChannel"] = (...channel) => serveLegChannel(relay, ...channel);
+    this.#links = new Links({ limits, clock, signer, handlers: inner.handlers, serveChannel });
+    this.#sockets = new LinkSockets(this.#links, relay.clock, relay.limits.heartbeatIntervalMs);
+    this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
     this.localTransport = createTransport({
       ...noCompression,
       httpClient: createUniversalHandlerClient(inner.handlers),
@@ -60,7 +72,7 @@ export class Routes {
     });
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);
-    this.#links.register(outer);
+    new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);
     reflectionRoutes(outer, new Reflection(services), relay.clock);
     this.#handlers = new Map(
@@ -77,12 +89,22 @@ export class Routes {
     return this.#roots.some((root) => url.startsWith(root));
   }
 
+  /** Whether a request for `url` can become the WebSocket of a link. */
+  upgrades(url = ""): boolean {
+    return this.#socketPaths.has(pathOf(url));
+  }
+
+  /** Serves a request for which {@link upgrades} is true. */
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
+    this.#sockets.upgrade(request, connection, head);
+  }
+
   /**
    * Serves a request for which {@link serves} is true. Connect's own adapter would print an error for every peer that hangs
    * up, which for a relay is no error; the RPC's signal has said so.
    */
   async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
-    const handler = this.#handlers.get(request.url?.split("?", 1)[0] ?? "");
+    const handler = this.#handlers.get(pathOf(request.url));
     if (handler === undefined) {
       response.statusCode = 404;
       response.end();
@@ -107,6 +129,10 @@ export class Routes {
     this.#links.close(this.#relay.close());
     this.#directory.close();
   }
+}
+
+function pathOf(url = ""): string {
+  return url.split("?", 1)[0] ?? "";
 }
 
 /**

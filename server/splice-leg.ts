@@ -1,11 +1,13 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import type { Capabilities } from "../gen/streamserver/v1/relay_pb.js";
 import { Condition } from "../stream/deferred.js";
 import { StreamError } from "../stream/stream-error.js";
+import type { RelayedFrame } from "./relayed-frame.js";
 
 /** What an endpoint is sent on its leg after `Opened`. */
-export type LegEvent = { kind: "accepted"; capabilities: Capabilities | undefined } | { kind: "frame"; frame: Frame };
+export type LegEvent =
+  | { kind: "accepted"; capabilities: Capabilities | undefined }
+  | { kind: "frame"; frame: RelayedFrame };
 
 type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
 
@@ -19,7 +21,7 @@ export class SpliceLeg {
   readonly #changed = new Condition();
   #said: "nothing" | "fin" | "reset" = "nothing";
   #request: "open" | "ended" = "open";
-  #slot: Frame | undefined;
+  #slot: RelayedFrame | undefined;
   #accepted: { capabilities: Capabilities | undefined } | undefined;
   #end: { error: StreamError | undefined } | undefined;
 
@@ -42,7 +44,7 @@ export class SpliceLeg {
   }
 
   /** Hands a frame from this leg's endpoint to the other leg. Resolves when it was taken, or will never be. */
-  async put(frame: Frame): Promise<void> {
+  async put(frame: RelayedFrame): Promise<void> {
     while (this.#slot !== undefined && this.#end === undefined) await this.#changed.changed();
     if (this.#end !== undefined || this.#said === "reset") return;
     this.#slot = frame;

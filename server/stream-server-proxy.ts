@@ -1,13 +1,16 @@
 import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../stream/clock.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, openStream } from "../web/stream-client.js";
 import { systemClock } from "../web/system-clock.js";
-import { type CorsFilter, createCorsFilter, type Origins } from "./cors.js";
+import { type CorsFilter, createCorsFilter, mayOpenSocket, type Origins } from "./cors.js";
 import { install } from "./install.js";
 import type { LeaseEnd } from "./lease.js";
 import { checkLimits, defaultLimits, type RelayLimits } from "./limits.js";
+import { refuseUpgrade } from "./link-sockets.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { Relay } from "./relay.js";
 import { Routes } from "./routes.js";
@@ -65,6 +68,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly #relay: Relay;
   readonly #routes: Routes;
   readonly #cors: CorsFilter;
+  readonly #origins: Origins;
   readonly #uninstalls = new Set<() => void>();
 
   constructor(options: string | StreamServerProxyOptions = {}) {
@@ -84,6 +88,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
     this.#routes = new Routes(this.#relay, this.prefixes);
     this.#cors = createCorsFilter(origins);
+    this.#origins = origins;
     this.#announceLeases();
   }
 
@@ -96,7 +101,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * server's own listeners, or get 404 where it has none. The server stays the caller's to close.
    */
   install(server: NodeServer): this {
-    this.#uninstalls.add(install(server, this.handler, this.limits));
+    const upgrades = ({ url }: IncomingMessage) => this.#routes.upgrades(url);
+    this.#uninstalls.add(install(server, { request: this.handler, upgrade: this.upgrade, upgrades }, this.limits));
     return this;
   }
 
@@ -109,6 +115,19 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       return;
     }
     this.#cors(request, response, () => void this.#routes.handle(request, response));
+  };
+
+  /**
+   * For a server that {@link install} was not called on: serves the relay's WebSocket under the prefix. Hand it the server's
+   * "upgrade" events. Calls `next` for the rest, or answers 404.
+   */
+  readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
+    if (!this.#routes.upgrades(request.url)) {
+      if (next !== undefined) return next();
+      return refuseUpgrade(connection, 404);
+    }
+    if (!mayOpenSocket(request, this.#origins)) return refuseUpgrade(connection, 403);
+    this.#routes.upgrade(request, connection, head);
   };
 
   /** Connects to a name from this process, through the same routes as everybody. See `StreamClient`. */

@@ -25,7 +25,7 @@ export type EndpointEvent = "sendable" | "readable" | "read" | "writable" | "sta
 export interface EndpointOptions {
   /** The largest message taken from the other endpoint, in bytes. Default 16 MiB. */
   maxMessageBytes?: number | undefined;
-  /** How much may wait unread, in bytes. Default 1 MiB, at least 64 KiB. */
+  /** How much may wait unread, in bytes. Default 2 MiB, at least 64 KiB. */
   windowBytes?: number | undefined;
   /** `write` says false above this. Default 256 KiB. */
   highWaterMarkBytes?: number | undefined;
@@ -58,7 +58,7 @@ export class Endpoint {
 
   constructor(options: EndpointOptions, notify: (event: EndpointEvent) => void) {
     this.#notify = notify;
-    this.#windowBytes = Math.max(options.windowBytes ?? 1_048_576, minWindowBytes);
+    this.#windowBytes = Math.max(options.windowBytes ?? 2_097_152, minWindowBytes);
     this.#highWaterMarkBytes = options.highWaterMarkBytes ?? 262_144;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 67_108_864;
     const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;

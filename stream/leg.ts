@@ -5,11 +5,17 @@ import { Condition, Deferred } from "./deferred.js";
 import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.js";
 import { StreamError } from "./stream-error.js";
 
+/**
+ * How a stream travels: on a link over a WebSocket, on a link over `Receive` and `Send`, or in a bidirectional RPC of its own.
+ */
+export type TransportKind = "websocket" | "fetch" | "native";
+
 /** What the relay said when the leg was attached. */
 export interface LegOpened {
   streamId: string;
   /** Default 65,536. */
   maxFrameBytes: number | undefined;
+  transport: TransportKind;
 }
 
 /**
@@ -19,11 +25,13 @@ export interface LegOpened {
 export class Leg {
   readonly endpoint: Endpoint;
   readonly opened = new Deferred<void>();
+  /** Called when the relay has taken the leg. */
+  onAttached: () => void = () => {};
   /** Called after each change of the endpoint. */
   onChange: (event: EndpointEvent) => void = () => {};
   /** Called when the stream is over, for whoever runs the RPC. */
   onOver: (kind: "closed" | "resetting" | "failed") => void = () => {};
-  #streamId = "";
+  #attached: LegOpened | undefined;
   #acceptance: "awaited" | "accepted" = "awaited";
   readonly #sendable = new Condition();
   readonly #room = new Condition();
@@ -40,13 +48,18 @@ export class Leg {
 
   /** Empty until the relay has answered. */
   get streamId(): string {
-    return this.#streamId;
+    return this.#attached?.streamId ?? "";
+  }
+
+  get transport(): TransportKind | undefined {
+    return this.#attached?.transport;
   }
 
   /** The relay has taken the leg. */
   attach(opened: LegOpened): void {
-    this.#streamId = opened.streamId;
+    this.#attached = opened;
     if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
+    this.onAttached();
   }
 
   get isAccepted(): boolean {

@@ -3,6 +3,9 @@ import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
+/** What waits to be read may keep this many times its own size in memory. */
+const pinnedFactor = 4;
+
 /** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
 interface Assembly {
   buffer: Uint8Array<ArrayBuffer>;
@@ -75,8 +78,7 @@ export class Receiver {
     const dataBytes = (this.#assembly?.dataBytes ?? 0) + part.data.byteLength;
     if (dataBytes > this.#options.maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
     if (this.#assembly === undefined && !part.more) {
-      // A copy: the part is a view of a network buffer that a small message would keep alive.
-      this.#enqueue({ data: part.data.slice(), text: part.text, costBytes });
+      this.#enqueue({ data: unpinned(part.data), text: part.text, costBytes });
       return undefined;
     }
     this.#assembly ??= {
@@ -107,10 +109,10 @@ export class Receiver {
     this.#assembly = undefined;
   }
 
-  /** The offset to grant now, if it is worth a frame: half a window more than the last one. */
+  /** The offset to grant now, if it is worth a frame: a quarter of a window more than the last one. */
   get grantDue(): number | undefined {
     const offsetBytes = this.#receivedBytes + this.#options.windowBytes - this.#heldBytes;
-    return offsetBytes - this.#grantedBytes >= this.#options.windowBytes / 2 ? offsetBytes : undefined;
+    return offsetBytes - this.#grantedBytes >= this.#options.windowBytes / 4 ? offsetBytes : undefined;
   }
 
   granted(offsetBytes: number): void {
@@ -121,6 +123,12 @@ export class Receiver {
     this.#queue.push(message);
     this.#queuedBytes += message.costBytes;
   }
+}
+
+/** The data itself, or a copy if it is a view of a network buffer that a small message would keep alive. */
+function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (data.byteLength * pinnedFactor < data.buffer.byteLength) return data.slice();
+  return data as Uint8Array<ArrayBuffer>;
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {

@@ -77,16 +77,20 @@ export class Sender {
   /** Takes what fits into one frame and into the credit. */
   takeParts(maxFrameBytes: number): Message[] {
     const parts: Message[] = [];
-    let roomBytes = Math.min(maxFrameBytes, this.#creditBytes - this.#sentBytes);
+    let frameRoomBytes = maxFrameBytes;
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
-      const partBytes = this.#partBytes(head, roomBytes);
+      const restCost = head.data.byteLength - this.#headSentBytes + messageOverheadBytes;
+      const creditRoomBytes = this.#creditBytes - this.#sentBytes;
+      // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
+      if (restCost > frameRoomBytes && restCost <= Math.min(maxFrameBytes, creditRoomBytes)) break;
+      const partBytes = partOf(restCost, Math.min(frameRoomBytes, creditRoomBytes));
       if (partBytes === undefined) break;
       const from = this.#headSentBytes;
       const more = from + partBytes < head.data.byteLength;
       parts.push(create(MessageSchema, { data: head.data.subarray(from, from + partBytes), text: head.text, more }));
       const cost = partBytes + messageOverheadBytes;
       this.#sentBytes += cost;
-      roomBytes -= cost;
+      frameRoomBytes -= cost;
       if (more) {
         this.#headSentBytes += partBytes;
         this.#bufferedBytes -= partBytes;
@@ -98,11 +102,11 @@ export class Sender {
     }
     return parts;
   }
+}
 
-  #partBytes(head: EncodedMessage, roomBytes: number): number | undefined {
-    const restBytes = head.data.byteLength - this.#headSentBytes;
-    const dataRoomBytes = roomBytes - messageOverheadBytes;
-    if (restBytes <= dataRoomBytes) return restBytes;
-    return dataRoomBytes >= minPartBytes ? dataRoomBytes : undefined;
-  }
+/** How much of a message's data goes into so much room; undefined if it is not worth a part. */
+function partOf(restCost: number, roomBytes: number): number | undefined {
+  if (restCost <= roomBytes) return restCost - messageOverheadBytes;
+  const dataRoomBytes = roomBytes - messageOverheadBytes;
+  return dataRoomBytes >= minPartBytes ? dataRoomBytes : undefined;
 }

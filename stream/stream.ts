@@ -4,13 +4,15 @@ import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Codec, InputOf, RawMessage } from "./codec.js";
 import { Condition, Deferred } from "./deferred.js";
 import type { EndpointEvent } from "./endpoint.js";
-import type { Leg } from "./leg.js";
+import type { Leg, TransportKind } from "./leg.js";
 import { type PipeDestination, pipe } from "./pipe.js";
 import { Reading } from "./reading.js";
 import { StreamError } from "./stream-error.js";
 import { createReadable, createWritable, type WebStreamsSource } from "./web-streams.js";
 
 export interface StreamEvents<Out> {
+  /** How the stream travels is known. "open" follows. */
+  transport: [kind: TransportKind];
   /** The listener has accepted. */
   open: [];
   /** A message. A listener for it makes the stream flow. */
@@ -83,6 +85,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
       },
     });
     leg.onChange = (event) => this.#onChange(event);
+    leg.onAttached = () => queueMicrotask(() => this.transport && this.emit("transport", this.transport));
     leg.opened.promise.then(
       () => this.emit("open"),
       () => {},
@@ -96,6 +99,11 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   /** The relay's id of the stream, for logs; empty until the relay has answered. */
   get id(): string {
     return this.#leg.streamId;
+  }
+
+  /** How the stream travels; undefined until the relay has answered. */
+  get transport(): TransportKind | undefined {
+    return this.#leg.transport;
   }
 
   get opened(): Promise<void> {

@@ -13,9 +13,11 @@ export {
   textCodec,
 } from "../stream/codec.js";
 export type { EndpointOptions } from "../stream/endpoint.js";
+export type { TransportKind } from "../stream/leg.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/sender.js";
 export type { Stream, StreamEvents } from "../stream/stream.js";
 export { StreamError } from "../stream/stream-error.js";
 export type { ConnectOptions, StreamClientOptions } from "./stream-client.js";
 export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./stream-server.js";
 export type { TransportLike } from "./transports.js";
+export { createWebSocketTransport, type WebSocketTransportOptions } from "./websocket-transport.js";

@@ -3,8 +3,12 @@ import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type LinkOpened, LinkService, type Packet, type ReceiveResponse } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError } from "../link/failure-detail.js";
 import { Link } from "../link/link.js";
+import { LinkWatch } from "../link/link-watch.js";
+import { packetMessage } from "../link/outgoing-packet.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
+import { createLinkTransport } from "./link-transport.js";
+import type { OpenedLink } from "./opened-link.js";
 
 const openTimeoutMs = 10_000;
 const sendTimeoutMs = 15_000;
@@ -12,13 +16,12 @@ const sendTimeoutMs = 15_000;
 const sendRetryDelaysMs = [100, 400, 1_600];
 /** More than this is not worth waiting for: a larger batch delays what is written after it. */
 const maxBatchBytes = 524_288;
-const heartbeatsUntilLost = 3;
 
 /**
  * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
  * `StreamError` if the relay does not answer. The link ends by itself when `Receive` does, or when the relay goes silent.
  */
-export async function openFetchLink(carrier: Transport, clock: Clock): Promise<Link> {
+export async function openFetchLink(carrier: Transport, clock: Clock): Promise<OpenedLink> {
   const client = createClient(LinkService, carrier);
   const abort = new AbortController();
   const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silent()));
@@ -29,9 +32,10 @@ export async function openFetchLink(carrier: Transport, clock: Clock): Promise<L
     if (opened === undefined) throw new StreamError("the relay opened no link");
     const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
     void link.closed.then((reason) => abort.abort(reason));
-    void receiveAll(link, responses, clock, opened.heartbeatIntervalMs);
+    const watch = new LinkWatch(link, clock, opened.heartbeatIntervalMs);
+    void receiveAll(link, responses, watch);
     void sendAll(link, opened, clock, (request) => client.send(request, { timeoutMs: sendTimeoutMs }));
-    return link;
+    return { kind: "fetch", link, watch };
   } catch (reason) {
     throw abort.signal.aborted ? silent() : fromConnectError(reason);
   } finally {
@@ -39,20 +43,17 @@ export async function openFetchLink(carrier: Transport, clock: Clock): Promise<L
   }
 }
 
-async function receiveAll(
-  link: Link,
-  responses: AsyncIterator<ReceiveResponse>,
-  clock: Clock,
-  heartbeatIntervalMs: number,
-): Promise<void> {
-  const watch = () => clock.after(heartbeatsUntilLost * heartbeatIntervalMs, () => link.close(silent()));
-  let stopWatching = watch();
+/** A transport for every kind of RPC, on links over one that can do unary and server streaming. */
+export function createFetchTransport(carrier: Transport, clock: Clock, idleTimeoutMs?: number): Transport {
+  return createLinkTransport(() => openFetchLink(carrier, clock), clock, { idleTimeoutMs });
+}
+
+async function receiveAll(link: Link, responses: AsyncIterator<ReceiveResponse>, watch: LinkWatch): Promise<void> {
   try {
     for (;;) {
       const { done, value } = await responses.next();
       if (done) break;
-      stopWatching();
-      stopWatching = watch();
+      watch.heard();
       for (const packet of value.packets) link.receive(packet);
     }
     link.close(new StreamError("the relay ended the link", { failure: Failure.LINK_GONE, code: Code.Unavailable }));
@@ -62,8 +63,6 @@ async function receiveAll(
     link.close(
       new StreamError(message, failure === Failure.UNSPECIFIED ? { code: Code.Unavailable } : { failure, code }),
     );
-  } finally {
-    stopWatching();
   }
 }
 
@@ -84,7 +83,7 @@ async function sendAll(
   try {
     for await (const packets of link.batches(Math.min(maxBatchBytes, relayMaxBatchBytes))) {
       sequence += 1n;
-      await sendSurely({ linkId, linkToken, sequence, packets }, clock, send, link);
+      await sendSurely({ linkId, linkToken, sequence, packets: packets.map(packetMessage) }, clock, send, link);
     }
   } catch (reason) {
     link.close(fromConnectError(reason));

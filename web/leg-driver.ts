@@ -1,29 +1,20 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CallOptions } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
-import type { AcceptResponse, ConnectResponse, OpenSchema } from "../gen/streamserver/v1/relay_pb.js";
+import type { OpenSchema } from "../gen/streamserver/v1/relay_pb.js";
 import { brokenCall, fromConnectError } from "../link/failure-detail.js";
+import type { LegMethod, LegRequest } from "../link/leg-call.js";
 import { type Capabilities, capabilitiesFromWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
 import { Condition } from "../stream/deferred.js";
 import type { Leg } from "../stream/leg.js";
 import { StreamError } from "../stream/stream-error.js";
-
-/** What `ConnectRequest` and `AcceptRequest` have in common, which is everything. */
-interface LegRequest {
-  message: { case: "open"; value: MessageInitShape<typeof OpenSchema> } | { case: "frame"; value: Frame };
-}
-
-/** `Connect` or `Accept`, bound to a transport. */
-export type LegCall = (
-  requests: AsyncIterable<LegRequest>,
-  options: CallOptions,
-) => AsyncIterable<ConnectResponse | AcceptResponse>;
+import { createLegCall, transportKind } from "./carrier.js";
 
 export interface LegDrive {
   leg: Leg;
-  call: () => Promise<LegCall>;
+  transport: () => Promise<Transport>;
+  method: LegMethod;
   open: MessageInitShape<typeof OpenSchema>;
   /** Accept: what the offer said of the client. On Connect, `Accepted` says it of the listener. */
   peer?: Capabilities;
@@ -38,7 +29,7 @@ const finishTimeoutMs = 45_000;
 const resetTimeoutMs = 1_000;
 
 /** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
-export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Promise<void> {
+export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
   const abort = new AbortController();
   const attached = new Condition();
   let isAttached = false;
@@ -54,14 +45,16 @@ export async function driveLeg({ leg, call, open, peer, clock }: LegDrive): Prom
     for await (const frame of leg.frames()) yield { message: { case: "frame", value: frame } };
   }
   try {
-    const start = await call();
+    const carrier = await transport();
     if (leg.endpoint.state.kind !== "open") return;
-    for await (const { message } of start(requests(), { signal: abort.signal, timeoutMs: 0 })) {
+    const call = createLegCall(carrier, method);
+    for await (const { message } of call(requests(), abort.signal)) {
       switch (message.case) {
         case "opened":
           leg.attach({
             streamId: message.value.streamId,
             maxFrameBytes: message.value.limits?.maxFrameBytes,
+            transport: transportKind(carrier) ?? "native",
           });
           if (peer !== undefined) leg.accept(peer);
           isAttached = true;

@@ -2,7 +2,10 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "../stream/clock.js";
 import { bidiObstacle } from "./bidi-probe.js";
+import { openFetchLink } from "./fetch-link.js";
+import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
 import { createLinkTransport } from "./link-transport.js";
+import { openWebSocketLink } from "./websocket-link.js";
 
 /** Node's defaults of 64 KiB halve bulk throughput. */
 const streamWindowBytes = 1_048_576;
@@ -30,7 +33,12 @@ export async function openNodeTransport(
   const { signal, idleConnectionTimeoutMs } = options;
   if ((await bidiObstacle(native, signal)) === undefined) return native;
   const carrier = createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] });
-  const link = createLinkTransport(carrier, clock, idleConnectionTimeoutMs);
+  const open = chooseLink(
+    () => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs),
+    () => openFetchLink(carrier, clock),
+    { prefersFetch: false },
+  );
+  const link = createLinkTransport(open, clock, { idleTimeoutMs: idleConnectionTimeoutMs });
   const obstacle = await bidiObstacle(link, signal);
   if (obstacle === undefined) return link;
   throw new ConnectError(obstacle.rawMessage, Code.Unavailable, undefined, undefined, obstacle);

@@ -1,4 +1,4 @@
-import { Code } from "@connectrpc/connect";
+import { Code, type Transport } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Offer } from "../gen/streamserver/v1/relay_pb.js";
 import { capabilitiesFromWire, capabilitiesToWire } from "../stream/capabilities.js";
@@ -8,13 +8,14 @@ import type { EndpointOptions } from "../stream/endpoint.js";
 import { Leg } from "../stream/leg.js";
 import { Stream } from "../stream/stream.js";
 import { StreamError } from "../stream/stream-error.js";
-import { driveLeg, type LegCall } from "./leg-driver.js";
+import { driveLeg } from "./leg-driver.js";
 
 export interface OfferStreamInit<Out, In> extends EndpointOptions {
   offer: Offer;
   codec: Codec<Out, In>;
   clock: Clock;
-  accept: () => Promise<LegCall>;
+  /** Carries bidirectional streams. */
+  transport: () => Promise<Transport>;
   reject: (code: Code, reason: string) => Promise<unknown>;
   /** The offer waits no more. */
   onDecided: () => void;
@@ -55,10 +56,11 @@ export class OfferStream<Out, In> {
   accept(): void {
     if (this.#decision !== "open") return;
     this.#decide("accepted");
-    const { offer, accept, clock } = this.#init;
+    const { offer, transport, clock } = this.#init;
     void driveLeg({
       leg: this.#leg,
-      call: accept,
+      transport,
+      method: "accept",
       open: {
         streamId: offer.streamId,
         legToken: offer.legToken,

@@ -1,6 +1,5 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { capabilitiesToWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
@@ -57,10 +56,8 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
   else signal?.addEventListener("abort", onAbort, { once: true });
   void driveLeg({
     leg,
-    call: async () => {
-      const client = createClient(RelayService, await transport());
-      return (requests, options) => client.connect(requests, options);
-    },
+    transport,
+    method: "connect",
     open: { name, metadata, capabilities: capabilitiesToWire(leg.endpoint.capabilities) },
     clock,
   }).finally(() => signal?.removeEventListener("abort", onAbort));

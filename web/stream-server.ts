@@ -3,12 +3,15 @@ import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { brokenCall, fromConnectError } from "../link/failure-detail.js";
+import { heartbeatsUntilLost } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import { Deferred } from "../stream/deferred.js";
 import type { EndpointOptions } from "../stream/endpoint.js";
+import type { TransportKind } from "../stream/leg.js";
 import type { Stream } from "../stream/stream.js";
 import { StreamError } from "../stream/stream-error.js";
+import { transportKind } from "./carrier.js";
 import { OfferStream } from "./offer-stream.js";
 import { StreamQueue } from "./stream-queue.js";
 
@@ -25,6 +28,8 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
 }
 
 export interface StreamServerEvents<Out, In> {
+  /** How the relay was reached is known. "ready" follows. */
+  transport: [kind: TransportKind];
   /** The name is claimed. */
   ready: [];
   /** A client. */
@@ -46,13 +51,11 @@ export interface StreamServerInit<Out, In> extends EndpointOptions {
 type ServerState =
   | { kind: "idle" }
   | { kind: "claiming" }
-  | { kind: "listening"; registered: Registered }
+  | { kind: "listening"; registered: Registered; transport: TransportKind | undefined }
   | { kind: "ending" }
   | { kind: "closed" };
 
 const unlistenTimeoutMs = 5_000;
-/** The relay may miss two heartbeats; after the third it is taken for lost. */
-const heartbeatsUntilLost = 3;
 
 /**
  * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the server.
@@ -88,6 +91,11 @@ export class StreamServer<Out, In = Out>
     return this.#closed.promise;
   }
 
+  /** How the relay was reached; undefined while the name is not claimed. Each stream says it for itself. */
+  get transport(): TransportKind | undefined {
+    return this.#state.kind === "listening" ? this.#state.transport : undefined;
+  }
+
   /** Claims a name. Throws `failed_precondition` the second time: a server has one name. */
   listen(name: string): this {
     if (this.#state.kind !== "idle") {
@@ -117,9 +125,10 @@ export class StreamServer<Out, In = Out>
     const { transport, listed, clock } = this.#init;
     let stopWatching = () => {};
     try {
-      const client = createClient(RelayService, await transport());
+      const carrier = await transport();
+      const client = createClient(RelayService, carrier);
       for await (const { event } of client.listen({ name, listed }, { signal: this.#abort.signal, timeoutMs: 0 })) {
-        if (event.case === "registered") this.#onRegistered(event.value);
+        if (event.case === "registered") this.#onRegistered(event.value, transportKind(carrier));
         else if (event.case === "offer") this.#onOffer(event.value, client);
         else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(withdrawn());
         stopWatching();
@@ -140,11 +149,14 @@ export class StreamServer<Out, In = Out>
     }
   }
 
-  #onRegistered(registered: Registered): void {
+  #onRegistered(registered: Registered, transport: TransportKind | undefined): void {
     if (this.#state.kind !== "claiming") return;
-    this.#state = { kind: "listening", registered };
+    this.#state = { kind: "listening", registered, transport };
     this.#ready.resolve();
-    queueMicrotask(() => this.emit("ready"));
+    queueMicrotask(() => {
+      if (transport !== undefined) this.emit("transport", transport);
+      this.emit("ready");
+    });
   }
 
   #onOffer(offer: Offer, client: Client<typeof RelayService>): void {
@@ -152,7 +164,6 @@ export class StreamServer<Out, In = Out>
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
-      accept: async () => (requests, options) => client.accept(requests, options),
       reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: unlistenTimeoutMs }),
       onDecided: () => {
         this.#offers.delete(streamId);

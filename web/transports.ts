@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../stream/clock.js";
 import { bidiObstacle } from "./bidi-probe.js";
-import { createLinkTransport } from "./link-transport.js";
+import { createFetchTransport } from "./fetch-link.js";
 
 /** A Connect transport, or the base URL of a relay. */
 export type TransportLike = Transport | string | URL;
@@ -41,7 +41,7 @@ export class Transports {
     const known = this.#byTransport.get(transport);
     if (known !== undefined) return known;
     const resolved = bidiObstacle(transport).then((obstacle) =>
-      obstacle === undefined ? transport : createLinkTransport(transport, this.#clock),
+      obstacle === undefined ? transport : createFetchTransport(transport, this.#clock),
     );
     this.#byTransport.set(transport, resolved);
     resolved.catch(() => this.#byTransport.delete(transport));

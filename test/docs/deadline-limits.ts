@@ -1,10 +1,11 @@
+import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { defaultLimits } from "../../server/limits.js";
 import { tokenTtlMs } from "../../server/relay.js";
+import { webSocketTimeoutMs } from "../../web/link-choice.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
 
-const heartbeatsUntilLost = sourceConstant("server/link-routes.ts", "heartbeatsUntilLost");
 const silenceMs = heartbeatsUntilLost * defaultLimits.heartbeatIntervalMs;
 
 /** Deadlines that whoever runs the relay may set. */
@@ -28,10 +29,10 @@ export const relayDeadlines: RelayRows = {
     told: inLimits("linger_timeout_ms"),
   }),
   heartbeatIntervalMs: (value) => ({
-    what: "silence of the relay on `Listen`, `Watch` and `Receive`; HTTP/2 PINGs of the relay's",
+    what: "silence of the relay on `Listen`, `Watch` and `Receive`; pings of the relay's on links, WebSockets and HTTP/2",
     value: ms(value),
     beyond:
-      "the relay sends `Ping`, on a link `ping`; a connection that has not answered a PING by the next one is closed",
+      "the relay sends `Ping`, on a link `ping`, on a WebSocket a ping of RFC 6455 too; an HTTP/2 connection that has not answered a PING by the next one is closed",
     told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   }),
 };
@@ -44,6 +45,20 @@ export const fixedDeadlines: LimitRow[] = [
     enforcedBy: "whoever hears nothing",
     beyond: "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`",
     told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
+  },
+  {
+    what: "from the request for a WebSocket to `opened`",
+    value: `${ms(sourceConstant("web/websocket-transport.ts", "openTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place`,
+    enforcedBy: "the client, if it is this project's own",
+    beyond: "it closes the WebSocket",
+    told: notTold,
+  },
+  {
+    what: "the answer to a close frame of the relay's",
+    value: ms(sourceConstant("server/link-sockets.ts", "closeTimeoutMs")),
+    enforcedBy: "the relay",
+    beyond: "the connection is cut",
+    told: notTold,
   },
   {
     what: "a token is good for",

@@ -2,6 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { defaultLimits } from "../../server/limits.js";
 import { enums, messages, services, shortName } from "./reference.js";
 
@@ -30,6 +31,8 @@ const known = new Set<string>([
   ...Object.keys(defaultLimits),
   ...[...services, Health, ServerReflection].map(({ typeName }) => typeName),
   ...[...Health.methods, ...ServerReflection.methods].map((method) => method.name),
+  linkProtocol,
+  linkSocketPath.split("/").at(-1) ?? "",
   ...foreign,
 ]);
 
@@ -56,9 +59,11 @@ function diagramNames(diagram: string): string[] {
   });
 }
 
-/** Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be counted. */
+/** Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be counted. An RFC's is its name. */
 export function repeatedNumbers(handWritten: string): string[] {
   return (
-    handWritten.match(/\b\d[\d,]*(?:\.\d+)? ?(?:bytes?|[KM]iB|ms|s|seconds?|minutes?|days?)\b|\b\d[\d,]{3,}\b/g) ?? []
+    handWritten.match(
+      /\b\d[\d,]*(?:\.\d+)? ?(?:bytes?|[KM]iB|ms|s|seconds?|minutes?|days?)\b|(?<!RFC )\b\d[\d,]{3,}\b/g,
+    ) ?? []
   );
 }

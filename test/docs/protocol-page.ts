@@ -1,9 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
+import { closeCodeTable } from "./close-code-table.js";
 import { creditExample } from "./credit-example.js";
 import { conversationExample, errorExamples } from "./exchange-examples.js";
 import { failureRows } from "./failure-table.js";
 import { deadlineTable, sizeTable } from "./limit-table.js";
 import { linkExamples } from "./link-examples.js";
+import { linkMessageExamples } from "./link-message-examples.js";
 import { fenced } from "./markdown.js";
 import type { ProtoProse } from "./proto-prose.js";
 import { reference } from "./reference.js";
@@ -16,12 +18,14 @@ const block = /<!-- generated: ([\w-]+) -->\n.*?<!-- \/generated -->/gs;
 export async function generatedBlocks(prose: ProtoProse): Promise<Record<string, string>> {
   return {
     credit: creditExample(),
+    "close-codes": closeCodeTable(),
     failures: failureRows(prose),
     sizes: sizeTable(),
     deadlines: deadlineTable(),
     opening: dumps(openingExamples),
     frames: dumps([...Object.values(streamFrames), ...Object.values(lastFrames)]),
     packets: dumps(await linkExamples()),
+    "link-messages": dumps(linkMessageExamples()),
     conversation: await conversationExample(),
     errors: await errorExamples(),
     reference: reference(prose),

@@ -8,8 +8,11 @@ import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
 
 const maxHeadBytes = sourceConstant("link/link.ts", "maxHeadBytes");
-const maxPacketBytes = sourceConstant("server/link-routes.ts", "maxPacketBytes");
-const maxBatchBytes = sourceConstant("server/link-routes.ts", "maxBatchBytes");
+const maxPacketBytes = sourceConstant("server/links.ts", "maxPacketBytes");
+const maxSendBytes = sourceConstant("server/link-routes.ts", "maxBatchBytes");
+const maxSocketBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
+const maxChannelWindowBytes = sourceConstant("link/channel.ts", "maxChannelWindowBytes");
+const maxWidenedBytes = sourceConstant("link/link.ts", "maxWidenedBytes");
 const maxPageSize = sourceConstant("server/directory.ts", "maxPageSize");
 
 /** Limits of size and number. */
@@ -44,7 +47,12 @@ export const relaySizes: RelayRows = {
       value,
       `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
     ),
-  maxLinks: (value) => cap("links", value, `\`Receive\` ends with ${limitReached}`),
+  maxLinks: (value) =>
+    cap(
+      "links",
+      value,
+      `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
+    ),
   maxChannelsPerLink: (value) => ({
     ...cap("channels of one link", value, `the channel is reset with ${limitReached}`),
     told: "`LinkOpened.max_channels`",
@@ -119,10 +127,24 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "the data of all packets of one `Send`",
-    value: bytes(maxBatchBytes),
+    value: bytes(maxSendBytes),
     enforcedBy: "the relay",
     beyond: `\`Send\` fails with ${tooLarge} and takes nothing; above twice as much the RPC library refuses it with \`resource_exhausted\` and no detail`,
     told: "`LinkOpened.max_batch_bytes`",
+  },
+  {
+    what: "the data of all packets of one message of a WebSocket",
+    value: bytes(maxSocketBatchBytes),
+    enforcedBy: "nobody: it keeps what comes after it from waiting",
+    beyond: "",
+    told: "`LinkOpened.max_batch_bytes`",
+  },
+  {
+    what: "a message of a WebSocket, all in all",
+    value: `twice as much: ${bytes(sourceConstant("server/link-sockets.ts", "maxMessageBytes"))}`,
+    enforcedBy: "the relay",
+    beyond: "the WebSocket is closed with 1009",
+    told: notTold,
   },
   {
     what: "the headers of a channel's `request`",
@@ -139,9 +161,23 @@ export const fixedSizes: LimitRow[] = [
     told: "`Packet.credit`",
   },
   {
-    what: "packets that wait in the relay because the client does not read its `Receive`",
+    what: "data that waits to be read on each direction of a channel, which is how far a grant reaches ahead",
+    value: `${bytes(channelWindowBytes)} at first, twice as much with each grant while the reader keeps up, up to ${bytes(maxChannelWindowBytes)}`,
+    enforcedBy: "each side of a link, if it is this project's own",
+    beyond: "",
+    told: "`Packet.credit`",
+  },
+  {
+    what: "what the windows of all channels of a link may grow by, on each side",
+    value: bytes(maxWidenedBytes),
+    enforcedBy: "each side of a link, if it is this project's own",
+    beyond: "they grow no more",
+    told: notTold,
+  },
+  {
+    what: "packets that wait to be sent because the other side of the link does not read",
     value: bytes(sourceConstant("link/link.ts", "maxOutboxBytes")),
-    enforcedBy: "the relay",
+    enforcedBy: "both sides of a link",
     beyond: `the link ends with ${limitReached}; only packets without credit, such as resets, can come to so much`,
     told: notTold,
   },

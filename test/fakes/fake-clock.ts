@@ -33,10 +33,16 @@ export class FakeClock implements Clock {
     for (let next = this.#due(untilMs); next !== undefined; next = this.#due(untilMs)) {
       const timer = next;
       this.#timers = this.#timers.filter((other) => other !== timer);
-      this.#nowMs = timer.atMs;
+      this.#nowMs = Math.max(this.#nowMs, timer.atMs);
       timer.action();
     }
     this.#nowMs = untilMs;
+  }
+
+  /** Moves time on as a machine does that sleeps: what falls due meanwhile runs at the end. */
+  sleep(ms: number): void {
+    this.#nowMs += ms;
+    this.advance(0);
   }
 
   #due(untilMs: number): Timer | undefined {

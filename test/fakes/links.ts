@@ -7,6 +7,7 @@ import {
 } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel.js";
 import { Link, type LinkOptions } from "../../link/link.js";
+import { packetMessage } from "../../link/outgoing-packet.js";
 
 export const maxPacketBytes = 131_072;
 const maxBatchBytes = 1_048_576;
@@ -26,9 +27,14 @@ export function loneLink(options: Partial<LinkOptions> = {}): { link: Link; said
   const link = new Link({ maxChannels: 512, maxPacketBytes, ...options });
   const said: Packet[] = [];
   void (async () => {
-    for await (const batch of link.batches(maxBatchBytes)) said.push(...batch);
+    for await (const batch of packetBatches(link, maxBatchBytes)) said.push(...batch);
   })();
   return { link, said };
+}
+
+/** What a link has to send, as its other side gets it. */
+export async function* packetBatches(link: Link, maxBatchBytes: number): AsyncGenerator<Packet[], void, undefined> {
+  for await (const batch of link.batches(maxBatchBytes)) yield batch.map(packetMessage);
 }
 
 /** The relay's end of a link, with the channels that were opened on it. */
@@ -47,7 +53,7 @@ export function joinedLinks(onRequest: OnRequest, options: Partial<LinkOptions> 
 }
 
 async function carryAll(from: Link, to: Link): Promise<void> {
-  for await (const batch of from.batches(maxBatchBytes)) for (const next of batch) to.receive(next);
+  for await (const batch of packetBatches(from, maxBatchBytes)) for (const next of batch) to.receive(next);
 }
 
 /** A body of `count` chunks. */

@@ -2,6 +2,7 @@ import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import type { Lease, LeaseEvent } from "../../server/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/limits.js";
 import { Relay } from "../../server/relay.js";
+import { messageOf } from "../../server/relayed-frame.js";
 import type { Splice } from "../../server/splice.js";
 import type { SpliceLeg } from "../../server/splice-leg.js";
 import { TokenSigner } from "../../server/token.js";
@@ -65,7 +66,7 @@ export class Listening {
   async #listen(leg: SpliceLeg): Promise<void> {
     try {
       for await (const event of leg.events()) {
-        if (event.kind === "frame") this.frames.push(event.frame);
+        if (event.kind === "frame") this.frames.push(messageOf(event.frame));
         else this.accepted += 1;
       }
       this.end = "well";

@@ -32,10 +32,10 @@ test("there may be something to send after a grant", () => {
   expect(after(() => endpoint.receive(frame({})))).toEqual([]);
 });
 
-test("there is an ack to send after fin, and a grant after half a window", () => {
+test("there is an ack to send after fin, and a grant after a quarter of a window", () => {
   const { endpoint, after } = telling({ windowBytes: 65_536 });
-  const half = dataFrame(1, bytes(32_768 - 16 - 1));
-  expect(after(() => endpoint.receive(half))).toEqual(["readable"]);
+  const quarter = dataFrame(1, bytes(16_384 - 16 - 1));
+  expect(after(() => endpoint.receive(quarter))).toEqual(["readable"]);
   expect(after(() => endpoint.read())).toEqual(["read"]);
   expect(after(() => endpoint.receive(dataFrame(2, { more: true, data: new Uint8Array(0) })))).toContain("sendable");
   takeFrames(endpoint);
@@ -43,12 +43,12 @@ test("there is an ack to send after fin, and a grant after half a window", () =>
   expect(after(() => endpoint.receive(frame({ sequence: 4n, fin: true })))).toContain("sendable");
 });
 
-test("reading what filled half a window makes a grant due, at exactly the half", () => {
+test("reading what filled a quarter of a window makes a grant due, at exactly the quarter", () => {
   const { endpoint, after } = telling({ windowBytes: 65_536 });
-  endpoint.receive(dataFrame(1, bytes(32_768 - 16)));
+  endpoint.receive(dataFrame(1, bytes(16_384 - 16)));
   expect(takeFrames(endpoint)).toEqual([]);
   expect(after(() => endpoint.read())).toEqual(["read", "sendable"]);
-  expect(takeFrames(endpoint).map(({ credit, ack }) => [credit, ack])).toEqual([[98_304n, 1n]]);
+  expect(takeFrames(endpoint).map(({ credit, ack }) => [credit, ack])).toEqual([[81_920n, 1n]]);
 });
 
 test("reading where nothing waits tells of nothing", () => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { Directory } from "../../server/directory.js";
-import type { RelayLimits } from "../../server/limits.js";
+import { defaultLimits, type RelayLimits } from "../../server/limits.js";
 import { relayRoutes } from "../../server/relay-routes.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
@@ -67,6 +67,7 @@ const frameOf = (bytes: number): Said => ({
   case: "frame",
   value: { sequence: 1n, messages: [{ data: new Uint8Array(bytes) }] },
 });
+const { maxFrameBytes } = defaultLimits;
 const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, FEATURE_UNSUPPORTED, NAME_INVALID, NO_SUCH_NAME } = Failure;
 
 const broken: [string, (Said | "end")[], Failure][] = [
@@ -75,7 +76,7 @@ const broken: [string, (Said | "end")[], Failure][] = [
   ["a request that ends before open", ["end"], PROTOCOL_VIOLATION],
   ["a second open", [open, open], PROTOCOL_VIOLATION],
   ["a request that ends before fin", [open, "end"], PROTOCOL_VIOLATION],
-  ["a frame that is too large", [open, frameOf(65_536 - 16 + 1)], FRAME_TOO_LARGE],
+  ["a frame that is too large", [open, frameOf(maxFrameBytes - 16 + 1)], FRAME_TOO_LARGE],
   ["an open that resumes", [{ case: "open", value: { name: "room", resume: {} } }], FEATURE_UNSUPPORTED],
   ["a name that is empty", [{ case: "open", value: {} }], NAME_INVALID],
   ["a name that nobody listens on", [{ case: "open", value: { name: "other" } }], NO_SUCH_NAME],
@@ -106,7 +107,7 @@ test.each(broken)("%s ends the call with its code, and leaves nothing behind", a
 test("a frame as large as the relay allows passes", async () => {
   const server = routes();
   server.relay.listen("room", false);
-  const call = new Call(server).say(open, frameOf(65_536 - 16));
+  const call = new Call(server).say(open, frameOf(maxFrameBytes - 16));
   await settled();
   expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
   expect(server.relay.counts.offers).toBe(1);

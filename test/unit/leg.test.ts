@@ -31,10 +31,11 @@ test("what the relay said when it took the leg holds: the stream's id, and how l
   const leg = new Leg({});
   leg.endpoint.write({ data, text: false });
   expect(leg.streamId).toBe("");
-  leg.attach({ streamId: "id", maxFrameBytes: 4_096 });
-  expect(leg.streamId).toBe("id");
+  expect(leg.transport).toBe(undefined);
+  leg.attach({ streamId: "id", maxFrameBytes: 4_096, transport: "websocket" });
+  expect([leg.streamId, leg.transport]).toEqual(["id", "websocket"]);
   expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
-  leg.attach({ streamId: "id", maxFrameBytes: undefined });
+  leg.attach({ streamId: "id", maxFrameBytes: undefined, transport: "websocket" });
   expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
 });
 

@@ -10,7 +10,8 @@ import { rejection, settled } from "../fakes/outcome.js";
 const opening = (channel: number) => packet({ channel, content: { case: "request", value: request() } });
 const data = (channel: number, bytes: number) =>
   packet({ channel, content: { case: "data", value: new Uint8Array(bytes) } });
-const end = (channel: number) => packet({ channel, content: { case: "end", value: {} } });
+const end = (channel: number, ...trailers: string[]) =>
+  packet({ channel, content: { case: "end", value: { trailers: trailers.map((name) => ({ name })) } } });
 const reset = (channel: number) => packet({ channel, content: { case: "reset", value: { code: Code.Aborted } } });
 const credit = (channel: number, value: bigint) => packet({ channel, content: { case: "credit", value } });
 const response = (channel: number) => packet({ channel, content: { case: "response", value: { status: 200 } } });
@@ -36,6 +37,7 @@ const broken: { rule: string; packets: Packet[]; answer: [number, Failure][] }[]
     answer: [[1, CREDIT_EXCEEDED]],
   },
   { rule: "data after the end", packets: [end(1), data(1, 1)], answer: [[1, PROTOCOL_VIOLATION]] },
+  { rule: "an end with a trailer that is none", packets: [end(1, "not a name")], answer: [[1, PROTOCOL_VIOLATION]] },
   { rule: "an answer from the client", packets: [response(1)], answer: [[1, PROTOCOL_VIOLATION]] },
 ];
 
@@ -130,17 +132,43 @@ test("credit that comes late takes nothing back", async () => {
   await sent;
 });
 
+const creditsIn = (said: Packet[]) =>
+  said.flatMap(({ content }) => (content.case === "credit" ? [Number(content.value)] : []));
+
 test("reading grants as much again, and not for every packet", async () => {
   const { link, said, opened } = loneRelayLink();
   link.receive(opening(1));
   const body = opened[0]?.body();
+  // Always one behind: a reader that keeps up is granted more.
+  link.receive(data(1, channelWindowBytes / 4));
   for (let at = 0; at < 4; at++) {
     link.receive(data(1, channelWindowBytes / 4));
     await body?.next();
   }
   await settled();
-  expect(said.map(({ content }) => content.case === "credit" && content.value)).toEqual([
-    BigInt(channelWindowBytes * 1.5),
-    BigInt(channelWindowBytes * 2),
-  ]);
+  expect(creditsIn(said)).toEqual([channelWindowBytes * 1.5, channelWindowBytes * 2]);
+});
+
+test("a reader that keeps up is granted up to 1 MiB ahead, as far as the link's 16 MiB for that go", async () => {
+  const { link, said, opened } = loneRelayLink();
+  const windowOf = async (channel: number): Promise<number> => {
+    link.receive(opening(channel));
+    const body = opened.at(-1)?.body();
+    const from = said.length;
+    let windowBytes = channelWindowBytes;
+    let seen = 0;
+    for (let readBytes = maxPacketBytes; readBytes < 3_145_728; readBytes += maxPacketBytes) {
+      link.receive(data(channel, maxPacketBytes));
+      await body?.next();
+      await settled();
+      const credits = creditsIn(said.slice(from));
+      if (credits.length > seen) windowBytes = (credits.at(-1) ?? 0) - readBytes;
+      seen = credits.length;
+    }
+    return windowBytes;
+  };
+  for (let channel = 1; channel <= 21; channel++) expect(await windowOf(channel)).toBe(1_048_576);
+  expect(await windowOf(22)).toBe(2 * channelWindowBytes);
+  opened[0]?.reset(new StreamError("enough"));
+  expect(await windowOf(23)).toBe(1_048_576);
 });

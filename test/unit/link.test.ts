@@ -1,12 +1,20 @@
-import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Packet, Packet_PingSchema, Packet_PongSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../link/channel.js";
 import { Link } from "../../link/link.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { body, bytesOf, joinedLinks, loneLink, maxPacketBytes, packet, request } from "../fakes/links.js";
+import {
+  body,
+  bytesOf,
+  joinedLinks,
+  loneLink,
+  maxPacketBytes,
+  packet,
+  packetBatches,
+  request,
+} from "../fakes/links.js";
 import { promiseState, rejection, settled, thrown } from "../fakes/outcome.js";
 
 const bodyBytes = 4 * maxPacketBytes;
@@ -30,7 +38,7 @@ test("of 50 channels of which one is not read, 49 send everything", async () => 
 
 test("however many channels send at once, little waits to be sent, and each has its turn", async () => {
   const link = new Link({ maxChannels: 512, maxPacketBytes });
-  const batches = link.batches(131_072);
+  const batches = packetBatches(link, 131_072);
   for (let opened = 0; opened < 200; opened++)
     void link
       .open(request())
@@ -70,7 +78,7 @@ test("a side that never reads is cut off before much is held for it", async () =
   }
   expect(provoked).toBeLessThan(100_000);
   expect((await link.closed).failure).toBe(Failure.LIMIT_REACHED);
-  const { done } = await link.batches(1_000).next();
+  const { done } = await packetBatches(link, 1_000).next();
   expect(done).toBe(true);
 });
 
@@ -123,14 +131,14 @@ test("a channel that is reset while it waits for its turn says nothing more", as
   await settled();
   waiting.reset(new StreamError("enough", { code: Code.Aborted }));
   const said: Packet[] = [];
-  const batches = link.batches(1);
+  const batches = packetBatches(link, 1);
   for (let packets = 0; packets < 4 + 3 + 1; packets++) {
     said.push(...((await batches.next()).value ?? []));
     await settled();
   }
   expect((await sent).code).toBe(Code.Aborted);
   await Promise.all(filling);
-  link.send({ case: "pong", value: create(Packet_PongSchema) });
+  link.receive(packet({ content: { case: "ping", value: {} } }));
   expect((await batches.next()).value?.[0]?.content.case).toBe("pong");
   expect(said.filter(({ channel }) => channel === waiting.id).map(({ content }) => content.case)).toEqual([
     "request",
@@ -167,21 +175,42 @@ test("a client opens no more channels than the relay takes; one that closes make
 test("a batch holds what fits into it, and one packet at least", async () => {
   const link = new Link({ maxChannels: 512, maxPacketBytes });
   await link.open(request()).send(body(1_000, 4));
-  const large = link.batches(2_200);
+  const large = packetBatches(link, 2_200);
   expect((await large.next()).value?.map(({ content }) => content.case)).toEqual(["request", "data", "data"]);
-  const tiny = link.batches(1);
+  const tiny = packetBatches(link, 1);
   expect((await tiny.next()).value).toHaveLength(1);
   expect((await tiny.next()).value).toHaveLength(1);
 });
 
-test("a link answers pings, and says what its owner gives it to say", async () => {
+test("a link answers pings", async () => {
   const { link, said } = loneLink();
   link.receive(packet({ content: { case: "ping", value: {} } }));
-  link.receive(packet({ content: { case: "pong", value: {} } }));
-  link.send({ case: "ping", value: create(Packet_PingSchema) });
   await settled();
-  expect(said.map(({ channel, content }) => [channel, content.case])).toEqual([
-    [0, "pong"],
-    [0, "ping"],
-  ]);
+  expect(said.map(({ channel, content }) => [channel, content.case])).toEqual([[0, "pong"]]);
+});
+
+test("a ping is answered by the first pong that comes for it, and an end of the link ends the wait", async () => {
+  const { link, said } = loneLink();
+  link.receive(packet({ content: { case: "pong", value: {} } }));
+  const [first, second] = [link.ping(), link.ping()];
+  await settled();
+  expect(said.map(({ content }) => content.case)).toEqual(["ping", "ping"]);
+  link.receive(packet({ content: { case: "pong", value: {} } }));
+  expect([await promiseState(first), await promiseState(second)]).toEqual(["resolved", "pending"]);
+  link.close(new StreamError("enough", { code: Code.Aborted }));
+  expect((await rejection(second)).code).toBe(Code.Aborted);
+  expect((await rejection(link.ping())).code).toBe(Code.Aborted);
+});
+
+test("either side ends the whole link with a reset, and its channels with it", async () => {
+  const { link } = loneLink();
+  const channel = link.open(request());
+  const reset = { code: Code.ResourceExhausted, reason: "enough", failure: Failure.LIMIT_REACHED };
+  link.receive(packet({ content: { case: "reset", value: reset } }));
+  expect(await link.closed).toMatchObject({
+    code: Code.ResourceExhausted,
+    failure: Failure.LIMIT_REACHED,
+    message: "enough",
+  });
+  expect((await rejection(channel.response.promise)).failure).toBe(Failure.LIMIT_REACHED);
 });

@@ -13,6 +13,7 @@ import { maxReasonBytes } from "../../stream/stream-error.js";
 import { failureDisagreements } from "../docs/failure-table.js";
 import { untoldLimits } from "../docs/limit-table.js";
 import { linkExamples, otherPackets, responsePackets } from "../docs/link-examples.js";
+import { linkMessageExamples } from "../docs/link-message-examples.js";
 import { grouped } from "../docs/markdown.js";
 import { brokenLinks } from "../docs/page-links.js";
 import { repeatedNumbers, unknownNames } from "../docs/page-names.js";
@@ -52,7 +53,11 @@ test("every link on the page leads somewhere", () => {
 test("a name or a number that is wrong is noticed", () => {
   const wrong = "`Frame.nothing` `Frame.ack` FAILURE_NONE\n```mermaid\n  A->>B: Open{name, game}, Opem{}\n```\n";
   expect(unknownNames(wrong)).toEqual(["Frame.nothing", "FAILURE_NONE", "Open.game", "Opem.", "Opem"]);
-  expect(repeatedNumbers("after 15 s, 64 KiB, 65,536, number 1, HTTP/1.1")).toEqual(["15 s", "64 KiB", "65,536"]);
+  expect(repeatedNumbers("after 15 s, 64 KiB, 65,536, number 1, HTTP/1.1, RFC 6455")).toEqual([
+    "15 s",
+    "64 KiB",
+    "65,536",
+  ]);
 });
 
 test("every limit of the relay is on the page", () => {
@@ -78,7 +83,12 @@ test.each([
 
 test("every example comes back from its bytes and from its JSON as it was", async () => {
   const frames = [...Object.values(streamFrames), ...Object.values(lastFrames)];
-  for (const { schema, message } of [...openingExamples, ...frames, ...(await linkExamples())]) {
+  for (const { schema, message } of [
+    ...openingExamples,
+    ...frames,
+    ...(await linkExamples()),
+    ...linkMessageExamples(),
+  ]) {
     expect(fromBinary(schema, toBinary(schema, message))).toEqual(message);
     expect(fromJson(schema, toJson(schema, message))).toEqual(message);
   }

@@ -12,7 +12,35 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file streamserver/v1/link.proto.
  */
 export const file_streamserver_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("ChpzdHJlYW1zZXJ2ZXIvdjEvbGluay5wcm90bxIPc3RyZWFtc2VydmVyLnYxIhAKDlJlY2VpdmVSZXF1ZXN0ImgKD1JlY2VpdmVSZXNwb25zZRIrCgZvcGVuZWQYASABKAsyGy5zdHJlYW1zZXJ2ZXIudjEuTGlua09wZW5lZBIoCgdwYWNrZXRzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLlBhY2tldCKZAQoKTGlua09wZW5lZBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSFAoMbWF4X2NoYW5uZWxzGAMgASgNEhgKEG1heF9wYWNrZXRfYnl0ZXMYBCABKA0SFwoPbWF4X2JhdGNoX2J5dGVzGAUgASgNEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgGIAEoDSJuCgtTZW5kUmVxdWVzdBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSKAoHcGFja2V0cxgEIAMoCzIXLnN0cmVhbXNlcnZlci52MS5QYWNrZXQiDgoMU2VuZFJlc3BvbnNlIvECCgZQYWNrZXQSDwoHY2hhbm5lbBgBIAEoDRIyCgdyZXF1ZXN0GAIgASgLMh8uc3RyZWFtc2VydmVyLnYxLkNoYW5uZWxSZXF1ZXN0SAASNAoIcmVzcG9uc2UYAyABKAsyIC5zdHJlYW1zZXJ2ZXIudjEuQ2hhbm5lbFJlc3BvbnNlSAASDgoEZGF0YRgEIAEoDEgAEioKA2VuZBgFIAEoCzIbLnN0cmVhbXNlcnZlci52MS5DaGFubmVsRW5kSAASJwoFcmVzZXQYBiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuUmVzZXRIABIQCgZjcmVkaXQYByABKARIABIsCgRwaW5nGAggASgLMhwuc3RyZWFtc2VydmVyLnYxLlBhY2tldC5QaW5nSAASLAoEcG9uZxgJIAEoCzIcLnN0cmVhbXNlcnZlci52MS5QYWNrZXQuUG9uZ0gAGgYKBFBpbmcaBgoEUG9uZ0IJCgdjb250ZW50IkgKDkNoYW5uZWxSZXF1ZXN0EgwKBHBhdGgYASABKAkSKAoHaGVhZGVycxgCIAMoCzIXLnN0cmVhbXNlcnZlci52MS5IZWFkZXIiSwoPQ2hhbm5lbFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIoCgdoZWFkZXJzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciI3CgpDaGFubmVsRW5kEikKCHRyYWlsZXJzGAEgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCTKiAQoLTGlua1NlcnZpY2USTgoHUmVjZWl2ZRIfLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVxdWVzdBogLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVzcG9uc2UwARJDCgRTZW5kEhwuc3RyZWFtc2VydmVyLnYxLlNlbmRSZXF1ZXN0Gh0uc3RyZWFtc2VydmVyLnYxLlNlbmRSZXNwb25zZWIGcHJvdG8z", [file_streamserver_v1_frame]);
+  fileDesc("ChpzdHJlYW1zZXJ2ZXIvdjEvbGluay5wcm90bxIPc3RyZWFtc2VydmVyLnYxImQKC0xpbmtNZXNzYWdlEisKBm9wZW5lZBgBIAEoCzIbLnN0cmVhbXNlcnZlci52MS5MaW5rT3BlbmVkEigKB3BhY2tldHMYAiADKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUGFja2V0IhAKDlJlY2VpdmVSZXF1ZXN0ImgKD1JlY2VpdmVSZXNwb25zZRIrCgZvcGVuZWQYASABKAsyGy5zdHJlYW1zZXJ2ZXIudjEuTGlua09wZW5lZBIoCgdwYWNrZXRzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLlBhY2tldCKZAQoKTGlua09wZW5lZBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSFAoMbWF4X2NoYW5uZWxzGAMgASgNEhgKEG1heF9wYWNrZXRfYnl0ZXMYBCABKA0SFwoPbWF4X2JhdGNoX2J5dGVzGAUgASgNEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgGIAEoDSJuCgtTZW5kUmVxdWVzdBIPCgdsaW5rX2lkGAEgASgJEhIKCmxpbmtfdG9rZW4YAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSKAoHcGFja2V0cxgEIAMoCzIXLnN0cmVhbXNlcnZlci52MS5QYWNrZXQiDgoMU2VuZFJlc3BvbnNlIvECCgZQYWNrZXQSDwoHY2hhbm5lbBgBIAEoDRIyCgdyZXF1ZXN0GAIgASgLMh8uc3RyZWFtc2VydmVyLnYxLkNoYW5uZWxSZXF1ZXN0SAASNAoIcmVzcG9uc2UYAyABKAsyIC5zdHJlYW1zZXJ2ZXIudjEuQ2hhbm5lbFJlc3BvbnNlSAASDgoEZGF0YRgEIAEoDEgAEioKA2VuZBgFIAEoCzIbLnN0cmVhbXNlcnZlci52MS5DaGFubmVsRW5kSAASJwoFcmVzZXQYBiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuUmVzZXRIABIQCgZjcmVkaXQYByABKARIABIsCgRwaW5nGAggASgLMhwuc3RyZWFtc2VydmVyLnYxLlBhY2tldC5QaW5nSAASLAoEcG9uZxgJIAEoCzIcLnN0cmVhbXNlcnZlci52MS5QYWNrZXQuUG9uZ0gAGgYKBFBpbmcaBgoEUG9uZ0IJCgdjb250ZW50IkgKDkNoYW5uZWxSZXF1ZXN0EgwKBHBhdGgYASABKAkSKAoHaGVhZGVycxgCIAMoCzIXLnN0cmVhbXNlcnZlci52MS5IZWFkZXIiSwoPQ2hhbm5lbFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIoCgdoZWFkZXJzGAIgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciI3CgpDaGFubmVsRW5kEikKCHRyYWlsZXJzGAEgAygLMhcuc3RyZWFtc2VydmVyLnYxLkhlYWRlciIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCTKiAQoLTGlua1NlcnZpY2USTgoHUmVjZWl2ZRIfLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVxdWVzdBogLnN0cmVhbXNlcnZlci52MS5SZWNlaXZlUmVzcG9uc2UwARJDCgRTZW5kEhwuc3RyZWFtc2VydmVyLnYxLlNlbmRSZXF1ZXN0Gh0uc3RyZWFtc2VydmVyLnYxLlNlbmRSZXNwb25zZWIGcHJvdG8z", [file_streamserver_v1_frame]);
+
+/**
+ * A message of a WebSocket link, either way.
+ *
+ * @generated from message streamserver.v1.LinkMessage
+ */
+export type LinkMessage = Message<"streamserver.v1.LinkMessage"> & {
+  /**
+   * In the relay's first message and only there. A relay that opens no link sends a `reset` on channel 0 instead.
+   *
+   * @generated from field: streamserver.v1.LinkOpened opened = 1;
+   */
+  opened?: LinkOpened | undefined;
+
+  /**
+   * In order. Their `Packet.data` together are at most `LinkOpened.max_batch_bytes`.
+   *
+   * @generated from field: repeated streamserver.v1.Packet packets = 2;
+   */
+  packets: Packet[];
+};
+
+/**
+ * Describes the message streamserver.v1.LinkMessage.
+ * Use `create(LinkMessageSchema)` to create a new message.
+ */
+export const LinkMessageSchema: GenMessage<LinkMessage> = /*@__PURE__*/
+  messageDesc(file_streamserver_v1_link, 0);
 
 /**
  * @generated from message streamserver.v1.ReceiveRequest
@@ -25,7 +53,7 @@ export type ReceiveRequest = Message<"streamserver.v1.ReceiveRequest"> & {
  * Use `create(ReceiveRequestSchema)` to create a new message.
  */
 export const ReceiveRequestSchema: GenMessage<ReceiveRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 0);
+  messageDesc(file_streamserver_v1_link, 1);
 
 /**
  * @generated from message streamserver.v1.ReceiveResponse
@@ -51,7 +79,7 @@ export type ReceiveResponse = Message<"streamserver.v1.ReceiveResponse"> & {
  * Use `create(ReceiveResponseSchema)` to create a new message.
  */
 export const ReceiveResponseSchema: GenMessage<ReceiveResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 1);
+  messageDesc(file_streamserver_v1_link, 2);
 
 /**
  * The link is there.
@@ -88,16 +116,17 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
   maxPacketBytes: number;
 
   /**
-   * The largest sum of `Packet.data` in one Send. A larger one is answered with resource_exhausted, by the relay with
-   * FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken.
+   * The largest sum of `Packet.data` in one Send, or in one message of a WebSocket. A larger Send is answered with
+   * resource_exhausted, by the relay with FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken. A
+   * message of a WebSocket that is more than twice as large, all in all, ends the link.
    *
    * @generated from field: uint32 max_batch_bytes = 5;
    */
   maxBatchBytes: number;
 
   /**
-   * The relay sends a `ping` this often, in milliseconds, and expects a `pong`. Either side that hears nothing for more than
-   * three times as long takes the link for lost.
+   * The relay sends a `ping` this often, in milliseconds, and expects a `pong`; on a WebSocket also a ping of RFC 6455.
+   * Either side that hears nothing for more than two and a half times as long takes the link for lost.
    *
    * @generated from field: uint32 heartbeat_interval_ms = 6;
    */
@@ -109,7 +138,7 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
  * Use `create(LinkOpenedSchema)` to create a new message.
  */
 export const LinkOpenedSchema: GenMessage<LinkOpened> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 2);
+  messageDesc(file_streamserver_v1_link, 3);
 
 /**
  * @generated from message streamserver.v1.SendRequest
@@ -149,7 +178,7 @@ export type SendRequest = Message<"streamserver.v1.SendRequest"> & {
  * Use `create(SendRequestSchema)` to create a new message.
  */
 export const SendRequestSchema: GenMessage<SendRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 3);
+  messageDesc(file_streamserver_v1_link, 4);
 
 /**
  * The batch is taken, now or before.
@@ -164,7 +193,7 @@ export type SendResponse = Message<"streamserver.v1.SendResponse"> & {
  * Use `create(SendResponseSchema)` to create a new message.
  */
 export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 4);
+  messageDesc(file_streamserver_v1_link, 5);
 
 /**
  * The unit that travels on a link.
@@ -175,7 +204,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
   /**
    * Chosen by the client, rising: 1, 2, 3, … A number that was left out counts as closed. A packet for a channel that has
    * closed is ignored, for it may have been on its way; a packet other than `request` and `reset` for a channel that never
-   * was, and a `request` for one that was, resets that channel with FAILURE_CHANNEL_INVALID. 0 for `ping` and `pong`.
+   * was, and a `request` for one that was, resets that channel with FAILURE_CHANNEL_INVALID. 0 for `ping` and `pong`, and
+   * for a `reset` that ends the whole link.
    *
    * @generated from field: uint32 channel = 1;
    */
@@ -239,7 +269,7 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "credit";
   } | {
     /**
-     * Relay to client: answer with a pong.
+     * Either way: answer with a pong. A client asks whether the relay is still there, or has taken what was sent before.
      *
      * @generated from field: streamserver.v1.Packet.Ping ping = 8;
      */
@@ -247,7 +277,7 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "ping";
   } | {
     /**
-     * Client to relay.
+     * Either way.
      *
      * @generated from field: streamserver.v1.Packet.Pong pong = 9;
      */
@@ -261,7 +291,7 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
  * Use `create(PacketSchema)` to create a new message.
  */
 export const PacketSchema: GenMessage<Packet> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 5);
+  messageDesc(file_streamserver_v1_link, 6);
 
 /**
  * Nothing. Keeps a proxy from taking the link for dead.
@@ -276,7 +306,7 @@ export type Packet_Ping = Message<"streamserver.v1.Packet.Ping"> & {
  * Use `create(Packet_PingSchema)` to create a new message.
  */
 export const Packet_PingSchema: GenMessage<Packet_Ping> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 5, 0);
+  messageDesc(file_streamserver_v1_link, 6, 0);
 
 /**
  * The answer to a ping.
@@ -291,7 +321,7 @@ export type Packet_Pong = Message<"streamserver.v1.Packet.Pong"> & {
  * Use `create(Packet_PongSchema)` to create a new message.
  */
 export const Packet_PongSchema: GenMessage<Packet_Pong> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 5, 1);
+  messageDesc(file_streamserver_v1_link, 6, 1);
 
 /**
  * The head of a request.
@@ -320,7 +350,7 @@ export type ChannelRequest = Message<"streamserver.v1.ChannelRequest"> & {
  * Use `create(ChannelRequestSchema)` to create a new message.
  */
 export const ChannelRequestSchema: GenMessage<ChannelRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 6);
+  messageDesc(file_streamserver_v1_link, 7);
 
 /**
  * The head of a response.
@@ -348,7 +378,7 @@ export type ChannelResponse = Message<"streamserver.v1.ChannelResponse"> & {
  * Use `create(ChannelResponseSchema)` to create a new message.
  */
 export const ChannelResponseSchema: GenMessage<ChannelResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 7);
+  messageDesc(file_streamserver_v1_link, 8);
 
 /**
  * The end of a body.
@@ -369,7 +399,7 @@ export type ChannelEnd = Message<"streamserver.v1.ChannelEnd"> & {
  * Use `create(ChannelEndSchema)` to create a new message.
  */
 export const ChannelEndSchema: GenMessage<ChannelEnd> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 8);
+  messageDesc(file_streamserver_v1_link, 9);
 
 /**
  * One field of a head.
@@ -393,14 +423,20 @@ export type Header = Message<"streamserver.v1.Header"> & {
  * Use `create(HeaderSchema)` to create a new message.
  */
 export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_link, 9);
+  messageDesc(file_streamserver_v1_link, 10);
 
 /**
- * A link: many RPCs of every kind, full duplex, over what a browser has. The client calls Receive and keeps it open; that
- * is the relay's half. The client's half is a row of Sends. A link ends when its Receive ends.
+ * A link: many RPCs of every kind, full duplex, over what a browser has: one WebSocket, or the two RPCs of this service.
  *
  * On a link travel packets; a packet belongs to a channel, and a channel is one RPC in the Connect protocol: the packets
  * carry the headers and the bytes that HTTP/2 would carry.
+ *
+ * A WebSocket link is a WebSocket (RFC 6455) at this service's path with `WebSocket` for a method,
+ * `/streamserver.v1.LinkService/WebSocket`, of the subprotocol `streamserver.v1`. Each of its messages, either way, is
+ * binary and one `LinkMessage`.
+ *
+ * Without a WebSocket, the client calls Receive and keeps it open; that is the relay's half. The client's half is a row of
+ * Sends. A link ends when its WebSocket or its Receive ends.
  *
  * @generated from service streamserver.v1.LinkService
  */

@@ -568,8 +568,8 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
   limits?: Limits | undefined;
 
   /**
-   * The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for three
-   * times as long may take the relay for lost.
+   * The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two and
+   * a half times as long may take the relay for lost.
    *
    * @generated from field: uint32 heartbeat_interval_ms = 4;
    */

@@ -1217,8 +1217,8 @@ type Registered struct {
 	LeaseToken string `protobuf:"bytes,2,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	// What the relay allows.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
-	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for three
-	// times as long may take the relay for lost.
+	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two and
+	// a half times as long may take the relay for lost.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache

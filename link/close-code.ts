@@ -1,0 +1,37 @@
+import { Code } from "@connectrpc/connect";
+import { codeFromWire, StreamError } from "../stream/stream-error.js";
+
+/** RFC 6455, section 7.4.1, and the IANA registry; a page itself may send only the first. */
+export const normalClosure = 1000;
+export const unsupportedData = 1003;
+export const invalidPayload = 1007;
+
+/** A status code of Connect is a close code of the application's, counted from here: 4001 to 4016. */
+const firstStatusCode = 4000;
+/** A close frame holds no more. RFC 6455, section 5.5. */
+const maxReasonBytes = 123;
+
+const statusOf: Readonly<Record<number, Code>> = {
+  [normalClosure]: Code.Canceled,
+  1001: Code.Canceled,
+  1002: Code.InvalidArgument,
+  [unsupportedData]: Code.InvalidArgument,
+  [invalidPayload]: Code.InvalidArgument,
+  1008: Code.PermissionDenied,
+  1009: Code.ResourceExhausted,
+  1011: Code.Internal,
+};
+
+/** How a WebSocket is closed for an error. */
+export function closeFrame({ code, message }: StreamError): { code: number; reason: string } {
+  const bytes = new TextEncoder().encode(message).subarray(0, maxReasonBytes);
+  const reason = new TextDecoder().decode(bytes, { stream: true });
+  return { code: code === Code.Canceled ? normalClosure : firstStatusCode + code, reason };
+}
+
+/** What the end of a WebSocket means: a closure that nobody explained is a lost connection, `unavailable`. */
+export function closeError(closeCode: number, reason: string): StreamError {
+  const isStatus = closeCode > firstStatusCode && closeCode <= firstStatusCode + Code.Unauthenticated;
+  const code = isStatus ? codeFromWire(closeCode - firstStatusCode) : (statusOf[closeCode] ?? Code.Unavailable);
+  return new StreamError(reason || `the WebSocket was closed with ${closeCode}`, { code });
+}

@@ -1,0 +1,84 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { type Reset, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { type LinkMessage, LinkMessageSchema, type Packet, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
+import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
+import type { OutgoingPacket } from "./outgoing-packet.js";
+import { isSmall, Parts } from "./parts.js";
+import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
+
+/** What a WebSocket carries must name it: a page of something else is no client, whatever lets it in. */
+export const linkProtocol = "streamserver.v1";
+/** The service's path with `WebSocket` for a method. */
+export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
+
+const packetsTag = lengthTag(LinkMessageSchema.field.packets.number);
+const channelTag = varintTag(PacketSchema.field.channel.number);
+const dataTag = lengthTag(PacketSchema.field.data.number);
+
+/** A message of a WebSocket link, in parts; what is small is joined, what is large is not copied. */
+export function encodePackets(packets: readonly OutgoingPacket[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  const joinSmall = () => {
+    if (small.length > 0) parts.push(new Parts(small).joined);
+    small = [];
+  };
+  for (const part of packets.flatMap(encodePacket)) {
+    if (isSmall(part)) {
+      small.push(part);
+      continue;
+    }
+    joinSmall();
+    parts.push(part);
+  }
+  joinSmall();
+  return parts;
+}
+
+function encodePacket(packet: OutgoingPacket): Uint8Array[] {
+  if (!("data" in packet)) {
+    const bytes = toBinary(PacketSchema, packet);
+    const head = new WireWriter(1 + varintBytes(bytes.byteLength)).varint(packetsTag).varint(bytes.byteLength);
+    return [head.bytes, bytes];
+  }
+  const { channel, data } = packet;
+  const ownBytes = 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength);
+  const packetBytes = ownBytes + data.byteLength;
+  const head = new WireWriter(1 + varintBytes(packetBytes) + ownBytes)
+    .varint(packetsTag)
+    .varint(packetBytes)
+    .varint(channelTag)
+    .varint(channel)
+    .varint(dataTag)
+    .varint(data.byteLength);
+  return [head.bytes, ...data.arrays];
+}
+
+/** The inverse. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message. */
+export function decodeLinkMessage(bytes: Uint8Array): LinkMessage {
+  try {
+    return fromBinary(LinkMessageSchema, bytes);
+  } catch (cause) {
+    throw new StreamError("bytes that are no LinkMessage", { failure: Failure.PROTOCOL_VIOLATION, cause });
+  }
+}
+
+/** The last packet on a link: why it ends. */
+export function lastPacket({ code, message, failure }: StreamError): Packet {
+  const reset = create(ResetSchema, { code, reason: cutReason(message), failure });
+  return create(PacketSchema, { content: { case: "reset", value: reset } });
+}
+
+/** What {@link lastPacket} says, if the message has it. */
+export function endOfLink({ packets }: LinkMessage): StreamError | undefined {
+  for (const { channel, content } of packets) {
+    if (channel === 0 && content.case === "reset") return errorOfReset(content.value);
+  }
+  return undefined;
+}
+
+/** Why a link was ended, as its other side says. */
+export function errorOfReset({ code, reason, failure }: Reset): StreamError {
+  return new StreamError(reason, { code: codeFromWire(code), failure });
+}

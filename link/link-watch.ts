@@ -1,0 +1,67 @@
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import type { Clock } from "../stream/clock.js";
+import { StreamError } from "../stream/stream-error.js";
+import type { Link } from "./link.js";
+
+/** The other side may miss two heartbeats, and be late. `LinkOpened.heartbeat_interval_ms`. */
+export const heartbeatsUntilLost = 2.5;
+/** A timer that is later than this was not on a busy machine, but on one that slept, or in a tab that was frozen. */
+const asleepMs = 5_000;
+/** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
+const answerTimeoutMs = 7_000;
+
+/** Ends a link whose other side is silent. It ends by itself when the link does. */
+export class LinkWatch {
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  #heardMs: number;
+  #stopTimer: () => void = () => {};
+
+  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number) {
+    this.#link = link;
+    this.#clock = clock;
+    this.#limitMs = heartbeatsUntilLost * heartbeatIntervalMs;
+    this.#heardMs = clock.now();
+    this.#wait(this.#limitMs);
+    void link.closed.then(() => this.#stopTimer());
+  }
+
+  /** Something came from the other side. */
+  heard(): void {
+    this.#heardMs = this.#clock.now();
+  }
+
+  /** Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. */
+  ask(): void {
+    if (!this.#link.isOpen) return;
+    // What is asked on a link that ends is answered by its end.
+    this.#link.ping().catch(() => {});
+    this.#stopTimer();
+    const askedMs = this.#clock.now();
+    this.#stopTimer = this.#clock.after(answerTimeoutMs, () => {
+      if (this.#heardMs < askedMs) this.#lost();
+      else this.#wait(this.#limitMs);
+    });
+  }
+
+  /** One timer runs after the other, so that hearing something costs no more than a look at the clock. */
+  #wait(delayMs: number): void {
+    const dueMs = this.#clock.now() + delayMs;
+    this.#stopTimer = this.#clock.after(delayMs, () => {
+      const nowMs = this.#clock.now();
+      const leftMs = this.#heardMs + this.#limitMs - nowMs;
+      if (leftMs > 0) this.#wait(leftMs);
+      // What came during the sleep may wait behind this timer.
+      else if (nowMs - dueMs > asleepMs) this.ask();
+      else this.#lost();
+    });
+  }
+
+  #lost(): void {
+    this.#link.close(
+      new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST, code: Code.Unavailable }),
+    );
+  }
+}

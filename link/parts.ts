@@ -1,0 +1,48 @@
+/** Up to here, copying bytes costs less than to keep them apart. */
+const smallBytes = 4_096;
+
+export function isSmall({ byteLength }: Uint8Array): boolean {
+  return byteLength <= smallBytes;
+}
+
+/** Bytes that stand in several arrays, so that nobody copies them before they are sent. */
+export class Parts {
+  readonly arrays: readonly Uint8Array[];
+  readonly byteLength: number;
+
+  constructor(arrays: readonly Uint8Array[]) {
+    this.arrays = arrays;
+    this.byteLength = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Views, as of an array. */
+  subarray(from: number, to: number): Parts {
+    if (from === 0 && to === this.byteLength) return this;
+    const views: Uint8Array[] = [];
+    let at = 0;
+    for (const array of this.arrays) {
+      const view = array.subarray(Math.max(0, from - at), Math.max(0, to - at));
+      if (view.byteLength > 0) views.push(view);
+      at += array.byteLength;
+    }
+    return new Parts(views);
+  }
+
+  /** Copies them behind each other into `target`. */
+  copyTo(target: Uint8Array, offset = 0): void {
+    let at = offset;
+    for (const array of this.arrays) {
+      target.set(array, at);
+      at += array.byteLength;
+    }
+  }
+
+  /** The bytes in one array, which is a copy unless there was one only. */
+  get joined(): Uint8Array {
+    const [first] = this.arrays;
+    if (this.arrays.length === 1 && first !== undefined) return first;
+    const bytes = new Uint8Array(this.byteLength);
+    this.copyTo(bytes);
+    return bytes;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Writes Protobuf's wire format into a buffer whose size was worked out before. For the messages that carry an application's
+ * data, and them alone: the library copies what it nests, several times for each level.
+ * https://protobuf.dev/programming-guides/encoding/
+ */
+export class WireWriter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  #at = 0;
+  #cutAt = 0;
+
+  constructor(byteLength: number) {
+    this.bytes = new Uint8Array(byteLength);
+  }
+
+  /** A whole number below 2^53. */
+  varint(value: number): this {
+    let rest = value;
+    while (rest > 0x7f) {
+      this.bytes[this.#at++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.bytes[this.#at++] = rest;
+    return this;
+  }
+
+  raw(data: Uint8Array): this {
+    this.bytes.set(data, this.#at);
+    this.#at += data.byteLength;
+    return this;
+  }
+
+  /** What was written since the last cut. */
+  cut(): Uint8Array<ArrayBuffer> {
+    const written = this.bytes.subarray(this.#cutAt, this.#at);
+    this.#cutAt = this.#at;
+    return written;
+  }
+
+  /** Leaves bytes to be written otherwise. */
+  skip(byteLength: number): this {
+    this.#at += byteLength;
+    return this;
+  }
+}
+
+/** How many bytes a whole number below 2^53 takes. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes += 1;
+  return bytes;
+}
+
+/** A field's number and wire type, as one number. */
+export const varintTag = (field: number) => field * 8;
+export const lengthTag = (field: number) => field * 8 + 2;

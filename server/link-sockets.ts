@@ -1,0 +1,138 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { type WebSocket, WebSocketServer } from "ws";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { LinkMessageSchema } from "../gen/streamserver/v1/link_pb.js";
+import { closeError, closeFrame, invalidPayload, unsupportedData } from "../link/close-code.js";
+import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../link/link-message.js";
+import type { Clock } from "../stream/clock.js";
+import { StreamError } from "../stream/stream-error.js";
+import type { Links, LiveLink } from "./links.js";
+
+/** More in one message would only delay what comes after it. */
+const maxBatchBytes = 163_840;
+/** A batch, and what is around its packets. */
+const maxMessageBytes = 2 * maxBatchBytes;
+/** More than this is not handed to a socket that has not sent what it got before. */
+const socketHighWaterMarkBytes = 262_144;
+/** What a peer gets to answer the end of a link, before its connection is cut. */
+const closeTimeoutMs = 5_000;
+
+/** The links that browsers keep to the relay over WebSockets. */
+export class LinkSockets {
+  readonly #links: Links;
+  readonly #clock: Clock;
+  readonly #heartbeatIntervalMs: number;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // Streams are often compressed already, and a compressor takes memory for each socket.
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
+    handleProtocols: () => linkProtocol,
+  });
+
+  constructor(links: Links, clock: Clock, heartbeatIntervalMs: number) {
+    this.#links = links;
+    this.#clock = clock;
+    this.#heartbeatIntervalMs = heartbeatIntervalMs;
+    // The default answer to a handshake that is none, without the stack trace of its making.
+    this.#server.on("wsClientError", (_error, socket) => refuseUpgrade(socket, 400));
+  }
+
+  /** Makes a connection whose request asked for it a WebSocket and a link, if it speaks the protocol. */
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
+    const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (!protocols.includes(linkProtocol)) return refuseUpgrade(connection, 400);
+    this.#server.handleUpgrade(request, connection, head, (socket) => {
+      this.#serve(socket, connection, request.headers.origin ?? "");
+    });
+  }
+
+  #serve(socket: WebSocket, connection: Duplex, origin: string): void {
+    // A frame that breaks the rules: "close" follows, with the code that the peer was told.
+    socket.on("error", () => {});
+    let live: LiveLink;
+    try {
+      live = this.#links.open(origin, maxBatchBytes);
+    } catch (reason) {
+      return this.#end(socket, StreamError.from(reason));
+    }
+    const { link, watch, opened } = live;
+    const stopPinging = this.#pingAtIntervals(socket);
+    socket.on("close", (closeCode, reason) => {
+      const { code, message } = closeError(closeCode, reason.toString());
+      const failure = code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST;
+      link.close(new StreamError(message, { failure }));
+    });
+    socket.on("pong", () => watch.heard());
+    socket.on("message", (data: Buffer, isBinary) => {
+      watch.heard();
+      if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
+      try {
+        for (const packet of decodeLinkMessage(data).packets) link.receive(packet);
+      } catch (reason) {
+        violation(socket, live, invalidPayload, StreamError.from(reason).message);
+      }
+    });
+    void link.closed.then((error) => {
+      stopPinging();
+      this.#end(socket, error);
+    });
+    socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+    void sendAll(socket, connection, live);
+  }
+
+  /** Tells the peer why, as far as it still reads. */
+  #end(socket: WebSocket, error: StreamError): void {
+    if (socket.readyState === socket.CLOSED) return;
+    const stopWaiting = this.#clock.after(closeTimeoutMs, () => socket.terminate());
+    socket.once("close", stopWaiting);
+    if (socket.readyState !== socket.OPEN) return;
+    void sendParts(socket, encodePackets([lastPacket(error)]));
+    const { code, reason } = closeFrame(error);
+    socket.close(code, reason);
+  }
+
+  /** The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2. */
+  #pingAtIntervals(socket: WebSocket): () => void {
+    const ping = () => {
+      cancel = this.#clock.after(this.#heartbeatIntervalMs, ping);
+      if (socket.readyState === socket.OPEN) socket.ping();
+    };
+    let cancel = this.#clock.after(this.#heartbeatIntervalMs, ping);
+    return () => cancel();
+  }
+}
+
+/** Answers a request for a WebSocket with a status, and ends its connection. */
+export function refuseUpgrade(connection: Duplex, status: number): void {
+  connection.on("error", () => {});
+  connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+async function sendAll(socket: WebSocket, connection: Duplex, { link }: LiveLink): Promise<void> {
+  for await (const packets of link.batches(maxBatchBytes)) {
+    connection.cork();
+    const sent = sendParts(socket, encodePackets(packets));
+    connection.uncork();
+    if (socket.bufferedAmount > socketHighWaterMarkBytes) await sent;
+  }
+}
+
+/** Sends a message with each part a fragment of its own. RFC 6455, section 5.4. Resolves when the socket has it. */
+function sendParts(socket: WebSocket, parts: Uint8Array[]): Promise<void> {
+  const last = parts.length - 1;
+  return new Promise((resolve) => {
+    parts.forEach((part, at) => {
+      socket.send(part, { fin: at === last }, at === last ? () => resolve() : undefined);
+    });
+  });
+}
+
+function violation(socket: WebSocket, { link }: LiveLink, closeCode: number, message: string): void {
+  socket.close(closeCode, message);
+  link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION }));
+}

@@ -1,0 +1,53 @@
+import { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { closeError, closeFrame } from "../../link/close-code.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { code, table } from "./markdown.js";
+
+/** Who closes a WebSocket so, and why. */
+const reasons: Readonly<Record<number, string>> = {
+  1000: "either side: a goodbye. The link is not needed any more, or its page was left",
+  1001: "either side: a goodbye. Browsers say so for a page that goes away",
+  1002: "either side: what RFC 6455 does not allow",
+  1003: "the relay: a message that is text",
+  1007: "the relay: bytes that are no `LinkMessage`",
+  1008: "the relay: a message in too many fragments",
+  1009: "the relay: a message that is too large",
+  1011: "a proxy, or a server that the relay is a part of, failed",
+  4003: "the client: text, bytes that are no `LinkMessage`, a first message without `opened`",
+  4008: "the relay: it holds too many links. Either side: the other one does not read",
+  4014: "the relay: it goes away. Either side: the other one is silent",
+};
+
+const statusCodes = Object.values(Code).filter((each): each is Code => typeof each === "number");
+const standardCloseCodes = Array.from({ length: 16 }, (_, at) => 1000 + at);
+
+/** The close codes that mean something else than a lost connection, in both directions. */
+export function closeCodeTable(): string {
+  const read = standardCloseCodes.filter((closeCode) => statusOf(closeCode) !== Code.Unavailable);
+  // A status code over 4,000, but for a goodbye.
+  const written = statusCodes.map((status) => closeFrame(new StreamError("", { code: status })).code);
+  const untold = read.filter((closeCode) => reasons[closeCode] === undefined);
+  const unheard = Object.keys(reasons).filter((closeCode) => ![...read, ...written].includes(Number(closeCode)));
+  const unread = statusCodes.filter((status) => statusOf(4000 + status) !== status);
+  if (unread.length > 0) throw new Error(`status codes that no close code says: ${unread}`);
+  if (untold.length + unheard.length > 0) throw new Error(`close codes without a row: ${[...untold, ...unheard]}`);
+  return table(
+    ["close code", "the link's status code", "for others a client's streams end with", "who says it, and why"],
+    [
+      ...Object.entries(reasons).map(([closeCode, reason]) => row(closeCode, statusOf(Number(closeCode)), reason)),
+      ["4001 to 4016", "what is over 4,000", "by that code, as above", "either side: whatever a status code can say"],
+      row("any other, or none", statusOf(1006), "a connection that broke"),
+    ],
+  );
+}
+
+/** What a link ends with whose WebSocket is closed so. */
+function statusOf(closeCode: number): Code {
+  return closeError(closeCode, "").code;
+}
+
+function row(closeCode: string, status: Code, reason: string): string[] {
+  const failure = status === Code.Canceled ? "FAILURE_PEER_CANCELED" : "FAILURE_LEG_LOST";
+  return [closeCode, `${code(codeToString(status))} ${status}`, code(failure), reason];
+}

@@ -1,0 +1,39 @@
+import { create } from "@bufbuild/protobuf";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { type LinkMessage, LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { decodeLinkMessage, encodePackets, lastPacket } from "../../link/link-message.js";
+import type { OutgoingPacket } from "../../link/outgoing-packet.js";
+import { Links } from "../../server/links.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { newRelay } from "../fakes/relays.js";
+import { requestPackets } from "./link-examples.js";
+import { sourceConstant } from "./source-constant.js";
+import type { WireExample } from "./stream-examples.js";
+
+const maxBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
+
+/** As it is sent over a WebSocket. */
+function sent(packets: OutgoingPacket[]): LinkMessage {
+  return decodeLinkMessage(new Uint8Array(Buffer.concat(encodePackets(packets))));
+}
+
+/** What a relay says first, with ids that are the same each time. */
+function openedMessage(): LinkMessage {
+  const { relay } = newRelay();
+  const { limits, clock, signer } = relay;
+  const { link, opened } = new Links({ limits, clock, signer, handlers: [] }).open("", maxBatchBytes);
+  link.close(new StreamError("an example"));
+  return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });
+}
+
+/** What the two sides of a WebSocket say. */
+export function linkMessageExamples(): WireExample<typeof LinkMessageSchema>[] {
+  const { data, end } = requestPackets;
+  const tooMany = new StreamError("too many links", { failure: Failure.LIMIT_REACHED });
+  const messages: [title: string, message: LinkMessage][] = [
+    ["The relay's first message", openedMessage()],
+    ["The same where it opens no link, before it closes the WebSocket", sent([lastPacket(tooMany)])],
+    ["A message with the body and the end of the request above", sent([data, end])],
+  ];
+  return messages.map(([title, message]) => ({ title, schema: LinkMessageSchema, message }));
+}

@@ -1,0 +1,50 @@
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../stream/stream-error.js";
+
+/**
+ * Over HTTP/1.1 a browser has six connections to an origin, for all its tabs together. A fetch link keeps one, and all of them
+ * need one to send by.
+ */
+const maxFetchLinks = 5;
+
+/**
+ * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1; whoever takes it gives it
+ * back by calling what this resolves with. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when there is none: one more would
+ * leave all of them without a way to send. Where there is no such limit, or no way to count (the Web Locks API, which takes a
+ * secure context), there is always a place.
+ */
+export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
+  const locks = globalThis.navigator?.locks;
+  const { origin } = new URL(relayUrl);
+  if (locks === undefined || !speaksHttp1(origin)) return () => {};
+  for (let slot = 1; slot <= maxFetchLinks; slot += 1) {
+    const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
+    if (release !== undefined) return release;
+  }
+  throw new StreamError(
+    `${maxFetchLinks} tabs are linked to ${origin} without a WebSocket, and over HTTP/1.1 the browser has no connection for another: ` +
+      "let WebSockets through, or serve HTTP/2",
+    { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER },
+  );
+}
+
+/** What gives the lock back; undefined if another tab holds it. */
+function tryLock(locks: LockManager, name: string): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    const held = (lock: Lock | null) => {
+      if (lock === null) return resolve(undefined);
+      return new Promise<void>((release) => resolve(release));
+    };
+    locks.request(name, { ifAvailable: true }, held).catch(reject);
+  });
+}
+
+/** Without TLS browsers speak nothing else; with it, what was fetched from there before tells. */
+function speaksHttp1(origin: string): boolean {
+  if (origin.startsWith("http:")) return true;
+  const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  return entries.some(
+    (entry) =>
+      entry.name.startsWith(`${origin}/`) && (entry as PerformanceResourceTiming).nextHopProtocol === "http/1.1",
+  );
+}

@@ -1,0 +1,40 @@
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../stream/stream-error.js";
+import type { LinkOpener, OpenedLink } from "./opened-link.js";
+
+/** How long a WebSocket may take where there is another way: a fetch link is to be there within 3 s. */
+export const webSocketTimeoutMs = 2_500;
+
+/** Where a choice outlives what made it. */
+export interface LinkMemory {
+  prefersFetch: boolean;
+}
+
+/** What a link ends with when no relay was met. Anything else a relay has said, and would say again. */
+const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.LEG_LOST]);
+
+/**
+ * Opens WebSocket links, and where none can be had, fetch links; from then on fetch links at once, as far as the memory goes
+ * and they can be had. Where neither can, rejects with what stood in the fetch link's way.
+ */
+export function chooseLink(openWebSocket: LinkOpener, openFetch: LinkOpener, memory: LinkMemory): LinkOpener {
+  const openBest = async (): Promise<OpenedLink> => {
+    try {
+      return await openWebSocket();
+    } catch (reason) {
+      if (!notTheRelay.has(StreamError.from(reason).failure)) throw reason;
+    }
+    const opened = await openFetch();
+    memory.prefersFetch = true;
+    return opened;
+  };
+  return async () => {
+    if (!memory.prefersFetch) return openBest();
+    try {
+      return await openFetch();
+    } catch {
+      memory.prefersFetch = false;
+      return openBest();
+    }
+  };
+}

@@ -1,0 +1,130 @@
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import type { LinkMessage } from "../gen/streamserver/v1/link_pb.js";
+import { closeError, closeFrame } from "../link/close-code.js";
+import { Link } from "../link/link.js";
+import { decodeLinkMessage, encodePackets, endOfLink, linkProtocol, linkSocketPath } from "../link/link-message.js";
+import { LinkWatch } from "../link/link-watch.js";
+import { Parts } from "../link/parts.js";
+import type { Clock } from "../stream/clock.js";
+import { Deferred } from "../stream/deferred.js";
+import { StreamError } from "../stream/stream-error.js";
+import type { OpenedLink } from "./opened-link.js";
+
+/**
+ * No more is handed to the browser while it holds so much. It tells how much that is but not when it is less, and a timer that
+ * looks runs once a second in the background, or once a minute: the answer to a ping tells, for it leaves behind what waits.
+ */
+const maxBufferedBytes = 1_048_576;
+/** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
+const pingFromBytes = 786_432;
+
+/**
+ * Opens a link over a WebSocket to the relay at a base URL. Rejects with a `StreamError`: with the relay's own failure where it
+ * gave one, or the status that the close code means; `unavailable` if the link is not there after `openTimeoutMs`. The link
+ * ends by itself when the socket does, or when the relay goes silent.
+ */
+export function openWebSocketLink(baseUrl: string, clock: Clock, openTimeoutMs: number): Promise<OpenedLink> {
+  return new LinkSocket(new WebSocket(socketUrl(baseUrl), linkProtocol), clock, openTimeoutMs).opened.promise;
+}
+
+type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
+
+class LinkSocket {
+  readonly opened = new Deferred<OpenedLink>();
+  readonly #socket: WebSocket;
+  readonly #clock: Clock;
+  readonly #stopWaiting: () => void;
+  #state: SocketState = { kind: "opening" };
+
+  constructor(socket: WebSocket, clock: Clock, openTimeoutMs: number) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#stopWaiting = clock.after(openTimeoutMs, () => this.#end(silent()));
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
+    socket.onclose = ({ code, reason }) => this.#end(closeError(code, reason));
+  }
+
+  #receive(data: ArrayBuffer | string): void {
+    try {
+      if (typeof data === "string") throw new StreamError("a message that is text", violation);
+      const message = decodeLinkMessage(new Uint8Array(data));
+      if (this.#state.kind === "opening") return this.#open(message);
+      if (this.#state.kind === "over") return;
+      this.#state.watch.heard();
+      for (const packet of message.packets) this.#state.link.receive(packet);
+    } catch (reason) {
+      this.#end(StreamError.from(reason));
+    }
+  }
+
+  #open(message: LinkMessage): void {
+    const { opened } = message;
+    if (opened === undefined) return this.#end(endOfLink(message) ?? new StreamError("no link was opened", violation));
+    this.#stopWaiting();
+    const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
+    const watch = new LinkWatch(link, this.#clock, opened.heartbeatIntervalMs);
+    this.#state = { kind: "open", link, watch };
+    void link.closed.then((error) => this.#end(error));
+    void sendAll(this.#socket, link, opened.maxBatchBytes);
+    this.opened.resolve({ kind: "websocket", link, watch });
+  }
+
+  #end(error: StreamError): void {
+    const state = this.#state;
+    if (state.kind === "over") return;
+    this.#state = { kind: "over" };
+    this.#stopWaiting();
+    this.opened.reject(error);
+    if (state.kind === "open") state.link.close(error);
+    const { code, reason } = closeFrame(error);
+    this.#socket.close(code, reason);
+  }
+}
+
+async function sendAll(socket: WebSocket, link: Link, maxBatchBytes: number): Promise<void> {
+  const joiner = new PartsJoiner();
+  let answered: Promise<void> | undefined;
+  for await (const packets of link.batches(maxBatchBytes)) {
+    socket.send(joiner.join(encodePackets(packets)));
+    while (socket.bufferedAmount > pingFromBytes && link.isOpen) {
+      answered ??= ping(socket, link, joiner).finally(() => {
+        answered = undefined;
+      });
+      if (socket.bufferedAmount <= maxBufferedBytes) break;
+      await answered;
+    }
+  }
+}
+
+/** Resolves when the relay has everything that was sent before, or never will. */
+function ping(socket: WebSocket, link: Link, joiner: PartsJoiner): Promise<void> {
+  const { packet, answered } = link.createPing();
+  socket.send(joiner.join(encodePackets([packet])));
+  return answered.catch(() => {});
+}
+
+/** Joins parts in one buffer again and again: a new one for each message took most of a sender's time. */
+class PartsJoiner {
+  #buffer = new Uint8Array(65_536);
+
+  /** What it gives is good until the next call: `WebSocket.send` takes a copy. */
+  join(arrays: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+    const parts = new Parts(arrays);
+    if (parts.byteLength > this.#buffer.byteLength) this.#buffer = new Uint8Array(parts.byteLength * 2);
+    parts.copyTo(this.#buffer);
+    return this.#buffer.subarray(0, parts.byteLength);
+  }
+}
+
+function socketUrl(baseUrl: string): string {
+  const url = new URL(baseUrl.replace(/\/+$/, "") + linkSocketPath);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}
+
+const violation = { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY };
+
+function silent(): StreamError {
+  return new StreamError("the relay opened no link in time", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
+}
