@@ -46,7 +46,10 @@ export default defineConfig({
       project("cli", 60_000, { fileParallelism: false }),
       project("proxies", 30_000),
       // The same, with a browser.
-      project("browser", 120_000, { fileParallelism: false, globalSetup: "test/setup/bundle.ts" }),
+      project("browser", 120_000, {
+        fileParallelism: false,
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
+      }),
       project("interop", 120_000, {
         globalSetup: ["test/setup/bundle.ts", "test/setup/tab-program.ts"],
         // Its tests run rows of the matrix at once, each with three programs or more.

@@ -1,13 +1,28 @@
 import { findChromium } from "../setup/chromium.ts";
-import { installProgram } from "./debian-program.ts";
+import { findFirefox } from "../setup/firefox.ts";
+import { findProxy } from "../setup/proxy-programs.ts";
+import { findMiniBrowser, findWebKitDriver, findXvfb } from "../setup/webkit.ts";
+import { type DebianProgram, installProgram } from "./debian-program.ts";
 import { type Outcome, skipped } from "./step.ts";
 import { runTests } from "./test-run.ts";
 
-/** The browser tests, in a Chromium that is installed first where that is possible. */
+const programs: DebianProgram[] = [
+  { name: "chromium", find: findChromium },
+  { name: "firefox-esr", find: findFirefox },
+  { name: "WebKitWebDriver", packages: ["webkit2gtk-driver"], find: findWebKitDriver },
+  // Comes with the library that the driver depends on.
+  { name: "MiniBrowser", packages: ["libwebkit2gtk-4.1-0"], find: findMiniBrowser },
+  { name: "Xvfb", packages: ["xvfb"], find: findXvfb },
+  { name: "nginx", find: () => findProxy("nginx") },
+];
+
+/** The browser tests, in engines that are installed first where that is possible. */
 export async function runBrowserTests(timeoutMs: number): Promise<Outcome> {
   const named = process.env.CHROMIUM;
   if (named && findChromium() === undefined) return skipped(`CHROMIUM names ${named}, which does not exist`);
-  const obstacle = await installProgram({ name: "chromium", find: findChromium });
-  if (obstacle !== undefined) return skipped(obstacle);
+  for (const program of programs) {
+    const obstacle = await installProgram(program);
+    if (obstacle !== undefined) return skipped(obstacle);
+  }
   return runTests("browser", timeoutMs, { CHROMIUM: findChromium() ?? "" });
 }

@@ -40,3 +40,11 @@ export async function holdsNothing({ proxy }: TestRelay, but?: "links"): Promise
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
+
+/** Resolves when the relay has so many links. */
+export async function untilLinks({ proxy }: TestRelay, links: number): Promise<void> {
+  for (let turns = 0; proxy.counts.links !== links; turns += 1) {
+    if (turns === 4_000) throw new Error(`the relay holds ${JSON.stringify(proxy.counts)}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}

@@ -1,10 +1,11 @@
 import type { Transport } from "@connectrpc/connect";
 import * as node from "@connectrpc/connect-node";
-import * as web from "@connectrpc/connect-web";
+import type { TransportLike } from "browser-stream-server";
+import { transportOf, type WebWayKind } from "../contract/web-way.js";
 
 /** A way to a relay: what to hand to `StreamServer` and `StreamClient`, and what to close afterwards. */
 export interface Way {
-  transport: Transport | string;
+  transport: TransportLike;
   close(): void;
 }
 
@@ -22,9 +23,11 @@ function overHttp2(create: Http2Transport): (url: string) => Way {
   };
 }
 
-function overFetch(create: (baseUrl: string) => Transport): (url: string) => Way {
-  return (baseUrl) => ({ transport: create(baseUrl), close: () => {} });
+function asOnTheWeb(kind: WebWayKind): (url: string) => Way {
+  return (url) => ({ transport: transportOf({ kind, url }), close: () => {} });
 }
+
+const baseUrl = (url: string): Way => ({ transport: new URL(url).origin, close: () => {} });
 
 export const http2Ways = {
   "Connect over HTTP/2": overHttp2(node.createConnectTransport),
@@ -32,12 +35,19 @@ export const http2Ways = {
   "gRPC-Web over HTTP/2": overHttp2(node.createGrpcWebTransport),
 };
 
+/** The ways that a relay with TLS is tried over. */
+export const secureWays = { ...http2Ways, "a base URL": baseUrl, "a WebSocket": asOnTheWeb("websocket") };
+
 /** Every way that this process has, by what the RPCs travel in. */
-export const allWays: Record<string, (url: string) => Way> = {
+export const allWays = {
   ...http2Ways,
-  "a base URL": (url) => ({ transport: new URL(url).origin, close: () => {} }),
-  "a link over Connect, binary": overFetch((baseUrl) => web.createConnectTransport({ baseUrl, useBinaryFormat: true })),
-  "a link over Connect, JSON": overFetch((baseUrl) => web.createConnectTransport({ baseUrl, useBinaryFormat: false })),
-  "a link over gRPC-Web": overFetch((baseUrl) => web.createGrpcWebTransport({ baseUrl })),
-  "a link over Node's HTTP/1.1": overFetch((baseUrl) => node.createConnectTransport({ baseUrl, httpVersion: "1.1" })),
+  "a base URL": baseUrl,
+  "a WebSocket": asOnTheWeb("websocket"),
+  "a link over Connect, binary": asOnTheWeb("connect-binary"),
+  "a link over Connect, JSON": asOnTheWeb("connect-json"),
+  "a link over gRPC-Web": asOnTheWeb("grpc-web"),
+  "a link over Node's HTTP/1.1": (url: string): Way => ({
+    transport: node.createConnectTransport({ baseUrl: url, httpVersion: "1.1" }),
+    close: () => {},
+  }),
 };

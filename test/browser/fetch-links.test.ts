@@ -1,0 +1,67 @@
+import { Code, Failure, Hop } from "browser-stream-server";
+import type { Browser, BrowserContext } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RelayProcess, startRelay } from "../relay-process.js";
+import { launchBrowser, openTab, type Tab } from "./browser.js";
+import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
+
+/** What six connections leave for links. */
+const maxFetchLinks = 5;
+
+let browser: Browser;
+let context: BrowserContext;
+let relay: RelayProcess;
+let proxy: UpgradeProxy;
+
+beforeAll(async () => {
+  [browser, relay] = await Promise.all([launchBrowser(), startRelay()]);
+  context = await browser.newContext();
+  proxy = await openUpgradeProxy(relay.origin, "refuses");
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await proxy?.close();
+  await relay?.stop();
+});
+
+/** A tab of the same user; `listen` answers how the relay was reached, or why not. */
+async function tabOfUser(): Promise<{ tab: Tab; listen(name: string): Promise<unknown> }> {
+  const tab = await openTab(context, proxy.origin);
+  await tab.run(`
+    import { StreamClient, StreamServer } from "browser-stream-server";
+    globalThis.listen = async (name) => {
+      const server = StreamServer(location.origin, (stream) => stream.pipe(stream)).listen(name);
+      try {
+        await server.ready;
+        return server.transport;
+      } catch ({ code, failure, hop }) {
+        return { code, failure, hop };
+      }
+    };
+    globalThis.echo = async (name) => {
+      const stream = StreamClient(location.origin).connect(name);
+      stream.end("hello");
+      const heard = [];
+      for await (const message of stream) heard.push(message);
+      return heard;
+    };
+  `);
+  return { tab, listen: (name) => tab.page.evaluate(`listen(${JSON.stringify(name)})`) };
+}
+
+test("over HTTP/1.1 the tab for which the browser has no connection is told so, and the others go on", async () => {
+  const users = [];
+  for (let tab = 1; tab <= maxFetchLinks; tab += 1) {
+    const user = await tabOfUser();
+    expect(await user.listen(`tab ${tab}`)).toBe("fetch");
+    users.push(user);
+  }
+  const oneMore = await tabOfUser();
+  const noConnection = { code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED, hop: Hop.CALLER };
+  expect(await oneMore.listen("one more")).toEqual(noConnection);
+  const [first, last] = [users[0]!, users.at(-1)!];
+  expect(await first.tab.page.evaluate(`echo("tab ${maxFetchLinks}")`)).toEqual(["hello"]);
+  await last.tab.page.close();
+  expect(await oneMore.listen("one more")).toBe("fetch");
+});

@@ -1,0 +1,8 @@
+import type { ContractCase } from "./contract-case.js";
+import { endingCases } from "./ending-cases.js";
+import { flowCases } from "./flow-cases.js";
+import { messageCases } from "./message-cases.js";
+import { nameCases } from "./name-cases.js";
+
+/** What a stream promises. Nothing here needs Node, a page or a test runner. */
+export const contract: readonly ContractCase[] = [...messageCases, ...nameCases, ...endingCases, ...flowCases];

@@ -1,0 +1,36 @@
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { createWebSocketTransport, type TransportLike } from "browser-stream-server";
+
+export type WebWayKind = "websocket" | "base-url" | "connect-json" | "connect-binary" | "grpc-web";
+
+/** A way to a relay that is there wherever the web's interfaces are. As JSON can carry it. */
+export interface WebWay {
+  kind: WebWayKind;
+  /** Where the relay's RPCs are; for a base URL, the origin. */
+  url: string;
+}
+
+const transports = new Map<string, TransportLike>();
+
+/** The same way gives the same transport, so that all of a page's streams share one link. */
+export function transportOf(way: WebWay): TransportLike {
+  const key = `${way.kind} ${way.url}`;
+  const transport = transports.get(key) ?? create(way);
+  transports.set(key, transport);
+  return transport;
+}
+
+function create({ kind, url: baseUrl }: WebWay): TransportLike {
+  switch (kind) {
+    case "base-url":
+      return baseUrl;
+    case "websocket":
+      return createWebSocketTransport({ baseUrl });
+    case "connect-json":
+      return createConnectTransport({ baseUrl, useBinaryFormat: false });
+    case "connect-binary":
+      return createConnectTransport({ baseUrl, useBinaryFormat: true });
+    case "grpc-web":
+      return createGrpcWebTransport({ baseUrl });
+  }
+}

@@ -1,0 +1,27 @@
+/** A browser engine that can be driven on this machine. */
+export interface Engine {
+  name: "Chromium" | "Firefox" | "WebKit";
+  launch(): Promise<EngineBrowser>;
+}
+
+export interface EngineBrowser {
+  /** As the browser tells it. */
+  version: string;
+  /** A tab of its own on a blank page of `origin`; certificates that nobody trusts are taken. */
+  openTab(origin: string): Promise<EngineTab>;
+  /** Ends the browser and its processes. */
+  close(): Promise<void>;
+}
+
+export interface EngineTab {
+  /** What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it throws. */
+  evaluate(expression: string): Promise<unknown>;
+  /** Runs a module in which "browser-stream-server" (and "browser-stream-server/contract" if built) can be imported. */
+  run(source: string): Promise<void>;
+  goto(url: string): Promise<void>;
+  /** Goes back to the page that was left last. */
+  goBack(): Promise<void>;
+  /** As PNG. */
+  screenshot(): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
