@@ -15,6 +15,7 @@ import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import { toConnectError } from "./failure-detail.js";
+import type { IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 import { Parts } from "./parts.js";
 
@@ -163,7 +164,7 @@ export class Channel {
   }
 
   /** Takes a packet of this channel from the other side; not `request`, which makes the channel. */
-  receive(packet: Packet, role: "client" | "relay"): void {
+  receive(packet: IncomingPacket, role: "client" | "relay"): void {
     if (this.#state.kind !== "open") return;
     const { content } = packet;
     switch (content.case) {

@@ -14,7 +14,7 @@ const { data, text, more } = MessageSchema.field;
 
 /** A frame in the envelope in which it travels on either leg of a stream. Large data is not copied. */
 export function frameEnvelope(frame: Frame): Parts {
-  const own = toBinary(FrameSchema, create(FrameSchema, { ...frame, messages: [] }));
+  const own = ownFields(frame);
   const sizes = frame.messages.map(bytesOf);
   let frameBytes = own.byteLength;
   for (const bytes of sizes) frameBytes += 1 + varintBytes(bytes) + bytes;
@@ -36,6 +36,24 @@ export function frameEnvelope(frame: Frame): Parts {
   const rest = writer.cut();
   if (rest.byteLength > 0) parts.push(rest);
   return new Parts(parts);
+}
+
+/** All but the messages. */
+function ownFields(frame: Frame): Uint8Array {
+  const numbers = [
+    [sequence.number, Number(frame.sequence)],
+    [ack.number, Number(frame.ack)],
+    [credit.number, Number(frame.credit)],
+    [fin.number, Number(frame.fin)],
+  ] as const;
+  // An endpoint may grant all that 64 bits hold.
+  if (frame.reset !== undefined || numbers.some(([, value]) => value > Number.MAX_SAFE_INTEGER)) {
+    return toBinary(FrameSchema, create(FrameSchema, { ...frame, messages: [] }));
+  }
+  const present = numbers.filter(([, value]) => value !== 0);
+  const writer = new WireWriter(present.reduce((sum, [, value]) => sum + 1 + varintBytes(value), 0));
+  for (const [field, value] of present) writer.varint(varintTag(field)).varint(value);
+  return writer.bytes;
 }
 
 function bytesOf(message: Message): number {

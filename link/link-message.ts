@@ -1,7 +1,14 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type Reset, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
-import { type LinkMessage, LinkMessageSchema, type Packet, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
+import {
+  LinkMessageSchema,
+  type LinkOpened,
+  LinkOpenedSchema,
+  type Packet,
+  PacketSchema,
+} from "../gen/streamserver/v1/link_pb.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 import { isSmall, Parts } from "./parts.js";
@@ -12,7 +19,8 @@ export const linkProtocol = "streamserver.v1";
 /** The service's path with `WebSocket` for a method. */
 export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
 
-const packetsTag = lengthTag(LinkMessageSchema.field.packets.number);
+const { opened, packets } = LinkMessageSchema.field;
+const packetsTag = lengthTag(packets.number);
 const channelTag = varintTag(PacketSchema.field.channel.number);
 const dataTag = lengthTag(PacketSchema.field.data.number);
 
@@ -55,13 +63,44 @@ function encodePacket(packet: OutgoingPacket): Uint8Array[] {
   return [head.bytes, ...data.arrays];
 }
 
-/** The inverse. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message. */
-export function decodeLinkMessage(bytes: Uint8Array): LinkMessage {
+/** What a link takes of a packet. */
+export type IncomingPacket = Pick<Packet, "channel" | "content">;
+
+export interface IncomingMessage {
+  opened: LinkOpened | undefined;
+  packets: IncomingPacket[];
+}
+
+/** The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message. */
+export function decodeLinkMessage(bytes: Uint8Array): IncomingMessage {
+  const message: IncomingMessage = { opened: undefined, packets: [] };
   try {
-    return fromBinary(LinkMessageSchema, bytes);
+    const reader = new BinaryReader(bytes);
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      if (field === packets.number && type === WireType.LengthDelimited) {
+        const packet = reader.bytes();
+        message.packets.push(dataPacket(packet) ?? fromBinary(PacketSchema, packet));
+      } else if (field === opened.number && type === WireType.LengthDelimited) {
+        message.opened = fromBinary(LinkOpenedSchema, reader.bytes());
+      } else {
+        reader.skip(type, field);
+      }
+    }
   } catch (cause) {
     throw new StreamError("bytes that are no LinkMessage", { failure: Failure.PROTOCOL_VIOLATION, cause });
   }
+  return message;
+}
+
+/** A packet with data, as nearly all are and as {@link encodePackets} writes it; undefined if it is another. */
+function dataPacket(bytes: Uint8Array): IncomingPacket | undefined {
+  const reader = new BinaryReader(bytes);
+  if (reader.pos === reader.len || reader.uint32() !== channelTag) return undefined;
+  const channel = reader.uint32();
+  if (reader.pos === reader.len || reader.uint32() !== dataTag) return undefined;
+  const value = reader.bytes();
+  return reader.pos === reader.len ? { channel, content: { case: "data", value } } : undefined;
 }
 
 /** The last packet on a link: why it ends. */
@@ -71,7 +110,7 @@ export function lastPacket({ code, message, failure }: StreamError): Packet {
 }
 
 /** What {@link lastPacket} says, if the message has it. */
-export function endOfLink({ packets }: LinkMessage): StreamError | undefined {
+export function endOfLink({ packets }: IncomingMessage): StreamError | undefined {
   for (const { channel, content } of packets) {
     if (channel === 0 && content.case === "reset") return errorOfReset(content.value);
   }

@@ -14,7 +14,7 @@ import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
 import { Channel, type ChannelPort } from "./channel.js";
-import { errorOfReset } from "./link-message.js";
+import { errorOfReset, type IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /** What a packet counts for beside its data while it waits to be sent. */
@@ -96,7 +96,7 @@ export class Link {
   }
 
   /** Takes a packet from the other side. Whatever is wrong with it concerns its channel only. */
-  receive(packet: Packet): void {
+  receive(packet: IncomingPacket): void {
     if (this.#state.kind === "closed") return;
     if (packet.channel === 0) return this.#receiveOwn(packet.content);
     if (packet.content.case === "request" && this.#role === "relay") {

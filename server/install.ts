@@ -61,7 +61,8 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
   for (const event of ["request", "upgrade"]) (server as HttpServer).on(event, placeholder);
   const restoreUpgrades = narrowUpgrades(
     server,
-    (request) => current?.upgrades(request) === true || hasOthers("upgrade"),
+    (request) => current?.upgrades(request) === true,
+    () => hasOthers("upgrade"),
   );
   const stopSupervising = superviseSessions(server, limits);
   return () => {
@@ -75,25 +76,32 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
 }
 
 /**
- * From Node 24.9 on a server can be told which upgrades it is to hand out; the others are ordinary requests, as they are where
- * nobody listens for upgrades. Java's HTTP client asks for one with whatever it sends first.
+ * A server can be told which upgrades it is to hand out, from Node 22.21 and 24.9 on; the others are ordinary requests, as they
+ * are where nobody listens for upgrades. Java's HTTP client asks for one with whatever it sends first. The relay's own need no
+ * leave of whoever was asked before: they know nothing of it.
  */
-function narrowUpgrades(server: NodeServer, isWanted: (request: IncomingMessage) => boolean): () => void {
+function narrowUpgrades(
+  server: NodeServer,
+  isOwn: (request: IncomingMessage) => boolean,
+  hasOthers: () => boolean,
+): () => void {
   const narrowed = server as NodeServer & { shouldUpgradeCallback?: ShouldUpgrade };
   const before = narrowed.shouldUpgradeCallback;
   if (before === undefined) return () => {};
-  const wanted: ShouldUpgrade = (request) => isWanted(request) && Reflect.apply(before, server, [request]);
+  const wanted: ShouldUpgrade = (request) =>
+    isOwn(request) || (hasOthers() && Reflect.apply(before, server, [request]));
   narrowed.shouldUpgradeCallback = wanted;
   return () => {
     if (narrowed.shouldUpgradeCallback === wanted) narrowed.shouldUpgradeCallback = before;
   };
 }
 
-/** Before Node 24.9: what nobody upgrades is answered as if it had not asked, on a connection that is closed afterwards. */
+/** Where Node hands out all upgrades: what nobody upgrades is answered as if it had not asked, on a connection that is closed afterwards. */
 function serveAsRequest(server: NodeServer, request: IncomingMessage, connection: Socket): void {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(connection);
-  response.once("finish", () => connection.end());
+  // Who keeps the other half open would keep the connection.
+  response.once("finish", () => connection.destroySoon());
   server.emit("request", request, response);
 }

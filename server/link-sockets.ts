@@ -52,7 +52,6 @@ export class LinkSockets {
   }
 
   #serve(socket: WebSocket, connection: Duplex, origin: string): void {
-    // A frame that breaks the rules: "close" follows, with the code that the peer was told.
     socket.on("error", () => {});
     let live: LiveLink;
     try {
@@ -67,6 +66,8 @@ export class LinkSockets {
       const failure = code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST;
       link.close(new StreamError(message, { failure }));
     });
+    // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
+    socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
     socket.on("pong", () => watch.heard());
     socket.on("message", (data: Buffer, isBinary) => {
       watch.heard();
@@ -110,6 +111,8 @@ export class LinkSockets {
 /** Answers a request for a WebSocket with a status, and ends its connection. */
 export function refuseUpgrade(connection: Duplex, status: number): void {
   connection.on("error", () => {});
+  // Who keeps the other half open would keep the connection.
+  connection.once("finish", () => connection.destroy());
   connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 

@@ -1,8 +1,14 @@
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import type { LinkMessage } from "../gen/streamserver/v1/link_pb.js";
 import { closeError, closeFrame } from "../link/close-code.js";
 import { Link } from "../link/link.js";
-import { decodeLinkMessage, encodePackets, endOfLink, linkProtocol, linkSocketPath } from "../link/link-message.js";
+import {
+  decodeLinkMessage,
+  encodePackets,
+  endOfLink,
+  type IncomingMessage,
+  linkProtocol,
+  linkSocketPath,
+} from "../link/link-message.js";
 import { LinkWatch } from "../link/link-watch.js";
 import { Parts } from "../link/parts.js";
 import type { Clock } from "../stream/clock.js";
@@ -23,7 +29,8 @@ const pingFromBytes = 786_432;
  * gave one, or the status that the close code means; `unavailable` if the link is not there after `openTimeoutMs`. The link
  * ends by itself when the socket does, or when the relay goes silent.
  */
-export function openWebSocketLink(baseUrl: string, clock: Clock, openTimeoutMs: number): Promise<OpenedLink> {
+export async function openWebSocketLink(baseUrl: string, clock: Clock, openTimeoutMs: number): Promise<OpenedLink> {
+  // Throws where a page may not open one at all: a relay without TLS, for a page that has it.
   return new LinkSocket(new WebSocket(socketUrl(baseUrl), linkProtocol), clock, openTimeoutMs).opened.promise;
 }
 
@@ -58,7 +65,7 @@ class LinkSocket {
     }
   }
 
-  #open(message: LinkMessage): void {
+  #open(message: IncomingMessage): void {
     const { opened } = message;
     if (opened === undefined) return this.#end(endOfLink(message) ?? new StreamError("no link was opened", violation));
     this.#stopWaiting();

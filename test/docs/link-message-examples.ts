@@ -1,7 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type LinkMessage, LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { decodeLinkMessage, encodePackets, lastPacket } from "../../link/link-message.js";
+import { encodePackets, lastPacket } from "../../link/link-message.js";
 import type { OutgoingPacket } from "../../link/outgoing-packet.js";
 import { Links } from "../../server/links.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -14,7 +14,7 @@ const maxBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
 
 /** As it is sent over a WebSocket. */
 function sent(packets: OutgoingPacket[]): LinkMessage {
-  return decodeLinkMessage(new Uint8Array(Buffer.concat(encodePackets(packets))));
+  return fromBinary(LinkMessageSchema, new Uint8Array(Buffer.concat(encodePackets(packets))));
 }
 
 /** What a relay says first, with ids that are the same each time. */

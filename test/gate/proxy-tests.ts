@@ -1,11 +1,13 @@
-import { findNginx } from "../setup/nginx.ts";
+import { findProxy, proxyPrograms } from "../setup/proxy-programs.ts";
 import { installProgram } from "./debian-program.ts";
 import { type Outcome, skipped } from "./step.ts";
 import { runTests } from "./test-run.ts";
 
-/** The tests behind a real reverse proxy, which is installed first where that is possible. */
+/** The tests behind real reverse proxies, which are installed first where that is possible. */
 export async function runProxyTests(timeoutMs: number): Promise<Outcome> {
-  const obstacle = await installProgram({ name: "nginx", find: findNginx });
-  if (obstacle !== undefined) return skipped(obstacle);
+  for (const name of proxyPrograms) {
+    const obstacle = await installProgram({ name, find: () => findProxy(name) });
+    if (obstacle !== undefined) return skipped(obstacle);
+  }
   return runTests("proxies", timeoutMs);
 }

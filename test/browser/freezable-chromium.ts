@@ -1,0 +1,59 @@
+import puppeteer, { type Browser } from "puppeteer-core";
+import { blankTab } from "../engines/blank-tab.js";
+import type { EngineTab } from "../engines/engine.js";
+import { findChromium } from "../setup/chromium.js";
+
+/** A tab that the browser can be told to freeze, as it does by itself with one that was hidden for minutes. */
+export interface FreezableTab extends EngineTab {
+  freeze(): Promise<void>;
+  wake(): Promise<void>;
+}
+
+export interface FreezableChromium {
+  openTab(origin: string): Promise<FreezableTab>;
+  close(): Promise<void>;
+}
+
+// puppeteer-core imports all of node:process, which opens standard input, and nobody reads that.
+process.stdin.unref?.();
+
+/** What ends the WebSockets of a page that was frozen, when it wakes. https://github.com/whatwg/html/issues/12085 */
+const endingSockets = "DisconnectWebSocketOnBFCache";
+
+/** Chromium with puppeteer-core: playwright-core keeps every tab visible, and a tab that is visible is never frozen. */
+export async function launchFreezableChromium(sockets: "kept" | "ended"): Promise<FreezableChromium> {
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error("no Chromium: set CHROMIUM to its path");
+  const browser = await puppeteer.launch({
+    browser: "chrome",
+    executablePath,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      `--${sockets === "kept" ? "disable" : "enable"}-features=${endingSockets}`,
+    ],
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+  });
+  return { openTab: (origin) => openTab(browser, origin), close: () => browser.close() };
+}
+
+async function openTab(browser: Browser, origin: string): Promise<FreezableTab> {
+  const page = await browser.newPage();
+  const session = await page.createCDPSession();
+  const setState = (state: "frozen" | "active") => session.send("Page.setWebLifecycleState", { state });
+  const tab = await blankTab(
+    {
+      evaluateText: (expression) => page.evaluate(expression) as Promise<string>,
+      goto: async (url) => void (await page.goto(url)),
+      // A page from the back/forward cache is not loaded.
+      goBack: async () => void (await page.goBack({ waitUntil: [] })),
+      screenshot: () => page.screenshot(),
+      close: () => page.close(),
+    },
+    origin,
+  );
+  return { ...tab, freeze: () => setState("frozen"), wake: () => setState("active") };
+}

@@ -1,0 +1,139 @@
+import { Code, Failure, StreamClient } from "browser-stream-server";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { heartbeatsUntilLost } from "../../link/link-watch.js";
+import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
+import { type FreezableChromium, type FreezableTab, launchFreezableChromium } from "./freezable-chromium.js";
+import { openPages, type Pages } from "./pages.js";
+import { openStallingProxy } from "./stalling-proxy.js";
+
+/** How soon a tab that wakes knows what has become of its streams. */
+const wakeTimeoutMs = 10_000;
+
+const closers: (() => Promise<void>)[] = [];
+const browsers = new Map<"kept" | "ended", FreezableChromium>();
+
+beforeAll(async () => {
+  for (const sockets of ["kept", "ended"] as const) browsers.set(sockets, await launchFreezableChromium(sockets));
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+afterAll(async () => {
+  for (const browser of browsers.values()) await browser.close();
+});
+
+async function openRelayWithPages(heartbeatIntervalMs = 15_000): Promise<{ relay: TestRelay; pages: Pages }> {
+  const relay = await openRelay({ limits: { heartbeatIntervalMs } });
+  closers.push(() => relay.close());
+  const pages = await openPages(relay);
+  closers.push(() => pages.close());
+  return { relay, pages };
+}
+
+/** In a page: listens and echoes, and notes what becomes of it. */
+const listening = `
+  import { StreamServer } from "browser-stream-server";
+  globalThis.events = [];
+  for (const name of ["freeze", "resume"]) document.addEventListener(name, () => events.push(name));
+  await StreamServer(location.origin, (stream) => {
+    globalThis.failure = stream.closed.catch(({ code, failure }) => ({ code, failure }));
+    stream.pipe(stream);
+  }).listen("tab").ready;
+`;
+
+/** A tab that listens, and a stream to it. */
+async function openListeningTab(sockets: "kept" | "ended", origin: string, relay: TestRelay) {
+  const tab = await browsers.get(sockets)!.openTab(origin);
+  closers.push(() => tab.close());
+  await tab.run(listening);
+  return { tab, ...(await streamToTab(relay)) };
+}
+
+async function streamToTab(relay: TestRelay) {
+  const stream = StreamClient(relay.origin).connect("tab");
+  const messages = stream[Symbol.asyncIterator]();
+  const next = async () => (await messages.next()).value;
+  stream.write("hello");
+  expect(await next()).toBe("hello");
+  return { stream, next };
+}
+
+/** Wakes a tab, and gives what its stream has failed with, in time. */
+async function failureAfterWaking(tab: FreezableTab): Promise<unknown> {
+  const startMs = performance.now();
+  await tab.wake();
+  const failure = await tab.evaluate("failure");
+  expect(performance.now() - startMs).toBeLessThan(wakeTimeoutMs);
+  expect(await tab.evaluate("events")).toEqual(["freeze", "resume"]);
+  return failure;
+}
+
+const lost = { code: Code.Unavailable, failure: Failure.LEG_LOST };
+
+describe("where Chromium keeps a frozen tab's WebSocket", () => {
+  test("a tab that was frozen for longer than silence may last keeps its stream", async () => {
+    const heartbeatIntervalMs = 200;
+    const { relay, pages } = await openRelayWithPages(heartbeatIntervalMs);
+    const { tab, stream, next } = await openListeningTab("kept", pages.origin, relay);
+    await tab.freeze();
+    stream.write("asleep");
+    let isAnswered = false;
+    const answer = next().finally(() => {
+      isAnswered = true;
+    });
+    // Longer than a silent link would be kept.
+    await new Promise((resolve) => setTimeout(resolve, 3 * heartbeatsUntilLost * heartbeatIntervalMs));
+    expect(isAnswered).toBe(false);
+    expect(relay.proxy.counts).toMatchObject({ links: 1, streams: 1 });
+    await tab.wake();
+    expect(await answer).toBe("asleep");
+    stream.write("awake");
+    expect(await next()).toBe("awake");
+    expect(relay.proxy.counts).toMatchObject({ links: 1, streams: 1 });
+  });
+
+  test("a tab whose relay died while it was frozen knows it when it wakes", async () => {
+    const { relay, pages } = await openRelayWithPages();
+    const { tab } = await openListeningTab("kept", pages.origin, relay);
+    await tab.freeze();
+    await relay.close();
+    await pages.close();
+    expect(await failureAfterWaking(tab)).toMatchObject({ code: Code.Unavailable });
+  });
+
+  test("a tab whose network went while it was frozen knows it soon after it wakes", async () => {
+    const { relay, pages } = await openRelayWithPages();
+    const proxy = await openStallingProxy(pages.origin);
+    closers.push(() => proxy.close());
+    const { tab } = await openListeningTab("kept", proxy.origin, relay);
+    await tab.freeze();
+    proxy.stall();
+    expect(await failureAfterWaking(tab)).toEqual(lost);
+  });
+});
+
+describe("where Chromium ends a WebSocket that was frozen", () => {
+  test("a tab knows it when it wakes, and listens again", async () => {
+    const { relay, pages } = await openRelayWithPages();
+    const { tab, stream } = await openListeningTab("ended", pages.origin, relay);
+    await tab.freeze();
+    expect(await failureAfterWaking(tab)).toEqual(lost);
+    await expect(stream.closed).rejects.toMatchObject({ failure: Failure.PEER_CANCELED });
+    await tab.run(listening);
+    await streamToTab(relay);
+  });
+
+  test("a page with a link is kept by the back/forward cache, and listens again when it is back", async () => {
+    const { relay, pages } = await openRelayWithPages();
+    const { tab, stream } = await openListeningTab("ended", pages.origin, relay);
+    await tab.goto(`${pages.origin}/elsewhere`);
+    await expect(stream.closed).rejects.toMatchObject({ failure: Failure.PEER_CANCELED });
+    await untilLinks(relay, 0);
+    await tab.goBack();
+    expect(await tab.evaluate("failure")).toEqual({ code: Code.Canceled, failure: Failure.LEG_LOST });
+    await tab.run(listening);
+    await streamToTab(relay);
+  });
+});

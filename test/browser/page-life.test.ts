@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { Code, Failure, StreamClient, type StreamError } from "browser-stream-server";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Engine, EngineTab } from "../engines/engine.js";
+import { engines } from "../engines/engines.js";
+import { launchedEngines } from "../engines/launched-engines.js";
+import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
+import { openPages, type Pages } from "./pages.js";
+import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
+
+/** How soon a name is free, and another's, after its page was left. */
+const freedTimeoutMs = 2_000;
+const firstPath = "/first";
+
+const browserOf = launchedEngines();
+const tabs: EngineTab[] = [];
+let relay: TestRelay;
+let pages: Pages;
+let proxy: UpgradeProxy;
+
+beforeAll(async () => {
+  relay = await openRelay();
+  pages = await openPages(relay);
+  proxy = await openUpgradeProxy(pages.origin, "refuses");
+});
+
+afterEach(async () => {
+  await Promise.all(tabs.splice(0).map((tab) => tab.close()));
+  await untilLinks(relay, 0);
+});
+
+afterAll(async () => {
+  await proxy?.close();
+  await pages?.close();
+  await relay?.close();
+});
+
+/** What the other side of a tab's stream is told, and the tab itself if it comes back as it was. */
+const ways = [
+  {
+    way: "websocket",
+    origin: () => pages.origin,
+    told: { failure: Failure.PEER_CANCELED },
+    own: { failure: Failure.LEG_LOST, code: Code.Canceled },
+  },
+  // WebKit cuts a fetch before the page hears that it is left.
+  { way: "fetch", origin: () => proxy.origin, told: { failure: Failure.LEG_LOST }, own: { failure: Failure.LEG_LOST } },
+] as const;
+
+async function openTab(engine: Engine, origin: string): Promise<EngineTab> {
+  const tab = await browserOf(engine).openTab(origin);
+  tabs.push(tab);
+  await tab.goto(origin + firstPath);
+  return tab;
+}
+
+/** In a page: makes what listens, and echoes. */
+const listening = `
+  import { StreamServer } from "browser-stream-server";
+  globalThis.listen = async () => {
+    globalThis.server = StreamServer(location.origin, (stream) => {
+      globalThis.accepted = stream;
+      stream.pipe(stream);
+    }).listen("tab");
+    await server.ready;
+    return server.transport;
+  };
+`;
+
+/** A stream from this process to the tab that listens, with a message echoed. */
+async function streamToTab() {
+  const stream = StreamClient(relay.origin).connect("tab");
+  stream.write("echo");
+  expect((await stream[Symbol.asyncIterator]().next()).value).toBe("echo");
+  return stream;
+}
+
+/** What a stream fails with. */
+async function failureOf(stream: { closed: Promise<void> }): Promise<StreamError> {
+  return stream.closed.then(
+    () => Promise.reject(new Error("the stream was closed")),
+    (error: StreamError) => error,
+  );
+}
+
+/** Leaves the page of a tab that listens: its name is free for `next` in time. What the other side of its stream is told. */
+async function leave(leaving: () => Promise<void>, next?: EngineTab): Promise<StreamError> {
+  const failed = failureOf(await streamToTab());
+  const destroyed = once(relay.proxy, "server.destroyed");
+  const startMs = performance.now();
+  const left = leaving();
+  await destroyed;
+  expect(await failureOf(StreamClient(relay.origin).connect("tab"))).toMatchObject({ failure: Failure.NO_SUCH_NAME });
+  await next?.evaluate("listen()");
+  expect(performance.now() - startMs).toBeLessThan(freedTimeoutMs);
+  await left;
+  return failed;
+}
+
+/** What of a page's own has failed. */
+const failuresInPage = `Promise.all([server, accepted].map(({ closed }) =>
+  closed.catch(({ code, failure }) => ({ code, failure }))))`;
+
+describe.each(engines)("$name", (engine) => {
+  describe.each(ways)("over $way", ({ way, origin, told, own }) => {
+    test("a tab that is closed frees its name at once, for another tab", async () => {
+      const [tab, next] = await Promise.all([openTab(engine, origin()), openTab(engine, origin())]);
+      await Promise.all([tab.run(listening), next.run(listening)]);
+      expect(await tab.evaluate("listen()")).toBe(way);
+      expect(await leave(() => tab.close(), next)).toMatchObject(told);
+      await streamToTab();
+    });
+
+    test("a page that is left frees its name at once, and listens again when it is back", async () => {
+      const tab = await openTab(engine, origin());
+      await tab.run(listening);
+      expect(await tab.evaluate("listen()")).toBe(way);
+      expect(await leave(() => tab.goto(`${origin()}/second`))).toMatchObject(told);
+      await tab.goBack();
+      expect(await tab.evaluate("location.pathname")).toBe(firstPath);
+      // Not every engine keeps a page that it has left, and none must.
+      if (await tab.evaluate(`"listen" in globalThis`)) {
+        expect(await tab.evaluate(failuresInPage)).toMatchObject([own, own]);
+      } else {
+        await tab.run(listening);
+      }
+      expect(await tab.evaluate("listen()")).toBe(way);
+      await streamToTab();
+    });
+  });
+});

@@ -1,0 +1,28 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { TestRelay } from "../integration/relay-ports.js";
+
+/** A web server whose every page is blank, with a relay on it. */
+export interface Pages {
+  origin: string;
+  close(): Promise<void>;
+}
+
+/** The icon is there so that no browser asks for one. */
+const blank = `<!doctype html><link rel="icon" href="data:,">`;
+
+export async function openPages({ proxy }: TestRelay): Promise<Pages> {
+  const server = createServer((_request, response) => {
+    response.setHeader("content-type", "text/html").end(blank);
+  });
+  proxy.install(server.listen(0, "127.0.0.1"));
+  await once(server, "listening");
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

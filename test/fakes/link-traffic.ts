@@ -1,0 +1,139 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { LinkMessageSchema, type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import {
+  AcceptRequestSchema,
+  ConnectRequestSchema,
+  ListenRequestSchema,
+  ListRequestSchema,
+  type OpenSchema,
+  RejectRequestSchema,
+  RelayService,
+  UnlistenRequestSchema,
+  WatchRequestSchema,
+} from "../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../link/envelope.js";
+import { lengthTag, varintBytes, WireWriter } from "../../link/wire-writer.js";
+import { mutated, type Random } from "./mutations.js";
+
+type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;
+type Leg = typeof ConnectRequestSchema | typeof AcceptRequestSchema;
+
+/** A name that somebody listens on. */
+export const echoName = "echo";
+const token = { streamId: "0123456789abcdef", legToken: "a.b.c" };
+
+/** The bodies of calls: of each RPC of the relay, a right one. */
+const bodies: readonly [method: string, messages: Uint8Array[]][] = [
+  [
+    "Connect",
+    leg(ConnectRequestSchema, { name: echoName, metadata: { key: "value" }, capabilities: { features: [1, 2] } }),
+  ],
+  ["Connect", leg(ConnectRequestSchema, { name: "nobody" })],
+  ["Accept", leg(AcceptRequestSchema, token)],
+  ["Listen", [toBinary(ListenRequestSchema, create(ListenRequestSchema, { name: "own", listed: true }))]],
+  ["Watch", [toBinary(WatchRequestSchema, create(WatchRequestSchema, { prefix: "o" }))]],
+  ["List", [toBinary(ListRequestSchema, create(ListRequestSchema, { prefix: "o" }))]],
+  ["Unlisten", [toBinary(UnlistenRequestSchema, create(UnlistenRequestSchema, { leaseId: "a", leaseToken: "b" }))]],
+  ["Reject", [toBinary(RejectRequestSchema, create(RejectRequestSchema, { ...token, code: Code.Aborted }))]],
+  ["Nothing", [new Uint8Array(20)]],
+];
+
+function leg(schema: Leg, open: MessageInitShape<typeof OpenSchema>): Uint8Array[] {
+  const messages = [{ data: new Uint8Array(40).fill(1) }, { data: new Uint8Array([97, 98]), text: true, more: true }];
+  return [
+    { case: "open" as const, value: open },
+    { case: "frame" as const, value: { sequence: 1n, credit: 65_536n, messages } },
+    { case: "frame" as const, value: { ack: 1n, credit: 131_072n } },
+    { case: "frame" as const, value: { sequence: 2n, ack: 2n, fin: true } },
+    { case: "frame" as const, value: { reset: { code: Code.Aborted, reason: "why", failure: Failure.DECLINED } } },
+  ].map((message) => toBinary(schema, create(schema, { message })));
+}
+
+const unary = new Set(["List", "Unlisten", "Reject"]);
+
+/** One call on a channel, its body mutated now and then. */
+function call(channel: number, random: Random): Packet[] {
+  const [method, messages] = random.pick(bodies);
+  const isUnary = unary.has(method);
+  const sent = messages.map((message) => (random.chance(20) ? mutated(message, random) : message));
+  const wire = Buffer.concat(isUnary ? sent : sent.map((message) => envelope(0, message)));
+  const body = random.chance(20) ? mutated(wire, random) : new Uint8Array(wire);
+  const cutAt = random.below(body.byteLength + 1);
+  const headers = [{ name: "content-type", value: `application/${isUnary ? "" : "connect+"}proto` }];
+  if (random.chance(20)) headers.push({ name: "connect-timeout-ms", value: "100" });
+  const contents: Content[] = [
+    { case: "request", value: { path: `/${RelayService.typeName}/${method}`, headers } },
+    { case: "data", value: body.subarray(0, cutAt) },
+    { case: "data", value: body.subarray(cutAt) },
+    { case: "credit", value: BigInt(random.below(1_000_000)) },
+    { case: "end", value: random.chance(10) ? { trailers: [{ name: "x-trailer", value: "after" }] } : {} },
+  ];
+  return contents.map((content) => create(PacketSchema, { channel, content }));
+}
+
+/** What a client says on a channel and beside it: every kind of packet, in order or not. */
+export function linkTraffic(channel: number, random: Random): Packet[] {
+  const others: [number, Content][] = [
+    [0, { case: "ping", value: {} }],
+    [0, { case: "pong", value: {} }],
+    [channel, { case: "response", value: { status: 200, headers: [{ name: "a", value: "b" }] } }],
+    [channel, { case: "reset", value: { code: Code.Canceled, reason: "enough" } }],
+    [channel + 99, { case: "data", value: new Uint8Array(5) }],
+  ];
+  const some = others
+    .filter(() => random.chance(20))
+    .map(([of, content]) => create(PacketSchema, { channel: of, content }));
+  return random.shuffled([...call(channel, random), ...some], random.pick([0, 0, 20, 100]));
+}
+
+/** The message that carries the packets, with its bytes mutated, or those of one packet, or what its packets say. */
+export function mutatedMessage(packets: readonly Packet[], random: Random): Uint8Array<ArrayBuffer> {
+  const how = random.below(3);
+  if (how === 0)
+    return mutated(toBinary(LinkMessageSchema, create(LinkMessageSchema, { packets: [...packets] })), random);
+  if (how > 1) return toBinary(LinkMessageSchema, create(LinkMessageSchema, { packets: misused(packets, random) }));
+  const at = random.below(packets.length);
+  const encoded = packets.map((one, index) => {
+    const bytes = toBinary(PacketSchema, one);
+    return index === at ? mutated(bytes, random) : bytes;
+  });
+  return joined(encoded);
+}
+
+/** As the packets of a message. */
+function joined(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const size = packets.reduce((sum, { byteLength }) => sum + 1 + varintBytes(byteLength) + byteLength, 0);
+  const writer = new WireWriter(size);
+  for (const one of packets) {
+    writer.varint(lengthTag(LinkMessageSchema.field.packets.number)).varint(one.byteLength).raw(one);
+  }
+  return writer.bytes;
+}
+
+const packet = (channel: number, content: Content) => create(PacketSchema, { channel, content });
+const letters = (random: Random) => String.fromCharCode(...random.bytes(2), 97);
+
+/** What may come in place of a packet. */
+const misuses: readonly ((of: Packet, random: Random) => Packet[])[] = [
+  () => [],
+  (of) => [of, of],
+  ({ content }, random) => [packet(random.pick([0, 1, 7, 4_000_000_000]), content as Content)],
+  (of, random) => [of, packet(of.channel, { case: "credit", value: random.pick([0n, 2n ** 53n, 2n ** 64n - 1n]) })],
+  (of, random) => [of, packet(of.channel, { case: "end", value: { trailers: [{ name: letters(random) }] } })],
+  ({ channel }, random) => {
+    const path = `/${RelayService.typeName}/${random.pick(bodies)[0]}`;
+    return [packet(channel + 1, { case: "request", value: { path, headers: [{ name: letters(random) }] } })];
+  },
+];
+
+/** The packets with one to three things done to them that no client may do. */
+function misused(packets: readonly Packet[], random: Random): Packet[] {
+  const result = [...packets];
+  for (let left = 1 + random.below(3); left > 0 && result.length > 0; left -= 1) {
+    const at = random.below(result.length);
+    result.splice(at, 1, ...random.pick(misuses)(result[at] as Packet, random));
+  }
+  return result;
+}

@@ -1,0 +1,240 @@
+import { once } from "node:events";
+import { get } from "node:http";
+import { Code, createClient } from "@connectrpc/connect";
+import { createWebSocketTransport, Failure } from "browser-stream-server";
+import { RelayService } from "browser-stream-server/gen";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { channelWindowBytes } from "../../link/channel.js";
+import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { openBystander } from "./bystander.js";
+import { data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";
+import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+
+const socketPath = `/browser-server${linkSocketPath}`;
+const maxChannels = 8;
+/** With the bystander's. */
+const maxLinks = 2;
+
+let relay: TestRelay;
+let bystander: Awaited<ReturnType<typeof openBystander>>;
+
+beforeAll(async () => {
+  relay = await openRelay({
+    origins: ["https://allowed.example"],
+    limits: { maxLinks, maxChannelsPerLink: maxChannels },
+  });
+});
+
+beforeEach(async () => {
+  bystander = await openBystander(relay);
+});
+
+afterEach(async () => {
+  await bystander.expectUndisturbed();
+  await holdsNothing(relay);
+});
+
+afterAll(() => relay.close());
+
+/** The status with which a request for a WebSocket is answered; 101 if it is granted. */
+async function answerTo(at: TestRelay, headers: Record<string, string> = {}, path = socketPath): Promise<number> {
+  const asked = get(at.origin + path, {
+    headers: {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": Buffer.alloc(16).toString("base64"),
+      "sec-websocket-protocol": linkProtocol,
+      ...headers,
+    },
+  });
+  const [response] = await Promise.race([once(asked, "upgrade"), once(asked, "response")]);
+  response.socket.destroy();
+  return response.statusCode;
+}
+
+describe("a request for a WebSocket", () => {
+  const own = () => new URL(relay.origin);
+
+  test.each<[string, () => string]>([
+    ["another host", () => "https://other.example"],
+    ["the relay's host at another port", () => `http://${own().hostname}:1`],
+    ["a host that begins like an allowed one", () => "https://allowed.example.org"],
+    ["an allowed host with another scheme", () => "http://allowed.example"],
+    ["no host, as of a sandboxed page", () => "null"],
+    ["no origin at all", () => "allowed.example"],
+  ])("from a page of %s is answered with 403", async (_, origin) => {
+    expect(await answerTo(relay, { origin: origin() })).toBe(403);
+  });
+
+  test.each<[string, () => Record<string, string>]>([
+    ["no page", () => ({})],
+    ["a page of the relay's own", () => ({ origin: own().origin })],
+    ["a page of the relay's own behind TLS", () => ({ origin: `https://${own().host}` })],
+    ["an allowed page", () => ({ origin: "https://allowed.example" })],
+  ])("from %s is granted", async (_, headers) => {
+    expect(await answerTo(relay, headers())).toBe(101);
+  });
+
+  test("from any page is granted where all are allowed", async () => {
+    const open = await openRelay({ origins: "*" });
+    expect(await answerTo(open, { origin: "https://other.example" })).toBe(101);
+    expect(await answerTo(open, { origin: "null" })).toBe(101);
+    await holdsNothing(open);
+    await open.close();
+  });
+
+  test.each([
+    ["none", ""],
+    ["another", "other"],
+    ["one that begins alike", `${linkProtocol}2`],
+  ])("for %s of the relay's subprotocols is answered with 400", async (_, protocol) => {
+    expect(await answerTo(relay, { "sec-websocket-protocol": protocol })).toBe(400);
+  });
+
+  test("for the relay's subprotocol among others gets that one", async () => {
+    const raw = new RawLink(relay, { protocols: ["other", linkProtocol] });
+    await once(raw.socket, "open");
+    expect(raw.socket.protocol).toBe(linkProtocol);
+    await raw.close();
+  });
+
+  test.each(["/", "/browser-server/streamserver.v1.LinkService/Nothing", linkSocketPath])(
+    "for %s is answered with 404",
+    async (path) => {
+      expect(await answerTo(relay, {}, path)).toBe(404);
+    },
+  );
+
+  test.each([
+    ["version", "sec-websocket-version", "7"],
+    ["key", "sec-websocket-key", "short"],
+  ])("with a wrong %s is answered with 400", async (_, name, value) => {
+    expect(await answerTo(relay, { [name]: value })).toBe(400);
+  });
+});
+
+describe("a WebSocket is closed for", () => {
+  const text = new TextEncoder().encode("text");
+  const ends: [string, number, (raw: RawLink) => void][] = [
+    ["a text frame", 1003, ({ socket }) => socket.send("text")],
+    ["bytes that are no message", 1007, ({ socket }) => socket.send(new Uint8Array([255, 255, 255, 255]))],
+    ["text that is not UTF-8", 1007, (raw) => raw.write(socketFrame(1, new Uint8Array([0xc3, 0x28])))],
+    ["a message over the limit", 1009, ({ socket }) => socket.send(new Uint8Array(2 * 163_840 + 1))],
+    [
+      "fragments over the limit",
+      1009,
+      ({ socket }) => {
+        for (let at = 0; at < 6; at += 1) socket.send(new Uint8Array(65_536), { fin: false });
+      },
+    ],
+    ["a frame that is not masked", 1002, (raw) => raw.write(socketFrame(2, text, { masked: false }))],
+    ["a reserved opcode", 1002, (raw) => raw.write(socketFrame(3, text))],
+    ["a reserved bit", 1002, (raw) => raw.write(socketFrame(2, text, { reserved: 0x40 }))],
+    ["a ping in fragments", 1002, (raw) => raw.write(socketFrame(9, text, { fin: false }))],
+    ["a fragment of nothing", 1002, (raw) => raw.write(socketFrame(0, text))],
+    ["a close code that is none", 1002, (raw) => raw.write(socketFrame(8, new Uint8Array([0, 1])))],
+  ];
+
+  test.each(ends)("%s, with %i", async (_, code, act) => {
+    const raw = await RawLink.open(relay);
+    raw.send(opening(1));
+    act(raw);
+    expect(await raw.closed).toBe(code);
+  });
+
+  test("one link more than the relay takes, with the failure and 4008", async () => {
+    const raw = await RawLink.open(relay);
+    expect(relay.proxy.counts.links).toBe(maxLinks);
+    const surplus = new RawLink(relay);
+    expect(await surplus.closed).toBe(4000 + Code.ResourceExhausted);
+    expect(surplus.opened).toBeUndefined();
+    expect(surplus.resets).toEqual([[0, Failure.LIMIT_REACHED]]);
+    await raw.close();
+  });
+});
+
+test("a client that breaks a rule of WebSockets and stays is cut off, and its link is gone at once", async () => {
+  const raw = await RawLink.open(relay);
+  raw.connection.removeAllListeners("data").pause();
+  raw.write(socketFrame(3, new Uint8Array()));
+  for (let turns = 0; relay.proxy.counts.links === maxLinks; turns += 1) {
+    if (turns === 1_000) throw new Error("the relay still holds the link");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  raw.connection.resume();
+  raw.socket.terminate();
+  await raw.closed;
+});
+
+describe("a channel is reset, and its link lives, for", () => {
+  const maxPacketBytes = 163_840;
+  const rules: [string, PacketInit[], Failure][] = [
+    ["data of one that never was", [data(5, 1)], Failure.CHANNEL_INVALID],
+    ["credit of one that never was", [{ channel: 5, content: { case: "credit", value: 1n } }], Failure.CHANNEL_INVALID],
+    ["being opened twice", [opening(5), opening(5)], Failure.CHANNEL_INVALID],
+    ["a number below one that was open", [opening(9), opening(5)], Failure.CHANNEL_INVALID],
+    [
+      "data beyond its credit",
+      [opening(5), data(5, maxPacketBytes), data(5, channelWindowBytes - maxPacketBytes), data(5, 1)],
+      Failure.CREDIT_EXCEEDED,
+    ],
+    ["a packet that is too large", [opening(5), data(5, maxPacketBytes + 1)], Failure.FRAME_TOO_LARGE],
+    ["data after its end", [opening(5), end(5), data(5, 1)], Failure.PROTOCOL_VIOLATION],
+    [
+      "an answer from the client",
+      [opening(5), { channel: 5, content: { case: "response", value: { status: 200 } } }],
+      Failure.PROTOCOL_VIOLATION,
+    ],
+    [
+      "a trailer that is none",
+      [opening(5), { channel: 5, content: { case: "end", value: { trailers: [{ name: "a b" }] } } }],
+      Failure.PROTOCOL_VIOLATION,
+    ],
+    [
+      "headers that are too large",
+      [{ channel: 5, content: { case: "request", value: { headers: [{ name: "a", value: "x".repeat(16_384) }] } } }],
+      Failure.FRAME_TOO_LARGE,
+    ],
+  ];
+
+  test.each(rules)("%s", async (_, packets, failure) => {
+    const raw = await RawLink.open(relay);
+    // In one message, so that nobody reads in between.
+    raw.send(opening(4, "Watch"), ...packets);
+    expect(await raw.reset(5)).toBe(failure);
+    await raw.answered();
+    expect(raw.resets).toEqual([[5, failure]]);
+    await raw.close();
+  });
+
+  test("headers that are none, with what HTTP says to that", async () => {
+    const raw = await RawLink.open(relay);
+    const headers = [{ name: "not a name", value: "" }];
+    const path = "/streamserver.v1.RelayService/List";
+    raw.send({ channel: 1, content: { case: "request", value: { path, headers } } });
+    await raw.reset(1);
+    await raw.answered();
+    await raw.close();
+  });
+
+  test("being one of 10,000 at once, but for those that are allowed", async () => {
+    const raw = await RawLink.open(relay);
+    const channels = Array.from({ length: 10_000 }, (_, at) => at + 1);
+    for (let from = 0; from < channels.length; from += 1_000) {
+      raw.send(...channels.slice(from, from + 1_000).map((channel) => opening(channel, "Watch")));
+    }
+    expect(await raw.reset(10_000)).toBe(Failure.LIMIT_REACHED);
+    await raw.answered();
+    expect(raw.resets).toEqual(channels.slice(maxChannels).map((channel) => [channel, Failure.LIMIT_REACHED]));
+    raw.send({ channel: 1, content: { case: "reset", value: { code: Code.Canceled } } }, opening(10_001, "Watch"));
+    await raw.answered();
+    expect(raw.resets).toHaveLength(channels.length - maxChannels);
+    await raw.close();
+  });
+});
+
+test("a relay that was told all this still serves", async () => {
+  const transport = createWebSocketTransport({ baseUrl: relay.url, idleTimeoutMs: 1 });
+  expect((await createClient(RelayService, transport).list({})).names).toEqual([]);
+});

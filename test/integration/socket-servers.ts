@@ -1,0 +1,75 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import { LinkMessageSchema } from "browser-stream-server/gen";
+import { type WebSocket, WebSocketServer } from "ws";
+import { linkProtocol } from "../../link/link-message.js";
+import { defaultLimits } from "../../server/limits.js";
+import { LinkSockets } from "../../server/link-sockets.js";
+import { Links } from "../../server/links.js";
+import { TokenSigner } from "../../server/token.js";
+import { systemClock } from "../../web/system-clock.js";
+
+async function listen(server: Server): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function end(server: Server): Promise<void> {
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** A WebSocket that is not a relay's, in the test's hand. */
+export async function openSocketServer(onSocket: (socket: WebSocket) => void) {
+  const server = createServer();
+  const sockets = new WebSocketServer({ server, handleProtocols: () => linkProtocol });
+  sockets.on("connection", onSocket);
+  const url = await listen(server);
+  return {
+    url,
+    async close() {
+      for (const socket of sockets.clients) socket.terminate();
+      sockets.close();
+      await end(server);
+    },
+  };
+}
+
+/** What a relay says first. */
+export function openedMessage(heartbeatIntervalMs = 15_000): Uint8Array {
+  const opened = { maxChannels: 8, maxPacketBytes: 65_536, maxBatchBytes: 65_536, heartbeatIntervalMs };
+  return toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened }));
+}
+
+/** Services that are reached over the WebSocket of a link, and over nothing else. */
+export async function openLinkServer(routes: (router: ConnectRouter) => void) {
+  const router = createConnectRouter();
+  routes(router);
+  const links = new Links({
+    limits: defaultLimits,
+    clock: systemClock,
+    signer: new TokenSigner(),
+    handlers: router.handlers,
+  });
+  const sockets = new LinkSockets(links, systemClock, defaultLimits.heartbeatIntervalMs);
+  const connections: Duplex[] = [];
+  const server = createServer().on("upgrade", (request, connection, head) => {
+    connections.push(connection);
+    sockets.upgrade(request, connection, head);
+  });
+  const url = await listen(server);
+  return {
+    url,
+    /** Of each WebSocket that there ever was. */
+    connections,
+    links,
+    async close() {
+      for (const connection of connections) connection.destroy();
+      await end(server);
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code, Failure, StreamError } from "browser-stream-server";
+import { LinkMessageSchema } from "browser-stream-server/gen";
+import type { RelayLimits } from "browser-stream-server/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { heartbeatsUntilLost } from "../../link/link-watch.js";
+import { systemClock } from "../../web/system-clock.js";
+import { openWebSocketLink } from "../../web/websocket-link.js";
+import { rejection } from "../fakes/outcome.js";
+import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+import { openedMessage, openSocketServer } from "./socket-servers.js";
+
+const openTimeoutMs = 100;
+const heartbeatIntervalMs = 120;
+/** What a machine under load may take beyond a deadline. */
+const slackMs = 2_000;
+
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function socketServer(onSocket: (socket: WebSocket) => void): Promise<string> {
+  const { url, close } = await openSocketServer(onSocket);
+  closers.push(close);
+  return url;
+}
+
+async function relayWith(limits: Partial<RelayLimits>): Promise<TestRelay> {
+  const relay = await openRelay({ limits });
+  closers.push(() => relay.close());
+  return relay;
+}
+
+const openLink = (url: string, timeoutMs = 10_000) => openWebSocketLink(url, systemClock, timeoutMs);
+
+/** Why a link ended that a server of the test's has opened, and the code that the server was then told. */
+async function endOf(afterOpening: (socket: WebSocket) => void, heartbeatMs?: number) {
+  let told: Promise<unknown[]> = Promise.resolve([]);
+  const url = await socketServer((socket) => {
+    told = once(socket, "close");
+    socket.send(openedMessage(heartbeatMs));
+    afterOpening(socket);
+  });
+  const { link } = await openLink(url);
+  return { error: await link.closed, told };
+}
+
+describe("a server that says nothing is given up in time", () => {
+  async function givenUp(url: string): Promise<void> {
+    const startMs = performance.now();
+    const error = await rejection(openLink(url, openTimeoutMs));
+    const tookMs = performance.now() - startMs;
+    expect(error).toMatchObject({ code: Code.Unavailable, failure: Failure.LEG_LOST });
+    expect(tookMs).toBeGreaterThanOrEqual(openTimeoutMs - 1);
+    expect(tookMs).toBeLessThan(openTimeoutMs + slackMs);
+  }
+
+  test("after it has taken the WebSocket, which is closed", async () => {
+    let closed: Promise<unknown> | undefined;
+    await givenUp(
+      await socketServer((socket) => {
+        closed = once(socket, "close");
+      }),
+    );
+    expect(closed).toBeDefined();
+    await closed;
+  });
+
+  test("after it has taken the connection, which is closed", async () => {
+    const connections: Socket[] = [];
+    const server = createServer((connection) => connections.push(connection)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closers.push(async () => void (await new Promise((resolve) => server.close(resolve))));
+    await givenUp(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const [connection] = connections;
+    if (connection?.destroyed === false) await once(connection.resume(), "close");
+    expect(connections).toHaveLength(1);
+  });
+});
+
+describe("what a relay closes the WebSocket with is told by its code", () => {
+  const codes: [number, Code][] = [
+    [4008, Code.ResourceExhausted],
+    [1001, Code.Canceled],
+    [1009, Code.ResourceExhausted],
+    [1006, Code.Unavailable],
+    [4999, Code.Unavailable],
+  ];
+  const closing = (code: number) => (socket: WebSocket) => {
+    if (code === 1006) socket.terminate();
+    else socket.close(code);
+  };
+
+  test.each(codes)("%s before a link was opened", async (closeCode, code) => {
+    const url = await socketServer(closing(closeCode));
+    expect(await rejection(openLink(url))).toMatchObject({ code, failure: Failure.UNSPECIFIED });
+  });
+
+  test.each(codes)("%s afterwards", async (closeCode, code) => {
+    const { error } = await endOf(closing(closeCode));
+    expect(error).toMatchObject({ code, failure: Failure.UNSPECIFIED });
+  });
+});
+
+describe("what is no message of a link ends it", () => {
+  const violation = { code: Code.InvalidArgument, failure: Failure.PROTOCOL_VIOLATION };
+  const emptyMessage = toBinary(LinkMessageSchema, create(LinkMessageSchema));
+
+  test.each<[string, string | Uint8Array]>([
+    ["text", "text"],
+    ["bytes that nobody can decode", new Uint8Array([255, 255, 255, 255])],
+  ])("%s", async (_, data) => {
+    const { error, told } = await endOf((socket) => socket.send(data));
+    expect(error).toMatchObject(violation);
+    expect((await told)[0]).toBe(4003);
+  });
+
+  test.each<[string, string | Uint8Array]>([
+    ["text", "text"],
+    ["bytes that nobody can decode", new Uint8Array([255, 255, 255, 255])],
+    ["a message that opens no link", emptyMessage],
+  ])("%s before anything else", async (_, data) => {
+    const url = await socketServer((socket) => socket.send(data));
+    expect(await rejection(openLink(url))).toMatchObject(violation);
+  });
+});
+
+test("why the relay opens no link is told by its failure", async () => {
+  const relay = await relayWith({ maxLinks: 1 });
+  const { link } = await openLink(relay.url);
+  const error = await rejection(openLink(relay.url));
+  expect(error).toMatchObject({ code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED });
+  link.close(new StreamError("done", { code: Code.Canceled }));
+});
+
+test("a relay that ends says so on its links", async () => {
+  const relay = await relayWith({});
+  const { link } = await openLink(relay.url);
+  relay.proxy.close();
+  expect(await link.closed).toMatchObject({ code: Code.Unavailable, failure: Failure.DRAINING });
+});
+
+describe("silence", () => {
+  test("of a relay is noticed after two and a half heartbeats", async () => {
+    let openedMs = 0;
+    const { error, told } = await endOf(() => {
+      openedMs = performance.now();
+    }, heartbeatIntervalMs);
+    const tookMs = performance.now() - openedMs;
+    expect(error).toMatchObject({ code: Code.Unavailable, failure: Failure.LEG_LOST });
+    expect(tookMs).toBeGreaterThanOrEqual(2.5 * heartbeatIntervalMs - 1);
+    expect(tookMs).toBeLessThan(2.5 * heartbeatIntervalMs + slackMs);
+    expect((await told)[0]).toBe(4014);
+  });
+
+  /** A browser whose page stands still, and what it hears. */
+  async function stillPage(autoPong: boolean) {
+    const relay = await relayWith({ heartbeatIntervalMs });
+    const socket = new WebSocket(relay.url + linkSocketPath, linkProtocol, { autoPong });
+    let pings = 0;
+    const pinged = new Promise<"pinged">((resolve) => {
+      socket.on("ping", () => ++pings === 2 * heartbeatsUntilLost && resolve("pinged"));
+    });
+    const closed = once(socket, "close").then(([code]) => code as number);
+    return { relay, socket, pinged, closed };
+  }
+
+  test("of a page is none while its browser answers the relay's pings", async () => {
+    const { relay, socket, pinged, closed } = await stillPage(true);
+    expect(await Promise.race([pinged, closed])).toBe("pinged");
+    expect(relay.proxy.counts.links).toBe(1);
+    socket.close();
+    await closed;
+    await holdsNothing(relay);
+  });
+
+  test("of a browser ends its link", async () => {
+    const { relay, pinged, closed } = await stillPage(false);
+    expect(await Promise.race([pinged, closed])).toBe(4014);
+    await holdsNothing(relay);
+  });
+
+  test("is none where both sides have nothing to say", async () => {
+    const relay = await relayWith({ heartbeatIntervalMs });
+    const { link } = await openLink(relay.url);
+    // Longer than a silent link would be kept.
+    await new Promise((resolve) => setTimeout(resolve, 2 * heartbeatsUntilLost * heartbeatIntervalMs));
+    expect(link.isOpen).toBe(true);
+    expect(relay.proxy.counts.links).toBe(1);
+    link.close(new StreamError("done", { code: Code.Canceled }));
+    await holdsNothing(relay);
+  });
+});

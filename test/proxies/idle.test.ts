@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openRelay, type TestRelay } from "../integration/relay-ports.js";
+import { openPair, type Pair, pass } from "./pair.js";
+import { proxies } from "./proxies.js";
+import type { RunningProxy } from "./start-proxy.js";
+import { trustTestCertificate } from "./trust.js";
+import { prefixes } from "./ways.js";
+
+/** Twice the 60 s after which proxies usually take a connection for dead. */
+const idleMs = 120_000;
+
+interface IdlePair extends Pair {
+  name: string;
+  close(): void;
+}
+
+let relay: TestRelay;
+const running: RunningProxy[] = [];
+const pairs: IdlePair[] = [];
+
+trustTestCertificate();
+
+beforeAll(async () => {
+  relay = await openRelay({ prefix: prefixes });
+  for (const [proxyName, { start, ways }] of Object.entries(proxies)) {
+    const proxy = await start(relay.origin);
+    running.push(proxy);
+    for (const [wayName, { prefix, open }] of Object.entries(ways)) {
+      const way = open(proxy.origin + prefix);
+      const name = `${wayName} through ${proxyName}`;
+      const pair = await openPair(way.transport, name);
+      pairs.push({ ...pair, name, close: way.close });
+      // It is idle after something has gone through.
+      await pass(pair.there, pair.here, "first");
+    }
+  }
+});
+
+afterAll(async () => {
+  await Promise.all(pairs.map(({ end }) => end()));
+  for (const { close } of pairs) close();
+  for (const proxy of running) await proxy.end();
+  await relay?.close();
+});
+
+test("streams that were idle for two minutes are alive", { timeout: idleMs + 30_000 }, async () => {
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
+  const outcomes = await Promise.all(pairs.map(outcomeOf));
+  expect(outcomes).toEqual(pairs.map(({ name }) => `${name}: ping, pong`));
+});
+
+async function outcomeOf({ name, there, here }: IdlePair): Promise<string> {
+  try {
+    return `${name}: ${await pass(there, here, "ping")}, ${await pass(here, there, "pong")}`;
+  } catch (reason) {
+    return `${name}: ${reason}`;
+  }
+}

@@ -1,0 +1,127 @@
+import { create, equals, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { LinkMessageSchema, LinkService, type PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import {
+  decodeLinkMessage,
+  encodePackets,
+  endOfLink,
+  errorOfReset,
+  lastPacket,
+  linkSocketPath,
+} from "../../link/link-message.js";
+import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
+import { Parts } from "../../link/parts.js";
+import { maxReasonBytes, StreamError } from "../../stream/stream-error.js";
+import { packet } from "../fakes/links.js";
+import { thrown } from "../fakes/outcome.js";
+
+type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;
+
+const headers = [
+  { name: "content-type", value: "application/connect+proto" },
+  { name: "x-long", value: "x".repeat(5_000) },
+];
+const contents: Content[] = [
+  { case: "request", value: { path: "/service/Method", headers } },
+  { case: "response", value: { status: 200, headers } },
+  { case: "end", value: {} },
+  { case: "end", value: { trailers: headers } },
+  { case: "reset", value: { code: Code.Aborted, reason: "why", failure: Failure.CHANNEL_INVALID } },
+  { case: "credit", value: 0n },
+  { case: "credit", value: 2n ** 64n - 1n },
+  { case: "ping", value: {} },
+  { case: "pong", value: {} },
+  { case: undefined },
+];
+
+/** As the library has it. */
+function decoded(bytes: Uint8Array): MessageInitShape<typeof LinkMessageSchema> {
+  const { opened, packets } = decodeLinkMessage(bytes);
+  return { ...(opened === undefined ? {} : { opened }), packets: packets.map((one) => packet(one)) };
+}
+
+const data = (channel: number, ...sizes: number[]): OutgoingPacket => ({
+  channel,
+  data: new Parts(sizes.map((size, at) => new Uint8Array(size).fill(at + 1))),
+});
+
+const channels = [1, 127, 128, 16_384, 4_294_967_295];
+const packets: [string, OutgoingPacket[]][] = [
+  ["none", []],
+  ...contents.map((content): [string, OutgoingPacket[]] => [
+    `one of the kind ${content.case}`,
+    [packet({ channel: 300, content })],
+  ]),
+  ["all kinds", contents.map((content, at) => packet({ channel: at, content }))],
+  ...channels.map((channel): [string, OutgoingPacket[]] => [`data of channel ${channel}`, [data(channel, 10)]]),
+  ...[0, 1, 126, 127, 128, 4_095, 4_096, 4_097, 16_384, 163_840].map((size): [string, OutgoingPacket[]] => [
+    `data of ${size} bytes`,
+    [data(2, size)],
+  ]),
+  ["data in parts, small and large", [data(2, 3, 5_000, 0, 4, 4, 70_000, 1)]],
+  ["data without any part", [data(2)]],
+  [
+    "small and large, mixed with others",
+    [data(1, 5_000), packet({ channel: 1, content: contents[0]! }), data(2, 1), data(3, 2), data(1, 9_000), data(1, 1)],
+  ],
+];
+
+describe("a message of a WebSocket is what the library would make of its packets", () => {
+  test.each(packets)("%s", (_, all) => {
+    const expected = create(LinkMessageSchema, { packets: all.map(packetMessage) });
+    const encoded = new Parts(encodePackets(all)).joined;
+    expect(Buffer.compare(encoded, toBinary(LinkMessageSchema, expected))).toBe(0);
+    expect(equals(LinkMessageSchema, create(LinkMessageSchema, decoded(encoded)), expected)).toBe(true);
+  });
+});
+
+test("large data is not copied, and small data is not kept apart", () => {
+  const large = new Uint8Array(5_000);
+  const encoded = encodePackets([data(1, 1), data(1, 2), { channel: 1, data: new Parts([large]) }, data(1, 3)]);
+  expect(encoded).toHaveLength(3);
+  expect(encoded[1]).toBe(large);
+});
+
+test("what opens a link is decoded", () => {
+  const message = create(LinkMessageSchema, { opened: { linkId: "id", maxChannels: 3, heartbeatIntervalMs: 7 } });
+  expect(create(LinkMessageSchema, decoded(toBinary(LinkMessageSchema, message)))).toEqual(message);
+});
+
+test.each([
+  ["a field that ends early", [0x12, 5, 1]],
+  ["a tag without a field", [255, 255, 255, 255]],
+  ["a number of eleven bytes", [0x12, 12, 0x38, ...new Array(10).fill(0x80), 1]],
+  ["a group that nobody ends", [0x13]],
+  ["a path that is not UTF-8", [0x12, 6, 0x12, 4, 0x0a, 2, 0xc3, 0x28]],
+])("%s is no message", (_, bytes) => {
+  expect(thrown(() => decodeLinkMessage(new Uint8Array(bytes)))).toMatchObject({
+    name: "StreamError",
+    failure: Failure.PROTOCOL_VIOLATION,
+  });
+});
+
+test("the last packet of a link says why it ends, and is understood", () => {
+  const why = new StreamError("é".repeat(maxReasonBytes), { failure: Failure.DRAINING });
+  const last = lastPacket(why);
+  const heard = endOfLink({ opened: undefined, packets: [packet({ channel: 1 }), last] });
+  expect(heard).toMatchObject({ code: Code.Unavailable, failure: Failure.DRAINING });
+  expect(heard?.message).toBe("é".repeat(maxReasonBytes / 2));
+});
+
+test("the reset of a channel, or none, does not end a link", () => {
+  const ofChannel = packet({ channel: 1, content: { case: "reset", value: { code: Code.Aborted } } });
+  const ping = packet({ content: { case: "ping", value: {} } });
+  expect(endOfLink({ opened: undefined, packets: [ofChannel, ping] })).toBeUndefined();
+  expect(endOfLink({ opened: undefined, packets: [] })).toBeUndefined();
+});
+
+test("a code that is none reads as unknown", () => {
+  const { content } = packet({ content: { case: "reset", value: { code: 99, failure: Failure.LIMIT_REACHED } } });
+  expect(errorOfReset(content.value as never)).toMatchObject({ code: Code.Unknown, failure: Failure.LIMIT_REACHED });
+});
+
+test("the path is that of the service", () => {
+  expect(linkSocketPath).toBe(`/${LinkService.typeName}/WebSocket`);
+});

@@ -1,0 +1,122 @@
+import { Code } from "@connectrpc/connect";
+import { beforeEach, expect, test } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
+import type { Link } from "../../link/link.js";
+import { LinkWatch } from "../../link/link-watch.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { loneLink } from "../fakes/links.js";
+import { settled } from "../fakes/outcome.js";
+
+const heartbeatIntervalMs = 1_000;
+const limitMs = 2_500;
+const answerTimeoutMs = 7_000;
+/** A timer that is no later than this is only slow. */
+const asleepMs = 5_000;
+
+let clock: FakeClock;
+let link: Link;
+let said: Packet[];
+let watch: LinkWatch;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  ({ link, said } = loneLink());
+  watch = new LinkWatch(link, clock, heartbeatIntervalMs);
+});
+
+/** What the watched side was asked. */
+async function asked() {
+  await settled();
+  return said.map(({ content }) => content.case);
+}
+
+async function isLost() {
+  expect(link.isOpen).toBe(false);
+  expect(await link.closed).toMatchObject({ failure: Failure.LEG_LOST, code: Code.Unavailable });
+  await settled();
+  expect(clock.timers).toBe(0);
+}
+
+test("a link is lost after two and a half heartbeats of silence, and not before", async () => {
+  clock.advance(limitMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
+test("the silence counts from what was heard last, with one timer for all of it", async () => {
+  for (let at = 0; at < 100; at++) {
+    clock.advance(100);
+    watch.heard();
+    expect(clock.timers).toBe(1);
+  }
+  clock.advance(limitMs - 1);
+  expect(link.isOpen).toBe(true);
+  expect(await asked()).toEqual([]);
+  clock.advance(1);
+  await isLost();
+});
+
+test("who is asked and says nothing is lost after the time for an answer", async () => {
+  watch.heard();
+  clock.advance(1);
+  watch.ask();
+  expect(await asked()).toEqual(["ping"]);
+  expect(clock.timers).toBe(1);
+  clock.advance(answerTimeoutMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
+test("who is asked and answers is watched as before", async () => {
+  watch.ask();
+  clock.advance(1_000);
+  watch.heard();
+  clock.advance(answerTimeoutMs - 1_000 + limitMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
+test("after a sleep, what may have come meanwhile is asked for", async () => {
+  clock.sleep(limitMs + asleepMs + 1);
+  expect(link.isOpen).toBe(true);
+  expect(await asked()).toEqual(["ping"]);
+  watch.heard();
+  clock.advance(1_000);
+  watch.heard();
+  clock.advance(answerTimeoutMs - 1_000);
+  expect(link.isOpen).toBe(true);
+});
+
+test("after a sleep without an answer, the link is lost", async () => {
+  clock.sleep(limitMs + asleepMs + 1);
+  clock.advance(answerTimeoutMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
+test("a timer that is only slow asks nothing", async () => {
+  clock.sleep(limitMs + asleepMs);
+  expect(await asked()).toEqual([]);
+  await isLost();
+});
+
+test("a link that ended leaves no timer, asked or not", async () => {
+  link.close(new StreamError("over"));
+  await settled();
+  expect(clock.timers).toBe(0);
+  watch.ask();
+  expect(clock.timers).toBe(0);
+});
+
+test("a link that ended while it was asked leaves no timer", async () => {
+  watch.ask();
+  link.close(new StreamError("over"));
+  await settled();
+  expect(clock.timers).toBe(0);
+});
