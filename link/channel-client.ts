@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
-import { ChannelRequestSchema } from "../gen/streamserver/v1/link_pb.js";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
+import { StreamError } from "../stream/stream-error.js";
 import type { Channel } from "./channel.js";
 import { headersFromWire, headersToWire } from "./channel.js";
 import { fromConnectError, toConnectError } from "./failure-detail.js";
@@ -22,13 +24,8 @@ export function createChannelClient(openLink: () => Promise<Link>): ChannelClien
     signal?.addEventListener("abort", onAbort, { once: true });
     channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
     void sendBody(channel, body);
-    const response = await channel.response.promise;
-    return {
-      status: response.status,
-      header: headersFromWire(response.headers),
-      body: channel.body(),
-      trailer: channel.trailer,
-    };
+    const { status, headers } = await channel.response.promise;
+    return { status, header: headersOf(channel, headers), body: channel.body(), trailer: channel.trailer };
   };
 }
 
@@ -37,6 +34,16 @@ function open(link: Link, path: string, header: Headers): Channel {
     return link.open(create(ChannelRequestSchema, { path, headers: headersToWire(header) }));
   } catch (reason) {
     throw toConnectError(reason);
+  }
+}
+
+function headersOf(channel: Channel, headers: Header[]): Headers {
+  try {
+    return headersFromWire(headers);
+  } catch (cause) {
+    const error = new StreamError("a header that HTTP does not know", { failure: Failure.PROTOCOL_VIOLATION, cause });
+    channel.reset(error);
+    throw toConnectError(error);
   }
 }
 

@@ -47,7 +47,7 @@ export class BrowserOutcomes {
 
   /** The text of docs/browsers.md: the same for the same results. */
   page(engines: readonly EngineColumn[]): string {
-    const heads = engines.map(({ name, version }) => `${name} ${Number.parseInt(version, 10)}`);
+    const heads = engines.map(({ name, version }) => `${name} ${version.split(".", 2).join(".")}`);
     const wayRows = this.#rows.flatMap((row) =>
       (["listener", "client"] as const).map((role) => [
         row.link,

@@ -10,6 +10,7 @@ import {
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { ChannelResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { createChannelClient } from "../../link/channel-client.js";
 import { createChannelHandler } from "../../link/channel-handler.js";
@@ -77,6 +78,15 @@ test("a bidi call is full duplex: each request is answered before the next", asy
     answered();
   }
   expect(sequences).toEqual([1n, 2n, 3n]);
+});
+
+test("an answer with a header that HTTP does not know fails its call, and leaves no channel open", async () => {
+  const headers = [{ name: "not a name", value: "" }];
+  const links = joinedLinks((channel) => channel.respond(create(ChannelResponseSchema, { status: 200, headers })));
+  const call = clientOf(async () => links[0]).list({});
+  expect((await rejection(call)).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  await settled();
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
 });
 
 test("an error arrives with its code, its failure and its hop", async () => {
