@@ -167,7 +167,11 @@ function lost(reason: unknown): StreamError {
 }
 
 function abortError(caller: LegCaller): StreamError {
-  if (caller.isCanceled()) return new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED });
+  // A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one.
+  const isLost = fromConnectError(caller.signal.reason).failure === Failure.LEG_LOST;
+  if (!isLost && caller.isCanceled()) {
+    return new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED });
+  }
   return new StreamError("the connection to the relay broke", { failure: Failure.LEG_LOST });
 }
 

@@ -1,7 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../gen/streamserver/v1/link_pb.js";
@@ -63,8 +62,7 @@ export class LinkSockets {
     const stopPinging = this.#pingAtIntervals(socket);
     socket.on("close", (closeCode, reason) => {
       const { code, message } = closeError(closeCode, reason.toString());
-      const failure = code === Code.Canceled ? Failure.PEER_CANCELED : Failure.LEG_LOST;
-      link.close(new StreamError(message, { failure }));
+      link.close(new StreamError(message, { code, failure: Failure.LEG_LOST }));
     });
     // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));

@@ -33,10 +33,10 @@ export function closeCodeTable(): string {
   if (unread.length > 0) throw new Error(`status codes that no close code says: ${unread}`);
   if (untold.length + unheard.length > 0) throw new Error(`close codes without a row: ${[...untold, ...unheard]}`);
   return table(
-    ["close code", "the link's status code", "for others a client's streams end with", "who says it, and why"],
+    ["close code", "the link's status code", "who says it, and why"],
     [
       ...Object.entries(reasons).map(([closeCode, reason]) => row(closeCode, statusOf(Number(closeCode)), reason)),
-      ["4001 to 4016", "what is over 4,000", "by that code, as above", "either side: whatever a status code can say"],
+      ["4001 to 4016", "what is over 4,000", "either side: whatever a status code can say"],
       row("any other, or none", statusOf(1006), "a connection that broke"),
     ],
   );
@@ -48,6 +48,5 @@ function statusOf(closeCode: number): Code {
 }
 
 function row(closeCode: string, status: Code, reason: string): string[] {
-  const failure = status === Code.Canceled ? "FAILURE_PEER_CANCELED" : "FAILURE_LEG_LOST";
-  return [closeCode, `${code(codeToString(status))} ${status}`, code(failure), reason];
+  return [closeCode, `${code(codeToString(status))} ${status}`, reason];
 }

@@ -119,7 +119,7 @@ describe("at a relay", () => {
     await raw.until(() => raw.receivedBytes >= 3 * channelWindowBytes);
     expect(raw.receivedBytes).toBeGreaterThan(before);
     await raw.close();
-    expect(await pourer.failed).toMatchObject({ failure: Failure.PEER_CANCELED });
+    expect(await pourer.failed).toMatchObject({ failure: Failure.LEG_LOST });
     await pourer.close();
   });
 
@@ -151,23 +151,28 @@ describe("at a relay", () => {
     expect(await raw.closed).toBe(1006);
   });
 
-  const goodbyes: [string, Failure, (raw: RawLink) => void][] = [
-    ["1000, a goodbye", Failure.PEER_CANCELED, ({ socket }) => socket.close(1000)],
-    ["1001, a goodbye", Failure.PEER_CANCELED, (raw) => raw.write(socketFrame(8, new Uint8Array([3, 0xe9])))],
-    ["another code", Failure.LEG_LOST, ({ socket }) => socket.close(4001 + Code.Internal)],
-    ["a broken connection", Failure.LEG_LOST, ({ socket }) => socket.terminate()],
-    ["an ended connection", Failure.LEG_LOST, ({ connection }) => connection.end()],
-    ["a broken rule", Failure.LEG_LOST, ({ socket }) => socket.send("text")],
+  const ends: [string, (raw: RawLink) => void][] = [
+    ["1000, a goodbye", ({ socket }) => socket.close(1000)],
+    ["1001, a goodbye", (raw) => raw.write(socketFrame(8, new Uint8Array([3, 0xe9])))],
+    ["another code", ({ socket }) => socket.close(4001 + Code.Internal)],
+    ["a broken connection", ({ socket }) => socket.terminate()],
+    ["an ended connection", ({ connection }) => connection.end()],
+    ["a broken rule", ({ socket }) => socket.send("text")],
+    [
+      "a goodbye on its channel",
+      (raw) =>
+        raw.send({ channel: 0, content: { case: "reset", value: { code: Code.Canceled, failure: Failure.LEG_LOST } } }),
+    ],
   ];
 
-  test.each(goodbyes)("the other side of a stream hears of %s", async (_, failure, leave) => {
+  test.each(ends)("the other side of a stream hears that it is lost by %s", async (_, leave) => {
     const pourer = await openPourer();
     const raw = await RawLink.open(relay);
     raw.send(...connecting(1, "pourer"));
     // More than that the stream is opened.
     await raw.until(() => raw.receivedBytes > 65_536);
     leave(raw);
-    expect(await pourer.failed).toMatchObject({ failure });
+    expect(await pourer.failed).toMatchObject({ failure: Failure.LEG_LOST });
     await raw.closed;
     await pourer.close();
   });

@@ -138,8 +138,8 @@ export enum Failure {
   LISTENER_GONE = 6,
 
   /**
-   * A leg broke without a goodbye: the other endpoint's, or, with HOP_RELAY, this one's own. Also the other endpoint's when the
-   * relay ended it for a rule that it broke. [unavailable, HOP_PEER]
+   * A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY this
+   * endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable, HOP_PEER]
    *
    * @generated from enum value: FAILURE_LEG_LOST = 7;
    */

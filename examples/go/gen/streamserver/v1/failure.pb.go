@@ -96,8 +96,8 @@ const (
 	Failure_FAILURE_NOT_ACCEPTED_IN_TIME Failure = 5
 	// The lease ended while the offer waited. [unavailable, HOP_PEER]
 	Failure_FAILURE_LISTENER_GONE Failure = 6
-	// A leg broke without a goodbye: the other endpoint's, or, with HOP_RELAY, this one's own. Also the other endpoint's when the
-	// relay ended it for a rule that it broke. [unavailable, HOP_PEER]
+	// A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY this
+	// endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable, HOP_PEER]
 	Failure_FAILURE_LEG_LOST Failure = 7
 	// The other endpoint cancelled its call. [canceled, HOP_PEER]
 	Failure_FAILURE_PEER_CANCELED Failure = 8
