@@ -23,12 +23,6 @@ import { Parts } from "./parts.js";
 export const channelWindowBytes = 262_144;
 /** How far it reaches when the reader keeps up. */
 const maxChannelWindowBytes = 1_048_576;
-/**
- * A chunk is only cut for lack of credit if so much is left: whoever reads puts together what was cut. Far below half a window,
- * which is when the other side grants more at the latest.
- */
-const minCutBytes = 16_384;
-
 /** What waits to be read may keep this many times its own size in memory. */
 const pinnedFactor = 8;
 
@@ -36,8 +30,8 @@ const pinnedFactor = 8;
 export interface ChannelPort {
   /** Queues a packet, unless the link is over. */
   enqueue(packet: OutgoingPacket): void;
-  /** Calls `send` once the link has room for data, in the order of the calls; rejects when the link is over. */
-  inTurn(channel: Channel, send: () => void): Promise<void>;
+  /** Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it is over. */
+  inTurn(channel: Channel, send: () => void): Promise<void> | undefined;
   maxPacketBytes: number;
   /** Asks for a larger window, of which the link has so many bytes for all its channels. */
   widen(bytes: number): boolean;
@@ -93,28 +87,30 @@ export class Channel {
   }
 
   /** Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before. */
-  async send(body: AsyncIterable<Uint8Array | Parts>): Promise<void> {
+  async send(body: AsyncIterable<Uint8Array | Parts> | Iterable<Uint8Array>): Promise<void> {
     for await (const next of body) {
       const chunk = next instanceof Parts ? next : new Parts([next]);
       for (let from = 0; from < chunk.byteLength; ) {
         while (this.#state.kind === "open" && !this.#hasCredit(chunk.byteLength - from)) await this.#changed.changed();
         if (this.#state.kind === "open") {
-          await this.#port.inTurn(this, () => {
+          const turn = this.#port.inTurn(this, () => {
             from += this.#sendSome(chunk.subarray(from, chunk.byteLength));
           });
+          if (turn !== undefined) await turn;
         }
         if (this.#state.kind !== "open") throw toConnectError(this.#overError);
       }
     }
   }
 
+  /** Whoever reads has to put together what was cut, so that nothing is cut for lack of credit. */
   #hasCredit(bytes: number): boolean {
-    return this.#creditBytes - this.#sentBytes >= Math.min(bytes, minCutBytes);
+    return this.#creditBytes - this.#sentBytes >= Math.min(bytes, this.#port.maxPacketBytes);
   }
 
   #sendSome(data: Parts): number {
     if (this.#state.kind !== "open") return 0;
-    const bytes = Math.min(this.#creditBytes - this.#sentBytes, this.#port.maxPacketBytes, data.byteLength);
+    const bytes = Math.min(this.#port.maxPacketBytes, data.byteLength);
     this.#sentBytes += bytes;
     this.#port.enqueue({ channel: this.id, data: data.subarray(0, bytes) });
     return bytes;
@@ -223,7 +219,9 @@ export class Channel {
   #consume(bytes: number): void {
     this.#consumedBytes += bytes;
     if (this.#state.kind !== "open") return;
-    if (this.#consumedBytes + this.#windowBytes - this.#grantedBytes < this.#windowBytes / 2) return;
+    // Seldom, but early enough that the other side always has credit for a whole packet. `Packet.credit`.
+    const ungrantedBytes = this.#consumedBytes + this.#windowBytes - this.#grantedBytes;
+    if (ungrantedBytes < Math.min(this.#windowBytes / 2, this.#windowBytes - this.#port.maxPacketBytes)) return;
     const keepsUp = this.#inbound.length === 0;
     if (keepsUp && this.#windowBytes < maxChannelWindowBytes && this.#port.widen(this.#windowBytes)) {
       this.#windowBytes *= 2;

@@ -33,58 +33,60 @@ export function writeEnvelopeHead(bytes: Uint8Array, flags: number, dataBytes: n
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, dataBytes);
 }
 
-/**
- * The envelopes of a body. One that came in one chunk is a view of it and not copied. Throws FAILURE_FRAME_TOO_LARGE for one of
- * more than `maxDataBytes`, and FAILURE_PROTOCOL_VIOLATION for a body that ends within one.
- */
-export async function* envelopesOf(
-  body: AsyncIterable<Uint8Array>,
-  maxDataBytes: number,
-): AsyncGenerator<Envelope, void, undefined> {
-  let rest = new Uint8Array() as Uint8Array;
-  /** What is still to come of an envelope that came in part. */
-  let gathering: { bytes: Uint8Array; filledBytes: number } | undefined;
-  for await (let chunk of body) {
-    while (chunk.byteLength > 0) {
-      if (gathering !== undefined) {
-        const part = chunk.subarray(0, gathering.bytes.byteLength - gathering.filledBytes);
-        gathering.bytes.set(part, gathering.filledBytes);
-        gathering.filledBytes += part.byteLength;
-        chunk = chunk.subarray(part.byteLength);
-        if (gathering.filledBytes < gathering.bytes.byteLength) continue;
-        const { bytes } = gathering;
-        gathering = undefined;
-        yield new Envelope(bytes);
+/** Finds the envelopes of a body that comes in chunks. One that comes in one chunk is a view of it and not copied. */
+export class EnvelopeSplitter {
+  readonly #maxDataBytes: number;
+  #state:
+    | { kind: "head"; bytes: Uint8Array }
+    /** Of an envelope that came in part. */
+    | { kind: "rest"; bytes: Uint8Array; filledBytes: number } = { kind: "head", bytes: new Uint8Array() };
+
+  constructor(maxDataBytes: number) {
+    this.#maxDataBytes = maxDataBytes;
+  }
+
+  /** The envelopes that end in the next chunk. Throws FAILURE_FRAME_TOO_LARGE for one of more than `maxDataBytes`. */
+  *split(chunk: Uint8Array): Generator<Envelope, void, undefined> {
+    for (let left = chunk; left.byteLength > 0; ) {
+      const state = this.#state;
+      if (state.kind === "rest") {
+        const part = left.subarray(0, state.bytes.byteLength - state.filledBytes);
+        state.bytes.set(part, state.filledBytes);
+        state.filledBytes += part.byteLength;
+        left = left.subarray(part.byteLength);
+        if (state.filledBytes < state.bytes.byteLength) return;
+        this.#state = { kind: "head", bytes: new Uint8Array() };
+        yield new Envelope(state.bytes);
         continue;
       }
-      if (rest.byteLength > 0) {
-        chunk = joined(rest, chunk);
-        rest = new Uint8Array();
+      if (state.bytes.byteLength > 0) left = joined(state.bytes, left);
+      if (left.byteLength < envelopeHeadBytes) {
+        this.#state = { kind: "head", bytes: left };
+        return;
       }
-      if (chunk.byteLength < envelopeHeadBytes) {
-        rest = chunk;
-        break;
+      const wholeBytes = envelopeHeadBytes + this.#dataBytesOf(left);
+      if (left.byteLength < wholeBytes) {
+        this.#state = { kind: "rest", bytes: new Uint8Array(wholeBytes), filledBytes: 0 };
+        continue;
       }
-      const wholeBytes = envelopeHeadBytes + dataBytesOf(chunk);
-      if (wholeBytes - envelopeHeadBytes > maxDataBytes) {
-        const message = `a message of ${wholeBytes - envelopeHeadBytes} bytes is larger than ${maxDataBytes}`;
-        throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
-      }
-      if (chunk.byteLength >= wholeBytes) {
-        yield new Envelope(chunk.subarray(0, wholeBytes));
-        chunk = chunk.subarray(wholeBytes);
-      } else {
-        gathering = { bytes: new Uint8Array(wholeBytes), filledBytes: 0 };
-      }
+      if (state.bytes.byteLength > 0) this.#state = { kind: "head", bytes: new Uint8Array() };
+      yield new Envelope(left.subarray(0, wholeBytes));
+      left = left.subarray(wholeBytes);
     }
   }
-  if (rest.byteLength > 0 || gathering !== undefined) {
+
+  /** The body has ended. Throws FAILURE_PROTOCOL_VIOLATION if it did within an envelope. */
+  end(): void {
+    if (this.#state.kind === "head" && this.#state.bytes.byteLength === 0) return;
     throw new StreamError("the body ended within a message", { failure: Failure.PROTOCOL_VIOLATION });
   }
-}
 
-function dataBytesOf(head: Uint8Array): number {
-  return new DataView(head.buffer, head.byteOffset).getUint32(1);
+  #dataBytesOf(head: Uint8Array): number {
+    const dataBytes = new DataView(head.buffer, head.byteOffset).getUint32(1);
+    if (dataBytes <= this.#maxDataBytes) return dataBytes;
+    const message = `a message of ${dataBytes} bytes is larger than ${this.#maxDataBytes}`;
+    throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+  }
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array {

@@ -17,7 +17,7 @@ import {
   RelayService,
 } from "../gen/streamserver/v1/relay_pb.js";
 import type { ChannelClient } from "./channel-client.js";
-import { envelope, envelopesOf } from "./envelope.js";
+import { EnvelopeSplitter, envelope } from "./envelope.js";
 import { frameEnvelope } from "./leg-message.js";
 import type { Parts } from "./parts.js";
 
@@ -52,15 +52,18 @@ export async function* callLeg(
   });
   validateResponse(methodKind, true, response.status, response.header);
   const schema = method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
-  for await (const { flags, data } of envelopesOf(response.body, maxMessageBytes)) {
-    if (flags === 0) {
-      yield fromBinary(schema, data);
-      continue;
+  const splitter = new EnvelopeSplitter(maxMessageBytes);
+  for await (const chunk of response.body) {
+    for (const { flags, data } of splitter.split(chunk)) {
+      if (flags === 0) {
+        yield fromBinary(schema, data);
+        continue;
+      }
+      if (flags !== endStreamFlag) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
+      const { error } = endStreamFromJson(data);
+      if (error !== undefined) throw error;
+      return;
     }
-    if (flags !== endStreamFlag) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
-    const { error } = endStreamFromJson(data);
-    if (error !== undefined) throw error;
-    return;
   }
   throw new ConnectError("the response broke off", Code.Unavailable);
 }

@@ -39,7 +39,7 @@ export interface LinkOptions {
 
 /**
  * One end of a link: channels over a pipe of packets. Whoever owns the pipe calls `receive` for each packet that comes, sends
- * what `batches` yields, and calls `close` when the pipe breaks.
+ * what `nextBatch` gives, and calls `close` when the pipe breaks.
  */
 export class Link {
   readonly #options: LinkOptions;
@@ -148,26 +148,24 @@ export class Link {
     return { packet, answered: answer.promise };
   }
 
-  /** The packets to send, in batches of at least one and otherwise at most `maxBatchBytes`, until the link is over. */
-  async *batches(maxBatchBytes: number): AsyncGenerator<OutgoingPacket[], void, undefined> {
-    for (;;) {
-      const batch: OutgoingPacket[] = [];
-      for (let room = maxBatchBytes; ; ) {
-        const next = this.#outbox.peek();
-        if (next === undefined || (batch.length > 0 && sizeOf(next) > room)) break;
-        this.#outbox.shift();
-        this.#outboxBytes -= sizeOf(next);
-        room -= sizeOf(next);
-        batch.push(next);
-      }
-      if (batch.length > 0) {
-        this.#giveTurns();
-        yield batch;
-        continue;
-      }
-      if (this.#state.kind === "closed") return;
+  /** The next packets to send: at least one, and otherwise at most `maxBatchBytes`. Undefined when the link is over. */
+  async nextBatch(maxBatchBytes: number): Promise<OutgoingPacket[] | undefined> {
+    while (this.#outbox.length === 0) {
+      if (this.#state.kind === "closed") return undefined;
       await this.#filled.changed();
     }
+    const batch: OutgoingPacket[] = [];
+    let room = maxBatchBytes;
+    for (let next = this.#outbox.peek(); next !== undefined; next = this.#outbox.peek()) {
+      const bytes = sizeOf(next);
+      if (batch.length > 0 && bytes > room) break;
+      this.#outbox.shift();
+      this.#outboxBytes -= bytes;
+      room -= bytes;
+      batch.push(next);
+    }
+    this.#giveTurns();
+    return batch;
   }
 
   /** Ends a link that has no channels. */
@@ -229,17 +227,24 @@ export class Link {
     }
   }
 
-  #inTurn(channel: Channel, send: () => void): Promise<void> {
+  #inTurn(channel: Channel, send: () => void): Promise<void> | undefined {
     if (this.#state.kind === "closed") return Promise.reject(this.#state.error);
+    if (this.#turns.size === 0 && this.#hasRoom) {
+      send();
+      return undefined;
+    }
     const done = new Deferred<void>();
     this.#turns.set(channel, { send, done });
-    this.#giveTurns();
     return done.promise;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#outboxBytes <= outboxHighWaterMarkBytes;
   }
 
   /** One by one: what one of them sends can take the next one's room. */
   #giveTurns(): void {
-    while (this.#outboxBytes <= outboxHighWaterMarkBytes) {
+    while (this.#hasRoom) {
       const [next] = this.#turns;
       if (next === undefined) return;
       const [channel, turn] = next;

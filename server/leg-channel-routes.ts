@@ -5,13 +5,13 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema, ConnectResponseSchema, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { type Channel, headersToWire } from "../link/channel.js";
-import { envelope, envelopesOf } from "../link/envelope.js";
+import { EnvelopeSplitter, envelope } from "../link/envelope.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
 import { outlineOf } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { StreamError } from "../stream/stream-error.js";
 import { acceptedToWire, legOverheadBytes, openedToWire } from "./leg-routes.js";
-import { type Attach, attachClient, attachListener, type LegRequest, runLeg } from "./leg-run.js";
+import { type Attach, attachClient, attachListener, type LegRequest, type LegResponse, runLeg } from "./leg-run.js";
 import type { Relay } from "./relay.js";
 import { envelopeOf } from "./relayed-frame.js";
 
@@ -39,11 +39,15 @@ export function serveLegChannel(relay: Relay, channel: Channel, request: Channel
 }
 
 async function serve(relay: Relay, channel: Channel, attach: Attach, origin: string): Promise<void> {
-  const responses = legResponses(relay, channel, attach, origin);
+  const { signal } = channel;
+  const caller = { signal, isCanceled: () => fromConnectError(signal.reason).code === Code.Canceled, origin };
+  const encode = (response: LegResponse) => responseEnvelope(relay, response);
+  const responses = runLeg(relay, legRequests(relay, channel), caller, attach, encode);
   try {
     const headers = headersToWire(new Headers({ "content-type": contentTypeStreamProto }));
     channel.respond(create(ChannelResponseSchema, { status: 200, headers }));
-    await channel.send(responses);
+    const error = await channel.send(responses).then(() => undefined, toConnectError);
+    await channel.send([endEnvelope(error)]);
     channel.endResponse([]);
   } catch (reason) {
     channel.reset(fromConnectError(reason));
@@ -53,42 +57,31 @@ async function serve(relay: Relay, channel: Channel, attach: Attach, origin: str
   }
 }
 
-async function* legResponses(
-  relay: Relay,
-  channel: Channel,
-  attach: Attach,
-  origin: string,
-): AsyncGenerator<Uint8Array | Parts, void, undefined> {
-  let error: ConnectError | undefined;
-  try {
-    const { signal } = channel;
-    const isCanceled = () => fromConnectError(signal.reason).code === Code.Canceled;
-    for await (const event of runLeg(relay, legRequests(relay, channel), { signal, isCanceled, origin }, attach)) {
-      if (event.kind === "frame") {
-        yield envelopeOf(event.frame);
-        continue;
-      }
-      const message =
-        event.kind === "opened"
-          ? { case: "opened" as const, value: openedToWire(relay, event.attached) }
-          : { case: "accepted" as const, value: acceptedToWire(event) };
-      yield envelope(0, toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message })));
-    }
-  } catch (reason) {
-    error = toConnectError(reason);
-  }
+function responseEnvelope(relay: Relay, response: LegResponse): Uint8Array | Parts {
+  if (response.kind === "frame") return envelopeOf(response.frame);
+  const message =
+    response.kind === "opened"
+      ? { case: "opened" as const, value: openedToWire(relay, response.attached) }
+      : { case: "accepted" as const, value: acceptedToWire(response) };
+  return envelope(0, toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message })));
+}
+
+function endEnvelope(error: ConnectError | undefined): Uint8Array {
   const end = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
-  yield envelope(endStreamFlag, new TextEncoder().encode(end));
+  return envelope(endStreamFlag, new TextEncoder().encode(end));
 }
 
 async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegRequest, void, undefined> {
-  const maxDataBytes = relay.limits.maxFrameBytes + legOverheadBytes;
-  for await (const { bytes, flags, data } of envelopesOf(channel.body(), maxDataBytes)) {
-    if (flags !== 0) {
-      throw new StreamError(`an envelope with the flags ${flags}`, { failure: Failure.PROTOCOL_VIOLATION });
+  const splitter = new EnvelopeSplitter(relay.limits.maxFrameBytes + legOverheadBytes);
+  for await (const chunk of channel.body()) {
+    for (const { bytes, flags, data } of splitter.split(chunk)) {
+      if (flags !== 0) {
+        throw new StreamError(`an envelope with the flags ${flags}`, { failure: Failure.PROTOCOL_VIOLATION });
+      }
+      const outline = outlineOf(data);
+      if (outline === undefined) yield fromBinary(ConnectRequestSchema, data);
+      else yield { message: { case: "frame", value: { ...outline, envelope: bytes } } };
     }
-    const outline = outlineOf(data);
-    if (outline === undefined) yield fromBinary(ConnectRequestSchema, data);
-    else yield { message: { case: "frame", value: { ...outline, envelope: bytes } } };
   }
+  splitter.end();
 }

@@ -17,28 +17,32 @@ import { messageOf } from "./relayed-frame.js";
 export const legOverheadBytes = 65_536;
 
 /** The client's leg: `Connect`. */
-export async function* connectLeg(
+export function connectLeg(
   relay: Relay,
   requests: AsyncIterable<ConnectRequest>,
   context: HandlerContext,
-): AsyncGenerator<MessageInitShape<typeof ConnectResponseSchema>> {
-  for await (const event of runLeg(relay, requests, callerOf(context), attachClient)) {
-    if (event.kind === "opened") yield { message: { case: "opened", value: openedToWire(relay, event.attached) } };
-    else if (event.kind === "frame") yield { message: { case: "frame", value: messageOf(event.frame) } };
-    else yield { message: { case: "accepted", value: acceptedToWire(event) } };
-  }
+): AsyncIterable<MessageInitShape<typeof ConnectResponseSchema>> {
+  return runLeg(relay, requests, callerOf(context), attachClient, (response) => {
+    if (response.kind === "opened")
+      return { message: { case: "opened", value: openedToWire(relay, response.attached) } };
+    if (response.kind === "frame") return { message: { case: "frame", value: messageOf(response.frame) } };
+    return { message: { case: "accepted", value: acceptedToWire(response) } };
+  });
 }
 
 /** The listener's leg: `Accept`. */
-export async function* acceptLeg(
+export function acceptLeg(
   relay: Relay,
   requests: AsyncIterable<AcceptRequest>,
   context: HandlerContext,
-): AsyncGenerator<MessageInitShape<typeof AcceptResponseSchema>> {
-  for await (const event of runLeg(relay, requests, callerOf(context), attachListener)) {
-    if (event.kind === "opened") yield { message: { case: "opened", value: openedToWire(relay, event.attached) } };
-    else if (event.kind === "frame") yield { message: { case: "frame", value: messageOf(event.frame) } };
-  }
+): AsyncIterable<MessageInitShape<typeof AcceptResponseSchema>> {
+  return runLeg(relay, requests, callerOf(context), attachListener, (response) => {
+    if (response.kind === "opened")
+      return { message: { case: "opened", value: openedToWire(relay, response.attached) } };
+    if (response.kind === "frame") return { message: { case: "frame", value: messageOf(response.frame) } };
+    // Only a client is told that it was accepted.
+    return {};
+  });
 }
 
 function callerOf(context: HandlerContext): LegCaller {

@@ -49,13 +49,20 @@ export const attachListener: Attach = (relay, { streamId, legToken, capabilities
   return { leg: relay.accept(streamId, legToken, capabilities), streamId, legToken };
 };
 
-/** Runs a leg from its first message to its end; yields what its endpoint is to be sent, and throws why it ended, unless well. */
-export async function* runLeg(
+/** What an endpoint is sent on its leg. */
+export type LegResponse = LegEvent | { kind: "opened"; attached: AttachedLeg };
+
+/**
+ * Runs a leg from its first message to its end; yields what its endpoint is to be sent, encoded, and throws why it ended, unless
+ * well.
+ */
+export async function* runLeg<T>(
   relay: Relay,
   requests: AsyncIterable<LegRequest>,
   caller: LegCaller,
   attach: Attach,
-): AsyncGenerator<LegEvent | { kind: "opened"; attached: AttachedLeg }> {
+  encode: (response: LegResponse) => T,
+): AsyncGenerator<T, void, undefined> {
   const request = requests[Symbol.asyncIterator]();
   let leg: SpliceLeg | undefined;
   // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
@@ -70,9 +77,9 @@ export async function* runLeg(
     leg = attached.leg;
     relay.legs.add(leg);
     if (caller.signal.aborted) onAbort();
-    yield { kind: "opened", attached };
+    yield encode({ kind: "opened", attached });
     void forwardFrames(relay, request, leg, caller);
-    yield* leg.events();
+    for await (const event of leg.events()) yield encode(event);
   } catch (reason) {
     throw toConnectError(reason);
   } finally {

@@ -54,7 +54,8 @@ export class LinkRoutes {
     context.signal.addEventListener("abort", onAbort);
     try {
       yield { opened };
-      for await (const packets of link.batches(maxBatchBytes)) {
+      const next = () => link.nextBatch(maxBatchBytes);
+      for (let packets = await next(); packets !== undefined; packets = await next()) {
         yield { packets: packets.map(packetMessage) };
       }
       throw toConnectError(await link.closed);

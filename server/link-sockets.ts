@@ -115,7 +115,8 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
 }
 
 async function sendAll(socket: WebSocket, connection: Duplex, { link }: LiveLink): Promise<void> {
-  for await (const packets of link.batches(maxBatchBytes)) {
+  const next = () => link.nextBatch(maxBatchBytes);
+  for (let packets = await next(); packets !== undefined; packets = await next()) {
     connection.cork();
     const sent = sendParts(socket, encodePackets(packets));
     connection.uncork();

@@ -73,23 +73,24 @@ export class Leg {
     this.opened.resolve();
   }
 
-  /** The frames to send, as they are to be sent, until the stream is over. */
-  async *frames(): AsyncGenerator<Frame, void, undefined> {
+  /** The next frame to send, as soon as it is to be sent. Undefined when the stream is over. */
+  async nextFrame(): Promise<Frame | undefined> {
     for (;;) {
       const frame = this.endpoint.takeFrame();
-      if (frame !== undefined) {
-        yield frame;
-        continue;
-      }
+      if (frame !== undefined) return frame;
       const { kind } = this.endpoint.state;
-      if (kind === "closed" || kind === "failed") return;
+      if (kind === "closed" || kind === "failed") return undefined;
       await this.#sendable.changed();
     }
   }
 
-  /** Takes a frame; resolves when the next one may come, which is at once unless the peer does not obey credit. */
-  async receive(frame: Frame): Promise<void> {
+  /** Takes a frame. What it gives resolves when the next one may come; undefined, as for a peer that obeys credit: at once. */
+  receive(frame: Frame): Promise<void> | undefined {
     this.endpoint.receive(frame);
+    return this.endpoint.hasRoom ? undefined : this.#untilRoom();
+  }
+
+  async #untilRoom(): Promise<void> {
     while (!this.endpoint.hasRoom) await this.#room.changed();
   }
 

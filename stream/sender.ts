@@ -10,6 +10,8 @@ export const initialCreditBytes = 65_536;
 
 /** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
 const minPartBytes = 1024;
+/** One that takes no more of a window than this is not split for it: a receiver grants again before so little is left. */
+const unsplitShare = 1 / 4;
 
 /** A message of the application, encoded. */
 export interface EncodedMessage {
@@ -29,6 +31,8 @@ export class Sender {
   #bufferedBytes = 0;
   #sentBytes = 0;
   #creditBytes = initialCreditBytes;
+  /** The most that a grant ever made room for: no more than the receiver's window. */
+  #windowBytes = initialCreditBytes;
   #sequence = 0;
   #ackedSequence = 0;
 
@@ -59,7 +63,9 @@ export class Sender {
 
   /** Raises the credit; a lower offset than before changes nothing. */
   grant(creditBytes: number): void {
-    if (creditBytes > this.#creditBytes) this.#creditBytes = creditBytes;
+    if (creditBytes <= this.#creditBytes) return;
+    this.#creditBytes = creditBytes;
+    this.#windowBytes = Math.max(this.#windowBytes, creditBytes - this.#sentBytes);
   }
 
   /** False if `sequence` was never sent. */
@@ -83,6 +89,7 @@ export class Sender {
       const creditRoomBytes = this.#creditBytes - this.#sentBytes;
       // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
       if (restCost > frameRoomBytes && restCost <= Math.min(maxFrameBytes, creditRoomBytes)) break;
+      if (restCost > creditRoomBytes && restCost <= this.#windowBytes * unsplitShare) break;
       const partBytes = partOf(restCost, Math.min(frameRoomBytes, creditRoomBytes));
       if (partBytes === undefined) break;
       const from = this.#headSentBytes;

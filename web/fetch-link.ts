@@ -81,7 +81,8 @@ async function sendAll(
 ): Promise<void> {
   let sequence = 0n;
   try {
-    for await (const packets of link.batches(Math.min(maxBatchBytes, relayMaxBatchBytes))) {
+    const next = () => link.nextBatch(Math.min(maxBatchBytes, relayMaxBatchBytes));
+    for (let packets = await next(); packets !== undefined; packets = await next()) {
       sequence += 1n;
       await sendSurely({ linkId, linkToken, sequence, packets: packets.map(packetMessage) }, clock, send, link);
     }

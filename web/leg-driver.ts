@@ -42,7 +42,9 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   async function* requests(): AsyncGenerator<LegRequest> {
     yield { message: { case: "open", value: open } };
     while (!isAttached) await attached.changed();
-    for await (const frame of leg.frames()) yield { message: { case: "frame", value: frame } };
+    for (let frame = await leg.nextFrame(); frame !== undefined; frame = await leg.nextFrame()) {
+      yield { message: { case: "frame", value: frame } };
+    }
   }
   try {
     const carrier = await transport();
@@ -64,9 +66,11 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
         case "accepted":
           leg.accept(capabilitiesFromWire(message.value.capabilities));
           break;
-        case "frame":
-          await leg.receive(message.value);
+        case "frame": {
+          const room = leg.receive(message.value);
+          if (room !== undefined) await room;
           break;
+        }
       }
     }
     leg.ended();

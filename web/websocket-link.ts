@@ -92,7 +92,8 @@ class LinkSocket {
 async function sendAll(socket: WebSocket, link: Link, maxBatchBytes: number): Promise<void> {
   const joiner = new PartsJoiner();
   let answered: Promise<void> | undefined;
-  for await (const packets of link.batches(maxBatchBytes)) {
+  const next = () => link.nextBatch(maxBatchBytes);
+  for (let packets = await next(); packets !== undefined; packets = await next()) {
     socket.send(joiner.join(encodePackets(packets)));
     while (socket.bufferedAmount > pingFromBytes && link.isOpen) {
       answered ??= ping(socket, link, joiner).finally(() => {

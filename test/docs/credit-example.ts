@@ -2,8 +2,8 @@ import { Endpoint } from "../../stream/endpoint.js";
 import { costOf, takeFrames } from "../fakes/frames.js";
 import { grouped, table } from "./markdown.js";
 
-const messageBytes = 10_000;
-const messages = 12;
+const messageBytes = 20_000;
+const messages = 6;
 /** A small one, so that the example is short. */
 const windowBytes = 65_536;
 
@@ -33,7 +33,7 @@ export function creditExample(): string {
       const sum = [sentBytes, "+", windowBytes, "−", unreadBytes].map((term) =>
         typeof term === "number" ? grouped(term) : term,
       );
-      row("receiver", `its application has read ${readMessages} messages; a frame with credit ${sum.join(" ")}`);
+      row("receiver", `its application has read ${readMessages} of them; a frame with credit ${sum.join(" ")}`);
       sender.receive(frame);
       say("sender", "");
     }

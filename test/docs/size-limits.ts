@@ -87,7 +87,14 @@ export const fixedSizes: LimitRow[] = [
     what: "a part that a message is split into because credit is short",
     value: `not less than ${bytes(sourceConstant("stream/sender.ts", "minPartBytes"))}`,
     enforcedBy: "the sender, if it is this project's own",
-    beyond: "it waits for more credit: grant in larger steps than that",
+    beyond: "it waits for more credit",
+    told: notTold,
+  },
+  {
+    what: "a message that is not split because credit is short",
+    value: "up to a quarter of the most that a grant of this stream has left to send",
+    enforcedBy: "the sender, if it is this project's own",
+    beyond: "it waits for more credit: let no grant wait until more than half a window is used up and read",
     told: notTold,
   },
   {

@@ -34,7 +34,8 @@ export function loneLink(options: Partial<LinkOptions> = {}): { link: Link; said
 
 /** What a link has to send, as its other side gets it. */
 export async function* packetBatches(link: Link, maxBatchBytes: number): AsyncGenerator<Packet[], void, undefined> {
-  for await (const batch of link.batches(maxBatchBytes)) yield batch.map(packetMessage);
+  const next = () => link.nextBatch(maxBatchBytes);
+  for (let batch = await next(); batch !== undefined; batch = await next()) yield batch.map(packetMessage);
 }
 
 /** The relay's end of a link, with the channels that were opened on it. */

@@ -50,7 +50,7 @@ export function joinedStreams(options: EndpointOptions = {}, codec: Codec<unknow
 }
 
 async function carryAll(from: Leg, to: Leg): Promise<void> {
-  for await (const frame of from.frames()) await to.receive(frame);
+  for (let frame = await from.nextFrame(); frame !== undefined; frame = await from.nextFrame()) await to.receive(frame);
 }
 
 /** The events of a stream as they come, "data" and "error" with what they carry. Listening to "data" makes it flow. */

@@ -77,6 +77,19 @@ test.each(["client", "relay"])(
   },
 );
 
+test("what fits into a packet is not cut for credit, and a reader leaves enough for a whole packet", async () => {
+  const [client, relay] = await joinedChannels();
+  const chunkBytes = 100_000;
+  const sent = client.send(body(chunkBytes, 50));
+  const sizes: number[] = [];
+  for await (const chunk of relay.body()) {
+    sizes.push(chunk.byteLength);
+    if (sizes.length === 50) break;
+  }
+  await sent;
+  expect(sizes).toEqual(Array(50).fill(chunkBytes));
+});
+
 test.each(["client", "relay"])("a reset by the %s ends the channel on both ends, with its reason", async (who) => {
   const [client, relay] = await joinedChannels();
   const [self, other] = who === "client" ? [client, relay] : [relay, client];

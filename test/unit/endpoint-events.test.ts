@@ -103,6 +103,25 @@ test("a message that fits is not split; one that does not is split into parts wo
   expect(sent()).toEqual([[[1_000, false]], [[1_500, false]]]);
 });
 
+test("a message of a quarter of the window is not split for credit, and a larger one is", () => {
+  const sizesOf = (endpoint: Endpoint) => takeFrames(endpoint).flatMap((sent) => sent.messages.map(costOfPart));
+  const costOfPart = ({ data }: { data: Uint8Array }) => data.byteLength + 16;
+  for (const windowBytes of [65_536, 262_144]) {
+    const { endpoint } = telling();
+    endpoint.setMaxFrameBytes(1_048_576);
+    if (windowBytes > 65_536) endpoint.receive(frame({ credit: BigInt(windowBytes) }));
+    const quarter = bytes(windowBytes / 4 - 16);
+    for (const message of [bytes(0), quarter, quarter, quarter, quarter]) endpoint.write(message);
+    const three = Array(3).fill(windowBytes / 4);
+    expect(sizesOf(endpoint)).toEqual([16, ...three]);
+    endpoint.receive(frame({ credit: BigInt(windowBytes + 16) }));
+    expect(sizesOf(endpoint)).toEqual([windowBytes / 4]);
+    endpoint.write(bytes(windowBytes / 4 - 15));
+    endpoint.receive(frame({ credit: BigInt(windowBytes + 16 + 5_000) }));
+    expect(sizesOf(endpoint)).toEqual([5_000]);
+  }
+});
+
 test("what is sent is granted for: a message waits for credit, and goes on with it", () => {
   const { endpoint } = telling();
   endpoint.setPeer(capabilities);

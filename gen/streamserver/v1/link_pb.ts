@@ -261,7 +261,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     /**
      * Either way: an absolute offset, like `Frame.credit`: the receiver of this packet may send data on this channel until
      * its length since the channel opened reaches this many bytes. Each side may send 262,144 bytes before the first grant.
-     * Data beyond the credit resets the channel with FAILURE_CREDIT_EXCEEDED.
+     * Data beyond the credit resets the channel with FAILURE_CREDIT_EXCEEDED. A sender may wait until a packet fits whole: once
+     * everything is read that came, at least `LinkOpened.max_packet_bytes` must be left to send.
      *
      * @generated from field: uint64 credit = 7;
      */
