@@ -30,7 +30,10 @@ export function envelope(flags: number, data: Uint8Array): Uint8Array<ArrayBuffe
 
 export function writeEnvelopeHead(bytes: Uint8Array, flags: number, dataBytes: number): void {
   bytes[0] = flags;
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, dataBytes);
+  bytes[1] = dataBytes >>> 24;
+  bytes[2] = dataBytes >>> 16;
+  bytes[3] = dataBytes >>> 8;
+  bytes[4] = dataBytes;
 }
 
 /** Finds the envelopes of a body that comes in chunks. One that comes in one chunk is a view of it and not copied. */

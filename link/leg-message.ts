@@ -1,9 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type Frame, FrameSchema, type Message, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
-import { ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
+import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
 import { messageOverheadBytes } from "../stream/sender.js";
-import { envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
+import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import { isSmall, Parts } from "./parts.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
 
@@ -11,19 +11,29 @@ import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js"
 const frameField = ConnectRequestSchema.field.frame.number;
 const { sequence, ack, credit, messages, fin } = FrameSchema.field;
 const { data, text, more } = MessageSchema.field;
+const numberTags = [sequence, ack, credit].map((field) => varintTag(field.number));
 
 /** A frame in the envelope in which it travels on either leg of a stream. Large data is not copied. */
 export function frameEnvelope(frame: Frame): Parts {
-  const own = ownFields(frame);
+  const numbers = [Number(frame.sequence), Number(frame.ack), Number(frame.credit)];
+  // An endpoint may grant all that 64 bits hold.
+  if (frame.reset !== undefined || numbers.some((number) => number > Number.MAX_SAFE_INTEGER)) {
+    return new Parts([envelope(0, toBinary(ConnectRequestSchema, requestOf(frame)))]);
+  }
+  let frameBytes = frame.fin ? 2 : 0;
+  for (const number of numbers) if (number > 0) frameBytes += 1 + varintBytes(number);
   const sizes = frame.messages.map(bytesOf);
-  let frameBytes = own.byteLength;
   for (const bytes of sizes) frameBytes += 1 + varintBytes(bytes) + bytes;
   const dataBytes = 1 + varintBytes(frameBytes) + frameBytes;
   const largeBytes = frame.messages.reduce((sum, { data }) => sum + (isSmall(data) ? 0 : data.byteLength), 0);
   const writer = new WireWriter(envelopeHeadBytes + dataBytes - largeBytes);
   const parts: Uint8Array[] = [];
   writeEnvelopeHead(writer.bytes, 0, dataBytes);
-  writer.skip(envelopeHeadBytes).varint(lengthTag(frameField)).varint(frameBytes).raw(own);
+  writer.skip(envelopeHeadBytes).varint(lengthTag(frameField)).varint(frameBytes);
+  numbers.forEach((number, at) => {
+    if (number > 0) writer.varint(numberTags[at] ?? 0).varint(number);
+  });
+  if (frame.fin) writer.varint(varintTag(fin.number)).varint(1);
   frame.messages.forEach((message, at) => {
     writer.varint(lengthTag(messages.number)).varint(sizes[at] ?? 0);
     // Before the data, so that nothing has to follow it.
@@ -38,22 +48,8 @@ export function frameEnvelope(frame: Frame): Parts {
   return new Parts(parts);
 }
 
-/** All but the messages. */
-function ownFields(frame: Frame): Uint8Array {
-  const numbers = [
-    [sequence.number, Number(frame.sequence)],
-    [ack.number, Number(frame.ack)],
-    [credit.number, Number(frame.credit)],
-    [fin.number, Number(frame.fin)],
-  ] as const;
-  // An endpoint may grant all that 64 bits hold.
-  if (frame.reset !== undefined || numbers.some(([, value]) => value > Number.MAX_SAFE_INTEGER)) {
-    return toBinary(FrameSchema, create(FrameSchema, { ...frame, messages: [] }));
-  }
-  const present = numbers.filter(([, value]) => value !== 0);
-  const writer = new WireWriter(present.reduce((sum, [, value]) => sum + 1 + varintBytes(value), 0));
-  for (const [field, value] of present) writer.varint(varintTag(field)).varint(value);
-  return writer.bytes;
+function requestOf(frame: Frame): ConnectRequest {
+  return create(ConnectRequestSchema, { message: { case: "frame", value: frame } });
 }
 
 function bytesOf(message: Message): number {

@@ -11,7 +11,7 @@ import {
 } from "../gen/streamserver/v1/link_pb.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
-import { isSmall, Parts } from "./parts.js";
+import { Parts } from "./parts.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
 
 /** What a WebSocket carries must name it: a page of something else is no client, whatever lets it in. */
@@ -24,24 +24,9 @@ const packetsTag = lengthTag(packets.number);
 const channelTag = varintTag(PacketSchema.field.channel.number);
 const dataTag = lengthTag(PacketSchema.field.data.number);
 
-/** A message of a WebSocket link, in parts; what is small is joined, what is large is not copied. */
-export function encodePackets(packets: readonly OutgoingPacket[]): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
-  const joinSmall = () => {
-    if (small.length > 0) parts.push(new Parts(small).joined);
-    small = [];
-  };
-  for (const part of packets.flatMap(encodePacket)) {
-    if (isSmall(part)) {
-      small.push(part);
-      continue;
-    }
-    joinSmall();
-    parts.push(part);
-  }
-  joinSmall();
-  return parts;
+/** A message of a WebSocket link. Data is not copied. */
+export function encodePackets(packets: readonly OutgoingPacket[]): Parts {
+  return new Parts(packets.flatMap(encodePacket));
 }
 
 function encodePacket(packet: OutgoingPacket): Uint8Array[] {

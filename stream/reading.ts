@@ -23,7 +23,7 @@ export class Reading<Out> {
   readonly #handlers: ReadingHandlers<Out>;
   readonly #changed = new Condition();
   #mode: "unclaimed" | "flowing" | "paused" | "pulling" | "drained" = "unclaimed";
-  #flow: "idle" | "scheduled" = "idle";
+  #flow: "idle" | "scheduled" | "delivering" = "idle";
   #lastPull: Promise<unknown> = Promise.resolve();
   /** Who pulls: a second one would get every other message. */
   #reader: object | undefined;
@@ -48,10 +48,19 @@ export class Reading<Out> {
     this.#mode = "drained";
   }
 
-  /** The endpoint changed. */
+  /** The endpoint changed. What a handler throws is the handler's, and not the endpoint's. */
   notify(): void {
     this.#changed.notify();
-    this.#schedule();
+    if (this.#flow === "idle") {
+      try {
+        this.#deliver();
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    if (this.#endpoint.drained) this.#schedule();
   }
 
   flow(): void {
@@ -95,17 +104,20 @@ export class Reading<Out> {
     }
   }
 
-  /** In a microtask of its own, so that what a handler throws is the handler's and not the leg's. */
+  /** In a microtask of its own: whoever makes the stream flow has the rest of its turn before. */
   #schedule(): void {
     if (this.#flow === "scheduled") return;
     this.#flow = "scheduled";
     queueMicrotask(() => {
       this.#flow = "idle";
-      this.#run();
+      this.#deliver();
+      // Whoever pulls has the last message only in a later turn.
+      if (this.#mode !== "pulling") this.#settle();
     });
   }
 
-  #run(): void {
+  #deliver(): void {
+    this.#flow = "delivering";
     try {
       while (this.#mode === "flowing") {
         const message = this.#endpoint.read();
@@ -117,9 +129,9 @@ export class Reading<Out> {
           this.#handlers.onUnreadable(decoded.error);
         }
       }
-      // Whoever pulls has the last message only in a later turn.
-      if (this.#mode !== "pulling") this.#settle();
+      this.#flow = "idle";
     } catch (error) {
+      this.#flow = "idle";
       this.#schedule();
       throw error;
     }

@@ -10,7 +10,7 @@ import {
   linkSocketPath,
 } from "../link/link-message.js";
 import { LinkWatch } from "../link/link-watch.js";
-import { Parts } from "../link/parts.js";
+import type { Parts } from "../link/parts.js";
 import type { Clock } from "../stream/clock.js";
 import { Deferred } from "../stream/deferred.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -117,8 +117,7 @@ class PartsJoiner {
   #buffer = new Uint8Array(65_536);
 
   /** What it gives is good until the next call: `WebSocket.send` takes a copy. */
-  join(arrays: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-    const parts = new Parts(arrays);
+  join(parts: Parts): Uint8Array<ArrayBuffer> {
     if (parts.byteLength > this.#buffer.byteLength) this.#buffer = new Uint8Array(parts.byteLength * 2);
     parts.copyTo(this.#buffer);
     return this.#buffer.subarray(0, parts.byteLength);

@@ -14,7 +14,7 @@ const maxBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
 
 /** As it is sent over a WebSocket. */
 function sent(packets: OutgoingPacket[]): LinkMessage {
-  return fromBinary(LinkMessageSchema, new Uint8Array(Buffer.concat(encodePackets(packets))));
+  return fromBinary(LinkMessageSchema, encodePackets(packets).joined);
 }
 
 /** What a relay says first, with ids that are the same each time. */

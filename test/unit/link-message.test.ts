@@ -71,17 +71,15 @@ const packets: [string, OutgoingPacket[]][] = [
 describe("a message of a WebSocket is what the library would make of its packets", () => {
   test.each(packets)("%s", (_, all) => {
     const expected = create(LinkMessageSchema, { packets: all.map(packetMessage) });
-    const encoded = new Parts(encodePackets(all)).joined;
+    const encoded = encodePackets(all).joined;
     expect(Buffer.compare(encoded, toBinary(LinkMessageSchema, expected))).toBe(0);
     expect(equals(LinkMessageSchema, create(LinkMessageSchema, decoded(encoded)), expected)).toBe(true);
   });
 });
 
-test("large data is not copied, and small data is not kept apart", () => {
-  const large = new Uint8Array(5_000);
-  const encoded = encodePackets([data(1, 1), data(1, 2), { channel: 1, data: new Parts([large]) }, data(1, 3)]);
-  expect(encoded).toHaveLength(3);
-  expect(encoded[1]).toBe(large);
+test("data is not copied", () => {
+  const some = new Uint8Array(5);
+  expect(encodePackets([data(1, 1), { channel: 1, data: new Parts([some]) }]).arrays).toContain(some);
 });
 
 test("what opens a link is decoded", () => {
