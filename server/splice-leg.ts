@@ -18,7 +18,10 @@ type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
 export class SpliceLeg {
   peer!: SpliceLeg;
   readonly #onChange: (change: LegChange) => void;
-  readonly #changed = new Condition();
+  /** For who sends to this leg's endpoint: there is something to send, or the end. */
+  readonly #due = new Condition();
+  /** For who puts: the other leg has taken a frame, or there is the end. */
+  readonly #taken = new Condition();
   #said: "nothing" | "fin" | "reset" = "nothing";
   #request: "open" | "ended" = "open";
   #slot: RelayedFrame | undefined;
@@ -40,19 +43,19 @@ export class SpliceLeg {
 
   announceAccepted(capabilities: Capabilities | undefined): void {
     this.#accepted = { capabilities };
-    this.#notifyBoth();
+    this.#due.notify();
   }
 
   /** Hands a frame from this leg's endpoint to the other leg. Resolves when it was taken, or will never be. */
   async put(frame: RelayedFrame): Promise<void> {
-    while (this.#slot !== undefined && this.#end === undefined) await this.#changed.changed();
+    while (this.#slot !== undefined && this.#end === undefined) await this.#taken.changed();
     if (this.#end !== undefined || this.#said === "reset") return;
     this.#slot = frame;
     if (frame.reset !== undefined) this.#said = "reset";
     else if (frame.fin) this.#said = "fin";
-    this.#notifyBoth();
+    this.peer.#due.notify();
     this.#onChange("frame");
-    while (this.#slot === frame && this.#end === undefined) await this.#changed.changed();
+    while (this.#slot === frame && this.#end === undefined) await this.#taken.changed();
   }
 
   /** This leg's endpoint has ended its request, which it may do once it has sent its last word. */
@@ -79,25 +82,21 @@ export class SpliceLeg {
       const frame = this.peer.#slot;
       if (frame !== undefined) {
         this.peer.#slot = undefined;
-        this.#notifyBoth();
+        this.peer.#taken.notify();
         yield { kind: "frame", frame };
         if (frame.reset !== undefined) this.#onChange("reset taken");
         continue;
       }
       if (this.#end?.error !== undefined) throw this.#end.error;
       if (this.#end !== undefined) return;
-      await this.#changed.changed();
+      await this.#due.changed();
     }
   }
 
   /** The stream is over. */
   end(error: StreamError | undefined): void {
     this.#end = { error };
-    this.#notifyBoth();
-  }
-
-  #notifyBoth(): void {
-    this.#changed.notify();
-    this.peer.#changed.notify();
+    this.#due.notify();
+    this.#taken.notify();
   }
 }

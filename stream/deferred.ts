@@ -18,10 +18,10 @@ export class Deferred<T> {
  * nothing else runs, so no change is missed.
  */
 export class Condition {
-  #next: Deferred<void> | undefined;
+  #next: { promise: Promise<void>; resolve: () => void } | undefined;
 
   changed(): Promise<void> {
-    this.#next ??= new Deferred();
+    this.#next ??= waiting();
     return this.#next.promise;
   }
 
@@ -29,4 +29,12 @@ export class Condition {
     this.#next?.resolve();
     this.#next = undefined;
   }
+}
+
+function waiting(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

@@ -6,11 +6,13 @@ import { type ProcessGroup, startGroup } from "../engines/process-group.js";
 import { launchUnwatched, type UnwatchedChromium, type UnwatchedTab } from "../engines/unwatched-chromium.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 
-const rounds = 5;
+/** Odd, for a median, and many: what else the machine does comes and goes. */
+const rounds = 9;
 const pingsPerRound = 400;
 const pingBytes = 32;
 const chunkBytes = 65_536;
-const bulkBytes = 64 * 1_048_576;
+/** So much that the windows, which have to fill first, are a small part of it. */
+const bulkBytes = 192 * 1_048_576;
 
 let browser: UnwatchedChromium;
 let bareRelay: ProcessGroup;
@@ -130,12 +132,12 @@ test("a ping of 32 bytes from tab to tab and back takes no more than 1.5 times w
 });
 
 test("64 KiB messages go from tab to tab at 0.8 of a bare relay's speed or more", async () => {
-  const ratios: number[] = [];
+  const times = { bare: [] as number[], ours: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    const bareMs = (await bare.evaluate("bulkMs()")) as number;
-    const oursMs = (await ours.evaluate("bulkMs()")) as number;
-    ratios.push(bareMs / oursMs);
+    times.bare.push((await bare.evaluate("bulkMs()")) as number);
+    times.ours.push((await ours.evaluate("bulkMs()")) as number);
   }
-  console.log(`bulk: ${ratios.map((ratio) => ratio.toFixed(2)).join(", ")} of a bare relay's speed`);
-  expect(median(ratios)).toBeGreaterThan(0.8);
+  const ratio = median(times.bare) / median(times.ours);
+  console.log(`bulk: ${median(times.ours)} ms, bare ${median(times.bare)} ms, ${ratio.toFixed(2)} of its speed`);
+  expect(ratio).toBeGreaterThanOrEqual(0.8);
 });

@@ -70,7 +70,9 @@ export async function launchUnwatched(): Promise<UnwatchedChromium> {
         if (exceptionDetails !== undefined) throw new Error(exception?.description ?? "an exception");
         return (result as { value?: unknown }).value;
       };
-      while ((await evaluate("document.readyState + location.origin")) !== `complete${new URL(url).origin}`);
+      // Between two documents there is nothing to evaluate in.
+      const place = () => evaluate("document.readyState + location.origin").catch(() => undefined);
+      while ((await place()) !== `complete${new URL(url).origin}`);
       return { evaluate };
     },
     async close() {
