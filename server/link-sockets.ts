@@ -6,6 +6,7 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../gen/streamserver/v1/link_pb.js";
 import { closeError, closeFrame, invalidPayload, unsupportedData } from "../link/close-code.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../link/link-message.js";
+import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
 import type { Links, LiveLink } from "./links.js";
@@ -16,6 +17,8 @@ const maxBatchBytes = 163_840;
 const maxMessageBytes = 2 * maxBatchBytes;
 /** More than this is not handed to a socket that has not sent what it got before. */
 const socketHighWaterMarkBytes = 262_144;
+/** A buffer for less is cheaper made anew than kept. */
+const minReuseBytes = 16_384;
 /** What a peer gets to answer the end of a link, before its connection is cut. */
 const closeTimeoutMs = 5_000;
 
@@ -24,6 +27,7 @@ export class LinkSockets {
   readonly #links: Links;
   readonly #clock: Clock;
   readonly #heartbeatIntervalMs: number;
+  readonly #joiner = new PartsJoiner();
   readonly #server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -81,7 +85,7 @@ export class LinkSockets {
       this.#end(socket, error);
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    void sendAll(socket, live);
+    void sendAll(socket, live, this.#joiner);
   }
 
   /** Tells the peer why, as far as it still reads. */
@@ -114,11 +118,18 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
   connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-async function sendAll(socket: WebSocket, { link }: LiveLink): Promise<void> {
+async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
   const next = () => link.nextBatch(maxBatchBytes);
   for (let packets = await next(); packets !== undefined; packets = await next()) {
     // In one piece: a fragment costs a browser as much as a message, which is more than a copy.
-    const bytes = encodePackets(packets).joined;
+    const parts = encodePackets(packets);
+    if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
+      socket.send(joiner.join(parts));
+      // What the kernel did not take at once is still read.
+      if (socket.bufferedAmount > 0) joiner.release();
+      continue;
+    }
+    const bytes = parts.joined;
     if (socket.bufferedAmount <= socketHighWaterMarkBytes) socket.send(bytes);
     else await new Promise((resolve) => socket.send(bytes, resolve));
   }

@@ -10,7 +10,7 @@ import {
   linkSocketPath,
 } from "../link/link-message.js";
 import { LinkWatch } from "../link/link-watch.js";
-import type { Parts } from "../link/parts.js";
+import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
 import { Deferred } from "../stream/deferred.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -110,18 +110,6 @@ function ping(socket: WebSocket, link: Link, joiner: PartsJoiner): Promise<void>
   const { packet, answered } = link.createPing();
   socket.send(joiner.join(encodePackets([packet])));
   return answered.catch(() => {});
-}
-
-/** Joins parts in one buffer again and again: a new one for each message took most of a sender's time. */
-class PartsJoiner {
-  #buffer = new Uint8Array(65_536);
-
-  /** What it gives is good until the next call: `WebSocket.send` takes a copy. */
-  join(parts: Parts): Uint8Array<ArrayBuffer> {
-    if (parts.byteLength > this.#buffer.byteLength) this.#buffer = new Uint8Array(parts.byteLength * 2);
-    parts.copyTo(this.#buffer);
-    return this.#buffer.subarray(0, parts.byteLength);
-  }
 }
 
 function socketUrl(baseUrl: string): string {
