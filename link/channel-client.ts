@@ -17,8 +17,8 @@ export type ChannelClient = (
 /** A client on the channels of a link, which may be opened on demand. */
 export function createChannelClient(openLink: () => Promise<Link>): ChannelClient {
   return async function request({ url, header, body, signal }) {
-    const link = await openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
-    signal?.throwIfAborted();
+    const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
+    const link = await unlessAborted(opening, signal);
     const channel = open(link, new URL(url).pathname, header);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -27,6 +27,17 @@ export function createChannelClient(openLink: () => Promise<Link>): ChannelClien
     const { status, headers } = await channel.response.promise;
     return { status, header: headersOf(channel, headers), body: channel.body(), trailer: channel.trailer };
   };
+}
+
+/** What the promise gives; rejects with the signal's reason as soon as it is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    if (signal.aborted) onAbort();
+  });
 }
 
 function open(link: Link, path: string, header: Headers): Channel {

@@ -34,10 +34,13 @@ export async function openFetchLink(carrier: Transport, clock: Clock): Promise<O
     void link.closed.then((reason) => abort.abort(reason));
     const watch = new LinkWatch(link, clock, opened.heartbeatIntervalMs);
     void receiveAll(link, responses, watch);
-    void sendAll(link, opened, clock, (request) => client.send(request, { timeoutMs: sendTimeoutMs }));
+    const { signal } = abort;
+    void sendAll(link, opened, clock, (request) => client.send(request, { timeoutMs: sendTimeoutMs, signal }));
     return { kind: "fetch", link, watch };
   } catch (reason) {
-    throw abort.signal.aborted ? silent() : fromConnectError(reason);
+    if (abort.signal.aborted) throw silent();
+    abort.abort();
+    throw openError(reason);
   } finally {
     cancelDeadline();
   }
@@ -104,7 +107,7 @@ async function sendSurely(
       return;
     } catch (reason) {
       const { failure } = fromConnectError(reason);
-      if (delayMs === undefined || failure !== Failure.UNSPECIFIED) throw reason;
+      if (delayMs === undefined || failure !== Failure.UNSPECIFIED || !link.isOpen) throw reason;
       await new Promise<void>((resolve) => {
         const cancel = clock.after(delayMs, resolve);
         void link.closed.then(() => {
@@ -114,6 +117,14 @@ async function sendSurely(
       });
     }
   }
+}
+
+/** A request that got no answer is `unknown` for RPC libraries; a browser does not say why it got none. */
+function openError(reason: unknown): StreamError {
+  const error = fromConnectError(reason);
+  if (error.code !== Code.Unknown || error.failure !== Failure.UNSPECIFIED) return error;
+  const message = `the relay cannot be reached: is it running, and does it let this page's origin in? (${error.message})`;
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: reason });
 }
 
 function silent(): StreamError {

@@ -30,12 +30,13 @@ export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
 
 /** What gives the lock back; undefined if another tab holds it. */
 function tryLock(locks: LockManager, name: string): Promise<(() => void) | undefined> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const held = (lock: Lock | null) => {
       if (lock === null) return resolve(undefined);
       return new Promise<void>((release) => resolve(release));
     };
-    locks.request(name, { ifAvailable: true }, held).catch(reject);
+    // A page without storage, as in some frames, may not ask for locks.
+    locks.request(name, { ifAvailable: true }, held).catch(() => resolve(() => {}));
   });
 }
 

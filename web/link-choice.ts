@@ -15,17 +15,21 @@ const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.
 
 /**
  * Opens WebSocket links, and where none can be had, fetch links; from then on fetch links at once, as far as the memory goes
- * and they can be had. Where neither can, rejects with what stood in the fetch link's way.
+ * and they can be had. A page that has had a WebSocket knows that they get through, and remembers no fetch link. Where neither
+ * can be had, rejects with what stood in the fetch link's way.
  */
 export function chooseLink(openWebSocket: LinkOpener, openFetch: LinkOpener, memory: LinkMemory): LinkOpener {
+  let webSockets: "unknown" | "get through" = "unknown";
   const openBest = async (): Promise<OpenedLink> => {
     try {
-      return await openWebSocket();
+      const opened = await openWebSocket();
+      webSockets = "get through";
+      return opened;
     } catch (reason) {
       if (!notTheRelay.has(StreamError.from(reason).failure)) throw reason;
     }
     const opened = await openFetch();
-    memory.prefersFetch = true;
+    if (webSockets === "unknown") memory.prefersFetch = true;
     return opened;
   };
   return async () => {

@@ -21,6 +21,8 @@ import type { OpenedLink } from "./opened-link.js";
  * looks runs once a second in the background, or once a minute: the answer to a ping tells, for it leaves behind what waits.
  */
 const maxBufferedBytes = 1_048_576;
+/** The last part of the time that the relay has to open a link. */
+const lastWaitMs = 100;
 /** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
 const pingFromBytes = 786_432;
 
@@ -30,8 +32,17 @@ const pingFromBytes = 786_432;
  * ends by itself when the socket does, or when the relay goes silent.
  */
 export async function openWebSocketLink(baseUrl: string, clock: Clock, openTimeoutMs: number): Promise<OpenedLink> {
-  // Throws where a page may not open one at all: a relay without TLS, for a page that has it.
-  return new LinkSocket(new WebSocket(socketUrl(baseUrl), linkProtocol), clock, openTimeoutMs).opened.promise;
+  return new LinkSocket(createSocket(socketUrl(baseUrl)), clock, openTimeoutMs).opened.promise;
+}
+
+function createSocket(url: string): WebSocket {
+  try {
+    return new WebSocket(url, linkProtocol);
+  } catch (cause) {
+    // Where a page may not open one at all, as to a relay without TLS if the page has it.
+    const message = `no WebSocket to ${url} may be opened here`;
+    throw new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.CALLER, cause });
+  }
 }
 
 type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
@@ -40,13 +51,16 @@ class LinkSocket {
   readonly opened = new Deferred<OpenedLink>();
   readonly #socket: WebSocket;
   readonly #clock: Clock;
-  readonly #stopWaiting: () => void;
+  #stopWaiting: () => void;
   #state: SocketState = { kind: "opening" };
 
   constructor(socket: WebSocket, clock: Clock, openTimeoutMs: number) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#stopWaiting = clock.after(openTimeoutMs, () => this.#end(silent()));
+    // In two parts: a page that stood still reads what came meanwhile between them.
+    this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
+      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(silent()));
+    });
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
     socket.onclose = ({ code, reason }) => this.#end(closeError(code, reason));
@@ -113,8 +127,9 @@ function ping(socket: WebSocket, link: Link, joiner: PartsJoiner): Promise<void>
 }
 
 function socketUrl(baseUrl: string): string {
-  const url = new URL(baseUrl.replace(/\/+$/, "") + linkSocketPath);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const url = new URL(baseUrl);
+  url.protocol = /^(https|wss):$/.test(url.protocol) ? "wss:" : "ws:";
+  url.pathname = url.pathname.replace(/\/+$/, "") + linkSocketPath;
   return url.href;
 }
 

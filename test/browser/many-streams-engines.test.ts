@@ -52,6 +52,7 @@ const connecting = `
     opened.push(...await Promise.all(Array.from({ length: ${atOnce} }, (_, of) => open(opened.length + of))));
   }
   globalThis.echoed = opened.map(({ echoed }) => echoed);
+  globalThis.ways = [...new Set(opened.map(({ stream }) => stream.transport))];
   globalThis.endAll = () => Promise.all(opened.map(async ({ stream, messages }) => {
     stream.end();
     const { done } = await messages.next();
@@ -74,6 +75,7 @@ describe.each(pairs)("$name", ({ client, listener }) => {
     await listenerTab.run(listening);
     await clientTab.run(connecting);
     expect(relay.proxy.counts).toMatchObject({ streams, legs: 2 * streams, links: 2 });
+    expect(await clientTab.evaluate("ways")).toEqual(["websocket"]);
     const expected = Array.from({ length: streams }, (_, at) =>
       Array.from({ length: messagesPerStream }, (_, of) => `${at}.${of}`),
     );

@@ -244,6 +244,18 @@ test("pictures are shown to both sides", async () => {
   await Promise.all([host, guest].map((page) => page.getByRole("img", { name: "ridge.png" }).waitFor()));
 });
 
+/** As if the disk stood still from there on, so that a transfer stays under way. */
+async function standStillFrom(page: Page, offsetBytes: number): Promise<void> {
+  await page.evaluate((offsetBytes) => {
+    const { slice } = Blob.prototype;
+    Blob.prototype.slice = function (from = 0, ...rest) {
+      const part = slice.call(this, from, ...rest);
+      if (from >= offsetBytes) part.arrayBuffer = () => new Promise(() => {});
+      return part;
+    };
+  }, offsetBytes);
+}
+
 test("a transfer under way can be seen and cancelled; UPDATE_SCREENSHOT=1 renews the README's picture of it", async () => {
   const options = { viewport: { width: 1200, height: 750 }, locale: "en-GB", deviceScaleFactor: 2 };
   const { host, link } = await openRoom("quiet-harbor-k7m2x-9pwtd", options);
@@ -253,6 +265,7 @@ test("a transfer under way can be seen and cancelled; UPDATE_SCREENSHOT=1 renews
   await say(guest, "Yes please! Here is the one from the ridge.");
   await dropPicture(guest, "ridge.png");
   await host.getByRole("img", { name: "ridge.png" }).waitFor();
+  await standStillFrom(host, 22 * mebibyte);
   await send(host, { name: "Saturday.zip", buffer: randomBytes(40 * mebibyte) });
   await fileCard(host, "Saturday.zip")
     .locator(".transfer", { hasText: /· [4-6]\d%/ })

@@ -35,17 +35,18 @@ export const http2Ways = {
   "gRPC-Web over HTTP/2": overHttp2(node.createGrpcWebTransport),
 };
 
-/** The ways that a relay with TLS is tried over. */
-export const secureWays = { ...http2Ways, "a base URL": baseUrl, "a WebSocket": asOnTheWeb("websocket") };
-
-/** Every way that this process has, by what the RPCs travel in. */
-export const allWays = {
-  ...http2Ways,
-  "a base URL": baseUrl,
-  "a WebSocket": asOnTheWeb("websocket"),
+const fetchWays = {
   "a link over Connect, binary": asOnTheWeb("connect-binary"),
   "a link over Connect, JSON": asOnTheWeb("connect-json"),
   "a link over gRPC-Web": asOnTheWeb("grpc-web"),
+};
+
+/** The ways that a relay with TLS is tried over. */
+export const secureWays = { ...http2Ways, "a base URL": baseUrl, "a WebSocket": asOnTheWeb("websocket"), ...fetchWays };
+
+/** Every way that this process has, by what the RPCs travel in. */
+export const allWays = {
+  ...secureWays,
   "a link over Node's HTTP/1.1": (url: string): Way => ({
     transport: node.createConnectTransport({ baseUrl: url, httpVersion: "1.1" }),
     close: () => {},

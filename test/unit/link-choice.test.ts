@@ -52,6 +52,17 @@ test.each([
   expect(tried).toEqual(["websocket", "fetch", "fetch"]);
 });
 
+test("where a WebSocket was had before, a fetch link takes the place of one that fails, and is not remembered", async () => {
+  const { obstacles, tried, memory, openedKind } = choice();
+  expect(await openedKind()).toBe("websocket");
+  obstacles.websocket = silent;
+  expect(await openedKind()).toBe("fetch");
+  expect(memory.prefersFetch).toBe(false);
+  delete obstacles.websocket;
+  expect(await openedKind()).toBe("websocket");
+  expect(tried).toEqual(["websocket", "websocket", "fetch", "websocket"]);
+});
+
 test("what the relay itself says against a WebSocket stands, and nothing is remembered", async () => {
   const { obstacles, tried, memory, open } = choice();
   obstacles.websocket = full;
