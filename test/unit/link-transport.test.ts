@@ -1,4 +1,4 @@
-import { createClient } from "@connectrpc/connect";
+import { Code, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { LinkWatch } from "../../link/link-watch.js";
@@ -43,4 +43,14 @@ test("a link waits for the next call from the end of the last one on", async () 
   await settled();
   expect(clock.timers).toBe(0);
   expect(openings()).toBe(1);
+});
+
+test("a call that is cancelled, or late, does not wait for a link that opens", async () => {
+  const opening = () => new Promise<never>(() => {});
+  const client = createClient(RelayService, createLinkTransport(opening, new FakeClock()));
+  const abort = new AbortController();
+  const [aborted, late] = [client.list({}, { signal: abort.signal }), client.list({}, { timeoutMs: 1 })].map(rejection);
+  abort.abort();
+  expect((await aborted)?.code).toBe(Code.Canceled);
+  expect((await late)?.code).toBe(Code.DeadlineExceeded);
 });
