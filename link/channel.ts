@@ -105,12 +105,17 @@ export class Channel {
 
   /** Whoever reads has to put together what was cut, so that nothing is cut for lack of credit. */
   #hasCredit(bytes: number): boolean {
-    return this.#creditBytes - this.#sentBytes >= Math.min(bytes, this.#port.maxPacketBytes);
+    return this.#creditBytes - this.#sentBytes >= Math.min(bytes, this.#maxCutBytes);
+  }
+
+  /** A packet that is larger than the first window would never go out. */
+  get #maxCutBytes(): number {
+    return Math.min(this.#port.maxPacketBytes, channelWindowBytes);
   }
 
   #sendSome(data: Parts): number {
     if (this.#state.kind !== "open") return 0;
-    const bytes = Math.min(this.#port.maxPacketBytes, data.byteLength);
+    const bytes = Math.min(this.#maxCutBytes, data.byteLength);
     this.#sentBytes += bytes;
     this.#port.enqueue({ channel: this.id, data: data.subarray(0, bytes) });
     return bytes;
@@ -212,7 +217,8 @@ export class Channel {
     }
     // A part of a batch keeps the whole batch in memory: a small one is better copied.
     const isSmall = data.byteLength * pinnedFactor < data.buffer.byteLength;
-    if (data.byteLength > 0) this.#inbound.push(isSmall ? data.slice() : data);
+    // Not `slice`, which copies nothing of a Buffer.
+    if (data.byteLength > 0) this.#inbound.push(isSmall ? new Uint8Array(data) : data);
     this.#changed.notify();
   }
 

@@ -9,8 +9,10 @@ import {
 import { fromConnectError } from "../link/failure-detail.js";
 import type { NodeRequest } from "./node-server.js";
 
-/** The Origin of the request that opened a link, for the RPCs on its channels, which have none of their own. */
-export const linkOriginKey: ContextKey<string> = createContextKey("", { description: "origin of the link" });
+/** The Origin of the request that opened a link, for the RPCs on its channels: what their headers say is the page's word. */
+export const linkOriginKey: ContextKey<string | undefined> = createContextKey<string | undefined>(undefined, {
+  description: "origin of the link",
+});
 
 const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
   description: "whether the caller's connection is lost",
@@ -24,7 +26,7 @@ export function callerValues(request: NodeRequest): ContextValues {
 
 /** The Origin header of whoever calls, or empty. */
 export function callerOrigin(context: HandlerContext): string {
-  return context.requestHeader.get("origin") ?? context.values.get(linkOriginKey);
+  return context.values.get(linkOriginKey) ?? context.requestHeader.get("origin") ?? "";
 }
 
 /**

@@ -3,7 +3,12 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
-import { ConnectRequestSchema, ConnectResponseSchema, RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import {
+  type ConnectRequest,
+  ConnectRequestSchema,
+  ConnectResponseSchema,
+  RelayService,
+} from "../gen/streamserver/v1/relay_pb.js";
 import { type Channel, headersToWire } from "../link/channel.js";
 import { EnvelopeSplitter, envelope } from "../link/envelope.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
@@ -71,6 +76,14 @@ function endEnvelope(error: ConnectError | undefined): Uint8Array {
   return envelope(endStreamFlag, new TextEncoder().encode(end));
 }
 
+function decodeRequest(data: Uint8Array): ConnectRequest {
+  try {
+    return fromBinary(ConnectRequestSchema, data);
+  } catch (cause) {
+    throw new StreamError("bytes that are no message of a leg", { failure: Failure.PROTOCOL_VIOLATION, cause });
+  }
+}
+
 async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegRequest, void, undefined> {
   const splitter = new EnvelopeSplitter(relay.limits.maxFrameBytes + legOverheadBytes);
   for await (const chunk of channel.body()) {
@@ -79,7 +92,7 @@ async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegR
         throw new StreamError(`an envelope with the flags ${flags}`, { failure: Failure.PROTOCOL_VIOLATION });
       }
       const outline = outlineOf(data);
-      if (outline === undefined) yield fromBinary(ConnectRequestSchema, data);
+      if (outline === undefined) yield decodeRequest(data);
       else yield { message: { case: "frame", value: { ...outline, envelope: bytes } } };
     }
   }

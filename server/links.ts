@@ -41,6 +41,7 @@ export interface LinksInit {
 export class Links {
   readonly #init: LinksInit;
   readonly #links = new Set<Link>();
+  #closed: StreamError | undefined;
 
   constructor(init: LinksInit) {
     this.#init = init;
@@ -54,10 +55,11 @@ export class Links {
 
   /**
    * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. Its carrier ends it when the
-   * carrier ends. Throws FAILURE_LIMIT_REACHED.
+   * carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
    */
   open(origin: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, handlers, serveChannel } = this.#init;
+    if (this.#closed !== undefined) throw this.#closed;
     if (this.#links.size >= limits.maxLinks) {
       throw new StreamError(`the relay holds ${limits.maxLinks} links already`, { failure: Failure.LIMIT_REACHED });
     }
@@ -84,8 +86,9 @@ export class Links {
     return { link, watch: new LinkWatch(link, clock, limits.heartbeatIntervalMs), opened };
   }
 
-  /** Ends all links. */
+  /** Ends all links, and opens no more. */
   close(error: StreamError): void {
+    this.#closed = error;
     for (const link of [...this.#links]) link.close(error);
   }
 

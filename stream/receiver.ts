@@ -3,9 +3,6 @@ import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
-/** What waits to be read may keep this many times its own size in memory. */
-const pinnedFactor = 4;
-
 /** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
 interface Assembly {
   buffer: Uint8Array<ArrayBuffer>;
@@ -78,7 +75,7 @@ export class Receiver {
     const dataBytes = (this.#assembly?.dataBytes ?? 0) + part.data.byteLength;
     if (dataBytes > this.#options.maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
     if (this.#assembly === undefined && !part.more) {
-      this.#enqueue({ data: unpinned(part.data), text: part.text, costBytes });
+      this.#enqueue({ data: ownMemory(part.data), text: part.text, costBytes });
       return undefined;
     }
     this.#assembly ??= {
@@ -125,10 +122,11 @@ export class Receiver {
   }
 }
 
-/** The data itself, or a copy if it is a view of a network buffer that a small message would keep alive. */
-function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (data.byteLength * pinnedFactor < data.buffer.byteLength) return data.slice();
-  return data as Uint8Array<ArrayBuffer>;
+/** The data itself, or a copy if it is a view of a network buffer: an application may transfer what it gets. */
+function ownMemory(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (data.byteLength === data.buffer.byteLength) return data as Uint8Array<ArrayBuffer>;
+  // Not `slice`, which copies nothing of a Buffer.
+  return new Uint8Array(data);
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {

@@ -77,6 +77,14 @@ test.each(["client", "relay"])(
   },
 );
 
+test("little that waits to be read keeps no large message of a WebSocket in memory", async () => {
+  const [client, relay] = await joinedChannels();
+  const network = Buffer.alloc(100_000);
+  relay.receive({ channel: client.id, content: { case: "data", value: network.subarray(10, 11) } }, "relay");
+  const { value } = await relay.body().next();
+  expect(value?.buffer.byteLength).toBe(1);
+});
+
 test("what fits into a packet is not cut for credit, and a reader leaves enough for a whole packet", async () => {
   const [client, relay] = await joinedChannels();
   const chunkBytes = 100_000;

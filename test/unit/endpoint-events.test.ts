@@ -132,3 +132,12 @@ test("what is sent is granted for: a message waits for credit, and goes on with 
   endpoint.receive(frame({ credit: 65_536n + 32n }));
   expect(takeFrames(endpoint).map(({ messages }) => messages[0]?.data.length)).toEqual([16]);
 });
+
+test("a message is in memory of its own, however it came", () => {
+  const network = Buffer.from([1, 2, 3, 4, 5, 6]);
+  const { endpoint } = telling();
+  endpoint.receive(dataFrame(1, { data: network.subarray(1, 5) }));
+  const data = endpoint.read()?.data;
+  expect([...(data ?? [])]).toEqual([2, 3, 4, 5]);
+  expect([data?.byteOffset, data?.buffer.byteLength]).toEqual([0, 4]);
+});
