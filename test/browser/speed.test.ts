@@ -132,7 +132,7 @@ test("a ping of 32 bytes from tab to tab and back takes no more than 1.5 times w
 });
 
 /** On a machine with nothing else to do it is 0.82 to 0.86; what else it does takes more from the side with more to do. */
-const minBulkRatio = 0.75;
+const minBulkRatio = 0.7;
 
 test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", async () => {
   const times = { bare: [] as number[], ours: [] as number[] };
