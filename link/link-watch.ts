@@ -10,6 +10,8 @@ export const heartbeatsUntilLost = 2.5;
 const asleepMs = 5_000;
 /** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
 const answerTimeoutMs = 7_000;
+/** An answer may wait behind other things, if such came this lately. What waited for the wake came earlier. */
+const lateAnswerMs = 5_000;
 
 /** Ends a link whose other side is silent. It ends by itself when the link does. */
 export class LinkWatch {
@@ -33,17 +35,31 @@ export class LinkWatch {
     this.#heardMs = this.#clock.now();
   }
 
-  /** Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. */
+  /**
+   * Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. Other things that come
+   * are none: they may have been on their way before the connection broke.
+   */
   ask(): void {
     if (!this.#link.isOpen) return;
-    // What is asked on a link that ends is answered by its end.
-    this.#link.ping().catch(() => {});
     this.#stopTimer();
-    const askedMs = this.#clock.now();
-    this.#stopTimer = this.#clock.after(answerTimeoutMs, () => {
-      if (this.#heardMs < askedMs) this.#lost();
-      else this.#wait(this.#limitMs);
-    });
+    const stopTimer = this.#waitForAnswer();
+    const onAnswer = () => {
+      if (this.#stopTimer !== stopTimer) return;
+      stopTimer();
+      this.#wait(this.#limitMs);
+    };
+    // What is asked on a link that ends is answered by its end.
+    this.#link.ping().then(onAnswer, () => {});
+  }
+
+  #waitForAnswer(): () => void {
+    const onTime = () => {
+      if (this.#clock.now() - this.#heardMs >= lateAnswerMs) return this.#lost();
+      cancel = this.#clock.after(answerTimeoutMs, onTime);
+    };
+    let cancel = this.#clock.after(answerTimeoutMs, onTime);
+    this.#stopTimer = () => cancel();
+    return this.#stopTimer;
   }
 
   /** One timer runs after the other, so that hearing something costs no more than a look at the clock. */

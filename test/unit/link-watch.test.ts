@@ -1,7 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { beforeEach, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
+import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -12,6 +13,8 @@ import { settled } from "../fakes/outcome.js";
 const heartbeatIntervalMs = 1_000;
 const limitMs = 2_500;
 const answerTimeoutMs = 7_000;
+/** An answer may wait behind what came this lately. */
+const lateAnswerMs = 5_000;
 /** A timer that is no later than this is only slow. */
 const asleepMs = 5_000;
 
@@ -30,6 +33,13 @@ beforeEach(() => {
 async function asked() {
   await settled();
   return said.map(({ content }) => content.case);
+}
+
+/** A pong, as the carrier hands it on. */
+async function answer() {
+  watch.heard();
+  link.receive(create(PacketSchema, { content: { case: "pong", value: {} } }));
+  await settled();
 }
 
 async function isLost() {
@@ -74,10 +84,43 @@ test("who is asked and says nothing is lost after the time for an answer", async
 test("who is asked and answers is watched as before", async () => {
   watch.ask();
   clock.advance(1_000);
-  watch.heard();
-  clock.advance(answerTimeoutMs - 1_000 + limitMs - 1);
+  await answer();
+  expect(clock.timers).toBe(1);
+  clock.advance(limitMs - 1);
   expect(link.isOpen).toBe(true);
   clock.advance(1);
+  await isLost();
+});
+
+test("what else comes after a question is no answer", async () => {
+  watch.ask();
+  clock.advance(answerTimeoutMs - lateAnswerMs);
+  watch.heard();
+  clock.advance(lateAnswerMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
+test("an answer may be late while other things come", async () => {
+  watch.ask();
+  for (let at = 0; at < 3 * answerTimeoutMs; at += lateAnswerMs / 2) {
+    clock.advance(lateAnswerMs / 2);
+    watch.heard();
+  }
+  expect(link.isOpen).toBe(true);
+  await answer();
+  clock.advance(limitMs);
+  await isLost();
+});
+
+test("who is asked twice has to answer twice", async () => {
+  watch.ask();
+  clock.advance(1_000);
+  watch.ask();
+  expect(clock.timers).toBe(1);
+  await answer();
+  clock.advance(answerTimeoutMs);
   await isLost();
 });
 
@@ -85,10 +128,9 @@ test("after a sleep, what may have come meanwhile is asked for", async () => {
   clock.sleep(limitMs + asleepMs + 1);
   expect(link.isOpen).toBe(true);
   expect(await asked()).toEqual(["ping"]);
-  watch.heard();
   clock.advance(1_000);
-  watch.heard();
-  clock.advance(answerTimeoutMs - 1_000);
+  await answer();
+  clock.advance(limitMs - 1);
   expect(link.isOpen).toBe(true);
 });
 
