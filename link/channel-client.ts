@@ -1,11 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import type { UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
-import { StreamError } from "../stream/stream-error.js";
 import type { Channel } from "./channel.js";
-import { headersFromWire, headersToWire } from "./channel.js";
 import { fromConnectError, toConnectError } from "./failure-detail.js";
+import { headersFromWire, headersToWire } from "./header.js";
 import type { Link } from "./link.js";
 import type { Parts } from "./parts.js";
 
@@ -51,10 +49,9 @@ function open(link: Link, path: string, header: Headers): Channel {
 function headersOf(channel: Channel, headers: Header[]): Headers {
   try {
     return headersFromWire(headers);
-  } catch (cause) {
-    const error = new StreamError("a header that HTTP does not know", { failure: Failure.PROTOCOL_VIOLATION, cause });
-    channel.reset(error);
-    throw toConnectError(error);
+  } catch (reason) {
+    channel.reset(fromConnectError(reason));
+    throw toConnectError(reason);
   }
 }
 

@@ -2,10 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
-import { type Channel, headersFromWire, headersToWire } from "./channel.js";
+import type { Channel } from "./channel.js";
 import { fromConnectError, toConnectError } from "./failure-detail.js";
+import { headersFromWire, headersToWire } from "./header.js";
 
-export type ChannelHandler = (channel: Channel, request: ChannelRequest) => void;
+/** Resolves when nothing of the handler runs any more. */
+export type ChannelHandler = (channel: Channel, request: ChannelRequest) => Promise<void>;
 
 /** Serves channels with a Connect router's handlers, as an HTTP server would serve requests. */
 export function createChannelHandler(
@@ -13,14 +15,14 @@ export function createChannelHandler(
   contextValues: ContextValues,
 ): ChannelHandler {
   const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
-  return (channel, request) => {
+  return async (channel, request) => {
     const handler = byPath.get(request.path);
     if (handler === undefined) {
       channel.respond(create(ChannelResponseSchema, { status: 404 }));
       channel.endResponse([]);
       return;
     }
-    void serve(channel, request, handler, contextValues);
+    await serve(channel, request, handler, contextValues);
   };
 }
 

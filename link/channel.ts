@@ -7,14 +7,14 @@ import {
   type ChannelRequest,
   type ChannelResponse,
   type Header,
-  HeaderSchema,
   type Packet,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
 import { Condition, Deferred } from "../stream/deferred.js";
-import { Fifo } from "../stream/fifo.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
+import { ByteQueue } from "./byte-queue.js";
 import { toConnectError } from "./failure-detail.js";
+import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";
 import type { IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 import { Parts } from "./parts.js";
@@ -23,11 +23,10 @@ import { Parts } from "./parts.js";
 export const channelWindowBytes = 262_144;
 /** How far it reaches when the reader keeps up. */
 const maxChannelWindowBytes = 1_048_576;
-/** What waits to be read may keep this many times its own size in memory. */
-const pinnedFactor = 8;
 
 /** What a channel needs of its link. */
 export interface ChannelPort {
+  role: "client" | "relay";
   /** Queues a packet, unless the link is over. */
   enqueue(packet: OutgoingPacket): void;
   /** Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it is over. */
@@ -40,7 +39,7 @@ export interface ChannelPort {
 }
 
 type ChannelState =
-  | { kind: "open"; sending: "open" | "ended"; receiving: "open" | "ended" }
+  | { kind: "open"; sending: "open" | "ended"; receiving: "head" | "body" | "ended" }
   | { kind: "closed" }
   | { kind: "failed"; error: StreamError };
 
@@ -53,9 +52,9 @@ export class Channel {
   readonly trailer = new Headers();
   readonly #port: ChannelPort;
   readonly #changed = new Condition();
-  readonly #inbound = new Fifo<Uint8Array>();
+  readonly #inbound = new ByteQueue();
   readonly #abort = new AbortController();
-  #state: ChannelState = { kind: "open", sending: "open", receiving: "open" };
+  #state: ChannelState;
   #receivedBytes = 0;
   #consumedBytes = 0;
   #windowBytes = channelWindowBytes;
@@ -66,6 +65,8 @@ export class Channel {
   constructor(id: number, port: ChannelPort) {
     this.id = id;
     this.#port = port;
+    // A relay's channel begins with what opens it, which is the head.
+    this.#state = { kind: "open", sending: "open", receiving: port.role === "client" ? "head" : "body" };
   }
 
   /** What was taken of the link's bytes for wider windows. */
@@ -165,12 +166,10 @@ export class Channel {
   }
 
   /** Takes a packet of this channel from the other side; not `request`, which makes the channel. */
-  receive(packet: IncomingPacket, role: "client" | "relay"): void {
+  receive({ content }: IncomingPacket): void {
     if (this.#state.kind !== "open") return;
-    const { content } = packet;
+    const { receiving } = this.#state;
     switch (content.case) {
-      case "data":
-        return this.#receiveData(content.value);
       case "credit":
         this.#creditBytes = Math.max(this.#creditBytes, Number(content.value));
         return this.#changed.notify();
@@ -179,35 +178,41 @@ export class Channel {
         return this.fail(new StreamError(reason, { code: codeFromWire(code), failure, hop: Hop.PEER }));
       }
       case "response":
-        if (role === "relay") break;
+        if (receiving !== "head") break;
+        this.#state = { ...this.#state, receiving: "body" };
         return this.response.resolve(content.value);
+      case "data":
+        if (receiving !== "body") break;
+        return this.#receiveData(content.value);
       case "end":
-        if (!this.#takeTrailers(content.value.trailers)) {
-          return this.#violation(Failure.PROTOCOL_VIOLATION, "a trailer that HTTP does not know");
-        }
-        if (role === "client") return this.#close({ kind: "closed" });
-        this.#state = { ...this.#state, receiving: "ended" };
-        return this.#changed.notify();
+        if (receiving !== "body") break;
+        return this.#receiveEnd(content.value.trailers);
       // A kind of packet that came after this code was written.
       case undefined:
         return;
     }
-    this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case} on a channel`);
+    this.#violation(Failure.PROTOCOL_VIOLATION, `a packet of the kind ${content.case} out of order on a channel`);
   }
 
-  #takeTrailers(trailers: readonly Header[]): boolean {
-    try {
-      for (const { name, value } of trailers) this.trailer.append(name, value);
-      return true;
-    } catch {
-      return false;
+  #receiveEnd(trailers: readonly Header[]): void {
+    if (this.#state.kind !== "open") return;
+    if (headBytes(trailers) > maxHeadBytes) {
+      return this.#violation(
+        Failure.FRAME_TOO_LARGE,
+        `the trailers of a channel are larger than ${maxHeadBytes} bytes`,
+      );
     }
+    try {
+      for (const [name, value] of headersFromWire(trailers)) this.trailer.append(name, value);
+    } catch (reason) {
+      return this.reset(StreamError.from(reason));
+    }
+    if (this.#port.role === "client") return this.#close({ kind: "closed" });
+    this.#state = { ...this.#state, receiving: "ended" };
+    this.#changed.notify();
   }
 
   #receiveData(data: Uint8Array): void {
-    if (this.#state.kind !== "open") return;
-    if (this.#state.receiving === "ended")
-      return this.#violation(Failure.PROTOCOL_VIOLATION, "data after the end of a channel");
     if (data.byteLength > this.#port.maxPacketBytes) {
       return this.#violation(Failure.FRAME_TOO_LARGE, `a packet of ${data.byteLength} bytes`);
     }
@@ -215,10 +220,7 @@ export class Channel {
     if (this.#receivedBytes > this.#grantedBytes) {
       return this.#violation(Failure.CREDIT_EXCEEDED, "more data on a channel than was granted");
     }
-    // A part of a batch keeps the whole batch in memory: a small one is better copied.
-    const isSmall = data.byteLength * pinnedFactor < data.buffer.byteLength;
-    // Not `slice`, which copies nothing of a Buffer.
-    if (data.byteLength > 0) this.#inbound.push(isSmall ? new Uint8Array(data) : data);
+    this.#inbound.push(data);
     this.#changed.notify();
   }
 
@@ -228,7 +230,7 @@ export class Channel {
     // Seldom, but early enough that the other side always has credit for a whole packet. `Packet.credit`.
     const ungrantedBytes = this.#consumedBytes + this.#windowBytes - this.#grantedBytes;
     if (ungrantedBytes < Math.min(this.#windowBytes / 2, this.#windowBytes - this.#port.maxPacketBytes)) return;
-    const keepsUp = this.#inbound.length === 0;
+    const keepsUp = this.#inbound.isEmpty;
     if (keepsUp && this.#windowBytes < maxChannelWindowBytes && this.#port.widen(this.#windowBytes)) {
       this.#windowBytes *= 2;
     }
@@ -258,14 +260,4 @@ export class Channel {
   #enqueue(content: Packet["content"]): void {
     this.#port.enqueue(create(PacketSchema, { channel: this.id, content }));
   }
-}
-
-export function headersToWire(headers: Headers | undefined): Header[] {
-  return [...(headers ?? [])].map(([name, value]) => create(HeaderSchema, { name, value }));
-}
-
-export function headersFromWire(headers: readonly Header[]): Headers {
-  const result = new Headers();
-  for (const { name, value } of headers) result.append(name, value);
-  return result;
 }

@@ -5,6 +5,7 @@ import { codeFromWire, StreamError } from "../stream/stream-error.js";
 export const normalClosure = 1000;
 export const unsupportedData = 1003;
 export const invalidPayload = 1007;
+export const messageTooBig = 1009;
 
 /** A status code of Connect is a close code of the application's, counted from here: 4001 to 4016. */
 const firstStatusCode = 4000;
@@ -18,7 +19,7 @@ const statusOf: Readonly<Record<number, Code>> = {
   [unsupportedData]: Code.InvalidArgument,
   [invalidPayload]: Code.InvalidArgument,
   1008: Code.PermissionDenied,
-  1009: Code.ResourceExhausted,
+  [messageTooBig]: Code.ResourceExhausted,
   1011: Code.Internal,
 };
 

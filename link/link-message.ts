@@ -56,8 +56,11 @@ export interface IncomingMessage {
   packets: IncomingPacket[];
 }
 
-/** The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message. */
-export function decodeLinkMessage(bytes: Uint8Array): IncomingMessage {
+/**
+ * The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message, FAILURE_FRAME_TOO_LARGE
+ * for more than `maxPackets`.
+ */
+export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIVE_INFINITY): IncomingMessage {
   const message: IncomingMessage = { opened: undefined, packets: [] };
   try {
     const reader = new BinaryReader(bytes);
@@ -65,6 +68,7 @@ export function decodeLinkMessage(bytes: Uint8Array): IncomingMessage {
       const [field, type] = reader.tag();
       if (field === packets.number && type === WireType.LengthDelimited) {
         const packet = reader.bytes();
+        if (message.packets.length >= maxPackets) throw tooManyPackets(maxPackets);
         message.packets.push(dataPacket(packet) ?? fromBinary(PacketSchema, packet));
       } else if (field === opened.number && type === WireType.LengthDelimited) {
         message.opened = fromBinary(LinkOpenedSchema, reader.bytes());
@@ -73,9 +77,15 @@ export function decodeLinkMessage(bytes: Uint8Array): IncomingMessage {
       }
     }
   } catch (cause) {
+    if (cause instanceof StreamError) throw cause;
     throw new StreamError("bytes that are no LinkMessage", { failure: Failure.PROTOCOL_VIOLATION, cause });
   }
   return message;
+}
+
+/** What a batch of so many packets ends in. */
+export function tooManyPackets(maxPackets: number): StreamError {
+  return new StreamError(`more than ${maxPackets} packets at once`, { failure: Failure.FRAME_TOO_LARGE });
 }
 
 /** A packet with data, as nearly all are and as {@link encodePackets} writes it; undefined if it is another. */

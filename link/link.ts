@@ -4,7 +4,6 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
   type ChannelRequest,
-  type Header,
   type Packet,
   Packet_PingSchema,
   Packet_PongSchema,
@@ -14,11 +13,12 @@ import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
 import { Channel, type ChannelPort } from "./channel.js";
+import { headBytes, maxHeadBytes } from "./header.js";
 import { errorOfReset, type IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /** What a packet counts for beside its data while it waits to be sent. */
-const packetOverheadBytes = 64;
+export const packetOverheadBytes = 64;
 /** Data waits for room while more than this waits to be sent. */
 const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
@@ -27,14 +27,14 @@ const maxOutboxBytes = 4_194_304;
 /** What the windows of all channels together may grow by. */
 const maxWidenedBytes = 16_777_216;
 
-/** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
-const maxHeadBytes = 16_384;
-
 export interface LinkOptions {
   maxChannels: number;
   maxPacketBytes: number;
-  /** Relay: a channel was opened. On a client's link, nobody opens channels from the other side. */
-  onRequest?: (channel: Channel, request: ChannelRequest) => void;
+  /**
+   * Relay: serves a channel that was opened, until what it returns resolves, which may be after the channel has closed; it
+   * does not reject. On a client's link, nobody opens channels from the other side.
+   */
+  onRequest?: (channel: Channel, request: ChannelRequest) => Promise<void> | void;
 }
 
 /**
@@ -43,7 +43,6 @@ export interface LinkOptions {
  */
 export class Link {
   readonly #options: LinkOptions;
-  readonly #role: "client" | "relay";
   readonly #port: ChannelPort;
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Fifo<OutgoingPacket>();
@@ -56,14 +55,15 @@ export class Link {
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
   #widenedBytes = 0;
+  #serving = 0;
   #lastChannel = 0;
   /** Called when the last channel has closed. */
   onIdle: () => void = () => {};
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#role = options.onRequest === undefined ? "client" : "relay";
     this.#port = {
+      role: options.onRequest === undefined ? "client" : "relay",
       enqueue: (packet) => this.#enqueue(packet),
       inTurn: (channel, send) => this.#inTurn(channel, send),
       maxPacketBytes: options.maxPacketBytes,
@@ -99,11 +99,11 @@ export class Link {
   receive(packet: IncomingPacket): void {
     if (this.#state.kind === "closed") return;
     if (packet.channel === 0) return this.#receiveOwn(packet.content);
-    if (packet.content.case === "request" && this.#role === "relay") {
+    if (packet.content.case === "request" && this.#port.role === "relay") {
       return this.#receiveRequest(packet.channel, packet.content.value);
     }
     const channel = this.#channels.get(packet.channel);
-    if (channel !== undefined) return channel.receive(packet, this.#role);
+    if (channel !== undefined) return channel.receive(packet);
     if (packet.channel > this.#lastChannel && packet.content.case !== "reset")
       this.#refuse(packet.channel, neverOpened());
   }
@@ -120,16 +120,30 @@ export class Link {
       const channel = this.#channels.get(id);
       return channel === undefined ? this.#refuse(id, error) : channel.reset(error);
     }
-    if (this.#channels.size >= this.#options.maxChannels) {
+    if (this.#channels.size >= this.#options.maxChannels || this.#serving >= this.#maxServing) {
       this.#lastChannel = id;
       return this.#refuse(id, tooManyChannels(this.#options.maxChannels));
     }
-    if (headBytes(request) > maxHeadBytes) {
+    if (headBytes(request.headers) > maxHeadBytes) {
       this.#lastChannel = id;
       const message = `the headers of a request are larger than ${maxHeadBytes} bytes`;
       return this.#refuse(id, new StreamError(message, { failure: Failure.FRAME_TOO_LARGE }));
     }
-    this.#options.onRequest?.(this.#add(id), request);
+    void this.#serve(this.#add(id), request);
+  }
+
+  async #serve(channel: Channel, request: ChannelRequest): Promise<void> {
+    this.#serving += 1;
+    try {
+      await this.#options.onRequest?.(channel, request);
+    } finally {
+      this.#serving -= 1;
+    }
+  }
+
+  /** Whoever resets channels may open others at once; but a reset frees nothing before the channel's handler has ended. */
+  get #maxServing(): number {
+    return 2 * this.#options.maxChannels;
   }
 
   /** Resolves when the other side has taken everything that was sent before; rejects with the reason when the link is over. */
@@ -256,14 +270,22 @@ export class Link {
 }
 
 function sizeOf(packet: OutgoingPacket): number {
-  if ("data" in packet) return packetOverheadBytes + packet.data.byteLength;
-  const { content } = packet;
-  if (content.case === "request" || content.case === "response") return packetOverheadBytes + headBytes(content.value);
-  return packetOverheadBytes;
+  return packetOverheadBytes + ("data" in packet ? packet.data.byteLength : contentBytes(packet.content));
 }
 
-function headBytes({ headers }: { headers: Header[] }): number {
-  return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length, 0);
+function contentBytes(content: Packet["content"]): number {
+  switch (content.case) {
+    case "request":
+      return content.value.path.length + headBytes(content.value.headers);
+    case "response":
+      return headBytes(content.value.headers);
+    case "end":
+      return headBytes(content.value.trailers);
+    case "reset":
+      return content.value.reason.length;
+    default:
+      return 0;
+  }
 }
 
 function tooManyChannels(maxChannels: number): StreamError {

@@ -9,9 +9,10 @@ import {
   ConnectResponseSchema,
   RelayService,
 } from "../gen/streamserver/v1/relay_pb.js";
-import { type Channel, headersToWire } from "../link/channel.js";
+import type { Channel } from "../link/channel.js";
 import { EnvelopeSplitter, envelope } from "../link/envelope.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
+import { headersToWire } from "../link/header.js";
 import { outlineOf } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -29,18 +30,22 @@ const attachOf: Readonly<Record<string, Attach>> = {
 const plainHeaders = new Set(["content-type", "connect-protocol-version", "user-agent"]);
 
 /**
- * Serves a channel that is a leg, in the Connect protocol as its handlers do, but passing each frame on as it came. False for a
- * channel that is something else, or asks for something else: it is left to them.
+ * Serves a channel that is a leg, in the Connect protocol as its handlers do, but passing each frame on as it came; resolves
+ * when nothing runs any more. Undefined for a channel that is something else, or asks for something else: it is left to them.
  */
-export function serveLegChannel(relay: Relay, channel: Channel, request: ChannelRequest, origin: string): boolean {
+export function serveLegChannel(
+  relay: Relay,
+  channel: Channel,
+  request: ChannelRequest,
+  origin: string,
+): Promise<void> | undefined {
   const attach = attachOf[request.path];
-  if (attach === undefined) return false;
+  if (attach === undefined) return undefined;
   const isPlain = request.headers.every(
     ({ name, value }) => plainHeaders.has(name) && (name !== "content-type" || value === contentTypeStreamProto),
   );
-  if (!isPlain) return false;
-  void serve(relay, channel, attach, origin);
-  return true;
+  if (!isPlain) return undefined;
+  return serve(relay, channel, attach, origin);
 }
 
 async function serve(relay: Relay, channel: Channel, attach: Attach, origin: string): Promise<void> {

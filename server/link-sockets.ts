@@ -4,7 +4,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../gen/streamserver/v1/link_pb.js";
-import { closeError, closeFrame, invalidPayload, unsupportedData } from "../link/close-code.js";
+import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../link/close-code.js";
+import { packetOverheadBytes } from "../link/link.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../link/link-message.js";
 import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
@@ -15,6 +16,8 @@ import type { Links, LiveLink } from "./links.js";
 const maxBatchBytes = 163_840;
 /** A batch, and what is around its packets. */
 const maxMessageBytes = 2 * maxBatchBytes;
+/** As many as a batch can have: each takes the relay some time, however little is in it. */
+const maxPackets = maxBatchBytes / packetOverheadBytes;
 /** More than this is not handed to a socket that has not sent what it got before. */
 const socketHighWaterMarkBytes = 262_144;
 /** A buffer for less is cheaper made anew than kept. */
@@ -50,11 +53,11 @@ export class LinkSockets {
     const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     if (!protocols.includes(linkProtocol)) return refuseUpgrade(connection, 400);
     this.#server.handleUpgrade(request, connection, head, (socket) => {
-      this.#serve(socket, request.headers.origin ?? "");
+      this.#serve(socket, connection, request.headers.origin ?? "");
     });
   }
 
-  #serve(socket: WebSocket, origin: string): void {
+  #serve(socket: WebSocket, connection: Duplex, origin: string): void {
     socket.on("error", () => {});
     let live: LiveLink;
     try {
@@ -70,14 +73,15 @@ export class LinkSockets {
     });
     // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
-    socket.on("pong", () => watch.heard());
+    // Not only whole messages: a large one takes its time where the network is slow.
+    connection.on("data", () => watch.heard());
     socket.on("message", (data: Buffer, isBinary) => {
-      watch.heard();
       if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
       try {
-        for (const packet of decodeLinkMessage(data).packets) link.receive(packet);
+        for (const packet of decodeLinkMessage(data, maxPackets).packets) link.receive(packet);
       } catch (reason) {
-        violation(socket, live, invalidPayload, StreamError.from(reason).message);
+        const { failure, message } = StreamError.from(reason);
+        violation(socket, live, failure === Failure.FRAME_TOO_LARGE ? messageTooBig : invalidPayload, message);
       }
     });
     void link.closed.then((error) => {

@@ -33,8 +33,8 @@ export interface LinksInit {
   signer: TokenSigner;
   /** What the channels are served with. */
   handlers: readonly UniversalHandler[];
-  /** Serves a channel otherwise; false if it does not. */
-  serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => boolean;
+  /** Serves a channel otherwise, until what it returns resolves; undefined if it does not. */
+  serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => Promise<void> | undefined;
 }
 
 /** All links of the relay, whatever carries them. */
@@ -64,9 +64,8 @@ export class Links {
       throw new StreamError(`the relay holds ${limits.maxLinks} links already`, { failure: Failure.LIMIT_REACHED });
     }
     const handle = createChannelHandler(handlers, createContextValues().set(linkOriginKey, origin));
-    const onRequest: ChannelHandler = (channel, request) => {
-      if (serveChannel?.(channel, request, origin) !== true) handle(channel, request);
-    };
+    const onRequest: ChannelHandler = (channel, request) =>
+      serveChannel?.(channel, request, origin) ?? handle(channel, request);
     const link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);
     const stopBeating = this.#beat(link);

@@ -1,5 +1,9 @@
-import type { Link } from "../link/link.js";
-import type { LinkWatch } from "../link/link-watch.js";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import type { LinkOpened } from "../gen/streamserver/v1/link_pb.js";
+import { Link } from "../link/link.js";
+import { LinkWatch } from "../link/link-watch.js";
+import type { Clock } from "../stream/clock.js";
+import { StreamError } from "../stream/stream-error.js";
 
 /** What carries a link: one WebSocket, or `Receive` and `Send`. */
 export type LinkKind = "websocket" | "fetch";
@@ -13,3 +17,14 @@ export interface OpenedLink {
 
 /** Rejects with a `StreamError`. */
 export type LinkOpener = () => Promise<OpenedLink>;
+
+/** The client's end of a link, as the relay opened it. Throws FAILURE_PROTOCOL_VIOLATION for a link that could carry nothing. */
+export function createLink(opened: LinkOpened, clock: Clock): Pick<OpenedLink, "link" | "watch"> {
+  const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
+  if (Math.min(maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs) === 0) {
+    const violation = { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY };
+    throw new StreamError("the relay opened a link with a limit that is zero", violation);
+  }
+  const link = new Link({ maxChannels, maxPacketBytes });
+  return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs) };
+}

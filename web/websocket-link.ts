@@ -1,6 +1,6 @@
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { closeError, closeFrame } from "../link/close-code.js";
-import { Link } from "../link/link.js";
+import type { Link } from "../link/link.js";
 import {
   decodeLinkMessage,
   encodePackets,
@@ -9,12 +9,11 @@ import {
   linkProtocol,
   linkSocketPath,
 } from "../link/link-message.js";
-import { LinkWatch } from "../link/link-watch.js";
 import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
 import { Deferred } from "../stream/deferred.js";
 import { StreamError } from "../stream/stream-error.js";
-import type { OpenedLink } from "./opened-link.js";
+import { createLink, type OpenedLink } from "./opened-link.js";
 
 /**
  * No more is handed to the browser while it holds so much. It tells how much that is but not when it is less, and a timer that
@@ -83,8 +82,7 @@ class LinkSocket {
     const { opened } = message;
     if (opened === undefined) return this.#end(endOfLink(message) ?? new StreamError("no link was opened", violation));
     this.#stopWaiting();
-    const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
-    const watch = new LinkWatch(link, this.#clock, opened.heartbeatIntervalMs);
+    const { link, watch } = createLink(opened, this.#clock);
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
     void sendAll(this.#socket, link, opened.maxBatchBytes);

@@ -1,4 +1,6 @@
 import { channelWindowBytes } from "../../link/channel.js";
+import { maxHeadBytes } from "../../link/header.js";
+import { packetOverheadBytes } from "../../link/link.js";
 import { legOverheadBytes } from "../../server/leg-routes.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
@@ -7,7 +9,6 @@ import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, 
 import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
 
-const maxHeadBytes = sourceConstant("link/link.ts", "maxHeadBytes");
 const maxPacketBytes = sourceConstant("server/links.ts", "maxPacketBytes");
 const maxSendBytes = sourceConstant("server/link-routes.ts", "maxBatchBytes");
 const maxSocketBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
@@ -54,7 +55,11 @@ export const relaySizes: RelayRows = {
       `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
     ),
   maxChannelsPerLink: (value) => ({
-    ...cap("channels of one link", value, `the channel is reset with ${limitReached}`),
+    ...cap(
+      "channels of one link, and as many more RPCs of channels that were reset and that the relay still runs",
+      value,
+      `the channel is reset with ${limitReached}`,
+    ),
     told: "`LinkOpened.max_channels`",
   }),
   maxStreamsPerConnection: (value) => ({
@@ -154,11 +159,18 @@ export const fixedSizes: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "the headers of a channel's `request`",
-    value: `${grouped(maxHeadBytes)} characters`,
+    what: "the packets of one `Send` or one message of a WebSocket",
+    value: `a ${packetOverheadBytes}th of \`LinkOpened.max_batch_bytes\`: ${grouped(maxSendBytes / packetOverheadBytes)}, or ${grouped(maxSocketBatchBytes / packetOverheadBytes)}`,
     enforcedBy: "the relay",
+    beyond: `\`Send\` fails with ${tooLarge} and takes nothing, the WebSocket is closed with 1009`,
+    told: "`LinkOpened.max_batch_bytes`",
+  },
+  {
+    what: "the headers of a channel's `request`, and the trailers of an `end`",
+    value: `${grouped(maxHeadBytes)} characters`,
+    enforcedBy: "the relay; for trailers, both sides of a link",
     beyond: `the channel is reset with ${tooLarge}`,
-    told: "`ChannelRequest.headers`",
+    told: "`ChannelRequest.headers`, `ChannelEnd.trailers`",
   },
   {
     what: "data on each direction of a channel before the first grant",

@@ -12,7 +12,7 @@ import { packetMessage } from "../../link/outgoing-packet.js";
 export const maxPacketBytes = 131_072;
 const maxBatchBytes = 1_048_576;
 
-export type OnRequest = (channel: Channel, request: ChannelRequest) => void;
+export type OnRequest = NonNullable<LinkOptions["onRequest"]>;
 
 export function packet(init: MessageInitShape<typeof PacketSchema>): Packet {
   return create(PacketSchema, init);
@@ -41,7 +41,7 @@ export async function* packetBatches(link: Link, maxBatchBytes: number): AsyncGe
 /** The relay's end of a link, with the channels that were opened on it. */
 export function loneRelayLink(options: Partial<LinkOptions> = {}) {
   const opened: Channel[] = [];
-  return { ...loneLink({ onRequest: (channel) => opened.push(channel), ...options }), opened };
+  return { ...loneLink({ onRequest: (channel) => void opened.push(channel), ...options }), opened };
 }
 
 /** Both ends of a link whose packets travel by themselves; `close` cuts it. */

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { channelWindowBytes } from "../../link/channel.js";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { openBystander } from "./bystander.js";
-import { data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";
+import { credit, data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
 const socketPath = `/browser-server${linkSocketPath}`;
@@ -121,6 +121,7 @@ describe("a WebSocket is closed for", () => {
     ["bytes that are no message", 1007, ({ socket }) => socket.send(new Uint8Array([255, 255, 255, 255]))],
     ["text that is not UTF-8", 1007, (raw) => raw.write(socketFrame(1, new Uint8Array([0xc3, 0x28])))],
     ["a message over the limit", 1009, ({ socket }) => socket.send(new Uint8Array(2 * 163_840 + 1))],
+    ["a message of more packets than a batch has", 1009, (raw) => raw.send(...Array(2_561).fill(credit(1, 1n)))],
     [
       "fragments over the limit",
       1009,
@@ -169,6 +170,7 @@ test("a client that breaks a rule of WebSockets and stays is cut off, and its li
 
 describe("a channel is reset, and its link lives, for", () => {
   const maxPacketBytes = 163_840;
+  const listPath = "/streamserver.v1.RelayService/List";
   const rules: [string, PacketInit[], Failure][] = [
     ["data of one that never was", [data(5, 1)], Failure.CHANNEL_INVALID],
     ["credit of one that never was", [{ channel: 5, content: { case: "credit", value: 1n } }], Failure.CHANNEL_INVALID],
@@ -180,6 +182,7 @@ describe("a channel is reset, and its link lives, for", () => {
       Failure.CREDIT_EXCEEDED,
     ],
     ["a packet that is too large", [opening(5), data(5, maxPacketBytes + 1)], Failure.FRAME_TOO_LARGE],
+    ["a second end", [opening(5), end(5), end(5)], Failure.PROTOCOL_VIOLATION],
     ["data after its end", [opening(5), end(5), data(5, 1)], Failure.PROTOCOL_VIOLATION],
     [
       "an answer from the client",
@@ -189,6 +192,19 @@ describe("a channel is reset, and its link lives, for", () => {
     [
       "a trailer that is none",
       [opening(5), { channel: 5, content: { case: "end", value: { trailers: [{ name: "a b" }] } } }],
+      Failure.PROTOCOL_VIOLATION,
+    ],
+    [
+      "trailers that are too large",
+      [
+        opening(5),
+        { channel: 5, content: { case: "end", value: { trailers: [{ name: "a", value: "x".repeat(16_384) }] } } },
+      ],
+      Failure.FRAME_TOO_LARGE,
+    ],
+    [
+      "a header that is none",
+      [{ channel: 5, content: { case: "request", value: { path: listPath, headers: [{ name: "a b" }] } } }],
       Failure.PROTOCOL_VIOLATION,
     ],
     [
@@ -205,16 +221,6 @@ describe("a channel is reset, and its link lives, for", () => {
     expect(await raw.reset(5)).toBe(failure);
     await raw.answered();
     expect(raw.resets).toEqual([[5, failure]]);
-    await raw.close();
-  });
-
-  test("headers that are none, with what HTTP says to that", async () => {
-    const raw = await RawLink.open(relay);
-    const headers = [{ name: "not a name", value: "" }];
-    const path = "/streamserver.v1.RelayService/List";
-    raw.send({ channel: 1, content: { case: "request", value: { path, headers } } });
-    await raw.reset(1);
-    await raw.answered();
     await raw.close();
   });
 

@@ -76,10 +76,14 @@ export class RawLink {
 
   /** Resolves when the relay has answered to everything that was sent before. */
   async answered(): Promise<void> {
-    const pongs = () => this.#packets.filter(({ content }) => content.case === "pong").length;
-    const before = pongs();
+    const before = this.pongs;
     this.send({ channel: 0, content: { case: "ping", value: {} } });
-    await this.until(() => pongs() > before);
+    await this.until(() => this.pongs > before);
+  }
+
+  /** How many pings of a link the relay has answered. */
+  get pongs(): number {
+    return this.#packets.filter(({ content }) => content.case === "pong").length;
   }
 
   /** The failure with which the relay resets a channel. */

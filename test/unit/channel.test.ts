@@ -13,7 +13,7 @@ const ok = create(ChannelResponseSchema, { status: 200, headers: [{ name: "x-fro
 /** Both ends of one channel. */
 async function joinedChannels(): Promise<[Channel, Channel]> {
   const opened: Channel[] = [];
-  const [client] = joinedLinks((channel) => opened.push(channel));
+  const [client] = joinedLinks((channel) => void opened.push(channel));
   const channel = client.open(request());
   await settled();
   return [channel, opened[0] as Channel];
@@ -56,6 +56,7 @@ test.each(["client", "relay"])(
   async (who) => {
     const [client, relay] = await joinedChannels();
     const [sender, reader] = who === "client" ? [client, relay] : [relay, client];
+    relay.respond(ok);
     let taken = 0;
     const counted = async function* () {
       for await (const chunk of body(10_000, 100)) {
@@ -80,7 +81,7 @@ test.each(["client", "relay"])(
 test("little that waits to be read keeps no large message of a WebSocket in memory", async () => {
   const [client, relay] = await joinedChannels();
   const network = Buffer.alloc(100_000);
-  relay.receive({ channel: client.id, content: { case: "data", value: network.subarray(10, 11) } }, "relay");
+  relay.receive({ channel: client.id, content: { case: "data", value: network.subarray(10, 11) } });
   const { value } = await relay.body().next();
   expect(value?.buffer.byteLength).toBe(1);
 });

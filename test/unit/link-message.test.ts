@@ -100,6 +100,12 @@ test.each([
   });
 });
 
+test("a message with more packets than are taken is refused", () => {
+  const bytes = encodePackets([data(1, 1), data(1, 0), packet({ channel: 1 })]).joined;
+  expect(decodeLinkMessage(bytes, 3).packets).toHaveLength(3);
+  expect(thrown(() => decodeLinkMessage(bytes, 2)).failure).toBe(Failure.FRAME_TOO_LARGE);
+});
+
 test("the last packet of a link says why it ends, and is understood", () => {
   const why = new StreamError("é".repeat(maxReasonBytes), { failure: Failure.DRAINING });
   const last = lastPacket(why);

@@ -101,6 +101,16 @@ test("a batch that is too large is refused, and not taken", async () => {
   await send(1n, [data(half), data(half)]);
 });
 
+test("a batch of too many packets is refused, and not taken", async () => {
+  const { send, opened, heard } = await openLink(linkRoutes());
+  const most = opened.maxBatchBytes / 64;
+  const ping = packet({ content: { case: "ping", value: {} } });
+  expect((await rejection(send(1n, Array(most + 1).fill(ping)))).failure).toBe(Failure.FRAME_TOO_LARGE);
+  await send(1n, Array(most).fill(ping));
+  await settled();
+  expect(heard).toHaveLength(most);
+});
+
 test("nobody sends on another's link, with a forged token, or with one that expired", async () => {
   const routes = linkRoutes();
   const [mine, other] = [await openLink(routes), await openLink(routes)];

@@ -3,8 +3,9 @@ import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
 import { channelWindowBytes } from "../../link/channel.js";
+import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { body, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../fakes/links.js";
+import { body, bytesOf, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
 const opening = (channel: number) => packet({ channel, content: { case: "request", value: request() } });
@@ -38,6 +39,8 @@ const broken: { rule: string; packets: Packet[]; answer: [number, Failure][] }[]
   },
   { rule: "data after the end", packets: [end(1), data(1, 1)], answer: [[1, PROTOCOL_VIOLATION]] },
   { rule: "an end with a trailer that is none", packets: [end(1, "not a name")], answer: [[1, PROTOCOL_VIOLATION]] },
+  { rule: "an end after the end", packets: [end(1), end(1)], answer: [[1, PROTOCOL_VIOLATION]] },
+  { rule: "trailers that are too large", packets: [end(1, "x".repeat(16_385))], answer: [[1, FRAME_TOO_LARGE]] },
   { rule: "an answer from the client", packets: [response(1)], answer: [[1, PROTOCOL_VIOLATION]] },
 ];
 
@@ -94,6 +97,44 @@ test("one channel too many is refused, and the others go on", async () => {
   link.receive(opening(4));
   expect(link.size).toBe(2);
   expect(opened.map(({ id }) => id)).toEqual([1, 2, 4]);
+});
+
+test("a channel whose handler goes on after its reset counts for another one", async () => {
+  const maxChannels = 2;
+  const handlers: Deferred<void>[] = [];
+  const onRequest = () => {
+    const handler = new Deferred<void>();
+    handlers.push(handler);
+    return handler.promise;
+  };
+  const { link, said } = loneLink({ maxChannels, onRequest });
+  const flood = (from: number, to: number) => {
+    for (let channel = from; channel <= to; channel++) for (const one of [opening, reset]) link.receive(one(channel));
+  };
+  flood(1, 2 * maxChannels + 1);
+  await settled();
+  expect(handlers).toHaveLength(2 * maxChannels);
+  expect(resets(said)).toEqual([[2 * maxChannels + 1, LIMIT_REACHED]]);
+  handlers[0]?.resolve();
+  handlers[1]?.resolve();
+  await settled();
+  flood(10, 19);
+  expect(handlers).toHaveLength(2 * maxChannels + 2);
+});
+
+test.each([
+  ["data before the answer", [data(1, 1)]],
+  ["an end before the answer", [end(1)]],
+  ["a second answer", [response(1), response(1)]],
+])("%s resets the channel of a client", async (_, packets) => {
+  const { link, said } = loneLink();
+  const channel = link.open(request());
+  const other = link.open(request());
+  for (const next of packets) link.receive(next);
+  await settled();
+  expect(resets(said)).toEqual([[1, PROTOCOL_VIOLATION]]);
+  expect((await rejection(bytesOf(channel.body()))).failure).toBe(PROTOCOL_VIOLATION);
+  expect(other.signal.aborted).toBe(false);
 });
 
 test("nobody opens channels from the relay's side", async () => {

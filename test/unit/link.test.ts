@@ -89,7 +89,7 @@ async function isOpen(link: Link, at: number): Promise<boolean> {
 
 test("a link that closes fails its channels with the reason, and opens none any more", async () => {
   const opened: Channel[] = [];
-  const [client, relay] = joinedLinks((channel) => opened.push(channel));
+  const [client, relay] = joinedLinks((channel) => void opened.push(channel));
   const channels = [client.open(request()), client.open(request())];
   await settled();
   const reads = opened.map((channel) => rejection(bytesOf(channel.body())));

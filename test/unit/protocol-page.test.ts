@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { channelWindowBytes } from "../../link/channel.js";
+import { maxHeadBytes } from "../../link/header.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
 import { rawCodec } from "../../stream/codec.js";
 import { Endpoint } from "../../stream/endpoint.js";
@@ -75,7 +76,8 @@ test.each([
   ["Reset.reason", maxReasonBytes],
   ["RejectRequest.reason", maxReasonBytes],
   ["Packet.credit", channelWindowBytes],
-  ["ChannelRequest.headers", sourceConstant("link/link.ts", "maxHeadBytes")],
+  ["ChannelRequest.headers", maxHeadBytes],
+  ["ChannelEnd.trailers", maxHeadBytes],
   ["ListRequest.page_size", sourceConstant("server/directory.ts", "maxPageSize")],
 ])("the prose of %s has the code's number, %i", (name, value) => {
   expect(prose.get(`streamserver.v1.${name}`)).toContain(` ${grouped(value)}`);

@@ -28,7 +28,8 @@ export type LinkMessage = Message<"streamserver.v1.LinkMessage"> & {
   opened?: LinkOpened | undefined;
 
   /**
-   * In order. Their `Packet.data` together are at most `LinkOpened.max_batch_bytes`.
+   * In order. Their `Packet.data` together are at most `LinkOpened.max_batch_bytes`, their number at most a 64th of it: more of
+   * them end the link.
    *
    * @generated from field: repeated streamserver.v1.Packet packets = 2;
    */
@@ -102,7 +103,8 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
   linkToken: string;
 
   /**
-   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED.
+   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED; so is one that is opened while the
+   * relay still runs the RPCs of as many that were reset. Not 0, as none of these limits is.
    *
    * @generated from field: uint32 max_channels = 3;
    */
@@ -117,7 +119,8 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
 
   /**
    * The largest sum of `Packet.data` in one Send, or in one message of a WebSocket. A larger Send is answered with
-   * resource_exhausted, by the relay with FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken. A
+   * resource_exhausted, by the relay with FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken, and so
+   * is one with more packets than a 64th of this number. A
    * message of a WebSocket that is more than twice as large, all in all, ends the link.
    *
    * @generated from field: uint32 max_batch_bytes = 5;
@@ -166,7 +169,7 @@ export type SendRequest = Message<"streamserver.v1.SendRequest"> & {
   sequence: bigint;
 
   /**
-   * In order.
+   * In order. Their number is at most a 64th of `LinkOpened.max_batch_bytes`.
    *
    * @generated from field: repeated streamserver.v1.Packet packets = 4;
    */
@@ -212,7 +215,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
   channel: number;
 
   /**
-   * A kind that the receiver does not know is ignored.
+   * A kind that the receiver does not know is ignored. One that is out of order, such as `data` after `end` or before
+   * `response`, resets the channel with FAILURE_PROTOCOL_VIOLATION.
    *
    * @generated from oneof streamserver.v1.Packet.content
    */
@@ -226,7 +230,7 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "request";
   } | {
     /**
-     * Relay to client: the head of the answer.
+     * Relay to client: the head of the answer, once, before its data.
      *
      * @generated from field: streamserver.v1.ChannelResponse response = 3;
      */
@@ -242,8 +246,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "data";
   } | {
     /**
-     * Either way: no more data from this side. The relay's end follows its `response` and closes the channel: what the
-     * client still sends on it is ignored.
+     * Either way: nothing more from this side but credit and a reset. The relay's end follows its `response` and closes the
+     * channel: what the client still sends on it is ignored.
      *
      * @generated from field: streamserver.v1.ChannelEnd end = 5;
      */
@@ -388,7 +392,8 @@ export const ChannelResponseSchema: GenMessage<ChannelResponse> = /*@__PURE__*/
  */
 export type ChannelEnd = Message<"streamserver.v1.ChannelEnd"> & {
   /**
-   * HTTP trailers, names in lower case. The Connect protocol has none.
+   * HTTP trailers, names in lower case. The Connect protocol has none. More than 16,384 characters of names and values reset
+   * the channel with FAILURE_FRAME_TOO_LARGE.
    *
    * @generated from field: repeated streamserver.v1.Header trailers = 1;
    */

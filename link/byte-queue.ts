@@ -1,0 +1,62 @@
+import { Fifo } from "../stream/fifo.js";
+
+/** What waits may keep this many times its own size in memory. */
+const pinnedFactor = 8;
+/** A chunk's own overhead is a small part of more than this. */
+const smallBytes = 1_024;
+/** Chunks are put together up to this. */
+const maxTailBytes = 16_384;
+
+/** Bytes that wait to be read, in little more memory than they are, in however small chunks and out of whatever buffers they came. */
+export class ByteQueue {
+  readonly #chunks = new Fifo<Uint8Array>();
+  /** What came last, after all chunks, and the room for more of its kind. */
+  #tail: { bytes: Uint8Array<ArrayBuffer>; length: number } | undefined;
+
+  get isEmpty(): boolean {
+    return this.#tail === undefined && this.#chunks.length === 0;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (chunk.byteLength === 0) return;
+    if (chunk.byteLength < smallBytes) return this.#pushSmall(chunk);
+    this.#flush();
+    const isPinning = chunk.byteLength * pinnedFactor < chunk.buffer.byteLength;
+    // Not `slice`, which copies nothing of a Buffer.
+    this.#chunks.push(isPinning ? new Uint8Array(chunk) : chunk);
+  }
+
+  shift(): Uint8Array | undefined {
+    if (this.#chunks.length === 0) this.#flush();
+    return this.#chunks.shift();
+  }
+
+  clear(): void {
+    this.#chunks.clear();
+    this.#tail = undefined;
+  }
+
+  #pushSmall(chunk: Uint8Array): void {
+    const tail = this.#tail;
+    if (tail === undefined || tail.length + chunk.byteLength > maxTailBytes) {
+      this.#flush();
+      this.#tail = { bytes: new Uint8Array(chunk), length: chunk.byteLength };
+      return;
+    }
+    const length = tail.length + chunk.byteLength;
+    if (length > tail.bytes.byteLength) {
+      const larger = new Uint8Array(Math.min(2 * length, maxTailBytes));
+      larger.set(tail.bytes);
+      tail.bytes = larger;
+    }
+    tail.bytes.set(chunk, tail.length);
+    tail.length = length;
+  }
+
+  #flush(): void {
+    if (this.#tail === undefined) return;
+    const { bytes, length } = this.#tail;
+    this.#tail = undefined;
+    this.#chunks.push(bytes.subarray(0, length));
+  }
+}

@@ -1,0 +1,27 @@
+import { create } from "@bufbuild/protobuf";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { type Header, HeaderSchema } from "../gen/streamserver/v1/link_pb.js";
+import { StreamError } from "../stream/stream-error.js";
+
+/** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
+export const maxHeadBytes = 16_384;
+
+export function headersToWire(headers: Headers | undefined): Header[] {
+  return [...(headers ?? [])].map(([name, value]) => create(HeaderSchema, { name, value }));
+}
+
+/** Throws FAILURE_PROTOCOL_VIOLATION for what HTTP does not know. */
+export function headersFromWire(headers: readonly Header[]): Headers {
+  const result = new Headers();
+  try {
+    for (const { name, value } of headers) result.append(name, value);
+  } catch (cause) {
+    throw new StreamError("a header that HTTP does not know", { failure: Failure.PROTOCOL_VIOLATION, cause });
+  }
+  return result;
+}
+
+/** What headers count for. */
+export function headBytes(headers: readonly Header[]): number {
+  return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length, 0);
+}
