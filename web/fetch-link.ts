@@ -2,20 +2,26 @@ import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type LinkOpened, LinkService, type Packet, type ReceiveResponse } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError } from "../link/failure-detail.js";
-import { Link } from "../link/link.js";
-import { LinkWatch } from "../link/link-watch.js";
+import type { Link } from "../link/link.js";
+import type { LinkWatch } from "../link/link-watch.js";
 import { packetMessage } from "../link/outgoing-packet.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
 import { createLinkTransport } from "./link-transport.js";
-import type { OpenedLink } from "./opened-link.js";
+import { createLink, type OpenedLink } from "./opened-link.js";
 
 const openTimeoutMs = 10_000;
 const sendTimeoutMs = 15_000;
+/** The first Send is small. Where it gets no answer beside Receive, it waits for one that needs the connection as well. */
+const firstSendTimeoutMs = 5_000;
 /** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
 const sendRetryDelaysMs = [100, 400, 1_600];
 /** More than this is not worth waiting for: a larger batch delays what is written after it. */
 const maxBatchBytes = 524_288;
+/** What a slow network takes to the relay in time. */
+const minBatchBytes = 16_384;
+/** A Send that takes no longer may be followed by one of twice the size. */
+const quickSendMs = 1_000;
 
 /**
  * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
@@ -30,12 +36,11 @@ export async function openFetchLink(carrier: Transport, clock: Clock): Promise<O
     const first = await responses.next();
     const opened = first.value?.opened;
     if (opened === undefined) throw new StreamError("the relay opened no link");
-    const link = new Link({ maxChannels: opened.maxChannels, maxPacketBytes: opened.maxPacketBytes });
+    const { link, watch } = createLink(opened, clock);
     void link.closed.then((reason) => abort.abort(reason));
-    const watch = new LinkWatch(link, clock, opened.heartbeatIntervalMs);
     void receiveAll(link, responses, watch);
     const { signal } = abort;
-    void sendAll(link, opened, clock, (request) => client.send(request, { timeoutMs: sendTimeoutMs, signal }));
+    void sendAll(link, opened, clock, (batch) => client.send(batch, { timeoutMs: timeoutMsOf(batch), signal }));
     return { kind: "fetch", link, watch };
   } catch (reason) {
     if (abort.signal.aborted) throw silent();
@@ -69,6 +74,8 @@ async function receiveAll(link: Link, responses: AsyncIterator<ReceiveResponse>,
   }
 }
 
+const firstSequence = 1n;
+
 interface Batch {
   linkId: string;
   linkToken: string;
@@ -82,12 +89,16 @@ async function sendAll(
   clock: Clock,
   send: (batch: Batch) => Promise<unknown>,
 ): Promise<void> {
-  let sequence = 0n;
+  let sequence = firstSequence;
+  let batchBytes = minBatchBytes;
   try {
-    const next = () => link.nextBatch(Math.min(maxBatchBytes, relayMaxBatchBytes));
+    const next = () => link.nextBatch(Math.min(batchBytes, relayMaxBatchBytes));
     for (let packets = await next(); packets !== undefined; packets = await next()) {
-      sequence += 1n;
+      const sentMs = clock.now();
       await sendSurely({ linkId, linkToken, sequence, packets: packets.map(packetMessage) }, clock, send, link);
+      sequence += 1n;
+      const isQuick = clock.now() - sentMs <= quickSendMs;
+      batchBytes = isQuick ? Math.min(2 * batchBytes, maxBatchBytes) : minBatchBytes;
     }
   } catch (reason) {
     link.close(fromConnectError(reason));
@@ -106,7 +117,8 @@ async function sendSurely(
       await send(batch);
       return;
     } catch (reason) {
-      const { failure } = fromConnectError(reason);
+      const { failure, code } = fromConnectError(reason);
+      if (code === Code.DeadlineExceeded && batch.sequence === firstSequence) throw noConnectionLeft(reason);
       if (delayMs === undefined || failure !== Failure.UNSPECIFIED || !link.isOpen) throw reason;
       await new Promise<void>((resolve) => {
         const cancel = clock.after(delayMs, resolve);
@@ -117,6 +129,17 @@ async function sendSurely(
       });
     }
   }
+}
+
+function timeoutMsOf({ sequence }: Batch): number {
+  return sequence === firstSequence ? firstSendTimeoutMs : sendTimeoutMs;
+}
+
+function noConnectionLeft(cause: unknown): StreamError {
+  const message =
+    "the relay answered one request and not a second one beside it: over HTTP/1.1 a browser has six connections to it for all " +
+    "tabs together, of which each tab without a WebSocket keeps one; let WebSockets through, or serve HTTP/2";
+  return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER, cause });
 }
 
 /** A request that got no answer is `unknown` for RPC libraries; a browser does not say why it got none. */

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { findChromium } from "../setup/chromium.js";
 
@@ -31,16 +30,21 @@ export interface Tab {
   run(source: string): Promise<void>;
 }
 
-const bundlePath = fileURLToPath(new URL("../.out/package.js", import.meta.url));
+const bundled = (name: string) => readFile(new URL(`../.out/${name}.js`, import.meta.url), "utf8");
 const blankPath = "/blank-page";
 
-/** A page in which the package has its name, without a second request: the browser need not be asked for one by the test. */
+/** A page in which modules have their names, without a second request: the browser need not be asked for one by the test. */
 async function blankPage(): Promise<string> {
-  const code = JSON.stringify(await readFile(bundlePath, "utf8")).replaceAll("<", "\\u003c");
+  const sources = {
+    "browser-stream-server": await bundled("package"),
+    "browser-stream-server/contract": await bundled("contract"),
+  };
   return `<!doctype html><link rel="icon" href="data:,"><script>
-    const url = URL.createObjectURL(new Blob([${code}], { type: "text/javascript" }));
+    const url = (code) => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const sources = Object.entries(${JSON.stringify(sources).replaceAll("<", "\\u003c")});
+    const imports = Object.fromEntries(sources.map(([name, code]) => [name, url(code)]));
     const map = Object.assign(document.createElement("script"), { type: "importmap" });
-    map.textContent = JSON.stringify({ imports: { "browser-stream-server": url } });
+    map.textContent = JSON.stringify({ imports });
     document.head.append(map);
   </script>`;
 }

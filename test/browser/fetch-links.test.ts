@@ -1,6 +1,7 @@
 import { Code, Failure, Hop } from "browser-stream-server";
 import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { WebWay, WebWayKind } from "../contract/web-way.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import { launchBrowser, openTab, type Tab } from "./browser.js";
 import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
@@ -26,12 +27,15 @@ afterAll(async () => {
 });
 
 /** A tab of the same user; `listen` answers how the relay was reached, or why not. */
-async function tabOfUser(): Promise<{ tab: Tab; listen(name: string): Promise<unknown> }> {
+async function tabOfUser(kind: WebWayKind): Promise<{ tab: Tab; listen(name: string): Promise<unknown> }> {
+  const way: WebWay = { kind, url: kind === "base-url" ? proxy.origin : `${proxy.origin}/browser-server` };
   const tab = await openTab(context, proxy.origin);
   await tab.run(`
     import { StreamClient, StreamServer } from "browser-stream-server";
+    import { transportOf } from "browser-stream-server/contract";
+    const transport = transportOf(${JSON.stringify(way)});
     globalThis.listen = async (name) => {
-      const server = StreamServer(location.origin, (stream) => stream.pipe(stream)).listen(name);
+      const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen(name);
       try {
         await server.ready;
         return server.transport;
@@ -40,7 +44,7 @@ async function tabOfUser(): Promise<{ tab: Tab; listen(name: string): Promise<un
       }
     };
     globalThis.echo = async (name) => {
-      const stream = StreamClient(location.origin).connect(name);
+      const stream = StreamClient(transport).connect(name);
       stream.end("hello");
       const heard = [];
       for await (const message of stream) heard.push(message);
@@ -50,18 +54,22 @@ async function tabOfUser(): Promise<{ tab: Tab; listen(name: string): Promise<un
   return { tab, listen: (name) => tab.page.evaluate(`listen(${JSON.stringify(name)})`) };
 }
 
-test("over HTTP/1.1 the tab for which the browser has no connection is told so, and the others go on", async () => {
-  const users = [];
-  for (let tab = 1; tab <= maxFetchLinks; tab += 1) {
-    const user = await tabOfUser();
-    expect(await user.listen(`tab ${tab}`)).toBe("fetch");
-    users.push(user);
-  }
-  const oneMore = await tabOfUser();
-  const noConnection = { code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED, hop: Hop.CALLER };
-  expect(await oneMore.listen("one more")).toEqual(noConnection);
-  const [first, last] = [users[0]!, users.at(-1)!];
-  expect(await first.tab.page.evaluate(`echo("tab ${maxFetchLinks}")`)).toEqual(["hello"]);
-  await last.tab.page.close();
-  expect(await oneMore.listen("one more")).toBe("fetch");
-});
+test.each(["base-url", "connect-binary"] as const)(
+  "over HTTP/1.1 the tab for which the browser has no connection is told so, and the others go on: %s",
+  async (kind) => {
+    const users = [];
+    for (let tab = 1; tab <= maxFetchLinks; tab += 1) {
+      const user = await tabOfUser(kind);
+      expect(await user.listen(`tab ${tab}`)).toBe("fetch");
+      users.push(user);
+    }
+    const oneMore = await tabOfUser(kind);
+    const noConnection = { code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED, hop: Hop.CALLER };
+    expect(await oneMore.listen("one more")).toEqual(noConnection);
+    const [first, last] = [users[0]!, users.at(-1)!];
+    expect(await first.tab.page.evaluate(`echo("tab ${maxFetchLinks}")`)).toEqual(["hello"]);
+    await last.tab.page.close();
+    expect(await oneMore.listen("one more")).toBe("fetch");
+    await Promise.all([...users.slice(0, -1), oneMore].map(({ tab }) => tab.page.close()));
+  },
+);

@@ -6,6 +6,8 @@ import { type Reach, reachOver } from "./reach.js";
 import { transportOf, type WebWay } from "./web-way.js";
 
 /** As JSON can carry it. */
+export { transportOf } from "./web-way.js";
+
 export type Outcome = { passed: true } | { passed: false; why: string };
 
 /** Why a case did not pass, if it did not. */
