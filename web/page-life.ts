@@ -1,27 +1,25 @@
-import { Code } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../stream/stream-error.js";
-import type { OpenedLink } from "./opened-link.js";
-
-/**
- * Ends a link when its page is left: so that the relay knows at once, and so that the page can go into the back/forward cache,
- * which takes none with a connection. Asks for the other side when the page wakes, or has another network. Does nothing where
- * there are no pages.
- */
-export function followPage({ link, watch }: OpenedLink): void {
-  if (typeof document === "undefined") return;
-  const following = new AbortController();
-  const { signal } = following;
-  const onWake = () => {
-    if (document.visibilityState === "visible") watch.ask();
-  };
-  addEventListener("pagehide", () => link.close(left()), { signal });
-  addEventListener("online", () => watch.ask(), { signal });
-  document.addEventListener("resume", () => watch.ask(), { signal });
-  document.addEventListener("visibilitychange", onWake, { signal });
-  void link.closed.then(() => following.abort());
+/** What becomes of a page. */
+export interface PageLife {
+  /** It is left. It may come back as it was, out of the back/forward cache, which takes no page with a connection. */
+  onLeave(): void;
+  /** It is shown at first, or after it was left. */
+  onShow(): void;
+  /** It runs again after it may have stood still, or it has another network. */
+  onWake(): void;
 }
 
-function left(): StreamError {
-  return new StreamError("the page was left", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
+/** Follows the page until the returned function is called. Does nothing where there are no pages. */
+export function followPage({ onLeave, onShow, onWake }: PageLife): () => void {
+  if (typeof document === "undefined") return () => {};
+  const following = new AbortController();
+  const { signal } = following;
+  const onVisibility = () => {
+    if (document.visibilityState === "visible") onWake();
+  };
+  addEventListener("pagehide", onLeave, { signal });
+  addEventListener("pageshow", onShow, { signal });
+  addEventListener("online", onWake, { signal });
+  document.addEventListener("resume", onWake, { signal });
+  document.addEventListener("visibilitychange", onVisibility, { signal });
+  return () => following.abort();
 }

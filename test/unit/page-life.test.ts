@@ -1,80 +1,50 @@
-import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
-import type { Link } from "../../link/link.js";
-import { LinkWatch } from "../../link/link-watch.js";
-import { StreamError } from "../../stream/stream-error.js";
-import type { OpenedLink } from "../../web/opened-link.js";
 import { followPage } from "../../web/page-life.js";
-import { FakeClock } from "../fakes/fake-clock.js";
-import { loneLink } from "../fakes/links.js";
-import { settled } from "../fakes/outcome.js";
+import { FakePage } from "../fakes/fake-page.js";
 
-let page: EventTarget;
-let pageDocument: EventTarget & { visibilityState: string };
-let link: Link;
-let said: Packet[];
-let opened: OpenedLink;
+let page: FakePage;
+let happened: string[];
+const life = {
+  onLeave: () => happened.push("leave"),
+  onShow: () => happened.push("show"),
+  onWake: () => happened.push("wake"),
+};
 
 beforeEach(() => {
-  page = new EventTarget();
-  pageDocument = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  vi.stubGlobal("document", pageDocument);
-  vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
-  ({ link, said } = loneLink());
-  opened = { kind: "websocket", link, watch: new LinkWatch(link, new FakeClock(), 1_000) };
+  page = new FakePage();
+  happened = [];
 });
 
-afterEach(() => {
+afterEach(() => vi.unstubAllGlobals());
+
+test("a page is left and shown", () => {
+  followPage(life);
+  page.happens("pagehide");
+  page.happens("pageshow");
+  expect(happened).toEqual(["leave", "show"]);
+});
+
+test.each(["online", "resume", "visibilitychange"] as const)("a page wakes with the event %s", (event) => {
+  followPage(life);
+  page.happens(event);
+  expect(happened).toEqual(["wake"]);
+});
+
+test("a page that is hidden does not wake", () => {
+  followPage(life);
+  page.hide();
+  expect(happened).toEqual([]);
+});
+
+test("a page that is followed no more is listened to no more", () => {
+  const stop = followPage(life);
+  expect(page.listeners).toBe(5);
+  stop();
+  expect(page.listeners).toBe(0);
+});
+
+test("where there are no pages, there is none to follow", () => {
   vi.unstubAllGlobals();
-});
-
-async function asked(): Promise<number> {
-  await settled();
-  return said.filter(({ content }) => content.case === "ping").length;
-}
-
-test("a link ends with its page, by the page's will", async () => {
-  followPage(opened);
-  page.dispatchEvent(new Event("pagehide"));
-  expect(await link.closed).toMatchObject({ code: Code.Canceled, failure: Failure.LEG_LOST });
-});
-
-test.each<[string, () => void]>([
-  ["has a network again", () => page.dispatchEvent(new Event("online"))],
-  ["is thawed", () => pageDocument.dispatchEvent(new Event("resume"))],
-  ["is shown", () => pageDocument.dispatchEvent(new Event("visibilitychange"))],
-])("a page that %s asks for the relay", async (_, happen) => {
-  followPage(opened);
-  expect(await asked()).toBe(0);
-  happen();
-  expect(await asked()).toBe(1);
-  expect(link.isOpen).toBe(true);
-});
-
-test("a page that is hidden asks for nothing", async () => {
-  followPage(opened);
-  pageDocument.visibilityState = "hidden";
-  pageDocument.dispatchEvent(new Event("visibilitychange"));
-  expect(await asked()).toBe(0);
-});
-
-test("a link that ended listens to nothing of its page", async () => {
-  const [ofPage, ofDocument] = [vi.spyOn(page, "addEventListener"), vi.spyOn(pageDocument, "addEventListener")];
-  vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
-  followPage(opened);
-  const signals = [...ofPage.mock.calls, ...ofDocument.mock.calls].map(([, , options]) => {
-    return typeof options === "object" ? options.signal : undefined;
-  });
-  expect(signals.map((signal) => signal?.aborted)).toEqual([false, false, false, false]);
-  link.close(new StreamError("over"));
-  await settled();
-  expect(signals.map((signal) => signal?.aborted)).toEqual([true, true, true, true]);
-});
-
-test("where there are no pages, a link has none", async () => {
-  vi.unstubAllGlobals();
-  followPage(opened);
-  expect(link.isOpen).toBe(true);
+  followPage(life)();
+  expect(happened).toEqual([]);
 });

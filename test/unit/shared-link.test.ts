@@ -1,0 +1,142 @@
+import { Code } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Link } from "../../link/link.js";
+import { LinkWatch } from "../../link/link-watch.js";
+import { Deferred } from "../../stream/deferred.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { OpenedLink } from "../../web/opened-link.js";
+import { SharedLink } from "../../web/shared-link.js";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { FakePage } from "../fakes/fake-page.js";
+import { loneLink, request } from "../fakes/links.js";
+import { rejection, settled } from "../fakes/outcome.js";
+
+let page: FakePage;
+let clock: FakeClock;
+let openings: Deferred<OpenedLink>[];
+let shared: SharedLink;
+
+beforeEach(() => {
+  page = new FakePage();
+  clock = new FakeClock();
+  openings = [];
+  const open = () => {
+    const opening = new Deferred<OpenedLink>();
+    openings.push(opening);
+    return opening.promise;
+  };
+  shared = new SharedLink(open, clock, 1_000);
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** Opens what was asked for last. */
+function opens() {
+  const { link, said } = loneLink();
+  openings.at(-1)?.resolve({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) });
+  return { link, said };
+}
+
+async function opened() {
+  const [got, lone] = [shared.get(), opens()];
+  expect(await got).toBe(lone.link);
+  return lone;
+}
+
+const left = { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER };
+const endOf = async ({ isOpen, closed }: Link) => [isOpen, await closed];
+
+test("all get the same link, which is asked for once", async () => {
+  const first = shared.get();
+  const second = shared.get();
+  const { link } = opens();
+  expect(await Promise.all([first, second, shared.get()])).toEqual([link, link, link]);
+  expect(openings).toHaveLength(1);
+  expect(shared.kind).toBe("websocket");
+});
+
+test("after one that could not be opened, or that broke, there is another", async () => {
+  const failed = rejection(shared.get());
+  openings[0]?.reject(new StreamError("no", { failure: Failure.DRAINING }));
+  expect((await failed).failure).toBe(Failure.DRAINING);
+  const { link } = await opened();
+  link.close(new StreamError("cut"));
+  await settled();
+  expect(shared.kind).toBeUndefined();
+  await opened();
+  expect(openings).toHaveLength(3);
+});
+
+test("a page that is left ends its link, and opens none before it is back", async () => {
+  const { link } = await opened();
+  page.happens("pagehide");
+  expect(await endOf(link)).toEqual([false, expect.objectContaining(left)]);
+  expect(await rejection(shared.get())).toMatchObject(left);
+  await settled();
+  expect(await rejection(shared.get())).toMatchObject(left);
+  page.happens("pageshow");
+  await opened();
+  expect(openings).toHaveLength(2);
+});
+
+test.each([
+  ["is gone", false],
+  ["is back meanwhile", true],
+])("a link that comes when its page %s ends at once", async (_, isBack) => {
+  const asked = shared.get();
+  page.happens("pagehide");
+  if (isBack) page.happens("pageshow");
+  const next = isBack ? await opened() : undefined;
+  const late = loneLink();
+  openings[0]?.resolve({ kind: "websocket", link: late.link, watch: new LinkWatch(late.link, clock, 15_000) });
+  await asked;
+  expect(await endOf(late.link)).toEqual([false, expect.objectContaining(left)]);
+  if (next === undefined) return expect(shared.kind).toBeUndefined();
+  expect(next.link.isOpen).toBe(true);
+  expect(await shared.get()).toBe(next.link);
+});
+
+test("a link that could not be opened for a page that is back by then is not missed", async () => {
+  const failed = rejection(shared.get());
+  page.happens("pagehide");
+  page.happens("pageshow");
+  const { link } = await opened();
+  openings[0]?.reject(new StreamError("no"));
+  await failed;
+  expect(await shared.get()).toBe(link);
+});
+
+test("a page that is shown at first disturbs nothing", async () => {
+  const asked = shared.get();
+  page.happens("pageshow");
+  const { link } = opens();
+  expect(await asked).toBe(link);
+  page.happens("pageshow");
+  expect(await shared.get()).toBe(link);
+});
+
+test("a page that wakes asks for the relay, if there is a link", async () => {
+  const asked = shared.get();
+  page.happens("online");
+  const { link, said } = opens();
+  await asked;
+  link.open(request());
+  page.happens("online");
+  await settled();
+  expect(said.map(({ content }) => content.case)).toEqual(["request", "ping"]);
+});
+
+test("the page is followed while there is a link, and not longer", async () => {
+  expect(page.listeners).toBe(0);
+  const failed = rejection(shared.get());
+  expect(page.listeners).toBeGreaterThan(0);
+  openings[0]?.reject(new StreamError("no"));
+  await failed;
+  expect(page.listeners).toBe(0);
+  const { link } = await opened();
+  expect(page.listeners).toBeGreaterThan(0);
+  link.close(new StreamError("cut"));
+  await settled();
+  expect(page.listeners).toBe(0);
+});
