@@ -15,11 +15,20 @@ const answerTimeoutMs = 7_000;
 /** An answer may wait behind other things, if such came this lately. What waited for the wake came earlier. */
 const lateAnswerMs = 5_000;
 
+/** What the timer is for: to look whether there was silence, since when it was set; or whether there was an answer. */
+type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer" };
+
 /** Ends a link whose other side is silent. It ends by itself when the link does. */
 export class LinkWatch {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #limitMs: number;
+  /**
+   * What is heard sets the timer anew, but not more often. In a hidden tab of Chromium timers that only timers have set run once
+   * a minute. https://developer.chrome.com/blog/timer-throttling-in-chrome-88
+   */
+  readonly #renewalMs: number;
+  #waiting: Waiting = { kind: "for silence", sinceMs: 0 };
   #heardMs: number;
   #stopTimer: () => void = () => {};
 
@@ -27,6 +36,7 @@ export class LinkWatch {
     this.#link = link;
     this.#clock = clock;
     this.#limitMs = Math.min(heartbeatsUntilLost * heartbeatIntervalMs, maxTimerMs);
+    this.#renewalMs = heartbeatIntervalMs / 2;
     this.#heardMs = clock.now();
     this.#wait(this.#limitMs);
     void link.closed.then(() => this.#stopTimer());
@@ -34,7 +44,12 @@ export class LinkWatch {
 
   /** Something came from the other side. */
   heard(): void {
-    this.#heardMs = this.#clock.now();
+    if (!this.#link.isOpen) return;
+    const nowMs = this.#clock.now();
+    this.#heardMs = nowMs;
+    if (this.#waiting.kind === "for silence" && nowMs - this.#waiting.sinceMs >= this.#renewalMs) {
+      this.#wait(this.#limitMs);
+    }
   }
 
   /**
@@ -43,11 +58,9 @@ export class LinkWatch {
    */
   ask(): void {
     if (!this.#link.isOpen) return;
-    this.#stopTimer();
     const stopTimer = this.#waitForAnswer();
     const onAnswer = () => {
       if (this.#stopTimer !== stopTimer) return;
-      stopTimer();
       this.#wait(this.#limitMs);
     };
     // What is asked on a link that ends is answered by its end.
@@ -59,20 +72,23 @@ export class LinkWatch {
       if (this.#clock.now() - this.#heardMs >= lateAnswerMs) return this.#lost();
       cancel = this.#clock.after(answerTimeoutMs, onTime);
     };
+    this.#stopTimer();
+    this.#waiting = { kind: "for an answer" };
     let cancel = this.#clock.after(answerTimeoutMs, onTime);
     this.#stopTimer = () => cancel();
     return this.#stopTimer;
   }
 
-  /** One timer runs after the other, so that hearing something costs no more than a look at the clock. */
   #wait(delayMs: number): void {
-    const dueMs = this.#clock.now() + delayMs;
+    this.#stopTimer();
+    const sinceMs = this.#clock.now();
+    this.#waiting = { kind: "for silence", sinceMs };
     this.#stopTimer = this.#clock.after(delayMs, () => {
       const nowMs = this.#clock.now();
       const leftMs = this.#heardMs + this.#limitMs - nowMs;
       if (leftMs > 0) this.#wait(leftMs);
       // What came during the sleep may wait behind this timer.
-      else if (nowMs - dueMs > asleepMs) this.ask();
+      else if (nowMs - sinceMs - delayMs > asleepMs) this.ask();
       else this.#lost();
     });
   }

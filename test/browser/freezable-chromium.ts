@@ -7,6 +7,8 @@ import { findChromium } from "../setup/chromium.js";
 export interface FreezableTab extends EngineTab {
   freeze(): Promise<void>;
   wake(): Promise<void>;
+  /** Puts another tab before it. */
+  hide(): Promise<void>;
 }
 
 export interface FreezableChromium {
@@ -20,8 +22,24 @@ process.stdin.unref?.();
 /** What ends the WebSockets of a page that was frozen, when it wakes. https://github.com/whatwg/html/issues/12085 */
 const endingSockets = "DisconnectWebSocketOnBFCache";
 
+/** What becomes of a tab in the background: its sockets, or, a second after it was hidden and not minutes, its timers. */
+const habits = {
+  kept: `--disable-features=${endingSockets}`,
+  ended: `--enable-features=${endingSockets}`,
+  throttled: "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1",
+};
+export type BackgroundHabit = keyof typeof habits;
+
+/** By default, tabs in the background are as quick as others, and none is kept when it is left. */
+const unusualArgs = [
+  "--disable-back-forward-cache",
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+];
+
 /** Chromium with puppeteer-core: playwright-core keeps every tab visible, and a tab that is visible is never frozen. */
-export async function launchFreezableChromium(sockets: "kept" | "ended"): Promise<FreezableChromium> {
+export async function launchFreezableChromium(habit: BackgroundHabit): Promise<FreezableChromium> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("no Chromium: set CHROMIUM to its path");
   const browser = await puppeteer.launch({
@@ -33,9 +51,9 @@ export async function launchFreezableChromium(sockets: "kept" | "ended"): Promis
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",
-      `--${sockets === "kept" ? "disable" : "enable"}-features=${endingSockets}`,
+      habits[habit],
     ],
-    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+    ignoreDefaultArgs: unusualArgs,
   });
   return { openTab: (origin) => openTab(browser, origin), close: () => browser.close() };
 }
@@ -55,5 +73,10 @@ async function openTab(browser: Browser, origin: string): Promise<FreezableTab> 
     },
     origin,
   );
-  return { ...tab, freeze: () => setState("frozen"), wake: () => setState("active") };
+  return {
+    ...tab,
+    freeze: () => setState("frozen"),
+    wake: () => setState("active"),
+    hide: async () => (await browser.newPage()).bringToFront(),
+  };
 }

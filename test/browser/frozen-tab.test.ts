@@ -2,7 +2,12 @@ import { Code, Failure, StreamClient } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
-import { type FreezableChromium, type FreezableTab, launchFreezableChromium } from "./freezable-chromium.js";
+import {
+  type BackgroundHabit,
+  type FreezableChromium,
+  type FreezableTab,
+  launchFreezableChromium,
+} from "./freezable-chromium.js";
 import { openPages, type Pages } from "./pages.js";
 import { openStallingProxy } from "./stalling-proxy.js";
 
@@ -10,7 +15,7 @@ import { openStallingProxy } from "./stalling-proxy.js";
 const wakeTimeoutMs = 10_000;
 
 const closers: (() => Promise<void>)[] = [];
-const browsers = new Map<"kept" | "ended", FreezableChromium>();
+const browsers = new Map<BackgroundHabit, FreezableChromium>();
 
 beforeAll(async () => {
   for (const sockets of ["kept", "ended"] as const) browsers.set(sockets, await launchFreezableChromium(sockets));
@@ -44,7 +49,7 @@ const listening = `
 `;
 
 /** A tab that listens, and a stream to it. */
-async function openListeningTab(sockets: "kept" | "ended", origin: string, relay: TestRelay) {
+async function openListeningTab(sockets: BackgroundHabit, origin: string, relay: TestRelay) {
   const tab = await browsers.get(sockets)!.openTab(origin);
   closers.push(() => tab.close());
   await tab.run(listening);

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
@@ -67,6 +67,15 @@ test("the silence counts from what was heard last, with one timer for all of it"
   expect(await asked()).toEqual([]);
   clock.advance(1);
   await isLost();
+});
+
+test("what is heard sets the timer, unless that was lately", async () => {
+  const set = vi.spyOn(clock, "after");
+  for (let at = 0; at < 100; at++) {
+    clock.advance(heartbeatIntervalMs / 10);
+    watch.heard();
+  }
+  expect(set.mock.calls).toEqual(Array(20).fill([limitMs, expect.any(Function)]));
 });
 
 test("who is asked and says nothing is lost after the time for an answer", async () => {
@@ -164,6 +173,9 @@ test("a link that ended leaves no timer, asked or not", async () => {
   await settled();
   expect(clock.timers).toBe(0);
   watch.ask();
+  watch.heard();
+  clock.advance(limitMs);
+  watch.heard();
   expect(clock.timers).toBe(0);
 });
 
