@@ -7,7 +7,7 @@ export interface RelayLimits {
   maxNameBytes: number;
   /** The largest metadata of a stream, keys and values together. Default 8,192. */
   maxMetadataBytes: number;
-  /** The largest cost of the messages of one frame. Default 135,168; not less than 4,096. */
+  /** The largest cost of the messages of one frame. Default 135,168; from 4,096 to 983,040. */
   maxFrameBytes: number;
   /** Names that are listened on. Default 10,000. */
   maxNames: number;
@@ -52,6 +52,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
 
 /** A smaller frame could not hold the smallest part that a message is split into. */
 const leastMaxFrameBytes = 4_096;
+/** Clients take messages of 1 MiB: a frame, and what is around it. */
+const mostMaxFrameBytes = 983_040;
 
 /** What a timer takes; beyond it, Node's fires at once. */
 const mostOfLimit = 2_147_483_647;
@@ -59,9 +61,9 @@ const mostOfLimit = 2_147_483_647;
 /** Throws a RangeError for a limit that cannot be. */
 export function checkLimits(limits: RelayLimits): void {
   for (const [name, value] of Object.entries(limits)) {
-    const least = name === "maxFrameBytes" ? leastMaxFrameBytes : 1;
-    if (Number.isInteger(value) && value >= least && value <= mostOfLimit) continue;
-    throw new RangeError(`${name} is a whole number from ${least} to ${mostOfLimit}, not ${value}`);
+    const [least, most] = name === "maxFrameBytes" ? [leastMaxFrameBytes, mostMaxFrameBytes] : [1, mostOfLimit];
+    if (Number.isInteger(value) && value >= least && value <= most) continue;
+    throw new RangeError(`${name} is a whole number from ${least} to ${most}, not ${value}`);
   }
 }
 

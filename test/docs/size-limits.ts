@@ -32,7 +32,7 @@ export const relaySizes: RelayRows = {
   }),
   maxFrameBytes: (value) => ({
     what: "the cost of a frame's messages",
-    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/limits.ts", "leastMaxFrameBytes"))}`,
+    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/limits.ts", "leastMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/limits.ts", "mostMaxFrameBytes"))}`,
     beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
     told: inLimits("max_frame_bytes"),
   }),

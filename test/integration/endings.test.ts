@@ -103,7 +103,12 @@ test("a listener for ready that throws is the application's affair, and the name
 });
 
 test("limits that cannot be are refused", () => {
-  for (const limits of [{ maxFrameBytes: 500 }, { maxNames: 0 }, { acceptTimeoutMs: Number.NaN }]) {
+  for (const limits of [
+    { maxFrameBytes: 500 },
+    { maxFrameBytes: 983_041 },
+    { maxNames: 0 },
+    { acceptTimeoutMs: Number.NaN },
+  ]) {
     expect(() => StreamServerProxy({ limits })).toThrow(RangeError);
   }
 });
