@@ -32,6 +32,7 @@ export interface ChannelPort {
   /** Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it is over. */
   inTurn(channel: Channel, send: () => void): Promise<void> | undefined;
   maxPacketBytes: number;
+  maxSentPacketBytes: number;
   /** Asks for a larger window, of which the link has so many bytes for all its channels. */
   widen(bytes: number): boolean;
   /** The channel is over; packets for it need not be handed in any more. */
@@ -111,7 +112,7 @@ export class Channel {
 
   /** A packet that is larger than the first window would never go out. */
   get #maxCutBytes(): number {
-    return Math.min(this.#port.maxPacketBytes, channelWindowBytes);
+    return Math.min(this.#port.maxSentPacketBytes, channelWindowBytes);
   }
 
   #sendSome(data: Parts): number {

@@ -6,6 +6,9 @@ import { StreamError } from "../stream/stream-error.js";
 /** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
 export const maxHeadBytes = 16_384;
 
+/** What a header takes beside its characters. */
+export const headerOverheadBytes = 32;
+
 export function headersToWire(headers: Headers | undefined): Header[] {
   return [...(headers ?? [])].map(([name, value]) => create(HeaderSchema, { name, value }));
 }
@@ -21,7 +24,7 @@ export function headersFromWire(headers: readonly Header[]): Headers {
   return result;
 }
 
-/** What headers count for. */
+/** What headers count for. RFC 9113, section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE. */
 export function headBytes(headers: readonly Header[]): number {
-  return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length, 0);
+  return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length + headerOverheadBytes, 0);
 }

@@ -19,6 +19,9 @@ export const linkProtocol = "streamserver.v1";
 /** The service's path with `WebSocket` for a method. */
 export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
 
+/** Of a packet that carries no data: a head fits in, however it is encoded. */
+const maxOtherPacketBytes = 65_536;
+
 const { opened, packets } = LinkMessageSchema.field;
 const packetsTag = lengthTag(packets.number);
 const channelTag = varintTag(PacketSchema.field.channel.number);
@@ -64,12 +67,12 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
   const message: IncomingMessage = { opened: undefined, packets: [] };
   try {
     const reader = new BinaryReader(bytes);
-    while (reader.pos < reader.len) {
+    for (let fields = 0; reader.pos < reader.len; fields += 1) {
+      if (fields === maxPackets) throw tooManyPackets(maxPackets);
       const [field, type] = reader.tag();
       if (field === packets.number && type === WireType.LengthDelimited) {
         const packet = reader.bytes();
-        if (message.packets.length >= maxPackets) throw tooManyPackets(maxPackets);
-        message.packets.push(dataPacket(packet) ?? fromBinary(PacketSchema, packet));
+        message.packets.push(dataPacket(packet) ?? decodePacket(packet));
       } else if (field === opened.number && type === WireType.LengthDelimited) {
         message.opened = fromBinary(LinkOpenedSchema, reader.bytes());
       } else {
@@ -81,6 +84,15 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
     throw new StreamError("bytes that are no LinkMessage", { failure: Failure.PROTOCOL_VIOLATION, cause });
   }
   return message;
+}
+
+/** Without the fields that nobody knows: a request is kept as long as its channel, and each of them takes a hundred bytes. */
+function decodePacket(bytes: Uint8Array): Packet {
+  if (bytes.byteLength > maxOtherPacketBytes) {
+    const message = `a packet of ${bytes.byteLength} bytes that is not data`;
+    throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+  }
+  return fromBinary(PacketSchema, bytes, { readUnknownFields: false });
 }
 
 /** What a batch of so many packets ends in. */

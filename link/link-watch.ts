@@ -57,26 +57,26 @@ export class LinkWatch {
    * are none: they may have been on their way before the connection broke.
    */
   ask(): void {
-    if (!this.#link.isOpen) return;
-    const stopTimer = this.#waitForAnswer();
-    const onAnswer = () => {
-      if (this.#stopTimer !== stopTimer) return;
-      this.#wait(this.#limitMs);
-    };
+    // Whoever asks again and again is told no later.
+    if (!this.#link.isOpen || this.#waiting.kind === "for an answer") return;
+    this.#waiting = { kind: "for an answer" };
+    this.#waitForAnswer();
     // What is asked on a link that ends is answered by its end.
-    this.#link.ping().then(onAnswer, () => {});
+    this.#link.ping().then(
+      () => this.#wait(this.#limitMs),
+      () => {},
+    );
   }
 
-  #waitForAnswer(): () => void {
-    const onTime = () => {
-      if (this.#clock.now() - this.#heardMs >= lateAnswerMs) return this.#lost();
-      cancel = this.#clock.after(answerTimeoutMs, onTime);
-    };
+  #waitForAnswer(): void {
     this.#stopTimer();
-    this.#waiting = { kind: "for an answer" };
-    let cancel = this.#clock.after(answerTimeoutMs, onTime);
-    this.#stopTimer = () => cancel();
-    return this.#stopTimer;
+    const askedMs = this.#clock.now();
+    this.#stopTimer = this.#clock.after(answerTimeoutMs, () => {
+      const nowMs = this.#clock.now();
+      const mayCome = nowMs - this.#heardMs < lateAnswerMs || nowMs - askedMs - answerTimeoutMs > asleepMs;
+      if (mayCome) this.#waitForAnswer();
+      else this.#lost();
+    });
   }
 
   #wait(delayMs: number): void {

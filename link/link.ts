@@ -24,12 +24,18 @@ const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
 const maxOutboxBytes = 4_194_304;
 
+/** Not answered yet. Whoever answers none may say other things for hours. */
+const maxPings = 1_000;
+
 /** What the windows of all channels together may grow by. */
 const maxWidenedBytes = 16_777_216;
 
 export interface LinkOptions {
   maxChannels: number;
+  /** The largest that may come. */
   maxPacketBytes: number;
+  /** The largest that is sent. Default `maxPacketBytes`. */
+  maxSentPacketBytes?: number;
   /**
    * Relay: serves a channel that was opened, until what it returns resolves, which may be after the channel has closed; it
    * does not reject. On a client's link, nobody opens channels from the other side.
@@ -49,12 +55,13 @@ export class Link {
   readonly #filled = new Condition();
   /** Who waits for room, in the order of their coming; a channel sends one thing at a time. */
   readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
-  /** Those that were not answered yet; a link without answers is taken for lost before there are many. */
+  /** Those that were not answered yet. */
   readonly #pings = new Fifo<Deferred<void>>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
   #widenedBytes = 0;
+  /** Handlers that have not ended, of channels that are open or were reset: whoever resets them may open as many others at once. */
   #serving = 0;
   #lastChannel = 0;
   /** Called when the last channel has closed. */
@@ -67,6 +74,7 @@ export class Link {
       enqueue: (packet) => this.#enqueue(packet),
       inTurn: (channel, send) => this.#inTurn(channel, send),
       maxPacketBytes: options.maxPacketBytes,
+      maxSentPacketBytes: options.maxSentPacketBytes ?? options.maxPacketBytes,
       widen: (bytes) => this.#widen(bytes),
       onClosed: (channel) => this.#onClosed(channel),
     };
@@ -120,9 +128,10 @@ export class Link {
       const channel = this.#channels.get(id);
       return channel === undefined ? this.#refuse(id, error) : channel.reset(error);
     }
-    if (this.#channels.size >= this.#options.maxChannels || this.#serving >= this.#maxServing) {
+    const { maxChannels } = this.#options;
+    if (this.#channels.size >= maxChannels || this.#serving >= 2 * maxChannels) {
       this.#lastChannel = id;
-      return this.#refuse(id, tooManyChannels(this.#options.maxChannels));
+      return this.#refuse(id, tooManyChannels(maxChannels));
     }
     if (headBytes(request.headers) > maxHeadBytes) {
       this.#lastChannel = id;
@@ -141,11 +150,6 @@ export class Link {
     }
   }
 
-  /** Whoever resets channels may open others at once; but a reset frees nothing before the channel's handler has ended. */
-  get #maxServing(): number {
-    return 2 * this.#options.maxChannels;
-  }
-
   /** Resolves when the other side has taken everything that was sent before; rejects with the reason when the link is over. */
   ping(): Promise<void> {
     const { packet, answered } = this.createPing();
@@ -159,6 +163,9 @@ export class Link {
     if (this.#state.kind === "closed") return { packet, answered: Promise.reject(this.#state.error) };
     const answer = new Deferred<void>();
     this.#pings.push(answer);
+    if (this.#pings.length > maxPings) {
+      this.close(new StreamError("the other side of the link answers no pings", { failure: Failure.LIMIT_REACHED }));
+    }
     return { packet, answered: answer.promise };
   }
 
@@ -289,7 +296,9 @@ function contentBytes(content: Packet["content"]): number {
 }
 
 function tooManyChannels(maxChannels: number): StreamError {
-  return new StreamError(`the link has ${maxChannels} channels open already`, { failure: Failure.LIMIT_REACHED });
+  return new StreamError(`the link has ${maxChannels} channels open already, or twice as many whose RPCs run`, {
+    failure: Failure.LIMIT_REACHED,
+  });
 }
 
 function neverOpened(): StreamError {

@@ -44,7 +44,8 @@ export class LinkRoutes {
         receive: (_request, context) => this.#receive(context),
         send: (request) => this.#send(request),
       },
-      { readMaxBytes },
+      // A request is kept as long as its channel, and each unknown field in it takes a hundred bytes.
+      { readMaxBytes, binaryOptions: { readUnknownFields: false } },
     );
   }
 

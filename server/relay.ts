@@ -1,6 +1,7 @@
+import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import type { Capabilities } from "../gen/streamserver/v1/relay_pb.js";
+import { type Capabilities, CapabilitiesSchema } from "../gen/streamserver/v1/relay_pb.js";
 import type { Clock } from "../stream/clock.js";
 import { cutReason, StreamError } from "../stream/stream-error.js";
 import { Lease, type Offer } from "./lease.js";
@@ -12,6 +13,8 @@ import { randomId, type TokenSigner } from "./token.js";
 
 /** Long enough for a stream or a listener to be taken up again; a relay that restarted has nothing else to go by. */
 export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
+/** Of either endpoint of a stream: far more than there are. */
+const maxCapabilitiesBytes = 1_024;
 
 export interface RelayInit {
   limits: RelayLimits;
@@ -82,6 +85,7 @@ export class Relay {
     this.#checkOpen();
     this.registry.checkName(name);
     this.#checkMetadata(metadata);
+    checkCapabilities(capabilities);
     const lease = this.registry.byName(name);
     if (this.#splices.size >= this.limits.maxStreams) {
       throw new StreamError(`the relay holds ${this.limits.maxStreams} streams already`, {
@@ -109,8 +113,9 @@ export class Relay {
     return this.signer.sign("listener leg", id, tokenTtlMs);
   }
 
-  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED or FAILURE_OFFER_GONE. */
+  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): SpliceLeg {
+    checkCapabilities(capabilities);
     return this.#offered(streamId, token).accept(capabilities);
   }
 
@@ -153,4 +158,13 @@ export class Relay {
   #checkOpen(): void {
     if (this.#closed !== undefined) throw this.#closed;
   }
+}
+
+/** They are passed on whole, with what this relay does not know of them, and kept as long as the stream. */
+function checkCapabilities(capabilities: Capabilities | undefined): void {
+  if (capabilities === undefined) return;
+  const { byteLength } = toBinary(CapabilitiesSchema, capabilities);
+  if (byteLength <= maxCapabilitiesBytes) return;
+  const message = `the capabilities take ${byteLength} bytes, more than ${maxCapabilitiesBytes}`;
+  throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
 }

@@ -1,5 +1,5 @@
 import { channelWindowBytes } from "../../link/channel.js";
-import { maxHeadBytes } from "../../link/header.js";
+import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
 import { packetOverheadBytes } from "../../link/link.js";
 import { legOverheadBytes } from "../../server/leg-routes.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
@@ -117,6 +117,20 @@ export const fixedSizes: LimitRow[] = [
     told: "`Reset.reason`",
   },
   {
+    what: "the capabilities of an `Open`, encoded",
+    value: bytes(sourceConstant("server/relay.ts", "maxCapabilitiesBytes")),
+    enforcedBy: "the relay",
+    beyond: `the call ends with ${tooLarge}`,
+    told: "`Capabilities`",
+  },
+  {
+    what: "a packet without data, encoded",
+    value: bytes(sourceConstant("link/link-message.ts", "maxOtherPacketBytes")),
+    enforcedBy: "both sides of a link over a WebSocket",
+    beyond: "the WebSocket is closed, by the relay with 1009",
+    told: "`Packet`",
+  },
+  {
     what: "an RPC message of `RelayService`",
     value: `\`Limits.max_frame_bytes\` and ${bytes(legOverheadBytes)}`,
     enforcedBy: "the relay",
@@ -159,7 +173,7 @@ export const fixedSizes: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "the packets of one `Send` or one message of a WebSocket",
+    what: "the packets of one `Send`, or all fields of one message of a WebSocket",
     value: `a ${packetOverheadBytes}th of \`LinkOpened.max_batch_bytes\`: ${grouped(maxSendBytes / packetOverheadBytes)}, or ${grouped(maxSocketBatchBytes / packetOverheadBytes)}`,
     enforcedBy: "the relay",
     beyond: `\`Send\` fails with ${tooLarge} and takes nothing, the WebSocket is closed with 1009`,
@@ -167,7 +181,7 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "the headers of a channel's `request`, and the trailers of an `end`",
-    value: `${grouped(maxHeadBytes)} characters`,
+    value: `${grouped(maxHeadBytes)} characters of names and values, of which each header takes ${headerOverheadBytes} beside its own`,
     enforcedBy: "the relay; for trailers, both sides of a link",
     beyond: `the channel is reset with ${tooLarge}`,
     told: "`ChannelRequest.headers`, `ChannelEnd.trailers`",

@@ -16,9 +16,10 @@ import { createChannelClient } from "../../link/channel-client.js";
 import { createChannelHandler } from "../../link/channel-handler.js";
 import { fromConnectError, toConnectError } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
+import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { joinedLinks, request } from "../fakes/links.js";
-import { rejection, settled } from "../fakes/outcome.js";
+import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
 type Service = Partial<ServiceImpl<typeof RelayService>>;
 
@@ -51,6 +52,34 @@ test("a unary call goes over a channel, and closes it", async () => {
   expect((await client.list({ prefix: "room" })).names).toEqual(["room1"]);
   await settled();
   expect(links.map(({ size }) => size)).toEqual([0, 0]);
+});
+
+test("a channel is served until its RPC has ended, which may be after the channel", async () => {
+  const ending = new Deferred<void>();
+  const service: Service = {
+    async *connect() {
+      await ending.promise;
+      yield* [];
+    },
+  };
+  const router = createConnectRouter({}).service(RelayService, service);
+  const handle = createChannelHandler(router.handlers, createContextValues());
+  const served: Promise<void>[] = [];
+  const [client] = joinedLinks((channel, request) => {
+    served.push(handle(channel, request));
+  });
+  const abort = new AbortController();
+  const requests = (async function* () {
+    yield first;
+  })();
+  const responses = clientOf(async () => client).connect(requests, { signal: abort.signal });
+  const call = rejection(responses[Symbol.asyncIterator]().next());
+  await settled();
+  abort.abort();
+  await call;
+  expect(await promiseState(served[0] as Promise<void>)).toBe("pending");
+  ending.resolve();
+  await served[0];
 });
 
 test("a bidi call is full duplex: each request is answered before the next", async () => {

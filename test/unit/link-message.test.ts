@@ -100,6 +100,30 @@ test.each([
   });
 });
 
+const unknownField = [0x78, 1];
+
+test("what nobody knows of a packet is not kept", () => {
+  const { packets } = decodeLinkMessage(new Uint8Array([0x12, 6, 0x12, 4, ...unknownField, ...unknownField]));
+  expect(packets[0]?.content).toMatchObject({ case: "request" });
+  expect(packets[0]?.content.value).not.toHaveProperty("$unknown");
+});
+
+test("a packet that is no data is refused if it is larger than a head can be, and data is not", () => {
+  const path = (size: number) =>
+    packet({ channel: 1, content: { case: "request", value: { path: "x".repeat(size) } } });
+  expect(decodeLinkMessage(encodePackets([path(65_000), data(1, 163_840)]).joined).packets).toHaveLength(2);
+  expect(thrown(() => decodeLinkMessage(encodePackets([path(65_536)]).joined)).failure).toBe(Failure.FRAME_TOO_LARGE);
+});
+
+test.each([
+  ["that open a link", [0x0a, 0]],
+  ["that nobody knows", unknownField],
+])("fields %s count as packets do", (_, field) => {
+  const bytes = new Uint8Array(Array(3).fill(field).flat());
+  expect(decodeLinkMessage(bytes, 3).packets).toEqual([]);
+  expect(thrown(() => decodeLinkMessage(bytes, 2)).failure).toBe(Failure.FRAME_TOO_LARGE);
+});
+
 test("a message with more packets than are taken is refused", () => {
   const bytes = encodePackets([data(1, 1), data(1, 0), packet({ channel: 1 })]).joined;
   expect(decodeLinkMessage(bytes, 3).packets).toHaveLength(3);

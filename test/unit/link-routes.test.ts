@@ -3,8 +3,11 @@ import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type Packet, type SendRequestSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { packetMessage } from "../../link/outgoing-packet.js";
 import { LinkRoutes } from "../../server/link-routes.js";
 import { Links } from "../../server/links.js";
+import { Deferred } from "../../stream/deferred.js";
+import { StreamError } from "../../stream/stream-error.js";
 import { packet, request } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 import { newRelay, type TestRelay } from "../fakes/relays.js";
@@ -111,6 +114,19 @@ test("a batch of too many packets is refused, and not taken", async () => {
   expect(heard).toHaveLength(most);
 });
 
+test("what a page gets at once is no more than a slow network brings it in time", async () => {
+  const routes = linkRoutes();
+  const abort = new AbortController();
+  const responses = routes.client.receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
+  const opened = (await responses.next()).value?.opened;
+  if (opened === undefined) throw new Error("the link was not opened");
+  const packets = Array(4_000).fill(packet({ content: { case: "ping", value: {} } }));
+  await routes.client.send({ linkId: opened.linkId, linkToken: opened.linkToken, sequence: 1n, packets });
+  expect((await responses.next()).value?.packets).toHaveLength(163_840 / 64);
+  abort.abort();
+  await rejection(responses.next());
+});
+
 test("nobody sends on another's link, with a forged token, or with one that expired", async () => {
   const routes = linkRoutes();
   const [mine, other] = [await openLink(routes), await openLink(routes)];
@@ -140,6 +156,25 @@ test("what is wrong on one link leaves the others alone", async () => {
   await settled();
   expect(bad.heard.map(({ content }) => content.case)).toEqual(["reset"]);
   expect(good.heard.map(({ content }) => content.case)).toEqual(["response", "end"]);
+});
+
+test("a channel counts until it was served to the end, by whatever serves it", async () => {
+  const { relay } = newRelay({ maxChannelsPerLink: 1 });
+  const served = new Deferred<void>();
+  const links = new Links({ ...relay, handlers: [], serveChannel: () => served.promise });
+  const { link } = links.open("", 1_000_000);
+  for (const channel of [1, 2, 3]) {
+    link.receive(opening(channel));
+    link.receive(packet({ channel, content: { case: "reset", value: { code: Code.Canceled } } }));
+    await settled();
+  }
+  const said = (await link.nextBatch(1_000_000)) ?? [];
+  expect(said.map(packetMessage)).toMatchObject([{ channel: 3, content: { case: "reset" } }]);
+  served.resolve();
+  await settled();
+  link.receive(opening(4));
+  expect(link.size).toBe(1);
+  link.close(new StreamError("over"));
 });
 
 test("so many links are open at once; one that ends makes room", async () => {

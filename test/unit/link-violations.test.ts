@@ -40,7 +40,7 @@ const broken: { rule: string; packets: Packet[]; answer: [number, Failure][] }[]
   { rule: "data after the end", packets: [end(1), data(1, 1)], answer: [[1, PROTOCOL_VIOLATION]] },
   { rule: "an end with a trailer that is none", packets: [end(1, "not a name")], answer: [[1, PROTOCOL_VIOLATION]] },
   { rule: "an end after the end", packets: [end(1), end(1)], answer: [[1, PROTOCOL_VIOLATION]] },
-  { rule: "trailers that are too large", packets: [end(1, "x".repeat(16_385))], answer: [[1, FRAME_TOO_LARGE]] },
+  { rule: "trailers that are too large", packets: [end(1, "x".repeat(16_353))], answer: [[1, FRAME_TOO_LARGE]] },
   { rule: "an answer from the client", packets: [response(1)], answer: [[1, PROTOCOL_VIOLATION]] },
 ];
 
@@ -97,6 +97,18 @@ test("one channel too many is refused, and the others go on", async () => {
   link.receive(opening(4));
   expect(link.size).toBe(2);
   expect(opened.map(({ id }) => id)).toEqual([1, 2, 4]);
+});
+
+test.each([
+  ["headers of nothing but their number", Array(513).fill({}), FRAME_TOO_LARGE],
+  ["as many as there may be", Array(512).fill({}), undefined],
+  ["one that is large", [{ name: "x".repeat(16_353) }], FRAME_TOO_LARGE],
+  ["one that is as large as may be", [{ name: "x".repeat(16_352) }], undefined],
+])("of a request with %s", async (_, headers, failure) => {
+  const { link, said } = loneRelayLink();
+  link.receive(packet({ channel: 1, content: { case: "request", value: { headers } } }));
+  await settled();
+  expect(resets(said)).toEqual(failure === undefined ? [] : [[1, failure]]);
 });
 
 test("a channel whose handler goes on after its reset counts for another one", async () => {

@@ -123,13 +123,22 @@ test("an answer may be late while other things come", async () => {
   await isLost();
 });
 
-test("who is asked twice has to answer twice", async () => {
+test("asking again delays nothing, and takes one answer", async () => {
   watch.ask();
-  clock.advance(1_000);
+  clock.advance(answerTimeoutMs - 1);
   watch.ask();
-  expect(clock.timers).toBe(1);
-  await answer();
-  clock.advance(answerTimeoutMs);
+  expect(await asked()).toEqual(["ping"]);
+  clock.advance(1);
+  await isLost();
+});
+
+test("a machine that slept while it asked waits for the answer anew", async () => {
+  watch.ask();
+  clock.sleep(answerTimeoutMs + asleepMs + 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(answerTimeoutMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
   await isLost();
 });
 

@@ -202,6 +202,13 @@ test("a ping is answered by the first pong that comes for it, and an end of the 
   expect((await rejection(link.ping())).code).toBe(Code.Aborted);
 });
 
+test("a side that answers no ping is cut off before many wait", async () => {
+  const { link } = loneLink();
+  const pings = Array.from({ length: 1_001 }, () => rejection(link.ping()));
+  expect((await link.closed).failure).toBe(Failure.LIMIT_REACHED);
+  expect((await pings[0])?.failure).toBe(Failure.LIMIT_REACHED);
+});
+
 test("either side ends the whole link with a reset, and its channels with it", async () => {
   const { link } = loneLink();
   const channel = link.open(request());

@@ -1,6 +1,8 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { CapabilitiesSchema, Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { tokenTtlMs } from "../../server/relay.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { frame } from "../fakes/frames.js";
@@ -181,6 +183,20 @@ test("the relay holds so many streams; one that ends makes room", () => {
   expect(thrown(() => connect(relay)).failure).toBe(Failure.LIMIT_REACHED);
   first.end();
   connect(relay);
+});
+
+test("capabilities have a limit, with what nobody knows of them", () => {
+  const { relay } = newRelay();
+  relay.listen("room", false);
+  const large = create(CapabilitiesSchema, { features: Array(1_100).fill(Feature.CREDIT) });
+  const unknown = fromBinary(CapabilitiesSchema, new Uint8Array(Array(513).fill([0x78, 1]).flat()));
+  for (const capabilities of [large, unknown]) {
+    const init = { name: "room", metadata: {}, capabilities, origin: "" };
+    expect(thrown(() => relay.connect(init)).failure).toBe(Failure.FRAME_TOO_LARGE);
+    const { splice } = relay.connect({ ...init, capabilities: undefined });
+    const accepting = () => relay.accept(splice.id, relay.offerToken(splice), capabilities);
+    expect(thrown(accepting).failure).toBe(Failure.FRAME_TOO_LARGE);
+  }
 });
 
 test("metadata has a limit, counted in bytes of keys and values", () => {

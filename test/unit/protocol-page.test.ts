@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { channelWindowBytes } from "../../link/channel.js";
-import { maxHeadBytes } from "../../link/header.js";
+import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
 import { rawCodec } from "../../stream/codec.js";
 import { Endpoint } from "../../stream/endpoint.js";
@@ -77,7 +77,10 @@ test.each([
   ["RejectRequest.reason", maxReasonBytes],
   ["Packet.credit", channelWindowBytes],
   ["ChannelRequest.headers", maxHeadBytes],
+  ["ChannelRequest.headers", headerOverheadBytes],
   ["ChannelEnd.trailers", maxHeadBytes],
+  ["Capabilities", sourceConstant("server/relay.ts", "maxCapabilitiesBytes")],
+  ["Packet", sourceConstant("link/link-message.ts", "maxOtherPacketBytes")],
   ["ListRequest.page_size", sourceConstant("server/directory.ts", "maxPageSize")],
 ])("the prose of %s has the code's number, %i", (name, value) => {
   expect(prose.get(`streamserver.v1.${name}`)).toContain(` ${grouped(value)}`);

@@ -1,5 +1,6 @@
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import { CapabilitiesSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataFrame, frame } from "../fakes/frames.js";
 import { promiseState, settled } from "../fakes/outcome.js";
 import { Listening, offeredStream, splicedStream } from "../fakes/relays.js";
@@ -42,7 +43,7 @@ test("what a client sends before it is accepted waits, one frame of it", async (
 
 test("accepted comes before the first frame, with what the listener can do", async () => {
   const { relay, splice, client, listener } = offeredStream();
-  const capabilities = { maxMessageBytes: 7n } as Capabilities;
+  const capabilities = create(CapabilitiesSchema, { maxMessageBytes: 7n });
   relay.accept(splice.id, relay.offerToken(splice), capabilities);
   void listener.put(dataFrame(1, { data }));
   const events = client.events();

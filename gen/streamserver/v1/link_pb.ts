@@ -103,8 +103,8 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
   linkToken: string;
 
   /**
-   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED; so is one that is opened while the
-   * relay still runs the RPCs of as many that were reset. Not 0, as none of these limits is.
+   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED; so is any while the relay runs twice as
+   * many RPCs, for it may still run those of channels that were reset. Not 0, as none of these limits is.
    *
    * @generated from field: uint32 max_channels = 3;
    */
@@ -199,7 +199,7 @@ export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_link, 5);
 
 /**
- * The unit that travels on a link.
+ * The unit that travels on a link. One without `data` takes no more than 65,536 bytes; on a WebSocket, a larger one ends the link.
  *
  * @generated from message streamserver.v1.Packet
  */
@@ -342,8 +342,8 @@ export type ChannelRequest = Message<"streamserver.v1.ChannelRequest"> & {
   path: string;
 
   /**
-   * As in the Connect protocol over HTTP, names in lower case. More than 16,384 characters of names and values reset the
-   * channel with FAILURE_FRAME_TOO_LARGE.
+   * As in the Connect protocol over HTTP, names in lower case. More than 16,384 characters of names and values, and
+   * 32 for each header, reset the channel with FAILURE_FRAME_TOO_LARGE.
    *
    * @generated from field: repeated streamserver.v1.Header headers = 2;
    */
@@ -392,8 +392,8 @@ export const ChannelResponseSchema: GenMessage<ChannelResponse> = /*@__PURE__*/
  */
 export type ChannelEnd = Message<"streamserver.v1.ChannelEnd"> & {
   /**
-   * HTTP trailers, names in lower case. The Connect protocol has none. More than 16,384 characters of names and values reset
-   * the channel with FAILURE_FRAME_TOO_LARGE.
+   * HTTP trailers, names in lower case. The Connect protocol has none. More than 16,384 characters, counted as in
+   * `ChannelRequest.headers`, reset the channel with FAILURE_FRAME_TOO_LARGE.
    *
    * @generated from field: repeated streamserver.v1.Header trailers = 1;
    */

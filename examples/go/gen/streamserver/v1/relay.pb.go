@@ -79,7 +79,8 @@ func (Feature) EnumDescriptor() ([]byte, []int) {
 	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{0}
 }
 
-// What an endpoint tells the other endpoint about itself, through the relay.
+// What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know. More than
+// 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
 type Capabilities struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the endpoint speaks. Empty for a simple client.
