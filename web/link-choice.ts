@@ -20,25 +20,26 @@ const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.
  */
 export function chooseLink(openWebSocket: LinkOpener, openFetch: LinkOpener, memory: LinkMemory): LinkOpener {
   let webSockets: "unknown" | "get through" = "unknown";
-  const openBest = async (): Promise<OpenedLink> => {
+  const openBest = async (signal: AbortSignal): Promise<OpenedLink> => {
     try {
-      const opened = await openWebSocket();
+      const opened = await openWebSocket(signal);
       webSockets = "get through";
       return opened;
     } catch (reason) {
-      if (!notTheRelay.has(StreamError.from(reason).failure)) throw reason;
+      if (signal.aborted || !notTheRelay.has(StreamError.from(reason).failure)) throw reason;
     }
-    const opened = await openFetch();
+    const opened = await openFetch(signal);
     if (webSockets === "unknown") memory.prefersFetch = true;
     return opened;
   };
-  return async () => {
-    if (!memory.prefersFetch) return openBest();
+  return async (signal) => {
+    if (!memory.prefersFetch) return openBest(signal);
     try {
-      return await openFetch();
-    } catch {
+      return await openFetch(signal);
+    } catch (reason) {
+      if (signal.aborted) throw reason;
       memory.prefersFetch = false;
-      return openBest();
+      return openBest(signal);
     }
   };
 }

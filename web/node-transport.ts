@@ -34,8 +34,8 @@ export async function openNodeTransport(
   if ((await bidiObstacle(native, signal)) === undefined) return native;
   const carrier = createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] });
   const open = chooseLink(
-    () => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs),
-    () => openFetchLink(carrier, clock),
+    (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
+    (signal) => openFetchLink(carrier, clock, signal),
     { prefersFetch: false },
   );
   const link = createLinkTransport(open, clock, { idleTimeoutMs: idleConnectionTimeoutMs });

@@ -15,16 +15,24 @@ export interface OpenedLink {
   watch: LinkWatch;
 }
 
-/** Rejects with a `StreamError`. */
-export type LinkOpener = () => Promise<OpenedLink>;
+/** Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. */
+export type LinkOpener = (signal: AbortSignal) => Promise<OpenedLink>;
 
 /** The client's end of a link, as the relay opened it. Throws FAILURE_PROTOCOL_VIOLATION for a link that could carry nothing. */
-export function createLink(opened: LinkOpened, clock: Clock): Pick<OpenedLink, "link" | "watch"> {
+export function createLink(
+  opened: LinkOpened,
+  clock: Clock,
+  maxSentPacketBytes = opened.maxPacketBytes,
+): Pick<OpenedLink, "link" | "watch"> {
   const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
   if (Math.min(maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs) === 0) {
     const violation = { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY };
     throw new StreamError("the relay opened a link with a limit that is zero", violation);
   }
-  const link = new Link({ maxChannels, maxPacketBytes });
+  const link = new Link({
+    maxChannels,
+    maxPacketBytes,
+    maxSentPacketBytes: Math.min(maxPacketBytes, maxSentPacketBytes),
+  });
   return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs) };
 }

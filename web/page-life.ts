@@ -1,8 +1,8 @@
 /** What becomes of a page. */
 export interface PageLife {
-  /** It is left. It may come back as it was, out of the back/forward cache, which takes no page with a connection. */
+  /** It is left. It may come back as it was, out of the back/forward cache, which keeps no page with an open connection. */
   onLeave(): void;
-  /** It is shown at first, or after it was left. */
+  /** It is there: at first, or again after it was left or stood still. Called before the page's own listeners are. */
   onShow(): void;
   /** It runs again after it may have stood still, or it has another network. */
   onWake(): void;
@@ -13,13 +13,19 @@ export function followPage({ onLeave, onShow, onWake }: PageLife): () => void {
   if (typeof document === "undefined") return () => {};
   const following = new AbortController();
   const { signal } = following;
+  const first = { signal, capture: true };
+  const onRun = () => {
+    onShow();
+    onWake();
+  };
   const onVisibility = () => {
-    if (document.visibilityState === "visible") onWake();
+    if (document.visibilityState === "visible") onRun();
   };
   addEventListener("pagehide", onLeave, { signal });
-  addEventListener("pageshow", onShow, { signal });
+  addEventListener("pageshow", onShow, first);
   addEventListener("online", onWake, { signal });
-  document.addEventListener("resume", onWake, { signal });
-  document.addEventListener("visibilitychange", onVisibility, { signal });
+  // Of a page that comes back Chromium says this, and that it is visible, before "pageshow".
+  document.addEventListener("resume", onRun, first);
+  document.addEventListener("visibilitychange", onVisibility, first);
   return () => following.abort();
 }

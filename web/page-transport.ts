@@ -5,7 +5,7 @@ import { openFetchLink } from "./fetch-link.js";
 import { takeFetchSlot } from "./fetch-slot.js";
 import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
 import { createLinkTransport } from "./link-transport.js";
-import type { LinkOpener, OpenedLink } from "./opened-link.js";
+import type { OpenedLink } from "./opened-link.js";
 import { sessionMemory } from "./session-memory.js";
 import { openWebSocketLink } from "./websocket-link.js";
 
@@ -13,14 +13,14 @@ import { openWebSocketLink } from "./websocket-link.js";
 export async function openPageTransport(baseUrl: string, clock: Clock): Promise<Transport> {
   const carrier = createConnectTransport({ baseUrl, useBinaryFormat: true });
   const open = chooseLink(
-    () => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs),
-    () => openInSlot(baseUrl, () => openFetchLink(carrier, clock)),
+    (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
+    (signal) => openInSlot(baseUrl, () => openFetchLink(carrier, clock, signal)),
     sessionMemory(baseUrl),
   );
   return createLinkTransport(open, clock);
 }
 
-async function openInSlot(baseUrl: string, open: LinkOpener): Promise<OpenedLink> {
+async function openInSlot(baseUrl: string, open: () => Promise<OpenedLink>): Promise<OpenedLink> {
   const release = await takeFetchSlot(baseUrl);
   try {
     const opened = await open();

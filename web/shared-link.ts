@@ -8,7 +8,7 @@ import { followPage } from "./page-life.js";
 
 type LinkState =
   | { kind: "none" }
-  | { kind: "opening"; opening: Promise<OpenedLink>; link: Promise<Link> }
+  | { kind: "opening"; opening: Promise<OpenedLink>; link: Promise<Link>; abort: AbortController }
   | { kind: "open"; opened: OpenedLink }
   /** The page was left, and opens nothing before it is back. */
   | { kind: "left" };
@@ -46,7 +46,8 @@ export class SharedLink {
       onShow: () => this.#return(),
       onWake: () => this.#wake(),
     });
-    const opening = this.#open();
+    const abort = new AbortController();
+    const opening = this.#open(abort.signal);
     const link = opening.then(
       (opened) => this.#keep(opened, opening),
       (reason: unknown) => {
@@ -54,7 +55,7 @@ export class SharedLink {
         throw reason;
       },
     );
-    this.#state = { kind: "opening", opening, link };
+    this.#state = { kind: "opening", opening, link, abort };
     return link;
   }
 
@@ -78,7 +79,7 @@ export class SharedLink {
     link.onIdle();
     void link.closed.then(() => {
       stopWaiting();
-      if (this.#state.kind === "open" && this.#state.opened === opened) this.#drop();
+      if (this.#state.kind === "open") this.#drop();
     });
     return link;
   }
@@ -92,6 +93,7 @@ export class SharedLink {
     const state = this.#state;
     this.#state = { kind: "left" };
     if (state.kind === "open") state.opened.link.close(left());
+    if (state.kind === "opening") state.abort.abort(left());
   }
 
   #return(): void {

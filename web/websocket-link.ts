@@ -27,11 +27,20 @@ const pingFromBytes = 786_432;
 
 /**
  * Opens a link over a WebSocket to the relay at a base URL. Rejects with a `StreamError`: with the relay's own failure where it
- * gave one, or the status that the close code means; `unavailable` if the link is not there after `openTimeoutMs`. The link
- * ends by itself when the socket does, or when the relay goes silent.
+ * gave one, or the status that the close code means; `unavailable` if the link is not there after `openTimeoutMs`; the
+ * signal's reason when it is aborted before. The link ends by itself when the socket does, or when the relay goes silent.
  */
-export async function openWebSocketLink(baseUrl: string, clock: Clock, openTimeoutMs: number): Promise<OpenedLink> {
-  return new LinkSocket(createSocket(socketUrl(baseUrl)), clock, openTimeoutMs).opened.promise;
+export async function openWebSocketLink(
+  baseUrl: string,
+  clock: Clock,
+  openTimeoutMs: number,
+  signal?: AbortSignal,
+): Promise<OpenedLink> {
+  signal?.throwIfAborted();
+  const socket = new LinkSocket(createSocket(socketUrl(baseUrl)), clock, openTimeoutMs);
+  const onAbort = () => socket.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return socket.opened.promise.finally(() => signal?.removeEventListener("abort", onAbort));
 }
 
 function createSocket(url: string): WebSocket {
@@ -63,6 +72,11 @@ class LinkSocket {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
     socket.onclose = ({ code, reason }) => this.#end(closeError(code, reason));
+  }
+
+  /** Gives up, if the link is not open. */
+  abort(reason: unknown): void {
+    if (this.#state.kind === "opening") this.#end(StreamError.from(reason));
   }
 
   #receive(data: ArrayBuffer | string): void {

@@ -21,5 +21,9 @@ export function createWebSocketTransport({
   ...options
 }: WebSocketTransportOptions): Transport {
   const url = new URL(baseUrl, globalThis.location?.href).href;
-  return createLinkTransport(() => openWebSocketLink(url, systemClock, openTimeoutMs), systemClock, options);
+  return createLinkTransport(
+    (signal) => openWebSocketLink(url, systemClock, openTimeoutMs, signal),
+    systemClock,
+    options,
+  );
 }

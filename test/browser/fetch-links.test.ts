@@ -26,6 +26,8 @@ afterAll(async () => {
   await relay?.stop();
 });
 
+const noConnection = { code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED, hop: Hop.CALLER };
+
 /** A tab of the same user; `listen` answers how the relay was reached, or why not. */
 async function tabOfUser(kind: WebWayKind): Promise<{ tab: Tab; listen(name: string): Promise<unknown> }> {
   const way: WebWay = { kind, url: kind === "base-url" ? proxy.origin : `${proxy.origin}/browser-server` };
@@ -64,7 +66,6 @@ test.each(["base-url", "connect-binary"] as const)(
       users.push(user);
     }
     const oneMore = await tabOfUser(kind);
-    const noConnection = { code: Code.ResourceExhausted, failure: Failure.LIMIT_REACHED, hop: Hop.CALLER };
     expect(await oneMore.listen("one more")).toEqual(noConnection);
     const [first, last] = [users[0]!, users.at(-1)!];
     expect(await first.tab.page.evaluate(`echo("tab ${maxFetchLinks}")`)).toEqual(["hello"]);
@@ -73,3 +74,12 @@ test.each(["base-url", "connect-binary"] as const)(
     await Promise.all([...users.slice(0, -1), oneMore].map(({ tab }) => tab.page.close()));
   },
 );
+
+test("of tabs that take all connections at once, those go on that another one makes room for", async () => {
+  const users = [];
+  for (let tab = 1; tab <= maxFetchLinks + 1; tab += 1) users.push(await tabOfUser("connect-binary"));
+  const outcomes = await Promise.all(users.map(({ listen }, at) => listen(`tab ${at}`)));
+  expect(outcomes).toContainEqual(noConnection);
+  expect(outcomes.filter((outcome) => outcome === "fetch").length).toBeGreaterThanOrEqual(maxFetchLinks - 2);
+  await Promise.all(users.map(({ tab }) => tab.page.close()));
+});

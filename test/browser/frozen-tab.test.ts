@@ -48,6 +48,18 @@ const listening = `
   }).listen("tab").ready;
 `;
 
+/** In a page, before it has a link: listens again as soon as anything says that it is back. */
+const listeningWhenBack = `
+  import { StreamServer } from "browser-stream-server";
+  globalThis.again = [];
+  const listen = ({ type, persisted }) => {
+    if (type === "pageshow" ? !persisted : type !== "resume" && document.visibilityState !== "visible") return;
+    again.push(StreamServer(location.origin).listen(type).ready.then(() => type));
+  };
+  for (const event of ["resume", "visibilitychange"]) document.addEventListener(event, listen);
+  addEventListener("pageshow", listen);
+`;
+
 /** A tab that listens, and a stream to it. */
 async function openListeningTab(sockets: BackgroundHabit, origin: string, relay: TestRelay) {
   const tab = await browsers.get(sockets)!.openTab(origin);
@@ -132,12 +144,17 @@ describe("where Chromium ends a WebSocket that was frozen", () => {
 
   test("a page with a link is kept by the back/forward cache, and listens again when it is back", async () => {
     const { relay, pages } = await openRelayWithPages();
-    const { tab, stream } = await openListeningTab("ended", pages.origin, relay);
+    const tab = await browsers.get("ended")!.openTab(pages.origin);
+    closers.push(() => tab.close());
+    await tab.run(listeningWhenBack);
+    await tab.run(listening);
+    const { stream } = await streamToTab(relay);
     await tab.goto(`${pages.origin}/elsewhere`);
     await expect(stream.closed).rejects.toMatchObject(lost);
     await untilLinks(relay, 0);
     await tab.goBack();
     expect(await tab.evaluate("failure")).toEqual({ code: Code.Canceled, failure: Failure.LEG_LOST });
+    expect(await tab.evaluate("Promise.all(again)")).toEqual(["resume", "visibilitychange", "pageshow"]);
     await tab.run(listening);
     await streamToTab(relay);
   });

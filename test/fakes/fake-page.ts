@@ -3,23 +3,33 @@ import { vi } from "vitest";
 type PageEvent = "pagehide" | "pageshow" | "online";
 type DocumentEvent = "resume" | "visibilitychange";
 
-class CountingTarget extends EventTarget {
-  readonly #signals: (AbortSignal | undefined)[] = [];
+/** One at which, as in a browser and unlike in Node, those who capture are called first. */
+class PageTarget {
+  #listeners: { type: string; listener: () => void; options: AddEventListenerOptions }[] = [];
 
   get listeners(): number {
-    return this.#signals.filter((signal) => signal?.aborted !== true).length;
+    return this.#live.length;
   }
 
-  override addEventListener(...[type, listener, options]: Parameters<EventTarget["addEventListener"]>): void {
-    super.addEventListener(type, listener, options);
-    this.#signals.push(typeof options === "object" ? options.signal : undefined);
+  addEventListener(type: string, listener: () => void, options: AddEventListenerOptions = {}): void {
+    this.#listeners.push({ type, listener, options });
+  }
+
+  dispatch(type: string): void {
+    const called = this.#live.filter((one) => one.type === type);
+    const captures = ({ options }: (typeof called)[number]) => options.capture === true;
+    for (const { listener } of [...called.filter(captures), ...called.filter((one) => !captures(one))]) listener();
+  }
+
+  get #live() {
+    return this.#listeners.filter(({ options }) => options.signal?.aborted !== true);
   }
 }
 
 /** The page that the globals are of, until the test takes them back. */
 export class FakePage {
-  readonly #window = new CountingTarget();
-  readonly #document = Object.assign(new CountingTarget(), { visibilityState: "visible" });
+  readonly #window = new PageTarget();
+  readonly #document = Object.assign(new PageTarget(), { visibilityState: "visible" });
 
   constructor() {
     vi.stubGlobal("document", this.#document);
@@ -31,13 +41,21 @@ export class FakePage {
     return this.#window.listeners + this.#document.listeners;
   }
 
+  /** Has the application listen as well. */
+  on(event: PageEvent | DocumentEvent, listener: () => void): void {
+    this.#targetOf(event).addEventListener(event, listener);
+  }
+
   happens(event: PageEvent | DocumentEvent): void {
-    const target = event === "resume" || event === "visibilitychange" ? this.#document : this.#window;
-    target.dispatchEvent(new Event(event));
+    this.#targetOf(event).dispatch(event);
   }
 
   hide(): void {
     this.#document.visibilityState = "hidden";
     this.happens("visibilitychange");
+  }
+
+  #targetOf(event: PageEvent | DocumentEvent): PageTarget {
+    return event === "resume" || event === "visibilitychange" ? this.#document : this.#window;
   }
 }

@@ -84,6 +84,22 @@ describe("a server that says nothing is given up in time", () => {
   });
 });
 
+test("a link that is given up while it opens has its WebSocket closed, and says why", async () => {
+  const leaving = new AbortController();
+  const why = new StreamError("left");
+  let closed: Promise<unknown> | undefined;
+  const url = await socketServer((socket) => {
+    closed = once(socket, "close");
+    leaving.abort(why);
+  });
+  const open = () => rejection(openWebSocketLink(url, systemClock, 10_000, leaving.signal));
+  expect(await open()).toBe(why);
+  await closed;
+  closed = undefined;
+  expect(await open()).toBe(why);
+  expect(closed).toBeUndefined();
+});
+
 describe("what a relay closes the WebSocket with is told by its code", () => {
   const codes: [number, Code][] = [
     [4008, Code.ResourceExhausted],

@@ -28,8 +28,10 @@ function choice({ prefersFetch = false } = {}) {
     if (obstacles[kind] !== undefined) throw obstacles[kind];
     return opened(kind);
   };
-  const open = chooseLink(opener("websocket"), opener("fetch"), memory);
-  return { obstacles, tried, memory, openedKind: async () => (await open()).kind, open };
+  const leaving = new AbortController();
+  const choose = chooseLink(opener("websocket"), opener("fetch"), memory);
+  const open = () => choose(leaving.signal);
+  return { obstacles, tried, memory, openedKind: async () => (await open()).kind, open, leave: () => leaving.abort() };
 }
 
 test("a WebSocket is tried first, and nothing beside it", async () => {
@@ -91,3 +93,18 @@ test("a memory is followed until no fetch link can be had", async () => {
   expect(await openedKind()).toBe("websocket");
   expect(tried).toEqual(["fetch", "fetch", "websocket", "websocket"]);
 });
+
+test.each([
+  ["websocket", false],
+  ["fetch", true],
+] as const)(
+  "a page that is left while its %s link opens tries nothing else, and remembers what it did",
+  async (kind, prefersFetch) => {
+    const { obstacles, tried, memory, open, leave } = choice({ prefersFetch });
+    obstacles[kind] = silent;
+    leave();
+    expect(await rejection(open())).toBe(silent);
+    expect(tried).toEqual([kind]);
+    expect(memory.prefersFetch).toBe(prefersFetch);
+  },
+);

@@ -24,10 +24,14 @@ test("a page is left and shown", () => {
   expect(happened).toEqual(["leave", "show"]);
 });
 
-test.each(["online", "resume", "visibilitychange"] as const)("a page wakes with the event %s", (event) => {
+test.each([
+  ["online", ["wake"]],
+  ["resume", ["show", "wake"]],
+  ["visibilitychange", ["show", "wake"]],
+] as const)("a page wakes with the event %s", (event, expected) => {
   followPage(life);
   page.happens(event);
-  expect(happened).toEqual(["wake"]);
+  expect(happened).toEqual(expected);
 });
 
 test("a page that is hidden does not wake", () => {

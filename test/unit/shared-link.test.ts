@@ -15,13 +15,16 @@ import { rejection, settled } from "../fakes/outcome.js";
 let page: FakePage;
 let clock: FakeClock;
 let openings: Deferred<OpenedLink>[];
+let signals: AbortSignal[];
 let shared: SharedLink;
 
 beforeEach(() => {
   page = new FakePage();
   clock = new FakeClock();
   openings = [];
-  const open = () => {
+  signals = [];
+  const open = (signal: AbortSignal) => {
+    signals.push(signal);
     const opening = new Deferred<OpenedLink>();
     openings.push(opening);
     return opening.promise;
@@ -80,12 +83,29 @@ test("a page that is left ends its link, and opens none before it is back", asyn
   expect(openings).toHaveLength(2);
 });
 
+test.each(["resume", "visibilitychange", "pageshow"] as const)(
+  "a page that is back has a link again in its own listener to %s, which came first",
+  async (event) => {
+    let again: Promise<Link> | undefined;
+    page.on(event, () => {
+      again = shared.get();
+    });
+    await opened();
+    page.happens("pagehide");
+    page.happens(event);
+    const { link } = opens();
+    expect(await again).toBe(link);
+  },
+);
+
 test.each([
   ["is gone", false],
   ["is back meanwhile", true],
 ])("a link that comes when its page %s ends at once", async (_, isBack) => {
   const asked = shared.get();
+  expect(signals[0]?.aborted).toBe(false);
   page.happens("pagehide");
+  expect(signals[0]?.reason).toMatchObject(left);
   if (isBack) page.happens("pageshow");
   const next = isBack ? await opened() : undefined;
   const late = loneLink();
@@ -139,4 +159,25 @@ test("the page is followed while there is a link, and not longer", async () => {
   link.close(new StreamError("cut"));
   await settled();
   expect(page.listeners).toBe(0);
+});
+
+test("a link that nobody uses is closed after a while, and one that broke leaves no timer", async () => {
+  const idle = await opened();
+  clock.advance(1_000);
+  expect(idle.link.isOpen).toBe(false);
+  await settled();
+  const broken = await opened();
+  broken.link.close(new StreamError("cut"));
+  await settled();
+  expect(clock.timers).toBe(0);
+});
+
+test("a link that ends late takes nothing from the next", async () => {
+  const first = await opened();
+  page.happens("pagehide");
+  page.happens("pageshow");
+  const next = await opened();
+  await first.link.closed;
+  await settled();
+  expect(await shared.get()).toBe(next.link);
 });
