@@ -1,24 +1,43 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { LinkWatch } from "../../link/link-watch.js";
 import { Directory } from "../../server/directory.js";
+import { serveLegChannel } from "../../server/leg-channel-routes.js";
 import { defaultLimits, type RelayLimits } from "../../server/limits.js";
+import type { Relay } from "../../server/relay.js";
 import { relayRoutes } from "../../server/relay-routes.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { failureTable, type StreamError } from "../../stream/stream-error.js";
+import { createLinkTransport } from "../../web/link-transport.js";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { joinedLinks } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 import { newRelay } from "../fakes/relays.js";
 
 type Said = MessageInitShape<typeof ConnectRequestSchema>["message"];
 
-function routes(limits: Partial<RelayLimits> = {}) {
+/** A leg as any other RPC. */
+function overRoutes(relay: Relay): Transport {
+  return createRouterTransport((router) => relayRoutes(router, relay, new Directory(relay)));
+}
+
+/** A leg on a channel of a link, which nothing else serves here. */
+function overLink(relay: Relay): Transport {
+  const [link] = joinedLinks((channel, request) => serveLegChannel(relay, channel, request, ""));
+  const clock = new FakeClock();
+  return createLinkTransport(
+    async () => ({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) }),
+    clock,
+  );
+}
+
+function routes(limits: Partial<RelayLimits> = {}, transport = overRoutes) {
   const test = newRelay(limits);
-  const directory = new Directory(test.relay);
-  const transport = createRouterTransport((router) => relayRoutes(router, test.relay, directory));
-  return { ...test, client: createClient(RelayService, transport) };
+  return { ...test, client: createClient(RelayService, transport(test.relay)) };
 }
 
 /** A `Connect` call in the test's hand. */
@@ -87,52 +106,57 @@ const broken: [string, (Said | "end")[], Failure][] = [
   ],
 ];
 
-test.each(broken)("%s ends the call with its code, and leaves nothing behind", async (_what, said, failure) => {
-  const server = routes();
-  server.relay.listen("room", false);
-  const bystander = new Call(server).say(open);
-  const call = new Call(server).say(...said);
-  await settled();
-  server.clock.advance(graceMs);
-  expect((await call.error).failure).toBe(failure);
-  await settled();
-  expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
-  bystander.cancel();
-  expect((await bystander.error).code).toBe(Code.Canceled);
-  await settled();
-  expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
-  expect(server.clock.timers).toBe(0);
-});
+describe.each([
+  ["the routes", overRoutes],
+  ["a link", overLink],
+])("over %s", (_way, transport) => {
+  test.each(broken)("%s ends the call with its code, and leaves nothing behind", async (_what, said, failure) => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const bystander = new Call(server).say(open);
+    const call = new Call(server).say(...said);
+    await settled();
+    server.clock.advance(graceMs);
+    expect(await call.error).toMatchObject({ failure, code: failureTable[failure][0] });
+    await settled();
+    expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
+    bystander.cancel();
+    expect((await bystander.error).code).toBe(Code.Canceled);
+    await settled();
+    expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
+    expect(server.clock.timers).toBe(0);
+  });
 
-test("a frame as large as the relay allows passes", async () => {
-  const server = routes();
-  server.relay.listen("room", false);
-  const call = new Call(server).say(open, frameOf(maxFrameBytes - 16));
-  await settled();
-  expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
-  expect(server.relay.counts.offers).toBe(1);
-  call.cancel();
-  await call.error;
-});
+  test("a frame as large as the relay allows passes", async () => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const call = new Call(server).say(open, frameOf(maxFrameBytes - 16));
+    await settled();
+    expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+    expect(server.relay.counts.offers).toBe(1);
+    call.cancel();
+    await call.error;
+  });
 
-test("a later message of a kind that nobody knows yet is ignored", async () => {
-  const server = routes();
-  server.relay.listen("room", false);
-  const call = new Call(server).say(open, { case: undefined }, frameOf(1));
-  await settled();
-  expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
-  expect(server.relay.counts).toMatchObject({ offers: 1, legs: 1 });
-  call.cancel();
-  await call.error;
-});
+  test("a later message of a kind that nobody knows yet is ignored", async () => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const call = new Call(server).say(open, { case: undefined }, frameOf(1));
+    await settled();
+    expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+    expect(server.relay.counts).toMatchObject({ offers: 1, legs: 1 });
+    call.cancel();
+    await call.error;
+  });
 
-test("a call that says nothing is ended in time", async () => {
-  const server = routes({ openTimeoutMs: 500 });
-  const call = new Call(server);
-  await settled();
-  server.clock.advance(500);
-  expect(await call.error).toMatchObject({ failure: PROTOCOL_VIOLATION, code: Code.DeadlineExceeded });
-  expect(server.clock.timers).toBe(0);
+  test("a call that says nothing is ended in time", async () => {
+    const server = routes({ openTimeoutMs: 500 }, transport);
+    const call = new Call(server);
+    await settled();
+    server.clock.advance(500);
+    expect(await call.error).toMatchObject({ failure: PROTOCOL_VIOLATION, code: Code.DeadlineExceeded });
+    expect(server.clock.timers).toBe(0);
+  });
 });
 
 test("opened says what the relay allows, and names the stream", async () => {
