@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
+import { type ChannelRequest, ChannelResponseSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
 import {
   type ConnectRequest,
   ConnectRequestSchema,
@@ -40,12 +40,13 @@ export function serveLegChannel(
   origin: string,
 ): Promise<void> | undefined {
   const attach = attachOf[request.path];
-  if (attach === undefined) return undefined;
-  const isPlain = request.headers.every(
-    ({ name, value }) => plainHeaders.has(name) && (name !== "content-type" || value === contentTypeStreamProto),
-  );
-  if (!isPlain) return undefined;
+  if (attach === undefined || !isPlain(request.headers)) return undefined;
   return serve(relay, channel, attach, origin);
+}
+
+function isPlain(headers: readonly Header[]): boolean {
+  const types = headers.filter(({ name }) => name === "content-type").map(({ value }) => value);
+  return types.join() === contentTypeStreamProto && headers.every(({ name }) => plainHeaders.has(name));
 }
 
 async function serve(relay: Relay, channel: Channel, attach: Attach, origin: string): Promise<void> {
@@ -61,9 +62,6 @@ async function serve(relay: Relay, channel: Channel, attach: Attach, origin: str
     channel.endResponse([]);
   } catch (reason) {
     channel.reset(fromConnectError(reason));
-  } finally {
-    // A generator that waits runs what it has to run at its end only when it is told so.
-    responses.return().catch(() => {});
   }
 }
 

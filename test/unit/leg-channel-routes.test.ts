@@ -1,0 +1,124 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { contentTypeStreamProto, endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
+import { describe, expect, test } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { type ChannelRequest, ChannelRequestSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Channel } from "../../link/channel.js";
+import { createChannelHandler } from "../../link/channel-handler.js";
+import { EnvelopeSplitter, envelope } from "../../link/envelope.js";
+import { Directory } from "../../server/directory.js";
+import { serveLegChannel } from "../../server/leg-channel-routes.js";
+import { legOverheadBytes } from "../../server/leg-routes.js";
+import { defaultLimits } from "../../server/limits.js";
+import type { Relay } from "../../server/relay.js";
+import { relayRoutes } from "../../server/relay-routes.js";
+import { joinedLinks } from "../fakes/links.js";
+import { rejection, settled } from "../fakes/outcome.js";
+import { Listening, newRelay } from "../fakes/relays.js";
+
+type Serve = (channel: Channel, request: ChannelRequest) => Promise<void> | undefined;
+type Headers = Record<string, string>;
+
+const plain: Headers = { "content-type": contentTypeStreamProto };
+
+function legRequest(headers: Headers, method = "Connect"): ChannelRequest {
+  return create(ChannelRequestSchema, {
+    path: `/streamserver.v1.RelayService/${method}`,
+    headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
+  });
+}
+
+function byHandlers(relay: Relay): Serve {
+  const router = createConnectRouter();
+  relayRoutes(router, relay, new Directory(relay));
+  return createChannelHandler(router.handlers, createContextValues());
+}
+
+/** Whether a channel is served here, rather than left to the handlers. */
+async function servesHere(request: ChannelRequest): Promise<boolean> {
+  const { relay } = newRelay();
+  const served: boolean[] = [];
+  const [link] = joinedLinks((channel) => {
+    const serving = serveLegChannel(relay, channel, request, "");
+    served.push(serving !== undefined);
+    return serving;
+  });
+  link.open(request).endRequest();
+  await settled();
+  return served.join() === "true";
+}
+
+test.each<[string, Headers]>([
+  ["its format alone", plain],
+  ["what Connect's transports say", { ...plain, "connect-protocol-version": "1", "user-agent": "any" }],
+])("a leg with %s is served here", async (_, headers) => {
+  expect(await servesHere(legRequest(headers))).toBe(true);
+  expect(await servesHere(legRequest(headers, "Accept"))).toBe(true);
+});
+
+test.each<[string, Headers]>([
+  ["a deadline", { ...plain, "connect-timeout-ms": "1000" }],
+  ["a compression", { ...plain, "connect-content-encoding": "gzip" }],
+  ["a header of an application's", { ...plain, authorization: "mine" }],
+  ["JSON", { "content-type": "application/connect+json" }],
+  ["another protocol", { "content-type": "application/grpc-web+proto" }],
+  ["a parameter in its format", { "content-type": `${contentTypeStreamProto}; charset=utf-8` }],
+  ["no format", {}],
+  ["no format, but all else", { "connect-protocol-version": "1", "user-agent": "any" }],
+])("a leg with %s is left to the handlers", async (_, headers) => {
+  expect(await servesHere(legRequest(headers))).toBe(false);
+});
+
+test("an RPC that is no leg is left to the handlers", async () => {
+  expect(await servesHere(legRequest(plain, "Listen"))).toBe(false);
+});
+
+function bytesOf(request: MessageInitShape<typeof ConnectRequestSchema>): Uint8Array {
+  return toBinary(ConnectRequestSchema, create(ConnectRequestSchema, request));
+}
+
+const open = envelope(0, bytesOf({ message: { case: "open", value: { name: "room" } } }));
+const fin = bytesOf({ message: { case: "frame", value: { sequence: 1n, fin: true } } });
+const tooLarge = new Uint8Array(defaultLimits.maxFrameBytes + legOverheadBytes + 1);
+
+/** Somebody who listens, and takes what comes. */
+async function acceptAll(relay: Relay): Promise<void> {
+  for await (const event of relay.listen("room", false).lease.events()) {
+    if (event.kind === "offer") new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
+  }
+}
+
+/** What a leg with a body of raw bytes is ended with. */
+async function endOf(serve: Serve, body: Uint8Array[]) {
+  const [link] = joinedLinks(serve);
+  const channel = link.open(legRequest(plain));
+  await channel.send(body);
+  channel.endRequest();
+  const splitter = new EnvelopeSplitter(65_536);
+  for await (const chunk of channel.body()) {
+    for (const { flags, data } of splitter.split(chunk)) {
+      if (flags === endStreamFlag) return rejection(Promise.reject(endStreamFromJson(data).error));
+    }
+  }
+  throw new Error("the leg did not end");
+}
+
+describe.each<[string, (relay: Relay) => Serve]>([
+  ["here", (relay) => (channel, request) => serveLegChannel(relay, channel, request, "")],
+  ["by the handlers", byHandlers],
+])("served %s", (_way, serve) => {
+  test.each<[string, Uint8Array[], Failure]>([
+    ["that is said to be compressed", [open, envelope(1, fin)], Failure.PROTOCOL_VIOLATION],
+    ["that nobody can decode", [open, envelope(0, new Uint8Array(4).fill(255))], Failure.PROTOCOL_VIOLATION],
+    ["that breaks off after fin", [open, envelope(0, fin), open.subarray(0, 3)], Failure.PROTOCOL_VIOLATION],
+    ["that is too large to take", [open, envelope(0, tooLarge)], Failure.FRAME_TOO_LARGE],
+  ])("a message %s ends its leg", async (_what, body, failure) => {
+    const { relay, clock } = newRelay();
+    void acceptAll(relay);
+    expect((await endOf(serve(relay), body)).failure).toBe(failure);
+    expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
+    expect(clock.timers).toBe(0);
+  });
+});
