@@ -3,7 +3,7 @@ import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "./channel.js";
-import { fromConnectError, toConnectError } from "./failure-detail.js";
+import { fromConnectError } from "./failure-detail.js";
 import { headersFromWire, headersToWire } from "./header.js";
 
 /** Resolves when nothing of the handler runs any more. */
@@ -32,7 +32,6 @@ async function serve(
   handler: UniversalHandler,
   contextValues: ContextValues,
 ): Promise<void> {
-  let body: AsyncIterator<Uint8Array> | undefined;
   try {
     const response = await handler({
       httpVersion: "2.0",
@@ -43,21 +42,13 @@ async function serve(
       signal: channel.signal,
       contextValues,
     });
-    body = response.body?.[Symbol.asyncIterator]();
     channel.respond(
       create(ChannelResponseSchema, { status: response.status, headers: headersToWire(response.header) }),
     );
-    if (body !== undefined) await channel.send(iterable(body));
+    // Ends the generators of a handler whose channel is over: they run what they have to run only when they are told so.
+    if (response.body) await channel.send(response.body);
     channel.endResponse(headersToWire(response.trailer));
   } catch (reason) {
-    body?.throw?.(toConnectError(reason)).catch(() => {});
     channel.reset(fromConnectError(reason));
-  } finally {
-    // A handler's generators only end, and run what they have to run, when they are told so.
-    body?.return?.().catch(() => {});
   }
-}
-
-function iterable(iterator: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) };
 }

@@ -18,7 +18,7 @@ import { fromConnectError, toConnectError } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { joinedLinks, request } from "../fakes/links.js";
+import { body, joinedLinks, request } from "../fakes/links.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
 type Service = Partial<ServiceImpl<typeof RelayService>>;
@@ -153,6 +153,32 @@ test("a call that is cancelled is cancelled for the handler, which runs to its e
   expect((await rejection(call)).code).toBe(Code.Canceled);
   await settled();
   expect(events).toEqual(["Canceled", "ended"]);
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
+});
+
+test.each<[string, (link: Link, abort: AbortController) => void]>([
+  ["is cancelled", (_link, abort) => abort.abort()],
+  ["loses its link", (link) => link.close(new StreamError("cut", { failure: Failure.LEG_LOST }))],
+])("a call that %s while its answer waits for credit ends its handler", async (_how, end) => {
+  const events: string[] = [];
+  const { client, links } = overLink({
+    async *connect(_requests, { signal }) {
+      signal.addEventListener("abort", () => events.push("aborted"));
+      try {
+        for (;;) yield { message: { case: "frame", value: { messages: [{ data: new Uint8Array(100_000) }] } } };
+      } finally {
+        events.push("ended");
+      }
+    },
+  });
+  const abort = new AbortController();
+  const responses = client.connect(body(0, 0) as never, { signal: abort.signal })[Symbol.asyncIterator]();
+  await responses.next();
+  await settled();
+  expect(events).toEqual([]);
+  for (const link of links) end(link, abort);
+  await settled();
+  expect(events).toEqual(["aborted", "ended"]);
   expect(links.map(({ size }) => size)).toEqual([0, 0]);
 });
 
