@@ -1,4 +1,11 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   endStreamFlag,
@@ -56,7 +63,7 @@ export async function* callLeg(
   for await (const chunk of response.body) {
     for (const { flags, data } of splitter.split(chunk)) {
       if (flags === 0) {
-        yield fromBinary(schema, data);
+        yield decode(schema, data);
         continue;
       }
       if (flags !== endStreamFlag) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
@@ -66,6 +73,14 @@ export async function* callLeg(
     }
   }
   throw new ConnectError("the response broke off", Code.Unavailable);
+}
+
+function decode<T extends DescMessage>(schema: T, data: Uint8Array): MessageShape<T> {
+  try {
+    return fromBinary(schema, data);
+  } catch (cause) {
+    throw new ConnectError("bytes that are no message of a leg", Code.Internal, undefined, undefined, cause);
+  }
 }
 
 async function* envelopes(requests: AsyncIterable<LegRequest>): AsyncGenerator<Uint8Array | Parts> {
