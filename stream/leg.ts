@@ -15,7 +15,8 @@ export interface LegOpened {
   streamId: string;
   /** Default 65,536. */
   maxFrameBytes: number | undefined;
-  transport: TransportKind;
+  /** Undefined if that is not known any more. */
+  transport: TransportKind | undefined;
 }
 
 /**
@@ -60,6 +61,10 @@ export class Leg {
     this.#attached = opened;
     if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
     this.onAttached();
+  }
+
+  get isAttached(): boolean {
+    return this.#attached !== undefined;
   }
 
   get isAccepted(): boolean {

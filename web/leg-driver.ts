@@ -6,7 +6,7 @@ import { brokenCall, fromConnectError } from "../link/failure-detail.js";
 import type { LegMethod, LegRequest } from "../link/leg-call.js";
 import { type Capabilities, capabilitiesFromWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
-import { Condition } from "../stream/deferred.js";
+import { Deferred } from "../stream/deferred.js";
 import type { Leg } from "../stream/leg.js";
 import { StreamError } from "../stream/stream-error.js";
 import { createLegCall, transportKind } from "./carrier.js";
@@ -31,8 +31,7 @@ const resetTimeoutMs = 1_000;
 /** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
 export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
   const abort = new AbortController();
-  const attached = new Condition();
-  let isAttached = false;
+  const attached = new Deferred<void>();
   // Before the listener has accepted, the relay takes no frames: only hanging up tells it.
   const isOffered = () => peer === undefined && !leg.isAccepted;
   const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
@@ -41,7 +40,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   });
   async function* requests(): AsyncGenerator<LegRequest> {
     yield { message: { case: "open", value: open } };
-    while (!isAttached) await attached.changed();
+    await attached.promise;
     for (let frame = await leg.nextFrame(); frame !== undefined; frame = await leg.nextFrame()) {
       yield { message: { case: "frame", value: frame } };
     }
@@ -56,11 +55,10 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
           leg.attach({
             streamId: message.value.streamId,
             maxFrameBytes: message.value.limits?.maxFrameBytes,
-            transport: transportKind(carrier) ?? "native",
+            transport: transportKind(carrier),
           });
           if (peer !== undefined) leg.accept(peer);
-          isAttached = true;
-          attached.notify();
+          attached.resolve();
           stopWaiting();
           break;
         case "accepted":
@@ -75,12 +73,13 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
     leg.ended();
   } catch (reason) {
-    leg.fail(isAttached ? brokenCall(reason) : fromConnectError(reason));
+    leg.fail(leg.isAttached ? brokenCall(reason) : fromConnectError(reason));
+    // An answer that breaks the rules need not be the end of its call.
+    abort.abort();
   } finally {
     stopTimer();
     stopWaiting();
-    isAttached = true;
-    attached.notify();
+    attached.resolve();
   }
 }
 

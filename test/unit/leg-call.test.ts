@@ -2,13 +2,19 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { expect, test } from "vitest";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { ConnectResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { createChannelClient } from "../../link/channel-client.js";
 import { envelope } from "../../link/envelope.js";
 import { callLeg } from "../../link/leg-call.js";
+import { LinkWatch } from "../../link/link-watch.js";
+import { rawCodec } from "../../stream/codec.js";
+import { createLinkTransport } from "../../web/link-transport.js";
+import { openStream } from "../../web/stream-client.js";
+import { FakeClock } from "../fakes/fake-clock.js";
 import { joinedLinks } from "../fakes/links.js";
-import { settled } from "../fakes/outcome.js";
+import { rejection, settled } from "../fakes/outcome.js";
 
 interface Answer {
   status?: number;
@@ -70,4 +76,19 @@ test.each<[string, Code, Answer, number]>([
   expect(error).toBeInstanceOf(ConnectError);
   expect(error).toMatchObject({ code });
   expect(heard).toHaveLength(messages);
+});
+
+test("a stream whose relay breaks the rules fails, and leaves no channel open", async () => {
+  const headers = [{ name: "content-type", value: contentTypeStreamProto }];
+  const links = joinedLinks((channel) => {
+    channel.respond(create(ChannelResponseSchema, { status: 200, headers }));
+    void channel.send([good, envelope(4, opened)]);
+  });
+  const clock = new FakeClock();
+  const watch = new LinkWatch(links[0], clock, 15_000);
+  const transport = createLinkTransport(async () => ({ kind: "websocket", link: links[0], watch }), clock);
+  const stream = openStream({ transport: async () => transport, codec: rawCodec, name: "room", clock });
+  expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+  await settled();
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
 });
