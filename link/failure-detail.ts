@@ -25,6 +25,11 @@ export function fromConnectError(reason: unknown): StreamError {
   });
 }
 
+/** Whether a relay has said so: what fails before one is met has no failure, or is the loss of what led there. */
+export function isOfRelay(failure: Failure): boolean {
+  return failure !== Failure.UNSPECIFIED && failure !== Failure.LEG_LOST;
+}
+
 /** Why a call broke that the relay had answered: the relay says so itself, or the connection to it is gone, whatever its code. */
 export function brokenCall(reason: unknown): StreamError {
   const error = fromConnectError(reason);

@@ -1,9 +1,9 @@
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { Failure, FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
+import { FailureDetailSchema } from "../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { isOfRelay } from "../link/failure-detail.js";
 
 const probeTimeoutMs = 10_000;
-const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.LEG_LOST]);
 
 /**
  * What keeps a transport from carrying bidirectional streams to the relay; undefined if nothing does. Nothing of a
@@ -22,7 +22,7 @@ export async function bidiObstacle(transport: Transport, signal?: AbortSignal): 
     const error = ConnectError.from(reason);
     const [detail] = error.findDetails(FailureDetailSchema);
     // A link that could not be opened has a detail too, which is not the relay's.
-    if (detail !== undefined && !notTheRelay.has(detail.failure)) return undefined;
+    if (detail !== undefined && isOfRelay(detail.failure)) return undefined;
     if (signal?.aborted || error.code === Code.Unavailable || error.code === Code.DeadlineExceeded) throw error;
     return error;
   }

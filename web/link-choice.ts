@@ -1,4 +1,4 @@
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { isOfRelay } from "../link/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
 import type { LinkOpener, OpenedLink } from "./opened-link.js";
 
@@ -9,9 +9,6 @@ export const webSocketTimeoutMs = 2_500;
 export interface LinkMemory {
   prefersFetch: boolean;
 }
-
-/** What a link ends with when no relay was met. Anything else a relay has said, and would say again. */
-const notTheRelay: ReadonlySet<Failure> = new Set([Failure.UNSPECIFIED, Failure.LEG_LOST]);
 
 /**
  * Opens WebSocket links, and where none can be had, fetch links; from then on fetch links at once, as far as the memory goes
@@ -26,7 +23,8 @@ export function chooseLink(openWebSocket: LinkOpener, openFetch: LinkOpener, mem
       webSockets = "get through";
       return opened;
     } catch (reason) {
-      if (signal.aborted || !notTheRelay.has(StreamError.from(reason).failure)) throw reason;
+      // It would say so again.
+      if (signal.aborted || isOfRelay(StreamError.from(reason).failure)) throw reason;
     }
     const opened = await openFetch(signal);
     if (webSockets === "unknown") memory.prefersFetch = true;
