@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
 import { cors as connectCors } from "@connectrpc/connect";
 import cors from "cors";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
@@ -29,10 +30,12 @@ export function createCorsFilter(origins: Origins): CorsFilter {
 
 /**
  * Whether a page may open a WebSocket, of which no browser asks first. Who sends no Origin is no page; a page of the relay's own
- * origin has the relay's address in both headers, which a proxy in between must leave as they are.
+ * origin has the relay's address in both headers, which a proxy in between must leave as they are. The scheme tells only where
+ * the connection is encrypted: a proxy may have ended TLS.
  */
-export function mayOpenSocket({ headers }: IncomingMessage, origins: Origins): boolean {
+export function mayOpenSocket({ headers, socket }: IncomingMessage, origins: Origins): boolean {
   const { origin, host } = headers;
   if (origin === undefined || origins === "*" || origins.includes(origin)) return true;
-  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+  if (!URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase()) return false;
+  return !(socket instanceof TLSSocket) || origin.startsWith("https:");
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { get } from "node:http";
+import { get as getOverTls } from "node:https";
 import { Code, createClient } from "@connectrpc/connect";
 import { createWebSocketTransport, Failure } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
@@ -8,7 +9,7 @@ import { channelWindowBytes } from "../../link/channel.js";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { openBystander } from "./bystander.js";
 import { credit, data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";
-import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+import { holdsNothing, openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 
 const socketPath = `/browser-server${linkSocketPath}`;
 const maxChannels = 8;
@@ -38,7 +39,8 @@ afterAll(() => relay.close());
 
 /** The status with which a request for a WebSocket is answered; 101 if it is granted. */
 async function answerTo(at: TestRelay, headers: Record<string, string> = {}, path = socketPath): Promise<number> {
-  const asked = get(at.origin + path, {
+  const asked = (at.origin.startsWith("https:") ? getOverTls : get)(at.origin + path, {
+    rejectUnauthorized: false,
     headers: {
       connection: "Upgrade",
       upgrade: "websocket",
@@ -70,10 +72,23 @@ describe("a request for a WebSocket", () => {
   test.each<[string, () => Record<string, string>]>([
     ["no page", () => ({})],
     ["a page of the relay's own", () => ({ origin: own().origin })],
+    [
+      "a page of the relay's own whose Host has a capital",
+      () => ({ origin: `http://relay:${own().port}`, host: `Relay:${own().port}` }),
+    ],
     ["a page of the relay's own behind TLS", () => ({ origin: `https://${own().host}` })],
     ["an allowed page", () => ({ origin: "https://allowed.example" })],
   ])("from %s is granted", async (_, headers) => {
     expect(await answerTo(relay, headers())).toBe(101);
+  });
+
+  test("over TLS from a page of the relay's own is granted if the page came over TLS too", async () => {
+    const secure = await openRelay({ tls: selfSigned() });
+    const { host } = new URL(secure.origin);
+    expect(await answerTo(secure, { origin: `https://${host}` })).toBe(101);
+    expect(await answerTo(secure, { origin: `http://${host}` })).toBe(403);
+    await holdsNothing(secure);
+    await secure.close();
   });
 
   test("from any page is granted where all are allowed", async () => {
