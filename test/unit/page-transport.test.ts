@@ -1,0 +1,82 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LinkService, ReceiveResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../link/envelope.js";
+import { openPageTransport } from "../../web/page-transport.js";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { rejection, settled } from "../fakes/outcome.js";
+
+const baseUrl = "http://relay.example";
+
+/** The locks that are held. */
+const held = new Set<string>();
+
+async function lock<T>(name: string, _options: LockOptions, use: (lock: Lock | null) => Promise<T>): Promise<T> {
+  if (held.has(name)) return use(null);
+  held.add(name);
+  return use({ name, mode: "exclusive" }).finally(() => held.delete(name));
+}
+
+beforeEach(() => {
+  vi.stubGlobal("navigator", { locks: { request: lock } });
+  vi.stubGlobal(
+    "WebSocket",
+    class {
+      constructor() {
+        throw new DOMException("not from here", "SecurityError");
+      }
+    },
+  );
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  held.clear();
+});
+
+function part(response: MessageInitShape<typeof ReceiveResponseSchema>): Uint8Array {
+  return envelope(0, toBinary(ReceiveResponseSchema, create(ReceiveResponseSchema, response)));
+}
+
+/** A request that gets no answer. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
+
+test("the place of a fetch link is given back when the link ends", async () => {
+  let receive: ReadableStreamDefaultController<Uint8Array> | undefined;
+  vi.stubGlobal("fetch", async (url: string, { signal }: { signal: AbortSignal }) => {
+    if (!url.endsWith(`/${LinkService.method.receive.name}`)) return aborted(signal);
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        receive = controller;
+        const opened = { maxChannels: 8, maxPacketBytes: 65_536, maxBatchBytes: 65_536, heartbeatIntervalMs: 15_000 };
+        controller.enqueue(part({ opened }));
+      },
+    });
+    return new Response(body, { headers: { "content-type": contentTypeStreamProto } });
+  });
+  const call = rejection(createClient(RelayService, await openPageTransport(baseUrl, new FakeClock())).list({}));
+  while (receive === undefined) await settled();
+  await settled();
+  expect(held.size).toBe(1);
+  receive.close();
+  await call;
+  await settled();
+  expect(held.size).toBe(0);
+});
+
+test("the place of a fetch link that cannot be opened is given back", async () => {
+  const heldMeanwhile: number[] = [];
+  vi.stubGlobal("fetch", async () => {
+    heldMeanwhile.push(held.size);
+    throw new TypeError("no route");
+  });
+  await rejection(createClient(RelayService, await openPageTransport(baseUrl, new FakeClock())).list({}));
+  await settled();
+  expect(heldMeanwhile).toEqual([1]);
+  expect(held.size).toBe(0);
+});
