@@ -125,6 +125,8 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
 async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
   const next = () => link.nextBatch(maxBatchBytes);
   for (let packets = await next(); packets !== undefined; packets = await next()) {
+    // Who has said goodbye takes nothing more. What is sent then is done at once, and a source without end would never let go.
+    if (socket.readyState !== socket.OPEN) return;
     // In one piece: a fragment costs a browser as much as a message, which is more than a copy.
     const parts = encodePackets(packets);
     if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {

@@ -38,13 +38,13 @@ export class RawLink {
   readonly #changed = new Condition();
 
   /** Opens a link. */
-  static async open(relay: TestRelay, options: RawLinkOptions = {}): Promise<RawLink> {
+  static async open(relay: Pick<TestRelay, "url">, options: RawLinkOptions = {}): Promise<RawLink> {
     const raw = new RawLink(relay, options);
     await raw.until(() => raw.opened !== undefined);
     return raw;
   }
 
-  constructor({ url }: TestRelay, { protocols = [linkProtocol], autoPong = true }: RawLinkOptions = {}) {
+  constructor({ url }: Pick<TestRelay, "url">, { protocols = [linkProtocol], autoPong = true }: RawLinkOptions = {}) {
     this.socket = new WebSocket(url + linkSocketPath, protocols, { autoPong });
     this.socket.on("error", () => {});
     this.closed = once(this.socket, "close").then(([code]) => code as number);
