@@ -1,0 +1,104 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LinkMessageSchema, type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { decodeLinkMessage, encodePackets, type IncomingPacket } from "../../link/link-message.js";
+import { openWebSocketLink } from "../../web/websocket-link.js";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { packet, request } from "../fakes/links.js";
+import { settled } from "../fakes/outcome.js";
+
+const maxBatchBytes = 65_536;
+/** What a batch has beside its data. */
+const overheadBytes = 1_024;
+const maxBufferedBytes = 1_048_576;
+const pingFromBytes = 786_432;
+const bodyBytes = 4 * maxBufferedBytes;
+
+/** A browser's WebSocket to a relay that reads when the test does. */
+class FakeSocket {
+  static last: FakeSocket;
+  readonly sent: Uint8Array<ArrayBuffer>[] = [];
+  onmessage: (event: { data: ArrayBuffer }) => void = () => {};
+  bufferedAmount = 0;
+
+  constructor() {
+    FakeSocket.last = this;
+  }
+
+  /** As a browser does, which has taken the bytes when this returns. */
+  send(bytes: Uint8Array): void {
+    this.sent.push(new Uint8Array(bytes));
+    this.bufferedAmount += bytes.byteLength;
+  }
+
+  /** The relay reads all that waits. */
+  read(): IncomingPacket[] {
+    this.bufferedAmount = 0;
+    return this.sent.splice(0).flatMap((message) => decodeLinkMessage(message).packets);
+  }
+
+  say(message: Uint8Array): void {
+    this.onmessage({ data: new Uint8Array(message).buffer });
+  }
+
+  answer(...packets: Packet[]): void {
+    this.say(encodePackets(packets).joined);
+  }
+
+  close(): void {}
+}
+
+beforeEach(() => vi.stubGlobal("WebSocket", FakeSocket));
+afterEach(() => vi.unstubAllGlobals());
+
+/** A link on which a body is sent, with credit for all of it. */
+async function sending() {
+  const opening = openWebSocketLink("http://relay.example", new FakeClock(), 1_000);
+  const socket = FakeSocket.last;
+  const opened = { maxChannels: 8, maxPacketBytes: 16_384, maxBatchBytes, heartbeatIntervalMs: 15_000 };
+  socket.say(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+  const { link } = await opening;
+  const channel = link.open(request());
+  socket.answer(create(PacketSchema, { channel: channel.id, content: { case: "credit", value: 2n ** 40n } }));
+  const body = new Uint8Array(bodyBytes).map((_, at) => at / 1_000);
+  void channel.send([body]);
+  await settled();
+  return { socket, body };
+}
+
+const isPing = ({ content }: IncomingPacket) => content.case === "ping";
+const pong = packet({ content: { case: "pong", value: {} } });
+
+test("a WebSocket that gets rid of nothing is handed no more than it may hold, and all of it in the end", async () => {
+  const { socket, body } = await sending();
+  expect(socket.bufferedAmount).toBeGreaterThan(maxBufferedBytes);
+  const received: Uint8Array[] = [];
+  while (socket.bufferedAmount > 0) {
+    expect(socket.bufferedAmount).toBeLessThan(maxBufferedBytes + maxBatchBytes + overheadBytes);
+    const packets = socket.read();
+    for (const { content } of packets) if (content.case === "data") received.push(content.value);
+    // Nothing but the answer tells that it was read.
+    await settled();
+    expect(socket.sent).toEqual([]);
+    for (const _ of packets.filter(isPing)) socket.answer(pong);
+    await settled();
+  }
+  expect(Buffer.compare(Buffer.concat(received), body)).toBe(0);
+});
+
+test("the ping is on its way before the WebSocket holds all that it may, and is the only one", async () => {
+  const { socket } = await sending();
+  let bytes = 0;
+  let bytesBeforePing = 0;
+  let pings = 0;
+  for (const message of socket.sent) {
+    if (decodeLinkMessage(message).packets.some(isPing)) {
+      pings += 1;
+      bytesBeforePing = bytes;
+    }
+    bytes += message.byteLength;
+  }
+  expect(pings).toBe(1);
+  expect(bytesBeforePing).toBeGreaterThan(pingFromBytes);
+  expect(bytesBeforePing).toBeLessThan(pingFromBytes + maxBatchBytes + overheadBytes);
+});
