@@ -44,7 +44,7 @@ export default defineConfig({
       project("integration", 30_000),
       // Processes at work beside the test: two files at once would starve each other.
       project("cli", 60_000, { fileParallelism: false }),
-      project("proxies", 30_000),
+      project("proxies", 30_000, { fileParallelism: false }),
       // The same, with a browser.
       project("browser", 120_000, {
         fileParallelism: false,
