@@ -6,6 +6,7 @@ import {
   type Stream,
   StreamError,
   type StreamServer,
+  type TransportKind,
 } from "browser-stream-server";
 import { checkEqual } from "./check.js";
 import type { Reach } from "./reach.js";
@@ -32,6 +33,11 @@ export class Party {
   constructor(name: string, reach: Reach) {
     this.name = name;
     this.#reach = reach;
+  }
+
+  /** How the meeting travels. */
+  get transport(): TransportKind | undefined {
+    return this.#meeting?.stream.transport;
   }
 
   listen(name = this.name): StreamServer {

@@ -1,14 +1,14 @@
-import { StreamError, type StreamServer } from "browser-stream-server";
+import { StreamError, type StreamServer, type TransportKind } from "browser-stream-server";
 import { contract } from "./contract.js";
 import type { ContractCase } from "./contract-case.js";
 import { Party, type Role } from "./party.js";
 import { type Reach, reachOver } from "./reach.js";
 import { transportOf, type WebWay } from "./web-way.js";
 
-/** As JSON can carry it. */
 export { transportOf } from "./web-way.js";
 
-export type Outcome = { passed: true } | { passed: false; why: string };
+/** As JSON can carry it. `transport` is how this party's streams travelled. */
+export type Outcome = { passed: true; transport?: TransportKind | undefined } | { passed: false; why: string };
 
 /** Why a case did not pass, if it did not. */
 export function failuresOf(outcomes: readonly Outcome[]): string[] {
@@ -34,7 +34,7 @@ export async function playOver(reach: Reach, role: Role, contractCase: ContractC
   });
   try {
     await Promise.race([playPart(party, role, contractCase), deadline]);
-    return { passed: true };
+    return { passed: true, transport: party.transport };
   } catch (reason) {
     const why = `the ${role}: ${describe(reason)}`;
     // Nothing is told to a relay that does not answer: the outcome is not to wait for it.
