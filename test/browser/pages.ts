@@ -1,11 +1,13 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestRelay } from "../integration/relay-ports.js";
 
 /** A web server whose every page is blank, with a relay on it. */
 export interface Pages {
   origin: string;
+  /** What each request for a WebSocket came with. */
+  upgrades: readonly IncomingHttpHeaders[];
   close(): Promise<void>;
 }
 
@@ -13,13 +15,19 @@ export interface Pages {
 const blank = `<!doctype html><link rel="icon" href="data:,">`;
 
 export async function openPages({ proxy }: TestRelay): Promise<Pages> {
-  const server = createServer((_request, response) => {
-    response.setHeader("content-type", "text/html").end(blank);
+  const upgrades: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    proxy.handler(request, response, () => response.setHeader("content-type", "text/html").end(blank));
   });
-  proxy.install(server.listen(0, "127.0.0.1"));
+  server.on("upgrade", (request, connection, head) => {
+    upgrades.push(request.headers);
+    proxy.upgrade(request, connection, head);
+  });
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    upgrades,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,6 +1,6 @@
 import { findChromium } from "../setup/chromium.ts";
 import { findFirefox } from "../setup/firefox.ts";
-import { findProxy } from "../setup/proxy-programs.ts";
+import { findProxy, proxyPrograms } from "../setup/proxy-programs.ts";
 import { findMiniBrowser, findWebKitDriver, findXvfb } from "../setup/webkit.ts";
 import { type DebianProgram, installProgram } from "./debian-program.ts";
 import { type Outcome, skipped } from "./step.ts";
@@ -13,7 +13,7 @@ const programs: DebianProgram[] = [
   // Comes with the library that the driver depends on.
   { name: "MiniBrowser", packages: ["libwebkit2gtk-4.1-0"], find: findMiniBrowser },
   { name: "Xvfb", packages: ["xvfb"], find: findXvfb },
-  { name: "nginx", find: () => findProxy("nginx") },
+  ...proxyPrograms.map((name) => ({ name, find: () => findProxy(name) })),
 ];
 
 /** The browser tests, in engines that are installed first where that is possible. */
