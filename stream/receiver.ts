@@ -124,7 +124,8 @@ export class Receiver {
 
 /** The data itself, or a copy if it is a view of a network buffer: an application may transfer what it gets. */
 function ownMemory(data: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (data.byteLength === data.buffer.byteLength) return data as Uint8Array<ArrayBuffer>;
+  // The empty array that stands for a field that is missing is everybody's.
+  if (data.byteLength > 0 && data.byteLength === data.buffer.byteLength) return data as Uint8Array<ArrayBuffer>;
   // Not `slice`, which copies nothing of a Buffer.
   return new Uint8Array(data);
 }

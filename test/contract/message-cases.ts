@@ -6,7 +6,8 @@ import type { ContractCase } from "./contract-case.js";
 const partBytes = 262_144;
 const parts = 16;
 
-const kinds: readonly RawMessage[] = [
+/** Made anew each time: what one side does to the memory of its messages is not to be seen by the other. */
+const kinds = (): RawMessage[] => [
   "",
   "a",
   new Uint8Array(),
@@ -14,6 +15,13 @@ const kinds: readonly RawMessage[] = [
   "\u{1F600}é",
   "x".repeat(200_000),
   bytesOf(0, 200_000),
+  bytesOf(1, 65_536),
+  bytesOf(2, 10),
+  bytesOf(3, 65_536),
+  "b",
+  bytesOf(4, 30_000),
+  bytesOf(5, 65_536),
+  bytesOf(6, 65_536),
 ];
 
 const numbered = (from: string) => Array.from({ length: 1_000 }, (_, at) => `${from} ${at}`);
@@ -24,11 +32,34 @@ export async function readAll(stream: Stream): Promise<RawMessage[]> {
   return messages;
 }
 
-async function exchange(stream: Stream, sent: readonly RawMessage[], expected: readonly RawMessage[]): Promise<void> {
+async function exchange(
+  stream: Stream,
+  sent: readonly RawMessage[],
+  expected: readonly RawMessage[],
+  read = readAll,
+): Promise<void> {
   for (const message of sent) stream.write(message);
   stream.end();
-  checkEqual("the messages of the other side", await readAll(stream), expected);
+  checkEqual("the messages of the other side", await read(stream), expected);
   await stream.closed;
+}
+
+/** Gives the memory of each message away as soon as it is there, which leaves nothing in it. */
+function readAway(stream: Stream): Promise<RawMessage[]> {
+  const messages: RawMessage[] = [];
+  stream.on("data", (message) => {
+    if (typeof message === "string") {
+      messages.push(message);
+      return;
+    }
+    checkEqual("where a message begins in its buffer", message.byteOffset, 0);
+    const length = message.byteLength;
+    messages.push(new Uint8Array(structuredClone(message.buffer, { transfer: [message.buffer] }), 0, length));
+  });
+  return new Promise((resolve, reject) => {
+    stream.once("end", () => resolve(messages));
+    stream.once("error", reject);
+  });
 }
 
 async function endFirst(stream: Stream): Promise<void> {
@@ -55,8 +86,8 @@ export const messageCases: readonly ContractCase[] = [
   },
   {
     name: "messages keep their boundaries and their kind",
-    listen: async (party, server) => exchange(await party.next(server), kinds, kinds),
-    connect: (party) => exchange(party.connect(), kinds, kinds),
+    listen: async (party, server) => exchange(await party.next(server), kinds(), kinds(), readAway),
+    connect: (party) => exchange(party.connect(), kinds(), kinds(), readAway),
   },
   {
     name: "after the client has ended, 4 MiB come from the listener",
