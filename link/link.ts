@@ -163,9 +163,7 @@ export class Link {
     if (this.#state.kind === "closed") return { packet, answered: Promise.reject(this.#state.error) };
     const answer = new Deferred<void>();
     this.#pings.push(answer);
-    if (this.#pings.length > maxPings) {
-      this.close(new StreamError("the other side of the link answers no pings", { failure: Failure.LIMIT_REACHED }));
-    }
+    if (this.#pings.length > maxPings) this.#cutOff();
     return { packet, answered: answer.promise };
   }
 
@@ -243,9 +241,11 @@ export class Link {
     this.#outbox.push(packet);
     this.#outboxBytes += sizeOf(packet);
     this.#filled.notify();
-    if (this.#outboxBytes > maxOutboxBytes) {
-      this.close(new StreamError("the other side of the link does not read", { failure: Failure.LIMIT_REACHED }));
-    }
+    if (this.#outboxBytes > maxOutboxBytes) this.#cutOff();
+  }
+
+  #cutOff(): void {
+    this.close(new StreamError("the other side of the link does not read", { failure: Failure.LIMIT_REACHED }));
   }
 
   #inTurn(channel: Channel, send: () => void): Promise<void> | undefined {
@@ -277,26 +277,14 @@ export class Link {
 }
 
 function sizeOf(packet: OutgoingPacket): number {
-  return packetOverheadBytes + ("data" in packet ? packet.data.byteLength : contentBytes(packet.content));
-}
-
-function contentBytes(content: Packet["content"]): number {
-  switch (content.case) {
-    case "request":
-      return content.value.path.length + headBytes(content.value.headers);
-    case "response":
-      return headBytes(content.value.headers);
-    case "end":
-      return headBytes(content.value.trailers);
-    case "reset":
-      return content.value.reason.length;
-    default:
-      return 0;
-  }
+  if ("data" in packet) return packetOverheadBytes + packet.data.byteLength;
+  const { case: kind, value } = packet.content;
+  if (kind === "reset") return packetOverheadBytes + value.reason.length;
+  return packetOverheadBytes + (kind === "request" || kind === "response" ? headBytes(value.headers) : 0);
 }
 
 function tooManyChannels(maxChannels: number): StreamError {
-  return new StreamError(`the link has ${maxChannels} channels open already, or twice as many whose RPCs run`, {
+  return new StreamError(`the link has ${maxChannels} channels open, or runs twice as many RPCs`, {
     failure: Failure.LIMIT_REACHED,
   });
 }

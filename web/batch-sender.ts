@@ -1,11 +1,11 @@
 import { Code } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened, Packet } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError } from "../link/failure-detail.js";
 import type { Link } from "../link/link.js";
 import { type OutgoingPacket, packetMessage } from "../link/outgoing-packet.js";
 import type { Clock } from "../stream/clock.js";
-import { StreamError } from "../stream/stream-error.js";
+import { noConnectionLeft } from "./fetch-slot.js";
 
 const sendTimeoutMs = 15_000;
 /** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
@@ -110,11 +110,4 @@ export class BatchSender {
 
 function dataBytes(packets: readonly OutgoingPacket[]): number {
   return packets.reduce((sum, packet) => sum + ("data" in packet ? packet.data.byteLength : 0), 0);
-}
-
-function noConnectionLeft(): StreamError {
-  const message =
-    "the relay answered one request and not a second one beside it: over HTTP/1.1 a browser has six connections to it for all " +
-    "tabs together, of which each tab without a WebSocket keeps one; let WebSockets through, or serve HTTP/2";
-  return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }

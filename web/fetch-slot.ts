@@ -21,11 +21,15 @@ export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
     const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
     if (release !== undefined) return release;
   }
-  throw new StreamError(
-    `${maxFetchLinks} tabs are linked to ${origin} without a WebSocket, and over HTTP/1.1 the browser has no connection for another: ` +
-      "let WebSockets through, or serve HTTP/2",
-    { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER },
-  );
+  throw noConnectionLeft();
+}
+
+/** Why a tab has no fetch link. */
+export function noConnectionLeft(): StreamError {
+  const message =
+    "over HTTP/1.1 the browser has no connection to the relay left, of which each tab without a WebSocket keeps one: " +
+    "let WebSockets through, or serve HTTP/2";
+  return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }
 
 /** What gives the lock back; undefined if another tab holds it. */

@@ -26,8 +26,7 @@ export function createLink(
 ): Pick<OpenedLink, "link" | "watch"> {
   const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
   if (Math.min(maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs) === 0) {
-    const violation = { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY };
-    throw new StreamError("the relay opened a link with a limit that is zero", violation);
+    throw new StreamError("a limit of the link is zero", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
   }
   const link = new Link({
     maxChannels,
