@@ -61,7 +61,7 @@ export interface IncomingMessage {
 
 /**
  * The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message, FAILURE_FRAME_TOO_LARGE
- * for more than `maxPackets`.
+ * for a large packet without data, and for more fields than `maxPackets`, of whatever kind.
  */
 export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIVE_INFINITY): IncomingMessage {
   const message: IncomingMessage = { opened: undefined, packets: [] };
@@ -88,11 +88,10 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
 
 /** Without the fields that nobody knows: a request is kept as long as its channel, and each of them takes a hundred bytes. */
 function decodePacket(bytes: Uint8Array): Packet {
-  if (bytes.byteLength > maxOtherPacketBytes) {
-    const message = `a packet of ${bytes.byteLength} bytes that is not data`;
-    throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
-  }
-  return fromBinary(PacketSchema, bytes, { readUnknownFields: false });
+  const packet = fromBinary(PacketSchema, bytes, { readUnknownFields: false });
+  if (bytes.byteLength <= maxOtherPacketBytes || packet.content.case === "data") return packet;
+  const message = `a packet of ${bytes.byteLength} bytes that is not data`;
+  throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
 }
 
 /** What a batch of so many packets ends in. */

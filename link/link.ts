@@ -24,8 +24,8 @@ const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
 const maxOutboxBytes = 4_194_304;
 
-/** Not answered yet. Whoever answers none may say other things for hours. */
-const maxPings = 1_000;
+/** Not answered yet: those of days, for a tab that is frozen answers none, and is kept. */
+const maxPings = 100_000;
 
 /** What the windows of all channels together may grow by. */
 const maxWidenedBytes = 16_777_216;
@@ -245,7 +245,9 @@ export class Link {
   }
 
   #cutOff(): void {
-    this.close(new StreamError("the other side of the link does not read", { failure: Failure.LIMIT_REACHED }));
+    this.close(
+      new StreamError("the other side of the link does not read or answer", { failure: Failure.LIMIT_REACHED }),
+    );
   }
 
   #inTurn(channel: Channel, send: () => void): Promise<void> | undefined {

@@ -12,8 +12,10 @@ const sendTimeoutMs = 15_000;
 const sendRetryDelaysMs = [100, 400, 1_600];
 /** More than this is not worth waiting for: a larger batch delays what is written after it. */
 const maxBatchBytes = 262_144;
-/** What a slow network takes to the relay in time, and with that the largest packet. */
-export const minBatchBytes = 32_768;
+/** What a slow network takes to the relay in time. */
+const minBatchBytes = 32_768;
+/** With what goes beside it, no more than that. */
+export const maxSentPacketBytes = 31_744;
 /** A Send that takes no longer may be followed by one of twice the size. */
 const quickSendMs = 1_000;
 
@@ -21,9 +23,9 @@ const quickSendMs = 1_000;
  * The first Send is small. Where it gets no answer beside Receive, it waits for one that needs the connection as well: of tabs
  * that all do, one gives up first, for each waits for another time between these.
  */
-const firstSendTimeoutsMs = [4_000, 8_000] as const;
+const firstSendTimeoutsMs = [5_000, 9_000] as const;
 /** A page that stood still sees its deadline before the answer, which comes to a second try at once. */
-const secondSendTimeoutMs = 2_000;
+const secondSendTimeoutMs = 4_000;
 
 export interface Batch {
   linkId: string;
@@ -78,7 +80,9 @@ export class BatchSender {
         await this.#send(batch, Math.round(timeoutMs));
         return;
       } catch (reason) {
-        if (fromConnectError(reason).code !== Code.DeadlineExceeded) return this.#sendSurely(batch);
+        const { failure, code } = fromConnectError(reason);
+        if (failure !== Failure.UNSPECIFIED) throw reason;
+        if (code !== Code.DeadlineExceeded) return this.#sendSurely(batch);
       }
     }
     throw noConnectionLeft();

@@ -6,7 +6,7 @@ import type { Link } from "../link/link.js";
 import type { LinkWatch } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
-import { BatchSender, minBatchBytes, type Send } from "./batch-sender.js";
+import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
 import { createLinkTransport } from "./link-transport.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 
@@ -30,7 +30,7 @@ export async function openFetchLink(carrier: Transport, clock: Clock, opening?: 
     const first = await responses.next();
     const opened = first.value?.opened;
     if (opened === undefined) throw new StreamError("the relay opened no link");
-    const { link, watch } = createLink(opened, clock, minBatchBytes);
+    const { link, watch } = createLink(opened, clock, maxSentPacketBytes);
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, watch);
     const send: Send = (batch, timeoutMs) => client.send(batch, { timeoutMs, signal });

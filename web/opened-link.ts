@@ -31,7 +31,7 @@ export function createLink(
   const link = new Link({
     maxChannels,
     maxPacketBytes,
-    maxSentPacketBytes: Math.min(maxPacketBytes, maxSentPacketBytes),
+    maxSentPacketBytes: Math.min(maxPacketBytes, maxBatchBytes, maxSentPacketBytes),
   });
   return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs) };
 }

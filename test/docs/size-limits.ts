@@ -56,7 +56,7 @@ export const relaySizes: RelayRows = {
     ),
   maxChannelsPerLink: (value) => ({
     ...cap(
-      "channels of one link, and as many more RPCs of channels that were reset and that the relay still runs",
+      "channels of one link; twice as many RPCs may run for it, those of channels that were reset among them",
       value,
       `the channel is reset with ${limitReached}`,
     ),

@@ -3,7 +3,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { type Batch, BatchSender, type Send } from "../../web/batch-sender.js";
+import { toConnectError } from "../../link/failure-detail.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { type Batch, BatchSender, maxSentPacketBytes, type Send } from "../../web/batch-sender.js";
 import { createLink } from "../../web/opened-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { body, request } from "../fakes/links.js";
@@ -22,7 +24,7 @@ function sendingLink(options: { maxBatchBytes?: number; random?: number; answers
     heartbeatIntervalMs: 60_000,
   });
   const clock = new FakeClock();
-  const { link } = createLink(opened, clock, 32_768);
+  const { link } = createLink(opened, clock, maxSentPacketBytes);
   const sent: { batch: Batch; timeoutMs: number }[] = [];
   const takes = { sendMs: 0 };
   const send: Send = async (batch, timeoutMs) => {
@@ -77,9 +79,9 @@ test("quick batches of little tell nothing of large ones", async () => {
 });
 
 test.each([
-  [0, 4_000],
-  [0.5, 6_000],
-  [1, 8_000],
+  [0, 5_000],
+  [0.5, 7_000],
+  [1, 9_000],
 ])(
   "where nothing is answered beside Receive, the link ends and says what the browser lacks: %d",
   async (random, firstMs) => {
@@ -92,7 +94,7 @@ test.each([
     });
     expect(sent.map(({ batch, timeoutMs }) => [batch.sequence, timeoutMs])).toEqual([
       [1n, firstMs],
-      [1n, 2_000],
+      [1n, 4_000],
     ]);
   },
 );
@@ -103,8 +105,8 @@ test("a first batch whose answer waits for a page that stood still is sent again
   await say(10);
   expect(link.isOpen).toBe(true);
   expect(sent.slice(0, 3)).toMatchObject([
+    { batch: { sequence: 1n }, timeoutMs: 5_000 },
     { batch: { sequence: 1n }, timeoutMs: 4_000 },
-    { batch: { sequence: 1n }, timeoutMs: 2_000 },
     { batch: { sequence: 2n }, timeoutMs: 15_000 },
   ]);
 });
@@ -136,4 +138,12 @@ test("a batch that gets lost again and again ends the link", async () => {
     clock.advance(delayMs);
   }
   expect((await link.closed).code).toBe(Code.Unknown);
+});
+
+test("what the relay itself says of the first batch is final", async () => {
+  const refused = () => Promise.reject(toConnectError(new StreamError("no", { failure: Failure.TOKEN_INVALID })));
+  const { link, sent } = sendingLink({ answers: [refused] });
+  link.open(request());
+  expect((await link.closed).failure).toBe(Failure.TOKEN_INVALID);
+  expect(sent).toHaveLength(1);
 });

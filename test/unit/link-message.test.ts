@@ -2,7 +2,7 @@ import { create, equals, type MessageInitShape, toBinary } from "@bufbuild/proto
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { LinkMessageSchema, LinkService, type PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { LinkMessageSchema, LinkService, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
 import {
   decodeLinkMessage,
   encodePackets,
@@ -13,6 +13,7 @@ import {
 } from "../../link/link-message.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
 import { Parts } from "../../link/parts.js";
+import { lengthTag, WireWriter } from "../../link/wire-writer.js";
 import { maxReasonBytes, StreamError } from "../../stream/stream-error.js";
 import { packet } from "../fakes/links.js";
 import { thrown } from "../fakes/outcome.js";
@@ -113,6 +114,16 @@ test("a packet that is no data is refused if it is larger than a head can be, an
     packet({ channel: 1, content: { case: "request", value: { path: "x".repeat(size) } } });
   expect(decodeLinkMessage(encodePackets([path(65_000), data(1, 163_840)]).joined).packets).toHaveLength(2);
   expect(thrown(() => decodeLinkMessage(encodePackets([path(65_536)]).joined)).failure).toBe(Failure.FRAME_TOO_LARGE);
+});
+
+test("large data is data, with whatever else a packet has", () => {
+  const known = toBinary(
+    PacketSchema,
+    packet({ channel: 1, content: { case: "data", value: new Uint8Array(70_000) } }),
+  );
+  const bytes = Buffer.concat([known, new Uint8Array(unknownField)]);
+  const writer = new WireWriter(4 + bytes.byteLength).varint(lengthTag(2)).varint(bytes.byteLength).raw(bytes);
+  expect(decodeLinkMessage(writer.bytes).packets[0]).toMatchObject({ channel: 1, content: { case: "data" } });
 });
 
 test.each([

@@ -169,8 +169,8 @@ export enum Failure {
 
   /**
    * A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel too large.
-   * [resource_exhausted, HOP_CALLER]
+   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or `Capabilities`, too
+   * large. [resource_exhausted, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_FRAME_TOO_LARGE = 11;
    */

@@ -107,8 +107,8 @@ const (
 	// A message is larger than its receiver takes. [resource_exhausted, HOP_PEER]
 	Failure_FAILURE_MESSAGE_TOO_LARGE Failure = 10
 	// A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel too large.
-	// [resource_exhausted, HOP_CALLER]
+	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or `Capabilities`, too
+	// large. [resource_exhausted, HOP_CALLER]
 	Failure_FAILURE_FRAME_TOO_LARGE Failure = 11
 	// The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
 	Failure_FAILURE_NOT_PERMITTED Failure = 12
