@@ -120,6 +120,7 @@ export class Channel {
     const bytes = Math.min(this.#maxCutBytes, data.byteLength);
     this.#sentBytes += bytes;
     this.#port.enqueue({ channel: this.id, data: data.subarray(0, bytes) });
+    this.#grantFrom(this.#windowBytes / 4);
     return bytes;
   }
 
@@ -229,8 +230,13 @@ export class Channel {
     this.#consumedBytes += bytes;
     if (this.#state.kind !== "open") return;
     // Seldom, but early enough that the other side always has credit for a whole packet. `Packet.credit`.
+    this.#grantFrom(Math.min((this.#windowBytes * 3) / 4, this.#windowBytes - this.#port.maxPacketBytes));
+  }
+
+  /** Grants what was read, if it is so much. Beside data it costs next to nothing; a message of its own costs as much as any. */
+  #grantFrom(minBytes: number): void {
     const ungrantedBytes = this.#consumedBytes + this.#windowBytes - this.#grantedBytes;
-    if (ungrantedBytes < Math.min(this.#windowBytes / 2, this.#windowBytes - this.#port.maxPacketBytes)) return;
+    if (ungrantedBytes < minBytes) return;
     const keepsUp = this.#inbound.isEmpty;
     if (keepsUp && this.#windowBytes < maxChannelWindowBytes && this.#port.widen(this.#windowBytes)) {
       this.#windowBytes *= 2;

@@ -7,7 +7,7 @@ export interface RelayLimits {
   maxNameBytes: number;
   /** The largest metadata of a stream, keys and values together. Default 8,192. */
   maxMetadataBytes: number;
-  /** The largest cost of the messages of one frame. Default 135,168; from 4,096 to 983,040. */
+  /** The largest cost of the messages of one frame. Default 200,704, which three of 64 KiB fit in; from 4,096 to 983,040. */
   maxFrameBytes: number;
   /** Names that are listened on. Default 10,000. */
   maxNames: number;
@@ -36,7 +36,7 @@ export interface RelayLimits {
 export const defaultLimits: Readonly<RelayLimits> = {
   maxNameBytes: 256,
   maxMetadataBytes: 8_192,
-  maxFrameBytes: 135_168,
+  maxFrameBytes: 200_704,
   maxNames: 10_000,
   maxOffersPerName: 128,
   maxStreams: 10_000,

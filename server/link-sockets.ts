@@ -13,7 +13,7 @@ import { StreamError } from "../stream/stream-error.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** More in one message would only delay what comes after it. */
-const maxBatchBytes = 163_840;
+const maxBatchBytes = 212_992;
 /** A batch, and what is around its packets. */
 const maxMessageBytes = 2 * maxBatchBytes;
 /** As many as a batch can have: each takes the relay some time, however little is in it. */

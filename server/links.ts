@@ -14,7 +14,7 @@ import type { RelayLimits } from "./limits.js";
 import { randomId, type TokenSigner } from "./token.js";
 
 /** A full frame fits in, with what is around it. */
-const maxPacketBytes = 163_840;
+const maxPacketBytes = 212_992;
 /** A link ends with what carries it; the token need only outlive that. */
 const linkTokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 

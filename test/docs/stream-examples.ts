@@ -81,7 +81,7 @@ export const openingExamples: readonly WireExample[] = [
   example("`Opened`, of which only one limit is shown", OpenedSchema, {
     streamId: "STREAM",
     legToken: "TOKEN",
-    limits: { maxFrameBytes: 135_168 },
+    limits: { maxFrameBytes: 200_704 },
   }),
   example("`Accepted`, by a simple listener", AcceptedSchema, {}),
   example("`Accepted`, by a listener with credit and acks", AcceptedSchema, {

@@ -8,7 +8,7 @@ import { systemClock } from "../../web/system-clock.js";
 import { type MemoryRelay, newMemoryRelay } from "../docs/memory-relay.js";
 import { packetBatches } from "./links.js";
 
-export const maxBatchBytes = 163_840;
+export const maxBatchBytes = 212_992;
 
 /** A relay without a network, and the links to it, whose packets a test carries. */
 export interface LinkedRelay extends MemoryRelay {

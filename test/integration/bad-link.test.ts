@@ -112,7 +112,7 @@ test.each([
     3,
     Failure.CREDIT_EXCEEDED,
   ],
-  ["that is too large", [listen(3), data(3, 163_841)], 3, Failure.FRAME_TOO_LARGE],
+  ["that is too large", [listen(3), data(3, 212_993)], 3, Failure.FRAME_TOO_LARGE],
   ["for one channel too many", [listen(3), listen(4), listen(5)], 5, Failure.LIMIT_REACHED],
 ])("a packet %s resets its channel, and no other", async (_, packets, channel, failure) => {
   const link = await openLink();

@@ -15,6 +15,8 @@ const socketPath = `/browser-server${linkSocketPath}`;
 const maxChannels = 8;
 /** With the bystander's. */
 const maxLinks = 2;
+const maxPacketBytes = 212_992;
+const maxBatchBytes = 212_992;
 
 let relay: TestRelay;
 let bystander: Awaited<ReturnType<typeof openBystander>>;
@@ -135,13 +137,18 @@ describe("a WebSocket is closed for", () => {
     ["a text frame", 1003, ({ socket }) => socket.send("text")],
     ["bytes that are no message", 1007, ({ socket }) => socket.send(new Uint8Array([255, 255, 255, 255]))],
     ["text that is not UTF-8", 1007, (raw) => raw.write(socketFrame(1, new Uint8Array([0xc3, 0x28])))],
-    ["a message over the limit", 1009, ({ socket }) => socket.send(new Uint8Array(2 * 163_840 + 1))],
-    ["a message of more packets than a batch has", 1009, (raw) => raw.send(...Array(2_561).fill(credit(1, 1n)))],
+    ["a message over the limit", 1009, ({ socket }) => socket.send(new Uint8Array(2 * maxBatchBytes + 1))],
+    [
+      "a message of more packets than a batch has",
+      1009,
+      (raw) => raw.send(...Array(maxBatchBytes / 64 + 1).fill(credit(1, 1n))),
+    ],
     [
       "fragments over the limit",
       1009,
       ({ socket }) => {
-        for (let at = 0; at < 6; at += 1) socket.send(new Uint8Array(65_536), { fin: false });
+        for (let sent = 0; sent <= 2 * maxBatchBytes; sent += 65_536)
+          socket.send(new Uint8Array(65_536), { fin: false });
       },
     ],
     ["a frame that is not masked", 1002, (raw) => raw.write(socketFrame(2, text, { masked: false }))],
@@ -184,7 +191,6 @@ test("a client that breaks a rule of WebSockets and stays is cut off, and its li
 });
 
 describe("a channel is reset, and its link lives, for", () => {
-  const maxPacketBytes = 163_840;
   const listPath = "/streamserver.v1.RelayService/List";
   const rules: [string, PacketInit[], Failure][] = [
     ["data of one that never was", [data(5, 1)], Failure.CHANNEL_INVALID],

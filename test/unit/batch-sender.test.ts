@@ -19,7 +19,7 @@ function sendingLink(options: { maxBatchBytes?: number; random?: number; answers
   const { maxBatchBytes = 1_048_576, random = 0, answers = [] } = options;
   const opened = create(LinkOpenedSchema, {
     maxChannels: 100,
-    maxPacketBytes: 163_840,
+    maxPacketBytes: 212_992,
     maxBatchBytes,
     heartbeatIntervalMs: 60_000,
   });

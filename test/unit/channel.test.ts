@@ -5,7 +5,7 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../link/channel.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { body, bytesOf, joinedLinks, request } from "../fakes/links.js";
+import { body, bytesOf, joinedLinks, loneRelayLink, packet, request } from "../fakes/links.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
 const ok = create(ChannelResponseSchema, { status: 200, headers: [{ name: "x-from", value: "relay" }] });
@@ -97,6 +97,22 @@ test("what fits into a packet is not cut for credit, and a reader leaves enough 
   }
   await sent;
   expect(sizes).toEqual(Array(50).fill(chunkBytes));
+});
+
+test.each([
+  ["less than a quarter of a window", channelWindowBytes / 4 - 1, ["data"]],
+  ["a quarter of a window", channelWindowBytes / 4, ["data", "credit"]],
+])("a grant for %s goes along with data, and not alone", async (_, readBytes, kinds) => {
+  const { link, said, opened } = loneRelayLink();
+  link.receive(packet({ channel: 1, content: { case: "request", value: request() } }));
+  link.receive(packet({ channel: 1, content: { case: "data", value: new Uint8Array(readBytes) } }));
+  const [channel] = opened as [Channel];
+  await channel.body().next();
+  await settled();
+  expect(said).toEqual([]);
+  await channel.send([new Uint8Array(1)]);
+  await settled();
+  expect(said.map(({ content }) => content.case)).toEqual(kinds);
 });
 
 test.each(["client", "relay"])("a reset by the %s ends the channel on both ends, with its reason", async (who) => {

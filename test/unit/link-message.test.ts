@@ -57,7 +57,7 @@ const packets: [string, OutgoingPacket[]][] = [
   ]),
   ["all kinds", contents.map((content, at) => packet({ channel: at, content }))],
   ...channels.map((channel): [string, OutgoingPacket[]] => [`data of channel ${channel}`, [data(channel, 10)]]),
-  ...[0, 1, 126, 127, 128, 4_095, 4_096, 4_097, 16_384, 163_840].map((size): [string, OutgoingPacket[]] => [
+  ...[0, 1, 126, 127, 128, 4_095, 4_096, 4_097, 16_384, 212_992].map((size): [string, OutgoingPacket[]] => [
     `data of ${size} bytes`,
     [data(2, size)],
   ]),
@@ -112,7 +112,7 @@ test("what nobody knows of a packet is not kept", () => {
 test("a packet that is no data is refused if it is larger than a head can be, and data is not", () => {
   const path = (size: number) =>
     packet({ channel: 1, content: { case: "request", value: { path: "x".repeat(size) } } });
-  expect(decodeLinkMessage(encodePackets([path(65_000), data(1, 163_840)]).joined).packets).toHaveLength(2);
+  expect(decodeLinkMessage(encodePackets([path(65_000), data(1, 212_992)]).joined).packets).toHaveLength(2);
   expect(thrown(() => decodeLinkMessage(encodePackets([path(65_536)]).joined)).failure).toBe(Failure.FRAME_TOO_LARGE);
 });
 
