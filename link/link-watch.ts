@@ -16,7 +16,7 @@ const answerTimeoutMs = 7_000;
 const lateAnswerMs = 5_000;
 
 /** What the timer is for: to look whether there was silence, since when it was set; or whether there was an answer. */
-type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer" };
+type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer"; askedAgain: boolean };
 
 /** Ends a link whose other side is silent. It ends by itself when the link does. */
 export class LinkWatch {
@@ -57,24 +57,37 @@ export class LinkWatch {
    * are none: they may have been on their way before the connection broke.
    */
   ask(): void {
+    if (!this.#link.isOpen) return;
     // Whoever asks again and again is told no later.
-    if (!this.#link.isOpen || this.#waiting.kind === "for an answer") return;
-    this.#waiting = { kind: "for an answer" };
-    this.#waitForAnswer();
+    if (this.#waiting.kind === "for an answer") this.#waiting.askedAgain = true;
+    else this.#ask();
+  }
+
+  #ask(): void {
+    this.#waiting = { kind: "for an answer", askedAgain: false };
+    this.#waitForAnswer("on time");
     // What is asked on a link that ends is answered by its end.
     this.#link.ping().then(
-      () => this.#wait(this.#limitMs),
+      () => this.#answered(),
       () => {},
     );
   }
 
-  #waitForAnswer(): void {
+  #answered(): void {
+    // The answer to a question from before a sleep may have waited since then.
+    if (this.#waiting.kind === "for an answer" && this.#waiting.askedAgain) this.#ask();
+    else this.#wait(this.#limitMs);
+  }
+
+  /** A timer is excused once for being late: in a hidden tab each one that a timer set is. */
+  #waitForAnswer(before: "on time" | "late"): void {
     this.#stopTimer();
     const askedMs = this.#clock.now();
     this.#stopTimer = this.#clock.after(answerTimeoutMs, () => {
       const nowMs = this.#clock.now();
-      const mayCome = nowMs - this.#heardMs < lateAnswerMs || nowMs - askedMs - answerTimeoutMs > asleepMs;
-      if (mayCome) this.#waitForAnswer();
+      const isLate = nowMs - askedMs - answerTimeoutMs > asleepMs;
+      if (isLate && before === "on time") this.#waitForAnswer("late");
+      else if (nowMs - this.#heardMs < lateAnswerMs) this.#waitForAnswer(before);
       else this.#lost();
     });
   }

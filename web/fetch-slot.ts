@@ -27,8 +27,8 @@ export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
 /** Why a tab has no fetch link. */
 export function noConnectionLeft(): StreamError {
   const message =
-    "over HTTP/1.1 the browser has no connection to the relay left, of which each tab without a WebSocket keeps one: " +
-    "let WebSockets through, or serve HTTP/2";
+    "no connection to the relay is left to send by: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
+    "Let WebSockets through, or serve HTTP/2. Over HTTP/2, it is the network that lets nothing through";
   return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }
 

@@ -214,4 +214,11 @@ export const fixedSizes: LimitRow[] = [
     beyond: `the link ends with ${limitReached}; only packets without credit, such as resets, can come to so much`,
     told: notTold,
   },
+  {
+    what: "pings that were not answered",
+    value: grouped(sourceConstant("link/link.ts", "maxPings")),
+    enforcedBy: "each side of a link, if it is this project's own, which sends them",
+    beyond: `the link ends with ${limitReached}`,
+    told: notTold,
+  },
 ];

@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { LinkService } from "../../gen/streamserver/v1/link_pb.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
+import { maxSentPacketBytes } from "../../web/batch-sender.js";
 import { openFetchLink } from "../../web/fetch-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
+import { body, request } from "../fakes/links.js";
 import { rejection } from "../fakes/outcome.js";
 
 test("a link that is given up while it opens ends its request, and says why", async () => {
@@ -28,4 +30,28 @@ test("a link that is given up while it opens ends its request, and says why", as
   await ended.promise;
   expect(clock.timers).toBe(0);
   expect(await rejection(openFetchLink(carrier, clock, leaving.signal))).toBe(why);
+});
+
+test("what is sent goes in packets that a slow network takes to the relay in time", async () => {
+  const sizes: number[] = [];
+  const ended = new Deferred<void>();
+  const carrier = createRouterTransport((router) => {
+    router.service(LinkService, {
+      async *receive() {
+        const limits = { maxChannels: 1, maxPacketBytes: 1_048_576, maxBatchBytes: 1_048_576 };
+        yield { opened: { linkId: "link", linkToken: "token", heartbeatIntervalMs: 1_000, ...limits } };
+        await ended.promise;
+      },
+      send({ packets }) {
+        for (const { content } of packets) if (content.case === "data") sizes.push(content.value.byteLength);
+        return {};
+      },
+    });
+  });
+  const { link } = await openFetchLink(carrier, new FakeClock());
+  await link.open(request()).send(body(100_000));
+  await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0)).toBe(100_000);
+  expect(Math.max(...sizes)).toBe(maxSentPacketBytes);
+  link.close(new StreamError("over"));
+  ended.resolve();
 });

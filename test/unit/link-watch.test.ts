@@ -123,22 +123,36 @@ test("an answer may be late while other things come", async () => {
   await isLost();
 });
 
-test("asking again delays nothing, and takes one answer", async () => {
+test("asking again and again delays nothing", async () => {
   watch.ask();
   clock.advance(answerTimeoutMs - 1);
-  watch.ask();
+  for (let times = 0; times < 10; times += 1) watch.ask();
   expect(await asked()).toEqual(["ping"]);
   clock.advance(1);
   await isLost();
 });
 
-test("a machine that slept while it asked waits for the answer anew", async () => {
+test("the answer to a question from before a sleep is asked for once more after it", async () => {
+  watch.ask();
+  watch.ask();
+  watch.ask();
+  await answer();
+  expect(await asked()).toEqual(["ping", "ping"]);
+  clock.advance(answerTimeoutMs - 1);
+  expect(link.isOpen).toBe(true);
+  await answer();
+  expect(await asked()).toEqual(["ping", "ping"]);
+  clock.advance(limitMs);
+  await isLost();
+});
+
+test("a machine that slept while it asked waits for the answer anew, once", async () => {
   watch.ask();
   clock.sleep(answerTimeoutMs + asleepMs + 1);
   expect(link.isOpen).toBe(true);
   clock.advance(answerTimeoutMs - 1);
   expect(link.isOpen).toBe(true);
-  clock.advance(1);
+  clock.sleep(1 + asleepMs + 1);
   await isLost();
 });
 
