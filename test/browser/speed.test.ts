@@ -120,13 +120,13 @@ afterAll(async () => {
 
 const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-/**
- * On a machine with nothing else to do a ping takes 1.3 to 1.4 times as long, and the goal is 1.5. What else a machine does slows
- * the side more that has more to do: 2.4 was seen while the bare relay was as quick as ever.
- */
-const maxPingRatio = 2.5;
+/** What slows the side more that has more to do may be over by then. */
+const retries = { retry: 3 };
 
-test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a bare relay", async () => {
+/** On a machine with nothing else to do a ping takes 1.35 to 1.5 times as long, and the goal is 1.5. */
+const maxPingRatio = 2;
+
+test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a bare relay", retries, async () => {
   const times = { bare: [] as number[], ours: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
     times.bare.push(...((await bare.evaluate("pingMs()")) as number[]));
@@ -138,12 +138,12 @@ test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a 
 });
 
 /**
- * On such a machine it is 0.7 to 0.8, and the goal is 0.8. Much of what is missing is memory of its own for each message, which the
- * browser takes page by page.
+ * On such a machine it is 0.74 to 0.84, and the goal is 0.8. What is missing is memory of its own for each message, which the
+ * browser takes page by page: views of what the network brings were as fast as a bare relay.
  */
-const minBulkRatio = 0.45;
+const minBulkRatio = 0.65;
 
-test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", async () => {
+test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", retries, async () => {
   const times = { bare: [] as number[], ours: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
     times.bare.push((await bare.evaluate("bulkMs()")) as number);
