@@ -14,6 +14,7 @@ import { StreamError } from "./stream-error.js";
 /** Turns what the application writes into messages, and messages into what it reads. Throws on what does not fit. */
 export interface Codec<Out, In = Out> {
   encode(value: In): EncodedMessage;
+  /** What is read. To share memory with other messages, as the data may, is up to the codec. */
   decode(message: ReceivedMessage): Out;
 }
 
@@ -34,7 +35,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Strings arrive as strings, binary data as Uint8Array. The default. */
 export const rawCodec: Codec<RawMessage, RawInput> = {
   encode: (value) => (typeof value === "string" ? encodeText(value) : encodeBytes(value)),
-  decode: (message) => (message.text ? decodeText(message) : message.data),
+  decode: (message) => (message.text ? decodeText(message) : ownMemory(message.data)),
 };
 
 /** Strings only. */
@@ -46,13 +47,22 @@ export const textCodec: Codec<string> = {
   },
 };
 
-/** Binary data only. */
-export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
+/**
+ * Binary data only, not copied: what is read may be a view of memory that other messages are in, so that nobody may transfer its
+ * `buffer`, or keep little of it for long. For large messages that are looked at, or written elsewhere, one by one.
+ */
+export const viewCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   encode: encodeBytes,
   decode(message) {
     if (message.text) throw unexpected("binary data", "text");
     return message.data;
   },
+};
+
+/** Binary data only, each message in memory of its own. */
+export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
+  encode: encodeBytes,
+  decode: (message) => ownMemory(viewCodec.decode(message)),
 };
 
 /** Whatever `JSON.stringify` takes, as text. The type parameter is a promise of the caller's; nothing checks it. */
@@ -108,6 +118,14 @@ function decodeText(message: ReceivedMessage): string {
       cause,
     });
   }
+}
+
+/** The data itself, or a copy if it is a view: an application may transfer what it gets. */
+function ownMemory(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  // The empty array that stands for a field that is missing is everybody's.
+  if (data.byteLength > 0 && data.byteLength === data.buffer.byteLength) return data;
+  // Not `slice`, which copies nothing of a Buffer.
+  return new Uint8Array(data);
 }
 
 function unexpected(expected: string, actual: string): StreamError {

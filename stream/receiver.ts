@@ -3,6 +3,9 @@ import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
+/** What waits unread may keep this many times its own size in memory: three messages of 64 KiB, which share a frame. */
+const pinnedFactor = 4;
+
 /** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
 interface Assembly {
   buffer: Uint8Array<ArrayBuffer>;
@@ -22,7 +25,8 @@ export interface ReceiverOptions {
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
  * What waits unread never costs more than `windowBytes`, plus one message that came in parts: the parts of an unfinished
- * message are granted for as they come, but only while no finished message waits.
+ * message are granted for as they come, but only while no finished message waits. The buffers that it is in may be four times
+ * as large, if there was more in them.
  */
 export class Receiver {
   readonly #options: ReceiverOptions;
@@ -75,7 +79,7 @@ export class Receiver {
     const dataBytes = (this.#assembly?.dataBytes ?? 0) + part.data.byteLength;
     if (dataBytes > this.#options.maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
     if (this.#assembly === undefined && !part.more) {
-      this.#enqueue({ data: ownMemory(part.data), text: part.text, costBytes });
+      this.#enqueue({ data: unpinned(part.data), text: part.text, costBytes });
       return undefined;
     }
     this.#assembly ??= {
@@ -122,12 +126,11 @@ export class Receiver {
   }
 }
 
-/** The data itself, or a copy if it is a view of a network buffer: an application may transfer what it gets. */
-function ownMemory(data: Uint8Array): Uint8Array<ArrayBuffer> {
-  // The empty array that stands for a field that is missing is everybody's.
-  if (data.byteLength > 0 && data.byteLength === data.buffer.byteLength) return data as Uint8Array<ArrayBuffer>;
+/** The data itself, or a copy of a small part of a network buffer, which would stay in memory as a whole. */
+function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  const isPinning = data.byteLength * pinnedFactor < data.buffer.byteLength;
   // Not `slice`, which copies nothing of a Buffer.
-  return new Uint8Array(data);
+  return isPinning ? new Uint8Array(data) : (data as Uint8Array<ArrayBuffer>);
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {

@@ -19,7 +19,7 @@ export interface EncodedMessage {
   text: boolean;
 }
 
-/** A message of the other application, in memory of its own. */
+/** A message of the other application. Its data may be a view of memory that others are in: what is to be given away is a copy. */
 export interface ReceivedMessage extends EncodedMessage {
   data: Uint8Array<ArrayBuffer>;
 }

@@ -11,6 +11,7 @@ export {
   type RawMessage,
   rawCodec,
   textCodec,
+  viewCodec,
 } from "../stream/codec.js";
 export type { EndpointOptions } from "../stream/endpoint.js";
 export type { TransportKind } from "../stream/leg.js";

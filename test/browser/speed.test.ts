@@ -19,6 +19,7 @@ let bareRelay: ProcessGroup;
 let relay: RelayProcess;
 let bare: UnwatchedTab;
 let ours: UnwatchedTab;
+let oursWithViews: UnwatchedTab;
 
 /** In a page: the same two measurements over anything that sends, receives, and says when there is room. */
 const measuring = `
@@ -75,17 +76,29 @@ const bareEnd = `${measuring}
 
 const oursEnd = (open: string) => `${measuring}
 (async () => {
-  const { StreamServer, StreamClient } = await import("/package.js");
+  const { StreamServer, StreamClient, rawCodec, viewCodec } = await import("/package.js");
   const transport = ${JSON.stringify(relay.origin)};
-  const stream = ${open};
-  pipe = {
-    send: (message) => stream.write(message),
-    room: () => stream.writableNeedDrain ? new Promise((resolve) => stream.once("drain", resolve)) : undefined,
-  };
-  stream.on("data", (message) => pipe.onMessage(message));
-  await stream.opened;
-  return stream.transport;
+  return await ${open};
 })()`;
+
+const listening = (codec: string) =>
+  oursEnd(`StreamServer(transport, { codec: ${codec} }, (stream) => {
+    pipe = { send: (message) => stream.write(message) };
+    answer();
+    stream.on("data", (message) => pipe.onMessage(message));
+  }).listen("${codec}").ready`);
+
+const connecting = (codec: string) =>
+  oursEnd(`(async () => {
+    const stream = StreamClient(transport, { codec: ${codec} }).connect("${codec}");
+    pipe = {
+      send: (message) => stream.write(message),
+      room: () => stream.writableNeedDrain ? new Promise((resolve) => stream.once("drain", resolve)) : undefined,
+    };
+    stream.on("data", (message) => pipe.onMessage(message));
+    await stream.opened;
+    return stream.transport;
+  })()`);
 
 beforeAll(async () => {
   const program = fileURLToPath(new URL("bare-relay.ts", import.meta.url));
@@ -101,15 +114,14 @@ beforeAll(async () => {
   await bareAnswer.evaluate("answer()");
   bare = await tab();
   await bare.evaluate(bareEnd);
-  const listener = await tab();
-  await listener.evaluate(`${measuring}
-    import("/package.js").then(({ StreamServer }) => StreamServer(${JSON.stringify(relay.origin)}, (stream) => {
-      pipe = { send: (message) => stream.write(message) };
-      answer();
-      stream.on("data", (message) => pipe.onMessage(message));
-    }).listen("speed").ready)`);
-  ours = await tab();
-  expect(await ours.evaluate(oursEnd('StreamClient(transport).connect("speed")'))).toBe("websocket");
+  const openOurs = async (codec: string) => {
+    await (await tab()).evaluate(listening(codec));
+    const client = await tab();
+    expect(await client.evaluate(connecting(codec))).toBe("websocket");
+    return client;
+  };
+  ours = await openOurs("rawCodec");
+  oursWithViews = await openOurs("viewCodec");
 });
 
 afterAll(async () => {
@@ -137,19 +149,24 @@ test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a 
   expect(ratio).toBeLessThan(maxPingRatio);
 });
 
-/**
- * On such a machine it is 0.74 to 0.84, and the goal is 0.8. What is missing is memory of its own for each message, which the
- * browser takes page by page: views of what the network brings were as fast as a bare relay.
- */
+/** The goal is 0.8, for those who need no memory of their own for each message, which the browser takes page by page. */
+const minViewsRatio = 0.8;
+/** With it, it is 0.74 to 0.88 on such a machine. */
 const minBulkRatio = 0.65;
 
 test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", retries, async () => {
-  const times = { bare: [] as number[], ours: [] as number[] };
+  const tabs = { bare, ours, views: oursWithViews };
+  const times = { bare: [] as number[], ours: [] as number[], views: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    times.bare.push((await bare.evaluate("bulkMs()")) as number);
-    times.ours.push((await ours.evaluate("bulkMs()")) as number);
+    for (const kind of ["bare", "ours", "views"] as const) {
+      times[kind].push((await tabs[kind].evaluate("bulkMs()")) as number);
+    }
   }
-  const ratio = median(times.bare) / median(times.ours);
-  console.log(`bulk: ${median(times.ours)} ms, bare ${median(times.bare)} ms, ${ratio.toFixed(2)} of its speed`);
-  expect(ratio).toBeGreaterThanOrEqual(minBulkRatio);
+  const bareMs = median(times.bare);
+  const ratios = { ours: bareMs / median(times.ours), views: bareMs / median(times.views) };
+  console.log(
+    `bulk: ${bareMs} ms over a bare relay; ${ratios.ours.toFixed(2)} of its speed, or ${ratios.views.toFixed(2)} with views`,
+  );
+  expect(ratios.ours).toBeGreaterThanOrEqual(minBulkRatio);
+  expect(ratios.views).toBeGreaterThanOrEqual(minViewsRatio);
 });

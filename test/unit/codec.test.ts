@@ -1,10 +1,19 @@
 import { create } from "@bufbuild/protobuf";
+import { BytesValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { OfferSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { bytesCodec, type Codec, jsonCodec, protobufCodec, rawCodec, textCodec } from "../../stream/codec.js";
+import {
+  bytesCodec,
+  type Codec,
+  jsonCodec,
+  protobufCodec,
+  rawCodec,
+  textCodec,
+  viewCodec,
+} from "../../stream/codec.js";
 import type { EncodedMessage } from "../../stream/sender.js";
 import { rejection, settled, thrown } from "../fakes/outcome.js";
 import { eventsOf, joinedStreams, streamAndPeer } from "../fakes/streams.js";
@@ -24,6 +33,7 @@ test("strings, bytes and JSON values are what they were", () => {
       expect(there(rawCodec, bytes)).toEqual(bytes);
       expect(there(textCodec, text)).toBe(text);
       expect(there(bytesCodec, bytes)).toEqual(bytes);
+      expect(there(viewCodec, bytes)).toEqual(bytes);
       expect(there(jsonCodec(), json)).toEqual(JSON.parse(JSON.stringify(json)));
     }),
     { seed: 20_120_403 },
@@ -39,6 +49,33 @@ test("whatever holds bytes can be written, and only the bytes of a view are", ()
   expect(there(bytesCodec, buffer)).toEqual(Uint8Array.of(1, 2, 3, 4));
   expect(there(bytesCodec, new DataView(buffer, 1, 2))).toEqual(Uint8Array.of(2, 3));
   expect(there(rawCodec, new Uint8Array(buffer, 3))).toEqual(Uint8Array.of(4));
+});
+
+/** A message that shares its memory with others, in a `Buffer` as Node has it. */
+const shared = { data: Buffer.from(new ArrayBuffer(6)).fill(7).subarray(1, 5), text: false };
+
+test.each([
+  ["raw", rawCodec],
+  ["bytes", bytesCodec],
+])("what is read as %s is in memory of its own", (_what, codec) => {
+  const read = codec.decode(shared) as Uint8Array;
+  expect(read).toEqual(new Uint8Array(4).fill(7));
+  expect([read.byteOffset, read.buffer.byteLength]).toEqual([0, 4]);
+  const own = { data: new Uint8Array(4), text: false };
+  expect(codec.decode(own)).toBe(own.data);
+  const nothing = { data: new Uint8Array(), text: false };
+  expect((codec.decode(nothing) as Uint8Array).buffer).not.toBe(nothing.data.buffer);
+});
+
+test("a view is not copied", () => {
+  expect(viewCodec.decode(shared)).toBe(shared.data);
+});
+
+test("the bytes in a Protobuf message are in memory that no other message is in", () => {
+  const codec = protobufCodec(BytesValueSchema);
+  const { data } = codec.encode({ value: new Uint8Array(100) });
+  const { value } = codec.decode({ data: Buffer.concat([data, data]).subarray(0, data.byteLength), text: false });
+  expect(value.buffer.byteLength).toBe(data.byteLength);
 });
 
 test("a Protobuf message is read as what its schema says", () => {
@@ -67,6 +104,7 @@ const unreadable: { what: string; codec: Codec<unknown, never>; message: Encoded
   { what: "JSON that is no UTF-8", codec: jsonCodec(), message: notUtf8, failure: Failure.PROTOCOL_VIOLATION },
   { what: "bytes for text", codec: textCodec, message: binary, failure: Failure.UNSPECIFIED },
   { what: "text for bytes", codec: bytesCodec, message: text, failure: Failure.UNSPECIFIED },
+  { what: "text for a view", codec: viewCodec, message: text, failure: Failure.UNSPECIFIED },
   { what: "what is no JSON", codec: jsonCodec(), message: text, failure: Failure.UNSPECIFIED },
   { what: "bytes that are no Protobuf", codec: offers, message: binary, failure: Failure.UNSPECIFIED },
   { what: "text for Protobuf", codec: offers, message: text, failure: Failure.UNSPECIFIED },
