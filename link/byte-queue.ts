@@ -57,6 +57,6 @@ export class ByteQueue {
     if (this.#tail === undefined) return;
     const { bytes, length } = this.#tail;
     this.#tail = undefined;
-    this.#chunks.push(bytes.subarray(0, length));
+    this.#chunks.push(length < bytes.byteLength ? bytes.subarray(0, length) : bytes);
   }
 }

@@ -1,11 +1,4 @@
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   endStreamFlag,
@@ -13,7 +6,7 @@ import {
   requestHeader,
   validateResponse,
 } from "@connectrpc/connect/protocol-connect";
-import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
+import { type Frame, FrameSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
   type AcceptResponse,
   AcceptResponseSchema,
@@ -25,13 +18,16 @@ import {
 } from "../gen/streamserver/v1/relay_pb.js";
 import type { ChannelClient } from "./channel-client.js";
 import { EnvelopeSplitter, envelope } from "./envelope.js";
-import { frameEnvelope } from "./leg-message.js";
+import { type FrameFields, frameEnvelope, frameFields } from "./leg-message.js";
 import type { Parts } from "./parts.js";
 
 /** What `ConnectRequest` and `AcceptRequest` have in common, which is everything. */
 export interface LegRequest {
   message: { case: "open"; value: MessageInitShape<typeof OpenSchema> } | { case: "frame"; value: Frame };
 }
+
+/** What a leg has to know of `ConnectResponse` and `AcceptResponse`. */
+export type LegResponse = Pick<ConnectResponse, "message"> | Pick<AcceptResponse, "message">;
 
 /** The RPC of a leg. */
 export type LegMethod = "connect" | "accept";
@@ -48,7 +44,7 @@ export async function* callLeg(
   method: LegMethod,
   requests: AsyncIterable<LegRequest>,
   signal: AbortSignal,
-): AsyncGenerator<ConnectResponse | AcceptResponse, void, undefined> {
+): AsyncGenerator<LegResponse, void, undefined> {
   const { name, methodKind } = RelayService.method[method];
   const response = await request({
     url: `http://link/${RelayService.typeName}/${name}`,
@@ -75,12 +71,19 @@ export async function* callLeg(
   throw new ConnectError("the response broke off", Code.Unavailable);
 }
 
-function decode<T extends DescMessage>(schema: T, data: Uint8Array): MessageShape<T> {
+function decode(schema: typeof ConnectResponseSchema | typeof AcceptResponseSchema, data: Uint8Array): LegResponse {
+  const fields = frameFields(data);
+  if (fields !== undefined) return { message: { case: "frame", value: frameOf(fields) } };
   try {
-    return fromBinary(schema, data);
+    return fromBinary<typeof ConnectResponseSchema | typeof AcceptResponseSchema>(schema, data);
   } catch (cause) {
     throw new ConnectError("bytes that are no message of a leg", Code.Internal, undefined, undefined, cause);
   }
+}
+
+function frameOf({ sequence, ack, credit, messages, fin }: FrameFields): Frame {
+  const numbers = { sequence: BigInt(sequence), ack: BigInt(ack), credit: BigInt(credit) };
+  return create(FrameSchema, { ...numbers, messages, fin });
 }
 
 async function* envelopes(requests: AsyncIterable<LegRequest>): AsyncGenerator<Uint8Array | Parts> {

@@ -1,17 +1,25 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type Frame, FrameSchema, type Message, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { messageOverheadBytes } from "../stream/sender.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import { isSmall, Parts } from "./parts.js";
+import { WireReader } from "./wire-reader.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
 
 /** The same in all four messages of a leg. */
-const frameField = ConnectRequestSchema.field.frame.number;
+const frameTag = lengthTag(ConnectRequestSchema.field.frame.number);
 const { sequence, ack, credit, messages, fin } = FrameSchema.field;
 const { data, text, more } = MessageSchema.field;
-const numberTags = [sequence, ack, credit].map((field) => varintTag(field.number));
+const sequenceTag = varintTag(sequence.number);
+const ackTag = varintTag(ack.number);
+const creditTag = varintTag(credit.number);
+const messagesTag = lengthTag(messages.number);
+const finTag = varintTag(fin.number);
+const dataTag = lengthTag(data.number);
+const textTag = varintTag(text.number);
+const moreTag = varintTag(more.number);
+const numberTags = [sequenceTag, ackTag, creditTag];
+const noData: Uint8Array = new Uint8Array();
 
 /** A frame in the envelope in which it travels on either leg of a stream. Large data is not copied. */
 export function frameEnvelope(frame: Frame): Parts {
@@ -29,17 +37,17 @@ export function frameEnvelope(frame: Frame): Parts {
   const writer = new WireWriter(envelopeHeadBytes + dataBytes - largeBytes);
   const parts: Uint8Array[] = [];
   writeEnvelopeHead(writer.bytes, 0, dataBytes);
-  writer.skip(envelopeHeadBytes).varint(lengthTag(frameField)).varint(frameBytes);
+  writer.skip(envelopeHeadBytes).varint(frameTag).varint(frameBytes);
   numbers.forEach((number, at) => {
     if (number > 0) writer.varint(numberTags[at] ?? 0).varint(number);
   });
-  if (frame.fin) writer.varint(varintTag(fin.number)).varint(1);
+  if (frame.fin) writer.varint(finTag).varint(1);
   frame.messages.forEach((message, at) => {
-    writer.varint(lengthTag(messages.number)).varint(sizes[at] ?? 0);
+    writer.varint(messagesTag).varint(sizes[at] ?? 0);
     // Before the data, so that nothing has to follow it.
-    if (message.text) writer.varint(varintTag(text.number)).varint(1);
-    if (message.more) writer.varint(varintTag(more.number)).varint(1);
-    writer.varint(lengthTag(data.number)).varint(message.data.byteLength);
+    if (message.text) writer.varint(textTag).varint(1);
+    if (message.more) writer.varint(moreTag).varint(1);
+    writer.varint(dataTag).varint(message.data.byteLength);
     if (isSmall(message.data)) writer.raw(message.data);
     else parts.push(writer.cut(), message.data);
   });
@@ -57,69 +65,74 @@ function bytesOf(message: Message): number {
   return 1 + varintBytes(byteLength) + byteLength + (message.text ? 2 : 0) + (message.more ? 2 : 0);
 }
 
-/** What a relay needs to know of a frame. */
-export interface FrameOutline {
-  costBytes: number;
+/** A frame without a reset, as it is on the wire. */
+export interface FrameFields {
+  sequence: number;
+  ack: number;
+  credit: number;
+  messages: Pick<Message, "data" | "text" | "more">[];
   fin: boolean;
 }
 
 /**
- * Looks over a leg's message without decoding it. Undefined if it is not a frame and nothing else, or one with a reset, or with
- * anything that this code does not know: then it takes a decoder.
+ * What is in the frame that a leg's message is, its data as views. Undefined if it is not a frame and nothing else, or one with a
+ * reset, or with anything that this code does not know: then it takes a decoder.
  */
-export function outlineOf(legMessage: Uint8Array): FrameOutline | undefined {
+export function frameFields(legMessage: Uint8Array): FrameFields | undefined {
   try {
-    const reader = new BinaryReader(legMessage);
-    const [field, type] = reader.tag();
-    if (field !== frameField || type !== WireType.LengthDelimited) return undefined;
-    const frameBytes = reader.uint32();
-    if (reader.pos + frameBytes !== reader.len) return undefined;
-    return outlineOfFrame(reader);
+    const reader = new WireReader(legMessage);
+    if (reader.varint() !== frameTag || reader.varint() !== reader.leftBytes) return undefined;
+    return readFrame(reader);
   } catch {
     return undefined;
   }
 }
 
-function outlineOfFrame(reader: BinaryReader): FrameOutline | undefined {
-  const outline: FrameOutline = { costBytes: 0, fin: false };
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === messages.number && type === WireType.LengthDelimited) {
-      const dataBytes = dataBytesOf(reader, reader.uint32());
-      if (dataBytes === undefined) return undefined;
-      outline.costBytes += dataBytes + messageOverheadBytes;
-    } else if (type !== WireType.Varint) {
-      return undefined;
-    } else if (field === fin.number) {
-      outline.fin = reader.bool();
-    } else if (field === sequence.number || field === ack.number || field === credit.number) {
-      skipNumber(reader);
-    } else {
-      return undefined;
+function readFrame(reader: WireReader): FrameFields {
+  const fields: FrameFields = { sequence: 0, ack: 0, credit: 0, messages: [], fin: false };
+  while (reader.leftBytes > 0) {
+    switch (reader.varint()) {
+      case messagesTag:
+        fields.messages.push(readMessage(reader));
+        break;
+      case sequenceTag:
+        fields.sequence = reader.varint();
+        break;
+      case ackTag:
+        fields.ack = reader.varint();
+        break;
+      case creditTag:
+        fields.credit = reader.varint();
+        break;
+      case finTag:
+        fields.fin = reader.flag();
+        break;
+      default:
+        throw new RangeError("a field for a decoder");
     }
   }
-  return outline;
+  return fields;
 }
 
-/** `BinaryReader.skip` takes numbers of any length; a decoder, none of more than ten bytes. */
-function skipNumber(reader: BinaryReader): void {
-  reader.uint32();
-}
-
-/** The length of a message's data; the reader is behind the message then. */
-function dataBytesOf(reader: BinaryReader, messageBytes: number): number | undefined {
-  const end = reader.pos + messageBytes;
-  let dataBytes = 0;
-  while (reader.pos < end) {
-    const [field, type] = reader.tag();
-    if (field === data.number && type === WireType.LengthDelimited) {
-      dataBytes = reader.uint32();
-      reader.pos += dataBytes;
-    } else if ((field === text.number || field === more.number) && type === WireType.Varint) {
-      skipNumber(reader);
-    } else {
-      return undefined;
+function readMessage(reader: WireReader): FrameFields["messages"][number] {
+  const message = { data: noData, text: false, more: false };
+  const messageBytes = reader.varint();
+  const end = reader.at + messageBytes;
+  while (reader.at < end) {
+    switch (reader.varint()) {
+      case dataTag:
+        message.data = reader.view();
+        break;
+      case textTag:
+        message.text = reader.flag();
+        break;
+      case moreTag:
+        message.more = reader.flag();
+        break;
+      default:
+        throw new RangeError("a field for a decoder");
     }
   }
-  return reader.pos === end && end <= reader.len ? dataBytes : undefined;
+  if (reader.at > end) throw new RangeError("a field that reaches beyond its message");
+  return message;
 }

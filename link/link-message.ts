@@ -11,7 +11,7 @@ import {
 } from "../gen/streamserver/v1/link_pb.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
-import { Parts } from "./parts.js";
+import { isSmall, Parts } from "./parts.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
 
 /** What a WebSocket carries must name it: a page of something else is no client, whatever lets it in. */
@@ -27,28 +27,42 @@ const packetsTag = lengthTag(packets.number);
 const channelTag = varintTag(PacketSchema.field.channel.number);
 const dataTag = lengthTag(PacketSchema.field.data.number);
 
-/** A message of a WebSocket link. Data is not copied. */
+/** A message of a WebSocket link. Large data is not copied. */
 export function encodePackets(packets: readonly OutgoingPacket[]): Parts {
-  return new Parts(packets.flatMap(encodePacket));
+  const encoded = packets.map((packet) => ("data" in packet ? packet : toBinary(PacketSchema, packet)));
+  const writer = new WireWriter(encoded.reduce((sum, packet) => sum + copiedBytes(packet), 0));
+  const parts: Uint8Array[] = [];
+  for (const packet of encoded) {
+    writer.varint(packetsTag).varint(packetBytes(packet));
+    if (packet instanceof Uint8Array) {
+      writer.raw(packet);
+      continue;
+    }
+    const { channel, data } = packet;
+    writer.varint(channelTag).varint(channel).varint(dataTag).varint(data.byteLength);
+    for (const array of data.arrays) {
+      if (isSmall(array)) writer.raw(array);
+      else parts.push(writer.cut(), array);
+    }
+  }
+  const rest = writer.cut();
+  if (rest.byteLength > 0) parts.push(rest);
+  return new Parts(parts);
 }
 
-function encodePacket(packet: OutgoingPacket): Uint8Array[] {
-  if (!("data" in packet)) {
-    const bytes = toBinary(PacketSchema, packet);
-    const head = new WireWriter(1 + varintBytes(bytes.byteLength)).varint(packetsTag).varint(bytes.byteLength);
-    return [head.bytes, bytes];
-  }
+type EncodedPacket = Uint8Array | Extract<OutgoingPacket, { data: Parts }>;
+
+function packetBytes(packet: EncodedPacket): number {
+  if (packet instanceof Uint8Array) return packet.byteLength;
   const { channel, data } = packet;
-  const ownBytes = 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength);
-  const packetBytes = ownBytes + data.byteLength;
-  const head = new WireWriter(1 + varintBytes(packetBytes) + ownBytes)
-    .varint(packetsTag)
-    .varint(packetBytes)
-    .varint(channelTag)
-    .varint(channel)
-    .varint(dataTag)
-    .varint(data.byteLength);
-  return [head.bytes, ...data.arrays];
+  return 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength) + data.byteLength;
+}
+
+/** Of a packet and what is before it, without large data. */
+function copiedBytes(packet: EncodedPacket): number {
+  const bytes = packetBytes(packet);
+  const large = packet instanceof Uint8Array ? [] : packet.data.arrays.filter((array) => !isSmall(array));
+  return 1 + varintBytes(bytes) + large.reduce((rest, { byteLength }) => rest - byteLength, bytes);
 }
 
 /** What a link takes of a packet. */
@@ -71,8 +85,7 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
       if (fields === maxPackets) throw tooManyPackets(maxPackets);
       const [field, type] = reader.tag();
       if (field === packets.number && type === WireType.LengthDelimited) {
-        const packet = reader.bytes();
-        message.packets.push(dataPacket(packet) ?? decodePacket(packet));
+        message.packets.push(readDataPacket(reader) ?? decodePacket(reader.bytes()));
       } else if (field === opened.number && type === WireType.LengthDelimited) {
         message.opened = fromBinary(LinkOpenedSchema, reader.bytes());
       } else {
@@ -99,14 +112,22 @@ export function tooManyPackets(maxPackets: number): StreamError {
   return new StreamError(`more than ${maxPackets} packets at once`, { failure: Failure.FRAME_TOO_LARGE });
 }
 
-/** A packet with data, as nearly all are and as {@link encodePackets} writes it; undefined if it is another. */
-function dataPacket(bytes: Uint8Array): IncomingPacket | undefined {
-  const reader = new BinaryReader(bytes);
-  if (reader.pos === reader.len || reader.uint32() !== channelTag) return undefined;
-  const channel = reader.uint32();
-  if (reader.pos === reader.len || reader.uint32() !== dataTag) return undefined;
-  const value = reader.bytes();
-  return reader.pos === reader.len ? { channel, content: { case: "data", value } } : undefined;
+/**
+ * A packet with data, as nearly all are and as {@link encodePackets} writes it, read in its place; undefined if it is another,
+ * which is still to be read then.
+ */
+function readDataPacket(reader: BinaryReader): IncomingPacket | undefined {
+  const start = reader.pos;
+  const end = reader.uint32() + reader.pos;
+  if (reader.pos < end && reader.uint32() === channelTag) {
+    const channel = reader.uint32();
+    if (reader.pos < end && reader.uint32() === dataTag) {
+      const value = reader.bytes();
+      if (reader.pos === end) return { channel, content: { case: "data", value } };
+    }
+  }
+  reader.pos = start;
+  return undefined;
 }
 
 /** The last packet on a link: why it ends. */

@@ -13,7 +13,7 @@ import type { Channel } from "../link/channel.js";
 import { EnvelopeSplitter, envelope } from "../link/envelope.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
 import { headersToWire } from "../link/header.js";
-import { outlineOf } from "../link/leg-message.js";
+import { frameFields } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { StreamError } from "../stream/stream-error.js";
 import { acceptedToWire, legOverheadBytes, openedToWire } from "./leg-routes.js";
@@ -94,9 +94,9 @@ async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegR
       if (flags !== 0) {
         throw new StreamError(`an envelope with the flags ${flags}`, { failure: Failure.PROTOCOL_VIOLATION });
       }
-      const outline = outlineOf(data);
-      if (outline === undefined) yield decodeRequest(data);
-      else yield { message: { case: "frame", value: { ...outline, envelope: bytes } } };
+      const fields = frameFields(data);
+      if (fields === undefined) yield decodeRequest(data);
+      else yield { message: { case: "frame", value: { ...fields, envelope: bytes } } };
     }
   }
   splitter.end();

@@ -2,12 +2,12 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import { ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
 import { envelopeHeadBytes } from "../link/envelope.js";
-import { type FrameOutline, frameEnvelope } from "../link/leg-message.js";
+import { type FrameFields, frameEnvelope } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { messageOverheadBytes } from "../stream/sender.js";
 
 /** A frame that was not decoded: the envelope in which it came, and can go. It has no reset. */
-export interface EnvelopedFrame extends FrameOutline {
+export interface EnvelopedFrame extends Pick<FrameFields, "messages" | "fin"> {
   envelope: Uint8Array;
   reset?: undefined;
 }
@@ -17,7 +17,6 @@ export type RelayedFrame = Frame | EnvelopedFrame;
 
 /** What it counts against `Limits.max_frame_bytes`. */
 export function costOf(frame: RelayedFrame): number {
-  if ("envelope" in frame) return frame.costBytes;
   return frame.messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
 }
 

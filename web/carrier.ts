@@ -1,7 +1,7 @@
 import { createClient, type Transport } from "@connectrpc/connect";
-import { type AcceptResponse, type ConnectResponse, RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import type { ChannelClient } from "../link/channel-client.js";
-import { callLeg, type LegMethod, type LegRequest } from "../link/leg-call.js";
+import { callLeg, type LegMethod, type LegRequest, type LegResponse } from "../link/leg-call.js";
 import type { TransportKind } from "../stream/leg.js";
 import type { LinkKind } from "./opened-link.js";
 
@@ -14,10 +14,7 @@ interface Carrier {
 }
 
 /** `Connect` or `Accept`, bound to a transport. */
-export type LegCall = (
-  requests: AsyncIterable<LegRequest>,
-  signal: AbortSignal,
-) => AsyncIterable<ConnectResponse | AcceptResponse>;
+export type LegCall = (requests: AsyncIterable<LegRequest>, signal: AbortSignal) => AsyncIterable<LegResponse>;
 
 const carriers = new WeakMap<Transport, Carrier>();
 

@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Frame, FrameSchema, type MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
+import type { FrameFields } from "../../link/leg-message.js";
 import type { Endpoint } from "../../stream/endpoint.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 
@@ -14,6 +15,12 @@ export function dataFrame(sequence: number, ...messages: MessageInitShape<typeof
 
 export function costOf({ messages }: Frame): number {
   return messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
+}
+
+/** What is read of a frame without a decoder. */
+export function fieldsOf({ sequence, ack, credit, messages, fin }: Frame): FrameFields {
+  const plain = messages.map(({ data, text, more }) => ({ data, text, more }));
+  return { sequence: Number(sequence), ack: Number(ack), credit: Number(credit), messages: plain, fin };
 }
 
 /** Every frame that an endpoint has to send now. */

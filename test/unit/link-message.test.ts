@@ -78,9 +78,11 @@ describe("a message of a WebSocket is what the library would make of its packets
   });
 });
 
-test("data is not copied", () => {
-  const some = new Uint8Array(5);
-  expect(encodePackets([data(1, 1), { channel: 1, data: new Parts([some]) }]).arrays).toContain(some);
+test("large data is not copied, and small data is not kept apart", () => {
+  const [small, large] = [new Uint8Array(5), new Uint8Array(5_000)];
+  const { arrays } = encodePackets([data(1, 1), { channel: 1, data: new Parts([small, large, small]) }, data(1, 1)]);
+  expect(arrays).toHaveLength(3);
+  expect(arrays[1]).toBe(large);
 });
 
 test("what opens a link is decoded", () => {
