@@ -94,6 +94,7 @@ test.each([
   ["a field that ends early", [0x12, 5, 1]],
   ["a tag without a field", [255, 255, 255, 255]],
   ["a number of eleven bytes", [0x12, 12, 0x38, ...new Array(10).fill(0x80), 1]],
+  ["data that reaches beyond its packet", [0x12, 5, 0x08, 1, 0x22, 5, 1, 2, 3, 4, 5]],
   ["a group that nobody ends", [0x13]],
   ["a path that is not UTF-8", [0x12, 6, 0x12, 4, 0x0a, 2, 0xc3, 0x28]],
 ])("%s is no message", (_, bytes) => {
@@ -104,6 +105,13 @@ test.each([
 });
 
 const unknownField = [0x78, 1];
+
+test.each([
+  ["nothing", [0x12, 0]],
+  ["a channel alone", [0x12, 2, 0x08, 0]],
+])("a packet may have %s in it, at the end of its message too", (_, bytes) => {
+  expect(decodeLinkMessage(new Uint8Array(bytes)).packets).toMatchObject([{ channel: 0, content: { case: undefined } }]);
+});
 
 test("what nobody knows of a packet is not kept", () => {
   const { packets } = decodeLinkMessage(new Uint8Array([0x12, 6, 0x12, 4, ...unknownField, ...unknownField]));
