@@ -110,7 +110,9 @@ test.each([
   ["nothing", [0x12, 0]],
   ["a channel alone", [0x12, 2, 0x08, 0]],
 ])("a packet may have %s in it, at the end of its message too", (_, bytes) => {
-  expect(decodeLinkMessage(new Uint8Array(bytes)).packets).toMatchObject([{ channel: 0, content: { case: undefined } }]);
+  expect(decodeLinkMessage(new Uint8Array(bytes)).packets).toMatchObject([
+    { channel: 0, content: { case: undefined } },
+  ]);
 });
 
 test("what nobody knows of a packet is not kept", () => {
