@@ -13,13 +13,13 @@ import type { Channel } from "../link/channel.js";
 import { EnvelopeSplitter, envelope } from "../link/envelope.js";
 import { fromConnectError, toConnectError } from "../link/failure-detail.js";
 import { headersToWire } from "../link/header.js";
-import { frameFields } from "../link/leg-message.js";
+import { type FrameFields, frameFields } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { StreamError } from "../stream/stream-error.js";
 import { acceptedToWire, legOverheadBytes, openedToWire } from "./leg-routes.js";
 import { type Attach, attachClient, attachListener, type LegRequest, type LegResponse, runLeg } from "./leg-run.js";
 import type { Relay } from "./relay.js";
-import { envelopeOf } from "./relayed-frame.js";
+import { costOfMessages, envelopeOf } from "./relayed-frame.js";
 
 const attachOf: Readonly<Record<string, Attach>> = {
   [`/${RelayService.typeName}/${RelayService.method.connect.name}`]: attachClient,
@@ -87,6 +87,13 @@ function decodeRequest(data: Uint8Array): ConnectRequest {
   }
 }
 
+/** Many small messages take far less memory in their envelope than out of it. */
+function envelopedFrame(envelope: Uint8Array, fields: FrameFields | undefined): LegRequest | undefined {
+  if (fields === undefined) return undefined;
+  const { messages, fin } = fields;
+  return { message: { case: "frame", value: { costBytes: costOfMessages(messages), fin, envelope } } };
+}
+
 async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegRequest, void, undefined> {
   const splitter = new EnvelopeSplitter(relay.limits.maxFrameBytes + legOverheadBytes);
   for await (const chunk of channel.body()) {
@@ -94,9 +101,7 @@ async function* legRequests(relay: Relay, channel: Channel): AsyncGenerator<LegR
       if (flags !== 0) {
         throw new StreamError(`an envelope with the flags ${flags}`, { failure: Failure.PROTOCOL_VIOLATION });
       }
-      const fields = frameFields(data);
-      if (fields === undefined) yield decodeRequest(data);
-      else yield { message: { case: "frame", value: { ...fields, envelope: bytes } } };
+      yield envelopedFrame(bytes, frameFields(data)) ?? decodeRequest(data);
     }
   }
   splitter.end();

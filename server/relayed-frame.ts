@@ -2,12 +2,14 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import { ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
 import { envelopeHeadBytes } from "../link/envelope.js";
-import { type FrameFields, frameEnvelope } from "../link/leg-message.js";
+import { frameEnvelope } from "../link/leg-message.js";
 import type { Parts } from "../link/parts.js";
 import { messageOverheadBytes } from "../stream/sender.js";
 
-/** A frame that was not decoded: the envelope in which it came, and can go. It has no reset. */
-export interface EnvelopedFrame extends Pick<FrameFields, "messages" | "fin"> {
+/** A frame that is not kept decoded: the envelope in which it came, and can go. It has no reset. */
+export interface EnvelopedFrame {
+  costBytes: number;
+  fin: boolean;
   envelope: Uint8Array;
   reset?: undefined;
 }
@@ -17,7 +19,11 @@ export type RelayedFrame = Frame | EnvelopedFrame;
 
 /** What it counts against `Limits.max_frame_bytes`. */
 export function costOf(frame: RelayedFrame): number {
-  return frame.messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
+  return "envelope" in frame ? frame.costBytes : costOfMessages(frame.messages);
+}
+
+export function costOfMessages(messages: readonly { data: Uint8Array }[]): number {
+  return messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
 }
 
 /** For a leg that travels in messages. */

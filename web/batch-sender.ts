@@ -81,7 +81,7 @@ export class BatchSender {
         return;
       } catch (reason) {
         const { failure, code } = fromConnectError(reason);
-        if (failure !== Failure.UNSPECIFIED) throw reason;
+        if (failure !== Failure.UNSPECIFIED || !this.#link.isOpen) throw reason;
         if (code !== Code.DeadlineExceeded) return this.#sendSurely(batch);
       }
     }
@@ -95,8 +95,9 @@ export class BatchSender {
         return;
       } catch (reason) {
         const { failure } = fromConnectError(reason);
-        if (delayMs === undefined || failure !== Failure.UNSPECIFIED || !this.#link.isOpen) throw reason;
+        if (delayMs === undefined || failure !== Failure.UNSPECIFIED) throw reason;
         await this.#pause(delayMs);
+        if (!this.#link.isOpen) throw reason;
       }
     }
   }

@@ -12,7 +12,7 @@ import { body, request } from "../fakes/links.js";
 import { settled } from "../fakes/outcome.js";
 
 const late = () => Promise.reject(new ConnectError("too late", Code.DeadlineExceeded));
-const broken = () => Promise.reject(new ConnectError("no network", Code.Unknown));
+const broken = (..._before: unknown[]) => Promise.reject(new ConnectError("no network", Code.Unknown));
 
 /** A link whose batches the test takes, each as `answers` says, and the others at once. */
 function sendingLink(options: { maxBatchBytes?: number; random?: number; answers?: (() => Promise<unknown>)[] } = {}) {
@@ -146,4 +146,22 @@ test("what the relay itself says of the first batch is final", async () => {
   link.open(request());
   expect((await link.closed).failure).toBe(Failure.TOKEN_INVALID);
   expect(sent).toHaveLength(1);
+});
+
+const taken = () => Promise.resolve();
+
+test.each<[string, (end: () => void) => (() => Promise<unknown>)[]]>([
+  ["while its first batch is sent", (end) => [() => broken(end())]],
+  ["while a later batch is sent", (end) => [taken, () => broken(end())]],
+  ["before a batch is sent again", (end) => [broken, () => broken(setImmediate(end))]],
+])("a link that ends %s sends nothing more", async (_, answersOf) => {
+  const answers = answersOf(() => link.close(new StreamError("over", { code: Code.Canceled })));
+  const sends = answers.length;
+  const { link, sent } = sendingLink({ answers });
+  while (link.isOpen) {
+    link.open(request());
+    await settled();
+  }
+  await settled();
+  expect(sent).toHaveLength(sends);
 });
