@@ -74,14 +74,14 @@ describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
         test.each(contract)("$name", async (contractCase) => {
           const name = `name ${++names}`;
           const other = role === "listener" ? "client" : "listener";
-          const failures = failuresOf(
-            await Promise.all([
-              play(other, contractCase.name, name, { kind: "base-url", url: relay.origin }),
-              playIn(tab, role, contractCase, name, { kind, url: relay.url }),
-            ]),
-          );
+          const [ofOther, ofTab] = await Promise.all([
+            play(other, contractCase.name, name, { kind: "base-url", url: relay.origin }),
+            playIn(tab, role, contractCase, name, { kind, url: relay.url }),
+          ]);
+          const failures = failuresOf([ofOther, ofTab]);
           outcomes.recordWay(engine.name, rowOf(kind, port), role, contractCase, failures.length === 0);
           expect(failures).toEqual([]);
+          expect(ofTab).toEqual({ passed: true, transport: kind === "websocket" ? "websocket" : "fetch" });
           await holdsNothing(relay, "links");
         });
       });
@@ -117,14 +117,14 @@ describe("tabs of two engines", () => {
     test.each(contract)("$name", async (contractCase) => {
       const name = `name ${++names}`;
       const way: WebWay = { kind: "base-url", url: relay.origin };
-      const failures = failuresOf(
-        await Promise.all([
-          playIn(tabs.get(listening)!, "listener", contractCase, name, way),
-          playIn(tabs.get(connecting)!, "client", contractCase, name, way),
-        ]),
-      );
+      const played = await Promise.all([
+        playIn(tabs.get(listening)!, "listener", contractCase, name, way),
+        playIn(tabs.get(connecting)!, "client", contractCase, name, way),
+      ]);
+      const failures = failuresOf(played);
       outcomes.recordPair(listening.name, connecting.name, contractCase, failures.length === 0);
       expect(failures).toEqual([]);
+      expect(played).toEqual(Array(2).fill({ passed: true, transport: "websocket" }));
       await holdsNothing(relay, "links");
     });
   });

@@ -28,10 +28,11 @@ const pairs = engines.map((client, at) => {
 
 const listening = `
   import { StreamServer } from "browser-stream-server";
-  await StreamServer(location.origin, async (stream) => {
+  globalThis.server = StreamServer(location.origin, async (stream) => {
     for await (const message of stream) stream.write(message);
     stream.end();
-  }).listen("many").ready;
+  }).listen("many");
+  await server.ready;
 `;
 
 /** Writes on every stream, and reads as many messages, before it ends any. */
@@ -76,6 +77,7 @@ describe.each(pairs)("$name", ({ client, listener }) => {
     await clientTab.run(connecting);
     expect(relay.proxy.counts).toMatchObject({ streams, legs: 2 * streams, links: 2 });
     expect(await clientTab.evaluate("ways")).toEqual(["websocket"]);
+    expect(await listenerTab.evaluate("server.transport")).toBe("websocket");
     const expected = Array.from({ length: streams }, (_, at) =>
       Array.from({ length: messagesPerStream }, (_, of) => `${at}.${of}`),
     );

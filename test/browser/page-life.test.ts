@@ -38,6 +38,9 @@ afterAll(async () => {
 /** What the other side of a tab's stream is told. */
 const lost = { code: Code.Unavailable, failure: Failure.LEG_LOST };
 
+/** Whether a page that was left with a link comes back as it was. Firefox keeps none; of Chromium, see frozen-tab.test.ts. */
+const keepsPages = { Chromium: false, Firefox: false, WebKit: true };
+
 /** What a tab is told of its stream if it comes back as it was. */
 const ways = [
   {
@@ -120,8 +123,9 @@ describe.each(engines)("$name", (engine) => {
       expect(await leave(() => tab.goto(`${origin()}/second`))).toMatchObject(lost);
       await tab.goBack();
       expect(await tab.evaluate("location.pathname")).toBe(firstPath);
-      // Not every engine keeps a page that it has left, and none must.
-      if (await tab.evaluate(`"listen" in globalThis`)) {
+      const isKept = await tab.evaluate(`"listen" in globalThis`);
+      expect(isKept).toBe(keepsPages[engine.name]);
+      if (isKept) {
         expect(await tab.evaluate(failuresInPage)).toMatchObject([own, own]);
       } else {
         await tab.run(listening);

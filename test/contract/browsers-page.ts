@@ -71,7 +71,7 @@ A tab with a program in Node, over HTTP and HTTPS:
 
 ${table(["link", "HTTP", "the tab", ...heads], wayRows)}
 
-A tab with a tab of another engine, each over what the URL of the relay gives it:
+A tab with a tab of another engine, each over what the URL of the relay gives it, which is a WebSocket:
 
 ${table(["listens ↓ connects →", ...heads], pairRows)}
 
