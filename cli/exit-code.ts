@@ -4,7 +4,7 @@ import { Interrupted } from "./interruption.js";
 import { OutputClosed } from "./output.js";
 
 /** What a script can tell from how the program ended. */
-export const exitCodes = {
+const exitCodes = {
   done: 0,
   failed: 1,
   usage: 2,

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
-import { codeFromWire, StreamError } from "../stream/stream-error.js";
+import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 
 /** RFC 6455, section 7.4.1, and the IANA registry; a page itself may send only the first. */
-export const normalClosure = 1000;
+const normalClosure = 1000;
 export const unsupportedData = 1003;
 export const invalidPayload = 1007;
 export const messageTooBig = 1009;
@@ -10,7 +10,7 @@ export const messageTooBig = 1009;
 /** A status code of Connect is a close code of the application's, counted from here: 4001 to 4016. */
 const firstStatusCode = 4000;
 /** A close frame holds no more. RFC 6455, section 5.5. */
-const maxReasonBytes = 123;
+const maxCloseReasonBytes = 123;
 
 const statusOf: Readonly<Record<number, Code>> = {
   [normalClosure]: Code.Canceled,
@@ -25,9 +25,10 @@ const statusOf: Readonly<Record<number, Code>> = {
 
 /** How a WebSocket is closed for an error. */
 export function closeFrame({ code, message }: StreamError): { code: number; reason: string } {
-  const bytes = new TextEncoder().encode(message).subarray(0, maxReasonBytes);
-  const reason = new TextDecoder().decode(bytes, { stream: true });
-  return { code: code === Code.Canceled ? normalClosure : firstStatusCode + code, reason };
+  return {
+    code: code === Code.Canceled ? normalClosure : firstStatusCode + code,
+    reason: cutReason(message, maxCloseReasonBytes),
+  };
 }
 
 /** What the end of a WebSocket means: a closure that nobody explained is a lost connection, `unavailable`. */

@@ -33,7 +33,7 @@ export type LegResponse = Pick<ConnectResponse, "message"> | Pick<AcceptResponse
 export type LegMethod = "connect" | "accept";
 
 /** A frame, and what is around it; the relay sends no larger messages. */
-const maxMessageBytes = 1_048_576;
+export const maxMessageBytes = 1_048_576;
 
 /**
  * Calls `Connect` or `Accept` on a channel, as Connect's own transport would and with the same bytes on the wire, but with each

@@ -10,6 +10,7 @@ import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { linkSocketPath } from "../link/link-message.js";
+import { connectMaxBytes } from "../web/link-transport.js";
 import { callerValues } from "./caller.js";
 import { Directory } from "./directory.js";
 import { Health } from "./health.js";
@@ -28,8 +29,6 @@ import { relayRoutes } from "./relay-routes.js";
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
 const services = [RelayService, LinkService, HealthService, ServerReflection];
 const packageNames = new Set(services.map(({ file }) => file.proto.package));
-/** The most that Connect takes; the routes have limits of their own. */
-const maxMessageBytes = 0xffffffff;
 
 /** The relay's RPCs: for Node's servers, for links, and for this process. */
 export class Routes {
@@ -67,8 +66,8 @@ export class Routes {
       useBinaryFormat: true,
       interceptors: [],
       sendCompression: null,
-      readMaxBytes: maxMessageBytes,
-      writeMaxBytes: maxMessageBytes,
+      readMaxBytes: connectMaxBytes,
+      writeMaxBytes: connectMaxBytes,
     });
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);

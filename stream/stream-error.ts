@@ -77,9 +77,8 @@ export function codeFromWire(code: number): Code {
 /** The most that a reason may take on the wire, in bytes of UTF-8. */
 export const maxReasonBytes = 1024;
 
-/** Cuts a reason to {@link maxReasonBytes} without cutting a character in two. */
-export function cutReason(reason: string): string {
-  const bytes = new TextEncoder().encode(reason);
-  if (bytes.byteLength <= maxReasonBytes) return reason;
-  return new TextDecoder().decode(bytes.subarray(0, maxReasonBytes), { stream: true });
+/** Cuts a reason to so many bytes of UTF-8 without cutting a character in two. */
+export function cutReason(reason: string, maxBytes = maxReasonBytes): string {
+  const bytes = new TextEncoder().encode(reason).subarray(0, maxBytes);
+  return new TextDecoder().decode(bytes, { stream: true });
 }

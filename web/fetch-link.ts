@@ -78,9 +78,5 @@ function openError(reason: unknown): StreamError {
 }
 
 function silent(): StreamError {
-  return new StreamError("the relay does not answer", {
-    code: Code.Unavailable,
-    failure: Failure.LEG_LOST,
-    hop: Hop.RELAY,
-  });
+  return new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }

@@ -1,13 +1,14 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { createChannelClient } from "../link/channel-client.js";
+import { maxMessageBytes } from "../link/leg-call.js";
 import type { Clock } from "../stream/clock.js";
 import { setCarrier } from "./carrier.js";
 import type { LinkOpener } from "./opened-link.js";
 import { SharedLink } from "./shared-link.js";
 
-/** The most that Connect takes; the other side has a limit of its own. */
-const maxMessageBytes = 0xffffffff;
+/** The most that Connect takes, where something else has a limit of its own. */
+export const connectMaxBytes = 0xffffffff;
 
 export interface LinkTransportOptions {
   /** How long a link without channels is kept for the next one. Default 2,000. */
@@ -22,7 +23,7 @@ export interface LinkTransportOptions {
 
 /** A transport for every kind of RPC, on the channels of one link. */
 export function createLinkTransport(open: LinkOpener, clock: Clock, options: LinkTransportOptions = {}): Transport {
-  const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = 1_048_576 } = options;
+  const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
   const shared = new SharedLink(open, clock, idleTimeoutMs);
   const httpClient = createChannelClient(() => shared.get());
   const transport = createTransport({
@@ -34,7 +35,7 @@ export function createLinkTransport(open: LinkOpener, clock: Clock, options: Lin
     sendCompression: null,
     compressMinBytes: Number.MAX_SAFE_INTEGER,
     readMaxBytes,
-    writeMaxBytes: maxMessageBytes,
+    writeMaxBytes: connectMaxBytes,
   });
   setCarrier(transport, {
     linkKind: () => shared.kind,

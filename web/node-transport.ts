@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { maxMessageBytes } from "../link/leg-call.js";
 import type { Clock } from "../stream/clock.js";
 import { bidiObstacle } from "./bidi-probe.js";
 import { openFetchLink } from "./fetch-link.js";
@@ -10,8 +11,6 @@ import { openWebSocketLink } from "./websocket-link.js";
 /** Node's defaults of 64 KiB halve bulk throughput. */
 const streamWindowBytes = 1_048_576;
 const connectionWindowBytes = 4_194_304;
-/** A frame, and what is around it; the relay sends no larger messages. */
-const readMaxBytes = 1_048_576;
 
 export interface NodeTransportOptions {
   /** How long a connection without calls is kept for the next one. Default 1,000. */
@@ -61,7 +60,7 @@ function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 
     httpVersion: "2",
     acceptCompression: [],
     compressMinBytes: Number.MAX_SAFE_INTEGER,
-    readMaxBytes,
+    readMaxBytes: maxMessageBytes,
     sessionManager: {
       authority: manager.authority,
       notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
