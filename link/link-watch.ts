@@ -9,7 +9,7 @@ export const heartbeatsUntilLost = 2.5;
 /** Timers that are to run later run at once. */
 const maxTimerMs = 2_147_483_647;
 /** A timer that is later than this was not on a busy machine, but on one that slept, or in a tab that was frozen. */
-const asleepMs = 5_000;
+export const asleepMs = 5_000;
 /** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
 const answerTimeoutMs = 7_000;
 /** An answer may wait behind other things, if such came this lately. What waited for the wake came earlier. */

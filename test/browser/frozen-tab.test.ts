@@ -108,7 +108,7 @@ describe("where Chromium keeps a frozen tab's WebSocket", () => {
     expect(await answer).toBe("asleep");
     stream.write("awake");
     expect(await next()).toBe("awake");
-    expect(relay.proxy.counts).toMatchObject({ links: 1, streams: 1 });
+    expect(relay.proxy.counts).toMatchObject({ links: 1, leases: 1, streams: 1 });
   });
 
   test("a tab whose relay died while it was frozen knows it when it wakes", async () => {
