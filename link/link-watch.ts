@@ -9,11 +9,24 @@ export const heartbeatsUntilLost = 2.5;
 /** Timers that are to run later run at once. */
 const maxTimerMs = 2_147_483_647;
 /** A timer that is later than this was not on a busy machine, but on one that slept, or in a tab that was frozen. */
-export const asleepMs = 5_000;
+const asleepMs = 5_000;
 /** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
 const answerTimeoutMs = 7_000;
 /** An answer may wait behind other things, if such came this lately. What waited for the wake came earlier. */
 const lateAnswerMs = 5_000;
+
+/**
+ * Sets a timer that is excused once for being late, as in a hidden tab each one is that a timer set: what came during a sleep may
+ * wait behind it.
+ */
+export function afterAwake(clock: Clock, delayMs: number, action: () => void): () => void {
+  const dueMs = clock.now() + delayMs;
+  let stop = clock.after(delayMs, () => {
+    if (clock.now() - dueMs > asleepMs) stop = clock.after(answerTimeoutMs, action);
+    else action();
+  });
+  return () => stop();
+}
 
 /** What the timer is for: to look whether there was silence, since when it was set; or whether there was an answer. */
 type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer"; askedAgain: boolean };
@@ -31,6 +44,8 @@ export class LinkWatch {
   #waiting: Waiting = { kind: "for silence", sinceMs: 0 };
   #heardMs: number;
   #stopTimer: () => void = () => {};
+  /** What has got out so far and what still waits to, where the carrier knows. */
+  outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
   constructor(link: Link, clock: Clock, heartbeatIntervalMs: number) {
     this.#link = link;
@@ -65,7 +80,7 @@ export class LinkWatch {
 
   #ask(): void {
     this.#waiting = { kind: "for an answer", askedAgain: false };
-    this.#waitForAnswer("on time");
+    this.#waitForAnswer();
     // What is asked on a link that ends is answered by its end.
     this.#link.ping().then(
       () => this.#answered(),
@@ -79,15 +94,14 @@ export class LinkWatch {
     else this.#wait(this.#limitMs);
   }
 
-  /** A timer is excused once for being late: in a hidden tab each one that a timer set is. */
-  #waitForAnswer(before: "on time" | "late"): void {
+  #waitForAnswer(): void {
     this.#stopTimer();
-    const askedMs = this.#clock.now();
-    this.#stopTimer = this.#clock.after(answerTimeoutMs, () => {
-      const nowMs = this.#clock.now();
-      const isLate = nowMs - askedMs - answerTimeoutMs > asleepMs;
-      if (isLate && before === "on time") this.#waitForAnswer("late");
-      else if (nowMs - this.#heardMs < lateAnswerMs) this.#waitForAnswer(before);
+    const [askedSentBytes] = this.outgoing();
+    this.#stopTimer = afterAwake(this.#clock, answerTimeoutMs, () => {
+      const [sentBytes, waitingBytes] = this.outgoing();
+      // On a slow network the question itself may wait behind what was to be sent before.
+      const isGettingOut = waitingBytes > 0 && sentBytes > askedSentBytes;
+      if (isGettingOut || this.#clock.now() - this.#heardMs < lateAnswerMs) this.#waitForAnswer();
       else this.#lost();
     });
   }

@@ -3,7 +3,7 @@ import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { brokenCall, fromConnectError } from "../link/failure-detail.js";
-import { asleepMs, heartbeatsUntilLost } from "../link/link-watch.js";
+import { afterAwake, heartbeatsUntilLost } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
 import { Deferred } from "../stream/deferred.js";
@@ -124,14 +124,6 @@ export class StreamServer<Out, In = Out>
   async #run(name: string): Promise<void> {
     const { transport, listed, clock } = this.#init;
     let stopWatching = () => {};
-    const watch = (silenceMs: number, excuse: "none yet" | "slept") => {
-      const dueMs = clock.now() + silenceMs;
-      stopWatching = clock.after(silenceMs, () => {
-        // What came during a sleep may wait behind this timer.
-        if (excuse === "none yet" && clock.now() - dueMs > asleepMs) watch(asleepMs, "slept");
-        else this.#abort.abort(relayLost("the relay has gone silent"));
-      });
-    };
     try {
       const carrier = await transport();
       const client = createClient(RelayService, carrier);
@@ -142,7 +134,9 @@ export class StreamServer<Out, In = Out>
         stopWatching();
         // A link has a watch of its own, and ends its calls.
         if (this.#state.kind === "listening" && this.#state.transport === "native") {
-          watch(heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs, "none yet");
+          const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
+          const lost = () => this.#abort.abort(relayLost("the relay has gone silent"));
+          stopWatching = afterAwake(clock, silenceMs, lost);
         }
       }
       this.#close(relayLost("the relay ended the lease"));

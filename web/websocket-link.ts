@@ -60,6 +60,7 @@ class LinkSocket {
   readonly #socket: WebSocket;
   readonly #clock: Clock;
   #stopWaiting: () => void;
+  #handedBytes = 0;
   #state: SocketState = { kind: "opening" };
 
   constructor(socket: WebSocket, clock: Clock, openTimeoutMs: number) {
@@ -77,6 +78,16 @@ class LinkSocket {
   /** Gives up, if the link is not open. */
   abort(reason: unknown): void {
     if (this.#state.kind === "opening") this.#end(StreamError.from(reason));
+  }
+
+  /** Sends, and counts for the watch. */
+  send(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#handedBytes += bytes.byteLength;
+    this.#socket.send(bytes);
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
   }
 
   #receive(data: ArrayBuffer | string): void {
@@ -97,9 +108,13 @@ class LinkSocket {
     if (opened === undefined) return this.#end(endOfLink(message) ?? new StreamError("no link was opened", violation));
     this.#stopWaiting();
     const { link, watch } = createLink(opened, this.#clock);
+    watch.outgoing = () => {
+      const waitingBytes = this.bufferedAmount;
+      return [this.#handedBytes - waitingBytes, waitingBytes];
+    };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    void sendAll(this.#socket, link, opened.maxBatchBytes);
+    void sendAll(this, link, opened.maxBatchBytes);
     this.opened.resolve({ kind: "websocket", link, watch });
   }
 
@@ -115,7 +130,7 @@ class LinkSocket {
   }
 }
 
-async function sendAll(socket: WebSocket, link: Link, maxBatchBytes: number): Promise<void> {
+async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): Promise<void> {
   const joiner = new PartsJoiner();
   let answered: Promise<void> | undefined;
   const next = () => link.nextBatch(maxBatchBytes);
@@ -132,7 +147,7 @@ async function sendAll(socket: WebSocket, link: Link, maxBatchBytes: number): Pr
 }
 
 /** Resolves when the relay has everything that was sent before, or never will. */
-function ping(socket: WebSocket, link: Link, joiner: PartsJoiner): Promise<void> {
+function ping(socket: LinkSocket, link: Link, joiner: PartsJoiner): Promise<void> {
   const { packet, answered } = link.createPing();
   socket.send(joiner.join(encodePackets([packet])));
   return answered.catch(() => {});

@@ -123,6 +123,30 @@ test("an answer may be late while other things come", async () => {
   await isLost();
 });
 
+test("an answer may be late while the question may wait behind what is getting out", async () => {
+  let [sentBytes, waitingBytes] = [0, 3];
+  watch.outgoing = () => [sentBytes, waitingBytes];
+  watch.ask();
+  while (waitingBytes > 1) {
+    clock.advance(answerTimeoutMs - 1);
+    sentBytes += 1;
+    waitingBytes -= 1;
+    clock.advance(1);
+    expect(link.isOpen).toBe(true);
+  }
+  clock.advance(answerTimeoutMs);
+  await isLost();
+});
+
+test("what gets out after the question is no sign of the other side", async () => {
+  let sentBytes = 0;
+  watch.outgoing = () => [sentBytes, 0];
+  watch.ask();
+  sentBytes += 1;
+  clock.advance(answerTimeoutMs);
+  await isLost();
+});
+
 test("asking again and again delays nothing", async () => {
   watch.ask();
   clock.advance(answerTimeoutMs - 1);

@@ -12,6 +12,7 @@ const maxBatchBytes = 65_536;
 const overheadBytes = 1_024;
 const maxBufferedBytes = 1_048_576;
 const pingFromBytes = 786_432;
+const answerTimeoutMs = 7_000;
 const bodyBytes = 4 * maxBufferedBytes;
 
 /** A browser's WebSocket to a relay that reads when the test does. */
@@ -53,17 +54,18 @@ afterEach(() => vi.unstubAllGlobals());
 
 /** A link on which a body is sent, with credit for all of it. */
 async function sending() {
-  const opening = openWebSocketLink("http://relay.example", new FakeClock(), 1_000);
+  const clock = new FakeClock();
+  const opening = openWebSocketLink("http://relay.example", clock, 1_000);
   const socket = FakeSocket.last;
   const opened = { maxChannels: 8, maxPacketBytes: 16_384, maxBatchBytes, heartbeatIntervalMs: 15_000 };
   socket.say(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-  const { link } = await opening;
+  const { link, watch } = await opening;
   const channel = link.open(request());
   socket.answer(create(PacketSchema, { channel: channel.id, content: { case: "credit", value: 2n ** 40n } }));
   const body = new Uint8Array(bodyBytes).map((_, at) => at / 1_000);
-  void channel.send([body]);
+  void channel.send([body]).catch(() => {});
   await settled();
-  return { socket, body };
+  return { socket, body, link, watch, clock };
 }
 
 const isPing = ({ content }: IncomingPacket) => content.case === "ping";
@@ -101,4 +103,16 @@ test("the ping is on its way before the WebSocket holds all that it may, and is 
   expect(pings).toBe(1);
   expect(bytesBeforePing).toBeGreaterThan(pingFromBytes);
   expect(bytesBeforePing).toBeLessThan(pingFromBytes + maxBatchBytes + overheadBytes);
+});
+
+test("a link whose WebSocket slowly gets rid of what it holds is not taken for lost, and one that has stopped is", async () => {
+  const { socket, link, watch, clock } = await sending();
+  watch.ask();
+  for (let rounds = 0; rounds < 3; rounds += 1) {
+    socket.bufferedAmount -= 100_000;
+    clock.advance(answerTimeoutMs);
+    expect(link.isOpen).toBe(true);
+  }
+  clock.advance(answerTimeoutMs);
+  expect(link.isOpen).toBe(false);
 });
