@@ -6,8 +6,6 @@ import type { Link } from "./link.js";
 
 /** The other side may miss two heartbeats, and be late. `LinkOpened.heartbeat_interval_ms`. */
 export const heartbeatsUntilLost = 2.5;
-/** Timers that are to run later run at once. */
-const maxTimerMs = 2_147_483_647;
 /** A timer that is later than this was not on a busy machine, but on one that slept, or in a tab that was frozen. */
 const asleepMs = 5_000;
 /** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
@@ -50,7 +48,7 @@ export class LinkWatch {
   constructor(link: Link, clock: Clock, heartbeatIntervalMs: number) {
     this.#link = link;
     this.#clock = clock;
-    this.#limitMs = Math.min(heartbeatsUntilLost * heartbeatIntervalMs, maxTimerMs);
+    this.#limitMs = heartbeatsUntilLost * heartbeatIntervalMs;
     this.#renewalMs = heartbeatIntervalMs / 2;
     this.#heardMs = clock.now();
     this.#wait(this.#limitMs);

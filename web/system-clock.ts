@@ -1,10 +1,13 @@
 import type { Clock } from "../stream/clock.js";
 
-/** The platform's clock and timers. */
+/** The longest that timers take: those that are to run later run at once. */
+const maxTimerMs = 2_147_483_647;
+
+/** The platform's clock and timers; one that is to run after more than 24 days runs then. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, action) {
-    const timer = setTimeout(action, delayMs);
+    const timer = setTimeout(action, Math.min(delayMs, maxTimerMs));
     return () => clearTimeout(timer);
   },
 };
