@@ -20,6 +20,8 @@ export function createChannelClient(openLink: () => Promise<Link>): ChannelClien
     const channel = open(link, new URL(url).pathname, header);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
+    // It may have been while the link was handed on.
+    if (signal?.aborted) onAbort();
     channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
     void sendBody(channel, body);
     const { status, headers } = await channel.response.promise;

@@ -217,6 +217,22 @@ test("a call that was cancelled before the link was there opens no channel", asy
   expect(links[0].size).toBe(0);
 });
 
+test("a call that is cancelled while its channel opens is cancelled", async () => {
+  const { links } = overLink({ list: () => new Promise<never>(() => {}) });
+  const abort = new AbortController();
+  const open = links[0].open.bind(links[0]);
+  links[0].open = (request) => {
+    abort.abort();
+    return open(request);
+  };
+  const client = createChannelClient(async () => links[0]);
+  const { signal } = abort;
+  const call = client({ url: "http://link/test", method: "POST", header: new Headers(), signal });
+  expect((await rejection(call)).code).toBe(Code.Canceled);
+  await settled();
+  expect(links.map(({ size }) => size)).toEqual([0, 0]);
+});
+
 test("an error that is the transport's own has a code and no failure", () => {
   const error = fromConnectError(new ConnectError("no route", Code.Unavailable));
   expect(error).toMatchObject({ code: Code.Unavailable, failure: Failure.UNSPECIFIED, message: "no route" });
