@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
   type ChannelRequest,
@@ -23,6 +23,8 @@ export const packetOverheadBytes = 64;
 const outboxHighWaterMarkBytes = 262_144;
 /** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
 const maxOutboxBytes = 4_194_304;
+/** Of which requests leave something to the resets of their channels. */
+const maxRequestsBytes = 3_145_728;
 
 /** Not answered yet: those of days, for a tab that is frozen answers none, and is kept. */
 const maxPings = 100_000;
@@ -98,6 +100,9 @@ export class Link {
   open(request: ChannelRequest): Channel {
     if (this.#state.kind === "closed") throw this.#state.error;
     if (this.#channels.size >= this.#options.maxChannels) throw tooManyChannels(this.#options.maxChannels);
+    if (this.#outboxBytes + headBytes(request.headers) > maxRequestsBytes) {
+      throw new StreamError("too many requests wait to be sent", { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
+    }
     const channel = this.#add(this.#lastChannel + 1);
     channel.request(request);
     return channel;

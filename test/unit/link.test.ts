@@ -1,7 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
+import { ChannelRequestSchema, type Packet } from "../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../link/channel.js";
 import { Link } from "../../link/link.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -170,6 +171,23 @@ test("a client opens no more channels than the relay takes; one that closes make
   expect(thrown(() => link.open(request())).failure).toBe(Failure.LIMIT_REACHED);
   first.reset(new StreamError("enough"));
   expect(link.open(request()).id).toBe(3);
+});
+
+test("requests for which there is no room fail, and the others, with their ends, are sent", async () => {
+  const { link, said } = loneLink();
+  const large = create(ChannelRequestSchema, { path: "/test", headers: [{ name: "a", value: "x".repeat(9_000) }] });
+  const channels: Channel[] = [];
+  const full = thrown(() => {
+    for (;;) channels.push(link.open(large));
+  });
+  expect(full).toMatchObject({ failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted });
+  expect(link.size).toBe(channels.length);
+  expect(channels.length).toBeGreaterThan(300);
+  for (const channel of channels) channel.reset(new StreamError("x".repeat(1_024)));
+  await settled();
+  expect(link.isOpen).toBe(true);
+  expect(said).toHaveLength(2 * channels.length);
+  link.open(large);
 });
 
 test("a batch holds what fits into it, and one packet at least", async () => {
