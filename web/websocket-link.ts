@@ -68,7 +68,7 @@ class LinkSocket {
     this.#clock = clock;
     // In two parts: a page that stood still reads what came meanwhile between them.
     this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
-      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(silent()));
+      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(noLink("the relay opened no link in time")));
     });
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
@@ -92,20 +92,23 @@ class LinkSocket {
 
   #receive(data: ArrayBuffer | string): void {
     try {
-      if (typeof data === "string") throw new StreamError("a message that is text", violation);
+      if (typeof data === "string") {
+        throw new StreamError("a message that is text", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
+      }
       const message = decodeLinkMessage(new Uint8Array(data));
       if (this.#state.kind === "opening") return this.#open(message);
       if (this.#state.kind === "over") return;
       this.#state.watch.heard();
       for (const packet of message.packets) this.#state.link.receive(packet);
     } catch (reason) {
-      this.#end(StreamError.from(reason));
+      // What breaks the rules before there is a link need not be a relay.
+      this.#end(this.#state.kind === "opening" ? noLink("what answers is no relay", reason) : StreamError.from(reason));
     }
   }
 
   #open(message: IncomingMessage): void {
     const { opened } = message;
-    if (opened === undefined) return this.#end(endOfLink(message) ?? new StreamError("no link was opened", violation));
+    if (opened === undefined) return this.#end(endOfLink(message) ?? noLink("no link was opened"));
     this.#stopWaiting();
     const { link, watch } = createLink(opened, this.#clock);
     watch.outgoing = () => {
@@ -160,8 +163,6 @@ function socketUrl(baseUrl: string): string {
   return url.href;
 }
 
-const violation = { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY };
-
-function silent(): StreamError {
-  return new StreamError("the relay opened no link in time", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
+function noLink(message: string, cause?: unknown): StreamError {
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause });
 }

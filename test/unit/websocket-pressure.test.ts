@@ -1,9 +1,10 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { LinkMessageSchema, type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { decodeLinkMessage, encodePackets, type IncomingPacket } from "../../link/link-message.js";
+import { PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { decodeLinkMessage, type IncomingPacket } from "../../link/link-message.js";
 import { openWebSocketLink } from "../../web/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
+import { FakeSocket } from "../fakes/fake-socket.js";
 import { packet, request } from "../fakes/links.js";
 import { settled } from "../fakes/outcome.js";
 
@@ -15,40 +16,6 @@ const pingFromBytes = 786_432;
 const answerTimeoutMs = 7_000;
 const bodyBytes = 4 * maxBufferedBytes;
 
-/** A browser's WebSocket to a relay that reads when the test does. */
-class FakeSocket {
-  static last: FakeSocket;
-  readonly sent: Uint8Array<ArrayBuffer>[] = [];
-  onmessage: (event: { data: ArrayBuffer }) => void = () => {};
-  bufferedAmount = 0;
-
-  constructor() {
-    FakeSocket.last = this;
-  }
-
-  /** As a browser does, which has taken the bytes when this returns. */
-  send(bytes: Uint8Array): void {
-    this.sent.push(new Uint8Array(bytes));
-    this.bufferedAmount += bytes.byteLength;
-  }
-
-  /** The relay reads all that waits. */
-  read(): IncomingPacket[] {
-    this.bufferedAmount = 0;
-    return this.sent.splice(0).flatMap((message) => decodeLinkMessage(message).packets);
-  }
-
-  say(message: Uint8Array): void {
-    this.onmessage({ data: new Uint8Array(message).buffer });
-  }
-
-  answer(...packets: Packet[]): void {
-    this.say(encodePackets(packets).joined);
-  }
-
-  close(): void {}
-}
-
 beforeEach(() => vi.stubGlobal("WebSocket", FakeSocket));
 afterEach(() => vi.unstubAllGlobals());
 
@@ -57,8 +24,7 @@ async function sending() {
   const clock = new FakeClock();
   const opening = openWebSocketLink("http://relay.example", clock, 1_000);
   const socket = FakeSocket.last;
-  const opened = { maxChannels: 8, maxPacketBytes: 16_384, maxBatchBytes, heartbeatIntervalMs: 15_000 };
-  socket.say(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+  socket.open(maxBatchBytes);
   const { link, watch } = await opening;
   const channel = link.open(request());
   socket.answer(create(PacketSchema, { channel: channel.id, content: { case: "credit", value: 2n ** 40n } }));
