@@ -117,7 +117,7 @@ class LinkSocket {
     };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    void sendAll(this, link, opened.maxBatchBytes);
+    sendAll(this, link, opened.maxBatchBytes).catch((reason: unknown) => this.#end(StreamError.from(reason)));
     this.opened.resolve({ kind: "websocket", link, watch });
   }
 

@@ -6,8 +6,8 @@ import { StreamError } from "../../stream/stream-error.js";
 import { openWebSocketLink } from "../../web/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakeSocket } from "../fakes/fake-socket.js";
-import { packet } from "../fakes/links.js";
-import { promiseState, rejection } from "../fakes/outcome.js";
+import { packet, request } from "../fakes/links.js";
+import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
 const openTimeoutMs = 1_000;
 /** What a page that stood still has to read what came meanwhile. */
@@ -70,4 +70,16 @@ test("a reset instead of a link is the relay's word", async () => {
   const { opened, socket } = opening();
   socket.answer(lastPacket(new StreamError("full", { failure: Failure.LIMIT_REACHED })));
   expect((await rejection(opened)).failure).toBe(Failure.LIMIT_REACHED);
+});
+
+test("a link ends when its WebSocket takes nothing", async () => {
+  const { opened, socket } = opening();
+  socket.open();
+  const { link } = await opened;
+  socket.send = () => {
+    throw new DOMException("closing", "InvalidStateError");
+  };
+  link.open(request());
+  await settled();
+  expect(link.isOpen).toBe(false);
 });
