@@ -7,6 +7,7 @@ import type { LinkWatch } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
+import { noAnswer } from "./fetch-slot.js";
 import { createLinkTransport } from "./link-transport.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 
@@ -14,15 +15,20 @@ const openTimeoutMs = 10_000;
 
 /**
  * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
- * `StreamError` if the relay does not answer, and with the signal's reason when it is aborted before. The link ends by itself
+ * `StreamError` if the relay does not answer, of FAILURE_LIMIT_REACHED where the browser may have no connection for it, and with the signal's reason when it is aborted before. The link ends by itself
  * when `Receive` does, or when the relay goes silent.
  */
-export async function openFetchLink(carrier: Transport, clock: Clock, opening?: AbortSignal): Promise<OpenedLink> {
+export async function openFetchLink(
+  carrier: Transport,
+  clock: Clock,
+  opening?: AbortSignal,
+  relayUrl?: string,
+): Promise<OpenedLink> {
   opening?.throwIfAborted();
   const client = createClient(LinkService, carrier);
   const abort = new AbortController();
   const { signal } = abort;
-  const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silent()));
+  const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(noAnswer(relayUrl)));
   const onAbort = () => abort.abort(opening?.reason);
   opening?.addEventListener("abort", onAbort, { once: true });
   try {
@@ -75,8 +81,4 @@ function openError(reason: unknown): StreamError {
   if (error.code !== Code.Unknown || error.failure !== Failure.UNSPECIFIED) return error;
   const message = `the relay cannot be reached: is it running, and does it let this page's origin in? (${error.message})`;
   return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: reason });
-}
-
-function silent(): StreamError {
-  return new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }

@@ -6,17 +6,18 @@ import { StreamError } from "../stream/stream-error.js";
  * need one to send by.
  */
 const maxFetchLinks = 5;
+const http1 = "http/1.1";
 
 /**
  * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1; whoever takes it gives it
  * back by calling what this resolves with. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when there is none: one more would
- * leave all of them without a way to send. Where there is no such limit, or no way to count (the Web Locks API, which takes a
- * secure context), there is always a place.
+ * leave all of them without a way to send. Where there is no such limit, no way to count (the Web Locks API, which takes a
+ * secure context), or no way to know (of another origin, browsers tell a page nothing of what is spoken), there is always a place.
  */
 export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
   const locks = globalThis.navigator?.locks;
   const { origin } = new URL(relayUrl);
-  if (locks === undefined || !speaksHttp1(origin)) return () => {};
+  if (locks === undefined || !protocolsOf(origin).includes(http1)) return () => {};
   for (let slot = 1; slot <= maxFetchLinks; slot += 1) {
     const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
     if (release !== undefined) return release;
@@ -28,8 +29,19 @@ export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
 export function noConnectionLeft(): StreamError {
   const message =
     "no connection to the relay is left to send by: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
-    "Let WebSockets through, or serve HTTP/2. Over HTTP/2, it is the network that lets nothing through";
+    "Let WebSockets through, or serve HTTP/2. With fewer tabs, or over HTTP/2, the network lets nothing through";
   return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
+}
+
+/**
+ * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection, unless only
+ * HTTP/2 is known to be spoken.
+ */
+export function noAnswer(relayUrl?: string): StreamError {
+  const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
+  const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
+  if (globalThis.location !== undefined && !isHttp2) return noConnectionLeft();
+  return new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }
 
 /** What gives the lock back; undefined if another tab holds it. */
@@ -44,12 +56,11 @@ function tryLock(locks: LockManager, name: string): Promise<(() => void) | undef
   });
 }
 
-/** Without TLS browsers speak nothing else; with it, what was fetched from there before tells. */
-function speaksHttp1(origin: string): boolean {
-  if (origin.startsWith("http:")) return true;
-  const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
-  return entries.some(
-    (entry) =>
-      entry.name.startsWith(`${origin}/`) && (entry as PerformanceResourceTiming).nextHopProtocol === "http/1.1",
-  );
+/** What is spoken with an origin. Without TLS browsers speak nothing else; with it, what was fetched from there before tells. */
+function protocolsOf(origin: string): string[] {
+  if (origin.startsWith("http:")) return [http1];
+  return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({ name }) => name.startsWith(`${origin}/`))
+    .map((entry) => (entry as PerformanceResourceTiming).nextHopProtocol)
+    .filter((protocol) => protocol !== "");
 }

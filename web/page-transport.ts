@@ -14,7 +14,7 @@ export async function openPageTransport(baseUrl: string, clock: Clock): Promise<
   const carrier = createConnectTransport({ baseUrl, useBinaryFormat: true });
   const open = chooseLink(
     (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
-    (signal) => openInSlot(baseUrl, () => openFetchLink(carrier, clock, signal)),
+    (signal) => openInSlot(baseUrl, () => openFetchLink(carrier, clock, signal, baseUrl)),
     sessionMemory(baseUrl),
   );
   return createLinkTransport(open, clock);

@@ -1,5 +1,6 @@
 import { createRouterTransport } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../../gen/streamserver/v1/link_pb.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -7,7 +8,9 @@ import { maxSentPacketBytes } from "../../web/batch-sender.js";
 import { openFetchLink } from "../../web/fetch-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { body, request } from "../fakes/links.js";
-import { rejection } from "../fakes/outcome.js";
+import { promiseState, rejection } from "../fakes/outcome.js";
+
+const openTimeoutMs = 10_000;
 
 test("a link that is given up while it opens ends its request, and says why", async () => {
   const [asked, ended] = [new Deferred<void>(), new Deferred<void>()];
@@ -30,6 +33,27 @@ test("a link that is given up while it opens ends its request, and says why", as
   await ended.promise;
   expect(clock.timers).toBe(0);
   expect(await rejection(openFetchLink(carrier, clock, leaving.signal))).toBe(why);
+});
+
+test("a relay that opens no link in time does not answer", async () => {
+  const carrier = createRouterTransport((router) => {
+    router.service(LinkService, {
+      async *receive(_request, { signal }) {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    });
+  });
+  const clock = new FakeClock();
+  const opening = openFetchLink(carrier, clock);
+  clock.advance(openTimeoutMs - 1);
+  expect(await promiseState(opening)).toBe("pending");
+  clock.advance(1);
+  expect((await rejection(opening)).failure).toBe(Failure.LEG_LOST);
+  vi.stubGlobal("location", new URL("https://page.example"));
+  const openingInPage = rejection(openFetchLink(carrier, clock));
+  clock.advance(openTimeoutMs);
+  vi.unstubAllGlobals();
+  expect((await openingInPage).failure).toBe(Failure.LIMIT_REACHED);
 });
 
 test("what is sent goes in packets that a slow network takes to the relay in time", async () => {
