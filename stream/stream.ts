@@ -114,7 +114,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     return this.#closed.promise;
   }
 
-  /** The cost of what was written and not yet sent, in bytes. */
+  /** The cost of what was written and not yet handed to the transport, in bytes. */
   get bufferedBytes(): number {
     return this.#leg.endpoint.bufferedBytes;
   }
@@ -126,8 +126,9 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /**
    * Sends a message. False when more than the high-water mark waits: go on at "drain". The bytes are not copied: leave them
-   * as they are until they are sent. Throws a `StreamError` when the message does not fit the codec or is larger than the
-   * other side takes, and after `end()`. On a stream that failed it does nothing: "error" and `closed` have said so.
+   * as they are until "finish", or until `closed` settles. Throws a `StreamError` when the message does not fit the codec or is
+   * larger than the other side takes, and after `end()`. On a stream that failed it does nothing: "error" and `closed` have
+   * said so.
    */
   write(message: In): boolean {
     this.#init.accept?.();
