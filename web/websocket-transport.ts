@@ -13,7 +13,8 @@ export interface WebSocketTransportOptions extends LinkTransportOptions {
 /**
  * A Connect transport for RPCs of every kind, unary and streaming both ways, over one WebSocket: the browser's, Node's, Deno's
  * or Bun's. The socket is opened by the first call, closed after the last one and a while, and opened anew after it broke;
- * calls fail with `unavailable` when it cannot be had. `StreamServer` and `StreamClient` take it, and so does `createClient`.
+ * calls fail with `unavailable` when it cannot be had. `StreamServer` and `StreamClient` take it, and so does `createClient` for
+ * `RelayService`, the one service that a relay has there.
  */
 export function createWebSocketTransport({
   baseUrl,
