@@ -2,6 +2,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, ReceiveResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../link/envelope.js";
@@ -10,6 +11,8 @@ import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
 const baseUrl = "http://relay.example";
+/** How long a relay may take to open a fetch link. */
+const openTimeoutMs = 10_000;
 
 /** The locks that are held. */
 const held = new Set<string>();
@@ -34,6 +37,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
   held.clear();
 });
 
@@ -79,4 +83,17 @@ test("the place of a fetch link that cannot be opened is given back", async () =
   await settled();
   expect(heldMeanwhile).toEqual([1]);
   expect(held.size).toBe(0);
+});
+
+test("a relay that does not answer over HTTP/2 is lost", async () => {
+  const url = "https://relay.example";
+  vi.stubGlobal("location", new URL(url));
+  const page = { name: `${url}/`, nextHopProtocol: "h2" } as unknown as PerformanceEntry;
+  vi.spyOn(performance, "getEntriesByType").mockReturnValue([page]);
+  vi.stubGlobal("fetch", (_url: string, { signal }: { signal: AbortSignal }) => aborted(signal));
+  const clock = new FakeClock();
+  const call = rejection(createClient(RelayService, await openPageTransport(url, clock)).list({}));
+  await settled();
+  clock.advance(openTimeoutMs);
+  expect((await call).failure).toBe(Failure.LEG_LOST);
 });
