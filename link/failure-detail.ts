@@ -34,6 +34,10 @@ export function isOfRelay(failure: Failure): boolean {
 export function brokenCall(reason: unknown): StreamError {
   const error = fromConnectError(reason);
   if (error.failure !== Failure.UNSPECIFIED || reason instanceof StreamError) return error;
-  const message = `the connection to the relay is lost: ${error.message}`;
-  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: reason });
+  return relayLost(`the connection to the relay is lost: ${error.message}`, reason);
+}
+
+/** What failed is the way from here to the relay, or the relay. */
+export function relayLost(message: string, cause?: unknown): StreamError {
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause });
 }

@@ -1,4 +1,3 @@
-import { Code } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -119,8 +118,6 @@ export class LinkWatch {
   }
 
   #lost(): void {
-    this.#link.close(
-      new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST, code: Code.Unavailable }),
-    );
+    this.#link.close(new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST }));
   }
 }

@@ -1,7 +1,7 @@
 import { Code, createClient, type Transport } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponse } from "../gen/streamserver/v1/link_pb.js";
-import { fromConnectError } from "../link/failure-detail.js";
+import { fromConnectError, relayLost } from "../link/failure-detail.js";
 import type { Link } from "../link/link.js";
 import type { LinkWatch } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
@@ -80,5 +80,5 @@ function openError(reason: unknown): StreamError {
   const error = fromConnectError(reason);
   if (error.code !== Code.Unknown || error.failure !== Failure.UNSPECIFIED) return error;
   const message = `the relay cannot be reached: is it running, and does it let this page's origin in? (${error.message})`;
-  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: reason });
+  return relayLost(message, reason);
 }

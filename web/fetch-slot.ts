@@ -1,4 +1,5 @@
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { relayLost } from "../link/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
 
 /**
@@ -28,8 +29,8 @@ export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
 /** Why a tab has no fetch link. */
 export function noConnectionLeft(): StreamError {
   const message =
-    "no connection to the relay is left to send by: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
-    "Let WebSockets through, or serve HTTP/2. With fewer tabs, or over HTTP/2, the network lets nothing through";
+    "no connection to the relay is left: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
+    "Let WebSockets through, or serve HTTP/2. With fewer tabs, the network lets nothing through";
   return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }
 
@@ -41,7 +42,7 @@ export function noAnswer(relayUrl?: string): StreamError {
   const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
   const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
   if (globalThis.location !== undefined && !isHttp2) return noConnectionLeft();
-  return new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
+  return relayLost("the relay does not answer");
 }
 
 /** What gives the lock back; undefined if another tab holds it. */

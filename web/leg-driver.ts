@@ -1,14 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { OpenSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { brokenCall, fromConnectError } from "../link/failure-detail.js";
+import { brokenCall, fromConnectError, relayLost } from "../link/failure-detail.js";
 import type { LegMethod, LegRequest } from "../link/leg-call.js";
 import { type Capabilities, capabilitiesFromWire } from "../stream/capabilities.js";
 import type { Clock } from "../stream/clock.js";
 import { Deferred } from "../stream/deferred.js";
 import type { Leg } from "../stream/leg.js";
-import { StreamError } from "../stream/stream-error.js";
 import { createLegCall, transportKind } from "./carrier.js";
 
 export interface LegDrive {
@@ -36,7 +34,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   const isOffered = () => peer === undefined && !leg.isAccepted;
   const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
-    leg.fail(new StreamError("the relay does not answer", { failure: Failure.LEG_LOST, hop: Hop.RELAY }));
+    leg.fail(relayLost("the relay does not answer"));
   });
   async function* requests(): AsyncGenerator<LegRequest> {
     yield { message: { case: "open", value: open } };

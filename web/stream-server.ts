@@ -2,7 +2,7 @@ import { type Client, Code, createClient, type Transport } from "@connectrpc/con
 import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { brokenCall, fromConnectError } from "../link/failure-detail.js";
+import { brokenCall, fromConnectError, relayLost } from "../link/failure-detail.js";
 import { afterAwake, heartbeatsUntilLost } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../stream/codec.js";
@@ -231,8 +231,4 @@ function withdrawn(): StreamError {
 
 function callbackFailed(): StreamError {
   return new StreamError("the listener failed", { code: Code.Internal });
-}
-
-function relayLost(message: string): StreamError {
-  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }

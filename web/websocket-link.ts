@@ -1,5 +1,6 @@
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { closeError, closeFrame } from "../link/close-code.js";
+import { relayLost } from "../link/failure-detail.js";
 import type { Link } from "../link/link.js";
 import {
   decodeLinkMessage,
@@ -68,7 +69,7 @@ class LinkSocket {
     this.#clock = clock;
     // In two parts: a page that stood still reads what came meanwhile between them.
     this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
-      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(noLink("the relay opened no link in time")));
+      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLost("the relay opened no link in time")));
     });
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
@@ -102,13 +103,15 @@ class LinkSocket {
       for (const packet of message.packets) this.#state.link.receive(packet);
     } catch (reason) {
       // What breaks the rules before there is a link need not be a relay.
-      this.#end(this.#state.kind === "opening" ? noLink("what answers is no relay", reason) : StreamError.from(reason));
+      this.#end(
+        this.#state.kind === "opening" ? relayLost("what answers is no relay", reason) : StreamError.from(reason),
+      );
     }
   }
 
   #open(message: IncomingMessage): void {
     const { opened } = message;
-    if (opened === undefined) return this.#end(endOfLink(message) ?? noLink("no link was opened"));
+    if (opened === undefined) return this.#end(endOfLink(message) ?? relayLost("no link was opened"));
     this.#stopWaiting();
     const { link, watch } = createLink(opened, this.#clock);
     watch.outgoing = () => {
@@ -161,8 +164,4 @@ function socketUrl(baseUrl: string): string {
   url.protocol = /^(https|wss):$/.test(url.protocol) ? "wss:" : "ws:";
   url.pathname = url.pathname.replace(/\/+$/, "") + linkSocketPath;
   return url.href;
-}
-
-function noLink(message: string, cause?: unknown): StreamError {
-  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause });
 }
