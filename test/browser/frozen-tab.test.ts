@@ -10,6 +10,7 @@ import {
 } from "./freezable-chromium.js";
 import { openPages, type Pages } from "./pages.js";
 import { openStallingProxy } from "./stalling-proxy.js";
+import { openUpgradeProxy } from "./upgrade-proxy.js";
 
 /** How soon a tab that wakes knows what has become of its streams. */
 const wakeTimeoutMs = 10_000;
@@ -158,4 +159,19 @@ describe("where Chromium ends a WebSocket that was frozen", () => {
     await tab.run(listening);
     await streamToTab(relay);
   });
+});
+
+test("a tab on a fetch link that was frozen for longer than silence may last knows it when it wakes, and listens again", async () => {
+  const heartbeatIntervalMs = 200;
+  const { relay, pages } = await openRelayWithPages(heartbeatIntervalMs);
+  const proxy = await openUpgradeProxy(pages.origin, "refuses");
+  closers.push(() => proxy.close());
+  const { tab, stream } = await openListeningTab("kept", proxy.origin, relay);
+  await tab.freeze();
+  // Only the page could answer the relay there.
+  await expect(stream.closed).rejects.toMatchObject(lost);
+  await untilLinks(relay, 0);
+  expect(await failureAfterWaking(tab)).toEqual(lost);
+  await tab.run(listening);
+  await streamToTab(relay);
 });
