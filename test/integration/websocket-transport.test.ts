@@ -1,5 +1,14 @@
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient, type Interceptor, type ServiceImpl } from "@connectrpc/connect";
+import {
+  type CallOptions,
+  type Client,
+  Code,
+  ConnectError,
+  createClient,
+  type HandlerContext,
+  type Interceptor,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import { createWebSocketTransport, type WebSocketTransportOptions } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Condition } from "../../stream/deferred.js";
@@ -19,7 +28,13 @@ const endedMore = new Condition();
 /** The content types of requests. */
 const types = new Set<string>();
 
+/** How many calls wait, or have waited. */
+let waiting = 0;
+const waitingMore = new Condition();
+
 async function untilAborted(signal: AbortSignal, timeoutMs: number | undefined): Promise<never> {
+  waiting += 1;
+  waitingMore.notify();
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   ended.push({ code: ConnectError.from(signal.reason).code, hadDeadline: timeoutMs !== undefined });
   endedMore.notify();
@@ -31,30 +46,42 @@ function failed(): ConnectError {
   return new ConnectError("failed", Code.DataLoss, { "x-of-error": "told" }, details);
 }
 
+/** What every method does beside echoing. "fail" and "wait" are done after that. */
+function answer({ requestHeader, responseHeader, responseTrailer }: HandlerContext): void {
+  types.add(requestHeader.get("content-type") ?? "");
+  responseHeader.set("x-answer", `${requestHeader.get("x-question")} heard`);
+  responseTrailer.set("x-after", "all");
+}
+
+async function failOrWait(value: string, { signal, timeoutMs }: HandlerContext): Promise<void> {
+  if (value === "fail") throw failed();
+  if (value === "wait") await untilAborted(signal, timeoutMs());
+}
+
 const echo: ServiceImpl<typeof EchoService> = {
-  async unary({ value }, { requestHeader, responseHeader, responseTrailer, signal, timeoutMs }) {
-    types.add(requestHeader.get("content-type") ?? "");
-    responseHeader.set("x-answer", `${requestHeader.get("x-question")} heard`);
-    responseTrailer.set("x-after", "all");
-    if (value === "fail") throw failed();
-    if (value === "wait") return untilAborted(signal, timeoutMs());
+  async unary({ value }, context) {
+    answer(context);
+    await failOrWait(value, context);
     return { value };
   },
-  async *serverStream({ value }, { responseHeader, responseTrailer, signal, timeoutMs }) {
-    responseHeader.set("x-answer", "heard");
-    responseTrailer.set("x-after", "all");
+  async *serverStream({ value }, context) {
+    answer(context);
     yield* [...value].map((character) => ({ value: character }));
-    if (value === "fail") throw failed();
-    if (value === "wait") await untilAborted(signal, timeoutMs());
+    await failOrWait(value, context);
   },
-  async clientStream(requests) {
+  async clientStream(requests, context) {
+    answer(context);
     let joined = "";
     for await (const { value } of requests) joined += value;
+    await failOrWait(joined, context);
     return { value: joined };
   },
-  async *bidiStream(requests, { requestHeader }) {
-    types.add(requestHeader.get("content-type") ?? "");
-    for await (const { value } of requests) yield { value };
+  async *bidiStream(requests, context) {
+    answer(context);
+    for await (const { value } of requests) {
+      yield { value };
+      await failOrWait(value, context);
+    }
   },
 };
 
@@ -69,6 +96,7 @@ afterEach(() => {
   for (const connection of server.connections.splice(0)) connection.destroy();
   for (const list of [intercepted, ended]) list.length = 0;
   types.clear();
+  waiting = 0;
 });
 afterAll(() => server.close());
 
@@ -93,6 +121,19 @@ async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
     (reason: unknown) => ConnectError.from(reason),
   );
 }
+
+type Call = (client: Client<typeof EchoService>, value: string, options?: CallOptions) => Promise<string[]>;
+
+/** A call of each kind with one request message, and the texts of its answer. */
+const kinds: [string, Call][] = [
+  ["unary", async ({ unary }, value, options) => [(await unary({ value }, options)).value]],
+  ["server streaming", ({ serverStream }, value, options) => texts(serverStream({ value }, options))],
+  [
+    "client streaming",
+    async ({ clientStream }, value, options) => [(await clientStream(requests(value), options)).value],
+  ],
+  ["bidi streaming", ({ bidiStream }, value, options) => texts(bidiStream(requests(value), options))],
+];
 
 const ways: [string, Partial<WebSocketTransportOptions>, string[]][] = [
   ["binary", {}, ["application/proto", "application/connect+proto"]],
@@ -129,45 +170,42 @@ describe.each(ways)("any service, with %s", (_, options, expectedTypes) => {
     expect(heard).toEqual(["first", "second", "third"]);
   });
 
-  test.each(["unary", "serverStream"] as const)("headers and trailers of %s", async (method) => {
-    const met: (string | null)[] = [];
-    const call = {
-      headers: { "x-question": "what" },
-      onHeader: (headers: Headers) => met.push(headers.get("x-answer")),
-      onTrailer: (trailers: Headers) => met.push(trailers.get("x-after")),
-    };
-    if (method === "unary") await client(options).unary({ value: "a" }, call);
-    else await texts(client(options).serverStream({ value: "a" }, call));
-    expect(met).toEqual([method === "unary" ? "what heard" : "heard", "all"]);
-  });
+  describe.each(kinds)("%s", (_kind, call) => {
+    test("has headers and trailers", async () => {
+      const met: (string | null)[] = [];
+      await call(client(options), "a", {
+        headers: { "x-question": "what" },
+        onHeader: (headers) => met.push(headers.get("x-answer")),
+        onTrailer: (trailers) => met.push(trailers.get("x-after")),
+      });
+      expect(met).toEqual(["what heard", "all"]);
+    });
 
-  test("the details and the headers of an error", async () => {
-    const calls = [client(options).unary({ value: "fail" }), texts(client(options).serverStream({ value: "fail" }))];
-    for (const error of await Promise.all(calls.map(errorOf))) {
+    test("fails with the details and the headers of an error", async () => {
+      const error = await errorOf(call(client(options), "fail"));
       expect(error).toMatchObject({ code: Code.DataLoss, rawMessage: "failed" });
       expect(error.findDetails(StringValueSchema)).toMatchObject([{ value: "the reason" }]);
       expect(error.metadata.get("x-of-error")).toBe("told");
-    }
-  });
+    });
 
-  test("a deadline, on both sides", async () => {
-    const error = await errorOf(client(options).unary({ value: "wait" }, { timeoutMs: 50 }));
-    expect(error.code).toBe(Code.DeadlineExceeded);
-    while (ended.length === 0) await endedMore.changed();
-    expect(ended[0]).toMatchObject({ hadDeadline: true });
-    expect([Code.DeadlineExceeded, Code.Canceled]).toContain(ended[0]?.code);
-  });
+    test("ends at its deadline, on both sides", async () => {
+      const error = await errorOf(call(client(options), "wait", { timeoutMs: 50 }));
+      expect(error.code).toBe(Code.DeadlineExceeded);
+      while (ended.length === 0) await endedMore.changed();
+      expect(ended[0]).toMatchObject({ hadDeadline: true });
+      // Whichever of the two clocks is first.
+      expect([Code.DeadlineExceeded, Code.Canceled]).toContain(ended[0]?.code);
+    });
 
-  test("a call that is cancelled is cancelled for the other side", async () => {
-    const abort = new AbortController();
-    const calling = (async () => {
-      for await (const { value } of client(options).serverStream({ value: "wait" }, { signal: abort.signal })) {
-        if (value === "t") abort.abort();
-      }
-    })();
-    expect((await errorOf(calling)).code).toBe(Code.Canceled);
-    while (ended.length === 0) await endedMore.changed();
-    expect(ended).toEqual([{ code: Code.Canceled, hadDeadline: false }]);
+    test("is cancelled for the other side too", async () => {
+      const abort = new AbortController();
+      const calling = errorOf(call(client(options), "wait", { signal: abort.signal }));
+      while (waiting === 0) await waitingMore.changed();
+      abort.abort();
+      expect((await calling).code).toBe(Code.Canceled);
+      while (ended.length === 0) await endedMore.changed();
+      expect(ended).toEqual([{ code: Code.Canceled, hadDeadline: false }]);
+    });
   });
 });
 
