@@ -8,6 +8,7 @@ export class FakeSocket {
   readonly sent: Uint8Array<ArrayBuffer>[] = [];
   onmessage: (event: { data: ArrayBuffer | string }) => void = () => {};
   bufferedAmount = 0;
+  isClosed = false;
 
   constructor() {
     FakeSocket.last = this;
@@ -39,5 +40,7 @@ export class FakeSocket {
     this.say(encodePackets(packets).joined);
   }
 
-  close(): void {}
+  close(): void {
+    this.isClosed = true;
+  }
 }
