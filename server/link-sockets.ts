@@ -10,6 +10,7 @@ import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../l
 import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
+import { atIntervals } from "./at-intervals.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** More in one message would only delay what comes after it. */
@@ -66,7 +67,10 @@ export class LinkSockets {
       return this.#end(socket, StreamError.from(reason));
     }
     const { link, watch, opened } = live;
-    const stopPinging = this.#pingAtIntervals(socket);
+    // The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2.
+    const stopPinging = atIntervals(this.#clock, this.#heartbeatIntervalMs, () => {
+      if (socket.readyState === socket.OPEN) socket.ping();
+    });
     socket.on("close", (closeCode, reason) => {
       const { code, message } = closeError(closeCode, reason.toString());
       link.close(new StreamError(message, { code, failure: Failure.LEG_LOST }));
@@ -101,16 +105,6 @@ export class LinkSockets {
     socket.send(encodePackets([lastPacket(error)]).joined);
     const { code, reason } = closeFrame(error);
     socket.close(code, reason);
-  }
-
-  /** The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2. */
-  #pingAtIntervals(socket: WebSocket): () => void {
-    const ping = () => {
-      cancel = this.#clock.after(this.#heartbeatIntervalMs, ping);
-      if (socket.readyState === socket.OPEN) socket.ping();
-    };
-    let cancel = this.#clock.after(this.#heartbeatIntervalMs, ping);
-    return () => cancel();
   }
 }
 

@@ -9,6 +9,7 @@ import { Link } from "../link/link.js";
 import { LinkWatch } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
+import { atIntervals } from "./at-intervals.js";
 import { linkOriginKey } from "./caller.js";
 import type { RelayLimits } from "./limits.js";
 import { randomId, type TokenSigner } from "./token.js";
@@ -68,7 +69,8 @@ export class Links {
       serveChannel?.(channel, request, origin) ?? handle(channel, request);
     const link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);
-    const stopBeating = this.#beat(link);
+    // An answer is something heard, and silence is noticed as such.
+    const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
     void link.closed.then(() => {
       stopBeating();
       this.#links.delete(link);
@@ -89,16 +91,5 @@ export class Links {
   close(error: StreamError): void {
     this.#closed = error;
     for (const link of [...this.#links]) link.close(error);
-  }
-
-  #beat(link: Link): () => void {
-    const { clock, limits } = this.#init;
-    const beat = () => {
-      cancel = clock.after(limits.heartbeatIntervalMs, beat);
-      // An answer is something heard, and silence is noticed as such.
-      link.ping().catch(() => {});
-    };
-    let cancel = clock.after(limits.heartbeatIntervalMs, beat);
-    return () => cancel();
   }
 }
