@@ -1,4 +1,8 @@
 import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import { heartbeatsUntilLost } from "../link/link-watch.js";
+import type { Clock } from "../stream/clock.js";
+import { atIntervals } from "./at-intervals.js";
 import type { RelayLimits } from "./limits.js";
 import type { NodeServer } from "./node-server.js";
 
@@ -6,12 +10,14 @@ import type { NodeServer } from "./node-server.js";
 const connectionWindowBytes = 4 * 1024 * 1024;
 /** The same for each stream of a connection. */
 const streamWindowBytes = 1024 * 1024;
+/** What is heard is seen so often, and silence that lasts too long is noticed so late. */
+const looksPerHeartbeat = 2;
 
 /**
- * Widens the windows of each HTTP/2 connection, caps its streams, and finds the dead ones: a PING at intervals, and the end if
- * it is not answered before the next one. Does nothing on a server that has no HTTP/2. Returns what stops it.
+ * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that has no
+ * HTTP/2. Returns what stops it.
  */
-export function superviseSessions(server: NodeServer, limits: RelayLimits): () => void {
+export function superviseSessions(server: NodeServer, limits: RelayLimits, clock: Clock): () => void {
   const stops = new Set<() => void>();
   const onSession = (session: ServerHttp2Session) => {
     session.setLocalWindowSize(connectionWindowBytes);
@@ -19,24 +25,50 @@ export function superviseSessions(server: NodeServer, limits: RelayLimits): () =
       initialWindowSize: streamWindowBytes,
       maxConcurrentStreams: limits.maxStreamsPerConnection,
     });
-    let unanswered = false;
-    const timer = setInterval(() => {
-      if (unanswered) return session.destroy();
-      unanswered = true;
-      session.ping(() => {
-        unanswered = false;
-      });
-    }, limits.heartbeatIntervalMs);
     const stop = () => {
-      clearInterval(timer);
+      stopWatching();
       stops.delete(stop);
     };
     stops.add(stop);
-    session.once("close", stop);
+    // A session keeps its socket from being destroyed. What the socket's own methods return is the socket.
+    const socket = session.socket.once("close", stop);
+    const stopWatching = watchSession(session, socket, clock, limits.heartbeatIntervalMs);
   };
   (server as Http2Server).on("session", onSession);
   return () => {
     (server as Http2Server).off("session", onSession);
     for (const stop of [...stops]) stop();
   };
+}
+
+/**
+ * Asks the peer in each heartbeat whether it is there, and ends the connection when nothing at all is heard: on a slow network
+ * an answer waits behind what was sent before. Returns what stops it.
+ */
+function watchSession(
+  session: ServerHttp2Session,
+  socket: Socket,
+  clock: Clock,
+  heartbeatIntervalMs: number,
+): () => void {
+  let heardBytes = socket.bytesRead;
+  let silentLooks = 0;
+  let looks = 0;
+  return atIntervals(clock, heartbeatIntervalMs / looksPerHeartbeat, () => {
+    // Once the session has ended nothing counts: its peer is to close the connection, and may leave it half open.
+    const isHeard = socket.bytesRead > heardBytes && !session.destroyed;
+    heardBytes = socket.bytesRead;
+    silentLooks = isHeard ? 0 : silentLooks + 1;
+    looks += 1;
+    if (silentLooks >= heartbeatsUntilLost * looksPerHeartbeat) {
+      session.destroy();
+      socket.destroy();
+    } else if (looks % looksPerHeartbeat === 0 && !session.destroyed) ask(session);
+  });
+}
+
+/** The answer is something heard. After a goodbye of either side Node sends no PING, but streams that are open go on. */
+function ask(session: ServerHttp2Session): void {
+  if (!session.closed) session.ping(() => {});
+  else if (!session.pendingSettingsAck) session.settings({});
 }

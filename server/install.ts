@@ -1,6 +1,7 @@
 import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Clock } from "../stream/clock.js";
 import { superviseSessions } from "./http2-sessions.js";
 import type { RelayLimits } from "./limits.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
@@ -27,7 +28,7 @@ const relaysBehind = new WeakMap<object, () => boolean>();
  * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other relays.
  * Returns what takes them off again.
  */
-export function install(server: NodeServer, handlers: FrontHandlers, limits: RelayLimits): () => void {
+export function install(server: NodeServer, handlers: FrontHandlers, limits: RelayLimits, clock: Clock): () => void {
   const emit = server.emit;
   let current: FrontHandlers | undefined = handlers;
   const hasOthers = (event: string | symbol) =>
@@ -64,7 +65,7 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
     (request) => current?.upgrades(request) === true,
     () => hasOthers("upgrade"),
   );
-  const stopSupervising = superviseSessions(server, limits);
+  const stopSupervising = superviseSessions(server, limits, clock);
   return () => {
     // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
     current = undefined;

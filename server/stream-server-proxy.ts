@@ -102,7 +102,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    */
   install(server: NodeServer): this {
     const upgrades = ({ url }: IncomingMessage) => this.#routes.upgrades(url);
-    this.#uninstalls.add(install(server, { request: this.handler, upgrade: this.upgrade, upgrades }, this.limits));
+    const handlers = { request: this.handler, upgrade: this.upgrade, upgrades };
+    this.#uninstalls.add(install(server, handlers, this.limits, this.#relay.clock));
     return this;
   }
 

@@ -32,7 +32,7 @@ export const relayDeadlines: RelayRows = {
     what: "silence of the relay on `Listen`, `Watch` and `Receive`; pings of the relay's on links, WebSockets and HTTP/2",
     value: ms(value),
     beyond:
-      "the relay sends `Ping`, on a link `ping`, on a WebSocket a ping of RFC 6455 too; an HTTP/2 connection that has not answered a PING by the next one is closed",
+      "the relay sends `Ping`, on a link `ping`, on a WebSocket a ping of RFC 6455 too, on an HTTP/2 connection a PING",
     told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   }),
 };
@@ -40,10 +40,11 @@ export const relayDeadlines: RelayRows = {
 /** Deadlines that no relay sets otherwise. */
 export const fixedDeadlines: LimitRow[] = [
   {
-    what: `silence of a listener's or a link's relay, and of a link's client`,
+    what: "silence of a listener's or a link's relay, and of a link's or an HTTP/2 connection's client",
     value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}`,
     enforcedBy: "whoever hears nothing",
-    beyond: "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`",
+    beyond:
+      "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`, and closes a silent HTTP/2 connection, up to half a heartbeat later",
     told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   },
   {

@@ -1,0 +1,162 @@
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  connect as http2Connect,
+} from "node:http2";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
+import { defaultLimits, StreamServerProxy } from "browser-stream-server/server";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FakeClock } from "../fakes/fake-clock.js";
+import { selfSigned } from "./relay-ports.js";
+
+const { heartbeatIntervalMs } = defaultLimits;
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const [settings, ping, goaway] = [4, 6, 7];
+
+/** RFC 9113, section 4.1; of the connection, not of a stream. */
+function frame(type: number, payloadBytes: number, flags = 0): Buffer {
+  const head = [0, 0, payloadBytes, type, flags, 0, 0, 0, 0];
+  return Buffer.from([...head, ...new Uint8Array(payloadBytes)]);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let turns = 0; !holds(); turns += 1) {
+    if (turns === 4_000) throw new Error("it did not come about");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+let clock: FakeClock;
+let proxy: StreamServerProxy;
+let server: Server;
+/** The relay's end of the last connection. */
+let theirs: Socket;
+
+afterEach(async () => {
+  proxy.close();
+  await new Promise((resolve) => server.close(resolve));
+  expect(clock.timers).toBe(0);
+});
+
+/** Puts a relay on a server; returns its port. */
+async function openRelay(plainOrSecure: Http2Server | Http2SecureServer, connected: string): Promise<number> {
+  clock = new FakeClock();
+  proxy = StreamServerProxy({ clock }).install(plainOrSecure);
+  server = plainOrSecure;
+  server.on(connected, (socket) => {
+    theirs = socket;
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** Lets time go by so that each part of it is noticed. */
+async function pass(heartbeats: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+  for (let half = 0; half < 2 * heartbeats; half += 1) {
+    clock.advance(heartbeatIntervalMs / 2);
+    await meanwhile();
+  }
+}
+
+describe.each([
+  ["without TLS", "http", "connection", () => createServer()],
+  ["with TLS", "https", "secureConnection", () => createSecureServer(selfSigned())],
+] as const)("a connection %s", (_, scheme, connected, create) => {
+  let session: ClientHttp2Session;
+
+  beforeEach(async () => {
+    const port = await openRelay(create(), connected);
+    session = http2Connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    await once(session, "remoteSettings");
+  });
+
+  afterEach(async () => {
+    session.destroy();
+    if (!theirs.destroyed) await once(theirs, "close");
+  });
+
+  test("lives while the peer answers, however quiet it is otherwise", async () => {
+    // Its ack of the relay's settings is something heard.
+    await new Promise((resolve) => session.ping(resolve));
+    let pings = 0;
+    session.on("ping", () => (pings += 1));
+    for (let beats = 1; beats <= 6; beats += 1) {
+      const heard = theirs.bytesRead;
+      await pass(1);
+      await until(() => pings === beats && theirs.bytesRead > heard);
+    }
+    expect(session.destroyed).toBe(false);
+  });
+
+  test("lives after a goodbye while a call is open and the peer answers", async () => {
+    const call = session.request({
+      ":method": "POST",
+      ":path": "/browser-server/streamserver.v1.RelayService/Watch",
+      "content-type": "application/connect+proto",
+    });
+    call.end(new Uint8Array(5)).resume();
+    await once(call, "response");
+    session.close();
+    for (let beats = 1; beats <= 6; beats += 1) {
+      const heard = theirs.bytesRead;
+      await pass(1);
+      await until(() => theirs.bytesRead > heard);
+    }
+    expect(call.closed).toBe(false);
+    call.on("error", () => {});
+  });
+});
+
+describe("a connection of a peer by hand", () => {
+  let peer: Socket;
+
+  /** Hands bytes to the relay, which it has read then. */
+  async function say(bytes: Buffer): Promise<void> {
+    const all = theirs.bytesRead + bytes.byteLength;
+    peer.write(bytes);
+    await until(() => theirs.bytesRead === all || theirs.destroyed);
+  }
+
+  beforeEach(async () => {
+    const port = await openRelay(createServer(), "connection");
+    const accepted = once(server, "connection");
+    peer = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    peer.on("error", () => {}).resume();
+    await accepted;
+    const acks = [frame(settings, 0, 1), frame(settings, 0, 1)];
+    await say(Buffer.concat([preface, frame(settings, 0), ...acks]));
+    await pass(0.5);
+  });
+
+  afterEach(() => {
+    peer.destroy();
+  });
+
+  test("is closed when nothing was heard for two and a half heartbeats", async () => {
+    await pass(2);
+    expect(theirs.destroyed).toBe(false);
+    await pass(0.5);
+    expect(theirs.destroyed).toBe(true);
+  });
+
+  test("lives while anything is heard, though no PING is answered", async () => {
+    for (let times = 0; times < 4; times += 1) {
+      await pass(2);
+      await say(frame(ping, 8));
+    }
+    await pass(2);
+    expect(theirs.destroyed).toBe(false);
+  });
+
+  test("is closed after a goodbye if the peer leaves it half open, whatever it still says", async () => {
+    peer.write(frame(goaway, 8));
+    await once(peer, "end");
+    await pass(2.5, () => say(frame(ping, 8)));
+    expect(theirs.destroyed).toBe(true);
+  });
+});
