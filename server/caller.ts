@@ -18,10 +18,21 @@ const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => fa
   description: "whether the caller's connection is lost",
 });
 
-/** What a request tells of its caller beside its headers. */
-export function callerValues(request: NodeRequest): ContextValues {
+const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
+  description: "expects the response to be read to its end",
+});
+
+/** What a request tells of its caller beside its headers, and how to expect the end of its response. */
+export function callerValues(request: NodeRequest, expectEnd: () => void): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
-  return createContextValues().set(isConnectionLostKey, () => session?.destroyed ?? false);
+  return createContextValues()
+    .set(isConnectionLostKey, () => session?.destroyed ?? false)
+    .set(expectEndKey, expectEnd);
+}
+
+/** What is called for is over: a caller that does not read its response to the end is cut off a while later. */
+export function expectEnd({ values }: HandlerContext): void {
+  values.get(expectEndKey)();
 }
 
 /** The Origin header of whoever calls, or empty. */

@@ -1,6 +1,6 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../gen/streamserver/v1/relay_pb.js";
-import { Condition } from "../stream/deferred.js";
+import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
 
@@ -42,6 +42,7 @@ export class Lease {
   readonly #unannounced = new Set<Offer>();
   readonly #withdrawn = new Fifo<string>();
   readonly #changed = new Condition();
+  readonly #ended = new Deferred<LeaseEnd>();
   #state: { kind: "live" } | { kind: "ended"; end: LeaseEnd } = { kind: "live" };
 
   constructor({ id, name, listed, maxOffers }: LeaseInit) {
@@ -49,6 +50,11 @@ export class Lease {
     this.name = name;
     this.listed = listed;
     this.#maxOffers = maxOffers;
+  }
+
+  /** Resolves when the lease has ended. */
+  get ended(): Promise<LeaseEnd> {
+    return this.#ended.promise;
   }
 
   get offers(): number {
@@ -104,6 +110,7 @@ export class Lease {
       offer.decline(new StreamError("the listener has gone", { failure: Failure.LISTENER_GONE }));
     }
     this.onEnd(end);
+    this.#ended.resolve(end);
     this.#changed.notify();
   }
 }

@@ -7,7 +7,7 @@ import { packetOverheadBytes } from "../link/link.js";
 import { tooManyPackets } from "../link/link-message.js";
 import { packetMessage } from "../link/outgoing-packet.js";
 import { StreamError } from "../stream/stream-error.js";
-import { callerOrigin } from "./caller.js";
+import { callerOrigin, expectEnd } from "./caller.js";
 import type { Links, LiveLink } from "./links.js";
 import type { TokenSigner } from "./token.js";
 
@@ -55,7 +55,10 @@ export class LinkRoutes {
     const { link, opened } = live;
     this.#receiving.set(opened.linkId, { ...live, nextSequence: 1n });
     // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
-    void link.closed.then(() => this.#receiving.delete(opened.linkId));
+    void link.closed.then(() => {
+      this.#receiving.delete(opened.linkId);
+      expectEnd(context);
+    });
     const lost = new StreamError("the link was lost", { failure: Failure.LEG_LOST });
     const onAbort = () => link.close(lost);
     context.signal.addEventListener("abort", onAbort);

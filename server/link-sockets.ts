@@ -12,6 +12,7 @@ import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
 import { atIntervals } from "./at-intervals.js";
 import type { Links, LiveLink } from "./links.js";
+import { closeTimeoutMs } from "./open-responses.js";
 
 /** More in one message would only delay what comes after it. */
 const maxBatchBytes = 212_992;
@@ -23,8 +24,6 @@ const maxPackets = maxBatchBytes / packetOverheadBytes;
 const socketHighWaterMarkBytes = 262_144;
 /** A buffer for less is cheaper made anew than kept. */
 const minReuseBytes = 16_384;
-/** What a peer gets to answer the end of a link, before its connection is cut. */
-const closeTimeoutMs = 5_000;
 
 /** The links that browsers keep to the relay over WebSockets. */
 export class LinkSockets {

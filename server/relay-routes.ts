@@ -4,7 +4,7 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type ListenRequest, type ListenResponseSchema, RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { toConnectError } from "../link/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
-import { callerCanceled } from "./caller.js";
+import { callerCanceled, expectEnd } from "./caller.js";
 import type { Directory } from "./directory.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import type { LeaseEvent } from "./lease.js";
@@ -45,6 +45,7 @@ async function* listen(
   const { lease, token } = answer(() => relay.listen(name, listed));
   const onAbort = () => lease.end(callerCanceled(context) ? "canceled" : "lost");
   context.signal.addEventListener("abort", onAbort);
+  void lease.ended.then(() => expectEnd(context));
   const { limits } = relay;
   try {
     const registered = {

@@ -20,6 +20,7 @@ import { LinkRoutes } from "./link-routes.js";
 import { LinkSockets } from "./link-sockets.js";
 import { Links, type LinksInit } from "./links.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
+import { OpenResponses } from "./open-responses.js";
 import { Reflection } from "./reflection.js";
 import { reflectionRoutes } from "./reflection-routes.js";
 import type { Relay } from "./relay.js";
@@ -41,6 +42,7 @@ export class Routes {
   readonly #health: Health;
   readonly #links: Links;
   readonly #sockets: LinkSockets;
+  readonly #responses: OpenResponses;
   readonly #socketPaths: ReadonlySet<string>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
@@ -57,6 +59,7 @@ export class Routes {
     const { limits, clock, signer } = relay;
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveLegChannel(relay, ...channel);
     this.#links = new Links({ limits, clock, signer, handlers: inner.handlers, serveChannel });
+    this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay.clock, relay.limits.heartbeatIntervalMs);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
     this.localTransport = createTransport({
@@ -110,12 +113,12 @@ export class Routes {
       return;
     }
     repairAuthority(request);
+    this.#responses.add(response);
     try {
       // A body parser that came before has read the body.
       const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
-      const answer = await handler(
-        universalRequestFromNodeRequest(request, response, parsedBody, callerValues(request)),
-      );
+      const values = callerValues(request, () => this.#responses.expectEnd(response));
+      const answer = await handler(universalRequestFromNodeRequest(request, response, parsedBody, values));
       await universalResponseToNodeResponse(answer, response);
     } catch {
       response.destroy();
@@ -127,6 +130,7 @@ export class Routes {
     this.#health.stop();
     this.#links.close(this.#relay.close());
     this.#directory.close();
+    this.#responses.close();
   }
 }
 

@@ -1,5 +1,6 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { defaultLimits } from "../../server/limits.js";
+import { closeTimeoutMs } from "../../server/open-responses.js";
 import { tokenTtlMs } from "../../server/relay.js";
 import { webSocketTimeoutMs } from "../../web/link-choice.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
@@ -55,10 +56,10 @@ export const fixedDeadlines: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "the answer to a close frame of the relay's",
-    value: ms(sourceConstant("server/link-sockets.ts", "closeTimeoutMs")),
+    what: "the answer to a close frame of the relay's; the end of a `Receive` or `Listen` whose link or lease is over, and of every call when the relay goes away",
+    value: ms(closeTimeoutMs),
     enforcedBy: "the relay",
-    beyond: "the connection is cut",
+    beyond: "the connection is cut, or the call's stream of an HTTP/2 connection",
     told: notTold,
   },
   {
