@@ -11,6 +11,9 @@ import type { LegEvent, SpliceLeg } from "./splice-leg.js";
 /** How long the abort of a call may come after the end of its request's body. */
 const abortGraceMs = 100;
 
+/** Of those that count: its two, and as many of one that ended before. */
+const legsPerStream = 4;
+
 export interface AttachedLeg {
   leg: SpliceLeg;
   streamId: string;
@@ -73,7 +76,9 @@ export async function* runLeg<T>(
   };
   caller.signal.addEventListener("abort", onAbort);
   try {
-    const attached = attach(relay, await receiveOpen(relay, request), caller);
+    const open = await receiveOpen(relay, request);
+    checkRoom(relay);
+    const attached = attach(relay, open, caller);
     leg = attached.leg;
     relay.legs.add(leg);
     if (caller.signal.aborted) onAbort();
@@ -90,6 +95,16 @@ export async function* runLeg<T>(
       leg.fail(new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST }));
     }
   }
+}
+
+/**
+ * Legs of a stream that has ended are there until their endpoints have read what was sent before: nothing is lost, but who reads
+ * nothing may let a stream end and open another.
+ */
+function checkRoom({ legs, limits }: Relay): void {
+  const maxLegs = legsPerStream * limits.maxStreams;
+  if (legs.size < maxLegs) return;
+  throw new StreamError(`the relay holds ${maxLegs} legs already`, { failure: Failure.LIMIT_REACHED });
 }
 
 async function receiveOpen(relay: Relay, request: AsyncIterator<LegRequest>): Promise<Open> {

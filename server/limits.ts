@@ -13,7 +13,7 @@ export interface RelayLimits {
   maxNames: number;
   /** Offers that wait at one listener. Default 128. */
   maxOffersPerName: number;
-  /** Streams, offers included. Default 10,000. */
+  /** Streams, offers included. Four legs may be open for each, counting those of streams that ended unread. Default 10,000. */
   maxStreams: number;
   /** Open `Watch` calls. Default 1,000. */
   maxWatchers: number;

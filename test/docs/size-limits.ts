@@ -41,7 +41,12 @@ export const relaySizes: RelayRows = {
     ...cap("offers that wait at one listener", value, `\`Connect\` ends with ${limitReached}`),
     told: inLimits("max_offers_per_name"),
   }),
-  maxStreams: (value) => cap("streams, offers included", value, `\`Connect\` ends with ${limitReached}`),
+  maxStreams: (value) =>
+    cap(
+      "streams, offers included; twice as many legs as these have may be open, those that their endpoints have not read to the end among them",
+      value,
+      `\`Connect\` ends with ${limitReached}, where there are too many legs \`Accept\` too`,
+    ),
   maxWatchers: (value) =>
     cap(
       "calls of `Watch`",

@@ -2,10 +2,16 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import {
+  ConnectRequestSchema,
+  type ConnectResponse,
+  OpenSchema,
+  RelayService,
+} from "../../gen/streamserver/v1/relay_pb.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Directory } from "../../server/directory.js";
 import { serveLegChannel } from "../../server/leg-channel-routes.js";
+import { attachClient, runLeg } from "../../server/leg-run.js";
 import { defaultLimits, type RelayLimits } from "../../server/limits.js";
 import type { Relay } from "../../server/relay.js";
 import { relayRoutes } from "../../server/relay-routes.js";
@@ -105,6 +111,29 @@ const broken: [string, (Said | "end")[], Failure][] = [
     FRAME_TOO_LARGE,
   ],
 ];
+
+test("legs that nobody has read to their end count when others are opened, though their streams have ended", async () => {
+  const { relay } = newRelay({ maxStreams: 1 });
+  const abort = new AbortController();
+  async function* requests() {
+    yield { message: { case: "open" as const, value: create(OpenSchema, { name: "room" }) } };
+    await new Promise(() => {});
+  }
+  const caller = { signal: abort.signal, isCanceled: () => true, origin: "" };
+  async function openLeg(): Promise<void> {
+    const { lease } = relay.listen("room", false);
+    try {
+      await runLeg(relay, requests(), caller, attachClient, (response) => response).next();
+    } finally {
+      lease.end("lost");
+    }
+  }
+  for (let legs = 0; legs < 4; legs += 1) await openLeg();
+  expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
+  expect((await rejection(openLeg())).failure).toBe(Failure.LIMIT_REACHED);
+  abort.abort();
+  expect(relay.counts.legs).toBe(0);
+});
 
 describe.each([
   ["the routes", overRoutes],
