@@ -12,6 +12,22 @@ export type CorsFilter = (request: NodeRequest, response: NodeResponse, next: ()
 /** How long a browser may remember the answer to a preflight: two hours is the most that Chromium takes. */
 const maxAgeSeconds = 7200;
 
+/** Throws a RangeError for what no browser sends: it would let nobody in, or a string those that it begins with. */
+export function checkOrigins(origins: unknown): void {
+  if (origins === "*") return;
+  const wrong = Array.isArray(origins) ? origins.filter((origin) => !isOrigin(origin)) : [origins];
+  if (wrong.length === 0) return;
+  const what = wrong.map((origin) => JSON.stringify(origin)).join(", ");
+  throw new RangeError(`origins are "*" or a list such as ["https://example.com"], without paths, not ${what}`);
+}
+
+function isOrigin(text: unknown): boolean {
+  if (typeof text !== "string" || !URL.canParse(text)) return false;
+  const { origin, protocol, host } = new URL(text);
+  // A scheme such as that of a browser's extensions has none by this standard; browsers send one all the same.
+  return text === (origin === "null" ? `${protocol}//${host}` : origin);
+}
+
 /**
  * Lets pages of other origins in. Every RPC has a content type that makes a browser ask first, so a page of an origin that is
  * not allowed never gets as far as a request.

@@ -6,7 +6,7 @@ import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, openStream } from "../web/stream-client.js";
 import { systemClock } from "../web/system-clock.js";
-import { type CorsFilter, createCorsFilter, mayOpenSocket, type Origins } from "./cors.js";
+import { type CorsFilter, checkOrigins, createCorsFilter, mayOpenSocket, type Origins } from "./cors.js";
 import { install } from "./install.js";
 import type { LeaseEnd } from "./lease.js";
 import { checkLimits, defaultLimits, type RelayLimits } from "./limits.js";
@@ -85,6 +85,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.prefixes = [prefix].flat().map(normalizePrefix);
     this.limits = { ...defaultLimits, ...limits };
     checkLimits(this.limits);
+    checkOrigins(origins);
     this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
     this.#routes = new Routes(this.#relay, this.prefixes);
     this.#cors = createCorsFilter(origins);

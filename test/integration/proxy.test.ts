@@ -107,3 +107,21 @@ test("List and Watch show the names that ask for it", async () => {
 test("a key that is too short is refused", () => {
   expect(() => StreamServerProxy({ key: new Uint8Array(31) })).toThrow(RangeError);
 });
+
+test.each([
+  ["a string", "https://example.com"],
+  ["no list", { 0: "https://example.com" }],
+  ["one with a path", ["https://a.example", "https://example.com/"]],
+  ["one with the scheme's own port", ["https://example.com:443"]],
+  ["a host", ["example.com"]],
+  ["all among others", ["https://example.com", "*"]],
+  ["what a sandboxed page says", ["null"]],
+  ["no text", [undefined]],
+])("origins that no browser sends make no relay: %s", (_, origins) => {
+  expect(() => StreamServerProxy({ origins: origins as string[] })).toThrow(RangeError);
+});
+
+test("origins are as browsers send them, extensions of theirs included", () => {
+  const origins = ["https://example.com", "http://localhost:8080", "http://[::1]:8080", "moz-extension://1f0e3dad"];
+  StreamServerProxy({ origins }).close();
+});
