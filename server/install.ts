@@ -10,6 +10,8 @@ import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 export interface FrontHandlers {
   request(request: NodeRequest, response: NodeResponse, next?: () => void): void;
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void;
+  /** Whether `request` takes a request, and does not call `next`. */
+  serves(request: NodeRequest): boolean;
   /** Whether `upgrade` takes a request, and does not call `next`. */
   upgrades(request: IncomingMessage): boolean;
 }
@@ -37,6 +39,8 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
     const passOn = () => Reflect.apply(emit, this, [event, ...args]);
     if (current !== undefined && requestEvents.has(event)) {
       const [request, response] = args as [NodeRequest, NodeResponse];
+      // Where the server listens for this itself, Node leaves it to whoever takes the request.
+      if (event === "checkContinue" && current.serves(request)) response.writeContinue();
       current.request(request, response, () => {
         if (hasOthers(event)) passOn();
         else handlers.request(request, response);

@@ -102,8 +102,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * server's own listeners, or get 404 where it has none. The server stays the caller's to close.
    */
   install(server: NodeServer): this {
+    const serves = ({ url }: NodeRequest) => this.#routes.serves(url);
     const upgrades = ({ url }: IncomingMessage) => this.#routes.upgrades(url);
-    const handlers = { request: this.handler, upgrade: this.upgrade, upgrades };
+    const handlers = { request: this.handler, serves, upgrade: this.upgrade, upgrades };
     this.#uninstalls.add(install(server, handlers, this.limits, this.#relay.clock));
     return this;
   }

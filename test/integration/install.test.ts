@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpServer, request, type Server } from "node:http";
 import { createServer as createHttp2Server, createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
@@ -91,6 +91,27 @@ test("a server without listeners of its own answers 404, and one that gets them 
   await expectRelay(`${origin}/browser-server`, "1.1");
 });
 
+test("a body that waits for leave gets it of the relay, and of the server for what is the server's own", async () => {
+  const server = createHttpServer().on("checkContinue", (_request, response) => {
+    response.writeContinue();
+    own(undefined, response);
+  });
+  const proxy = StreamServerProxy().install(server);
+  cleanUp.push(() => proxy.close());
+  const origin = `http://127.0.0.1:${await listening(server)}`;
+  async function send(path: string): Promise<string> {
+    const headers = { "content-type": "application/json", expect: "100-continue" };
+    const asking = request(origin + path, { method: "POST", headers });
+    asking.once("continue", () => asking.end("{}")).flushHeaders();
+    const [response] = await once(asking, "response");
+    let text = "";
+    for await (const chunk of response) text += chunk;
+    return text;
+  }
+  expect(await send("/browser-server/streamserver.v1.RelayService/List")).toBe("{}");
+  expect(await send("/page")).toBe("the server's own");
+});
+
 test("as a handler among others, it passes on what is not its own", async () => {
   const proxy = StreamServerProxy();
   const server = createHttpServer((request, response) =>
@@ -134,7 +155,7 @@ test("pages of the origins that are allowed are let in, and no others", async ()
 });
 
 describe("HTTP/1.1 and HTTP/2 on one port", () => {
-  const request = "GET /nothing HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
+  const asked = "GET /nothing HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
 
   async function say(port: number, parts: string[]): Promise<string> {
     const socket = connect(port, "127.0.0.1").setNoDelay();
@@ -148,8 +169,8 @@ describe("HTTP/1.1 and HTTP/2 on one port", () => {
     const relay = await openRelay();
     cleanUp.push(() => relay.close());
     const port = Number(new URL(relay.origin).port);
-    expect(await say(port, [request])).toMatch(/^HTTP\/1\.1 404/);
-    expect(await say(port, [...request])).toMatch(/^HTTP\/1\.1 404/);
+    expect(await say(port, [asked])).toMatch(/^HTTP\/1\.1 404/);
+    expect(await say(port, [...asked])).toMatch(/^HTTP\/1\.1 404/);
     expect(await say(port, ["PR", "ONTO /x HTTP/1.1\r\n\r\n"])).toMatch(/^HTTP\/1\.1 400/);
     await expectRelay(relay.url, "2");
     await expectRelay(relay.url, "1.1");
