@@ -92,7 +92,7 @@ export class LinkSockets {
       this.#end(socket, error);
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    void sendAll(socket, live, this.#joiner);
+    sendAll(socket, live, this.#joiner).catch((reason) => link.close(StreamError.from(reason)));
   }
 
   /** Tells the peer why, as far as it still reads. */

@@ -9,7 +9,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { linkProtocol } from "../../link/link-message.js";
 import { defaultLimits } from "../../server/limits.js";
 import { LinkSockets } from "../../server/link-sockets.js";
-import { Links } from "../../server/links.js";
+import { Links, type LinksInit } from "../../server/links.js";
 import { TokenSigner } from "../../server/token.js";
 import { systemClock } from "../../web/system-clock.js";
 
@@ -46,7 +46,7 @@ export function openedMessage(heartbeatIntervalMs = 15_000): Uint8Array {
 }
 
 /** Services that are reached over the WebSocket of a link, and over nothing else. */
-export async function openLinkServer(routes: (router: ConnectRouter) => void) {
+export async function openLinkServer(routes: (router: ConnectRouter) => void, init: Partial<LinksInit> = {}) {
   const router = createConnectRouter();
   routes(router);
   const links = new Links({
@@ -54,6 +54,7 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void) {
     clock: systemClock,
     signer: new TokenSigner(),
     handlers: router.handlers,
+    ...init,
   });
   const sockets = new LinkSockets(links, systemClock, defaultLimits.heartbeatIntervalMs);
   const connections: Duplex[] = [];

@@ -13,8 +13,9 @@ import { systemClock } from "../../web/system-clock.js";
 import { openWebSocketLink } from "../../web/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection } from "../fakes/outcome.js";
+import { opening, RawLink } from "./raw-link.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
-import { openedMessage, openSocketServer } from "./socket-servers.js";
+import { openedMessage, openLinkServer, openSocketServer } from "./socket-servers.js";
 
 const openTimeoutMs = 100;
 const heartbeatIntervalMs = 15_000;
@@ -233,4 +234,14 @@ describe("silence", () => {
     link.close(new StreamError("done", { code: Code.Canceled }));
     await holdsNothing(relay);
   });
+});
+
+test("a packet that cannot be written ends its link, and says why", async () => {
+  const unwritable = new StreamError("no code is so large", { code: (2 ** 33) as Code });
+  const server = await openLinkServer(() => {}, { serveChannel: async (channel) => channel.reset(unwritable) });
+  closers.push(() => server.close());
+  const raw = await RawLink.open(server);
+  raw.send(opening(1));
+  expect(await raw.closed).toBe(4000 + Code.Unknown);
+  expect(server.links.counts.links).toBe(0);
 });
