@@ -20,6 +20,10 @@ const maxBatchBytes = 212_992;
 const maxMessageBytes = 2 * maxBatchBytes;
 /** As many as a batch can have: each takes the relay some time, however little is in it. */
 const maxPackets = maxBatchBytes / packetOverheadBytes;
+/** Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416. */
+const maxFragments = 1_024;
+/** The same for the pieces in which the network brings a frame: those of the largest message have 104 bytes. */
+const maxBufferedChunks = 4_096;
 /** More than this is not handed to a socket that has not sent what it got before. */
 const socketHighWaterMarkBytes = 262_144;
 /** A buffer for less is cheaper made anew than kept. */
@@ -37,6 +41,8 @@ export class LinkSockets {
     // Streams are often compressed already, and a compressor takes memory for each socket.
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    maxFragments,
+    maxBufferedChunks,
     handleProtocols: () => linkProtocol,
   });
 

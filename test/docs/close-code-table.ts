@@ -11,7 +11,7 @@ const reasons: Readonly<Record<number, string>> = {
   1002: "either side: what RFC 6455 does not allow",
   1003: "the relay: a message that is text",
   1007: "the relay: bytes that are no `LinkMessage`",
-  1008: "the relay: a message in too many fragments",
+  1008: "the relay: a message in too many fragments, or pieces",
   1009: "the relay: a message that is too large",
   1011: "a proxy, or a server that the relay is a part of, failed",
   4003: "the client: text, bytes that are no `LinkMessage`, a first message without `opened`",

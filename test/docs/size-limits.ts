@@ -178,6 +178,13 @@ export const fixedSizes: LimitRow[] = [
     told: notTold,
   },
   {
+    what: "the fragments of one message of a WebSocket, and the pieces in which the network brings one of its frames",
+    value: `${grouped(sourceConstant("server/link-sockets.ts", "maxFragments"))}, and ${grouped(sourceConstant("server/link-sockets.ts", "maxBufferedChunks"))}`,
+    enforcedBy: "the relay",
+    beyond: "the WebSocket is closed with 1008",
+    told: notTold,
+  },
+  {
     what: "the packets of one `Send`, or all fields of one message of a WebSocket",
     value: `a ${packetOverheadBytes}th of \`LinkOpened.max_batch_bytes\`: ${grouped(maxSendBytes / packetOverheadBytes)}, or ${grouped(maxSocketBatchBytes / packetOverheadBytes)}`,
     enforcedBy: "the relay",

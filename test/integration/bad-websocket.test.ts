@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { get } from "node:http";
 import { get as getOverTls } from "node:https";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import { createWebSocketTransport, Failure } from "browser-stream-server";
-import { RelayService } from "browser-stream-server/gen";
+import { LinkMessageSchema, RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { channelWindowBytes } from "../../link/channel.js";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
@@ -133,7 +134,14 @@ describe("a request for a WebSocket", () => {
 
 describe("a WebSocket is closed for", () => {
   const text = new TextEncoder().encode("text");
-  const ends: [string, number, (raw: RawLink) => void][] = [
+  /** So that each byte is read by itself. */
+  async function drip(raw: RawLink, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.byteLength && raw.socket.readyState === raw.socket.OPEN; at += 1) {
+      raw.write(bytes.subarray(at, at + 1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const ends: [string, number, (raw: RawLink) => unknown][] = [
     ["a text frame", 1003, ({ socket }) => socket.send("text")],
     ["bytes that are no message", 1007, ({ socket }) => socket.send(new Uint8Array([255, 255, 255, 255]))],
     ["text that is not UTF-8", 1007, (raw) => raw.write(socketFrame(1, new Uint8Array([0xc3, 0x28])))],
@@ -151,6 +159,18 @@ describe("a WebSocket is closed for", () => {
           socket.send(new Uint8Array(65_536), { fin: false });
       },
     ],
+    [
+      "a message of more fragments than one may have",
+      1008,
+      ({ socket }) => {
+        for (let sent = 0; sent <= 1_024; sent += 1) socket.send(new Uint8Array(1), { fin: false });
+      },
+    ],
+    [
+      "a frame that comes in more pieces than one may",
+      1008,
+      (raw) => drip(raw, socketFrame(2, new Uint8Array(60_000))),
+    ],
     ["a frame that is not masked", 1002, (raw) => raw.write(socketFrame(2, text, { masked: false }))],
     ["a reserved opcode", 1002, (raw) => raw.write(socketFrame(3, text))],
     ["a reserved bit", 1002, (raw) => raw.write(socketFrame(2, text, { reserved: 0x40 }))],
@@ -162,8 +182,23 @@ describe("a WebSocket is closed for", () => {
   test.each(ends)("%s, with %i", async (_, code, act) => {
     const raw = await RawLink.open(relay);
     raw.send(opening(1));
-    act(raw);
+    await act(raw);
     expect(await raw.closed).toBe(code);
+  });
+
+  test("no message that has as many fragments as one may", async () => {
+    const raw = await RawLink.open(relay);
+    const message = create(LinkMessageSchema, {
+      packets: [{ channel: 7, content: { case: "data", value: new Uint8Array(2_000) } }],
+    });
+    const bytes = toBinary(LinkMessageSchema, message);
+    const first = bytes.byteLength - 1_023;
+    raw.socket.send(bytes.subarray(0, first), { fin: false });
+    for (let at = first; at < bytes.byteLength; at += 1) {
+      raw.socket.send(bytes.subarray(at, at + 1), { fin: at === bytes.byteLength - 1 });
+    }
+    expect(await raw.reset(7)).toBe(Failure.CHANNEL_INVALID);
+    await raw.close();
   });
 
   test("one link more than the relay takes, with the failure and 4008", async () => {
