@@ -3,7 +3,6 @@ import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../gen/streamserver/v1/link_pb.js";
 import { toConnectError } from "../link/failure-detail.js";
-import { packetOverheadBytes } from "../link/link.js";
 import { tooManyPackets } from "../link/link-message.js";
 import { packetMessage } from "../link/outgoing-packet.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -15,8 +14,6 @@ import type { TokenSigner } from "./token.js";
 const maxBatchBytes = 524_288;
 /** A batch as JSON is a third larger, and has headers around its packets. */
 const readMaxBytes = 2 * maxBatchBytes;
-/** As many as a batch can have: each takes the relay some time, however little is in it. */
-const maxPackets = maxBatchBytes / packetOverheadBytes;
 /** What a slow network brings to a page in less time than the page takes silence for. */
 const maxResponseBytes = 163_840;
 
@@ -103,7 +100,7 @@ export class LinkRoutes {
           failure: Failure.FRAME_TOO_LARGE,
         });
       }
-      if (packets.length > maxPackets) throw tooManyPackets(maxPackets);
+      if (packets.length > live.maxPackets) throw tooManyPackets(live.maxPackets);
       live.nextSequence += 1n;
       for (const packet of packets) live.link.receive(packet);
       return {};

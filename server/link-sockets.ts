@@ -5,7 +5,6 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../gen/streamserver/v1/link_pb.js";
 import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../link/close-code.js";
-import { packetOverheadBytes } from "../link/link.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../link/link-message.js";
 import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
@@ -18,8 +17,6 @@ import { closeTimeoutMs } from "./open-responses.js";
 const maxBatchBytes = 212_992;
 /** A batch, and what is around its packets. */
 const maxMessageBytes = 2 * maxBatchBytes;
-/** As many as a batch can have: each takes the relay some time, however little is in it. */
-const maxPackets = maxBatchBytes / packetOverheadBytes;
 /** Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416. */
 const maxFragments = 1_024;
 /** The same for the pieces in which the network brings a frame: those of the largest message have 104 bytes. */
@@ -71,7 +68,7 @@ export class LinkSockets {
     } catch (reason) {
       return this.#end(socket, StreamError.from(reason));
     }
-    const { link, watch, opened } = live;
+    const { link, watch, maxPackets, opened } = live;
     // The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2.
     const stopPinging = atIntervals(this.#clock, this.#heartbeatIntervalMs, () => {
       if (socket.readyState === socket.OPEN) socket.ping();

@@ -5,7 +5,7 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../link/channel.js";
 import { type ChannelHandler, createChannelHandler } from "../link/channel-handler.js";
-import { Link } from "../link/link.js";
+import { Link, packetOverheadBytes } from "../link/link.js";
 import { LinkWatch } from "../link/link-watch.js";
 import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -24,6 +24,8 @@ export interface LiveLink {
   link: Link;
   /** To be told of everything that comes. */
   watch: LinkWatch;
+  /** As many as a batch can have: each takes the relay some time, however little is in it. */
+  maxPackets: number;
   /** What the client is told first. */
   opened: MessageInitShape<typeof LinkOpenedSchema> & { linkId: string };
 }
@@ -84,7 +86,8 @@ export class Links {
       maxBatchBytes,
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
     };
-    return { link, watch: new LinkWatch(link, clock, limits.heartbeatIntervalMs), opened };
+    const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs);
+    return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
   }
 
   /** Ends all links, and opens no more. */
