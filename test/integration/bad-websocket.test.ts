@@ -10,7 +10,7 @@ import { channelWindowBytes } from "../../link/channel.js";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { openBystander } from "./bystander.js";
 import { credit, data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";
-import { holdsNothing, openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
+import { holdsNothing, openRelay, selfSigned, type TestRelay, untilLinks } from "./relay-ports.js";
 
 const socketPath = `/browser-server${linkSocketPath}`;
 const maxChannels = 8;
@@ -216,10 +216,7 @@ test("a client that breaks a rule of WebSockets and stays is cut off, and its li
   const raw = await RawLink.open(relay);
   raw.connection.removeAllListeners("data").pause();
   raw.write(socketFrame(3, new Uint8Array()));
-  for (let turns = 0; relay.proxy.counts.links === maxLinks; turns += 1) {
-    if (turns === 1_000) throw new Error("the relay still holds the link");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await untilLinks(relay, maxLinks - 1);
   raw.connection.resume();
   raw.socket.terminate();
   await raw.closed;

@@ -12,6 +12,7 @@ import { defaultLimits, StreamServerProxy } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { selfSigned } from "./relay-ports.js";
+import { until } from "./until.js";
 
 const { heartbeatIntervalMs } = defaultLimits;
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -21,13 +22,6 @@ const [settings, ping, goaway] = [4, 6, 7];
 function frame(type: number, payloadBytes: number, flags = 0): Buffer {
   const head = [0, 0, payloadBytes, type, flags, 0, 0, 0, 0];
   return Buffer.from([...head, ...new Uint8Array(payloadBytes)]);
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
-    if (turns === 4_000) throw new Error("it did not come about");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
 }
 
 let clock: FakeClock;

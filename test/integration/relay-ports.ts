@@ -5,6 +5,7 @@ import {
   type StreamServerProxyOptions,
   serveRelay,
 } from "browser-stream-server/server";
+import { until } from "./until.js";
 
 /** A relay in this process, on a port that was free. */
 export interface TestRelay {
@@ -35,16 +36,13 @@ export function selfSigned(): { cert: string; key: string } {
 /** Resolves when the relay holds nothing any more, or nothing but links, which wait a while for their next channel. */
 export async function holdsNothing({ proxy }: TestRelay, but?: "links"): Promise<void> {
   const isEmpty = () => Object.entries(proxy.counts).every(([kind, count]) => count === 0 || kind === but);
-  for (let turns = 0; !isEmpty(); turns += 1) {
-    if (turns === 4_000) throw new Error(`the relay still holds ${JSON.stringify(proxy.counts)}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await until(isEmpty, () => `the relay still holds ${JSON.stringify(proxy.counts)}`);
 }
 
 /** Resolves when the relay has so many links. */
 export async function untilLinks({ proxy }: TestRelay, links: number): Promise<void> {
-  for (let turns = 0; proxy.counts.links !== links; turns += 1) {
-    if (turns === 4_000) throw new Error(`the relay holds ${JSON.stringify(proxy.counts)}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await until(
+    () => proxy.counts.links === links,
+    () => `the relay holds ${JSON.stringify(proxy.counts)}`,
+  );
 }

@@ -9,6 +9,7 @@ import { Deferred } from "../../stream/deferred.js";
 import { openBystander } from "./bystander.js";
 import { connecting, credit, end, opening, RawLink, socketFrame } from "./raw-link.js";
 import { holdsNothing, openRelay, type TestRelay, untilLinks } from "./relay-ports.js";
+import { standstill } from "./until.js";
 
 /** Long enough for a busy machine to answer in, and short enough to wait for its two and a half fold. */
 const heartbeatIntervalMs = 400;
@@ -43,14 +44,6 @@ async function openPourer() {
   }
   await server.ready;
   return pourer;
-}
-
-/** Resolves when `read` has given the same number for a while: nothing else tells that a sender has stopped. */
-async function settled(read: () => number): Promise<void> {
-  for (let last = -1, same = 0; same < 20; same = read() === last ? same + 1 : 0) {
-    last = read();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 describe("at a relay with a quick heart", () => {
@@ -127,7 +120,7 @@ describe("at a relay", () => {
     const pourer = await openPourer();
     const raw = await RawLink.open(relay);
     raw.send(...connecting(1, "pourer"));
-    await settled(() => pourer.writtenBytes + raw.receivedBytes);
+    await standstill(() => pourer.writtenBytes + raw.receivedBytes);
     expect(raw.receivedBytes).toBeGreaterThan(0);
     expect(raw.receivedBytes).toBeLessThanOrEqual(channelWindowBytes);
     expect(pourer.writtenBytes).toBeGreaterThan(0);

@@ -8,6 +8,7 @@ import { StreamServerProxy } from "browser-stream-server/server";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { refused } from "./raw-calls.js";
+import { until } from "./until.js";
 
 /** A call's first response fits in, and little else. */
 const initialWindowSize = 1_024;
@@ -45,13 +46,6 @@ const transport = () =>
     httpVersion: "2",
     sessionManager: sessions,
   });
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
-    if (turns === 4_000) throw new Error("it did not come about");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
 
 /** A listener that has read that the name is its own, and reads none of its many offers. */
 async function unreadListen() {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Failure, StreamError, StreamServer } from "browser-stream-server";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+import { standstill } from "./until.js";
 
 const clientPath = fileURLToPath(new URL("../fixtures/endless-client.mjs", import.meta.url));
 
@@ -14,14 +15,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => relay.close());
-
-/** Resolves when `read` has given the same number for a while: nothing else tells that a sender has stopped. */
-async function settled(read: () => number): Promise<void> {
-  for (let last = -1, same = 0; same < 20; same = read() === last ? same + 1 : 0) {
-    last = read();
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
 
 test.each(["link", "http2"])(
   "a client that vanishes over %s while it was not reading leaves nothing in the relay",
@@ -48,7 +41,7 @@ test.each(["link", "http2"])(
       expect(child.exitCode, `after ${last} bytes`).toBeNull();
     }
     child.kill("SIGSTOP");
-    await settled(() => written);
+    await standstill(() => written);
     child.kill("SIGKILL");
     await exited;
     await server.end();

@@ -1,0 +1,21 @@
+const turnMs = 1;
+const maxTurns = 4_000;
+/** For so long nothing may change. */
+const standstillMs = 500;
+
+/** Resolves when something holds that nothing tells; throws with what `otherwise` says if it does not come about. */
+export async function until(holds: () => boolean, otherwise: () => string = String): Promise<void> {
+  for (let turns = 0; !holds(); turns += 1) {
+    if (turns === maxTurns) throw new Error(`it did not come about: ${otherwise()}`);
+    await new Promise((resolve) => setTimeout(resolve, turnMs));
+  }
+}
+
+/** Resolves when `read` has given the same number for a while: nothing else tells that a sender has stopped. */
+export async function standstill(read: () => number): Promise<void> {
+  let [last, sinceMs] = [read(), performance.now()];
+  while (performance.now() - sinceMs < standstillMs) {
+    await new Promise((resolve) => setTimeout(resolve, turnMs));
+    if (read() !== last) [last, sinceMs] = [read(), performance.now()];
+  }
+}
