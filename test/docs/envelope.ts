@@ -30,13 +30,13 @@ export function decodeEnvelopes(bytes: Uint8Array): Envelope[] {
 }
 
 /** An envelope's lines: its head, then its message, or the JSON in which a response ends. */
-export function* walkEnvelope(schema: DescMessage, envelope: Envelope): Generator<WireLine> {
+export function* walkEnvelope(schema: DescMessage, envelope: Envelope, depth = 0): Generator<WireLine> {
   const { flags, content } = envelope;
   const bytes = encodeEnvelope(envelope);
   const isEnd = (flags & endStreamFlag) !== 0;
   const what = isEnd ? "the end" : schema.name;
-  yield { depth: 0, bytes: bytes.subarray(0, 5), note: `flags ${flags}, length ${content.byteLength}: ${what}` };
+  yield { depth, bytes: bytes.subarray(0, 5), note: `flags ${flags}, length ${content.byteLength}: ${what}` };
   // JSON is easier to read than its bytes.
-  if (isEnd) yield { depth: 1, bytes: new Uint8Array(), note: Buffer.from(content).toString("utf8") };
-  else yield* walkWire(schema, content, 1);
+  if (isEnd) yield { depth: depth + 1, bytes: new Uint8Array(), note: Buffer.from(content).toString("utf8") };
+  else yield* walkWire(schema, content, depth + 1);
 }

@@ -10,25 +10,27 @@ import { fenced } from "./markdown.js";
 import { exchange, greetOneClient, type HttpRequest, type HttpResponse, newMemoryRelay } from "./memory-relay.js";
 import { dumpLines, type WireLine, walkWire } from "./wire-walk.js";
 
-const connectPath = "/streamserver.v1.RelayService/Connect";
-const connectHeaders = { "content-type": "application/connect+proto", "connect-protocol-version": "1" };
+export const connectPath = "/streamserver.v1.RelayService/Connect";
+export const connectHeaders = { "content-type": "application/connect+proto", "connect-protocol-version": "1" };
 const grpcHeaders = { "content-type": "application/grpc+proto", te: "trailers" };
 
 type Said = MessageInitShape<typeof ConnectRequestSchema>;
 
 const openDemo: Said = { message: { case: "open", value: { name: "demo" } } };
 const hello = [{ data: new TextEncoder().encode("hello"), text: true }];
-const conversation: Said[] = [
+/** All that a simple client says. */
+export const conversation: Said[] = [
   openDemo,
   { message: { case: "frame", value: { sequence: 1n, messages: hello } } },
   { message: { case: "frame", value: { sequence: 2n, fin: true } } },
 ];
 
+export function requestEnvelope(said: Said): Uint8Array {
+  return encodeEnvelope({ flags: 0, content: toBinary(ConnectRequestSchema, create(ConnectRequestSchema, said)) });
+}
+
 function request(headers: Record<string, string>, said: Said[]): HttpRequest {
-  const body = said.map((init) =>
-    encodeEnvelope({ flags: 0, content: toBinary(ConnectRequestSchema, create(ConnectRequestSchema, init)) }),
-  );
-  return { path: connectPath, headers, body };
+  return { path: connectPath, headers, body: said.map(requestEnvelope) };
 }
 
 /** A simple client's whole `Connect`, as a relay has answered it. */
@@ -78,7 +80,7 @@ function* connectLines({ body }: HttpResponse): Generator<WireLine> {
 }
 
 /** What is random in a relay's answer is replaced: the page is the same each time. */
-function withoutChance(envelope: Envelope): Envelope {
+export function withoutChance(envelope: Envelope): Envelope {
   if ((envelope.flags & endStreamFlag) !== 0) return envelope;
   const response = fromBinary(ConnectResponseSchema, envelope.content);
   if (response.message.case === "opened") {

@@ -1,4 +1,5 @@
 import { toBinary } from "@bufbuild/protobuf";
+import { channelExample } from "./channel-example.js";
 import { closeCodeTable } from "./close-code-table.js";
 import { creditExample } from "./credit-example.js";
 import { conversationExample, errorExamples } from "./exchange-examples.js";
@@ -25,6 +26,7 @@ export async function generatedBlocks(prose: ProtoProse): Promise<Record<string,
     opening: dumps(openingExamples),
     frames: dumps([...Object.values(streamFrames), ...Object.values(lastFrames)]),
     packets: dumps(await linkExamples()),
+    channel: await channelExample(),
     "link-messages": dumps(linkMessageExamples()),
     conversation: await conversationExample(),
     errors: await errorExamples(),

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { fromBinary, fromJson, toBinary, toJson } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
+import { PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { channelWindowBytes } from "../../link/channel.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
@@ -11,6 +13,8 @@ import { rawCodec } from "../../stream/codec.js";
 import { Endpoint } from "../../stream/endpoint.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
 import { maxReasonBytes } from "../../stream/stream-error.js";
+import { channelPackets } from "../docs/channel-example.js";
+import { decodeEnvelopes, endStreamFlag } from "../docs/envelope.js";
 import { failureDisagreements } from "../docs/failure-table.js";
 import { untoldLimits } from "../docs/limit-table.js";
 import { linkExamples, otherPackets, responsePackets } from "../docs/link-examples.js";
@@ -22,7 +26,7 @@ import { readProtoProse } from "../docs/proto-prose.js";
 import { fillBlocks, generatedBlocks, handWritten } from "../docs/protocol-page.js";
 import { sourceConstant } from "../docs/source-constant.js";
 import { lastFrames, messagesRead, openingExamples, streamFrames } from "../docs/stream-examples.js";
-import { loneLink, loneRelayLink, packet, request } from "../fakes/links.js";
+import { bytesOf, loneLink, loneRelayLink, packet, request } from "../fakes/links.js";
 import { settled } from "../fakes/outcome.js";
 
 const path = "../../docs/protocol.md";
@@ -88,11 +92,13 @@ test.each([
 
 test("every example comes back from its bytes and from its JSON as it was", async () => {
   const frames = [...Object.values(streamFrames), ...Object.values(lastFrames)];
+  const { client, relay } = await channelPackets();
   for (const { schema, message } of [
     ...openingExamples,
     ...frames,
     ...(await linkExamples()),
     ...linkMessageExamples(),
+    ...[...client, ...relay].map((message) => ({ schema: PacketSchema, message })),
   ]) {
     expect(fromBinary(schema, toBinary(schema, message))).toEqual(message);
     expect(fromJson(schema, toJson(schema, message))).toEqual(message);
@@ -141,4 +147,17 @@ test("the packets on the page are taken by both ends of a link", async () => {
   await settled();
   expect(relay.said).toEqual([]);
   expect(relay.opened[0]?.signal.aborted).toBe(true);
+});
+
+test("the stream on a channel ends well for the client's end of a link", async () => {
+  const { link, said } = loneLink();
+  const channel = link.open(request());
+  const { relay } = await channelPackets();
+  for (const each of relay) link.receive(each);
+  const last = decodeEnvelopes(await bytesOf(channel.body())).at(-1);
+  expect(last?.flags).toBe(endStreamFlag);
+  expect(endStreamFromJson(last?.content ?? new Uint8Array()).error).toBeUndefined();
+  expect(link.size).toBe(0);
+  await settled();
+  expect(said.map(({ content }) => content.case)).toEqual(["request"]);
 });
