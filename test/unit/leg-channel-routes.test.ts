@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { Code, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
@@ -14,7 +14,7 @@ import { legOverheadBytes } from "../../server/leg-routes.js";
 import { defaultLimits } from "../../server/limits.js";
 import type { Relay } from "../../server/relay.js";
 import { relayRoutes } from "../../server/relay-routes.js";
-import { joinedLinks } from "../fakes/links.js";
+import { joinedLinks, packet } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 import { Listening, newRelay } from "../fakes/relays.js";
 
@@ -84,9 +84,10 @@ const fin = bytesOf({ message: { case: "frame", value: { sequence: 1n, fin: true
 const tooLarge = new Uint8Array(defaultLimits.maxFrameBytes + legOverheadBytes + 1);
 
 /** Somebody who listens, and takes what comes. */
-async function acceptAll(relay: Relay): Promise<void> {
+async function acceptAll(relay: Relay, accepted: Listening[] = []): Promise<void> {
   for await (const event of relay.listen("room", false).lease.events()) {
-    if (event.kind === "offer") new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
+    if (event.kind !== "offer") continue;
+    accepted.push(new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined)));
   }
 }
 
@@ -120,5 +121,24 @@ describe.each<[string, (relay: Relay) => Serve]>([
     expect((await endOf(serve(relay), body)).failure).toBe(failure);
     expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
     expect(clock.timers).toBe(0);
+  });
+
+  test.each<[string, number, Code, Failure, Failure]>([
+    ["a channel as canceled", 1, Code.Canceled, Failure.UNSPECIFIED, Failure.PEER_CANCELED],
+    ["a channel with another code", 1, Code.Unknown, Failure.UNSPECIFIED, Failure.LEG_LOST],
+    ["a link as canceled", 0, Code.Canceled, Failure.UNSPECIFIED, Failure.PEER_CANCELED],
+    ["a link as canceled and lost", 0, Code.Canceled, Failure.LEG_LOST, Failure.LEG_LOST],
+    ["a link with another code", 0, Code.Internal, Failure.UNSPECIFIED, Failure.LEG_LOST],
+  ])("a reset of %s is heard at the other end of a stream", async (_what, channel, code, failure, heard) => {
+    const { relay } = newRelay();
+    const accepted: Listening[] = [];
+    void acceptAll(relay, accepted);
+    const [client, relayEnd] = joinedLinks(serve(relay));
+    await client.open(legRequest(plain)).send([open]);
+    await settled();
+    relayEnd.receive(packet({ channel, content: { case: "reset", value: { code, failure } } }));
+    await settled();
+    expect(accepted.map(({ end }) => end)).toEqual([expect.objectContaining({ failure: heard })]);
+    expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
   });
 });
