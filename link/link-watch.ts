@@ -14,13 +14,14 @@ const lateAnswerMs = 5_000;
 
 /**
  * Sets a timer that is excused once for being late, as in a hidden tab each one is that a timer set: what came during a sleep may
- * wait behind it.
+ * wait behind it. `onLate` is called before it is set anew.
  */
-export function afterAwake(clock: Clock, delayMs: number, action: () => void): () => void {
+export function afterAwake(clock: Clock, delayMs: number, action: () => void, onLate = () => {}): () => void {
   const dueMs = clock.now() + delayMs;
   let stop = clock.after(delayMs, () => {
-    if (clock.now() - dueMs > asleepMs) stop = clock.after(answerTimeoutMs, action);
-    else action();
+    if (clock.now() - dueMs <= asleepMs) return action();
+    onLate();
+    stop = clock.after(answerTimeoutMs, action);
   });
   return () => stop();
 }
@@ -93,14 +94,19 @@ export class LinkWatch {
 
   #waitForAnswer(): void {
     this.#stopTimer();
-    const [askedSentBytes] = this.outgoing();
-    this.#stopTimer = afterAwake(this.#clock, answerTimeoutMs, () => {
+    let [beforeBytes] = this.outgoing();
+    const look = () => {
       const [sentBytes, waitingBytes] = this.outgoing();
       // On a slow network the question itself may wait behind what was to be sent before.
-      const isGettingOut = waitingBytes > 0 && sentBytes > askedSentBytes;
+      const isGettingOut = waitingBytes > 0 && sentBytes > beforeBytes;
       if (isGettingOut || this.#clock.now() - this.#heardMs < lateAnswerMs) this.#waitForAnswer();
       else this.#lost();
-    });
+    };
+    // What got out before a sleep tells nothing of after it.
+    const onLate = () => {
+      [beforeBytes] = this.outgoing();
+    };
+    this.#stopTimer = afterAwake(this.#clock, answerTimeoutMs, look, onLate);
   }
 
   #wait(delayMs: number): void {

@@ -147,6 +147,19 @@ test("what gets out after the question is no sign of the other side", async () =
   await isLost();
 });
 
+test("what got out before a sleep keeps no link for longer after it", async () => {
+  let sentBytes = 0;
+  watch.outgoing = () => [sentBytes, 1];
+  watch.ask();
+  sentBytes += 1;
+  clock.sleep(answerTimeoutMs + asleepMs + 1);
+  watch.ask();
+  clock.advance(answerTimeoutMs - 1);
+  expect(link.isOpen).toBe(true);
+  clock.advance(1);
+  await isLost();
+});
+
 test("asking again and again delays nothing", async () => {
   watch.ask();
   clock.advance(answerTimeoutMs - 1);

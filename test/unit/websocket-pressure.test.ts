@@ -79,6 +79,14 @@ test("a link whose WebSocket slowly gets rid of what it holds is not taken for l
     clock.advance(answerTimeoutMs);
     expect(link.isOpen).toBe(true);
   }
+  // What goes in meanwhile does not hide what got out.
+  socket.bufferedAmount -= 500_000;
+  const heldBytes = socket.bufferedAmount;
+  socket.answer(pong);
+  await settled();
+  expect(socket.bufferedAmount).toBeGreaterThan(heldBytes + 500_000 - 1);
+  clock.advance(answerTimeoutMs);
+  expect(link.isOpen).toBe(true);
   clock.advance(answerTimeoutMs);
   expect(link.isOpen).toBe(false);
 });
