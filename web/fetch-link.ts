@@ -15,20 +15,20 @@ const openTimeoutMs = 10_000;
 
 /**
  * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
- * `StreamError` if the relay does not answer, of FAILURE_LIMIT_REACHED where the browser may have no connection for it, and with the signal's reason when it is aborted before. The link ends by itself
- * when `Receive` does, or when the relay goes silent.
+ * `StreamError` if it cannot be had, with that of `silence` if the relay does not answer, and with the signal's reason when it is
+ * aborted before. The link ends by itself when `Receive` does, or when the relay goes silent.
  */
 export async function openFetchLink(
   carrier: Transport,
   clock: Clock,
   opening?: AbortSignal,
-  relayUrl?: string,
+  silence: () => StreamError = noAnswer,
 ): Promise<OpenedLink> {
   opening?.throwIfAborted();
   const client = createClient(LinkService, carrier);
   const abort = new AbortController();
   const { signal } = abort;
-  const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(noAnswer(relayUrl)));
+  const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silence()));
   const onAbort = () => abort.abort(opening?.reason);
   opening?.addEventListener("abort", onAbort, { once: true });
   try {

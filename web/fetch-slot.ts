@@ -12,16 +12,21 @@ const http1 = "http/1.1";
 /**
  * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1; whoever takes it gives it
  * back by calling what this resolves with. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when there is none: one more would
- * leave all of them without a way to send. Where there is no such limit, no way to count (the Web Locks API, which takes a
- * secure context), or no way to know (of another origin, browsers tell a page nothing of what is spoken), there is always a place.
+ * leave all of them without a way to send. Resolves with undefined where nobody counts: there is no such limit, no Web Locks API
+ * (it takes a secure context), or no way to know (of another origin, browsers tell a page nothing of what is spoken).
  */
-export async function takeFetchSlot(relayUrl: string): Promise<() => void> {
+export async function takeFetchSlot(relayUrl: string): Promise<(() => void) | undefined> {
   const locks = globalThis.navigator?.locks;
   const { origin } = new URL(relayUrl);
-  if (locks === undefined || !protocolsOf(origin).includes(http1)) return () => {};
-  for (let slot = 1; slot <= maxFetchLinks; slot += 1) {
-    const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
-    if (release !== undefined) return release;
+  if (locks === undefined || !protocolsOf(origin).includes(http1)) return undefined;
+  try {
+    for (let slot = 1; slot <= maxFetchLinks; slot += 1) {
+      const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
+      if (release !== undefined) return release;
+    }
+  } catch {
+    // A page without storage, as in some frames, may not ask for locks.
+    return undefined;
   }
   throw noConnectionLeft();
 }
@@ -35,25 +40,24 @@ export function noConnectionLeft(): StreamError {
 }
 
 /**
- * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection, unless only
- * HTTP/2 is known to be spoken.
+ * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection, unless the
+ * tab has a place for its link, or only HTTP/2 is known to be spoken.
  */
-export function noAnswer(relayUrl?: string): StreamError {
+export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
   const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
   const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
-  if (globalThis.location !== undefined && !isHttp2) return noConnectionLeft();
+  if (globalThis.location !== undefined && !hasSlot && !isHttp2) return noConnectionLeft();
   return relayLost("the relay does not answer");
 }
 
 /** What gives the lock back; undefined if another tab holds it. */
 function tryLock(locks: LockManager, name: string): Promise<(() => void) | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const held = (lock: Lock | null) => {
       if (lock === null) return resolve(undefined);
       return new Promise<void>((release) => resolve(release));
     };
-    // A page without storage, as in some frames, may not ask for locks.
-    locks.request(name, { ifAvailable: true }, held).catch(() => resolve(() => {}));
+    locks.request(name, { ifAvailable: true }, held).catch(reject);
   });
 }
 

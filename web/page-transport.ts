@@ -1,8 +1,9 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { Clock } from "../stream/clock.js";
+import type { StreamError } from "../stream/stream-error.js";
 import { openFetchLink } from "./fetch-link.js";
-import { takeFetchSlot } from "./fetch-slot.js";
+import { noAnswer, takeFetchSlot } from "./fetch-slot.js";
 import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
 import { createLinkTransport } from "./link-transport.js";
 import type { OpenedLink } from "./opened-link.js";
@@ -14,20 +15,23 @@ export async function openPageTransport(baseUrl: string, clock: Clock): Promise<
   const carrier = createConnectTransport({ baseUrl, useBinaryFormat: true });
   const open = chooseLink(
     (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
-    (signal) => openInSlot(baseUrl, () => openFetchLink(carrier, clock, signal, baseUrl)),
+    (signal) => openInSlot(baseUrl, (silence) => openFetchLink(carrier, clock, signal, silence)),
     sessionMemory(baseUrl),
   );
   return createLinkTransport(open, clock);
 }
 
-async function openInSlot(baseUrl: string, open: () => Promise<OpenedLink>): Promise<OpenedLink> {
+async function openInSlot(
+  baseUrl: string,
+  open: (silence: () => StreamError) => Promise<OpenedLink>,
+): Promise<OpenedLink> {
   const release = await takeFetchSlot(baseUrl);
   try {
-    const opened = await open();
+    const opened = await open(() => noAnswer(baseUrl, release !== undefined));
     void opened.link.closed.then(release);
     return opened;
   } catch (reason) {
-    release();
+    release?.();
     throw reason;
   }
 }

@@ -23,15 +23,15 @@ function fetched(...entries: [url: string, nextHopProtocol: string][]): void {
   );
 }
 
-test("where a page may not ask for locks, there is a place", async () => {
+test("where a page may not ask for locks, nobody counts", async () => {
   const request = () => Promise.reject(new DOMException("no storage", "SecurityError"));
   vi.stubGlobal("navigator", { locks: { request } });
-  expect(await takeFetchSlot(relayUrl)).toBeTypeOf("function");
+  expect(await takeFetchSlot(relayUrl)).toBeUndefined();
 });
 
-test("where there are no locks, there is a place", async () => {
+test("where there are no locks, nobody counts", async () => {
   vi.stubGlobal("navigator", {});
-  expect(await takeFetchSlot(relayUrl)).toBeTypeOf("function");
+  expect(await takeFetchSlot(relayUrl)).toBeUndefined();
 });
 
 describe("where there are locks", () => {
@@ -54,7 +54,7 @@ describe("where there are locks", () => {
     "there are five places %s, and one for each that is given back",
     async (_, url, entries) => {
       fetched(...entries);
-      const releases: (() => void)[] = [];
+      const releases: ((() => void) | undefined)[] = [];
       for (let link = 1; link <= maxFetchLinks; link += 1) releases.push(await takeFetchSlot(url));
       expect(held.size).toBe(maxFetchLinks);
       expect(await rejection(takeFetchSlot(url))).toMatchObject(noConnection);
@@ -76,7 +76,7 @@ describe("where there are locks", () => {
     ],
   ])("where %s, none is taken", async (_, entries) => {
     fetched(...entries);
-    for (let link = 0; link <= maxFetchLinks; link += 1) await takeFetchSlot(secureUrl);
+    for (let link = 0; link <= maxFetchLinks; link += 1) expect(await takeFetchSlot(secureUrl)).toBeUndefined();
     expect(held.size).toBe(0);
   });
 });
@@ -109,5 +109,6 @@ describe("a relay that does not answer", () => {
     vi.stubGlobal("location", new URL("https://page.example"));
     fetched(...entries);
     expect(noAnswer(url)).toMatchObject(error);
+    expect(noAnswer(url, true)).toMatchObject(lost);
   });
 });

@@ -85,6 +85,17 @@ test("the place of a fetch link that cannot be opened is given back", async () =
   expect(held.size).toBe(0);
 });
 
+test("a relay that does not answer is lost where the tab has a place for its link", async () => {
+  vi.stubGlobal("location", new URL(baseUrl));
+  vi.stubGlobal("fetch", (_url: string, { signal }: { signal: AbortSignal }) => aborted(signal));
+  const clock = new FakeClock();
+  const call = rejection(createClient(RelayService, await openPageTransport(baseUrl, clock)).list({}));
+  while (held.size === 0) await settled();
+  await settled();
+  clock.advance(openTimeoutMs);
+  expect((await call).failure).toBe(Failure.LEG_LOST);
+});
+
 test("a relay that does not answer over HTTP/2 is lost", async () => {
   const url = "https://relay.example";
   vi.stubGlobal("location", new URL(url));
