@@ -14,9 +14,9 @@ const reasons: Readonly<Record<number, string>> = {
   1008: "the relay: a message in too many fragments, or pieces",
   1009: "the relay: a message that is too large",
   1011: "a proxy, or a server that the relay is a part of, failed",
-  4003: "the client: text, bytes that are no `LinkMessage`, a first message without `opened`",
+  4003: "the client: on an open link text, or bytes that are no `LinkMessage`",
   4008: "the relay: it holds too many links. Either side: the other one does not read",
-  4014: "the relay: it goes away. Either side: the other one is silent",
+  4014: "the relay: it goes away. Either side: the other one is silent. The client: what answers opens no link",
 };
 
 const statusCodes = Object.values(Code).filter((each): each is Code => typeof each === "number");

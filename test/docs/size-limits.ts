@@ -227,6 +227,13 @@ export const fixedSizes: LimitRow[] = [
     told: notTold,
   },
   {
+    what: "the same, beyond which a client opens no channels",
+    value: bytes(sourceConstant("link/link.ts", "maxRequestsBytes")),
+    enforcedBy: "the client, if it is this project's own",
+    beyond: `its call fails with ${limitReached} of \`HOP_CALLER\``,
+    told: notTold,
+  },
+  {
     what: "pings that were not answered",
     value: grouped(sourceConstant("link/link.ts", "maxPings")),
     enforcedBy: "each side of a link, if it is this project's own, which sends them",

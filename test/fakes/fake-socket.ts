@@ -8,7 +8,8 @@ export class FakeSocket {
   readonly sent: Uint8Array<ArrayBuffer>[] = [];
   onmessage: (event: { data: ArrayBuffer | string }) => void = () => {};
   bufferedAmount = 0;
-  isClosed = false;
+  /** With what it was closed. */
+  closeCode: number | undefined;
 
   constructor() {
     FakeSocket.last = this;
@@ -40,7 +41,7 @@ export class FakeSocket {
     this.say(encodePackets(packets).joined);
   }
 
-  close(): void {
-    this.isClosed = true;
+  close(code?: number): void {
+    this.closeCode = code;
   }
 }

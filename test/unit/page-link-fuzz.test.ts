@@ -59,7 +59,7 @@ class Victim {
   async next(): Promise<boolean> {
     this.#connect();
     await settled();
-    return !this.socket.isClosed;
+    return this.socket.closeCode === undefined;
   }
 
   /** Ends it, with all that it waits for. */

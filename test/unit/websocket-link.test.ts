@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { isOfRelay } from "../../link/failure-detail.js";
@@ -63,7 +64,20 @@ test.each<[string, string | Uint8Array]>([
   const { opened, socket } = opening();
   socket.say(message);
   expect(isOfRelay((await rejection(opened)).failure)).toBe(false);
+  expect(socket.closeCode).toBe(4000 + Code.Unavailable);
   expect(clock.timers).toBe(0);
+});
+
+test.each<[string, string | Uint8Array]>([
+  ["text", "text"],
+  ["bytes that nobody can decode", new Uint8Array([255, 255, 255, 255])],
+])("%s on an open link breaks the rules", async (_, message) => {
+  const { opened, socket } = opening();
+  socket.open();
+  const { link } = await opened;
+  socket.say(message);
+  expect(await link.closed).toMatchObject({ failure: Failure.PROTOCOL_VIOLATION });
+  expect(socket.closeCode).toBe(4000 + Code.InvalidArgument);
 });
 
 test("a reset instead of a link is the relay's word", async () => {
