@@ -1,5 +1,5 @@
 import { Code, Failure, StreamServer } from "browser-stream-server";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { openRelay, type TestRelay } from "../integration/relay-ports.js";
 import { type FreezableChromium, launchFreezableChromium } from "./freezable-chromium.js";
@@ -17,12 +17,17 @@ let browser: FreezableChromium;
 let relay: TestRelay;
 let pages: Pages;
 let withoutWebSockets: UpgradeProxy;
+const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   relay = await openRelay({ limits: { heartbeatIntervalMs } });
   pages = await openPages(relay);
   withoutWebSockets = await openUpgradeProxy(pages.origin, "refuses");
   browser = await launchFreezableChromium("throttled");
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
 });
 
 afterAll(async () => {
@@ -41,9 +46,12 @@ test.each(ways)(
   "a hidden tab whose timers run once a minute keeps its stream, and notices in time that its network is gone: $way",
   async ({ way, origin }) => {
     const proxy = await openStallingProxy(origin());
+    closers.push(() => proxy.close());
     const server = StreamServer(relay.origin, (stream) => stream.pipe(stream)).listen("node");
+    closers.push(() => server.end());
     await server.ready;
     const tab = await browser.openTab(proxy.origin);
+    closers.push(() => tab.close());
     await tab.run(`
       import { StreamClient } from "browser-stream-server";
       globalThis.stream = StreamClient(location.origin).connect("node");
@@ -76,8 +84,5 @@ test.each(ways)(
     const failure = await tab.evaluate("stream.closed.catch(({ code, failure }) => ({ code, failure }))");
     expect(performance.now() - startMs).toBeLessThan(heartbeatsUntilLost * heartbeatIntervalMs + lateMs);
     expect(failure).toEqual({ code: Code.Unavailable, failure: Failure.LEG_LOST });
-    await tab.close();
-    await proxy.close();
-    await server.end();
   },
 );

@@ -23,24 +23,23 @@ test("more tabs of one user than it has connections over HTTP/1.1 have a WebSock
   const pages = await Promise.all(
     Array.from({ length: tabs }, async () => (await openTab(context, relay.origin)).page),
   );
-  const evaluateAll = (expressionOf: (at: number) => string) =>
-    Promise.all(pages.map((page, at) => page.evaluate(expressionOf(at))));
-  await evaluateAll(
-    (at) => `import("browser-stream-server").then(async ({ StreamServer, StreamClient }) => {
+  // One by one: a WebSocket has its time to open.
+  for (const [at, page] of pages.entries()) {
+    await page.evaluate(`import("browser-stream-server").then(async ({ StreamServer, StreamClient }) => {
       globalThis.StreamClient = StreamClient;
       await StreamServer(location.origin, (stream) => stream.pipe(stream)).listen("tab ${at}").ready;
-    })`,
-  );
-  const echoed = await evaluateAll(
-    (at) => `(async () => {
+    })`);
+  }
+  const echoes = pages.map((page, at) =>
+    page.evaluate(`(async () => {
       const stream = StreamClient(location.origin).connect("tab ${(at + 1) % tabs}");
       stream.end("from ${at}");
       const messages = [];
       for await (const message of stream) messages.push(message);
       return [stream.transport, ...messages];
-    })()`,
+    })()`),
   );
-  expect(echoed).toEqual(pages.map((_, at) => ["websocket", `from ${at}`]));
+  expect(await Promise.all(echoes)).toEqual(pages.map((_, at) => ["websocket", `from ${at}`]));
   expect(relay.proxy.counts).toMatchObject({ links: tabs, leases: tabs });
   await context.close();
   await untilLinks(relay, 0);
