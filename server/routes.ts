@@ -112,6 +112,8 @@ export class Routes {
       response.end();
       return;
     }
+    // The caller hung up while others had the request, and "close" does not come again. Of HTTP/2 only the stream tells.
+    if (("stream" in response ? response.stream : response).destroyed) return;
     repairAuthority(request);
     this.#responses.add(response);
     try {
