@@ -12,6 +12,11 @@ const connectionWindowBytes = 4 * 1024 * 1024;
 const streamWindowBytes = 1024 * 1024;
 /** What is heard is seen so often, and silence that lasts too long is noticed so late. */
 const looksPerHeartbeat = 2;
+/**
+ * For a peer that takes nothing either: until the kernel has what was written, which may be all that the windows let out, Node
+ * reads nothing. 15 MB, as much as browsers ask for, take 150 s at 100 KB/s.
+ */
+export const heartbeatsUntilLostWhenBlocked = 10;
 
 /**
  * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that has no
@@ -54,13 +59,18 @@ function watchSession(
   let heardBytes = socket.bytesRead;
   let silentLooks = 0;
   let looks = 0;
+  let wasBlocked = false;
   return atIntervals(clock, heartbeatIntervalMs / looksPerHeartbeat, () => {
     // Once the session has ended nothing counts: its peer is to close the connection, and may leave it half open.
     const isHeard = socket.bytesRead > heardBytes && !session.destroyed;
     heardBytes = socket.bytesRead;
-    silentLooks = isHeard ? 0 : silentLooks + 1;
+    // Then what was asked waits behind what the kernel has not taken. Once it is out, the peer has taken something.
+    const isBlocked = (session.state.outboundQueueSize ?? 0) > 0;
+    silentLooks = isHeard || (wasBlocked && !isBlocked) ? 0 : silentLooks + 1;
+    wasBlocked = isBlocked;
     looks += 1;
-    if (silentLooks >= heartbeatsUntilLost * looksPerHeartbeat) {
+    const heartbeats = isBlocked ? heartbeatsUntilLostWhenBlocked : heartbeatsUntilLost;
+    if (silentLooks >= heartbeats * looksPerHeartbeat) {
       session.destroy();
       socket.destroy();
     } else if (looks % looksPerHeartbeat === 0 && !session.destroyed) ask(session);

@@ -1,4 +1,5 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
+import { heartbeatsUntilLostWhenBlocked } from "../../server/http2-sessions.js";
 import { defaultLimits } from "../../server/limits.js";
 import { closeTimeoutMs } from "../../server/open-responses.js";
 import { tokenTtlMs } from "../../server/relay.js";
@@ -42,7 +43,7 @@ export const relayDeadlines: RelayRows = {
 export const fixedDeadlines: LimitRow[] = [
   {
     what: "silence of a listener's or a link's relay, and of a link's or an HTTP/2 connection's client",
-    value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}`,
+    value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}; ${heartbeatsUntilLostWhenBlocked} for an HTTP/2 connection on which the relay cannot send either`,
     enforcedBy: "whoever hears nothing",
     beyond:
       "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`, and closes a silent HTTP/2 connection, up to half a heartbeat later",

@@ -6,6 +6,7 @@ import {
   type Http2SecureServer,
   type Http2Server,
   connect as http2Connect,
+  type ServerHttp2Session,
 } from "node:http2";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { defaultLimits, StreamServerProxy } from "browser-stream-server/server";
@@ -16,12 +17,12 @@ import { until } from "./until.js";
 
 const { heartbeatIntervalMs } = defaultLimits;
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-const [settings, ping, goaway] = [4, 6, 7];
+const [headers, settings, ping, goaway, windowUpdate] = [1, 4, 6, 7, 8];
 
-/** RFC 9113, section 4.1; of the connection, not of a stream. */
-function frame(type: number, payloadBytes: number, flags = 0): Buffer {
-  const head = [0, 0, payloadBytes, type, flags, 0, 0, 0, 0];
-  return Buffer.from([...head, ...new Uint8Array(payloadBytes)]);
+/** RFC 9113, section 4.1; of the connection, unless it says a stream. Its payload, or as many zeros. */
+function frame(type: number, payload: number | number[], flags = 0, stream = 0): Buffer {
+  const bytes = typeof payload === "number" ? new Uint8Array(payload) : payload;
+  return Buffer.from([0, 0, bytes.length, type, flags, 0, 0, 0, stream, ...bytes]);
 }
 
 let clock: FakeClock;
@@ -49,8 +50,11 @@ async function openRelay(plainOrSecure: Http2Server | Http2SecureServer, connect
   return (server.address() as AddressInfo).port;
 }
 
+/** What is to be sent goes out in the next turn. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** Lets time go by so that each part of it is noticed. */
-async function pass(heartbeats: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+async function pass(heartbeats: number, meanwhile: () => Promise<void> = turn): Promise<void> {
   for (let half = 0; half < 2 * heartbeats; half += 1) {
     clock.advance(heartbeatIntervalMs / 2);
     await meanwhile();
@@ -145,6 +149,42 @@ describe("a connection of a peer by hand", () => {
     }
     await pass(2);
     expect(theirs.destroyed).toBe(false);
+  });
+
+  describe("that takes nothing", () => {
+    /** More than kernels hold. */
+    const bytes = 16 * 1_048_576;
+    let session: ServerHttp2Session;
+
+    beforeEach(async () => {
+      const windows = [0x7f, 0, 0, 0];
+      const larger = Buffer.concat([frame(settings, [0, 4, ...windows]), frame(windowUpdate, windows)]);
+      // A request, of which this is the end: GET, http, the path "/" and the authority "a".
+      peer.write(Buffer.concat([larger, frame(headers, [0x82, 0x86, 0x84, 0x41, 1, 0x61], 5, 1)]));
+      const [, response] = await once(server, "request");
+      session = response.stream.session;
+      peer.pause();
+      response.write(Buffer.alloc(bytes));
+      await until(() => theirs.bytesWritten > bytes);
+      await pass(0.5);
+    });
+
+    test("is closed when nothing was heard for ten heartbeats", async () => {
+      await pass(9.5);
+      expect(theirs.destroyed).toBe(false);
+      await pass(0.5);
+      expect(theirs.destroyed).toBe(true);
+    });
+
+    test("has as long as any other to answer once it takes what there is", async () => {
+      await pass(9.5);
+      peer.resume();
+      await until(() => session.state.outboundQueueSize === 0);
+      await pass(2.5);
+      expect(theirs.destroyed).toBe(false);
+      await pass(0.5);
+      expect(theirs.destroyed).toBe(true);
+    });
   });
 
   test("is closed after a goodbye if the peer leaves it half open, whatever it still says", async () => {
