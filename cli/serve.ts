@@ -4,6 +4,7 @@ import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import sirv from "sirv";
 import { renderUnicodeCompact } from "uqr";
+import { checkOrigins } from "../server/cors.js";
 import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { whenAborted } from "./interruption.js";
@@ -55,10 +56,13 @@ export const serveCommand: Command = {
 };
 
 function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerProxy {
+  const others = origins.filter((origin) => origin !== "*");
   try {
+    // Beside "*" the others count for nothing, but what is none of them is a mistake all the same.
+    checkOrigins(others);
     return StreamServerProxy({
       prefix: prefix === "" ? "" : [prefix, ""],
-      origins: origins.includes("*") ? "*" : origins,
+      origins: others.length < origins.length ? "*" : others,
       limits,
     });
   } catch (reason) {

@@ -12,18 +12,24 @@ export type CorsFilter = (request: NodeRequest, response: NodeResponse, next: ()
 /** How long a browser may remember the answer to a preflight: two hours is the most that Chromium takes. */
 const maxAgeSeconds = 7200;
 
-/** Throws a RangeError for what no browser sends: it would let nobody in, or a string those that it begins with. */
+/**
+ * Throws a RangeError for what would let nobody in, as a path or a wildcard, and for what would let in more than it seems to: a
+ * string those that it begins with, "null" or "file://" any page that somebody puts into a frame or a file.
+ */
 export function checkOrigins(origins: unknown): void {
   if (origins === "*") return;
   const wrong = Array.isArray(origins) ? origins.filter((origin) => !isOrigin(origin)) : [origins];
   if (wrong.length === 0) return;
   const what = wrong.map((origin) => JSON.stringify(origin)).join(", ");
-  throw new RangeError(`origins are "*" or a list such as ["https://example.com"], without paths, not ${what}`);
+  throw new RangeError(
+    `origins are "*" or a list such as ["https://example.com"], each a scheme, a host and perhaps a port, not ${what}`,
+  );
 }
 
 function isOrigin(text: unknown): boolean {
   if (typeof text !== "string" || !URL.canParse(text)) return false;
   const { origin, protocol, host } = new URL(text);
+  if (host === "" || host.includes("*")) return false;
   // A scheme such as that of a browser's extensions has none by this standard; browsers send one all the same.
   return text === (origin === "null" ? `${protocol}//${host}` : origin);
 }

@@ -62,7 +62,8 @@ test.each([
   ["a limit that every object has", '{ "limits": { "toString": 1 } }'],
   ["a port that is no whole number", '{ "port": 1.5 }'],
   ["a prefix that is no path", '{ "prefix": "a b" }'],
-  ["an origin that no browser sends", '{ "origin": ["https://a.example/path"] }'],
+  ["an origin that is none", '{ "origin": ["https://a.example/path"] }'],
+  ["an origin that is none beside all", '{ "origin": ["*", "https://a.example/path"] }'],
 ])("a configuration with %s is refused: exit code 2", async (_, content) => {
   const { code, errorLines } = await run("--port", "0", "--config", await configFile(content));
   expect({ code, lines: errorLines.length }).toEqual({ code: 2, lines: 1 });

@@ -115,9 +115,11 @@ test.each([
   ["one with the scheme's own port", ["https://example.com:443"]],
   ["a host", ["example.com"]],
   ["all among others", ["https://example.com", "*"]],
-  ["what a sandboxed page says", ["null"]],
+  ["what any sandboxed page says", ["null"]],
+  ["what any file says", ["file://"]],
+  ["a wildcard", ["https://*.example.com"]],
   ["no text", [undefined]],
-])("origins that no browser sends make no relay: %s", (_, origins) => {
+])("origins that are not of one site each make no relay: %s", (_, origins) => {
   expect(() => StreamServerProxy({ origins: origins as string[] })).toThrow(RangeError);
 });
 
