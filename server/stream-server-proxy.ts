@@ -147,7 +147,10 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     });
   }
 
-  /** Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. */
+  /**
+   * Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. What a peer has not read 5 s
+   * later is cut off, even of a stream that had ended well before.
+   */
   close(): void {
     this.#routes.close();
     for (const uninstall of this.#uninstalls) uninstall();
