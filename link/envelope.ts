@@ -73,8 +73,10 @@ export class EnvelopeSplitter {
         continue;
       }
       if (state.bytes.byteLength > 0) this.#state = { kind: "head", bytes: new Uint8Array() };
-      yield new Envelope(left.subarray(0, wholeBytes));
+      const envelope = new Envelope(left.subarray(0, wholeBytes));
+      // Before: whoever takes it may give its memory away.
       left = left.subarray(wholeBytes);
+      yield envelope;
     }
   }
 

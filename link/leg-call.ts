@@ -16,8 +16,9 @@ import {
   type OpenSchema,
   RelayService,
 } from "../gen/streamserver/v1/relay_pb.js";
+import { divide } from "../stream/lent-memory.js";
 import type { ChannelClient } from "./channel-client.js";
-import { EnvelopeSplitter, envelope } from "./envelope.js";
+import { EnvelopeSplitter, envelope, envelopeHeadBytes } from "./envelope.js";
 import { type FrameFields, frameEnvelope, frameFields } from "./leg-message.js";
 import type { Parts } from "./parts.js";
 
@@ -59,7 +60,10 @@ export async function* callLeg(
   for await (const chunk of response.body) {
     for (const { flags, data } of splitter.split(chunk)) {
       if (flags === 0) {
-        yield decode(schema, data);
+        const response = decode(schema, data);
+        // Nothing else is in the chunk.
+        if (envelopeHeadBytes + data.byteLength === chunk.byteLength) divide(chunk, dataOf(response));
+        yield response;
         continue;
       }
       if (flags !== endStreamFlag) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
@@ -79,6 +83,10 @@ function decode(schema: typeof ConnectResponseSchema | typeof AcceptResponseSche
   } catch (cause) {
     throw new ConnectError("bytes that are no message of a leg", Code.Internal, undefined, undefined, cause);
   }
+}
+
+function dataOf({ message }: LegResponse): Uint8Array[] {
+  return message.case === "frame" ? message.value.messages.map(({ data }) => data) : [];
 }
 
 function frameOf({ sequence, ack, credit, messages, fin }: FrameFields): Frame {

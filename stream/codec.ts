@@ -47,23 +47,17 @@ export const textCodec: Codec<string> = {
   },
 };
 
-/**
- * Binary data only, not copied: what is read may be a view of memory that other messages are in, so that nobody may transfer its
- * `buffer`, or keep little of it for long. For large messages that are looked at, or written elsewhere, one by one.
- */
-export const viewCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
-  encode: encodeBytes,
-  decode(message) {
-    if (message.text) throw unexpected("binary data", "text");
-    return message.data;
-  },
-};
-
 /** Binary data only, each message in memory of its own. */
 export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   encode: encodeBytes,
-  decode: (message) => ownMemory(viewCodec.decode(message)),
+  decode(message) {
+    if (message.text) throw unexpected("binary data", "text");
+    return ownMemory(message.data);
+  },
 };
+
+/** What these give shares no memory with the message, whose memory may be given back then. */
+export const copyingCodecs: ReadonlySet<unknown> = new Set([rawCodec, textCodec, bytesCodec]);
 
 /** Whatever `JSON.stringify` takes, as text. The type parameter is a promise of the caller's; nothing checks it. */
 export function jsonCodec<T = unknown>(): Codec<T> {

@@ -1,7 +1,8 @@
 import { Code } from "@connectrpc/connect";
-import type { Codec } from "./codec.js";
+import { type Codec, copyingCodecs } from "./codec.js";
 import { Condition } from "./deferred.js";
 import type { Endpoint } from "./endpoint.js";
+import { giveBack } from "./lent-memory.js";
 import type { ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 
@@ -140,7 +141,9 @@ export class Reading<Out> {
   /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */
   #decode(message: ReceivedMessage): { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError } {
     try {
-      return { ok: true, value: this.#codec.decode(message) };
+      const value = this.#codec.decode(message);
+      if (copyingCodecs.has(this.#codec)) giveBack(message.data);
+      return { ok: true, value };
     } catch (cause) {
       const { message, failure, hop } = StreamError.from(cause);
       const error = new StreamError(`this side cannot read a message: ${message}`, {

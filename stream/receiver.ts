@@ -1,6 +1,7 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
+import { giveBack } from "./lent-memory.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
 /** What waits unread may keep this many times its own size in memory: three messages of 64 KiB, which share a frame. */
@@ -129,8 +130,11 @@ export class Receiver {
 /** The data itself, or a copy of a small part of a network buffer, which would stay in memory as a whole. */
 function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
   const isPinning = data.byteLength * pinnedFactor < data.buffer.byteLength;
+  if (!isPinning) return data as Uint8Array<ArrayBuffer>;
   // Not `slice`, which copies nothing of a Buffer.
-  return isPinning ? new Uint8Array(data) : (data as Uint8Array<ArrayBuffer>);
+  const copy = new Uint8Array(data);
+  giveBack(data);
+  return copy;
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {
@@ -141,5 +145,6 @@ function append(assembly: Assembly, data: Uint8Array): void {
     assembly.buffer = larger;
   }
   assembly.buffer.set(data, assembly.dataBytes);
+  giveBack(data);
   assembly.dataBytes = dataBytes;
 }

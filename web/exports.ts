@@ -11,7 +11,6 @@ export {
   type RawMessage,
   rawCodec,
   textCodec,
-  viewCodec,
 } from "../stream/codec.js";
 export type { EndpointOptions } from "../stream/endpoint.js";
 export type { TransportKind } from "../stream/leg.js";

@@ -13,6 +13,7 @@ import {
 import { PartsJoiner } from "../link/parts-joiner.js";
 import type { Clock } from "../stream/clock.js";
 import { Deferred } from "../stream/deferred.js";
+import { lend } from "../stream/lent-memory.js";
 import { StreamError } from "../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 
@@ -21,6 +22,8 @@ import { createLink, type OpenedLink } from "./opened-link.js";
  * looks runs once a second in the background, or once a minute: the answer to a ping tells, for it leaves behind what waits.
  */
 const maxBufferedBytes = 1_048_576;
+/** Memory for less is made and collected for next to nothing. */
+const minLentBytes = 65_536;
 /** The last part of the time that the relay has to open a link. */
 const lastWaitMs = 100;
 /** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
@@ -97,6 +100,7 @@ class LinkSocket {
         throw new StreamError("a message that is text", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
       }
       const message = decodeLinkMessage(new Uint8Array(data));
+      lendLarge(data, message);
       if (this.#state.kind === "opening") return this.#open(message);
       if (this.#state.kind === "over") return;
       this.#state.watch.heard();
@@ -134,6 +138,24 @@ class LinkSocket {
     const { code, reason } = closeFrame(error);
     this.#socket.close(code, reason);
   }
+}
+
+/** Lends the memory of a large packet that came alone, and frees it when it was given back. */
+function lendLarge(buffer: ArrayBuffer, { packets: [packet, ...others] }: IncomingMessage): void {
+  if (buffer.byteLength < minLentBytes || others.length > 0 || packet?.content.case !== "data") return;
+  lend(packet.content.value, () => nobody().postMessage(undefined, [buffer]));
+}
+
+let nobodysPort: MessagePort | undefined;
+
+/** The way to nobody: what is transferred there is freed at once, rather than when the browser collects the event it came with. */
+function nobody(): MessagePort {
+  if (nobodysPort === undefined) {
+    const { port1, port2 } = new MessageChannel();
+    port2.close();
+    nobodysPort = port1;
+  }
+  return nobodysPort;
 }
 
 async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): Promise<void> {

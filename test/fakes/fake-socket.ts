@@ -28,8 +28,8 @@ export class FakeSocket {
   }
 
   /** The relay opens the link. */
-  open(maxBatchBytes = 65_536): void {
-    const opened = { maxChannels: 8, maxPacketBytes: 16_384, maxBatchBytes, heartbeatIntervalMs: 15_000 };
+  open(maxBatchBytes = 65_536, maxPacketBytes = 16_384): void {
+    const opened = { maxChannels: 8, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs: 15_000 };
     this.say(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
   }
 

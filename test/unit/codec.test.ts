@@ -5,15 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { OfferSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import {
-  bytesCodec,
-  type Codec,
-  jsonCodec,
-  protobufCodec,
-  rawCodec,
-  textCodec,
-  viewCodec,
-} from "../../stream/codec.js";
+import { bytesCodec, type Codec, jsonCodec, protobufCodec, rawCodec, textCodec } from "../../stream/codec.js";
 import type { EncodedMessage } from "../../stream/sender.js";
 import { rejection, settled, thrown } from "../fakes/outcome.js";
 import { eventsOf, joinedStreams, streamAndPeer } from "../fakes/streams.js";
@@ -33,7 +25,6 @@ test("strings, bytes and JSON values are what they were", () => {
       expect(there(rawCodec, bytes)).toEqual(bytes);
       expect(there(textCodec, text)).toBe(text);
       expect(there(bytesCodec, bytes)).toEqual(bytes);
-      expect(there(viewCodec, bytes)).toEqual(bytes);
       expect(there(jsonCodec(), json)).toEqual(JSON.parse(JSON.stringify(json)));
     }),
     { seed: 20_120_403 },
@@ -65,10 +56,6 @@ test.each([
   expect(codec.decode(own)).toBe(own.data);
   const nothing = { data: new Uint8Array(), text: false };
   expect((codec.decode(nothing) as Uint8Array).buffer).not.toBe(nothing.data.buffer);
-});
-
-test("a view is not copied", () => {
-  expect(viewCodec.decode(shared)).toBe(shared.data);
 });
 
 test("the bytes in a Protobuf message are in memory that no other message is in", () => {
@@ -104,7 +91,6 @@ const unreadable: { what: string; codec: Codec<unknown, never>; message: Encoded
   { what: "JSON that is no UTF-8", codec: jsonCodec(), message: notUtf8, failure: Failure.PROTOCOL_VIOLATION },
   { what: "bytes for text", codec: textCodec, message: binary, failure: Failure.UNSPECIFIED },
   { what: "text for bytes", codec: bytesCodec, message: text, failure: Failure.UNSPECIFIED },
-  { what: "text for a view", codec: viewCodec, message: text, failure: Failure.UNSPECIFIED },
   { what: "what is no JSON", codec: jsonCodec(), message: text, failure: Failure.UNSPECIFIED },
   { what: "bytes that are no Protobuf", codec: offers, message: binary, failure: Failure.UNSPECIFIED },
   { what: "text for Protobuf", codec: offers, message: text, failure: Failure.UNSPECIFIED },
