@@ -61,7 +61,7 @@ export async function* callLeg(
     for (const { flags, data } of splitter.split(chunk)) {
       if (flags === 0) {
         const response = decode(schema, data);
-        // Nothing else is in the chunk.
+        // Nothing else is in the chunk, if the envelope is; one that came in parts is a copy, and divides nothing.
         if (envelopeHeadBytes + data.byteLength === chunk.byteLength) divide(chunk, dataOf(response));
         yield response;
         continue;

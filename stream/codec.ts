@@ -56,7 +56,7 @@ export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   },
 };
 
-/** What these give shares no memory with the message, whose memory may be given back then. */
+/** Codecs of which it is known that what they give shares no memory with the message, which may be given back then. */
 export const copyingCodecs: ReadonlySet<unknown> = new Set([rawCodec, textCodec, bytesCodec]);
 
 /** Whatever `JSON.stringify` takes, as text. The type parameter is a promise of the caller's; nothing checks it. */

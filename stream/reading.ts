@@ -14,6 +14,8 @@ export interface ReadingHandlers<Out> {
   onUnreadable(error: StreamError): void;
 }
 
+type Decoded<Out> = { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError };
+
 /**
  * Hands an endpoint's messages to the one who reads them: to a handler, as they come ("flowing"), or one by one to whoever
  * asks ("pulling"). The first way used is the only one.
@@ -91,7 +93,7 @@ export class Reading<Out> {
     for (;;) {
       const message = this.#endpoint.read();
       if (message !== undefined) {
-        const decoded = this.#decode(message);
+        const decoded = this.#take(message);
         if (!decoded.ok) throw decoded.error;
         return { done: false, value: decoded.value };
       }
@@ -123,7 +125,7 @@ export class Reading<Out> {
       while (this.#mode === "flowing") {
         const message = this.#endpoint.read();
         if (message === undefined) break;
-        const decoded = this.#decode(message);
+        const decoded = this.#take(message);
         if (decoded.ok) this.#handlers.onData(decoded.value);
         else if (!decoded.told) {
           this.abandon();
@@ -138,12 +140,16 @@ export class Reading<Out> {
     }
   }
 
+  #take(message: ReceivedMessage): Decoded<Out> {
+    const decoded = this.#decode(message);
+    if (copyingCodecs.has(this.#codec)) giveBack(message.data);
+    return decoded;
+  }
+
   /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */
-  #decode(message: ReceivedMessage): { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError } {
+  #decode(message: ReceivedMessage): Decoded<Out> {
     try {
-      const value = this.#codec.decode(message);
-      if (copyingCodecs.has(this.#codec)) giveBack(message.data);
-      return { ok: true, value };
+      return { ok: true, value: this.#codec.decode(message) };
     } catch (cause) {
       const { message, failure, hop } = StreamError.from(cause);
       const error = new StreamError(`this side cannot read a message: ${message}`, {

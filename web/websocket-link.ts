@@ -141,21 +141,31 @@ class LinkSocket {
 }
 
 /** Lends the memory of a large packet that came alone, and frees it when it was given back. */
-function lendLarge(buffer: ArrayBuffer, { packets: [packet, ...others] }: IncomingMessage): void {
-  if (buffer.byteLength < minLentBytes || others.length > 0 || packet?.content.case !== "data") return;
-  lend(packet.content.value, () => nobody().postMessage(undefined, [buffer]));
+function lendLarge(buffer: ArrayBuffer, { packets }: IncomingMessage): void {
+  const [packet] = packets;
+  if (buffer.byteLength < minLentBytes || packets.length > 1 || packet?.content.case !== "data") return;
+  if (keepsMemory()) lend(packet.content.value, () => free(buffer));
 }
 
-let nobodysPort: MessagePort | undefined;
+/** Chromium keeps what an event came with until it collects all of its garbage; others would lose time by what frees it. */
+function keepsMemory(): boolean {
+  return (globalThis.navigator as { userAgentData?: unknown } | undefined)?.userAgentData !== undefined;
+}
 
-/** The way to nobody: what is transferred there is freed at once, rather than when the browser collects the event it came with. */
-function nobody(): MessagePort {
-  if (nobodysPort === undefined) {
-    const { port1, port2 } = new MessageChannel();
-    port2.close();
-    nobodysPort = port1;
+/** The way to nobody: what is transferred there is free at once. */
+let nobody: MessagePort | undefined;
+
+function free(buffer: ArrayBuffer): void {
+  try {
+    if (nobody === undefined) {
+      const { port1, port2 } = new MessageChannel();
+      port2.close();
+      nobody = port1;
+    }
+    nobody.postMessage(undefined, [buffer]);
+  } catch {
+    // Then it is free later.
   }
-  return nobodysPort;
 }
 
 async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): Promise<void> {

@@ -127,7 +127,7 @@ afterAll(async () => {
 const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 /** What slows the side more that has more to do may be over by then. */
-const retries = { retry: 3 };
+const retries = { retry: 5 };
 
 /** The goal. On a machine with nothing else to do it is 1.3 to 1.4. */
 const maxPingRatio = 1.5;
@@ -143,7 +143,7 @@ test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a 
   expect(ratio).toBeLessThan(maxPingRatio);
 });
 
-/** The goal. On such a machine it is 0.84 to 0.9. */
+/** The goal. On such a machine it is 0.84 to 0.89. */
 const minBulkRatio = 0.8;
 
 test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", retries, async () => {

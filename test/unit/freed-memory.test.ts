@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ConnectResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../link/envelope.js";
 import { encodePackets } from "../../link/link-message.js";
+import { lengthTag, WireWriter } from "../../link/wire-writer.js";
 import { type Codec, rawCodec } from "../../stream/codec.js";
 import type { Stream } from "../../stream/stream.js";
 import { createLinkTransport } from "../../web/link-transport.js";
@@ -26,6 +27,7 @@ let stream: Stream<unknown, never>;
 beforeEach(() => {
   clock = new FakeClock();
   vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("navigator", { userAgentData: {} });
 });
 afterEach(async () => {
   stream.on("error", () => {}).destroy();
@@ -132,6 +134,31 @@ test("a message in parts is put together elsewhere, so that its parts are freed 
   await bring(data(responses({ case: "frame", value: { sequence: 2n, messages: [message(4)] } })));
   const { value } = await stream[Symbol.asyncIterator]().next();
   expect(value).toEqual(new Uint8Array(Buffer.concat([1, 2, 3, 4].map(filled))));
+});
+
+test("where no browser keeps memory, none is freed", async () => {
+  vi.stubGlobal("navigator", {});
+  await openTestStream();
+  const read: unknown[] = [];
+  stream.on("data", (next) => read.push(next));
+  expect(isFreed(await bring(data(frame(1n, 1, 2, 3))))).toBe(false);
+  expect(read).toEqual([1, 2, 3].map(filled));
+});
+
+test("memory that cannot be freed does no harm", async () => {
+  await openTestStream();
+  const read: unknown[] = [];
+  stream.on("data", (next) => read.push(next));
+  const { joined } = encodePackets([data(frame(1n, 1, 2, 3))]);
+  // Of this kind nothing can be transferred. The rest of it is a field that nobody knows.
+  const { buffer } = new WebAssembly.Memory({ initial: 2 });
+  const restBytes = buffer.byteLength - joined.byteLength - 4;
+  const writer = new WireWriter(joined.byteLength + 4).raw(joined).varint(lengthTag(15)).varint(restBytes);
+  new Uint8Array(buffer).set(writer.bytes);
+  socket.onmessage({ data: buffer });
+  await settled();
+  await bring(data(frame(2n, 4)));
+  expect(read).toEqual([1, 2, 3, 4].map(filled));
 });
 
 test("what a codec of the application's has seen is not freed", async () => {
