@@ -102,6 +102,14 @@ test("messages that flow are whole, frame after frame", async () => {
   expect(read).toEqual([1, 2, 3, 4, 5, 6].map(filled));
 });
 
+test("what is small is not freed", async () => {
+  await openTestStream();
+  const read: unknown[] = [];
+  stream.on("data", (next) => read.push(next));
+  expect(isFreed(await bring(data(frame(1n, 1, 2))))).toBe(false);
+  expect(read).toEqual([1, 2].map(filled));
+});
+
 test("what more than one packet is in is not freed", async () => {
   await openTestStream();
   const read: unknown[] = [];
