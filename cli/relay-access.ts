@@ -1,9 +1,9 @@
 import { Code, type Transport } from "@connectrpc/connect";
 import { fromConnectError } from "../link/failure-detail.js";
+import { systemClock } from "../stream/system-clock.js";
+import { defaultPrefix } from "../web/api/stream-client.js";
+import { openNodeTransport } from "../web/node/node-transport.js";
 import { Hop, StreamError } from "../web/node.js";
-import { openNodeTransport } from "../web/node-transport.js";
-import { defaultPrefix } from "../web/stream-client.js";
-import { systemClock } from "../web/system-clock.js";
 import { UsageError } from "./command.js";
 
 /** Which relay, for the commands that use one. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
-import { defaultPrefix } from "../web/stream-client.js";
+import { defaultPrefix } from "../web/api/stream-client.js";
 import { parseCommandLine, parsePort, UsageError } from "./command.js";
 
 /** What `bss serve` is told, from wherever. */

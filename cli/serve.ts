@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import sirv from "sirv";
 import { renderUnicodeCompact } from "uqr";
-import { checkOrigins } from "../server/cors.js";
+import { checkOrigins } from "../server/http/cors.js";
 import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { whenAborted } from "./interruption.js";

@@ -1,8 +1,8 @@
-export type { Origins } from "./cors.js";
-export type { LeaseEnd } from "./lease.js";
-export { defaultLimits, type RelayLimits } from "./limits.js";
+export type { Origins } from "./http/cors.js";
+export type { TlsOptions } from "./http/secure-port.js";
+export type { LeaseEnd } from "./relay/lease.js";
+export { defaultLimits, type RelayLimits } from "./relay/limits.js";
 export { type RelayServer, type RelayServerOptions, serveRelay } from "./relay-server.js";
-export type { TlsOptions } from "./secure-port.js";
 export {
   type LeaseInfo,
   type RelayCounts,

@@ -1,8 +1,8 @@
 import type { Server as Http1Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { NodeRequest, NodeResponse } from "./node-server.js";
-import { PlainPort } from "./plain-port.js";
-import { SecurePort, type TlsOptions } from "./secure-port.js";
+import type { NodeRequest, NodeResponse } from "./http/node-server.js";
+import { PlainPort } from "./http/plain-port.js";
+import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import type { StreamServerProxy } from "./stream-server-proxy.js";
 
 /** Turns of the event loop in which the relay's last words, why everything ends, are handed to the connections. */

@@ -4,17 +4,17 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../stream/clock.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import type { Stream } from "../stream/stream.js";
-import { type ConnectOptions, openStream } from "../web/stream-client.js";
-import { systemClock } from "../web/system-clock.js";
-import { type CorsFilter, checkOrigins, createCorsFilter, mayOpenSocket, type Origins } from "./cors.js";
-import { install } from "./install.js";
-import type { LeaseEnd } from "./lease.js";
-import { checkLimits, defaultLimits, type RelayLimits } from "./limits.js";
-import { refuseUpgrade } from "./link-sockets.js";
-import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
-import { Relay } from "./relay.js";
+import { systemClock } from "../stream/system-clock.js";
+import { type ConnectOptions, openStream } from "../web/api/stream-client.js";
+import { type CorsFilter, checkOrigins, createCorsFilter, mayOpenSocket, type Origins } from "./http/cors.js";
+import { install } from "./http/install.js";
+import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
+import { refuseUpgrade } from "./link/link-sockets.js";
+import type { LeaseEnd } from "./relay/lease.js";
+import { checkLimits, defaultLimits, type RelayLimits } from "./relay/limits.js";
+import { Relay } from "./relay/relay.js";
+import { TokenSigner } from "./relay/token.js";
 import { Routes } from "./routes.js";
-import { TokenSigner } from "./token.js";
 
 export interface StreamServerProxyOptions {
   /**

@@ -1,10 +1,10 @@
 import type { InputOf, RawMessage } from "../stream/codec.js";
-import { createEntry } from "./entry.js";
-import { openNodeTransport } from "./node-transport.js";
-import type { StreamClient as Client } from "./stream-client.js";
-import type { StreamServer as Server } from "./stream-server.js";
-import { systemClock } from "./system-clock.js";
-import { Transports } from "./transports.js";
+import { systemClock } from "../stream/system-clock.js";
+import { createEntry } from "./api/entry.js";
+import type { StreamClient as Client } from "./api/stream-client.js";
+import type { StreamServer as Server } from "./api/stream-server.js";
+import { openNodeTransport } from "./node/node-transport.js";
+import { Transports } from "./transport/transports.js";
 
 export * from "./exports.js";
 

@@ -1,9 +1,9 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
-import { heartbeatsUntilLostWhenBlocked } from "../../server/http2-sessions.js";
-import { defaultLimits } from "../../server/limits.js";
-import { closeTimeoutMs } from "../../server/open-responses.js";
-import { tokenTtlMs } from "../../server/relay.js";
-import { webSocketTimeoutMs } from "../../web/link-choice.js";
+import { heartbeatsUntilLostWhenBlocked } from "../../server/http/http2-sessions.js";
+import { closeTimeoutMs } from "../../server/http/open-responses.js";
+import { defaultLimits } from "../../server/relay/limits.js";
+import { tokenTtlMs } from "../../server/relay/relay.js";
+import { webSocketTimeoutMs } from "../../web/transport/link-choice.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
@@ -51,7 +51,7 @@ export const fixedDeadlines: LimitRow[] = [
   },
   {
     what: "from the request for a WebSocket to `opened`",
-    value: `${ms(sourceConstant("web/websocket-transport.ts", "openTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place`,
+    value: `${ms(sourceConstant("web/transport/websocket-transport.ts", "openTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place`,
     enforcedBy: "the client, if it is this project's own",
     beyond: "it closes the WebSocket",
     told: notTold,
@@ -72,14 +72,14 @@ export const fixedDeadlines: LimitRow[] = [
   },
   {
     what: "the first bytes of a connection without TLS, by which HTTP/1.1 and HTTP/2 are told apart",
-    value: ms(sourceConstant("server/plain-port.ts", "firstBytesTimeoutMs")),
+    value: ms(sourceConstant("server/http/plain-port.ts", "firstBytesTimeoutMs")),
     enforcedBy: "the relay, where it has a port of its own",
     beyond: "the connection is closed",
     told: notTold,
   },
   {
     what: "the next request of a call of the reflection service",
-    value: ms(sourceConstant("server/reflection-routes.ts", "idleTimeoutMs")),
+    value: ms(sourceConstant("server/rpc/reflection-routes.ts", "idleTimeoutMs")),
     enforcedBy: "the relay",
     beyond: "the call ends with `deadline_exceeded`",
     told: notTold,

@@ -1,4 +1,4 @@
-import { defaultLimits, type RelayLimits } from "../../server/limits.js";
+import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { code, grouped, table } from "./markdown.js";
 
 /** What is limited, to what, by whom, what happens beyond it, and where an endpoint is told. */

@@ -1,4 +1,4 @@
-import { defaultLimits } from "../../server/limits.js";
+import { defaultLimits } from "../../server/relay/limits.js";
 import { fixedDeadlines, relayDeadlines } from "./deadline-limits.js";
 import { limitTable } from "./limit-row.js";
 import { fixedSizes, relaySizes } from "./size-limits.js";

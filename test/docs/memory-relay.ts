@@ -2,9 +2,9 @@ import { type Client, Code, createClient, createConnectRouter, type Transport } 
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { Directory } from "../../server/directory.js";
-import type { Relay } from "../../server/relay.js";
-import { relayRoutes } from "../../server/relay-routes.js";
+import { Directory } from "../../server/relay/directory.js";
+import type { Relay } from "../../server/relay/relay.js";
+import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { newRelay } from "../fakes/relays.js";
 
 /** A relay without a network, and its handlers, which take HTTP requests and give HTTP responses. */

@@ -1,7 +1,7 @@
 import { channelWindowBytes } from "../../link/channel.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
 import { packetOverheadBytes } from "../../link/link.js";
-import { legOverheadBytes } from "../../server/leg-routes.js";
+import { legOverheadBytes } from "../../server/rpc/leg-routes.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
 import { maxReasonBytes } from "../../stream/stream-error.js";
@@ -9,12 +9,12 @@ import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, 
 import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
 
-const maxPacketBytes = sourceConstant("server/links.ts", "maxPacketBytes");
-const maxSendBytes = sourceConstant("server/link-routes.ts", "maxBatchBytes");
-const maxSocketBatchBytes = sourceConstant("server/link-sockets.ts", "maxBatchBytes");
+const maxPacketBytes = sourceConstant("server/link/links.ts", "maxPacketBytes");
+const maxSendBytes = sourceConstant("server/link/link-routes.ts", "maxBatchBytes");
+const maxSocketBatchBytes = sourceConstant("server/link/link-sockets.ts", "maxBatchBytes");
 const maxChannelWindowBytes = sourceConstant("link/channel.ts", "maxChannelWindowBytes");
 const maxWidenedBytes = sourceConstant("link/link.ts", "maxWidenedBytes");
-const maxPageSize = sourceConstant("server/directory.ts", "maxPageSize");
+const maxPageSize = sourceConstant("server/relay/directory.ts", "maxPageSize");
 
 /** Limits of size and number. */
 export const relaySizes: RelayRows = {
@@ -32,7 +32,7 @@ export const relaySizes: RelayRows = {
   }),
   maxFrameBytes: (value) => ({
     what: "the cost of a frame's messages",
-    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/limits.ts", "leastMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/limits.ts", "mostMaxFrameBytes"))}`,
+    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/relay/limits.ts", "leastMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/relay/limits.ts", "mostMaxFrameBytes"))}`,
     beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
     told: inLimits("max_frame_bytes"),
   }),
@@ -123,7 +123,7 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "the capabilities of an `Open`, encoded",
-    value: bytes(sourceConstant("server/relay.ts", "maxCapabilitiesBytes")),
+    value: bytes(sourceConstant("server/relay/relay.ts", "maxCapabilitiesBytes")),
     enforcedBy: "the relay",
     beyond: `the call ends with ${tooLarge}`,
     told: "`Capabilities`",
@@ -172,14 +172,14 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "a message of a WebSocket, all in all",
-    value: `twice as much: ${bytes(sourceConstant("server/link-sockets.ts", "maxMessageBytes"))}`,
+    value: `twice as much: ${bytes(sourceConstant("server/link/link-sockets.ts", "maxMessageBytes"))}`,
     enforcedBy: "the relay",
     beyond: "the WebSocket is closed with 1009",
     told: notTold,
   },
   {
     what: "the fragments of one message of a WebSocket, and the pieces in which the network brings one of its frames",
-    value: `${grouped(sourceConstant("server/link-sockets.ts", "maxFragments"))}, and ${grouped(sourceConstant("server/link-sockets.ts", "maxBufferedChunks"))}`,
+    value: `${grouped(sourceConstant("server/link/link-sockets.ts", "maxFragments"))}, and ${grouped(sourceConstant("server/link/link-sockets.ts", "maxBufferedChunks"))}`,
     enforcedBy: "the relay",
     beyond: "the WebSocket is closed with 1008",
     told: notTold,

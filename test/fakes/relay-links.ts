@@ -1,10 +1,10 @@
 import type { Transport } from "@connectrpc/connect";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
-import { serveLegChannel } from "../../server/leg-channel-routes.js";
-import { Links, type LiveLink } from "../../server/links.js";
-import { createLinkTransport } from "../../web/link-transport.js";
-import { systemClock } from "../../web/system-clock.js";
+import { Links, type LiveLink } from "../../server/link/links.js";
+import { serveLegChannel } from "../../server/rpc/leg-channel-routes.js";
+import { systemClock } from "../../stream/system-clock.js";
+import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { type MemoryRelay, newMemoryRelay } from "../docs/memory-relay.js";
 import { packetBatches } from "./links.js";
 

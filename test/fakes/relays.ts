@@ -1,11 +1,11 @@
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
-import type { Lease, LeaseEvent } from "../../server/lease.js";
-import { defaultLimits, type RelayLimits } from "../../server/limits.js";
-import { Relay } from "../../server/relay.js";
-import { messageOf } from "../../server/relayed-frame.js";
-import type { Splice } from "../../server/splice.js";
-import type { SpliceLeg } from "../../server/splice-leg.js";
-import { TokenSigner } from "../../server/token.js";
+import type { Lease, LeaseEvent } from "../../server/relay/lease.js";
+import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
+import { Relay } from "../../server/relay/relay.js";
+import { messageOf } from "../../server/relay/relayed-frame.js";
+import type { Splice } from "../../server/relay/splice.js";
+import type { SpliceLeg } from "../../server/relay/splice-leg.js";
+import { TokenSigner } from "../../server/relay/token.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 

@@ -7,6 +7,7 @@ import {
   foldersWithoutNode,
   nodeOnlyPackages,
   packageName,
+  rooms,
   rpcFiles,
   rpcNames,
 } from "./import-rules.ts";
@@ -14,6 +15,13 @@ import { findCycles, type Import, readImports, sourceFiles, waysFrom } from "./m
 import { failed, type Outcome, passed } from "./step.ts";
 
 const folderOf = (path: string) => path.split("/")[0] ?? "";
+/** How high a file stands in its folder: the number of its room, or a number above all rooms for a file beside them. */
+function floorOf(path: string): number {
+  const [folder = "", room = "", ...rest] = path.split("/");
+  const order = rooms[folder];
+  if (order === undefined) return 0;
+  return rest.length === 0 ? order.length : order.indexOf(room);
+}
 const isOf = (specifier: string, name: string) => specifier === name || specifier.startsWith(`${name}/`);
 const isConnectNode = (specifier: string) => nodeOnlyPackages.some((name) => isOf(specifier, name));
 const isNodeCode = (specifier: string) => isBuiltin(specifier) || isConnectNode(specifier);
@@ -23,6 +31,10 @@ function* problemsOf({ file, specifier, target, names }: Import): Generator<stri
   if (specifier.startsWith(".") && target === undefined) yield "leads to no file";
   if (target !== undefined && folderOf(target) !== folder && !allowedFolders[folder]?.includes(folderOf(target))) {
     yield `runs against the direction: ${folder}/ may import from ${allowedFolders[folder]?.join(", ") || "nothing"}`;
+  }
+  if (floorOf(file) < 0) yield "stands in a room that the rules do not name";
+  if (target !== undefined && folderOf(target) === folder && floorOf(target) > floorOf(file)) {
+    yield `runs against the direction of the rooms: ${rooms[folder]?.join(" < ")}`;
   }
   if (foldersWithoutNode.includes(folder) && isNodeCode(specifier)) yield `is Node code, and ${folder}/ runs anywhere`;
   if (foldersOfThePackage.includes(folder) && isOf(specifier, packageName)) yield "is this package by its own name";

@@ -14,8 +14,17 @@ export const allowedFolders: Record<string, readonly string[]> = {
   examples: [],
 };
 
+/**
+ * The rooms of a folder, from the ground up. A file in a room may import from its own room and from the rooms before it.
+ * The files beside the rooms stand on top of all of them, so no room may import them.
+ */
+export const rooms: Record<string, readonly string[]> = {
+  web: ["page", "transport", "node", "api"],
+  server: ["relay", "http", "rpc", "link"],
+};
+
 /** Inside server/, the files that may know RPC services and connect-node. */
-export const rpcFiles = ["server/*routes.ts"];
+export const rpcFiles = ["server/**/*routes.ts"];
 
 /** What only {@link rpcFiles} may import from gen/. */
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;

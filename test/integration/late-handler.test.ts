@@ -4,7 +4,7 @@ import { createServer as createHttp2Server, connect as http2Connect } from "node
 import type { AddressInfo } from "node:net";
 import { StreamServerProxy } from "browser-stream-server/server";
 import { expect, test } from "vitest";
-import type { NodeRequest, NodeResponse } from "../../server/node-server.js";
+import type { NodeRequest, NodeResponse } from "../../server/http/node-server.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 
 const path = "/browser-server/streamserver.v1.RelayService/List";

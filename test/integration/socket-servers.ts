@@ -7,11 +7,11 @@ import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { type WebSocket, WebSocketServer } from "ws";
 import { linkProtocol } from "../../link/link-message.js";
-import { defaultLimits } from "../../server/limits.js";
-import { LinkSockets } from "../../server/link-sockets.js";
-import { Links, type LinksInit } from "../../server/links.js";
-import { TokenSigner } from "../../server/token.js";
-import { systemClock } from "../../web/system-clock.js";
+import { LinkSockets } from "../../server/link/link-sockets.js";
+import { Links, type LinksInit } from "../../server/link/links.js";
+import { defaultLimits } from "../../server/relay/limits.js";
+import { TokenSigner } from "../../server/relay/token.js";
+import { systemClock } from "../../stream/system-clock.js";
 
 async function listen(server: Server): Promise<string> {
   server.listen(0, "127.0.0.1");

@@ -4,7 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { toConnectError } from "../../link/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { bidiObstacle } from "../../web/bidi-probe.js";
+import { bidiObstacle } from "../../web/transport/bidi-probe.js";
 import { rejection } from "../fakes/outcome.js";
 
 /** A transport whose `Connect` fails like that. */

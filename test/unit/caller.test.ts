@@ -1,7 +1,7 @@
 import { createContextValues, createHandlerContext } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { callerOrigin, linkOriginKey } from "../../server/caller.js";
+import { callerOrigin, linkOriginKey } from "../../server/rpc/caller.js";
 
 function contextOf(linkOrigin: string | undefined) {
   return createHandlerContext({

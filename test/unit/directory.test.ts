@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { ListRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { Directory } from "../../server/directory.js";
-import type { Relay } from "../../server/relay.js";
+import { Directory } from "../../server/relay/directory.js";
+import type { Relay } from "../../server/relay/relay.js";
 import { rejection, settled, thrown } from "../fakes/outcome.js";
 import { newRelay } from "../fakes/relays.js";
 

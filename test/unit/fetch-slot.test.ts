@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { noAnswer, takeFetchSlot } from "../../web/fetch-slot.js";
+import { noAnswer, takeFetchSlot } from "../../web/page/fetch-slot.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
 const relayUrl = "http://relay.example";

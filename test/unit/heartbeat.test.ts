@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { heartbeat, withHeartbeat } from "../../server/heartbeat.js";
+import { heartbeat, withHeartbeat } from "../../server/relay/heartbeat.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
 import { FakeClock } from "../fakes/fake-clock.js";

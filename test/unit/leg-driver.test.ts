@@ -7,7 +7,7 @@ import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
 import { Leg } from "../../stream/leg.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { driveLeg } from "../../web/leg-driver.js";
+import { driveLeg } from "../../web/api/leg-driver.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { promiseState, settled } from "../fakes/outcome.js";
 import { errorOf } from "../fakes/violation.js";

@@ -9,16 +9,16 @@ import {
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { LinkWatch } from "../../link/link-watch.js";
-import { Directory } from "../../server/directory.js";
-import { serveLegChannel } from "../../server/leg-channel-routes.js";
-import { attachClient, runLeg } from "../../server/leg-run.js";
-import { defaultLimits, type RelayLimits } from "../../server/limits.js";
-import type { Relay } from "../../server/relay.js";
-import { relayRoutes } from "../../server/relay-routes.js";
+import { Directory } from "../../server/relay/directory.js";
+import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
+import type { Relay } from "../../server/relay/relay.js";
+import { serveLegChannel } from "../../server/rpc/leg-channel-routes.js";
+import { attachClient, runLeg } from "../../server/rpc/leg-run.js";
+import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
 import { failureTable, type StreamError } from "../../stream/stream-error.js";
-import { createLinkTransport } from "../../web/link-transport.js";
+import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { joinedLinks } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";

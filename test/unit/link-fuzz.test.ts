@@ -8,7 +8,7 @@ import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { type Envelope, EnvelopeSplitter, envelope } from "../../link/envelope.js";
 import { frameEnvelope, frameFields } from "../../link/leg-message.js";
 import { decodeLinkMessage } from "../../link/link-message.js";
-import type { LiveLink } from "../../server/links.js";
+import type { LiveLink } from "../../server/link/links.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { FakeClock } from "../fakes/fake-clock.js";
 import { fieldsOf, frame } from "../fakes/frames.js";

@@ -2,7 +2,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { LinkWatch } from "../../link/link-watch.js";
-import { createLinkTransport } from "../../web/link-transport.js";
+import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { loneLink } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { CapabilitiesSchema, Feature } from "../../gen/streamserver/v1/relay_pb.js";
-import { tokenTtlMs } from "../../server/relay.js";
+import { tokenTtlMs } from "../../server/relay/relay.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { frame } from "../fakes/frames.js";
 import { settled, thrown } from "../fakes/outcome.js";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { followPage } from "../../web/page-life.js";
+import { followPage } from "../../web/page/page-life.js";
 import { FakePage } from "../fakes/fake-page.js";
 
 let page: FakePage;

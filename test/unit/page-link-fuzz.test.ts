@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { rawCodec } from "../../stream/codec.js";
 import type { Stream } from "../../stream/stream.js";
-import { createLinkTransport } from "../../web/link-transport.js";
-import { openStream } from "../../web/stream-client.js";
-import { openWebSocketLink } from "../../web/websocket-link.js";
+import { openStream } from "../../web/api/stream-client.js";
+import { createLinkTransport } from "../../web/transport/link-transport.js";
+import { openWebSocketLink } from "../../web/transport/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakeSocket } from "../fakes/fake-socket.js";
 import { mutatedMessage } from "../fakes/link-traffic.js";

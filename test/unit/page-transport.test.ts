@@ -6,7 +6,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, ReceiveResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../link/envelope.js";
-import { openPageTransport } from "../../web/page-transport.js";
+import { openPageTransport } from "../../web/transport/page-transport.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection, settled } from "../fakes/outcome.js";
 

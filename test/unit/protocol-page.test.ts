@@ -83,9 +83,9 @@ test.each([
   ["ChannelRequest.headers", maxHeadBytes],
   ["ChannelRequest.headers", headerOverheadBytes],
   ["ChannelEnd.trailers", maxHeadBytes],
-  ["Capabilities", sourceConstant("server/relay.ts", "maxCapabilitiesBytes")],
+  ["Capabilities", sourceConstant("server/relay/relay.ts", "maxCapabilitiesBytes")],
   ["Packet", sourceConstant("link/link-message.ts", "maxOtherPacketBytes")],
-  ["ListRequest.page_size", sourceConstant("server/directory.ts", "maxPageSize")],
+  ["ListRequest.page_size", sourceConstant("server/relay/directory.ts", "maxPageSize")],
 ])("the prose of %s has the code's number, %i", (name, value) => {
   expect(prose.get(`streamserver.v1.${name}`)).toContain(` ${grouped(value)}`);
 });

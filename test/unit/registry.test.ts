@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { tokenTtlMs } from "../../server/relay.js";
+import { tokenTtlMs } from "../../server/relay/relay.js";
 import { thrown } from "../fakes/outcome.js";
 import { connect, newRelay } from "../fakes/relays.js";
 

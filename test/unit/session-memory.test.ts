@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { sessionMemory } from "../../web/session-memory.js";
+import { sessionMemory } from "../../web/transport/session-memory.js";
 
 /** What `Storage` is to a memory. */
 function fakeStorage() {

@@ -6,8 +6,8 @@ import { type ListenResponseSchema, RelayService } from "../../gen/streamserver/
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { rawCodec } from "../../stream/codec.js";
 import { Deferred } from "../../stream/deferred.js";
-import { setCarrier } from "../../web/carrier.js";
-import { StreamServer } from "../../web/stream-server.js";
+import { StreamServer } from "../../web/api/stream-server.js";
+import { setCarrier } from "../../web/transport/carrier.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 

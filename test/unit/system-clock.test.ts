@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LinkWatch } from "../../link/link-watch.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { systemClock } from "../../web/system-clock.js";
+import { systemClock } from "../../stream/system-clock.js";
 import { loneLink } from "../fakes/links.js";
 import { settled } from "../fakes/outcome.js";
 

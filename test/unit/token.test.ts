@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { randomId, type TokenPurpose, TokenSigner } from "../../server/token.js";
+import { randomId, type TokenPurpose, TokenSigner } from "../../server/relay/token.js";
 import { thrown } from "../fakes/outcome.js";
 import { FakeEpoch } from "../fakes/relays.js";
 

@@ -4,7 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { toConnectError } from "../../link/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { Transports } from "../../web/transports.js";
+import { Transports } from "../../web/transport/transports.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection } from "../fakes/outcome.js";
 

@@ -4,7 +4,7 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { isOfRelay } from "../../link/failure-detail.js";
 import { encodePackets, lastPacket } from "../../link/link-message.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { openWebSocketLink } from "../../web/websocket-link.js";
+import { openWebSocketLink } from "../../web/transport/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakeSocket } from "../fakes/fake-socket.js";
 import { packet, request } from "../fakes/links.js";

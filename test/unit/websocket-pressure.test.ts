@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../link/link-message.js";
-import { openWebSocketLink } from "../../web/websocket-link.js";
+import { openWebSocketLink } from "../../web/transport/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakeSocket } from "../fakes/fake-socket.js";
 import { packet, request } from "../fakes/links.js";

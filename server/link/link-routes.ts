@@ -1,0 +1,111 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../../gen/streamserver/v1/link_pb.js";
+import { toConnectError } from "../../link/failure-detail.js";
+import { tooManyPackets } from "../../link/link-message.js";
+import { packetMessage } from "../../link/outgoing-packet.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { TokenSigner } from "../relay/token.js";
+import { callerOrigin, expectEnd } from "../rpc/caller.js";
+import type { Links, LiveLink } from "./links.js";
+
+/** Small enough that what a stranger sends is decoded, and refused for its token, in a fraction of a second. */
+const maxBatchBytes = 524_288;
+/** A batch as JSON is a third larger, and has headers around its packets. */
+const readMaxBytes = 2 * maxBatchBytes;
+/** What a slow network brings to a page in less time than the page takes silence for. */
+const maxResponseBytes = 163_840;
+
+interface ReceivingLink extends LiveLink {
+  /** The number that the next batch has. */
+  nextSequence: bigint;
+}
+
+/** The links that browsers keep to the relay over `Receive` and `Send`. */
+export class LinkRoutes {
+  readonly #links: Links;
+  readonly #signer: TokenSigner;
+  readonly #receiving = new Map<string, ReceivingLink>();
+
+  constructor(links: Links, signer: TokenSigner) {
+    this.#links = links;
+    this.#signer = signer;
+  }
+
+  /** Serves `LinkService` on a router. */
+  register(router: ConnectRouter): void {
+    router.service(
+      LinkService,
+      {
+        receive: (_request, context) => this.#receive(context),
+        send: (request) => this.#send(request),
+      },
+      // A request is kept as long as its channel, and each unknown field in it takes a hundred bytes.
+      { readMaxBytes, binaryOptions: { readUnknownFields: false } },
+    );
+  }
+
+  async *#receive(context: HandlerContext): AsyncGenerator<MessageInitShape<typeof ReceiveResponseSchema>> {
+    if (context.signal.aborted) return;
+    const live = this.#open(callerOrigin(context));
+    const { link, opened } = live;
+    this.#receiving.set(opened.linkId, { ...live, nextSequence: 1n });
+    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    void link.closed.then(() => {
+      this.#receiving.delete(opened.linkId);
+      expectEnd(context);
+    });
+    const lost = new StreamError("the link was lost", { failure: Failure.LEG_LOST });
+    const onAbort = () => link.close(lost);
+    context.signal.addEventListener("abort", onAbort);
+    try {
+      yield { opened };
+      const next = () => link.nextBatch(maxResponseBytes);
+      for (let packets = await next(); packets !== undefined; packets = await next()) {
+        yield { packets: packets.map(packetMessage) };
+      }
+      throw toConnectError(await link.closed);
+    } finally {
+      context.signal.removeEventListener("abort", onAbort);
+      link.close(lost);
+    }
+  }
+
+  #open(origin: string): LiveLink {
+    try {
+      return this.#links.open(origin, maxBatchBytes);
+    } catch (reason) {
+      throw toConnectError(reason);
+    }
+  }
+
+  #send({ linkId, linkToken, sequence, packets }: SendRequest): Record<string, never> {
+    try {
+      this.#signer.verify("link", linkId, linkToken);
+      const live = this.#receiving.get(linkId);
+      if (live === undefined) throw new StreamError("the link has ended", { failure: Failure.LINK_GONE });
+      live.watch.heard();
+      if (sequence < 1n) throw new StreamError("batches are numbered from 1", { failure: Failure.PROTOCOL_VIOLATION });
+      if (sequence > live.nextSequence) {
+        throw new StreamError(`batch ${sequence} came, ${live.nextSequence} was expected`, {
+          failure: Failure.SEQUENCE_GAP,
+        });
+      }
+      if (sequence < live.nextSequence) return {};
+      let batchBytes = 0;
+      for (const { content } of packets) if (content.case === "data") batchBytes += content.value.byteLength;
+      if (batchBytes > maxBatchBytes) {
+        throw new StreamError(`a batch of ${batchBytes} bytes is larger than ${maxBatchBytes}`, {
+          failure: Failure.FRAME_TOO_LARGE,
+        });
+      }
+      if (packets.length > live.maxPackets) throw tooManyPackets(live.maxPackets);
+      live.nextSequence += 1n;
+      for (const packet of packets) live.link.receive(packet);
+      return {};
+    } catch (reason) {
+      throw toConnectError(reason);
+    }
+  }
+}

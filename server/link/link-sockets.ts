@@ -1,0 +1,143 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type WebSocket, WebSocketServer } from "ws";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
+import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
+import { PartsJoiner } from "../../link/parts-joiner.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { atIntervals } from "../http/at-intervals.js";
+import { closeTimeoutMs } from "../http/open-responses.js";
+import type { Links, LiveLink } from "./links.js";
+
+/** More in one message would only delay what comes after it. */
+const maxBatchBytes = 212_992;
+/** A batch, and what is around its packets. */
+const maxMessageBytes = 2 * maxBatchBytes;
+/** Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416. */
+const maxFragments = 1_024;
+/** The same for the pieces in which the network brings a frame: those of the largest message have 104 bytes. */
+const maxBufferedChunks = 4_096;
+/** More than this is not handed to a socket that has not sent what it got before. */
+const socketHighWaterMarkBytes = 262_144;
+/** A buffer for less is cheaper made anew than kept. */
+const minReuseBytes = 16_384;
+
+/** The links that browsers keep to the relay over WebSockets. */
+export class LinkSockets {
+  readonly #links: Links;
+  readonly #clock: Clock;
+  readonly #heartbeatIntervalMs: number;
+  readonly #joiner = new PartsJoiner();
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // Streams are often compressed already, and a compressor takes memory for each socket.
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
+    maxFragments,
+    maxBufferedChunks,
+    handleProtocols: () => linkProtocol,
+  });
+
+  constructor(links: Links, clock: Clock, heartbeatIntervalMs: number) {
+    this.#links = links;
+    this.#clock = clock;
+    this.#heartbeatIntervalMs = heartbeatIntervalMs;
+    // The default answer to a handshake that is none, without the stack trace of its making.
+    this.#server.on("wsClientError", (_error, socket) => refuseUpgrade(socket, 400));
+  }
+
+  /** Makes a connection whose request asked for it a WebSocket and a link, if it speaks the protocol. */
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
+    const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (!protocols.includes(linkProtocol)) return refuseUpgrade(connection, 400);
+    this.#server.handleUpgrade(request, connection, head, (socket) => {
+      this.#serve(socket, connection, request.headers.origin ?? "");
+    });
+  }
+
+  #serve(socket: WebSocket, connection: Duplex, origin: string): void {
+    socket.on("error", () => {});
+    let live: LiveLink;
+    try {
+      live = this.#links.open(origin, maxBatchBytes);
+    } catch (reason) {
+      return this.#end(socket, StreamError.from(reason));
+    }
+    const { link, watch, maxPackets, opened } = live;
+    // The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2.
+    const stopPinging = atIntervals(this.#clock, this.#heartbeatIntervalMs, () => {
+      if (socket.readyState === socket.OPEN) socket.ping();
+    });
+    socket.on("close", (closeCode, reason) => {
+      const { code, message } = closeError(closeCode, reason.toString());
+      link.close(new StreamError(message, { code, failure: Failure.LEG_LOST }));
+    });
+    // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
+    socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
+    // Not only whole messages: a large one takes its time where the network is slow.
+    connection.on("data", () => watch.heard());
+    socket.on("message", (data: Buffer, isBinary) => {
+      if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
+      try {
+        for (const packet of decodeLinkMessage(data, maxPackets).packets) link.receive(packet);
+      } catch (reason) {
+        const { failure, message } = StreamError.from(reason);
+        violation(socket, live, failure === Failure.FRAME_TOO_LARGE ? messageTooBig : invalidPayload, message);
+      }
+    });
+    void link.closed.then((error) => {
+      stopPinging();
+      this.#end(socket, error);
+    });
+    socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+    sendAll(socket, live, this.#joiner).catch((reason) => link.close(StreamError.from(reason)));
+  }
+
+  /** Tells the peer why, as far as it still reads. */
+  #end(socket: WebSocket, error: StreamError): void {
+    if (socket.readyState === socket.CLOSED) return;
+    const stopWaiting = this.#clock.after(closeTimeoutMs, () => socket.terminate());
+    socket.once("close", stopWaiting);
+    if (socket.readyState !== socket.OPEN) return;
+    socket.send(encodePackets([lastPacket(error)]).joined);
+    const { code, reason } = closeFrame(error);
+    socket.close(code, reason);
+  }
+}
+
+/** Answers a request for a WebSocket with a status, and ends its connection. */
+export function refuseUpgrade(connection: Duplex, status: number): void {
+  connection.on("error", () => {});
+  // Who keeps the other half open would keep the connection.
+  connection.once("finish", () => connection.destroy());
+  connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
+  const next = () => link.nextBatch(maxBatchBytes);
+  for (let packets = await next(); packets !== undefined; packets = await next()) {
+    // Who has said goodbye takes nothing more. What is sent then is done at once, and a source without end would never let go.
+    if (socket.readyState !== socket.OPEN) return;
+    // In one piece: a fragment costs a browser as much as a message, which is more than a copy.
+    const parts = encodePackets(packets);
+    if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
+      socket.send(joiner.join(parts));
+      // What the kernel did not take at once is still read.
+      if (socket.bufferedAmount > 0) joiner.release();
+      continue;
+    }
+    const bytes = parts.joined;
+    if (socket.bufferedAmount <= socketHighWaterMarkBytes) socket.send(bytes);
+    else await new Promise((resolve) => socket.send(bytes, resolve));
+  }
+}
+
+function violation(socket: WebSocket, { link }: LiveLink, closeCode: number, message: string): void {
+  socket.close(closeCode, message);
+  link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION }));
+}

@@ -1,0 +1,98 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "../../link/channel.js";
+import { type ChannelHandler, createChannelHandler } from "../../link/channel-handler.js";
+import { Link, packetOverheadBytes } from "../../link/link.js";
+import { LinkWatch } from "../../link/link-watch.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { atIntervals } from "../http/at-intervals.js";
+import type { RelayLimits } from "../relay/limits.js";
+import { randomId, type TokenSigner } from "../relay/token.js";
+import { linkOriginKey } from "../rpc/caller.js";
+
+/** A full frame fits in, with what is around it. */
+const maxPacketBytes = 212_992;
+/** A link ends with what carries it; the token need only outlive that. */
+const linkTokenTtlMs = 30 * 24 * 60 * 60 * 1000;
+
+/** A link, and what its carrier needs to know of it. */
+export interface LiveLink {
+  link: Link;
+  /** To be told of everything that comes. */
+  watch: LinkWatch;
+  /** As many as a batch can have: each takes the relay some time, however little is in it. */
+  maxPackets: number;
+  /** What the client is told first. */
+  opened: MessageInitShape<typeof LinkOpenedSchema> & { linkId: string };
+}
+
+export interface LinksInit {
+  limits: RelayLimits;
+  clock: Clock;
+  signer: TokenSigner;
+  /** What the channels are served with. */
+  handlers: readonly UniversalHandler[];
+  /** Serves a channel otherwise, until what it returns resolves; undefined if it does not. */
+  serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => Promise<void> | undefined;
+}
+
+/** All links of the relay, whatever carries them. */
+export class Links {
+  readonly #init: LinksInit;
+  readonly #links = new Set<Link>();
+  #closed: StreamError | undefined;
+
+  constructor(init: LinksInit) {
+    this.#init = init;
+  }
+
+  get counts(): { links: number; channels: number } {
+    let channels = 0;
+    for (const link of this.#links) channels += link.size;
+    return { links: this.#links.size, channels };
+  }
+
+  /**
+   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. Its carrier ends it when the
+   * carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
+   */
+  open(origin: string, maxBatchBytes: number): LiveLink {
+    const { limits, clock, signer, handlers, serveChannel } = this.#init;
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#links.size >= limits.maxLinks) {
+      throw new StreamError(`the relay holds ${limits.maxLinks} links already`, { failure: Failure.LIMIT_REACHED });
+    }
+    const handle = createChannelHandler(handlers, createContextValues().set(linkOriginKey, origin));
+    const onRequest: ChannelHandler = (channel, request) =>
+      serveChannel?.(channel, request, origin) ?? handle(channel, request);
+    const link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
+    this.#links.add(link);
+    // An answer is something heard, and silence is noticed as such.
+    const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
+    void link.closed.then(() => {
+      stopBeating();
+      this.#links.delete(link);
+    });
+    const linkId = randomId();
+    const opened = {
+      linkId,
+      linkToken: signer.sign("link", linkId, linkTokenTtlMs),
+      maxChannels: limits.maxChannelsPerLink,
+      maxPacketBytes,
+      maxBatchBytes,
+      heartbeatIntervalMs: limits.heartbeatIntervalMs,
+    };
+    const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs);
+    return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
+  }
+
+  /** Ends all links, and opens no more. */
+  close(error: StreamError): void {
+    this.#closed = error;
+    for (const link of [...this.#links]) link.close(error);
+  }
+}

@@ -1,0 +1,111 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { ListRequest, ListResponseSchema, WatchResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { Condition } from "../../stream/deferred.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { heartbeat, withHeartbeat } from "./heartbeat.js";
+import { compareUtf8 } from "./registry.js";
+import type { Relay } from "./relay.js";
+
+const maxPageSize = 1_000;
+
+type WatchEvent = NonNullable<MessageInitShape<typeof WatchResponseSchema>["event"]>;
+
+/** The names that are listed, to look at once or to watch. */
+export class Directory {
+  readonly #relay: Relay;
+  readonly #watches = new Set<Watch>();
+
+  constructor(relay: Relay) {
+    this.#relay = relay;
+  }
+
+  get watchers(): number {
+    return this.#watches.size;
+  }
+
+  /** Ends all watching. */
+  close(): void {
+    for (const watch of [...this.#watches]) watch.end();
+  }
+
+  list({ prefix, pageSize, pageToken }: ListRequest): MessageInitShape<typeof ListResponseSchema> {
+    const size = pageSize === 0 ? maxPageSize : Math.min(pageSize, maxPageSize);
+    const after = this.#relay.registry
+      .listed(prefix)
+      .filter((name) => pageToken === "" || compareUtf8(name, pageToken) > 0);
+    const names = after.slice(0, size);
+    return { names, nextPageToken: after.length > size ? (names.at(-1) ?? "") : "" };
+  }
+
+  /** Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
+  async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
+    const { limits, clock, registry } = this.#relay;
+    if (this.#watches.size >= limits.maxWatchers) {
+      throw new StreamError(`${limits.maxWatchers} calls watch already`, { failure: Failure.LIMIT_REACHED });
+    }
+    const watch = new Watch(registry.listed(prefix));
+    this.#watches.add(watch);
+    const stop = registry.observe(({ kind, lease }) => {
+      if (lease.listed && lease.name.startsWith(prefix)) watch.change(lease.name, kind);
+    });
+    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    const release = () => {
+      stop();
+      watch.end();
+      this.#watches.delete(watch);
+    };
+    signal.addEventListener("abort", release);
+    if (signal.aborted) release();
+    try {
+      for await (const event of withHeartbeat(watch.events(), clock, limits.heartbeatIntervalMs)) {
+        yield { event: event === heartbeat ? { case: "ping", value: {} } : event };
+      }
+      if (this.#relay.closed !== undefined) throw this.#relay.closed;
+    } finally {
+      signal.removeEventListener("abort", release);
+      release();
+    }
+  }
+}
+
+/** What one watcher has not heard yet: at most one change for each name, so that a slow one costs no more. */
+class Watch {
+  readonly #pending = new Map<string, "created" | "destroyed">();
+  readonly #told = new Set<string>();
+  readonly #changed = new Condition();
+  #state: "starting" | "current" | "ended" = "starting";
+
+  constructor(names: string[]) {
+    for (const name of names) this.#pending.set(name, "created");
+  }
+
+  change(name: string, kind: "created" | "destroyed"): void {
+    this.#pending.delete(name);
+    if (kind === "created" || this.#told.has(name)) this.#pending.set(name, kind);
+    this.#changed.notify();
+  }
+
+  end(): void {
+    this.#state = "ended";
+    this.#changed.notify();
+  }
+
+  async *events(): AsyncGenerator<WatchEvent, void, undefined> {
+    while (this.#state !== "ended") {
+      const [next] = this.#pending;
+      if (next !== undefined) {
+        const [name, kind] = next;
+        this.#pending.delete(name);
+        if (kind === "created") this.#told.add(name);
+        else this.#told.delete(name);
+        yield { case: kind, value: { name } };
+      } else if (this.#state === "starting") {
+        this.#state = "current";
+        yield { case: "current", value: {} };
+      } else {
+        await this.#changed.changed();
+      }
+    }
+  }
+}

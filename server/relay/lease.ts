@@ -1,0 +1,116 @@
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import { Condition, Deferred } from "../../stream/deferred.js";
+import { Fifo } from "../../stream/fifo.js";
+import { StreamError } from "../../stream/stream-error.js";
+
+/** A client that waits. */
+export interface Offer {
+  /** The stream's. */
+  readonly id: string;
+  readonly metadata: Record<string, string>;
+  readonly capabilities: Capabilities | undefined;
+  /** The Origin header of the client's request, or empty. */
+  readonly origin: string;
+  readonly acceptTimeoutMs: number;
+  /** The relay ends the wait. */
+  decline(error: StreamError): void;
+}
+
+/** What a listener hears. */
+export type LeaseEvent = { kind: "offer"; offer: Offer } | { kind: "withdrawn"; streamId: string };
+
+/** Why a lease ended: by `Unlisten`, by cancelling `Listen`, because `Listen` broke, or with the relay. */
+export type LeaseEnd = "unlisten" | "canceled" | "lost" | "relay closed";
+
+export interface LeaseInit {
+  id: string;
+  name: string;
+  listed: boolean;
+  maxOffers: number;
+}
+
+/** One listener's hold on one name, and the offers that wait at it. */
+export class Lease {
+  readonly id: string;
+  readonly name: string;
+  readonly listed: boolean;
+  onEnd: (end: LeaseEnd) => void = () => {};
+  readonly #maxOffers: number;
+  readonly #offers = new Map<string, Offer>();
+  /** Offers the listener has not heard of yet. One that is withdrawn before leaves no trace. */
+  readonly #unannounced = new Set<Offer>();
+  readonly #withdrawn = new Fifo<string>();
+  readonly #changed = new Condition();
+  readonly #ended = new Deferred<LeaseEnd>();
+  #state: { kind: "live" } | { kind: "ended"; end: LeaseEnd } = { kind: "live" };
+
+  constructor({ id, name, listed, maxOffers }: LeaseInit) {
+    this.id = id;
+    this.name = name;
+    this.listed = listed;
+    this.#maxOffers = maxOffers;
+  }
+
+  /** Resolves when the lease has ended. */
+  get ended(): Promise<LeaseEnd> {
+    return this.#ended.promise;
+  }
+
+  get offers(): number {
+    return this.#offers.size;
+  }
+
+  /** Announces a client. Throws FAILURE_LIMIT_REACHED. Whoever offers tells when it no longer waits, by `settle`. */
+  offer(offer: Offer): void {
+    if (this.#offers.size >= this.#maxOffers) {
+      throw new StreamError(`${this.#maxOffers} clients wait at ${JSON.stringify(this.name)} already`, {
+        failure: Failure.LIMIT_REACHED,
+      });
+    }
+    this.#offers.set(offer.id, offer);
+    this.#unannounced.add(offer);
+    this.#changed.notify();
+  }
+
+  /** The offer no longer waits. The listener hears of it unless it took or declined it itself. */
+  settle(offer: Offer, by: "listener" | "relay"): void {
+    if (!this.#offers.delete(offer.id)) return;
+    if (this.#unannounced.delete(offer) || by === "listener") return;
+    this.#withdrawn.push(offer.id);
+    this.#changed.notify();
+  }
+
+  /** What the listener is to hear, until the lease ends; then why it ended. */
+  async *events(): AsyncGenerator<LeaseEvent, LeaseEnd, undefined> {
+    for (;;) {
+      if (this.#state.kind === "ended") return this.#state.end;
+      const streamId = this.#withdrawn.shift();
+      if (streamId !== undefined) {
+        yield { kind: "withdrawn", streamId };
+        continue;
+      }
+      const [offer] = this.#unannounced;
+      if (offer !== undefined) {
+        this.#unannounced.delete(offer);
+        yield { kind: "offer", offer };
+        continue;
+      }
+      await this.#changed.changed();
+    }
+  }
+
+  /** Ends the lease: the name is free, and clients that wait are told. Accepted streams live on. */
+  end(end: LeaseEnd): void {
+    if (this.#state.kind === "ended") return;
+    this.#state = { kind: "ended", end };
+    this.#withdrawn.clear();
+    this.#unannounced.clear();
+    for (const offer of [...this.#offers.values()]) {
+      offer.decline(new StreamError("the listener has gone", { failure: Failure.LISTENER_GONE }));
+    }
+    this.onEnd(end);
+    this.#ended.resolve(end);
+    this.#changed.notify();
+  }
+}

@@ -1,0 +1,170 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { type Capabilities, CapabilitiesSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Clock } from "../../stream/clock.js";
+import { cutReason, StreamError } from "../../stream/stream-error.js";
+import { Lease, type Offer } from "./lease.js";
+import type { RelayLimits } from "./limits.js";
+import { Registry } from "./registry.js";
+import { Splice } from "./splice.js";
+import type { SpliceLeg } from "./splice-leg.js";
+import { randomId, type TokenSigner } from "./token.js";
+
+/** Long enough for a stream or a listener to be taken up again; a relay that restarted has nothing else to go by. */
+export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
+/** Of either endpoint of a stream: far more than there are. */
+const maxCapabilitiesBytes = 1_024;
+
+export interface RelayInit {
+  limits: RelayLimits;
+  clock: Clock;
+  signer: TokenSigner;
+}
+
+/** What a client says to open a stream. */
+export interface ConnectInit {
+  name: string;
+  metadata: Record<string, string>;
+  capabilities: Capabilities | undefined;
+  origin: string;
+}
+
+/** The relay itself: names, offers, and streams between two legs. It knows nothing of RPCs. */
+export class Relay {
+  readonly limits: RelayLimits;
+  readonly clock: Clock;
+  readonly signer: TokenSigner;
+  readonly registry: Registry;
+  readonly #splices = new Map<string, Splice>();
+  /** The legs whose RPCs are open. */
+  readonly legs = new Set<SpliceLeg>();
+  #closed: StreamError | undefined;
+
+  constructor({ limits, clock, signer }: RelayInit) {
+    this.limits = limits;
+    this.clock = clock;
+    this.signer = signer;
+    this.registry = new Registry(limits);
+  }
+
+  /** Why nothing can be opened any more. */
+  get closed(): StreamError | undefined {
+    return this.#closed;
+  }
+
+  /** How much the relay holds. Offers are streams that nobody has accepted yet. */
+  get counts(): { leases: number; offers: number; streams: number; legs: number } {
+    let offers = 0;
+    for (const splice of this.#splices.values()) if (splice.kind === "offered") offers += 1;
+    return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.legs.size };
+  }
+
+  /** Throws FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_DRAINING. */
+  listen(name: string, listed: boolean): { lease: Lease; token: string } {
+    this.#checkOpen();
+    this.registry.checkName(name);
+    const lease = new Lease({ id: randomId(), name, listed, maxOffers: this.limits.maxOffersPerName });
+    this.registry.claim(lease);
+    return { lease, token: this.signer.sign("lease", lease.id, tokenTtlMs) };
+  }
+
+  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED or FAILURE_LEASE_GONE. */
+  unlisten(leaseId: string, token: string): void {
+    this.signer.verify("lease", leaseId, token);
+    const lease = this.registry.byId(leaseId);
+    if (lease === undefined) throw new StreamError("the lease has ended", { failure: Failure.LEASE_GONE });
+    lease.end("unlisten");
+  }
+
+  /**
+   * Opens a stream and offers it to the name's listener. Throws FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME,
+   * FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or FAILURE_DRAINING.
+   */
+  connect({ name, metadata, capabilities, origin }: ConnectInit): { splice: Splice; token: string } {
+    this.#checkOpen();
+    this.registry.checkName(name);
+    this.#checkMetadata(metadata);
+    checkCapabilities(capabilities);
+    const lease = this.registry.byName(name);
+    if (this.#splices.size >= this.limits.maxStreams) {
+      throw new StreamError(`the relay holds ${this.limits.maxStreams} streams already`, {
+        failure: Failure.LIMIT_REACHED,
+      });
+    }
+    const { acceptTimeoutMs, lingerTimeoutMs } = this.limits;
+    const splice = new Splice({
+      id: randomId(),
+      lease,
+      metadata,
+      capabilities,
+      origin,
+      clock: this.clock,
+      acceptTimeoutMs,
+      lingerTimeoutMs,
+      onEnd: ({ id }) => this.#splices.delete(id),
+    });
+    this.#splices.set(splice.id, splice);
+    return { splice, token: this.signer.sign("client leg", splice.id, tokenTtlMs) };
+  }
+
+  /** The listener's proof that an offer was made to it. */
+  offerToken({ id }: Offer): string {
+    return this.signer.sign("listener leg", id, tokenTtlMs);
+  }
+
+  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
+  accept(streamId: string, token: string, capabilities: Capabilities | undefined): SpliceLeg {
+    checkCapabilities(capabilities);
+    return this.#offered(streamId, token).accept(capabilities);
+  }
+
+  /** Throws as `accept` does, and FAILURE_PROTOCOL_VIOLATION for a code that is none. */
+  reject(streamId: string, token: string, code: number, reason: string): void {
+    const splice = this.#offered(streamId, token);
+    if (!(code in Code)) {
+      throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
+    }
+    splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
+  }
+
+  /** Ends all leases and streams; nothing can be opened any more. Returns the reason that everybody gets. */
+  close(): StreamError {
+    const closed = new StreamError("the relay is going away", { failure: Failure.DRAINING });
+    this.#closed = closed;
+    for (const lease of this.registry.all()) lease.end("relay closed");
+    for (const splice of [...this.#splices.values()]) splice.end(closed, closed);
+    return closed;
+  }
+
+  #offered(streamId: string, token: string): Splice {
+    this.signer.verify("listener leg", streamId, token);
+    const splice = this.#splices.get(streamId);
+    if (splice !== undefined) return splice;
+    throw new StreamError("the offer was withdrawn, or its time ran out", { failure: Failure.OFFER_GONE });
+  }
+
+  #checkMetadata(metadata: Record<string, string>): void {
+    let metadataBytes = 0;
+    for (const [key, value] of Object.entries(metadata)) {
+      metadataBytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    }
+    if (metadataBytes <= this.limits.maxMetadataBytes) return;
+    throw new StreamError(`${metadataBytes} bytes of metadata are more than ${this.limits.maxMetadataBytes}`, {
+      failure: Failure.FRAME_TOO_LARGE,
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+  }
+}
+
+/** They are passed on whole, with what this relay does not know of them, and kept as long as the stream. */
+function checkCapabilities(capabilities: Capabilities | undefined): void {
+  if (capabilities === undefined) return;
+  const { byteLength } = toBinary(CapabilitiesSchema, capabilities);
+  if (byteLength <= maxCapabilitiesBytes) return;
+  const message = `the capabilities take ${byteLength} bytes, more than ${maxCapabilitiesBytes}`;
+  throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+}

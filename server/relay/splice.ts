@@ -1,0 +1,142 @@
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { Lease, Offer } from "./lease.js";
+import { SpliceLeg } from "./splice-leg.js";
+
+export interface SpliceInit {
+  id: string;
+  lease: Lease;
+  metadata: Record<string, string>;
+  capabilities: Capabilities | undefined;
+  /** The Origin header of the client's request, or empty. */
+  origin: string;
+  clock: Clock;
+  acceptTimeoutMs: number;
+  lingerTimeoutMs: number;
+  onEnd: (splice: Splice) => void;
+}
+
+type SpliceState =
+  /** The client waits; the offer ends by itself at a deadline. */
+  | { kind: "offered"; cancelDeadline: () => void }
+  | { kind: "spliced" }
+  /** Both legs have sent fin: their requests should end soon. */
+  | { kind: "lingering"; cancelDeadline: () => void }
+  | { kind: "ended" };
+
+/** One stream in the relay: two legs, and what passes between them. */
+export class Splice implements Offer {
+  readonly id: string;
+  readonly lease: Lease;
+  readonly metadata: Record<string, string>;
+  readonly capabilities: Capabilities | undefined;
+  readonly origin: string;
+  readonly acceptTimeoutMs: number;
+  readonly client: SpliceLeg;
+  readonly listener: SpliceLeg;
+  readonly #init: SpliceInit;
+  #state: SpliceState;
+
+  /** Offers the client to the lease's listener. Throws FAILURE_LIMIT_REACHED. */
+  constructor(init: SpliceInit) {
+    this.id = init.id;
+    this.lease = init.lease;
+    this.metadata = init.metadata;
+    this.capabilities = init.capabilities;
+    this.origin = init.origin;
+    this.acceptTimeoutMs = init.acceptTimeoutMs;
+    this.#init = init;
+    this.client = new SpliceLeg((change) => this.#onLeg(this.client, this.listener, change));
+    this.listener = new SpliceLeg((change) => this.#onLeg(this.listener, this.client, change));
+    this.client.peer = this.listener;
+    this.listener.peer = this.client;
+    init.lease.offer(this);
+    const cancelDeadline = init.clock.after(init.acceptTimeoutMs, () =>
+      this.decline(
+        new StreamError(`the listener did not accept within ${init.acceptTimeoutMs} ms`, {
+          failure: Failure.NOT_ACCEPTED_IN_TIME,
+        }),
+      ),
+    );
+    this.#state = { kind: "offered", cancelDeadline };
+  }
+
+  get kind(): SpliceState["kind"] {
+    return this.#state.kind;
+  }
+
+  /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
+  accept(capabilities: Capabilities | undefined): SpliceLeg {
+    this.#takeOffer();
+    this.#set({ kind: "spliced" });
+    this.client.announceAccepted(capabilities);
+    return this.listener;
+  }
+
+  /** The listener declines. Throws FAILURE_OFFER_GONE. */
+  reject(error: StreamError): void {
+    this.#takeOffer();
+    this.end(error, error);
+  }
+
+  /** The relay ends the offer for another reason. */
+  decline(error: StreamError): void {
+    if (this.#state.kind === "offered") this.end(error, error);
+  }
+
+  /** Ends both legs, each with its error, or well if there is none. Frames that are in the relay still arrive. */
+  end(clientError?: StreamError, listenerError?: StreamError): void {
+    if (this.#state.kind === "ended") return;
+    if (this.#state.kind === "offered") this.lease.settle(this, "relay");
+    this.#set({ kind: "ended" });
+    this.client.end(clientError);
+    this.listener.end(listenerError);
+    this.#init.onEnd(this);
+  }
+
+  #takeOffer(): void {
+    if (this.#state.kind !== "offered") {
+      throw new StreamError("the offer was taken, declined or withdrawn, or its time ran out", {
+        failure: Failure.OFFER_GONE,
+      });
+    }
+    this.lease.settle(this, "listener");
+  }
+
+  #onLeg(leg: SpliceLeg, other: SpliceLeg, change: "frame" | "request ended" | "reset taken" | StreamError): void {
+    if (this.#state.kind === "ended") return;
+    if (change instanceof StreamError) {
+      const [legError, otherError] = [change, peerError(change)];
+      if (leg === this.client) this.end(legError, otherError);
+      else this.end(otherError, legError);
+      return;
+    }
+    if (change === "reset taken") return this.end();
+    const bothFinished = leg.said !== "nothing" && other.said !== "nothing";
+    if (leg.requestEnded && other.requestEnded) return this.end();
+    if (leg.said === "reset" && this.#state.kind === "offered") return this.end();
+    if (bothFinished) this.#linger();
+  }
+
+  /** Every frame starts the wait anew: the last acks may be slow, but they come. */
+  #linger(): void {
+    if (this.#state.kind === "offered") return;
+    this.#set({
+      kind: "lingering",
+      cancelDeadline: this.#init.clock.after(this.#init.lingerTimeoutMs, () => this.end()),
+    });
+  }
+
+  #set(state: SpliceState): void {
+    if (this.#state.kind === "offered" || this.#state.kind === "lingering") this.#state.cancelDeadline();
+    this.#state = state;
+  }
+}
+
+/** What the other endpoint hears of a leg that failed. */
+function peerError(error: StreamError): StreamError {
+  const failure = error.failure === Failure.PEER_CANCELED ? Failure.PEER_CANCELED : Failure.LEG_LOST;
+  return new StreamError(`the other side: ${error.message}`, { failure, hop: Hop.PEER });
+}

@@ -1,0 +1,49 @@
+import {
+  Code,
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import { fromConnectError } from "../../link/failure-detail.js";
+import type { NodeRequest } from "../http/node-server.js";
+
+/** The Origin of the request that opened a link, for the RPCs on its channels: what their headers say is the page's word. */
+export const linkOriginKey: ContextKey<string | undefined> = createContextKey<string | undefined>(undefined, {
+  description: "origin of the link",
+});
+
+const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
+  description: "whether the caller's connection is lost",
+});
+
+const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
+  description: "expects the response to be read to its end",
+});
+
+/** What a request tells of its caller beside its headers, and how to expect the end of its response. */
+export function callerValues(request: NodeRequest, expectEnd: () => void): ContextValues {
+  const session = "stream" in request ? request.stream.session : undefined;
+  return createContextValues()
+    .set(isConnectionLostKey, () => session?.destroyed ?? false)
+    .set(expectEndKey, expectEnd);
+}
+
+/** What is called for is over: a caller that does not read its response to the end is cut off a while later. */
+export function expectEnd({ values }: HandlerContext): void {
+  values.get(expectEndKey)();
+}
+
+/** The Origin header of whoever calls, or empty. */
+export function callerOrigin(context: HandlerContext): string {
+  return context.values.get(linkOriginKey) ?? context.requestHeader.get("origin") ?? "";
+}
+
+/**
+ * Whether the caller cancelled the call that was aborted, rather than that its connection broke. Node closes the calls of a
+ * broken HTTP/2 connection with the code of a cancelled one.
+ */
+export function callerCanceled({ signal, values }: HandlerContext): boolean {
+  return fromConnectError(signal.reason).code === Code.Canceled && !values.get(isConnectionLostKey)();
+}

@@ -1,0 +1,75 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
+import { Condition } from "../../stream/deferred.js";
+
+export interface HealthInit {
+  /** The full names of the services that are served. */
+  services: readonly string[];
+  /** How many may watch at once. */
+  maxWatchers: number;
+}
+
+/**
+ * Whether a server's services are served, as gRPC's health checking protocol tells it; the service "" is the server as a
+ * whole. https://grpc.io/docs/guides/health-checking/
+ */
+export class Health {
+  readonly #services: ReadonlySet<string>;
+  readonly #maxWatchers: number;
+  readonly #changed = new Condition();
+  readonly #watches = new Set<symbol>();
+  #status: ServingStatus = ServingStatus.SERVING;
+
+  constructor({ services, maxWatchers }: HealthInit) {
+    this.#services = new Set(["", ...services]);
+    this.#maxWatchers = maxWatchers;
+  }
+
+  get watchers(): number {
+    return this.#watches.size;
+  }
+
+  /** Throws `not_found` for a service that the server does not know. */
+  check(service: string): ServingStatus {
+    if (this.#services.has(service)) return this.#status;
+    throw new ConnectError(`this server knows no service ${JSON.stringify(service)}`, Code.NotFound);
+  }
+
+  /** The status of all services. */
+  list(): Record<string, ServingStatus> {
+    return Object.fromEntries([...this.#services].map((service) => [service, this.#status]));
+  }
+
+  /**
+   * The status now, and again when it changes; ends when `signal` is aborted, and after NOT_SERVING, for a server that has
+   * stopped does not come back. Throws `resource_exhausted` when too many watch.
+   */
+  async *watch(service: string, signal: AbortSignal): AsyncGenerator<ServingStatus, void, undefined> {
+    if (this.#watches.size >= this.#maxWatchers) {
+      throw new ConnectError(`${this.#maxWatchers} calls watch already`, Code.ResourceExhausted);
+    }
+    const watch = Symbol(service);
+    this.#watches.add(watch);
+    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    const release = () => {
+      this.#watches.delete(watch);
+      this.#changed.notify();
+    };
+    signal.addEventListener("abort", release);
+    if (signal.aborted) release();
+    try {
+      yield this.#services.has(service) ? this.#status : ServingStatus.SERVICE_UNKNOWN;
+      while (this.#watches.has(watch) && this.#status === ServingStatus.SERVING) await this.#changed.changed();
+      if (this.#watches.has(watch) && this.#services.has(service)) yield this.#status;
+    } finally {
+      signal.removeEventListener("abort", release);
+      release();
+    }
+  }
+
+  /** Nothing is served any more. */
+  stop(): void {
+    this.#status = ServingStatus.NOT_SERVING;
+    this.#changed.notify();
+  }
+}

@@ -1,0 +1,42 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
+import type { Clock } from "../../stream/clock.js";
+import { Deferred } from "../../stream/deferred.js";
+import type { Reflection } from "./reflection.js";
+
+/** A request is a name. */
+const maxRequestBytes = 4_096;
+/** Tools ask all they want to know within seconds. */
+const idleTimeoutMs = 60_000;
+
+/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for a minute ends. */
+export function reflectionRoutes(router: ConnectRouter, reflection: Reflection, clock: Clock): void {
+  router.service(
+    ServerReflection,
+    {
+      async *serverReflectionInfo(requests) {
+        const sent = new Set<string>();
+        const iterator = requests[Symbol.asyncIterator]();
+        for (;;) {
+          const request = await orIdle(iterator.next(), clock);
+          if (request.done) return;
+          yield reflection.answer(request.value, sent);
+        }
+      },
+    },
+    { readMaxBytes: maxRequestBytes },
+  );
+}
+
+/** Rejects with `deadline_exceeded` if `next` takes too long. */
+async function orIdle<T>(next: Promise<T>, clock: Clock): Promise<T> {
+  const idle = new Deferred<never>();
+  const cancel = clock.after(idleTimeoutMs, () =>
+    idle.reject(new ConnectError(`no request for ${idleTimeoutMs / 1_000} s`, Code.DeadlineExceeded)),
+  );
+  try {
+    return await Promise.race([next, idle.promise]);
+  } finally {
+    cancel();
+  }
+}

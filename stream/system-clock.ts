@@ -1,0 +1,13 @@
+import type { Clock } from "./clock.js";
+
+/** The longest that timers take: those that are to run later run at once. */
+const maxTimerMs = 2_147_483_647;
+
+/** The platform's clock and timers; one that is to run after more than 24 days runs then. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, action) {
+    const timer = setTimeout(action, Math.min(delayMs, maxTimerMs));
+    return () => clearTimeout(timer);
+  },
+};

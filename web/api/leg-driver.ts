@@ -1,0 +1,96 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
+import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { brokenCall, fromConnectError, relayLost } from "../../link/failure-detail.js";
+import type { LegMethod, LegRequest } from "../../link/leg-call.js";
+import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
+import type { Clock } from "../../stream/clock.js";
+import { Deferred } from "../../stream/deferred.js";
+import type { Leg } from "../../stream/leg.js";
+import { createLegCall, transportKind } from "../transport/carrier.js";
+
+export interface LegDrive {
+  leg: Leg;
+  transport: () => Promise<Transport>;
+  method: LegMethod;
+  open: MessageInitShape<typeof OpenSchema>;
+  /** Accept: what the offer said of the client. On Connect, `Accepted` says it of the listener. */
+  peer?: Capabilities;
+  clock: Clock;
+}
+
+/** The relay has this long to answer an `Open`, a connection to it included. */
+const attachTimeoutMs = 20_000;
+/** The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little. */
+const finishTimeoutMs = 45_000;
+/** The reset has this long to get out; then the call is cancelled, which tells the other side the same less well. */
+const resetTimeoutMs = 1_000;
+
+/** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
+export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
+  const abort = new AbortController();
+  const attached = new Deferred<void>();
+  // Before the listener has accepted, the relay takes no frames: only hanging up tells it.
+  const isOffered = () => peer === undefined && !leg.isAccepted;
+  const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
+  const stopWaiting = clock.after(attachTimeoutMs, () => {
+    leg.fail(relayLost("the relay does not answer"));
+  });
+  async function* requests(): AsyncGenerator<LegRequest> {
+    yield { message: { case: "open", value: open } };
+    await attached.promise;
+    for (let frame = await leg.nextFrame(); frame !== undefined; frame = await leg.nextFrame()) {
+      yield { message: { case: "frame", value: frame } };
+    }
+  }
+  try {
+    const carrier = await transport();
+    if (leg.endpoint.state.kind !== "open") return;
+    const call = createLegCall(carrier, method);
+    for await (const { message } of call(requests(), abort.signal)) {
+      switch (message.case) {
+        case "opened":
+          leg.attach({
+            streamId: message.value.streamId,
+            maxFrameBytes: message.value.limits?.maxFrameBytes,
+            transport: transportKind(carrier),
+          });
+          if (peer !== undefined) leg.accept(peer);
+          attached.resolve();
+          stopWaiting();
+          break;
+        case "accepted":
+          leg.accept(capabilitiesFromWire(message.value.capabilities));
+          break;
+        case "frame": {
+          const room = leg.receive(message.value);
+          if (room !== undefined) await room;
+          break;
+        }
+      }
+    }
+    leg.ended();
+  } catch (reason) {
+    leg.fail(leg.isAttached ? brokenCall(reason) : fromConnectError(reason));
+    // An answer that breaks the rules need not be the end of its call.
+    abort.abort();
+  } finally {
+    stopTimer();
+    stopWaiting();
+    attached.resolve();
+  }
+}
+
+/** Cancels the call if it does not end soon after the stream has, or at once while the stream is an offer. */
+function endInTime(leg: Leg, clock: Clock, isOffered: () => boolean, cancel: () => void): () => void {
+  let stop = () => {};
+  leg.onOver = (kind) => {
+    stop();
+    if (kind === "resetting" && isOffered()) return cancel();
+    stop = clock.after(kind === "closed" ? finishTimeoutMs : resetTimeoutMs, cancel);
+  };
+  return () => {
+    leg.onOver = () => {};
+    stop();
+  };
+}

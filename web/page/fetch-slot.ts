@@ -1,0 +1,71 @@
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { relayLost } from "../../link/failure-detail.js";
+import { StreamError } from "../../stream/stream-error.js";
+
+/**
+ * Over HTTP/1.1 a browser has six connections to an origin, for all its tabs together. A fetch link keeps one, and all of them
+ * need one to send by.
+ */
+const maxFetchLinks = 5;
+const http1 = "http/1.1";
+
+/**
+ * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1; whoever takes it gives it
+ * back by calling what this resolves with. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when there is none: one more would
+ * leave all of them without a way to send. Resolves with undefined where nobody counts: there is no such limit, no Web Locks API
+ * (it takes a secure context), or no way to know (of another origin, browsers tell a page nothing of what is spoken).
+ */
+export async function takeFetchSlot(relayUrl: string): Promise<(() => void) | undefined> {
+  const locks = globalThis.navigator?.locks;
+  const { origin } = new URL(relayUrl);
+  if (locks === undefined || !protocolsOf(origin).includes(http1)) return undefined;
+  try {
+    for (let slot = 1; slot <= maxFetchLinks; slot += 1) {
+      const release = await tryLock(locks, `browser-stream-server: fetch link ${slot} to ${origin}`);
+      if (release !== undefined) return release;
+    }
+  } catch {
+    // A page without storage, as in some frames, may not ask for locks.
+    return undefined;
+  }
+  throw noConnectionLeft();
+}
+
+/** Why a tab has no fetch link. */
+export function noConnectionLeft(): StreamError {
+  const message =
+    "no connection to the relay is left: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
+    "Let WebSockets through, or serve HTTP/2. With fewer tabs, the network lets nothing through";
+  return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
+}
+
+/**
+ * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection, unless the
+ * tab has a place for its link, or only HTTP/2 is known to be spoken.
+ */
+export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
+  const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
+  const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
+  if (globalThis.location !== undefined && !hasSlot && !isHttp2) return noConnectionLeft();
+  return relayLost("the relay does not answer");
+}
+
+/** What gives the lock back; undefined if another tab holds it. */
+function tryLock(locks: LockManager, name: string): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    const held = (lock: Lock | null) => {
+      if (lock === null) return resolve(undefined);
+      return new Promise<void>((release) => resolve(release));
+    };
+    locks.request(name, { ifAvailable: true }, held).catch(reject);
+  });
+}
+
+/** What is spoken with an origin. Without TLS browsers speak nothing else; with it, what was fetched from there before tells. */
+function protocolsOf(origin: string): string[] {
+  if (origin.startsWith("http:")) return [http1];
+  return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({ name }) => name.startsWith(`${origin}/`))
+    .map((entry) => (entry as PerformanceResourceTiming).nextHopProtocol)
+    .filter((protocol) => protocol !== "");
+}

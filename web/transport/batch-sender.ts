@@ -1,0 +1,118 @@
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
+import { fromConnectError } from "../../link/failure-detail.js";
+import type { Link } from "../../link/link.js";
+import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
+import type { Clock } from "../../stream/clock.js";
+import { noConnectionLeft } from "../page/fetch-slot.js";
+
+const sendTimeoutMs = 15_000;
+/** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
+const sendRetryDelaysMs = [100, 400, 1_600];
+/** More than this is not worth waiting for: a larger batch delays what is written after it. */
+const maxBatchBytes = 262_144;
+/** What a slow network takes to the relay in time. */
+const minBatchBytes = 32_768;
+/** With what goes beside it, no more than that. */
+export const maxSentPacketBytes = 31_744;
+/** A Send that takes no longer may be followed by one of twice the size. */
+const quickSendMs = 1_000;
+
+/**
+ * The first Send is small. Where it gets no answer beside Receive, it waits for one that needs the connection as well: of tabs
+ * that all do, one gives up first, for each waits for another time between these.
+ */
+const firstSendTimeoutsMs = [5_000, 9_000] as const;
+/** A page that stood still sees its deadline before the answer, which comes to a second try at once. */
+const secondSendTimeoutMs = 4_000;
+
+export interface Batch {
+  linkId: string;
+  linkToken: string;
+  /** Makes it safe to send a batch again that may have arrived. */
+  sequence: bigint;
+  packets: Packet[];
+}
+
+export type Send = (batch: Batch, timeoutMs: number) => Promise<unknown>;
+
+/** Sends what a fetch link has to send, one batch after the other, and ends the link when one cannot be sent. */
+export class BatchSender {
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #send: Send;
+  readonly #random: () => number;
+
+  constructor(link: Link, clock: Clock, send: Send, random: () => number) {
+    this.#link = link;
+    this.#clock = clock;
+    this.#send = send;
+    this.#random = random;
+  }
+
+  /** Resolves when the link is over. */
+  async run({ linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened): Promise<void> {
+    const mostBytes = Math.min(maxBatchBytes, relayMaxBatchBytes);
+    let roomBytes = Math.min(minBatchBytes, mostBytes);
+    let sendBatch = (batch: Batch) => this.#sendFirst(batch);
+    const next = () => this.#link.nextBatch(roomBytes);
+    try {
+      let sequence = 1n;
+      for (let packets = await next(); packets !== undefined; packets = await next()) {
+        const startedMs = this.#clock.now();
+        await sendBatch({ linkId, linkToken, sequence, packets: packets.map(packetMessage) });
+        sendBatch = (batch) => this.#sendSurely(batch);
+        sequence += 1n;
+        if (this.#clock.now() - startedMs > quickSendMs) roomBytes = Math.min(minBatchBytes, mostBytes);
+        // One that was nearly empty tells nothing of a full one.
+        else if (dataBytes(packets) >= roomBytes / 2) roomBytes = Math.min(2 * roomBytes, mostBytes);
+      }
+    } catch (reason) {
+      this.#link.close(fromConnectError(reason));
+    }
+  }
+
+  async #sendFirst(batch: Batch): Promise<void> {
+    const [leastMs, mostMs] = firstSendTimeoutsMs;
+    for (const timeoutMs of [leastMs + this.#random() * (mostMs - leastMs), secondSendTimeoutMs]) {
+      try {
+        await this.#send(batch, Math.round(timeoutMs));
+        return;
+      } catch (reason) {
+        const { failure, code } = fromConnectError(reason);
+        if (failure !== Failure.UNSPECIFIED || !this.#link.isOpen) throw reason;
+        if (code !== Code.DeadlineExceeded) return this.#sendSurely(batch);
+      }
+    }
+    throw noConnectionLeft();
+  }
+
+  async #sendSurely(batch: Batch): Promise<void> {
+    for (const delayMs of [...sendRetryDelaysMs, undefined]) {
+      try {
+        await this.#send(batch, sendTimeoutMs);
+        return;
+      } catch (reason) {
+        const { failure } = fromConnectError(reason);
+        if (delayMs === undefined || failure !== Failure.UNSPECIFIED) throw reason;
+        await this.#pause(delayMs);
+        if (!this.#link.isOpen) throw reason;
+      }
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(delayMs, resolve);
+      void this.#link.closed.then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+function dataBytes(packets: readonly OutgoingPacket[]): number {
+  return packets.reduce((sum, packet) => sum + ("data" in packet ? packet.data.byteLength : 0), 0);
+}

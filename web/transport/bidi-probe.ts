@@ -1,0 +1,31 @@
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { FailureDetailSchema } from "../../gen/streamserver/v1/failure_pb.js";
+import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { isOfRelay } from "../../link/failure-detail.js";
+
+const probeTimeoutMs = 10_000;
+
+/**
+ * What keeps a transport from carrying bidirectional streams to the relay; undefined if nothing does. Nothing of a
+ * `Transport` tells, so it is asked to: an empty `Connect`, which only a relay that was reached answers with a
+ * `FailureDetail`. Transports over fetch refuse by themselves, and HTTP/1.1 is refused by the server; neither costs more than
+ * one request. Rejects if the relay cannot be reached, and when
+ * `signal` is aborted.
+ */
+export async function bidiObstacle(transport: Transport, signal?: AbortSignal): Promise<ConnectError | undefined> {
+  const options = { timeoutMs: probeTimeoutMs, ...(signal === undefined ? {} : { signal }) };
+  try {
+    const responses = createClient(RelayService, transport).connect(nothing(), options);
+    for await (const _ of responses) break;
+    return undefined;
+  } catch (reason) {
+    const error = ConnectError.from(reason);
+    const [detail] = error.findDetails(FailureDetailSchema);
+    // A link that could not be opened has a detail too, which is not the relay's.
+    if (detail !== undefined && isOfRelay(detail.failure)) return undefined;
+    if (signal?.aborted || error.code === Code.Unavailable || error.code === Code.DeadlineExceeded) throw error;
+    return error;
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}

@@ -1,0 +1,46 @@
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createTransport } from "@connectrpc/connect/protocol-connect";
+import { createChannelClient } from "../../link/channel-client.js";
+import { maxMessageBytes } from "../../link/leg-call.js";
+import type { Clock } from "../../stream/clock.js";
+import { setCarrier } from "./carrier.js";
+import type { LinkOpener } from "./opened-link.js";
+import { SharedLink } from "./shared-link.js";
+
+/** The most that Connect takes, where something else has a limit of its own. */
+export const connectMaxBytes = 0xffffffff;
+
+export interface LinkTransportOptions {
+  /** How long a link without channels is kept for the next one. Default 2,000. */
+  idleTimeoutMs?: number | undefined;
+  /** Connect's. Default none. */
+  interceptors?: Interceptor[];
+  /** Whether messages are Protobuf's binary rather than JSON. Default true. */
+  useBinaryFormat?: boolean;
+  /** The largest message that a call takes. Default 1,048,576, which a stream takes always: the relay sends none larger. */
+  readMaxBytes?: number;
+}
+
+/** A transport for every kind of RPC, on the channels of one link. */
+export function createLinkTransport(open: LinkOpener, clock: Clock, options: LinkTransportOptions = {}): Transport {
+  const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
+  const shared = new SharedLink(open, clock, idleTimeoutMs);
+  const httpClient = createChannelClient(() => shared.get());
+  const transport = createTransport({
+    httpClient,
+    baseUrl: "http://link",
+    useBinaryFormat,
+    interceptors,
+    acceptCompression: [],
+    sendCompression: null,
+    compressMinBytes: Number.MAX_SAFE_INTEGER,
+    readMaxBytes,
+    writeMaxBytes: connectMaxBytes,
+  });
+  setCarrier(transport, {
+    linkKind: () => shared.kind,
+    // Interceptors see what Connect's transport does, and JSON takes it.
+    legClient: interceptors.length === 0 && useBinaryFormat ? httpClient : undefined,
+  });
+  return transport;
+}

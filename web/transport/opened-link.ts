@@ -1,0 +1,37 @@
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { LinkOpened } from "../../gen/streamserver/v1/link_pb.js";
+import { Link } from "../../link/link.js";
+import { LinkWatch } from "../../link/link-watch.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+
+/** What carries a link: one WebSocket, or `Receive` and `Send`. */
+export type LinkKind = "websocket" | "fetch";
+
+/** A link that the relay has opened. Closing it ends what carries it. */
+export interface OpenedLink {
+  kind: LinkKind;
+  link: Link;
+  watch: LinkWatch;
+}
+
+/** Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. */
+export type LinkOpener = (signal: AbortSignal) => Promise<OpenedLink>;
+
+/** The client's end of a link, as the relay opened it. Throws FAILURE_PROTOCOL_VIOLATION for a link that could carry nothing. */
+export function createLink(
+  opened: LinkOpened,
+  clock: Clock,
+  maxSentPacketBytes = opened.maxPacketBytes,
+): Pick<OpenedLink, "link" | "watch"> {
+  const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
+  if (Math.min(maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs) === 0) {
+    throw new StreamError("a limit of the link is zero", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
+  }
+  const link = new Link({
+    maxChannels,
+    maxPacketBytes,
+    maxSentPacketBytes: Math.min(maxPacketBytes, maxBatchBytes, maxSentPacketBytes),
+  });
+  return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs) };
+}
