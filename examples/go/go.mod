@@ -1,9 +1,9 @@
 module browser-stream-server/examples/go
 
-go 1.25.0
+go 1.26.0
 
 require (
-	connectrpc.com/connect v1.20.0
+	connectrpc.com/connect v1.21.1
 	google.golang.org/protobuf v1.36.12
 )
 

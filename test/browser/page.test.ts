@@ -157,8 +157,8 @@ test("a locked room lets nobody in, and a guest can be removed", async () => {
   await button(late, "Try again").click();
   await inState(late, "joined");
   await present(host, 2);
-  const label = await guest.locator(".person .label", { hasText: "(you)" }).innerText();
-  await button(host, `Remove ${label.replace(" (you)", "")}`).click();
+  const label = await guest.locator(".person .label", { hasText: "(you)" }).textContent();
+  await button(host, `Remove ${label?.replace(" (you)", "")}`).click();
   await inState(guest, "refused");
   await present(late, 1);
 });
