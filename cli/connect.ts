@@ -1,10 +1,12 @@
 import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parsePort, UsageError } from "./command.js";
 import { interruptedStream, whenAborted } from "./interruption.js";
+import { checkNameArgument } from "./name-argument.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { openTcpPort } from "./tcp-port.js";
+import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss connect NAME [--port PORT [--host ADDRESS]] [options]
 
@@ -31,7 +33,7 @@ export const connectCommand: Command = {
       port: { type: "string" },
       host: { type: "string" },
     });
-    const name = onlyArgument(positionals, "NAME");
+    const name = checkNameArgument(onlyArgument(positionals, "NAME"));
     if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
     const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
     const client = StreamClient(await openRelay(values, signal));
@@ -44,7 +46,7 @@ export const connectCommand: Command = {
       if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
     };
     const tcpPort = await openTcpPort({ port, host, connect, onBroken });
-    notice(`TCP connections to ${host}:${tcpPort.port} go to ${JSON.stringify(name)}`);
+    notice(`TCP connections to ${host}:${tcpPort.port} go to ${shellWord(name)}`);
     await new Promise<void>((resolve) => whenAborted(signal, resolve));
     tcpPort.close();
     signal.throwIfAborted();

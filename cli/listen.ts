@@ -3,10 +3,12 @@ import { Deferred } from "../stream/deferred.js";
 import { Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
 import { interruptedStream, whenAborted } from "./interruption.js";
+import { checkNameArgument } from "./name-argument.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
+import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss listen NAME [--to HOST:PORT] [options]
 
@@ -32,7 +34,7 @@ export const listenCommand: Command = {
       to: { type: "string" },
       listed: { type: "boolean" },
     });
-    const name = onlyArgument(positionals, "NAME");
+    const name = checkNameArgument(onlyArgument(positionals, "NAME"));
     const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
     const transport = await openRelay(values, signal);
     const open = (onStream: (stream: Stream) => unknown) =>
@@ -51,7 +53,7 @@ export const listenCommand: Command = {
     whenAborted(signal, () => {
       for (const stream of serving.keys()) stream.destroy(interruptedStream());
     });
-    notice(`${JSON.stringify(name)} leads to ${target.host}:${target.port}`);
+    notice(`${shellWord(name)} leads to ${target.host}:${target.port}`);
     await server.closed;
     await Promise.all(serving.values());
     signal.throwIfAborted();

@@ -2,13 +2,16 @@ import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { brokenCall } from "../link/failure-detail.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
-import { printable } from "./notice.js";
+import { checkNameArgument } from "./name-argument.js";
 import { print } from "./output.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss ls [PREFIX] [options]
 
-Prints the names that are listened on and listed, one on each line; with PREFIX, only those that begin with it.
+Prints the names that are listened on and listed, one on each line; with PREFIX, only those that begin with it. A name with
+characters that a shell takes for its own, or that a terminal does not show, is printed in quotes: bash, zsh and ksh read it
+back, as in \`bss connect $'a\\tb'\`.
 
   --watch         goes on: "+ NAME" for a name that comes, "- NAME" for one that goes, until Ctrl-C
 ${relayOptionsHelp}`;
@@ -22,6 +25,7 @@ export const lsCommand: Command = {
     const { values, positionals } = parseCommandLine(args, { ...relayOptions, watch: { type: "boolean" } });
     const [prefix = "", extra] = positionals;
     if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
+    checkNameArgument(prefix);
     const client = createClient(RelayService, await openRelay(values, signal));
     try {
       if (values.watch) await watch(client, prefix, signal);
@@ -36,14 +40,14 @@ async function list(client: Client<typeof RelayService>, prefix: string, signal:
   let pageToken = "";
   do {
     const page = await client.list({ prefix, pageToken }, { signal });
-    for (const name of page.names) await print(`${printable(name)}\n`);
+    for (const name of page.names) await print(`${shellWord(name)}\n`);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
 }
 
 async function watch(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
   for await (const { event } of client.watch({ prefix }, { signal, timeoutMs: 0 })) {
-    if (event.case === "created") await print(`+ ${printable(event.value.name)}\n`);
-    if (event.case === "destroyed") await print(`- ${printable(event.value.name)}\n`);
+    if (event.case === "created") await print(`+ ${shellWord(event.value.name)}\n`);
+    if (event.case === "destroyed") await print(`- ${shellWord(event.value.name)}\n`);
   }
 }

@@ -1,9 +1,10 @@
 import { Failure, Hop, StreamError } from "../web/node.js";
 import { programName } from "./command.js";
+import { visibleText } from "./visible-text.js";
 
 /** Says one line to the person, on standard error, where it does not mix with what is piped. */
 export function notice(text: string): void {
-  process.stderr.write(`${programName}: ${printable(text)}\n`);
+  process.stderr.write(`${programName}: ${visibleText(text)}\n`);
 }
 
 /** Why something failed, in words; what the other side says is said to be its. */
@@ -13,9 +14,4 @@ export function wordsFor(reason: unknown): string {
   if (reason.failure === Failure.DECLINED) return `declined: ${message}`;
   const peer = "the other side";
   return reason.hop === Hop.PEER && !message.startsWith(peer) ? `${peer}: ${message}` : message;
-}
-
-/** Text from elsewhere, on one line and without what a terminal would take for a command. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ").trim();
 }

@@ -1,5 +1,5 @@
 import type { StreamServerProxy } from "../server/index.js";
-import { printable } from "./notice.js";
+import { jsonLine, shellWord, visibleText } from "./visible-text.js";
 
 /** What a relay tells those who run it. */
 export type RelayEvent =
@@ -10,9 +10,9 @@ export type RelayEvent =
 
 /** Writes an event: for a program as one line of JSON with a `time`, for a person in a few words. */
 export function createRelayLog(json: boolean, write: (line: string) => void): (event: RelayEvent) => void {
-  if (json) return (event) => write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+  if (json) return (event) => write(`${jsonLine({ time: new Date().toISOString(), ...event })}\n`);
   return (event) => {
-    for (const line of wordsOf(event)) write(`${line}\n`);
+    for (const line of wordsOf(event)) write(`${visibleText(line)}\n`);
   };
 }
 
@@ -27,9 +27,9 @@ function wordsOf(event: RelayEvent): string[] {
     case "listening":
       return [...event.addresses, `relay under ${event.prefix || "/"}`];
     case "name.claimed":
-      return [`claimed: ${printable(event.name)}`];
+      return [`claimed: ${shellWord(event.name)}`];
     case "name.released":
-      return [`released: ${printable(event.name)} (${event.reason})`];
+      return [`released: ${shellWord(event.name)} (${event.reason})`];
     case "stopped":
       return [event.reason];
   }

@@ -142,6 +142,30 @@ test("--json logs a line for each event, and the command line, the environment a
   expect(await relay.exitCode).toBe(0);
 });
 
+test("a log line has no character that a terminal does not show, and the name in it can be read back", async () => {
+  const name = "\u009b31m\u202e\u2028";
+  const logged = async (...args: string[]) => {
+    const relay = new CommandLine(["serve", "--port", "0", "--host", "127.0.0.1", ...args]);
+    const lines = createInterface({ input: relay.child.stdout })[Symbol.asyncIterator]();
+    const next = async () => (await lines.next()).value ?? "";
+    const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(await next())?.[0] ?? "";
+    const said: string[] = [];
+    const server = StreamServer(origin).listen(name);
+    while (!said.at(-1)?.includes("claimed")) said.push(await next());
+    await server.ready;
+    await server.end();
+    said.push(await next());
+    relay.child.kill("SIGINT");
+    relay.child.stdout.resume();
+    expect(await relay.exitCode).toBe(0);
+    return said.slice(-2);
+  };
+  const forPrograms = await logged("--json");
+  expect(forPrograms.map((line) => JSON.parse(line).name)).toEqual([name, name]);
+  const forPeople = await logged();
+  for (const line of [...forPrograms, ...forPeople]) expect(line).toMatch(/^[ -~]+$/);
+});
+
 test("with a certificate it speaks TLS, which a command trusts when it is told to", async () => {
   const relay = await startRelay("--host", "127.0.0.1", "--tls-cert", fixture("cert"), "--tls-key", fixture("key"));
   onTestFinished(() => void relay.stop());

@@ -1,0 +1,49 @@
+/**
+ * The one rule for text from strangers: a character is hidden if a terminal does not show it as itself. Hidden are controls (C0
+ * and C1), format characters (bidi overrides, zero-width joiners), line and paragraph separators, lone surrogates, private use,
+ * unassigned and default-ignorable characters, and the blank Braille pattern, which Unicode counts as a symbol. The first
+ * alternative keeps emoji whole: their joiners and selectors are seen, as one picture.
+ */
+const emojiOrHidden = String.raw`\p{RGI_Emoji}|([\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])`;
+/** TypeScript refuses the flag in a literal for the target that this package has. */
+const emojiOrHiddenPattern = new RegExp(emojiOrHidden, "gv");
+
+function replaceHidden(text: string, escaped: (hidden: string) => string): string {
+  return text.replace(emojiOrHiddenPattern, (match, hidden?: string) =>
+    hidden === undefined ? match : escaped(hidden),
+  );
+}
+
+/** Text for a person: on one line, with each hidden character as its number, such as "\u{202e}". */
+export function visibleText(text: string): string {
+  return replaceHidden(text.replace(/[\t\n\v\f\r\u0085\u2028\u2029]+/g, " "), (hidden) => {
+    return `\\u{${hidden.codePointAt(0)?.toString(16)}}`;
+  }).trim();
+}
+
+/** A value as one line of JSON, with each hidden character as an escape of JSON's own. */
+export function jsonLine(value: unknown): string {
+  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return replaceHidden(JSON.stringify(value), (hidden) => hidden.split("").map(escapeUnit).join(""));
+}
+
+/** A word that no shell changes: it has nothing that expands, separates or comments, at no place. */
+const plainWord = /^[\p{L}\p{N}_@%+:,./\u{80}-\u{10ffff}-][\p{L}\p{N}_@%+:,./=^\u{80}-\u{10ffff}-]*$/u;
+const wordEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/**
+ * A name as bash, zsh and ksh read it back: as it is, in '…' if it has what a shell takes for its own, or in $'…' if it has
+ * hidden characters. Those are the octal escapes of their UTF-8, which mean the same in every locale. Before a name that begins
+ * with a dash stands the `--` that ends the options.
+ */
+export function shellWord(name: string): string {
+  const endOfOptions = name.startsWith("-") ? "-- " : "";
+  const escaped = replaceHidden(name.replace(/[\\']/g, "\\$&"), (hidden) => wordEscapes[hidden] ?? octal(hidden));
+  if (escaped !== name.replace(/[\\']/g, "\\$&")) return `${endOfOptions}$'${escaped}'`;
+  const isPlain = plainWord.test(name) && !/\p{Z}/u.test(name);
+  return endOfOptions + (isPlain ? name : `'${name.replaceAll("'", "'\\''")}'`);
+}
+
+function octal(text: string): string {
+  return [...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+}
