@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
-import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Codec, InputOf, RawMessage } from "./codec.js";
 import { Condition, Deferred } from "./deferred.js";
+import { Emitter } from "./emitter.js";
 import type { EndpointEvent } from "./endpoint.js";
 import type { Leg, TransportKind } from "./leg.js";
 import { type PipeDestination, pipe } from "./pipe.js";
@@ -50,7 +50,7 @@ export interface StreamInit<Out, In> {
  * - To close it: `end()` on both sides, or `destroy()` on either.
  */
 export class Stream<Out = RawMessage, In = InputOf<Out>>
-  extends EventEmitter<StreamEvents<Out>>
+  extends Emitter<StreamEvents<Out>>
   implements AsyncIterable<Out>
 {
   /** What the client gave to `connect`. */
@@ -226,30 +226,9 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     return iterator;
   }
 
-  override on<E extends EventEmitter.EventNames<StreamEvents<Out>>>(
-    event: E,
-    listener: EventEmitter.EventListener<StreamEvents<Out>, E>,
-    context?: unknown,
-  ): this {
-    super.on(event, listener, context);
+  protected override listenerAdded(event: keyof StreamEvents<Out>): void {
     if (event === "data") this.resume();
-    return this;
   }
-
-  override once<E extends EventEmitter.EventNames<StreamEvents<Out>>>(
-    event: E,
-    listener: EventEmitter.EventListener<StreamEvents<Out>, E>,
-    context?: unknown,
-  ): this {
-    super.once(event, listener, context);
-    if (event === "data") this.resume();
-    return this;
-  }
-
-  override addListener = this.on;
-
-  /** For Node's `pipe`, which puts its error listener first where it can. The order does not matter here. */
-  prependListener = this.on;
 
   get #webSource(): WebStreamsSource<Out, In> {
     return {

@@ -1,5 +1,4 @@
 import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
-import { EventEmitter } from "eventemitter3";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { brokenCall, fromConnectError, relayLost } from "../../link/failure-detail.js";
@@ -7,6 +6,7 @@ import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
 import { Deferred } from "../../stream/deferred.js";
+import { Emitter } from "../../stream/emitter.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
 import type { TransportKind } from "../../stream/leg.js";
 import type { Stream } from "../../stream/stream.js";
@@ -67,7 +67,7 @@ const unlistenTimeoutMs = 5_000;
  * - Whoever listens must `end()`. Streams live on.
  */
 export class StreamServer<Out, In = Out>
-  extends EventEmitter<StreamServerEvents<Out, In>>
+  extends Emitter<StreamServerEvents<Out, In>>
   implements AsyncIterable<Stream<Out, In>>
 {
   readonly #init: StreamServerInit<Out, In>;
