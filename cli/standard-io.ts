@@ -1,8 +1,10 @@
+import type { Readable } from "node:stream";
 import { Deferred } from "../stream/deferred.js";
 import type { Stream } from "../web/node.js";
 import { Meter } from "./meter.js";
 import { print } from "./output.js";
 import { showProgress } from "./progress-line.js";
+import { standardInput } from "./standard-input.js";
 
 type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" };
 
@@ -12,10 +14,11 @@ type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" }
  * `StreamError` that ended the stream, with `OutputClosed`, or with what the system says of a standard stream.
  */
 export async function transferStandardIo(stream: Stream): Promise<void> {
-  const { stdin: input, stdout: output, stderr } = process;
+  const { stdin, stdout, stderr } = process;
+  const input = standardInput();
   const meter = new Meter();
   // Where a person reads and types, a line of figures would be in the way.
-  const isChat = input.isTTY && output.isTTY;
+  const isChat = stdin.isTTY && stdout.isTTY;
   const endProgress = isChat ? () => {} : showProgress(meter, stderr);
   const broken = new Deferred<never>();
   const breakOff = (reason: unknown): never => {
@@ -27,7 +30,7 @@ export async function transferStandardIo(stream: Stream): Promise<void> {
   try {
     const received = receive(stream, meter, breakOff);
     const end = (): Input => ({ kind: "end" });
-    const hungUp = input.isTTY ? received.then(end, end) : undefined;
+    const hungUp = stdin.isTTY ? received.then(end, end) : undefined;
     const sent = send(stream, inputOf(input, hungUp, breakOff), meter);
     // A stream that fails is over, even while one of the two still waits for its standard stream.
     await Promise.race([broken.promise, Promise.all([stream.closed, received, sent])]);
@@ -50,7 +53,7 @@ async function send(stream: Stream, input: AsyncIterable<Uint8Array<ArrayBuffer>
 
 /** What is read, until its end or until the other side hangs up. */
 async function* inputOf(
-  input: NodeJS.ReadStream,
+  input: Readable,
   hungUp: Promise<Input> | undefined,
   breakOff: (reason: unknown) => never,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {

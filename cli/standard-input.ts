@@ -1,0 +1,13 @@
+import { createReadStream, ReadStream } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
+
+/**
+ * Standard input as a stream. Node's own `process.stdin` is empty for a descriptor of a kind that Node does not know, such as a
+ * block device or a directory; those are read as the operating system reads them, to the end or to the error.
+ */
+export function standardInput(): Readable {
+  const stdin: Readable = process.stdin;
+  if (stdin instanceof Socket || stdin instanceof ReadStream) return stdin;
+  return createReadStream("", { fd: 0, autoClose: false });
+}
