@@ -1,11 +1,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  endStreamFlag,
-  endStreamFromJson,
-  requestHeader,
-  validateResponse,
-} from "@connectrpc/connect/protocol-connect";
+import { createMethodUrl, type UniversalClientFn } from "@connectrpc/connect/protocol";
+import { requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
 import { type Frame, FrameSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
   type AcceptResponse,
@@ -18,9 +14,10 @@ import {
 } from "../gen/streamserver/v1/relay_pb.js";
 import { divide } from "../stream/lent-memory.js";
 import type { ChannelClient } from "./channel-client.js";
-import { EnvelopeSplitter, envelope, envelopeHeadBytes } from "./envelope.js";
+import { envelope, envelopeHeadBytes } from "./envelope.js";
 import { type FrameFields, frameEnvelope, frameFields } from "./leg-message.js";
 import type { Parts } from "./parts.js";
+import { responseMessages } from "./response-messages.js";
 
 /** What `ConnectRequest` and `AcceptRequest` have in common, which is everything. */
 export interface LegRequest {
@@ -36,43 +33,40 @@ export type LegMethod = "connect" | "accept";
 /** A frame, and what is around it; the relay sends no larger messages. */
 export const maxMessageBytes = 1_048_576;
 
+/** An HTTP client that carries legs, and where the relay is for it. A client that takes parts copies them together itself. */
+export type LegClient = { baseUrl: string } & (
+  | { takesParts: true; request: ChannelClient }
+  | { takesParts: false; request: UniversalClientFn }
+);
+
 /**
- * Calls `Connect` or `Accept` on a channel, as Connect's own transport would and with the same bytes on the wire, but with each
- * frame copied once rather than nine times. Throws the `ConnectError` that the call ended with.
+ * Calls `Connect` or `Accept`, as Connect's own transport would and with the same bytes on the wire, but copies each frame once
+ * rather than nine times. Rejects, and the messages throw, with the `ConnectError` that the call ended with.
  */
-export async function* callLeg(
-  request: ChannelClient,
+export async function callLeg(
+  { baseUrl, request, takesParts }: LegClient,
   method: LegMethod,
   requests: AsyncIterable<LegRequest>,
   signal: AbortSignal,
-): AsyncGenerator<LegResponse, void, undefined> {
-  const { name, methodKind } = RelayService.method[method];
-  const response = await request({
-    url: `http://link/${RelayService.typeName}/${name}`,
+): Promise<AsyncIterable<LegResponse>> {
+  const descriptor = RelayService.method[method];
+  const { methodKind } = descriptor;
+  // A client that takes no parts is given none.
+  const response = await (request as ChannelClient)({
+    url: createMethodUrl(baseUrl, descriptor),
     method: "POST",
     header: requestHeader(methodKind, true, undefined, undefined, false),
-    body: envelopes(requests),
+    body: envelopes(requests, takesParts),
     signal,
   });
   validateResponse(methodKind, true, response.status, response.header);
   const schema = method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
-  const splitter = new EnvelopeSplitter(maxMessageBytes);
-  for await (const chunk of response.body) {
-    for (const { flags, data } of splitter.split(chunk)) {
-      if (flags === 0) {
-        const response = decode(schema, data);
-        // Nothing else is in the chunk, if the envelope is; one that came in parts is a copy, and divides nothing.
-        if (envelopeHeadBytes + data.byteLength === chunk.byteLength) divide(chunk, dataOf(response));
-        yield response;
-        continue;
-      }
-      if (flags !== endStreamFlag) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
-      const { error } = endStreamFromJson(data);
-      if (error !== undefined) throw error;
-      return;
-    }
-  }
-  throw new ConnectError("the response broke off", Code.Unavailable);
+  return responseMessages(response, maxMessageBytes, (data, chunk) => {
+    const message = decode(schema, data);
+    // Nothing else is in the chunk, if the envelope is; one that came in parts is a copy, and divides nothing.
+    if (envelopeHeadBytes + data.byteLength === chunk.byteLength) divide(chunk, dataOf(message));
+    return message;
+  });
 }
 
 function decode(schema: typeof ConnectResponseSchema | typeof AcceptResponseSchema, data: Uint8Array): LegResponse {
@@ -94,9 +88,16 @@ function frameOf({ sequence, ack, credit, messages, fin }: FrameFields): Frame {
   return create(FrameSchema, { ...numbers, messages, fin });
 }
 
-async function* envelopes(requests: AsyncIterable<LegRequest>): AsyncGenerator<Uint8Array | Parts> {
+async function* envelopes(
+  requests: AsyncIterable<LegRequest>,
+  takesParts: boolean,
+): AsyncGenerator<Uint8Array | Parts, void, undefined> {
   for await (const { message } of requests) {
-    if (message.case === "frame") yield frameEnvelope(message.value);
-    else yield envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })));
+    if (message.case === "open") {
+      yield envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })));
+      continue;
+    }
+    const parts = frameEnvelope(message.value);
+    yield takesParts ? parts : parts.joined;
   }
 }

@@ -3,14 +3,14 @@ import type { Duplex } from "node:stream";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { linkSocketPath } from "../link/link-message.js";
-import { connectMaxBytes } from "../web/transport/link-transport.js";
+import { createRpcTransport } from "../link/rpc-transport.js";
+import { setCarrier } from "../web/transport/carrier.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
 import { LinkRoutes } from "./link/link-routes.js";
@@ -28,6 +28,8 @@ import { relayRoutes } from "./rpc/relay-routes.js";
 
 /** Nothing that the relay says is compressed: streams are often compressed already, and it took most of a relay's time. */
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
+/** Nothing is resolved there: the handlers of this process are under its root. */
+const localBaseUrl = "http://local";
 const services = [RelayService, LinkService, HealthService, ServerReflection];
 const packageNames = new Set(services.map(({ file }) => file.proto.package));
 
@@ -62,16 +64,10 @@ export class Routes {
     this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay.clock, relay.limits.heartbeatIntervalMs);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
-    this.localTransport = createTransport({
-      ...noCompression,
-      httpClient: createUniversalHandlerClient(inner.handlers),
-      baseUrl: "http://local",
-      useBinaryFormat: true,
-      interceptors: [],
-      sendCompression: null,
-      readMaxBytes: connectMaxBytes,
-      writeMaxBytes: connectMaxBytes,
-    });
+    const request = createUniversalHandlerClient(inner.handlers);
+    this.localTransport = createRpcTransport({ httpClient: request, baseUrl: localBaseUrl });
+    const legClient = { baseUrl: localBaseUrl, request, takesParts: false as const };
+    setCarrier(this.localTransport, { kind: () => "native", legClient });
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);

@@ -30,11 +30,13 @@ async function call({ status = 200, type = contentTypeStreamProto, body = [] }: 
     await channel.send(body);
     channel.endResponse([]);
   });
-  const client = createChannelClient(async () => links[0]);
+  const request = createChannelClient(async () => links[0]);
+  const client = { baseUrl: "http://link", request, takesParts: true };
+  const { signal } = new AbortController();
   const heard: (string | undefined)[] = [];
   let error: unknown;
   try {
-    for await (const { message } of callLeg(client, "connect", requests(), new AbortController().signal)) {
+    for await (const { message } of await callLeg(client, "connect", requests(), signal)) {
       heard.push(message.case);
     }
   } catch (reason) {

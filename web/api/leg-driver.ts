@@ -47,7 +47,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     const carrier = await transport();
     if (leg.endpoint.state.kind !== "open") return;
     const call = createLegCall(carrier, method);
-    for await (const { message } of call(requests(), abort.signal)) {
+    for await (const { message } of await call(requests(), abort.signal)) {
       switch (message.case) {
         case "opened":
           leg.attach({

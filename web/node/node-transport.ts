@@ -1,8 +1,10 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
 import { maxMessageBytes } from "../../link/leg-call.js";
+import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
+import { setCarrier } from "../transport/carrier.js";
 import { openFetchLink } from "../transport/fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "../transport/link-choice.js";
 import { createLinkTransport } from "../transport/link-transport.js";
@@ -31,7 +33,7 @@ export async function openNodeTransport(
   const native = createNodeTransport(baseUrl, options);
   const { signal, idleConnectionTimeoutMs } = options;
   if ((await bidiObstacle(native, signal)) === undefined) return native;
-  const carrier = createConnectTransport({ baseUrl, httpVersion: "1.1", acceptCompression: [] });
+  const carrier = createRpcTransport({ httpClient: createNodeHttpClient({ httpVersion: "1.1" }), baseUrl });
   const open = chooseLink(
     (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
     (signal) => openFetchLink(carrier, clock, signal),
@@ -44,8 +46,8 @@ export async function openNodeTransport(
 }
 
 /**
- * A Connect transport to a relay over one HTTP/2 connection: wide windows, no compression, PINGs that find a dead relay. The
- * connection closes soon after the last stream, so that a program can end.
+ * A transport to a relay over one HTTP/2 connection: wide windows, no compression, PINGs that find a dead relay. The connection
+ * closes soon after the last stream, so that a program can end.
  */
 function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 }: NodeTransportOptions): Transport {
   const manager = new Http2SessionManager(
@@ -55,25 +57,22 @@ function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 
   );
   const widened = new WeakSet<object>();
   const { host } = new URL(baseUrl);
-  return createConnectTransport({
-    baseUrl,
-    httpVersion: "2",
-    acceptCompression: [],
-    compressMinBytes: Number.MAX_SAFE_INTEGER,
-    readMaxBytes: maxMessageBytes,
-    sessionManager: {
-      authority: manager.authority,
-      notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
-      async request(method, path, headers, options) {
-        // Node writes an IPv6 address there without its brackets.
-        const stream = await manager.request(method, path, { ...headers, ":authority": host }, options);
-        const { session } = stream;
-        if (session !== undefined && !widened.has(session)) {
-          widened.add(session);
-          session.setLocalWindowSize(connectionWindowBytes);
-        }
-        return stream;
-      },
+  const sessions: Pick<Http2SessionManager, "authority" | "notifyResponseByteRead" | "request"> = {
+    authority: manager.authority,
+    notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
+    async request(method, path, headers, options) {
+      // Node writes an IPv6 address there without its brackets.
+      const stream = await manager.request(method, path, { ...headers, ":authority": host }, options);
+      const { session } = stream;
+      if (session !== undefined && !widened.has(session)) {
+        widened.add(session);
+        session.setLocalWindowSize(connectionWindowBytes);
+      }
+      return stream;
     },
-  });
+  };
+  const httpClient = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions });
+  const transport = createRpcTransport({ httpClient, baseUrl, readMaxBytes: maxMessageBytes });
+  setCarrier(transport, { kind: () => "native", legClient: { baseUrl, request: httpClient, takesParts: false } });
+  return transport;
 }

@@ -1,20 +1,21 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import type { ChannelClient } from "../../link/channel-client.js";
-import { callLeg, type LegMethod, type LegRequest, type LegResponse } from "../../link/leg-call.js";
+import { callLeg, type LegClient, type LegMethod, type LegRequest, type LegResponse } from "../../link/leg-call.js";
 import type { TransportKind } from "../../stream/leg.js";
-import type { LinkKind } from "./opened-link.js";
 
-/** What is known of a transport that is on a link. */
+/** Facts about a transport that this package has made. */
 interface Carrier {
-  /** Undefined while there is no link. */
-  linkKind(): LinkKind | undefined;
-  /** Calls RPCs on channels; undefined where only the transport itself may. */
-  legClient: ChannelClient | undefined;
+  /** How streams travel at this moment; undefined while that is not known. */
+  kind(): TransportKind | undefined;
+  /** Makes the calls of legs; undefined where only the transport may, because it has interceptors or another format. */
+  legClient: LegClient | undefined;
 }
 
 /** `Connect` or `Accept`, bound to a transport. */
-export type LegCall = (requests: AsyncIterable<LegRequest>, signal: AbortSignal) => AsyncIterable<LegResponse>;
+export type LegCall = (
+  requests: AsyncIterable<LegRequest>,
+  signal: AbortSignal,
+) => Promise<AsyncIterable<LegResponse>> | AsyncIterable<LegResponse>;
 
 const carriers = new WeakMap<Transport, Carrier>();
 
@@ -25,7 +26,7 @@ export function setCarrier(transport: Transport, carrier: Carrier): void {
 /** How the streams of a transport travel at this moment; undefined while that is not known, or not any more. */
 export function transportKind(transport: Transport): TransportKind | undefined {
   const carrier = carriers.get(transport);
-  return carrier === undefined ? "native" : carrier.linkKind();
+  return carrier === undefined ? "native" : carrier.kind();
 }
 
 /** Calls the RPC of a leg in the way that is best for the transport. */
@@ -34,5 +35,17 @@ export function createLegCall(transport: Transport, method: LegMethod): LegCall 
   if (legClient !== undefined) return (requests, signal) => callLeg(legClient, method, requests, signal);
   const client = createClient(RelayService, transport);
   // A stream lasts as long as the application likes, whatever deadline the transport has for calls.
-  return (requests, signal) => client[method](requests, { signal, timeoutMs: 0 });
+  return (requests, signal) => emptied(client[method](requests, { signal, timeoutMs: 0 }));
+}
+
+/**
+ * Takes the contents out of each response. A transport that the application has made is Connect's, and Connect 2.3.0 holds every
+ * response until the call ends: what it holds is then some hundred bytes, and not the data of a stream.
+ */
+async function* emptied(responses: AsyncIterable<LegResponse>): AsyncGenerator<LegResponse, void, undefined> {
+  for await (const response of responses) {
+    const { message } = response;
+    response.message = { case: undefined };
+    yield { message } as LegResponse;
+  }
 }

@@ -63,7 +63,10 @@ async function receiveAll(link: Link, responses: AsyncIterator<ReceiveResponse>,
       const { done, value } = await responses.next();
       if (done) break;
       watch.heard();
-      for (const packet of value.packets) link.receive(packet);
+      const { packets } = value;
+      // A transport of Connect 2.3.0 holds every response until the call ends, which is as long as the link lasts.
+      value.packets = [];
+      for (const packet of packets) link.receive(packet);
     }
     link.close(new StreamError("the relay ended the link", { failure: Failure.LINK_GONE, code: Code.Unavailable }));
   } catch (reason) {

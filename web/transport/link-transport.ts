@@ -1,14 +1,14 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { createChannelClient } from "../../link/channel-client.js";
 import { maxMessageBytes } from "../../link/leg-call.js";
+import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { setCarrier } from "./carrier.js";
 import type { LinkOpener } from "./opened-link.js";
 import { SharedLink } from "./shared-link.js";
 
-/** The most that Connect takes, where something else has a limit of its own. */
-export const connectMaxBytes = 0xffffffff;
+/** Nothing is resolved on a link: it is one place, and the relay is under its root. */
+const baseUrl = "http://link";
 
 export interface LinkTransportOptions {
   /** How long a link without channels is kept for the next one. Default 2,000. */
@@ -26,21 +26,12 @@ export function createLinkTransport(open: LinkOpener, clock: Clock, options: Lin
   const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
   const shared = new SharedLink(open, clock, idleTimeoutMs);
   const httpClient = createChannelClient(() => shared.get());
-  const transport = createTransport({
-    httpClient,
-    baseUrl: "http://link",
-    useBinaryFormat,
-    interceptors,
-    acceptCompression: [],
-    sendCompression: null,
-    compressMinBytes: Number.MAX_SAFE_INTEGER,
-    readMaxBytes,
-    writeMaxBytes: connectMaxBytes,
-  });
+  const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setCarrier(transport, {
-    linkKind: () => shared.kind,
+    kind: () => shared.kind,
     // Interceptors see what Connect's transport does, and JSON takes it.
-    legClient: interceptors.length === 0 && useBinaryFormat ? httpClient : undefined,
+    legClient:
+      interceptors.length === 0 && useBinaryFormat ? { baseUrl, request: httpClient, takesParts: true } : undefined,
   });
   return transport;
 }

@@ -1,8 +1,9 @@
 import type { Transport } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-web";
+import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { noAnswer, takeFetchSlot } from "../page/fetch-slot.js";
+import { fetchClient } from "./fetch-client.js";
 import { openFetchLink } from "./fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
 import { createLinkTransport } from "./link-transport.js";
@@ -12,7 +13,7 @@ import { openWebSocketLink } from "./websocket-link.js";
 
 /** The best way to a relay from a page: a link over a WebSocket, or over fetch where none can be had. */
 export async function openPageTransport(baseUrl: string, clock: Clock): Promise<Transport> {
-  const carrier = createConnectTransport({ baseUrl, useBinaryFormat: true });
+  const carrier = createRpcTransport({ httpClient: fetchClient, baseUrl });
   const open = chooseLink(
     (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
     (signal) => openInSlot(baseUrl, (silence) => openFetchLink(carrier, clock, signal, silence)),

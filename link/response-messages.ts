@@ -1,0 +1,38 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalClientResponse } from "@connectrpc/connect/protocol";
+import { endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
+import { EnvelopeSplitter } from "./envelope.js";
+
+/**
+ * Reads the messages of a streaming response in the Connect protocol. Nothing but the message that is being read is held.
+ *
+ * - Throws the `ConnectError` that the call ended with, after the body has ended: an HTTP/2 stream that is left before its end
+ *   has to be reset, and a server ends a connection after too many resets.
+ * - `parse` gets a message's data, and the chunk of the body that its envelope ended in.
+ */
+export async function* responseMessages<T>(
+  { header, body, trailer }: UniversalClientResponse,
+  maxMessageBytes: number,
+  parse: (data: Uint8Array, chunk: Uint8Array) => T,
+): AsyncGenerator<T, void, undefined> {
+  const splitter = new EnvelopeSplitter(maxMessageBytes);
+  let end: ReturnType<typeof endStreamFromJson> | undefined;
+  for await (const chunk of body) {
+    for (const { flags, data } of splitter.split(chunk)) {
+      if (end !== undefined) throw new ConnectError("an envelope after the end of the stream", Code.InvalidArgument);
+      if (flags === endStreamFlag) end = endStreamFromJson(data);
+      else if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
+      else yield parse(data, chunk);
+    }
+  }
+  if (end === undefined) throw new ConnectError("the response broke off", Code.Unavailable);
+  const { error, metadata } = end;
+  metadata.forEach((value, name) => {
+    trailer.set(name, value);
+  });
+  if (error === undefined) return;
+  header.forEach((value, name) => {
+    error.metadata.append(name, value);
+  });
+  throw error;
+}
