@@ -28,6 +28,7 @@ export const exitCodesHelp = `Exit codes:
     5  the listener declined, or did not answer
     6  the relay cannot be reached, or is lost
     7  the other side went away, or broke off
+    8  this version of Node is not one that the program is made for
   130  interrupted (Ctrl-C)    141  standard output was closed    143  terminated
 `;
 

@@ -1,70 +1,16 @@
 #!/usr/bin/env node
+// Asks Node for its version before anything is loaded that an old one could not read. Static imports come first, so there is
+// none of the program's here.
 import { readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
-import { type Command, programName, UsageError } from "./command.js";
-import { connectCommand } from "./connect.js";
-import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
-import { Interrupted } from "./interruption.js";
-import { listenCommand } from "./listen.js";
-import { lsCommand } from "./ls.js";
-import { notice, wordsFor } from "./notice.js";
-import { print } from "./output.js";
-import { serveCommand } from "./serve.js";
+import { isSupportedNode, unsupportedNodeExitCode, wordsForRange } from "./node-version.js";
 
-// A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's time to collect.
-setFlagsFromString("--semi-space-growth-factor=1");
-
-const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand];
-
-const help = `Usage: ${programName} COMMAND [arguments]
-
-Streams between programs that cannot reach each other, through a relay, by name.
-
-${commands.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join("\n")}
-
-${programName} COMMAND --help tells more.  ${programName} --version prints the version.
-
-${exitCodesHelp}`;
-
-/** Connections that do not end by themselves when all is done get this long. */
-const lingerMs = 3_000;
-
-async function run([name, ...args]: string[], signal: AbortSignal): Promise<void> {
-  const isHelp = (word: string | undefined) => word === "--help" || word === "-h";
-  const command = commands.find((each) => each.name === (name === "help" ? args[0] : name));
-  if (isHelp(name) || (name === "help" && command === undefined)) return print(help);
-  if (name === "--version") return print(`${version()}\n`);
-  if (command === undefined) {
-    const names = commands.map((each) => each.name).join(", ");
-    throw new UsageError(
-      name === undefined ? `a command is missing: ${names}` : `no command ${JSON.stringify(name)}: ${names}`,
-    );
-  }
-  const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
-  if (name === "help" || flags.some(isHelp)) return print(command.help);
-  await command.run(args, signal);
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  engines: { node: string };
+};
+if (isSupportedNode(process.version, manifest.engines.node)) {
+  import("./program.js");
+} else {
+  const needed = wordsForRange(manifest.engines.node);
+  process.stderr.write(`bss: this needs Node ${needed}; ${process.execPath} is ${process.version}\n`);
+  process.exitCode = unsupportedNodeExitCode;
 }
-
-function version(): string {
-  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
-}
-
-const interruption = new AbortController();
-for (const signalName of ["SIGINT", "SIGTERM"] as const) {
-  // Stays: Ctrl-C reaches this process twice when npm has started it, and the second time would cut the first one short.
-  process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
-}
-
-// What cannot be written is told to whoever wrote it; what nobody waits for is the person's own affair.
-for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
-
-try {
-  await run(process.argv.slice(2), interruption.signal);
-} catch (caught) {
-  // Whatever broke because of the interruption was broken by it.
-  const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;
-  process.exitCode = exitCodeOf(reason);
-  notice(wordsFor(reason));
-}
-setTimeout(() => process.exit(), lingerMs).unref();
