@@ -11,6 +11,7 @@ import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { linkSocketPath } from "../link/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { setCarrier } from "../web/transport/carrier.js";
+import { ClientFiles } from "./http/client-files.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
 import { LinkRoutes } from "./link/link-routes.js";
@@ -40,6 +41,7 @@ export class Routes {
   readonly #relay: Relay;
   /** What the URLs of the relay's RPCs begin with. */
   readonly #roots: readonly string[];
+  readonly #clientFiles: ClientFiles;
   readonly #directory: Directory;
   readonly #health: Health;
   readonly #links: Links;
@@ -51,6 +53,7 @@ export class Routes {
   constructor(relay: Relay, prefixes: readonly string[]) {
     this.#relay = relay;
     this.#roots = prefixes.flatMap((prefix) => [...packageNames].map((name) => `${prefix}/${name}.`));
+    this.#clientFiles = new ClientFiles(prefixes);
     this.#directory = new Directory(relay);
     this.#health = new Health({
       services: services.map(({ typeName }) => typeName),
@@ -84,7 +87,7 @@ export class Routes {
 
   /** Whether a request for `url` is the relay's. */
   serves(url = ""): boolean {
-    return this.#roots.some((root) => url.startsWith(root));
+    return this.#roots.some((root) => url.startsWith(root)) || this.#clientFiles.serves(pathOf(url));
   }
 
   /** Whether a request for `url` can become the WebSocket of a link. */
@@ -102,7 +105,9 @@ export class Routes {
    * up, which for a relay is no error; the RPC's signal has said so.
    */
   async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
-    const handler = this.#handlers.get(pathOf(request.url));
+    const path = pathOf(request.url);
+    if (this.#clientFiles.serves(path)) return this.#clientFiles.handle(path, request, response);
+    const handler = this.#handlers.get(path);
     if (handler === undefined) {
       response.statusCode = 404;
       response.end();
