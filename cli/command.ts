@@ -41,7 +41,7 @@ export function onlyArgument(positionals: string[], what: string): string {
   return argument;
 }
 
-const maxPort = 65_535;
+export const maxPort = 65_535;
 
 /** A TCP port from text; 0 is any that is free. Throws a `UsageError`, which calls it `what`. */
 export function parsePort(text: string, what: string): number {

@@ -31,12 +31,13 @@ const lingerMs = 3_000;
 async function run([name, ...args]: string[], signal: AbortSignal): Promise<void> {
   const isHelp = (word: string | undefined) => word === "--help" || word === "-h";
   const command = commands.find((each) => each.name === (name === "help" ? args[0] : name));
-  if (isHelp(name) || (name === "help" && command === undefined)) return print(help);
+  if (isHelp(name) || (name === "help" && args.length === 0)) return print(help);
   if (name === "--version") return print(`${version()}\n`);
   if (command === undefined) {
     const names = commands.map((each) => each.name).join(", ");
+    const unknown = name === "help" ? args[0] : name;
     throw new UsageError(
-      name === undefined ? `a command is missing: ${names}` : `no command ${JSON.stringify(name)}: ${names}`,
+      unknown === undefined ? `a command is missing: ${names}` : `no command ${JSON.stringify(unknown)}: ${names}`,
     );
   }
   const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
-import { parseCommandLine, parsePort, UsageError } from "./command.js";
+import { maxPort, parseCommandLine, parsePort, UsageError } from "./command.js";
 
 /** What `bss serve` is told, from wherever. */
 export interface ServeOptions {
@@ -98,42 +98,52 @@ const isStrings = (value: unknown) => Array.isArray(value) && value.every(isStri
 
 /** What the configuration may hold, each with what it must be. */
 const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, description: string]> = {
-  port: [Number.isInteger, "a whole number"],
+  port: [isPort, "a whole number from 0 to 65535"],
   host: [isString, "a string"],
   prefix: [isString, "a string"],
   origin: [isStrings, "a list of strings"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
   json: [(value) => typeof value === "boolean", "true or false"],
-  limits: [isLimits, `an object of whole numbers: ${Object.keys(defaultLimits).join(", ")}`],
+  limits: [isObject, "an object"],
 };
 
-function isLimits(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([name, limit]) => Object.hasOwn(defaultLimits, name) && Number.isInteger(limit));
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= maxPort;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function readConfig(path: string): Settings {
-  const text = readFile(path, "configuration")
-    .toString("utf8")
-    .replace(/^\uFEFF/, "");
+  const bytes = readFile(path, "configuration");
   let config: unknown;
   try {
-    config = JSON.parse(text);
+    // The decoder drops a byte order mark, and throws for what is no UTF-8.
+    config = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (reason) {
     throw new UsageError(`${path} is no JSON: ${(reason as Error).message}`);
   }
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new UsageError(`${path} holds no JSON object`);
-  }
+  if (!isObject(config)) throw new UsageError(`${path} holds no JSON object`);
+  checkKeys(config, configKeys, path);
   for (const [key, value] of Object.entries(config)) {
-    if (!Object.hasOwn(configKeys, key)) {
-      throw new UsageError(`${path} has ${JSON.stringify(key)}; there are: ${Object.keys(configKeys).join(", ")}`);
-    }
     const [check, description] = configKeys[key as keyof Settings];
     if (!check(value)) throw new UsageError(`${path}: ${key} is ${description}`);
   }
+  const { limits = {} }: Settings = config;
+  checkKeys(limits, defaultLimits, `${path}: limits`);
+  for (const [name, limit] of Object.entries(limits)) {
+    if (!Number.isInteger(limit)) throw new UsageError(`${path}: the limit ${name} is a whole number`);
+  }
   return config;
+}
+
+/** Throws a `UsageError` for a key that is not known, by name: it is likely to be misspelt. */
+function checkKeys(object: object, known: object, place: string): void {
+  const unknown = Object.keys(object).find((key) => !Object.hasOwn(known, key));
+  if (unknown === undefined) return;
+  throw new UsageError(`${place} has no ${JSON.stringify(unknown)}; there are: ${Object.keys(known).join(", ")}`);
 }
 
 function readTls({ tlsCert, tlsKey }: Settings): TlsOptions | undefined {

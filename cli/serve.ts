@@ -9,6 +9,7 @@ import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../serve
 import { type Command, UsageError } from "./command.js";
 import { whenAborted } from "./interruption.js";
 import { print } from "./output.js";
+import { portError } from "./port-error.js";
 import { createRelayLog, logNames } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
 
@@ -42,7 +43,9 @@ export const serveCommand: Command = {
     const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
     const proxy = createProxy(options);
     logNames(proxy, log);
-    const server = await serveRelay({ proxy, ...options, fallback: createPage() });
+    const server = await serveRelay({ proxy, ...options, fallback: createPage() }).catch((cause: unknown) => {
+      throw portError(cause, options);
+    });
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {

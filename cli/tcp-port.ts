@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { Fifo } from "../stream/fifo.js";
 import { type Stream, StreamError } from "../web/node.js";
+import { portError } from "./port-error.js";
 import { bridge } from "./tcp-bridge.js";
 
 export interface TcpPortInit {
@@ -52,6 +53,12 @@ export async function openTcpPort({ port, host, connect, onBroken }: TcpPortInit
   });
   server.maxConnections = maxConnections;
   server.listen({ port, host });
-  await once(server, "listening");
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw portError(cause, { host, port });
+  }
+  // A connection that this process has no descriptor for: the next one may find one.
+  server.on("error", (error) => onBroken(StreamError.from(error)));
   return { port: (server.address() as AddressInfo).port, close: () => server.close() };
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { Code, type Stream, StreamError } from "../web/node.js";
-import { UsageError } from "./command.js";
+import { maxPort, UsageError } from "./command.js";
 import { bridge } from "./tcp-bridge.js";
 
 /** A TCP server that clients are to reach. */
@@ -16,7 +16,7 @@ const connectTimeoutMs = 8_000;
 export function parseTcpTarget(text: string): TcpTarget {
   const [, ipv6, name, digits = text] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
   const port = Number(digits);
-  if (!/^\d+$/.test(digits) || port < 1 || port > 65_535) {
+  if (!/^\d+$/.test(digits) || port < 1 || port > maxPort) {
     throw new UsageError(`--to takes HOST:PORT, not ${JSON.stringify(text)}`);
   }
   return { host: ipv6 ?? name ?? "localhost", port };

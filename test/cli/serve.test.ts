@@ -13,7 +13,7 @@ const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}
 const readme = fileURLToPath(new URL("../../README.md", import.meta.url));
 const run = (...args: string[]) => new CommandLine(["serve", ...args]).run();
 
-async function configFile(content: string): Promise<string> {
+async function configFile(content: string | Buffer): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "bss-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   const path = join(folder, "relay.json");
@@ -40,6 +40,7 @@ test.each([
   ["a port that is too high", "--port", "65536"],
   ["an unknown flag", "--nonsense"],
   ["a word", "word"],
+  ["a certificate that is a folder", "--tls-cert", "/", "--tls-key", "/"],
   ["a flag without its value", "--port"],
   ["a certificate without its key", "--tls-cert", fixture("cert")],
   ["a certificate that is not there", "--tls-cert", "/nowhere", "--tls-key", fixture("key")],
@@ -51,6 +52,8 @@ test.each([
 
 test.each([
   ["text", "port = 1"],
+  ["bytes that are no UTF-8", Buffer.from('{ "host": "\xff" }', "latin1")],
+  ["a port that is too high", '{ "port": 65536 }'],
   ["a list", "[]"],
   ["a key that is none", '{ "ports": 1 }'],
   ["a value of another type", '{ "origin": "https://a.example" }'],

@@ -148,6 +148,7 @@ describe("what stands in the way is one line and an exit code", () => {
     ["no command"],
     ["an empty name", "connect", ""],
     ["no such command", "serv"],
+    ["help for no such command", "help", "serv"],
     ["no name", "connect"],
     ["two names", "connect", "a", "b"],
     ["an unknown flag", "listen", "a", "--nonsense"],
