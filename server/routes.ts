@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
@@ -14,6 +14,7 @@ import { setCarrier } from "../web/transport/carrier.js";
 import { ClientFiles } from "./http/client-files.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
+import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
 import { Links, type LinksInit } from "./link/links.js";
@@ -122,7 +123,7 @@ export class Routes {
       const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
       const values = callerValues(request, () => this.#responses.expectEnd(response));
       const answer = await handler(universalRequestFromNodeRequest(request, response, parsedBody, values));
-      await universalResponseToNodeResponse(answer, response);
+      await writeResponse(answer, response);
     } catch {
       response.destroy();
     }
