@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
@@ -12,6 +12,8 @@ export interface ServeOptions {
   prefix: string;
   origins: string[];
   tls: TlsOptions | undefined;
+  /** The folder whose files are served. Undefined: the page to try the relay. */
+  page: string | undefined;
   json: boolean;
   limits: Partial<RelayLimits>;
 }
@@ -24,6 +26,7 @@ interface Settings {
   origin?: string[] | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  page?: string | undefined;
   json?: boolean | undefined;
   limits?: Partial<RelayLimits> | undefined;
 }
@@ -38,6 +41,7 @@ const flags = {
   origin: { type: "string", multiple: true },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
+  page: { type: "string" },
   json: { type: "boolean" },
 } as const;
 
@@ -60,13 +64,15 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
     tls: readTls(settings),
+    page: checkFolder(settings.page),
     json: settings.json ?? false,
     limits: settings.limits ?? {},
   };
 }
 
 function settingsFromEnvironment(environment: Environment): Settings {
-  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON } = set(environment);
+  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_PAGE, BSS_JSON } =
+    set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -74,6 +80,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     origin: BSS_ORIGIN?.split(",").map((origin) => origin.trim()),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
+    page: BSS_PAGE,
     json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
 }
@@ -104,6 +111,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   origin: [isStrings, "a list of strings"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
+  page: [isString, "the path of a folder"],
   json: [(value) => typeof value === "boolean", "true or false"],
   limits: [isObject, "an object"],
 };
@@ -158,6 +166,14 @@ function readTls({ tlsCert, tlsKey }: Settings): TlsOptions | undefined {
     );
   }
   return tls;
+}
+
+function checkFolder(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new UsageError(`the page ${JSON.stringify(path)} is no folder`);
+  }
+  return path;
 }
 
 function readFile(path: string, what: string): Buffer {

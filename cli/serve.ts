@@ -9,6 +9,7 @@ import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../serve
 import { type Command, UsageError } from "./command.js";
 import { whenAborted } from "./interruption.js";
 import { print } from "./output.js";
+import { servePageFolder } from "./page-folder.js";
 import { portError } from "./port-error.js";
 import { createRelayLog, logNames } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
@@ -23,13 +24,14 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
   --tls-key FILE   the certificate's key, in PEM
+  --page FOLDER    serves the files of a folder in place of the page to try it
   --json           logs one JSON object a line
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
-In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY, BSS_JSON,
-BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, json, and limits, an object with any of the
-limits that the README names.
+In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY, BSS_PAGE,
+BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and limits, an object with
+any of the limits that the README names.
 `;
 
 /** `bss serve` */
@@ -43,9 +45,11 @@ export const serveCommand: Command = {
     const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
     const proxy = createProxy(options);
     logNames(proxy, log);
-    const server = await serveRelay({ proxy, ...options, fallback: createPage() }).catch((cause: unknown) => {
-      throw portError(cause, options);
-    });
+    const server = await serveRelay({ proxy, ...options, fallback: createPage(options.page) }).catch(
+      (cause: unknown) => {
+        throw portError(cause, options);
+      },
+    );
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {
@@ -74,8 +78,9 @@ function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerPro
   }
 }
 
-/** The page to try it, which the package carries; nothing where it was not built. */
-function createPage(): RelayServerOptions["fallback"] {
+/** The caller's own page, or the page to try the relay, which the package carries; nothing where that was not built. */
+function createPage(ownFolder: string | undefined): RelayServerOptions["fallback"] {
+  if (ownFolder !== undefined) return servePageFolder(ownFolder);
   const folder = fileURLToPath(new URL("../page", import.meta.url));
   if (!existsSync(folder)) return undefined;
   const page = sirv(folder, { etag: true });
