@@ -36,7 +36,8 @@ export const connectCommand: Command = {
     const name = checkNameArgument(onlyArgument(positionals, "NAME"));
     if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
     const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
-    const client = StreamClient(await openRelay(values, signal));
+    // The peer's exit code may not say that all went well while it does not here.
+    const client = StreamClient(await openRelay(values, signal), { acknowledgeEnd: "read" });
     const streams = new AbortController();
     whenAborted(signal, () => streams.abort(interruptedStream()));
     const connect = () => client.connect(name, { signal: streams.signal });

@@ -70,7 +70,8 @@ interface Claim {
 
 /** A stream server that has its name, until `signal` is aborted. */
 async function claim({ transport, name, listed, onStream, signal }: Claim): Promise<StreamServer> {
-  const server = StreamServer(transport, { listed }, onStream).listen(name);
+  // The client's exit code may not say that all went well while it does not here.
+  const server = StreamServer(transport, { listed, acknowledgeEnd: "read" }, onStream).listen(name);
   whenAborted(signal, () => void server.end());
   await server.ready;
   return server;

@@ -31,6 +31,12 @@ export interface EndpointOptions {
   highWaterMarkBytes?: number | undefined;
   /** What was written and could not be sent may grow to this; more fails the stream. Default 64 MiB. */
   maxBufferedBytes?: number | undefined;
+  /**
+   * When the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve: "received", or "read", when the
+   * reader here has asked for more after the last message, but no later than half of the relay's linger timeout. Default
+   * "received". With "read", a peer that has finished still hears of a reader that fails.
+   */
+  acknowledgeEnd?: "received" | "read" | undefined;
 }
 
 const minWindowBytes = 65_536;
@@ -52,6 +58,8 @@ export class Endpoint {
   #peer: Capabilities = { credit: true, ack: true, maxMessageBytes: defaultMaxMessageBytes };
   #maxFrameBytes = 65_536;
   #ackedSequence = 0;
+  /** Whether the ack of the peer's fin waits for the reader. */
+  #finAck: "free" | "held";
 
   /** What this endpoint can do, for `Open`. */
   readonly capabilities: Capabilities;
@@ -63,6 +71,7 @@ export class Endpoint {
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 67_108_864;
     const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
     this.capabilities = { credit: true, ack: true, maxMessageBytes };
+    this.#finAck = options.acknowledgeEnd === "read" ? "held" : "free";
     this.#receiver = new Receiver({ windowBytes: this.#windowBytes, maxMessageBytes });
   }
 
@@ -151,7 +160,10 @@ export class Endpoint {
   /** The next whole message, if there is one. */
   read(): ReceivedMessage | undefined {
     const message = this.#receiver.read();
-    if (message === undefined) return undefined;
+    if (message === undefined) {
+      if (this.drained) this.acknowledgeEnd();
+      return undefined;
+    }
     this.#notify("read");
     if (this.#receiver.grantDue !== undefined) this.#notify("sendable");
     return message;
@@ -160,6 +172,19 @@ export class Endpoint {
   /** Whether every message that will ever come has been read. */
   get drained(): boolean {
     return this.#receiver.empty && (this.#state.kind !== "open" || this.#state.receiving === "finished");
+  }
+
+  /** Whether the peer's fin has come and its ack waits for the reader. */
+  get holdsEnd(): boolean {
+    return this.#finAck === "held" && this.#state.kind === "open" && this.#state.receiving === "finished";
+  }
+
+  /** Acknowledges the peer's fin without waiting for the reader. Does nothing before it has come. */
+  acknowledgeEnd(): void {
+    if (!this.holdsEnd) return;
+    this.#finAck = "free";
+    this.#notify("sendable");
+    this.#settle();
   }
 
   /** Takes a frame from the other endpoint. What comes after the end is ignored. */
@@ -224,8 +249,8 @@ export class Endpoint {
     if (!carriesData && creditBytes === undefined && !this.#ackDue) return undefined;
     const frame = create(FrameSchema, { messages, fin });
     if (carriesData) frame.sequence = BigInt(this.#sender.nextSequence());
-    if (this.#peer.ack && this.#ackedSequence < this.#receiver.sequence) {
-      this.#ackedSequence = this.#receiver.sequence;
+    if (this.#peer.ack && this.#ackedSequence < this.#ackableSequence) {
+      this.#ackedSequence = this.#ackableSequence;
       frame.ack = BigInt(this.#ackedSequence);
     }
     if (creditBytes !== undefined) {
@@ -241,8 +266,13 @@ export class Endpoint {
   /** An ack is owed at once for a fin, and otherwise once enough frames have come. */
   get #ackDue(): boolean {
     if (!this.#peer.ack || this.#state.kind !== "open") return false;
-    const owed = this.#receiver.sequence - this.#ackedSequence;
+    const owed = this.#ackableSequence - this.#ackedSequence;
     return owed > 0 && (owed >= ackEveryFrames || this.#state.receiving === "finished");
+  }
+
+  /** The highest sequence that the peer may hear of. The fin is in the last frame, whose ack says that the fin has come. */
+  get #ackableSequence(): number {
+    return this.#receiver.sequence - (this.holdsEnd ? 1 : 0);
   }
 
   #settle(): void {
@@ -251,7 +281,9 @@ export class Endpoint {
       this.#set({ ...this.#state, sending: "acked" });
     }
     const { sending, receiving } = this.#state;
-    if (sending === "acked" && receiving === "finished" && !this.#ackDue) this.#set({ kind: "closed" });
+    if (sending === "acked" && receiving === "finished" && !this.#ackDue && !this.holdsEnd) {
+      this.#set({ kind: "closed" });
+    }
   }
 
   #violation(failure: Failure, message: string): void {

@@ -23,6 +23,8 @@ export interface LegDrive {
 const attachTimeoutMs = 20_000;
 /** The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little. */
 const finishTimeoutMs = 45_000;
+/** Of a relay that does not name its linger timeout, as a proxy's process does not. */
+const usualLingerTimeoutMs = 30_000;
 /** The reset has this long to get out; then the call is cancelled, which tells the other side the same less well. */
 const resetTimeoutMs = 1_000;
 
@@ -36,6 +38,8 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   const stopWaiting = clock.after(attachTimeoutMs, () => {
     leg.fail(relayLost("the relay does not answer"));
   });
+  let maxHeldEndMs = usualLingerTimeoutMs / 2;
+  let stopHolding: (() => void) | undefined;
   async function* requests(): AsyncGenerator<LegRequest> {
     yield { message: { case: "open", value: open } };
     await attached.promise;
@@ -50,6 +54,8 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     for await (const { message } of await call(requests(), abort.signal)) {
       switch (message.case) {
         case "opened":
+          // The other half is for the ack to arrive, and for the calls to end by themselves.
+          maxHeldEndMs = (message.value.limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
           leg.attach({
             streamId: message.value.streamId,
             maxFrameBytes: message.value.limits?.maxFrameBytes,
@@ -64,6 +70,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
           break;
         case "frame": {
           const room = leg.receive(message.value);
+          if (leg.endpoint.holdsEnd) stopHolding ??= clock.after(maxHeldEndMs, () => leg.endpoint.acknowledgeEnd());
           if (room !== undefined) await room;
           break;
         }
@@ -77,6 +84,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   } finally {
     stopTimer();
     stopWaiting();
+    stopHolding?.();
     attached.resolve();
   }
 }
