@@ -1,6 +1,6 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { brokenCall } from "../link/failure-detail.js";
+import { callFailure } from "../link/failure-detail.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { checkNameArgument } from "./name-argument.js";
 import { print } from "./output.js";
@@ -31,7 +31,7 @@ export const lsCommand: Command = {
       if (values.watch) await watch(client, prefix, signal);
       else await list(client, prefix, signal);
     } catch (reason) {
-      throw reason instanceof ConnectError ? brokenCall(reason) : reason;
+      throw reason instanceof ConnectError ? callFailure(reason, undefined, true) : reason;
     }
   },
 };

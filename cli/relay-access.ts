@@ -4,6 +4,7 @@ import { systemClock } from "../stream/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";
 import { Hop, StreamError } from "../web/node.js";
+import { relayUrl } from "../web/transport/relay-url.js";
 import { UsageError } from "./command.js";
 
 /** Which relay, for the commands that use one. */
@@ -38,7 +39,7 @@ export async function openRelay(values: RelayValues, signal: AbortSignal): Promi
   const path = [url.pathname, prefix].flatMap((part) => part.split("/")).filter((part) => part !== "");
   const address = [url.origin, ...path].join("/");
   try {
-    return await openNodeTransport(address, systemClock, { idleConnectionTimeoutMs, signal });
+    return await openNodeTransport(relayUrl(address), systemClock, { idleConnectionTimeoutMs, signal });
   } catch (cause) {
     signal.throwIfAborted();
     const { message: said } = fromConnectError(cause);

@@ -12,11 +12,20 @@ export type ChannelClient = (
   request: Omit<UniversalClientRequest, "body"> & { body?: AsyncIterable<Uint8Array | Parts> | undefined },
 ) => Promise<UniversalClientResponse>;
 
-/** A client on the channels of a link, which may be opened on demand. */
+/** How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got. */
+const maxTries = 100;
+
+/** A client on the channels of links. `openLink` resolves with a link that has room for a channel. */
 export function createChannelClient(openLink: () => Promise<Link>): ChannelClient {
+  const openWithRoom = async (signal: AbortSignal | undefined) => {
+    for (let tries = 1; ; tries += 1) {
+      const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
+      const link = await unlessAborted(opening, signal);
+      if (link.hasRoom || tries === maxTries) return link;
+    }
+  };
   return async function request({ url, header, body, signal }) {
-    const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
-    const link = await unlessAborted(opening, signal);
+    const link = await openWithRoom(signal);
     const channel = open(link, new URL(url).pathname, header);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });

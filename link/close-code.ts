@@ -6,6 +6,8 @@ const normalClosure = 1000;
 export const unsupportedData = 1003;
 export const invalidPayload = 1007;
 export const messageTooBig = 1009;
+/** A connection that broke, or never was, has this code; nobody sends it. */
+export const noStatus = 1006;
 
 /** A status code of Connect is a close code of the application's, counted from here: 4001 to 4016. */
 const firstStatusCode = 4000;

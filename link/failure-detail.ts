@@ -17,7 +17,7 @@ export function fromConnectError(reason: unknown): StreamError {
   if (reason instanceof StreamError) return reason;
   const error = ConnectError.from(reason);
   const [detail] = error.findDetails(FailureDetailSchema);
-  return new StreamError(error.rawMessage, {
+  return new StreamError(messageOf(error), {
     code: error.code,
     failure: detail?.failure,
     hop: detail?.hop,
@@ -25,16 +25,52 @@ export function fromConnectError(reason: unknown): StreamError {
   });
 }
 
+/**
+ * The message of an error and of its causes, as far as they say more: an `AggregateError` of several addresses has no message, and
+ * that of `fetch` in Node says nothing. Never empty.
+ */
+function messageOf(reason: unknown): string {
+  const { rawMessage, message, errors, cause, code } = Object(reason);
+  const said = String(rawMessage || message || "");
+  const isJoined = Array.isArray(errors) && errors.length > 0;
+  const why = isJoined ? errors.map(messageOf).join(", ") : cause === undefined ? "" : messageOf(cause);
+  if (said.includes(why)) return said || String(code ?? "no reason was given");
+  return said === "" ? why : `${said}: ${why}`;
+}
+
 /** Whether a relay has said so: what fails before one is met has no failure, or is the loss of what led there. */
 export function isOfRelay(failure: Failure): boolean {
   return failure !== Failure.UNSPECIFIED && failure !== Failure.LEG_LOST;
 }
 
-/** Why a call broke that the relay had answered: the relay says so itself, or the connection to it is gone, whatever its code. */
-export function brokenCall(reason: unknown): StreamError {
+/** Codes that somebody on the way, or the caller, has given on purpose. No broken connection has one of them. */
+const statedCodes: ReadonlySet<Code> = new Set([
+  Code.InvalidArgument,
+  Code.NotFound,
+  Code.AlreadyExists,
+  Code.PermissionDenied,
+  Code.FailedPrecondition,
+  Code.OutOfRange,
+  Code.Unauthenticated,
+]);
+
+/**
+ * Why a call to a relay failed: what the relay said; or else FAILURE_LEG_LOST of HOP_RELAY, for a relay that cannot be reached
+ * or is gone, whichever of many codes the platform has for that.
+ *
+ * - `relay`: what the message calls the relay, see {@link relayAt}.
+ * - `isAnswered`: whether the relay had answered the call before.
+ */
+export function callFailure(reason: unknown, relay = relayAt(), isAnswered = false): StreamError {
   const error = fromConnectError(reason);
-  if (error.failure !== Failure.UNSPECIFIED || reason instanceof StreamError) return error;
-  return relayLost(`the connection to the relay is lost: ${error.message}`, reason);
+  if (error.failure !== Failure.UNSPECIFIED || statedCodes.has(error.code)) return error;
+  const lost = isAnswered ? `the connection to ${relay} is lost` : `${relay} cannot be reached`;
+  return relayLost(`${lost}: ${error.message}`, reason);
+}
+
+/** What messages call a relay, whose URL may not be known. */
+export function relayAt(url?: string): string {
+  return url === undefined ? "the relay" : `the relay at ${url}`;
 }
 
 /** What failed is the way from here to the relay, or the relay. */

@@ -18,11 +18,12 @@ const lateAnswerMs = 5_000;
  */
 export function afterAwake(clock: Clock, delayMs: number, action: () => void, onLate = () => {}): () => void {
   const dueMs = clock.now() + delayMs;
-  let stop = clock.after(delayMs, () => {
+  const onDue = () => {
     if (clock.now() - dueMs <= asleepMs) return action();
     onLate();
-    stop = clock.after(answerTimeoutMs, action);
-  });
+    stop = clock.after(answerTimeoutMs, action, false);
+  };
+  let stop = clock.after(delayMs, onDue, false);
   return () => stop();
 }
 
@@ -34,6 +35,7 @@ export class LinkWatch {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #limitMs: number;
+  readonly #silence: () => StreamError;
   /**
    * What is heard sets the timer anew, but not more often. In a hidden tab of Chromium timers that only timers have set run once
    * a minute. https://developer.chrome.com/blog/timer-throttling-in-chrome-88
@@ -45,8 +47,9 @@ export class LinkWatch {
   /** What has got out so far and what still waits to, where the carrier knows. */
   outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
-  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number) {
+  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilent) {
     this.#link = link;
+    this.#silence = silence;
     this.#clock = clock;
     this.#limitMs = heartbeatsUntilLost * heartbeatIntervalMs;
     this.#renewalMs = heartbeatIntervalMs / 2;
@@ -113,17 +116,24 @@ export class LinkWatch {
     this.#stopTimer();
     const sinceMs = this.#clock.now();
     this.#waiting = { kind: "for silence", sinceMs };
-    this.#stopTimer = this.#clock.after(delayMs, () => {
+    const onDue = () => {
       const nowMs = this.#clock.now();
       const leftMs = this.#heardMs + this.#limitMs - nowMs;
       if (leftMs > 0) this.#wait(leftMs);
       // What came during the sleep may wait behind this timer.
       else if (nowMs - sinceMs - delayMs > asleepMs) this.ask();
       else this.#lost();
-    });
+    };
+    // The link's connection keeps a process alive, as long as it is to.
+    this.#stopTimer = this.#clock.after(delayMs, onDue, false);
   }
 
   #lost(): void {
-    this.#link.close(new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST }));
+    this.#link.close(this.#silence());
   }
+}
+
+/** Why the relay ends a link. */
+function peerSilent(): StreamError {
+  return new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST });
 }

@@ -91,6 +91,11 @@ export class Link {
     return this.#state.kind === "open";
   }
 
+  /** Client: whether another channel can be opened. */
+  get hasRoom(): boolean {
+    return this.isOpen && this.#channels.size < this.#options.maxChannels;
+  }
+
   /** Resolves with the reason when the link is over. */
   get closed(): Promise<StreamError> {
     return this.#closed.promise;

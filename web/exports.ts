@@ -20,4 +20,4 @@ export { StreamError } from "../stream/stream-error.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";
 export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./api/stream-server.js";
 export type { TransportLike } from "./transport/transports.js";
-export { createWebSocketTransport, type WebSocketTransportOptions } from "./transport/websocket-transport.js";
+export type { WebSocketTransportOptions } from "./transport/websocket-transport.js";

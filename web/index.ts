@@ -7,6 +7,7 @@ import { openPageTransport } from "./transport/page-transport.js";
 import { Transports } from "./transport/transports.js";
 
 export * from "./exports.js";
+export { createWebSocketTransport } from "./transport/websocket-transport.js";
 
 const transports = new Transports(openPageTransport, systemClock);
 

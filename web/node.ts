@@ -7,6 +7,7 @@ import { openNodeTransport } from "./node/node-transport.js";
 import { Transports } from "./transport/transports.js";
 
 export * from "./exports.js";
+export { createWebSocketTransport } from "./node/node-websocket.js";
 
 const transports = new Transports(openNodeTransport, systemClock);
 

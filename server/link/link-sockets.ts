@@ -4,12 +4,12 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { atIntervals } from "../../link/at-intervals.js";
 import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { atIntervals } from "../http/at-intervals.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import type { Links, LiveLink } from "./links.js";
 

@@ -1,9 +1,9 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
-import { heartbeatsUntilLostWhenBlocked } from "../../server/http/http2-sessions.js";
 import { closeTimeoutMs } from "../../server/http/open-responses.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import { tokenTtlMs } from "../../server/relay/relay.js";
-import { webSocketTimeoutMs } from "../../web/transport/link-choice.js";
+import { heartbeatsUntilLostWhenBlocked } from "../../web/node/http2-watch.js";
+import { patienceMs, webSocketTimeoutMs } from "../../web/transport/link-choice.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 import { sourceConstant } from "./source-constant.js";
@@ -42,16 +42,16 @@ export const relayDeadlines: RelayRows = {
 /** Deadlines that no relay sets otherwise. */
 export const fixedDeadlines: LimitRow[] = [
   {
-    what: "silence of a listener's or a link's relay, and of a link's or an HTTP/2 connection's client",
-    value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}; ${heartbeatsUntilLostWhenBlocked} for an HTTP/2 connection on which the relay cannot send either`,
+    what: "silence of a listener's relay, of either end of a link, and of either end of an HTTP/2 connection",
+    value: `${heartbeatsUntilLost} heartbeats: ${ms(silenceMs)}; ${heartbeatsUntilLostWhenBlocked} for an HTTP/2 connection on which nothing can be sent either`,
     enforcedBy: "whoever hears nothing",
     beyond:
-      "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`, and closes a silent HTTP/2 connection, up to half a heartbeat later",
+      "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`; an HTTP/2 connection is closed, up to half a heartbeat later",
     told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   },
   {
     what: "from the request for a WebSocket to `opened`",
-    value: `${ms(sourceConstant("web/transport/websocket-transport.ts", "openTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place`,
+    value: `${ms(sourceConstant("web/transport/websocket-transport.ts", "defaultOpenTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place, which is asked for after ${ms(patienceMs)}`,
     enforcedBy: "the client, if it is this project's own",
     beyond: "it closes the WebSocket",
     told: notTold,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Code, Failure, StreamError } from "browser-stream-server";
+import { Code, Failure, Hop, StreamError } from "browser-stream-server";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import type { RelayLimits } from "browser-stream-server/server";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -106,26 +106,27 @@ test("a link that is given up while it opens has its WebSocket closed, and says 
 });
 
 describe("what a relay closes the WebSocket with is told by its code", () => {
-  const codes: [number, Code][] = [
-    [4008, Code.ResourceExhausted],
-    [1001, Code.Canceled],
-    [1009, Code.ResourceExhausted],
-    [1006, Code.Unavailable],
-    [4999, Code.Unavailable],
+  const lost = { code: Code.Unavailable, failure: Failure.LEG_LOST, hop: Hop.RELAY };
+  const codes: [number, object][] = [
+    [4008, { code: Code.ResourceExhausted, failure: Failure.UNSPECIFIED }],
+    [1001, lost],
+    [1009, { code: Code.ResourceExhausted, failure: Failure.UNSPECIFIED }],
+    [1006, lost],
+    [4999, lost],
   ];
   const closing = (code: number) => (socket: WebSocket) => {
     if (code === 1006) socket.terminate();
     else socket.close(code);
   };
 
-  test.each(codes)("%s before a link was opened", async (closeCode, code) => {
+  test.each(codes)("%s before a link was opened", async (closeCode, told) => {
     const url = await socketServer(closing(closeCode));
-    expect(await rejection(openLink(url))).toMatchObject({ code, failure: Failure.UNSPECIFIED });
+    expect(await rejection(openLink(url))).toMatchObject(told);
   });
 
-  test.each(codes)("%s afterwards", async (closeCode, code) => {
+  test.each(codes)("%s afterwards", async (closeCode, told) => {
     const { error } = await endOf(closing(closeCode));
-    expect(error).toMatchObject({ code, failure: Failure.UNSPECIFIED });
+    expect(error).toMatchObject(told);
   });
 });
 

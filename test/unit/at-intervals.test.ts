@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { atIntervals } from "../../server/http/at-intervals.js";
+import { atIntervals } from "../../link/at-intervals.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 
 test("the action comes at each interval, until it is stopped", () => {

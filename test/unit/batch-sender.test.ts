@@ -24,7 +24,7 @@ function sendingLink(options: { maxBatchBytes?: number; random?: number; answers
     heartbeatIntervalMs: 60_000,
   });
   const clock = new FakeClock();
-  const { link } = createLink(opened, clock, maxSentPacketBytes);
+  const { link } = createLink(opened, clock, undefined, maxSentPacketBytes);
   const sent: { batch: Batch; timeoutMs: number }[] = [];
   const takes = { sendMs: 0 };
   const send: Send = async (batch, timeoutMs) => {
@@ -137,14 +137,21 @@ test("a batch that gets lost again and again ends the link", async () => {
     expect(link.isOpen).toBe(true);
     clock.advance(delayMs);
   }
-  expect((await link.closed).code).toBe(Code.Unknown);
+  expect(await link.closed).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable });
 });
 
-test("what the relay itself says of the first batch is final", async () => {
-  const refused = () => Promise.reject(toConnectError(new StreamError("no", { failure: Failure.TOKEN_INVALID })));
+test.each([
+  [Failure.LIMIT_REACHED, "is final", { failure: Failure.LIMIT_REACHED }],
+  [
+    Failure.TOKEN_INVALID,
+    "is the loss of the relay that opened the link",
+    { failure: Failure.LEG_LOST, hop: Hop.RELAY },
+  ],
+])("BatchSender: the relay's own failure %s of the first batch %s", async (failure, _, told) => {
+  const refused = () => Promise.reject(toConnectError(new StreamError("no", { failure })));
   const { link, sent } = sendingLink({ answers: [refused] });
   link.open(request());
-  expect((await link.closed).failure).toBe(Failure.TOKEN_INVALID);
+  expect(await link.closed).toMatchObject(told);
   expect(sent).toHaveLength(1);
 });
 

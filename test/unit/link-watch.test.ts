@@ -75,7 +75,7 @@ test("what is heard sets the timer, unless that was lately", async () => {
     clock.advance(heartbeatIntervalMs / 10);
     watch.heard();
   }
-  expect(set.mock.calls).toEqual(Array(20).fill([limitMs, expect.any(Function)]));
+  expect(set.mock.calls).toEqual(Array(20).fill([limitMs, expect.any(Function), false]));
 });
 
 test("who is asked and says nothing is lost after the time for an answer", async () => {

@@ -7,6 +7,7 @@ import { LinkService, ReceiveResponseSchema } from "../../gen/streamserver/v1/li
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../link/envelope.js";
 import { openPageTransport } from "../../web/transport/page-transport.js";
+import { relayUrl } from "../../web/transport/relay-url.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
@@ -63,7 +64,9 @@ test("the place of a fetch link is given back when the link ends", async () => {
     });
     return new Response(body, { headers: { "content-type": contentTypeStreamProto } });
   });
-  const call = rejection(createClient(RelayService, await openPageTransport(baseUrl, new FakeClock())).list({}));
+  const call = rejection(
+    createClient(RelayService, await openPageTransport(relayUrl(baseUrl), new FakeClock())).list({}),
+  );
   while (receive === undefined) await settled();
   await settled();
   expect(held.size).toBe(1);
@@ -79,7 +82,7 @@ test("the place of a fetch link that cannot be opened is given back", async () =
     heldMeanwhile.push(held.size);
     throw new TypeError("no route");
   });
-  await rejection(createClient(RelayService, await openPageTransport(baseUrl, new FakeClock())).list({}));
+  await rejection(createClient(RelayService, await openPageTransport(relayUrl(baseUrl), new FakeClock())).list({}));
   await settled();
   expect(heldMeanwhile).toEqual([1]);
   expect(held.size).toBe(0);
@@ -89,7 +92,7 @@ test("a relay that does not answer is lost where the tab has a place for its lin
   vi.stubGlobal("location", new URL(baseUrl));
   vi.stubGlobal("fetch", (_url: string, { signal }: { signal: AbortSignal }) => aborted(signal));
   const clock = new FakeClock();
-  const call = rejection(createClient(RelayService, await openPageTransport(baseUrl, clock)).list({}));
+  const call = rejection(createClient(RelayService, await openPageTransport(relayUrl(baseUrl), clock)).list({}));
   while (held.size === 0) await settled();
   await settled();
   clock.advance(openTimeoutMs);
@@ -103,7 +106,7 @@ test("a relay that does not answer over HTTP/2 is lost", async () => {
   vi.spyOn(performance, "getEntriesByType").mockReturnValue([page]);
   vi.stubGlobal("fetch", (_url: string, { signal }: { signal: AbortSignal }) => aborted(signal));
   const clock = new FakeClock();
-  const call = rejection(createClient(RelayService, await openPageTransport(url, clock)).list({}));
+  const call = rejection(createClient(RelayService, await openPageTransport(relayUrl(url), clock)).list({}));
   await settled();
   clock.advance(openTimeoutMs);
   expect((await call).failure).toBe(Failure.LEG_LOST);

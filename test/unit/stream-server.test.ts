@@ -98,7 +98,7 @@ test("a timer that is only slow excuses nothing", async () => {
 });
 
 test("a lease on a link lasts as long as the link", async () => {
-  setCarrier(transport, { kind: () => "websocket", legClient: undefined });
+  setCarrier(transport, { kind: () => "websocket", relay: "the relay" });
   await listening();
   expect(clock.timers).toBe(0);
   clock.sleep(100 * silenceMs);

@@ -31,7 +31,7 @@ test("a URL whose relay was away is asked again, and once it is there, not any m
   const { transport } = comingTransport();
   const urls: string[] = [];
   const transports = new Transports(async (url) => {
-    urls.push(url);
+    urls.push(url.href);
     if (urls.length === 1) throw away();
     return transport;
   }, new FakeClock());

@@ -1,13 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { brokenCall, fromConnectError, relayLost } from "../../link/failure-detail.js";
+import { relayLost } from "../../link/failure-detail.js";
 import type { LegMethod, LegRequest } from "../../link/leg-call.js";
 import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import type { Leg } from "../../stream/leg.js";
-import { createLegCall, transportKind } from "../transport/carrier.js";
+import { createLegCall, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
 
 export interface LegDrive {
   leg: Leg;
@@ -30,13 +30,14 @@ const resetTimeoutMs = 1_000;
 
 /** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
 export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
+  let carrier: Transport | undefined;
   const abort = new AbortController();
   const attached = new Deferred<void>();
   // Before the listener has accepted, the relay takes no frames: only hanging up tells it.
   const isOffered = () => peer === undefined && !leg.isAccepted;
   const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
-    leg.fail(relayLost("the relay does not answer"));
+    leg.fail(relayLost(`${relayOf(carrier)} does not answer`));
   });
   let maxHeldEndMs = usualLingerTimeoutMs / 2;
   let stopHolding: (() => void) | undefined;
@@ -48,7 +49,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
   }
   try {
-    const carrier = await transport();
+    carrier = await transport();
     if (leg.endpoint.state.kind !== "open") return;
     const call = createLegCall(carrier, method);
     for await (const { message } of await call(requests(), abort.signal)) {
@@ -78,7 +79,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
     leg.ended();
   } catch (reason) {
-    leg.fail(leg.isAttached ? brokenCall(reason) : fromConnectError(reason));
+    leg.fail(transportFailure(reason, carrier, leg.isAttached));
     // An answer that breaks the rules need not be the end of its call.
     abort.abort();
   } finally {

@@ -1,7 +1,7 @@
 import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { brokenCall, fromConnectError, relayLost } from "../../link/failure-detail.js";
+import { relayLost } from "../../link/failure-detail.js";
 import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
@@ -11,7 +11,7 @@ import type { EndpointOptions } from "../../stream/endpoint.js";
 import type { TransportKind } from "../../stream/leg.js";
 import type { Stream } from "../../stream/stream.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { transportKind } from "../transport/carrier.js";
+import { carrierOf, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
 import { OfferStream } from "./offer-stream.js";
 import { StreamQueue } from "./stream-queue.js";
 
@@ -124,25 +124,29 @@ export class StreamServer<Out, In = Out>
   async #run(name: string): Promise<void> {
     const { transport, listed, clock } = this.#init;
     let stopWatching = () => {};
+    let carrier: Transport | undefined;
     try {
-      const carrier = await transport();
+      carrier = await transport();
       const client = createClient(RelayService, carrier);
       for await (const { event } of client.listen({ name, listed }, { signal: this.#abort.signal, timeoutMs: 0 })) {
-        if (event.case === "registered") this.#onRegistered(event.value, transportKind(carrier));
-        else if (event.case === "offer") this.#onOffer(event.value, client);
+        if (event.case === "registered") {
+          carrierOf(carrier).setHeartbeat?.(event.value.heartbeatIntervalMs);
+          this.#onRegistered(event.value, transportKind(carrier));
+        }
+        if (event.case === "offer") this.#onOffer(event.value, client);
         else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(withdrawn());
         stopWatching();
         // A link has a watch of its own, and ends its calls.
         if (this.#state.kind === "listening" && this.#state.transport === "native") {
           const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
-          const lost = () => this.#abort.abort(relayLost("the relay has gone silent"));
+          const lost = () => this.#abort.abort(relayLost(`${relayOf(carrier)} is silent`));
           stopWatching = afterAwake(clock, silenceMs, lost);
         }
       }
-      this.#close(relayLost("the relay ended the lease"));
+      this.#close(relayLost(`${relayOf(carrier)} ended the lease`));
     } catch (reason) {
       const { signal } = this.#abort;
-      const error = this.#state.kind === "listening" ? brokenCall(reason) : fromConnectError(reason);
+      const error = transportFailure(reason, carrier, this.#state.kind === "listening");
       this.#close(signal.reason instanceof StreamError ? signal.reason : error);
     } finally {
       stopWatching();

@@ -1,18 +1,21 @@
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import type { Transport } from "@connectrpc/connect";
+import { createNodeHttpClient } from "@connectrpc/connect-node";
+import { callFailure, relayAt } from "../../link/failure-detail.js";
 import { maxMessageBytes } from "../../link/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
 import { setCarrier } from "../transport/carrier.js";
-import { openFetchLink } from "../transport/fetch-link.js";
+import { type FetchCarrier, openFetchLink } from "../transport/fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "../transport/link-choice.js";
+import { LinkMemory } from "../transport/link-memory.js";
 import { createLinkTransport } from "../transport/link-transport.js";
+import type { RelayUrl } from "../transport/relay-url.js";
 import { openWebSocketLink } from "../transport/websocket-link.js";
-
-/** Node's defaults of 64 KiB halve bulk throughput. */
-const streamWindowBytes = 1_048_576;
-const connectionWindowBytes = 4_194_304;
+import { Http2Connections } from "./http2-connections.js";
+import { nodeSockets } from "./node-websocket.js";
 
 export interface NodeTransportOptions {
   /** How long a connection without calls is kept for the next one. Default 1,000. */
@@ -22,57 +25,63 @@ export interface NodeTransportOptions {
 }
 
 /**
- * The best way to a relay from Node: HTTP/2, or a link where the relay's server speaks only HTTP/1.1. Rejects with
- * `unavailable` where neither leads to a relay.
+ * The best way to a relay from Node: HTTP/2, or links where the relay's server speaks only HTTP/1.1. The URL's user and password
+ * are sent with every request. Rejects with the signal's reason when it is aborted, and otherwise with a `StreamError`:
+ * FAILURE_LEG_LOST of HOP_RELAY where no way leads to a relay.
  */
 export async function openNodeTransport(
-  baseUrl: string,
+  url: RelayUrl,
   clock: Clock,
-  options: NodeTransportOptions = {},
+  { signal, idleConnectionTimeoutMs = 1_000 }: NodeTransportOptions = {},
 ): Promise<Transport> {
-  const native = createNodeTransport(baseUrl, options);
-  const { signal, idleConnectionTimeoutMs } = options;
-  if ((await bidiObstacle(native, signal)) === undefined) return native;
-  const carrier = createRpcTransport({ httpClient: createNodeHttpClient({ httpVersion: "1.1" }), baseUrl });
-  const open = chooseLink(
-    (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
-    (signal) => openFetchLink(carrier, clock, signal),
-    { prefersFetch: false },
-  );
-  const link = createLinkTransport(open, clock, { idleTimeoutMs: idleConnectionTimeoutMs });
-  const obstacle = await bidiObstacle(link, signal);
-  if (obstacle === undefined) return link;
-  throw new ConnectError(obstacle.rawMessage, Code.Unavailable, undefined, undefined, obstacle);
+  const native = createHttp2Transport(url, clock, idleConnectionTimeoutMs);
+  try {
+    if ((await bidiObstacle(native, signal)) === undefined) return native;
+    const links = createNodeLinkTransport(url, clock, idleConnectionTimeoutMs);
+    const obstacle = await bidiObstacle(links, signal);
+    if (obstacle === undefined) return links;
+    throw obstacle;
+  } catch (reason) {
+    signal?.throwIfAborted();
+    throw callFailure(reason, relayAt(url.href));
+  }
 }
 
-/**
- * A transport to a relay over one HTTP/2 connection: wide windows, no compression, PINGs that find a dead relay. The connection
- * closes soon after the last stream, so that a program can end.
- */
-function createNodeTransport(baseUrl: string, { idleConnectionTimeoutMs = 1_000 }: NodeTransportOptions): Transport {
-  const manager = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: 15_000, pingTimeoutMs: 15_000, idleConnectionTimeoutMs },
-    { settings: { initialWindowSize: streamWindowBytes } },
-  );
-  const widened = new WeakSet<object>();
-  const { host } = new URL(baseUrl);
-  const sessions: Pick<Http2SessionManager, "authority" | "notifyResponseByteRead" | "request"> = {
-    authority: manager.authority,
-    notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
-    async request(method, path, headers, options) {
-      // Node writes an IPv6 address there without its brackets.
-      const stream = await manager.request(method, path, { ...headers, ":authority": host }, options);
-      const { session } = stream;
-      if (session !== undefined && !widened.has(session)) {
-        widened.add(session);
-        session.setLocalWindowSize(connectionWindowBytes);
-      }
-      return stream;
-    },
-  };
-  const httpClient = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions });
+/** A transport to a relay over HTTP/2, with PINGs that find a dead relay. */
+function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number): Transport {
+  const connections = new Http2Connections({ url, clock, idleTimeoutMs });
+  const { href: baseUrl } = url;
+  const httpClient = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connections });
   const transport = createRpcTransport({ httpClient, baseUrl, readMaxBytes: maxMessageBytes });
-  setCarrier(transport, { kind: () => "native", legClient: { baseUrl, request: httpClient, takesParts: false } });
+  setCarrier(transport, {
+    kind: () => "native",
+    relay: relayAt(baseUrl),
+    legClient: { baseUrl, request: httpClient, takesParts: false },
+    setHeartbeat: (intervalMs) => connections.setHeartbeat(intervalMs),
+  });
   return transport;
+}
+
+function createNodeLinkTransport(url: RelayUrl, clock: Clock, idleTimeoutMs: number): Transport {
+  const createSocket = nodeSockets(url);
+  const open = chooseLink({
+    openWebSocket: (signal) => openWebSocketLink(url.href, clock, webSocketTimeoutMs, signal, createSocket),
+    openFetch: (signal) => openFetchLink(nodeCarrier(url), clock, signal),
+    memory: new LinkMemory(url.href),
+    clock,
+  });
+  return createLinkTransport(open, clock, { idleTimeoutMs }, relayAt(url.href));
+}
+
+/** What carries one fetch link, over HTTP/1.1, on connections of its own. */
+function nodeCarrier({ href, authorization }: RelayUrl): FetchCarrier {
+  const agent = new (href.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
+  const nodeOptions = { agent, ...(authorization === undefined ? {} : { headers: { authorization } }) };
+  const httpClient = createNodeHttpClient({ httpVersion: "1.1", nodeOptions });
+  const transport = createRpcTransport({ httpClient, baseUrl: href });
+  const hold = (isHeld: boolean) => {
+    // An agent lets go of its free sockets by itself.
+    for (const socket of Object.values(agent.sockets).flat()) isHeld ? socket?.ref() : socket?.unref();
+  };
+  return { transport, url: href, hold };
 }

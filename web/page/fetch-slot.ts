@@ -1,5 +1,5 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayLost } from "../../link/failure-detail.js";
+import { relayAt, relayLost } from "../../link/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /**
@@ -47,7 +47,7 @@ export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
   const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
   const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
   if (globalThis.location !== undefined && !hasSlot && !isHttp2) return noConnectionLeft();
-  return relayLost("the relay does not answer");
+  return relayLost(`${relayAt(relayUrl)} does not answer`);
 }
 
 /** What gives the lock back; undefined if another tab holds it. */

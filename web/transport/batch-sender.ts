@@ -1,10 +1,11 @@
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
-import { fromConnectError } from "../../link/failure-detail.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
 import type { Clock } from "../../stream/clock.js";
+import type { StreamError } from "../../stream/stream-error.js";
 import { noConnectionLeft } from "../page/fetch-slot.js";
 
 const sendTimeoutMs = 15_000;
@@ -52,7 +53,7 @@ export class BatchSender {
   }
 
   /** Resolves when the link is over. */
-  async run({ linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened): Promise<void> {
+  async run({ linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened, relay = relayAt()): Promise<void> {
     const mostBytes = Math.min(maxBatchBytes, relayMaxBatchBytes);
     let roomBytes = Math.min(minBatchBytes, mostBytes);
     let sendBatch = (batch: Batch) => this.#sendFirst(batch);
@@ -69,7 +70,7 @@ export class BatchSender {
         else if (dataBytes(packets) >= roomBytes / 2) roomBytes = Math.min(2 * roomBytes, mostBytes);
       }
     } catch (reason) {
-      this.#link.close(fromConnectError(reason));
+      this.#link.close(sendError(reason, relay));
     }
   }
 
@@ -111,6 +112,19 @@ export class BatchSender {
       });
     });
   }
+}
+
+/** A relay that was started anew knows no link of before. That is one of the ways in which a relay is gone. */
+const forgottenFailures: ReadonlySet<Failure> = new Set([
+  Failure.LINK_GONE,
+  Failure.TOKEN_INVALID,
+  Failure.TOKEN_EXPIRED,
+]);
+
+function sendError(reason: unknown, relay: string): StreamError {
+  const error = callFailure(reason, relay, true);
+  if (!forgottenFailures.has(error.failure)) return error;
+  return relayLost(`the connection to ${relay} is lost: ${error.message}`, reason);
 }
 
 function dataBytes(packets: readonly OutgoingPacket[]): number {

@@ -1,14 +1,20 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { callFailure, relayAt } from "../../link/failure-detail.js";
 import { callLeg, type LegClient, type LegMethod, type LegRequest, type LegResponse } from "../../link/leg-call.js";
 import type { TransportKind } from "../../stream/leg.js";
+import type { StreamError } from "../../stream/stream-error.js";
 
 /** Facts about a transport that this package has made. */
-interface Carrier {
+export interface Carrier {
   /** How streams travel at this moment; undefined while that is not known. */
   kind(): TransportKind | undefined;
+  /** What messages call the relay. Default {@link relayAt} of no URL. */
+  relay?: string;
   /** Makes the calls of legs; undefined where only the transport may, because it has interceptors or another format. */
-  legClient: LegClient | undefined;
+  legClient?: LegClient | undefined;
+  /** Is told how often the relay says something. */
+  setHeartbeat?(intervalMs: number): void;
 }
 
 /** `Connect` or `Accept`, bound to a transport. */
@@ -18,20 +24,35 @@ export type LegCall = (
 ) => Promise<AsyncIterable<LegResponse>> | AsyncIterable<LegResponse>;
 
 const carriers = new WeakMap<Transport, Carrier>();
+/** Of a transport that the application made. */
+const ofOthers: Carrier = { kind: () => "native" };
 
 export function setCarrier(transport: Transport, carrier: Carrier): void {
   carriers.set(transport, carrier);
 }
 
+export function carrierOf(transport: Transport): Carrier {
+  return carriers.get(transport) ?? ofOthers;
+}
+
 /** How the streams of a transport travel at this moment; undefined while that is not known, or not any more. */
 export function transportKind(transport: Transport): TransportKind | undefined {
-  const carrier = carriers.get(transport);
-  return carrier === undefined ? "native" : carrier.kind();
+  return carrierOf(transport).kind();
+}
+
+/** What messages call the relay of a transport, which there may not be yet. */
+export function relayOf(transport: Transport | undefined): string {
+  return (transport && carrierOf(transport).relay) ?? relayAt();
+}
+
+/** Why a call over a transport failed, as {@link callFailure} says. */
+export function transportFailure(reason: unknown, transport: Transport | undefined, isAnswered: boolean): StreamError {
+  return callFailure(reason, relayOf(transport), isAnswered);
 }
 
 /** Calls the RPC of a leg in the way that is best for the transport. */
 export function createLegCall(transport: Transport, method: LegMethod): LegCall {
-  const legClient = carriers.get(transport)?.legClient;
+  const legClient = carrierOf(transport).legClient;
   if (legClient !== undefined) return (requests, signal) => callLeg(legClient, method, requests, signal);
   const client = createClient(RelayService, transport);
   // A stream lasts as long as the application likes, whatever deadline the transport has for calls.

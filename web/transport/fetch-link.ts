@@ -1,11 +1,11 @@
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponse } from "../../gen/streamserver/v1/link_pb.js";
-import { fromConnectError, relayLost } from "../../link/failure-detail.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import type { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import type { StreamError } from "../../stream/stream-error.js";
 import { noAnswer } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
 import { createLinkTransport } from "./link-transport.js";
@@ -13,19 +13,32 @@ import { createLink, type OpenedLink } from "./opened-link.js";
 
 const openTimeoutMs = 10_000;
 
+/** A transport that can do unary and server streaming, and what is known of the relay behind it. */
+export interface FetchCarrier {
+  transport: Transport;
+  /** Where the relay is, for messages. */
+  url?: string;
+  /** Why the relay does not answer. Default {@link noAnswer}. */
+  silence?: () => StreamError;
+  hold?: OpenedLink["hold"];
+}
+
 /**
- * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. Rejects with a
- * `StreamError` if it cannot be had, with that of `silence` if the relay does not answer, and with the signal's reason when it is
- * aborted before. The link ends by itself when `Receive` does, or when the relay goes silent.
+ * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. The link ends by
+ * itself when `Receive` does, or when the relay goes silent. Rejects with a `StreamError`:
+ *
+ * - what the relay said, or FAILURE_LEG_LOST of HOP_RELAY if it cannot be reached;
+ * - that of `silence` if the relay does not answer in 10 s;
+ * - the signal's reason when it is aborted before.
  */
 export async function openFetchLink(
-  carrier: Transport,
+  { transport, url, silence = () => noAnswer(url), hold }: FetchCarrier,
   clock: Clock,
   opening?: AbortSignal,
-  silence: () => StreamError = noAnswer,
 ): Promise<OpenedLink> {
   opening?.throwIfAborted();
-  const client = createClient(LinkService, carrier);
+  const relay = relayAt(url);
+  const client = createClient(LinkService, transport);
   const abort = new AbortController();
   const { signal } = abort;
   const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silence()));
@@ -35,29 +48,38 @@ export async function openFetchLink(
     const responses = client.receive({}, { signal, timeoutMs: 0 })[Symbol.asyncIterator]();
     const first = await responses.next();
     const opened = first.value?.opened;
-    if (opened === undefined) throw new StreamError("the relay opened no link");
-    const { link, watch } = createLink(opened, clock, maxSentPacketBytes);
+    if (opened === undefined) throw relayLost(`${relay} opened no link`);
+    const { link, watch } = createLink(opened, clock, relay, maxSentPacketBytes);
     void link.closed.then((reason) => abort.abort(reason));
-    void receiveAll(link, responses, watch);
+    void receiveAll(link, responses, watch, relay);
     const send: Send = (batch, timeoutMs) => client.send(batch, { timeoutMs, signal });
-    void new BatchSender(link, clock, send, Math.random).run(opened);
-    return { kind: "fetch", link, watch };
+    void new BatchSender(link, clock, send, Math.random).run(opened, relay);
+    return { kind: "fetch", link, watch, hold };
   } catch (reason) {
     if (signal.aborted) throw signal.reason;
     abort.abort();
-    throw openError(reason);
+    throw openError(reason, relay);
   } finally {
     cancelDeadline();
     opening?.removeEventListener("abort", onAbort);
   }
 }
 
+/** Outside of pages, where the end of a program waits for the connections of a transport that others made. */
+const idleTimeoutMs = 100;
+
 /** A transport for every kind of RPC, on links over one that can do unary and server streaming. */
-export function createFetchTransport(carrier: Transport, clock: Clock, idleTimeoutMs?: number): Transport {
-  return createLinkTransport((signal) => openFetchLink(carrier, clock, signal), clock, { idleTimeoutMs });
+export function createFetchTransport(transport: Transport, clock: Clock): Transport {
+  const options = globalThis.location === undefined ? { idleTimeoutMs } : {};
+  return createLinkTransport((signal) => openFetchLink({ transport }, clock, signal), clock, options);
 }
 
-async function receiveAll(link: Link, responses: AsyncIterator<ReceiveResponse>, watch: LinkWatch): Promise<void> {
+async function receiveAll(
+  link: Link,
+  responses: AsyncIterator<ReceiveResponse>,
+  watch: LinkWatch,
+  relay: string,
+): Promise<void> {
   try {
     for (;;) {
       const { done, value } = await responses.next();
@@ -68,20 +90,20 @@ async function receiveAll(link: Link, responses: AsyncIterator<ReceiveResponse>,
       value.packets = [];
       for (const packet of packets) link.receive(packet);
     }
-    link.close(new StreamError("the relay ended the link", { failure: Failure.LINK_GONE, code: Code.Unavailable }));
+    link.close(relayLost(`${relay} ended the link`));
   } catch (reason) {
-    const { code, failure, message } = fromConnectError(reason);
-    // A broken connection has many codes, and means one thing.
-    link.close(
-      new StreamError(message, failure === Failure.UNSPECIFIED ? { code: Code.Unavailable } : { failure, code }),
-    );
+    link.close(callFailure(reason, relay, true));
   }
 }
 
 /** A request that got no answer is `unknown` for RPC libraries; a browser does not say why it got none. */
-function openError(reason: unknown): StreamError {
-  const error = fromConnectError(reason);
-  if (error.code !== Code.Unknown || error.failure !== Failure.UNSPECIFIED) return error;
-  const message = `the relay cannot be reached: is it running, and does it let this page's origin in? (${error.message})`;
-  return relayLost(message, reason);
+function openError(reason: unknown, relay: string): StreamError {
+  const { code, failure, message } = fromConnectError(reason);
+  if (globalThis.location === undefined || code !== Code.Unknown || failure !== Failure.UNSPECIFIED) {
+    return callFailure(reason, relay);
+  }
+  return relayLost(
+    `${relay} cannot be reached: is it running, and does it let this page's origin in? (${message})`,
+    reason,
+  );
 }

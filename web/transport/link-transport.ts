@@ -1,17 +1,18 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createChannelClient } from "../../link/channel-client.js";
+import { relayAt } from "../../link/failure-detail.js";
 import { maxMessageBytes } from "../../link/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { setCarrier } from "./carrier.js";
+import { LinkPool } from "./link-pool.js";
 import type { LinkOpener } from "./opened-link.js";
-import { SharedLink } from "./shared-link.js";
 
 /** Nothing is resolved on a link: it is one place, and the relay is under its root. */
 const baseUrl = "http://link";
 
 export interface LinkTransportOptions {
-  /** How long a link without channels is kept for the next one. Default 2,000. */
+  /** How long a link without calls is kept for the next one. Default 2,000. */
   idleTimeoutMs?: number | undefined;
   /** Connect's. Default none. */
   interceptors?: Interceptor[];
@@ -21,14 +22,20 @@ export interface LinkTransportOptions {
   readMaxBytes?: number;
 }
 
-/** A transport for every kind of RPC, on the channels of one link. */
-export function createLinkTransport(open: LinkOpener, clock: Clock, options: LinkTransportOptions = {}): Transport {
+/** A transport for every kind of RPC, on the channels of links. Messages call the relay `relay`. */
+export function createLinkTransport(
+  open: LinkOpener,
+  clock: Clock,
+  options: LinkTransportOptions = {},
+  relay = relayAt(),
+): Transport {
   const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
-  const shared = new SharedLink(open, clock, idleTimeoutMs);
-  const httpClient = createChannelClient(() => shared.get());
+  const pool = new LinkPool(open, clock, idleTimeoutMs);
+  const httpClient = createChannelClient(() => pool.get());
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setCarrier(transport, {
-    kind: () => shared.kind,
+    kind: () => pool.kind,
+    relay,
     // Interceptors see what Connect's transport does, and JSON takes it.
     legClient:
       interceptors.length === 0 && useBinaryFormat ? { baseUrl, request: httpClient, takesParts: true } : undefined,

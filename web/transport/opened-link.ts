@@ -1,5 +1,6 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened } from "../../gen/streamserver/v1/link_pb.js";
+import { relayAt, relayLost } from "../../link/failure-detail.js";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
@@ -13,15 +14,24 @@ export interface OpenedLink {
   kind: LinkKind;
   link: Link;
   watch: LinkWatch;
+  /** Node: whether the process is to stay alive for the link's connections. At first it does. */
+  hold?: ((isHeld: boolean) => void) | undefined;
 }
 
-/** Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. */
-export type LinkOpener = (signal: AbortSignal) => Promise<OpenedLink>;
+/**
+ * Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. A link that may take the place of the one
+ * it resolves with is handed to `onBetter`, as long as the latter is open.
+ */
+export type LinkOpener = (signal: AbortSignal, onBetter?: (better: OpenedLink) => void) => Promise<OpenedLink>;
 
-/** The client's end of a link, as the relay opened it. Throws FAILURE_PROTOCOL_VIOLATION for a link that could carry nothing. */
+/**
+ * The client's end of a link, as the relay opened it; `relay` is what messages call the relay. Throws FAILURE_PROTOCOL_VIOLATION
+ * for a link that could carry nothing.
+ */
 export function createLink(
   opened: LinkOpened,
   clock: Clock,
+  relay = relayAt(),
   maxSentPacketBytes = opened.maxPacketBytes,
 ): Pick<OpenedLink, "link" | "watch"> {
   const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
@@ -33,5 +43,6 @@ export function createLink(
     maxPacketBytes,
     maxSentPacketBytes: Math.min(maxPacketBytes, maxBatchBytes, maxSentPacketBytes),
   });
-  return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs) };
+  const silence = () => relayLost(`${relay} is silent`);
+  return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs, silence) };
 }

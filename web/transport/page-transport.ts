@@ -1,4 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
+import { relayAt } from "../../link/failure-detail.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import type { StreamError } from "../../stream/stream-error.js";
@@ -6,20 +7,28 @@ import { noAnswer, takeFetchSlot } from "../page/fetch-slot.js";
 import { fetchClient } from "./fetch-client.js";
 import { openFetchLink } from "./fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
+import { sessionMemory } from "./link-memory.js";
 import { createLinkTransport } from "./link-transport.js";
 import type { OpenedLink } from "./opened-link.js";
-import { sessionMemory } from "./session-memory.js";
+import { type RelayUrl, refuseCredentials } from "./relay-url.js";
 import { openWebSocketLink } from "./websocket-link.js";
 
-/** The best way to a relay from a page: a link over a WebSocket, or over fetch where none can be had. */
-export async function openPageTransport(baseUrl: string, clock: Clock): Promise<Transport> {
-  const carrier = createRpcTransport({ httpClient: fetchClient, baseUrl });
-  const open = chooseLink(
-    (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
-    (signal) => openInSlot(baseUrl, (silence) => openFetchLink(carrier, clock, signal, silence)),
-    sessionMemory(baseUrl),
-  );
-  return createLinkTransport(open, clock);
+/**
+ * The best way to a relay from a page: a link over a WebSocket, or over fetch where none can be had. Rejects with
+ * `invalid_argument` for a URL with a user or a password.
+ */
+export async function openPageTransport(url: RelayUrl, clock: Clock): Promise<Transport> {
+  refuseCredentials(url);
+  const baseUrl = url.href;
+  const transport = createRpcTransport({ httpClient: fetchClient, baseUrl });
+  const open = chooseLink({
+    openWebSocket: (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
+    openFetch: (signal) =>
+      openInSlot(baseUrl, (silence) => openFetchLink({ transport, url: baseUrl, silence }, clock, signal)),
+    memory: sessionMemory(baseUrl),
+    clock,
+  });
+  return createLinkTransport(open, clock, {}, relayAt(baseUrl));
 }
 
 async function openInSlot(

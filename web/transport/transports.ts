@@ -1,13 +1,15 @@
 import type { Transport } from "@connectrpc/connect";
+import { callFailure } from "../../link/failure-detail.js";
 import type { Clock } from "../../stream/clock.js";
 import { bidiObstacle } from "./bidi-probe.js";
 import { createFetchTransport } from "./fetch-link.js";
+import { type RelayUrl, relayUrl } from "./relay-url.js";
 
 /** A Connect transport, or the base URL of a relay. */
 export type TransportLike = Transport | string | URL;
 
-/** What differs between a browser and Node: how to reach a relay of which only the URL is known. */
-export type TransportFactory = (relayUrl: string, clock: Clock) => Promise<Transport>;
+/** Reaches a relay of which only the URL is known, as the platform can. */
+export type TransportFactory = (url: RelayUrl, clock: Clock) => Promise<Transport>;
 
 /**
  * Turns what the application hands in into a transport that carries every kind of RPC. The same transport or URL gives the
@@ -24,34 +26,33 @@ export class Transports {
     this.#clock = clock;
   }
 
-  /** `prefix` belongs to a URL; a transport has its own. Rejects if the relay cannot be reached to find out. */
-  resolve(transport: TransportLike, prefix: string): Promise<Transport> {
-    if (typeof transport !== "string" && !(transport instanceof URL)) return this.#resolveTransport(transport);
+  /**
+   * A prefix is added to a URL alone; a transport has its own. Rejects if the relay cannot be reached to find out, and with
+   * `invalid_argument` for a URL that cannot be a relay's.
+   */
+  async resolve(transport: TransportLike, prefix: string): Promise<Transport> {
+    // By what it has: a URL may be of another realm, whose class is another.
+    if (typeof transport === "object" && "unary" in transport) return this.#resolveTransport(transport);
     const url = relayUrl(transport, prefix);
-    const known = this.#byUrl.get(url);
+    const key = `${url.authorization} ${url.href}`;
+    const known = this.#byUrl.get(key);
     if (known !== undefined) return known;
     const resolved = this.#create(url, this.#clock);
-    this.#byUrl.set(url, resolved);
+    this.#byUrl.set(key, resolved);
     // What could not be found out is asked again the next time.
-    resolved.catch(() => this.#byUrl.delete(url));
+    resolved.catch(() => this.#byUrl.delete(key));
     return resolved;
   }
 
   #resolveTransport(transport: Transport): Promise<Transport> {
     const known = this.#byTransport.get(transport);
     if (known !== undefined) return known;
-    const resolved = bidiObstacle(transport).then((obstacle) =>
-      obstacle === undefined ? transport : createFetchTransport(transport, this.#clock),
+    const resolved = bidiObstacle(transport).then(
+      (obstacle) => (obstacle === undefined ? transport : createFetchTransport(transport, this.#clock)),
+      (reason: unknown) => Promise.reject(callFailure(reason)),
     );
     this.#byTransport.set(transport, resolved);
     resolved.catch(() => this.#byTransport.delete(transport));
     return resolved;
   }
-}
-
-function relayUrl(base: string | URL, prefix: string): string {
-  const url = new URL(base, globalThis.location?.href);
-  return (
-    `${url.origin}${url.pathname}`.replace(/\/+$/, "") + (prefix === "" ? "" : `/${prefix.replace(/^\/+|\/+$/g, "")}`)
-  );
 }

@@ -1,6 +1,7 @@
+import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { closeError, closeFrame } from "../../link/close-code.js";
-import { relayLost } from "../../link/failure-detail.js";
+import { closeError, closeFrame, noStatus } from "../../link/close-code.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import {
   decodeLinkMessage,
@@ -26,57 +27,108 @@ const maxBufferedBytes = 1_048_576;
 const minLentBytes = 65_536;
 /** The last part of the time that the relay has to open a link. */
 const lastWaitMs = 100;
+const tooManyRequests = 429;
 /** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
 const pingFromBytes = 786_432;
 
+/** A WebSocket as a link uses it, and what some platforms know of it beyond a browser. */
+export interface LinkSocketLike extends Pick<WebSocket, "binaryType" | "bufferedAmount" | "send" | "close"> {
+  onmessage: ((event: MessageEvent<ArrayBuffer | string>) => void) | null;
+  onerror: ((event: Event) => void) | null;
+  onclose: ((event: CloseEvent) => void) | null;
+  /** The HTTP status that answered the handshake, where one is known. */
+  refusedWith?: number | undefined;
+  hold?: OpenedLink["hold"];
+}
+
+/** Makes a WebSocket that speaks {@link linkProtocol}. Throws where none may be opened at all. */
+export type SocketFactory = (url: string) => LinkSocketLike;
+
+export const browserSocket: SocketFactory = (url) => new WebSocket(url, linkProtocol);
+
+/** The cause of an error: a WebSocket failed before it was open, for another reason than the time it took. */
+export class HandshakeError extends Error {
+  override readonly name = "HandshakeError";
+  /** Whether it is certain to fail again. A browser never knows. */
+  readonly isRefusal: boolean;
+
+  constructor(message: string, isRefusal: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.isRefusal = isRefusal;
+  }
+}
+
 /**
- * Opens a link over a WebSocket to the relay at a base URL. Rejects with a `StreamError`: with the relay's own failure where it
- * gave one, or the status that the close code means; `unavailable` if the link is not there after `openTimeoutMs`; the
- * signal's reason when it is aborted before. The link ends by itself when the socket does, or when the relay goes silent.
+ * Opens a link over a WebSocket to the relay at a base URL. Rejects with a `StreamError`:
+ *
+ * - with the relay's own failure where it gave one, or the status that the close code means;
+ * - with FAILURE_LEG_LOST of HOP_RELAY if no WebSocket can be had, for a {@link HandshakeError}, or if the link is not there
+ *   after `openTimeoutMs`;
+ * - with the signal's reason when it is aborted before.
+ *
+ * The link ends by itself when the socket does, or when the relay goes silent.
  */
 export async function openWebSocketLink(
   baseUrl: string,
   clock: Clock,
   openTimeoutMs: number,
   signal?: AbortSignal,
+  createSocket: SocketFactory = browserSocket,
 ): Promise<OpenedLink> {
   signal?.throwIfAborted();
-  const socket = new LinkSocket(createSocket(socketUrl(baseUrl)), clock, openTimeoutMs);
+  const relay = relayAt(baseUrl);
+  const socket = new LinkSocket(createLinkSocket(createSocket, baseUrl, relay), relay, clock, openTimeoutMs);
   const onAbort = () => socket.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   return socket.opened.promise.finally(() => signal?.removeEventListener("abort", onAbort));
 }
 
-function createSocket(url: string): WebSocket {
+function createLinkSocket(createSocket: SocketFactory, baseUrl: string, relay: string): LinkSocketLike {
   try {
-    return new WebSocket(url, linkProtocol);
+    return createSocket(socketUrl(baseUrl));
   } catch (cause) {
     // Where a page may not open one at all, as to a relay without TLS if the page has it.
-    const message = `no WebSocket to ${url} may be opened here`;
-    throw new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.CALLER, cause });
+    throw handshakeError(relay, "none may be opened here", true, cause);
   }
+}
+
+function handshakeError(relay: string, message: string, isRefusal: boolean, cause?: unknown): StreamError {
+  return relayLost(
+    `${relay} cannot be reached over a WebSocket: ${message}`,
+    new HandshakeError(message, isRefusal, cause),
+  );
+}
+
+/** A proxy whose relay is away says so with a status of 500 or more, and too many requests pass. */
+function isLasting(status: number): boolean {
+  return status < 500 && status !== tooManyRequests;
 }
 
 type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
 
 class LinkSocket {
   readonly opened = new Deferred<OpenedLink>();
-  readonly #socket: WebSocket;
+  readonly #socket: LinkSocketLike;
+  /** What messages call the relay. */
+  readonly #relay: string;
   readonly #clock: Clock;
   #stopWaiting: () => void;
   #handedBytes = 0;
   #state: SocketState = { kind: "opening" };
 
-  constructor(socket: WebSocket, clock: Clock, openTimeoutMs: number) {
+  constructor(socket: LinkSocketLike, relay: string, clock: Clock, openTimeoutMs: number) {
     this.#socket = socket;
+    this.#relay = relay;
     this.#clock = clock;
     // In two parts: a page that stood still reads what came meanwhile between them.
     this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
-      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLost("the relay opened no link in time")));
+      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLost(`${relay} opened no link in time`)));
     });
     socket.binaryType = "arraybuffer";
-    socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#receive(data);
-    socket.onclose = ({ code, reason }) => this.#end(closeError(code, reason));
+    socket.onmessage = ({ data }) => this.#receive(data);
+    // Chromium never says "close" for a socket that a Content-Security-Policy blocks. Elsewhere "close" follows with no more to say.
+    socket.onerror = (event) => this.#onError(event);
+    socket.onclose = ({ code, reason }) => this.#onClose(code, reason);
   }
 
   /** Gives up, if the link is not open. */
@@ -94,6 +146,24 @@ class LinkSocket {
     return this.#socket.bufferedAmount;
   }
 
+  #onError(event: Event): void {
+    const { refusedWith } = this.#socket;
+    // A browser says nothing else, and Node says there what went wrong.
+    const { error } = event as Partial<ErrorEvent>;
+    const message = error === undefined ? "" : fromConnectError(error).message;
+    if (refusedWith === undefined) return this.#onClose(noStatus, message);
+    this.#end(handshakeError(this.#relay, `the answer is HTTP ${refusedWith}`, isLasting(refusedWith)));
+  }
+
+  #onClose(code: number, reason: string): void {
+    const error = closeError(code, reason);
+    const isOpen = this.#state.kind === "open";
+    if (!isOpen && code === noStatus) this.#end(handshakeError(this.#relay, error.message, false));
+    // A relay that ends a link says why before. A goodbye without a reason is a page's own, as of Firefox's `window.stop()`.
+    else if (isUnexplained(error)) this.#end(callFailure(error, this.#relay, isOpen));
+    else this.#end(error);
+  }
+
   #receive(data: ArrayBuffer | string): void {
     try {
       if (typeof data === "string") {
@@ -108,24 +178,27 @@ class LinkSocket {
     } catch (reason) {
       // What breaks the rules before there is a link need not be a relay.
       this.#end(
-        this.#state.kind === "opening" ? relayLost("what answers is no relay", reason) : StreamError.from(reason),
+        this.#state.kind === "opening"
+          ? relayLost(`${this.#relay} is none: what answers is something else`, reason)
+          : StreamError.from(reason),
       );
     }
   }
 
   #open(message: IncomingMessage): void {
     const { opened } = message;
-    if (opened === undefined) return this.#end(endOfLink(message) ?? relayLost("no link was opened"));
+    if (opened === undefined) return this.#end(endOfLink(message) ?? relayLost(`${this.#relay} opened no link`));
     this.#stopWaiting();
-    const { link, watch } = createLink(opened, this.#clock);
+    const { link, watch } = createLink(opened, this.#clock, this.#relay);
     watch.outgoing = () => {
       const waitingBytes = this.bufferedAmount;
       return [this.#handedBytes - waitingBytes, waitingBytes];
     };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    sendAll(this, link, opened.maxBatchBytes).catch((reason: unknown) => this.#end(StreamError.from(reason)));
-    this.opened.resolve({ kind: "websocket", link, watch });
+    const onSent = (reason: unknown) => this.#end(callFailure(reason, this.#relay, true));
+    sendAll(this, link, opened.maxBatchBytes).catch(onSent);
+    this.opened.resolve({ kind: "websocket", link, watch, hold: this.#socket.hold });
   }
 
   #end(error: StreamError): void {
@@ -138,6 +211,10 @@ class LinkSocket {
     const { code, reason } = closeFrame(error);
     this.#socket.close(code, reason);
   }
+}
+
+function isUnexplained({ code }: StreamError): boolean {
+  return code === Code.Unavailable || code === Code.Canceled;
 }
 
 /** Lends the memory of a large packet that came alone, and frees it when it was given back. */

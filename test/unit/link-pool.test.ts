@@ -5,8 +5,8 @@ import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
+import { LinkPool } from "../../web/transport/link-pool.js";
 import type { OpenedLink } from "../../web/transport/opened-link.js";
-import { SharedLink } from "../../web/transport/shared-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakePage } from "../fakes/fake-page.js";
 import { loneLink, request } from "../fakes/links.js";
@@ -16,7 +16,7 @@ let page: FakePage;
 let clock: FakeClock;
 let openings: Deferred<OpenedLink>[];
 let signals: AbortSignal[];
-let shared: SharedLink;
+let pool: LinkPool;
 
 beforeEach(() => {
   page = new FakePage();
@@ -29,7 +29,7 @@ beforeEach(() => {
     openings.push(opening);
     return opening.promise;
   };
-  shared = new SharedLink(open, clock, 1_000);
+  pool = new LinkPool(open, clock, 1_000);
 });
 
 afterEach(() => vi.unstubAllGlobals());
@@ -42,7 +42,7 @@ function opens() {
 }
 
 async function opened() {
-  const [got, lone] = [shared.get(), opens()];
+  const [got, lone] = [pool.get(), opens()];
   expect(await got).toBe(lone.link);
   return lone;
 }
@@ -51,22 +51,22 @@ const left = { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER }
 const endOf = async ({ isOpen, closed }: Link) => [isOpen, await closed];
 
 test("all get the same link, which is asked for once", async () => {
-  const first = shared.get();
-  const second = shared.get();
+  const first = pool.get();
+  const second = pool.get();
   const { link } = opens();
-  expect(await Promise.all([first, second, shared.get()])).toEqual([link, link, link]);
+  expect(await Promise.all([first, second, pool.get()])).toEqual([link, link, link]);
   expect(openings).toHaveLength(1);
-  expect(shared.kind).toBe("websocket");
+  expect(pool.kind).toBe("websocket");
 });
 
 test("after one that could not be opened, or that broke, there is another", async () => {
-  const failed = rejection(shared.get());
+  const failed = rejection(pool.get());
   openings[0]?.reject(new StreamError("no", { failure: Failure.DRAINING }));
   expect((await failed).failure).toBe(Failure.DRAINING);
   const { link } = await opened();
   link.close(new StreamError("cut"));
   await settled();
-  expect(shared.kind).toBeUndefined();
+  expect(pool.kind).toBeUndefined();
   await opened();
   expect(openings).toHaveLength(3);
 });
@@ -75,9 +75,9 @@ test("a page that is left ends its link, and opens none before it is back", asyn
   const { link } = await opened();
   page.happens("pagehide");
   expect(await endOf(link)).toEqual([false, expect.objectContaining(left)]);
-  expect(await rejection(shared.get())).toMatchObject(left);
+  expect(await rejection(pool.get())).toMatchObject(left);
   await settled();
-  expect(await rejection(shared.get())).toMatchObject(left);
+  expect(await rejection(pool.get())).toMatchObject(left);
   page.happens("pageshow");
   await opened();
   expect(openings).toHaveLength(2);
@@ -88,7 +88,7 @@ test.each(["resume", "visibilitychange", "pageshow"] as const)(
   async (event) => {
     let again: Promise<Link> | undefined;
     page.on(event, () => {
-      again = shared.get();
+      again = pool.get();
     });
     await opened();
     page.happens("pagehide");
@@ -102,7 +102,7 @@ test.each([
   ["is gone", false],
   ["is back meanwhile", true],
 ])("a link that comes when its page %s ends at once", async (_, isBack) => {
-  const asked = shared.get();
+  const asked = pool.get();
   expect(signals[0]?.aborted).toBe(false);
   page.happens("pagehide");
   expect(signals[0]?.reason).toMatchObject(left);
@@ -112,32 +112,32 @@ test.each([
   openings[0]?.resolve({ kind: "websocket", link: late.link, watch: new LinkWatch(late.link, clock, 15_000) });
   await asked;
   expect(await endOf(late.link)).toEqual([false, expect.objectContaining(left)]);
-  if (next === undefined) return expect(shared.kind).toBeUndefined();
+  if (next === undefined) return expect(pool.kind).toBeUndefined();
   expect(next.link.isOpen).toBe(true);
-  expect(await shared.get()).toBe(next.link);
+  expect(await pool.get()).toBe(next.link);
 });
 
 test("a link that could not be opened for a page that is back by then is not missed", async () => {
-  const failed = rejection(shared.get());
+  const failed = rejection(pool.get());
   page.happens("pagehide");
   page.happens("pageshow");
   const { link } = await opened();
   openings[0]?.reject(new StreamError("no"));
   await failed;
-  expect(await shared.get()).toBe(link);
+  expect(await pool.get()).toBe(link);
 });
 
 test("a page that is shown at first disturbs nothing", async () => {
-  const asked = shared.get();
+  const asked = pool.get();
   page.happens("pageshow");
   const { link } = opens();
   expect(await asked).toBe(link);
   page.happens("pageshow");
-  expect(await shared.get()).toBe(link);
+  expect(await pool.get()).toBe(link);
 });
 
 test("a page that wakes asks for the relay, if there is a link", async () => {
-  const asked = shared.get();
+  const asked = pool.get();
   page.happens("online");
   const { link, said } = opens();
   await asked;
@@ -149,7 +149,7 @@ test("a page that wakes asks for the relay, if there is a link", async () => {
 
 test("the page is followed while there is a link, and not longer", async () => {
   expect(page.listeners).toBe(0);
-  const failed = rejection(shared.get());
+  const failed = rejection(pool.get());
   expect(page.listeners).toBeGreaterThan(0);
   openings[0]?.reject(new StreamError("no"));
   await failed;
@@ -179,5 +179,5 @@ test("a link that ends late takes nothing from the next", async () => {
   const next = await opened();
   await first.link.closed;
   await settled();
-  expect(await shared.get()).toBe(next.link);
+  expect(await pool.get()).toBe(next.link);
 });

@@ -1,0 +1,166 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { createConnectTransport as createFetchTransport } from "@connectrpc/connect-web";
+import {
+  Code,
+  createWebSocketTransport,
+  Failure,
+  Hop,
+  StreamClient,
+  StreamServer,
+  type TransportLike,
+} from "browser-stream-server";
+import { afterEach, describe, expect, test } from "vitest";
+import { rejection } from "../fakes/outcome.js";
+import { openRelay, type TestRelay } from "./relay-ports.js";
+
+const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable };
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** A way to a server that can be cut, at once or as soon as more is sent on it. */
+interface Cuttable {
+  origin: string;
+  cut(): void;
+  cutOnceAsked(): void;
+}
+
+async function openCuttable(origin: string): Promise<Cuttable> {
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    return socket.on("error", () => {}).on("close", () => sockets.delete(socket));
+  };
+  const cut = () => {
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
+  let isWaiting = false;
+  const server = createTcpServer((near) => {
+    const far = connect(Number(new URL(origin).port), "127.0.0.1");
+    near.on("data", () => isWaiting && cut());
+    keep(near).pipe(keep(far)).pipe(near);
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closers.push(async () => {
+    cut();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut,
+    cutOnceAsked: () => {
+      isWaiting = true;
+    },
+  };
+}
+
+async function listenOn(server: Server | ReturnType<typeof createHttp2Server>): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closers.push(async () => {
+    if ("closeAllConnections" in server) server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function http2Relay(): Promise<TestRelay> {
+  const relay = await openRelay();
+  closers.push(() => relay.close());
+  return relay;
+}
+
+/** A relay on a server that speaks HTTP/1.1 alone. */
+async function http1Relay(): Promise<TestRelay> {
+  const relay = await http2Relay();
+  const server = createServer();
+  relay.proxy.install(server);
+  const origin = await listenOn(server);
+  return { ...relay, origin, url: `${origin}/browser-server` };
+}
+
+/** By what the application hands in: whether its URL is known to messages, a relay that it takes, and how it is made. */
+const ways: [string, boolean, () => Promise<TestRelay>, (origin: string) => TransportLike][] = [
+  ["a base URL with HTTP/2", true, http2Relay, (origin) => origin],
+  ["a base URL without", true, http1Relay, (origin) => origin],
+  ["a WebSocket", true, http2Relay, (origin) => createWebSocketTransport({ baseUrl: `${origin}/browser-server` })],
+  [
+    "HTTP/2 of the application's",
+    false,
+    http2Relay,
+    (origin) => createConnectTransport({ baseUrl: `${origin}/browser-server`, httpVersion: "2" }),
+  ],
+  [
+    "HTTP/1.1 of the application's",
+    false,
+    http2Relay,
+    (origin) => createConnectTransport({ baseUrl: `${origin}/browser-server`, httpVersion: "1.1" }),
+  ],
+  ["fetch", false, http2Relay, (origin) => createFetchTransport({ baseUrl: `${origin}/browser-server` })],
+];
+
+describe.each(ways)("over %s", (_, isUrlKnown, openItsRelay, transportTo) => {
+  const expectLost = (error: Error, origin: string) => {
+    expect(error).toMatchObject(lost);
+    if (isUrlKnown) expect(error.message).toContain(`${origin}/browser-server`);
+  };
+
+  test("a relay that cannot be reached is one failure, with the URL", async () => {
+    const { origin, close } = await (async () => {
+      const server = createServer();
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const port = (server.address() as AddressInfo).port;
+      return { origin: `http://127.0.0.1:${port}`, close: () => new Promise((resolve) => server.close(resolve)) };
+    })();
+    await close();
+    const transport = transportTo(origin);
+    expectLost(await rejection(StreamServer(transport).listen("away").ready), origin);
+    const error = await rejection(StreamClient(transport).connect("away").opened);
+    expectLost(error, origin);
+    expect(error.message).toContain("ECONNREFUSED");
+  });
+
+  test.each([
+    ["HTTP/1.1", () => createServer((_request, response) => response.writeHead(404).end("nobody"))],
+    ["HTTP/2", () => createHttp2Server((_request, response) => response.writeHead(404).end("nobody"))],
+  ])("a server without a relay that speaks %s is the same failure", async (_, create) => {
+    const origin = await listenOn(create());
+    const transport = transportTo(origin);
+    expectLost(await rejection(StreamServer(transport).listen("none").ready), origin);
+    expectLost(await rejection(StreamClient(transport).connect("none").opened), origin);
+  });
+
+  test("a connection that is reset is the same failure, before the relay has answered and after", async () => {
+    const relay = await openItsRelay();
+    const echo = StreamServer(relay.origin, (stream) => stream.pipe(stream)).listen("echo");
+    closers.push(() => echo.end());
+    await echo.ready;
+    for (const isAnswered of [true, false]) {
+      const way = await openCuttable(relay.origin);
+      const transport = transportTo(way.origin);
+      const server = StreamServer(transport).listen(`listener ${isAnswered}`);
+      const first = StreamClient(transport).connect("echo");
+      await Promise.all([server.ready, first.opened]);
+      if (isAnswered) {
+        way.cut();
+        for (const closed of [server.closed, first.closed]) expectLost(await rejection(closed), way.origin);
+        continue;
+      }
+      way.cutOnceAsked();
+      const second = StreamClient(transport).connect("echo");
+      const again = StreamServer(transport).listen("another");
+      for (const opened of [second.opened, again.ready]) expectLost(await rejection(opened), way.origin);
+      await Promise.allSettled([server.closed, first.closed]);
+    }
+  });
+});

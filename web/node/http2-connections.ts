@@ -1,0 +1,196 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
+import type { Socket } from "node:net";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { relayAt, relayLost, toConnectError } from "../../link/failure-detail.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { RelayUrl } from "../transport/relay-url.js";
+import { watchSession } from "./http2-watch.js";
+
+/** Node's defaults of 64 KiB halve bulk throughput. */
+const streamWindowBytes = 1_048_576;
+const connectionWindowBytes = 4_194_304;
+/** A server that speaks HTTP/2 says so as soon as it is connected to. */
+const connectTimeoutMs = 10_000;
+/** Proxies allow a connection 100 streams and more, so these are enough for all streams of a relay. */
+const maxConnections = 100;
+/** What a relay has by default. Its own is known when it has answered `Listen`. */
+const defaultHeartbeatIntervalMs = 15_000;
+
+export interface Http2ConnectionsInit {
+  url: RelayUrl;
+  clock: Clock;
+  /** How long a connection without calls is kept for the next one. */
+  idleTimeoutMs: number;
+}
+
+/**
+ * The HTTP/2 connections to a relay, for Connect's transport. A call takes the first connection that has room, and another
+ * connection is opened where none has: the peer says how many calls a connection may carry, and Node lets a call beyond them wait
+ * without a word. A connection that is idle does not keep the process alive, and is closed after a while.
+ */
+export class Http2Connections {
+  readonly authority: string;
+  readonly #init: Http2ConnectionsInit;
+  readonly #host: string;
+  readonly #connections = new Set<Http2Connection>();
+  #opening: Promise<Http2Connection> | undefined;
+  #heartbeatIntervalMs = defaultHeartbeatIntervalMs;
+
+  constructor(init: Http2ConnectionsInit) {
+    const { origin, host } = new URL(init.url.href);
+    this.authority = origin;
+    this.#init = init;
+    this.#host = host;
+  }
+
+  /** Sets how often the relay says something, as it said itself. */
+  setHeartbeat(intervalMs: number): void {
+    if (intervalMs === 0 || intervalMs === this.#heartbeatIntervalMs) return;
+    this.#heartbeatIntervalMs = intervalMs;
+    for (const connection of this.#connections) connection.watch(intervalMs);
+  }
+
+  /** Connect's way of saying that bytes came. The watch counts them where they come. */
+  notifyResponseByteRead(): void {}
+
+  /** Begins a call. Rejects with a `ConnectError`: FAILURE_LEG_LOST of HOP_RELAY, or FAILURE_LIMIT_REACHED. */
+  async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
+    const { authorization } = this.#init.url;
+    const all: OutgoingHttpHeaders = {
+      ...headers,
+      ...(authorization === undefined ? {} : { authorization }),
+      ":method": method,
+      ":path": path,
+      // Node writes an IPv6 address there without its brackets.
+      ":authority": this.#host,
+    };
+    for (;;) {
+      for (const connection of this.#connections) {
+        const stream = connection.request(all);
+        if (stream !== undefined) return stream;
+      }
+      await this.#another();
+    }
+  }
+
+  /** Resolves when there is another connection, which has room. All who wait get the same. */
+  #another(): Promise<Http2Connection> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Http2Connection> {
+    const relay = relayAt(this.#init.url.href);
+    if (this.#connections.size >= maxConnections)
+      throw noRoom(`all ${maxConnections} connections to ${relay} are full`);
+    const { clock, idleTimeoutMs } = this.#init;
+    const connection = await openConnection(this.authority, clock, relay, idleTimeoutMs);
+    if (!connection.hasRoom) {
+      connection.end();
+      throw noRoom(`${relay} takes no calls on a new connection`);
+    }
+    this.#connections.add(connection);
+    connection.onUnusable = () => this.#connections.delete(connection);
+    connection.watch(this.#heartbeatIntervalMs);
+    return connection;
+  }
+}
+
+/** Resolves when the peer has said what it allows. */
+async function openConnection(
+  authority: string,
+  clock: Clock,
+  relay: string,
+  idleTimeoutMs: number,
+): Promise<Http2Connection> {
+  const session = connect(authority, { settings: { initialWindowSize: streamWindowBytes } });
+  let cancelDeadline = () => {};
+  try {
+    return await new Promise((resolve, reject) => {
+      cancelDeadline = clock.after(connectTimeoutMs, () => reject(relayLost(`${relay} does not answer`)));
+      session.once("error", reject);
+      session.once("close", () => reject(relayLost(`${relay} closed the connection`)));
+      session.once("remoteSettings", () => resolve(new Http2Connection(session, clock, idleTimeoutMs)));
+    });
+  } catch (reason) {
+    session.destroy();
+    throw reason instanceof StreamError ? toConnectError(reason) : reason;
+  } finally {
+    cancelDeadline();
+    // Node tells the calls of a session why it failed, and throws what nobody listens for.
+    session.on("error", () => {});
+  }
+}
+
+class Http2Connection {
+  /** Called when the connection takes no more calls. */
+  onUnusable = () => {};
+  readonly #session: ClientHttp2Session;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #idleTimeoutMs: number;
+  #calls = 0;
+  #stopWatching = () => {};
+  #stopIdling = () => {};
+
+  constructor(session: ClientHttp2Session, clock: Clock, idleTimeoutMs: number) {
+    this.#session = session;
+    this.#clock = clock;
+    this.#idleTimeoutMs = idleTimeoutMs;
+    session.setLocalWindowSize(connectionWindowBytes);
+    // A session keeps its socket from being destroyed. What the socket's own methods return is the socket.
+    this.#socket = session.socket.once("close", () => this.#stopWatching());
+    session.once("goaway", () => this.#onUnusable());
+    session.once("close", () => this.#onUnusable());
+    this.#idle();
+  }
+
+  get hasRoom(): boolean {
+    const { closed, destroyed, remoteSettings } = this.#session;
+    // Without the setting there is no limit.
+    return !closed && !destroyed && this.#calls < (remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Begins a call, unless there is no room for one. */
+  request(headers: OutgoingHttpHeaders): ClientHttp2Stream | undefined {
+    if (!this.hasRoom) return undefined;
+    const stream = this.#session.request(headers);
+    this.#stopIdling();
+    if (this.#calls === 0) this.#session.ref();
+    this.#calls += 1;
+    stream.once("close", () => {
+      this.#calls -= 1;
+      if (this.#calls === 0) this.#idle();
+    });
+    return stream;
+  }
+
+  /** Ends the connection when nothing is heard for too long, by heartbeats of so many milliseconds. */
+  watch(heartbeatIntervalMs: number): void {
+    this.#stopWatching();
+    this.#stopWatching = watchSession(this.#session, this.#socket, this.#clock, heartbeatIntervalMs);
+  }
+
+  end(): void {
+    this.#stopIdling();
+    this.#session.close();
+  }
+
+  #idle(): void {
+    if (this.#session.destroyed) return;
+    this.#session.unref();
+    this.#stopIdling = this.#clock.after(this.#idleTimeoutMs, () => this.end(), false);
+  }
+
+  #onUnusable(): void {
+    this.#stopIdling();
+    this.onUnusable();
+  }
+}
+
+function noRoom(message: string): unknown {
+  return toConnectError(new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER }));
+}

@@ -1,0 +1,76 @@
+import { Code } from "@connectrpc/connect";
+import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../stream/stream-error.js";
+
+/** The address of a relay, and the proof of who calls that came with it. */
+export interface RelayUrl {
+  /** The URL below which the RPCs are, without user and password, so that error messages may show it. */
+  readonly href: string;
+  /** The value of an Authorization header, made of the URL's user and password; undefined if it has none. */
+  readonly authorization: string | undefined;
+}
+
+/**
+ * Reads the URL of a relay, which in a page may be relative to the page, and adds a prefix to its path. Throws a `StreamError`
+ * with `invalid_argument` for anything that it would have to ignore: another scheme than HTTP's, a fragment, and a query unless
+ * it is to be kept. No message repeats a password.
+ */
+export function relayUrl(base: string | URL, prefix = "", query: "refused" | "kept" = "refused"): RelayUrl {
+  const url = parse(String(base));
+  const { protocol, username, password, search, hash } = url;
+  if (!/^https?:$/.test(protocol)) {
+    throw refusal(`the URL of a relay begins with "http:" or "https:", not with "${protocol}"`);
+  }
+  if (hash !== "") throw refusal('the URL of a relay has no fragment: leave out the "#" and what follows it');
+  if (search !== "" && query === "refused") {
+    throw refusal('the URL of a relay has no query: leave out the "?" and what follows it');
+  }
+  // The setter escapes what a URL would take for the beginning of a query.
+  url.pathname = `${url.pathname}/${prefix}`.replace(/\/+/g, "/");
+  return {
+    href: `${url.origin}${url.pathname.replace(/\/$/, "")}${search}`,
+    authorization: username + password === "" ? undefined : basic(username, password),
+  };
+}
+
+/** Throws `invalid_argument` for a URL with a user or a password: a page can send neither with a WebSocket. */
+export function refuseCredentials({ href, authorization }: RelayUrl): void {
+  if (authorization === undefined) return;
+  throw refusal(`a page cannot send the user and the password in the URL of a relay: leave them out of ${href}`);
+}
+
+function parse(base: string): URL {
+  try {
+    return new URL(base, pageUrl());
+  } catch {
+    // A password may contain anything, so nothing before the last "@" is shown.
+    throw refusal(`${JSON.stringify(base.replace(/^.*@/s, "…@"))} is no URL of a relay, such as http://localhost:8080`);
+  }
+}
+
+/** The page's own URL, without the parts that a relative URL could inherit and that a relay's URL may not have. */
+function pageUrl(): URL | undefined {
+  const href = globalThis.location?.href;
+  if (href === undefined) return undefined;
+  const url = new URL(href);
+  url.search = url.hash = url.username = url.password = "";
+  return url;
+}
+
+/** RFC 7617, in UTF-8. */
+function basic(username: string, password: string): string {
+  const bytes = new TextEncoder().encode(`${decode(username)}:${decode(password)}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function refusal(message: string): StreamError {
+  return new StreamError(message, { code: Code.InvalidArgument, hop: Hop.CALLER });
+}
