@@ -29,6 +29,9 @@ const contentTypes: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
+/** The process, or the system, has no file descriptor left. */
+const busyCodes = new Set<string | undefined>(["EMFILE", "ENFILE"]);
+
 /** A pipe in the folder must not keep its reader until somebody writes. Windows has no such flag, and no such pipes. */
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
@@ -48,8 +51,8 @@ async function answer(folder: string, request: NodeRequest, response: NodeRespon
   if (parts === undefined) return end(response, 404);
   const isFolder = parts.at(-1) === "";
   const name = join(folder, ...parts, ...(isFolder ? ["index.html"] : []));
-  const file = await open(name, openFlags).catch(() => undefined);
-  if (file === undefined) return end(response, 404);
+  const file = await open(name, openFlags).catch((reason: NodeJS.ErrnoException) => reason);
+  if (file instanceof Error) return end(response, busyCodes.has(file.code) ? 503 : 404);
   try {
     const stats = await file.stat();
     if (stats.isDirectory() && !isFolder) {

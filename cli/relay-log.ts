@@ -1,4 +1,4 @@
-import type { StreamServerProxy } from "../server/index.js";
+import type { RelayWarning, StreamServerProxy } from "../server/index.js";
 import { jsonLine, shellWord, visibleText } from "./visible-text.js";
 
 /** What a relay tells those who run it. */
@@ -6,6 +6,7 @@ export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
   | { event: "name.released"; name: string; leaseId: string; reason: string }
+  | { event: "warning"; kind: RelayWarning["kind"]; message: string; count: number }
   | { event: "stopped"; reason: string };
 
 /** Writes an event: for a program as one line of JSON with a `time`, for a person in a few words. */
@@ -22,6 +23,11 @@ export function logNames(proxy: StreamServerProxy, log: (event: RelayEvent) => v
   proxy.on("server.destroyed", (name, { id }, reason) => log({ event: "name.released", name, leaseId: id, reason }));
 }
 
+/** Logs the trouble that a relay warns of. */
+export function logWarnings(proxy: StreamServerProxy, log: (event: RelayEvent) => void): void {
+  proxy.on("warning", ({ kind, message, count }) => log({ event: "warning", kind, message, count }));
+}
+
 function wordsOf(event: RelayEvent): string[] {
   switch (event.event) {
     case "listening":
@@ -30,6 +36,8 @@ function wordsOf(event: RelayEvent): string[] {
       return [`claimed: ${shellWord(event.name)}`];
     case "name.released":
       return [`released: ${shellWord(event.name)} (${event.reason})`];
+    case "warning":
+      return [`warning: ${event.message}`];
     case "stopped":
       return [event.reason];
   }

@@ -1,8 +1,6 @@
 import { existsSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
-import sirv from "sirv";
 import { renderUnicodeCompact } from "uqr";
 import { checkOrigins } from "../server/http/cors.js";
 import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
@@ -11,7 +9,7 @@ import { whenAborted } from "./interruption.js";
 import { print } from "./output.js";
 import { servePageFolder } from "./page-folder.js";
 import { portError } from "./port-error.js";
-import { createRelayLog, logNames } from "./relay-log.js";
+import { createRelayLog, logNames, logWarnings } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
 
 const help = `Usage: bss serve [options]
@@ -45,11 +43,11 @@ export const serveCommand: Command = {
     const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
     const proxy = createProxy(options);
     logNames(proxy, log);
-    const server = await serveRelay({ proxy, ...options, fallback: createPage(options.page) }).catch(
-      (cause: unknown) => {
-        throw portError(cause, options);
-      },
-    );
+    logWarnings(proxy, log);
+    const { port, host, tls, page } = options;
+    const server = await serveRelay({ proxy, port, host, tls, fallback: createPage(page) }).catch((cause: unknown) => {
+      throw portError(cause, options);
+    });
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {
@@ -80,17 +78,8 @@ function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerPro
 
 /** The caller's own page, or the page to try the relay, which the package carries; nothing where that was not built. */
 function createPage(ownFolder: string | undefined): RelayServerOptions["fallback"] {
-  if (ownFolder !== undefined) return servePageFolder(ownFolder);
-  const folder = fileURLToPath(new URL("../page", import.meta.url));
-  if (!existsSync(folder)) return undefined;
-  const page = sirv(folder, { etag: true });
-  return (request, response) => {
-    // sirv uses nothing that the compatibility API of http2 lacks.
-    page(request as IncomingMessage, response as ServerResponse, () => {
-      response.statusCode = 404;
-      response.end();
-    });
-  };
+  const folder = ownFolder ?? fileURLToPath(new URL("../page", import.meta.url));
+  return existsSync(folder) ? servePageFolder(folder) : undefined;
 }
 
 /** This machine's first, then those by which others on its network reach it. */

@@ -1,12 +1,13 @@
 export type { Origins } from "./http/cors.js";
 export type { TlsOptions } from "./http/secure-port.js";
+export type { StreamServerProxyOptions } from "./proxy-options.js";
 export type { LeaseEnd } from "./relay/lease.js";
 export { defaultLimits, type RelayLimits } from "./relay/limits.js";
+export type { RelayWarning } from "./relay/warnings.js";
 export { type RelayServer, type RelayServerOptions, serveRelay } from "./relay-server.js";
 export {
   type LeaseInfo,
   type RelayCounts,
   StreamServerProxy,
   type StreamServerProxyEvents,
-  type StreamServerProxyOptions,
 } from "./stream-server-proxy.js";

@@ -1,9 +1,11 @@
 import type { Server as Http1Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { PlainPort } from "./http/plain-port.js";
 import { SecurePort, type TlsOptions } from "./http/secure-port.js";
-import type { StreamServerProxy } from "./stream-server-proxy.js";
+import { described, knownOptions } from "./relay/known-options.js";
+import { type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
 /** Turns of the event loop in which the relay's last words, why everything ends, are handed to the connections. */
 const lastTurns = 10;
@@ -27,8 +29,12 @@ export interface RelayServer {
   close(): Promise<void>;
 }
 
-/** Serves a relay on a port of its own. Rejects if the port cannot be had. */
-export async function serveRelay({ proxy, port, host, tls, fallback }: RelayServerOptions): Promise<RelayServer> {
+/**
+ * Serves a relay on a port of its own. Rejects if the port cannot be had, with a TypeError for an unknown option or one of a
+ * wrong type, and with a RangeError for a port that cannot be.
+ */
+export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
+  const { proxy, port, host, tls, fallback } = checkedOptions(options);
   const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
   for (const server of own.servers) {
     if (fallback !== undefined) (server as Http1Server).on("request", fallback);
@@ -41,12 +47,37 @@ export async function serveRelay({ proxy, port, host, tls, fallback }: RelayServ
       resolve();
     });
   });
+  const warnings = warningsOf(proxy);
+  const stopWatching = watchAccepting(own.listener, warnings);
+  // Nothing else goes wrong with a server that listens.
+  own.listener.on("error", (error) => void warnOfAcceptError(error, warnings));
   return {
     port: (own.listener.address() as AddressInfo).port,
     async close() {
+      stopWatching();
       proxy.close();
       for (let turn = 0; turn < lastTurns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
       await own.close();
     },
   };
+}
+
+function checkedOptions(options: RelayServerOptions): RelayServerOptions {
+  const checked = knownOptions("options of serveRelay", options, ["proxy", "port", "host", "tls", "fallback"]);
+  const { proxy, port, host, tls, fallback } = checked;
+  if (typeof proxy?.install !== "function") {
+    throw new TypeError(`the proxy is what StreamServerProxy() makes, not ${described(proxy)}`);
+  }
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`the port is a whole number from 0 to 65535, not ${described(port)}`);
+  }
+  if (host !== undefined && typeof host !== "string")
+    throw new TypeError(`the host is a string, not ${described(host)}`);
+  if (fallback !== undefined && typeof fallback !== "function") {
+    throw new TypeError(`the fallback is a function, not ${described(fallback)}`);
+  }
+  if (tls !== undefined && (knownOptions("options of tls", tls, ["cert", "key"]).cert === undefined || !tls.key)) {
+    throw new TypeError("tls takes both, a certificate and its key");
+  }
+  return checked;
 }

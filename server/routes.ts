@@ -1,25 +1,30 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { JsonValue } from "@bufbuild/protobuf";
-import { createConnectRouter, type Transport } from "@connectrpc/connect";
+import { Code, createConnectRouter, type Transport } from "@connectrpc/connect";
 import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
+import { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { toConnectError } from "../link/failure-detail.js";
 import { linkSocketPath } from "../link/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
+import { StreamError } from "../stream/stream-error.js";
 import { setCarrier } from "../web/transport/carrier.js";
 import { ClientFiles } from "./http/client-files.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
+import { parsedBody } from "./http/request-body.js";
+import { pathOf, urlsOf } from "./http/request-urls.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
 import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
+import { quoted } from "./relay/warnings.js";
 import { callerValues } from "./rpc/caller.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
@@ -59,14 +64,15 @@ export class Routes {
     this.#health = new Health({
       services: services.map(({ typeName }) => typeName),
       maxWatchers: relay.limits.maxWatchers,
+      warnings: relay.warnings,
     });
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
-    const { limits, clock, signer } = relay;
+    const { limits, clock, signer, warnings } = relay;
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveLegChannel(relay, ...channel);
-    this.#links = new Links({ limits, clock, signer, handlers: inner.handlers, serveChannel });
+    this.#links = new Links({ limits, clock, signer, warnings, handlers: inner.handlers, serveChannel });
     this.#responses = new OpenResponses(clock);
-    this.#sockets = new LinkSockets(this.#links, relay.clock, relay.limits.heartbeatIntervalMs);
+    this.#sockets = new LinkSockets(this.#links, relay);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
     const request = createUniversalHandlerClient(inner.handlers);
     this.localTransport = createRpcTransport({ httpClient: request, baseUrl: localBaseUrl });
@@ -86,14 +92,18 @@ export class Routes {
     return { ...this.#links.counts, watchers: this.#directory.watchers + this.#health.watchers };
   }
 
-  /** Whether a request for `url` is the relay's. */
-  serves(url = ""): boolean {
-    return this.#roots.some((root) => url.startsWith(root)) || this.#clientFiles.serves(pathOf(url));
+  /** Whether a request is for the relay. */
+  serves(request: NodeRequest): boolean {
+    return urlsOf(request).some(
+      (url) => this.#roots.some((root) => url.startsWith(root)) || this.#clientFiles.serves(pathOf(url)),
+    );
   }
 
-  /** Whether a request for `url` can become the WebSocket of a link. */
-  upgrades(url = ""): boolean {
-    return this.#socketPaths.has(pathOf(url));
+  /** Whether a request can become the WebSocket of a link: one for a path of the relay, or for one that ends like it. */
+  upgrades(request: IncomingMessage, where: "at the root" | "anywhere" = "at the root"): boolean {
+    const paths = urlsOf(request).map(pathOf);
+    if (where === "at the root") return paths.some((path) => this.#socketPaths.has(path));
+    return [...this.#socketPaths].some((end) => paths.some((path) => path.endsWith(end)));
   }
 
   /** Serves a request for which {@link upgrades} is true. */
@@ -106,9 +116,10 @@ export class Routes {
    * up, which for a relay is no error; the RPC's signal has said so.
    */
   async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
-    const path = pathOf(request.url);
-    if (this.#clientFiles.serves(path)) return this.#clientFiles.handle(path, request, response);
-    const handler = this.#handlers.get(path);
+    const paths = urlsOf(request).map(pathOf);
+    const filePath = paths.find((path) => this.#clientFiles.serves(path));
+    if (filePath !== undefined) return this.#clientFiles.handle(filePath, request, response);
+    const handler = paths.map((path) => this.#handlers.get(path)).find((found) => found !== undefined);
     if (handler === undefined) {
       response.statusCode = 404;
       response.end();
@@ -117,16 +128,32 @@ export class Routes {
     // The caller hung up while others had the request, and "close" does not come again. Of HTTP/2 only the stream tells.
     if (("stream" in response ? response.stream : response).destroyed) return;
     repairAuthority(request);
+    forbidTransforms(response);
     this.#responses.add(response);
     try {
-      // A body parser that came before has read the body.
-      const parsedBody = "body" in request ? (request.body as JsonValue | undefined) : undefined;
       const values = callerValues(request, () => this.#responses.expectEnd(response));
-      const answer = await handler(universalRequestFromNodeRequest(request, response, parsedBody, values));
-      await writeResponse(answer, response);
-    } catch {
-      response.destroy();
+      const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      const body = parsedBody(request, () => this.#lostBodyError(request)) ?? universal.body;
+      await writeResponse(await handler({ ...universal, body }), response);
+    } catch (error) {
+      this.#onFailure(error, response);
     }
+  }
+
+  /** What a handler's body throws breaks its response off, which is how a peer hears of it. */
+  #onFailure(error: unknown, response: NodeResponse): void {
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    const message = `a request failed before its handler had it: ${quoted(StreamError.from(error).message)}`;
+    this.#relay.warnings.warn({ kind: "request-failed", error }, message);
+    response.statusCode = 500;
+    response.end();
+  }
+
+  #lostBodyError({ url }: NodeRequest): Error {
+    const message = "a body parser in front of the relay has read the body of the request";
+    const help = `put the relay before the parser, or install it on the server; the path is ${quoted(url)}`;
+    this.#relay.warnings.warn({ kind: "body-read" }, `${message}: ${help}`);
+    return toConnectError(new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.RELAY }));
   }
 
   /** Ends the relay, with everything that hangs on it. */
@@ -138,8 +165,10 @@ export class Routes {
   }
 }
 
-function pathOf(url = ""): string {
-  return url.split("?", 1)[0] ?? "";
+/** Keeps compressing middleware and proxies from holding back what streams, and from adding work to what is compressed. */
+function forbidTransforms(response: NodeResponse): void {
+  const before = response.getHeader("cache-control");
+  response.setHeader("cache-control", before === undefined ? "no-transform" : `${before}, no-transform`);
 }
 
 /**

@@ -1,36 +1,23 @@
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Clock } from "../stream/clock.js";
+import { inspect, types } from "node:util";
+import { linkProtocol } from "../link/link-message.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import type { Stream } from "../stream/stream.js";
-import { systemClock } from "../stream/system-clock.js";
 import { type ConnectOptions, openStream } from "../web/api/stream-client.js";
-import { type CorsFilter, checkOrigins, createCorsFilter, mayOpenSocket, type Origins } from "./http/cors.js";
+import { type CorsFilter, createCorsFilter, type Origins, preflightRefusal, socketRefusal } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
+import { checkedProxyOptions, type StreamServerProxyOptions } from "./proxy-options.js";
+import { described } from "./relay/known-options.js";
 import type { LeaseEnd } from "./relay/lease.js";
-import { checkLimits, defaultLimits, type RelayLimits } from "./relay/limits.js";
+import type { RelayLimits } from "./relay/limits.js";
 import { Relay } from "./relay/relay.js";
 import { TokenSigner } from "./relay/token.js";
+import { quoted, type RelayWarning, Warnings } from "./relay/warnings.js";
 import { Routes } from "./routes.js";
-
-export interface StreamServerProxyOptions {
-  /**
-   * The path that everything of the relay is under. Default "/browser-server"; "" for none. With several, the same relay is
-   * under each: gRPC's own libraries know no prefix, so they need "".
-   */
-  prefix?: string | readonly string[];
-  /** Pages of which origins may use the relay, beside those that it serves itself. Default none; "*" is all. */
-  origins?: Origins;
-  /** What the relay allows; where it says nothing, {@link defaultLimits}. */
-  limits?: Partial<RelayLimits>;
-  /** Signs the tokens; at least 32 bytes. Relays that share it know each other's tokens. Default random. */
-  key?: Uint8Array;
-  /** Default the system's. */
-  clock?: Clock;
-}
 
 /** What the events of a name carry. */
 export interface LeaseInfo {
@@ -40,11 +27,16 @@ export interface LeaseInfo {
   listed: boolean;
 }
 
+/**
+ * The events of a relay. A listener that throws, or whose promise rejects, harms neither the relay nor other listeners: it is
+ * told as a warning. Warnings that nobody listens for go to standard error, a line each.
+ */
 export interface StreamServerProxyEvents {
   "server.created": [name: string, lease: LeaseInfo];
   "server.destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
   "server-created": [name: string, lease: LeaseInfo];
   "server-destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
+  warning: [warning: RelayWarning];
 }
 
 /** How much a relay holds at this moment. All zero when nobody is connected. */
@@ -60,7 +52,8 @@ export interface RelayCounts {
   watchers: number;
 }
 
-const minKeyBytes = 32;
+/** Returns the warnings of a relay, for the port that it is served on. */
+export let warningsOf: (proxy: RelayProxy) => Warnings;
 
 class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly prefixes: readonly string[];
@@ -69,25 +62,21 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly #routes: Routes;
   readonly #cors: CorsFilter;
   readonly #origins: Origins;
+  readonly #warnings: Warnings;
   readonly #uninstalls = new Set<() => void>();
 
-  constructor(options: string | StreamServerProxyOptions = {}) {
+  static {
+    warningsOf = (proxy) => proxy.#warnings;
+  }
+
+  constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const {
-      prefix = "/browser-server",
-      origins = [],
-      limits,
-      key,
-      clock = systemClock,
-    } = typeof options === "string" ? { prefix: options } : options;
-    if (key !== undefined && key.byteLength < minKeyBytes)
-      throw new RangeError(`a key has ${minKeyBytes} bytes or more`);
-    this.prefixes = [prefix].flat().map(normalizePrefix);
-    this.limits = { ...defaultLimits, ...limits };
-    checkLimits(this.limits);
-    checkOrigins(origins);
-    this.#relay = new Relay({ limits: this.limits, clock, signer: new TokenSigner(key) });
-    this.#routes = new Routes(this.#relay, this.prefixes);
+    const { prefixes, origins, limits, key, clock } = checkedProxyOptions(options);
+    this.prefixes = prefixes;
+    this.limits = limits;
+    this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
+    this.#relay = new Relay({ limits, clock, signer: new TokenSigner(key), warnings: this.#warnings });
+    this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
     this.#origins = origins;
     this.#announceLeases();
@@ -98,38 +87,57 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   }
 
   /**
-   * Puts the relay on a server: `http`, `https` or `http2`. Requests under the prefix are the relay's; all others go to the
-   * server's own listeners, or get 404 where it has none. The server stays the caller's to close.
+   * Puts the relay on a server: `http`, `https` or `http2`. Requests under the prefix are the relay's, before any framework or
+   * body parser sees them; all others go to the server's own listeners, or get 404 where it has none. The server stays the
+   * caller's to close. Throws a TypeError for anything that is no server.
    */
   install(server: NodeServer): this {
-    const serves = ({ url }: NodeRequest) => this.#routes.serves(url);
-    const upgrades = ({ url }: IncomingMessage) => this.#routes.upgrades(url);
+    if (typeof server?.emit !== "function" || typeof server.on !== "function") {
+      throw new TypeError(
+        `a relay is installed on a server of node:http, node:https or node:http2, not ${described(server)}`,
+      );
+    }
+    const serves = (request: NodeRequest) => this.#routes.serves(request);
+    const upgrades = (request: IncomingMessage) => this.#routes.upgrades(request);
     const handlers = { request: this.handler, serves, upgrade: this.upgrade, upgrades };
-    this.#uninstalls.add(install(server, handlers, this.limits, this.#relay.clock));
+    this.#uninstalls.add(install(server, handlers, this.#relay));
     return this;
   }
 
-  /** For Express and the like: serves the relay's RPCs under the prefix; calls `next` for the rest, or answers 404. */
+  /**
+   * For Express and the like, where {@link install} is not possible: serves the relay's RPCs, and calls `next` for all other
+   * requests, or answers them with 404. Belongs before body parsers. Where it is mounted at a path, the prefix is the whole
+   * path, or the part of it after the mount path. Also hand the server's "upgrade" events to {@link upgrade}.
+   */
   readonly handler = (request: NodeRequest, response: NodeResponse, next?: () => void): void => {
-    if (!this.#routes.serves(request.url)) {
+    if (!this.#routes.serves(request)) {
       if (next !== undefined) return next();
+      this.#warnOfPath(request);
       response.statusCode = 404;
       response.end();
       return;
     }
+    const refusal = preflightRefusal(request, this.#origins);
+    if (refusal !== undefined) this.#warnOfOrigin(`a page got no leave to call the relay: ${refusal}`);
     this.#cors(request, response, () => void this.#routes.handle(request, response));
   };
 
   /**
-   * For a server that {@link install} was not called on: serves the relay's WebSocket under the prefix. Hand it the server's
-   * "upgrade" events. Calls `next` for the rest, or answers 404.
+   * For a server that {@link install} was not called on: serves the relay's WebSocket. Hand it the server's "upgrade" events.
+   * Calls `next` for all other requests, or answers them with 404. Without `next`, any path may come before the prefix, as a
+   * framework has one before it that mounts {@link handler}.
    */
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
-    if (!this.#routes.upgrades(request.url)) {
+    if (!this.#routes.upgrades(request, next === undefined ? "anywhere" : "at the root")) {
       if (next !== undefined) return next();
+      if (request.headers["sec-websocket-protocol"]?.includes(linkProtocol)) this.#warnOfPath(request);
       return refuseUpgrade(connection, 404);
     }
-    if (!mayOpenSocket(request, this.#origins)) return refuseUpgrade(connection, 403);
+    const refusal = socketRefusal(request, this.#origins);
+    if (refusal !== undefined) {
+      this.#warnOfOrigin(`a WebSocket was refused with 403: ${refusal}`);
+      return refuseUpgrade(connection, 403);
+    }
     this.#routes.upgrade(request, connection, head);
   };
 
@@ -155,24 +163,62 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#routes.close();
     for (const uninstall of this.#uninstalls) uninstall();
     this.#uninstalls.clear();
+    this.#warnings.flush();
   }
 
   #announceLeases(): void {
     this.#relay.registry.observe((change) => {
       const { id, name, listed } = change.lease;
       const lease: LeaseInfo = { id, name, listed };
-      // In a turn of its own: what a listener throws is the application's affair and not the RPC's.
-      setImmediate(() => {
-        if (change.kind === "created") {
-          this.emit("server.created", name, lease);
-          this.emit("server-created", name, lease);
-        } else {
-          this.emit("server.destroyed", name, lease, change.end);
-          this.emit("server-destroyed", name, lease, change.end);
-        }
-      });
+      if (change.kind === "created") {
+        this.#tell("server.created", name, lease);
+        this.#tell("server-created", name, lease);
+      } else {
+        this.#tell("server.destroyed", name, lease, change.end);
+        this.#tell("server-destroyed", name, lease, change.end);
+      }
     });
   }
+
+  /** Tells the application in a turn of its own, because a listener may close the relay. */
+  #tell<K extends keyof StreamServerProxyEvents>(event: K, ...args: StreamServerProxyEvents[K]): void {
+    setImmediate(() => {
+      const listeners = this.rawListeners(event);
+      for (const listener of listeners) {
+        // An async function returns its failure instead of throwing it.
+        const call = async () => Reflect.apply(listener, this, args);
+        void call().catch((error) => this.#onListenerFailed(event, error));
+      }
+      if (event === "warning" && listeners.length === 0) printWarning(args[0] as RelayWarning);
+    });
+  }
+
+  #onListenerFailed(event: keyof StreamServerProxyEvents, error: unknown): void {
+    const place = /^\s*at (.*)$/m.exec((error as Error | undefined)?.stack ?? "")?.[1];
+    const words = types.isNativeError(error) ? `${error.name}: ${error.message}` : inspect(error);
+    const message = `a listener of "${event}" failed: ${quoted(words)}${place === undefined ? "" : ` at ${place}`}`;
+    // A warning about this one would fail as well.
+    if (event === "warning") printWarning({ message });
+    else this.#warnings.warn({ kind: "listener-failed", event, error }, message);
+  }
+
+  #warnOfOrigin(message: string): void {
+    this.#warnings.warn({ kind: "origin-refused" }, message);
+  }
+
+  #warnOfPath({ url }: NodeRequest | IncomingMessage): void {
+    // Strangers who try paths at random are not looking for the relay.
+    if (!url?.includes("/streamserver.v1.")) return;
+    const prefixes = this.prefixes.map((prefix) => prefix || "/").join(" and ");
+    this.#warnings.warn(
+      { kind: "path-unknown" },
+      `a caller asks for ${quoted(url)}, but the relay is under ${prefixes}`,
+    );
+  }
+}
+
+function printWarning({ message }: { message: string }): void {
+  console.error(`browser-stream-server: ${message}`);
 }
 
 export type StreamServerProxy = RelayProxy;
@@ -180,16 +226,12 @@ export type StreamServerProxy = RelayProxy;
 /**
  * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and forwards their
  * streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server; `close()` ends what it holds.
+ * Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be.
+ *
+ * @example
+ * const proxy = StreamServerProxy({ prefix: "/browser-server", limits: { maxNames: 100 } }).install(server);
+ * proxy.on("warning", ({ message }) => console.warn(message));
  */
 export function StreamServerProxy(options?: string | StreamServerProxyOptions): StreamServerProxy {
   return new RelayProxy(options);
-}
-
-function normalizePrefix(prefix: string): string {
-  const trimmed = prefix.replace(/\/+$/, "");
-  const path = trimmed === "" || trimmed.startsWith("/") ? trimmed : `/${trimmed}`;
-  if (new URL(`http://localhost${path}`).pathname !== (path || "/")) {
-    throw new RangeError(`a prefix is a path, and ${JSON.stringify(prefix)} is none`);
-  }
-  return path;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TLSSocket } from "node:tls";
 import { cors as connectCors } from "@connectrpc/connect";
 import cors from "cors";
+import { quoted } from "../relay/warnings.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
 
 /** Origins as browsers send them, such as "https://example.com", or "*" for all. */
@@ -51,13 +51,24 @@ export function createCorsFilter(origins: Origins): CorsFilter {
 }
 
 /**
- * Whether a page may open a WebSocket, of which no browser asks first. Who sends no Origin is no page; a page of the relay's own
- * origin has the relay's address in both headers, which a proxy in between must leave as they are. The scheme tells only where
- * the connection is encrypted: a proxy may have ended TLS.
+ * Says why a page may not open a WebSocket, for which no browser asks leave; undefined if it may. A request without an Origin is
+ * no page's. A page of the relay's own origin has the relay's address in Origin and in Host, which a proxy must pass on as they
+ * came. The scheme is compared only if this connection is encrypted, because a proxy may have ended TLS.
  */
-export function mayOpenSocket({ headers, socket }: IncomingMessage, origins: Origins): boolean {
+export function socketRefusal({ headers, socket }: IncomingMessage, origins: Origins): string | undefined {
   const { origin, host } = headers;
-  if (origin === undefined || origins === "*" || origins.includes(origin)) return true;
-  if (!URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase()) return false;
-  return !(socket instanceof TLSSocket) || origin.startsWith("https:");
+  if (origin === undefined || origins === "*" || origins.includes(origin)) return undefined;
+  if (!URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase()) {
+    return `Origin is ${quoted(origin)} and Host ${quoted(host)}: allow the origin, or have the proxy pass Host on as it came`;
+  }
+  if (!("encrypted" in socket) || !socket.encrypted || origin.startsWith("https:")) return undefined;
+  return `Origin is ${quoted(origin)}, but the relay is asked over TLS: allow the origin`;
+}
+
+/** Says why a page that asks whether it may call gets no leave, by CORS; undefined for any other request. */
+export function preflightRefusal({ method, headers }: NodeRequest, origins: Origins): string | undefined {
+  const { origin } = headers;
+  const asks = method === "OPTIONS" && origin !== undefined && "access-control-request-method" in headers;
+  if (!asks || origins === "*" || origins.includes(origin)) return undefined;
+  return `Origin is ${quoted(origin)}: allow the origin`;
 }

@@ -3,6 +3,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../stream/clock.js";
 import type { RelayLimits } from "../relay/limits.js";
+import type { Warnings } from "../relay/warnings.js";
+import { warnOfAcceptError, watchAccepting } from "./accepting.js";
 import { superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 
@@ -21,22 +23,41 @@ type ShouldUpgrade = (this: NodeServer, request: IncomingMessage) => boolean;
 /** Events in which Node hands out a request with its response. */
 const requestEvents = new Set<string | symbol>(["request", "checkContinue", "checkExpectation"]);
 
+const serverClosed =
+  "the server that the relay is installed on was closed, and the relay was not: it takes no new connections there, and " +
+  "the server ends when the last stream does, unless the relay is closed too";
+
 /** What relays have put on servers: neither answers a request that is not the relay's. */
 const placeholders = new WeakSet<object>();
 /** Whether a relay, this one or one behind it, would answer. */
 const relaysBehind = new WeakMap<object, () => boolean>();
 
+/** What `install` needs of the relay. */
+export interface InstallInit {
+  limits: RelayLimits;
+  clock: Clock;
+  warnings: Warnings;
+}
+
 /**
  * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other relays.
- * Returns what takes them off again.
+ * Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
  */
-export function install(server: NodeServer, handlers: FrontHandlers, limits: RelayLimits, clock: Clock): () => void {
+export function install(
+  server: NodeServer,
+  handlers: FrontHandlers,
+  { limits, clock, warnings }: InstallInit,
+): () => void {
   const emit = server.emit;
+  const close = server.close;
   let current: FrontHandlers | undefined = handlers;
   const hasOthers = (event: string | symbol) =>
     server.listeners(event).some((listener) => !placeholders.has(listener)) || relaysBehind.get(emit)?.() === true;
   const inFront = function (this: NodeServer, event: string | symbol, ...args: unknown[]): boolean {
     const passOn = () => Reflect.apply(emit, this, [event, ...args]);
+    if (current !== undefined && event === "error" && warnOfAcceptError(args[0], warnings)) {
+      return server.listenerCount("error") > 0 ? passOn() : true;
+    }
     if (current !== undefined && requestEvents.has(event)) {
       const [request, response] = args as [NodeRequest, NodeResponse];
       // Where the server listens for this itself, Node leaves it to whoever takes the request.
@@ -59,6 +80,14 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
   };
   relaysBehind.set(inFront, () => current !== undefined || (relaysBehind.get(emit)?.() ?? false));
   server.emit = inFront as typeof server.emit;
+  const closeAndWarn = function (this: NodeServer, ...args: unknown[]): unknown {
+    // Most close the relay in the same turn, before or after the server.
+    setImmediate(() => {
+      if (current !== undefined) warnings.warn({ kind: "server-closed" }, serverClosed);
+    });
+    return Reflect.apply(close, this, args);
+  };
+  server.close = closeAndWarn as typeof server.close;
   // An http2 server makes request and response objects only while somebody listens for them; an http server sees a request for
   // an upgrade only then.
   const placeholder = () => {};
@@ -69,13 +98,16 @@ export function install(server: NodeServer, handlers: FrontHandlers, limits: Rel
     (request) => current?.upgrades(request) === true,
     () => hasOthers("upgrade"),
   );
+  const stopWatching = watchAccepting(server as HttpServer, warnings);
   const stopSupervising = superviseSessions(server, limits, clock);
   return () => {
     // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
     current = undefined;
     if (server.emit === inFront) server.emit = emit;
+    if (server.close === closeAndWarn) server.close = close;
     for (const event of ["request", "upgrade"]) (server as HttpServer).off(event, placeholder);
     restoreUpgrades();
+    stopWatching();
     stopSupervising();
   };
 }

@@ -11,6 +11,8 @@ import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
+import type { RelayLimits } from "../relay/limits.js";
+import { quoted, type Warnings } from "../relay/warnings.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** More in one message would only delay what comes after it. */
@@ -26,11 +28,19 @@ const socketHighWaterMarkBytes = 262_144;
 /** A buffer for less is cheaper made anew than kept. */
 const minReuseBytes = 16_384;
 
+/** What `LinkSockets` needs of the relay. */
+export interface LinkSocketsInit {
+  clock: Clock;
+  limits: RelayLimits;
+  warnings: Warnings;
+}
+
 /** The links that browsers keep to the relay over WebSockets. */
 export class LinkSockets {
   readonly #links: Links;
   readonly #clock: Clock;
   readonly #heartbeatIntervalMs: number;
+  readonly #warnings: Warnings;
   readonly #joiner = new PartsJoiner();
   readonly #server = new WebSocketServer({
     noServer: true,
@@ -43,21 +53,30 @@ export class LinkSockets {
     handleProtocols: () => linkProtocol,
   });
 
-  constructor(links: Links, clock: Clock, heartbeatIntervalMs: number) {
+  constructor(links: Links, { clock, limits, warnings }: LinkSocketsInit) {
     this.#links = links;
     this.#clock = clock;
-    this.#heartbeatIntervalMs = heartbeatIntervalMs;
+    this.#heartbeatIntervalMs = limits.heartbeatIntervalMs;
+    this.#warnings = warnings;
     // The default answer to a handshake that is none, without the stack trace of its making.
-    this.#server.on("wsClientError", (_error, socket) => refuseUpgrade(socket, 400));
+    this.#server.on("wsClientError", (error, socket) => this.#refuse(socket, error.message));
   }
 
   /** Makes a connection whose request asked for it a WebSocket and a link, if it speaks the protocol. */
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
     const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-    if (!protocols.includes(linkProtocol)) return refuseUpgrade(connection, 400);
+    if (!protocols.includes(linkProtocol)) {
+      const asked = quoted(request.headers["sec-websocket-protocol"]);
+      return this.#refuse(connection, `the protocol is ${linkProtocol}, and the request asks for ${asked}`);
+    }
     this.#server.handleUpgrade(request, connection, head, (socket) => {
       this.#serve(socket, connection, request.headers.origin ?? "");
     });
+  }
+
+  #refuse(connection: Duplex, reason: string): void {
+    this.#warnings.warn({ kind: "handshake-refused" }, `a WebSocket was refused with 400: ${reason}`);
+    refuseUpgrade(connection, 400);
   }
 
   #serve(socket: WebSocket, connection: Duplex, origin: string): void {

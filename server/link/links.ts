@@ -1,7 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Channel } from "../../link/channel.js";
@@ -9,9 +8,10 @@ import { type ChannelHandler, createChannelHandler } from "../../link/channel-ha
 import { Link, packetOverheadBytes } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import type { StreamError } from "../../stream/stream-error.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
+import type { Warnings } from "../relay/warnings.js";
 import { linkOriginKey } from "../rpc/caller.js";
 
 /** A full frame fits in, with what is around it. */
@@ -34,6 +34,7 @@ export interface LinksInit {
   limits: RelayLimits;
   clock: Clock;
   signer: TokenSigner;
+  warnings: Warnings;
   /** What the channels are served with. */
   handlers: readonly UniversalHandler[];
   /** Serves a channel otherwise, until what it returns resolves; undefined if it does not. */
@@ -61,10 +62,10 @@ export class Links {
    * carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
    */
   open(origin: string, maxBatchBytes: number): LiveLink {
-    const { limits, clock, signer, handlers, serveChannel } = this.#init;
+    const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#links.size >= limits.maxLinks) {
-      throw new StreamError(`the relay holds ${limits.maxLinks} links already`, { failure: Failure.LIMIT_REACHED });
+      throw warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
     }
     const handle = createChannelHandler(handlers, createContextValues().set(linkOriginKey, origin));
     const onRequest: ChannelHandler = (channel, request) =>

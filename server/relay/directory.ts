@@ -1,8 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ListRequest, ListResponseSchema, WatchResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { Condition } from "../../stream/deferred.js";
-import { StreamError } from "../../stream/stream-error.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";
@@ -40,9 +38,9 @@ export class Directory {
 
   /** Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
   async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
-    const { limits, clock, registry } = this.#relay;
+    const { limits, clock, registry, warnings } = this.#relay;
     if (this.#watches.size >= limits.maxWatchers) {
-      throw new StreamError(`${limits.maxWatchers} calls watch already`, { failure: Failure.LIMIT_REACHED });
+      throw warnings.limitReached("maxWatchers", `${limits.maxWatchers} calls watch already`);
     }
     const watch = new Watch(registry.listed(prefix));
     this.#watches.add(watch);

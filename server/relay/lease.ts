@@ -3,6 +3,7 @@ import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { Condition, Deferred } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
 import { StreamError } from "../../stream/stream-error.js";
+import { quoted, type Warnings } from "./warnings.js";
 
 /** A client that waits. */
 export interface Offer {
@@ -28,6 +29,7 @@ export interface LeaseInit {
   name: string;
   listed: boolean;
   maxOffers: number;
+  warnings: Warnings;
 }
 
 /** One listener's hold on one name, and the offers that wait at it. */
@@ -37,6 +39,7 @@ export class Lease {
   readonly listed: boolean;
   onEnd: (end: LeaseEnd) => void = () => {};
   readonly #maxOffers: number;
+  readonly #warnings: Warnings;
   readonly #offers = new Map<string, Offer>();
   /** Offers the listener has not heard of yet. One that is withdrawn before leaves no trace. */
   readonly #unannounced = new Set<Offer>();
@@ -45,11 +48,12 @@ export class Lease {
   readonly #ended = new Deferred<LeaseEnd>();
   #state: { kind: "live" } | { kind: "ended"; end: LeaseEnd } = { kind: "live" };
 
-  constructor({ id, name, listed, maxOffers }: LeaseInit) {
+  constructor({ id, name, listed, maxOffers, warnings }: LeaseInit) {
     this.id = id;
     this.name = name;
     this.listed = listed;
     this.#maxOffers = maxOffers;
+    this.#warnings = warnings;
   }
 
   /** Resolves when the lease has ended. */
@@ -64,9 +68,8 @@ export class Lease {
   /** Announces a client. Throws FAILURE_LIMIT_REACHED. Whoever offers tells when it no longer waits, by `settle`. */
   offer(offer: Offer): void {
     if (this.#offers.size >= this.#maxOffers) {
-      throw new StreamError(`${this.#maxOffers} clients wait at ${JSON.stringify(this.name)} already`, {
-        failure: Failure.LIMIT_REACHED,
-      });
+      const message = `${this.#maxOffers} clients wait at ${quoted(this.name)} already`;
+      throw this.#warnings.limitReached("maxOffersPerName", message);
     }
     this.#offers.set(offer.id, offer);
     this.#unannounced.add(offer);

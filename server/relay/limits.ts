@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { described, knownOptions } from "./known-options.js";
 
 /** What a relay allows. Caps count what is live, never attempts. */
 export interface RelayLimits {
@@ -51,23 +52,30 @@ export const defaultLimits: Readonly<RelayLimits> = {
 };
 
 /** A smaller frame could not hold the smallest part that a message is split into. */
-const leastMaxFrameBytes = 4_096;
-/** Clients take messages of 1 MiB: a frame, and what is around it. */
-const mostMaxFrameBytes = 983_040;
+const minMaxFrameBytes = 4_096;
+/** Clients take RPC messages of 1,048,576 bytes; 65,536 of them are left for all that is not a frame's messages. */
+const maxMaxFrameBytes = 983_040;
 
-/** What a timer takes; beyond it, Node's fires at once. */
-const mostOfLimit = 2_147_483_647;
+/** Node's timers fire at once when they are given more; no other limit needs more either. */
+const maxTimerMs = 2_147_483_647;
 
-/** Throws a RangeError for a limit that cannot be. */
-export function checkLimits(limits: RelayLimits): void {
-  for (const [name, value] of Object.entries(limits)) {
-    const [least, most] = name === "maxFrameBytes" ? [leastMaxFrameBytes, mostMaxFrameBytes] : [1, mostOfLimit];
-    if (Number.isInteger(value) && value >= least && value <= most) continue;
-    throw new RangeError(`${name} is a whole number from ${least} to ${most}, not ${value}`);
+/**
+ * The limits that are given, and the defaults for the others. Throws a TypeError for a name that there is none of, and a
+ * RangeError for a value that a limit cannot have.
+ */
+export function checkedLimits(given: Partial<RelayLimits>): RelayLimits {
+  const names = Object.keys(defaultLimits) as (keyof RelayLimits)[];
+  const limits = { ...defaultLimits, ...knownOptions("limits", given, names) };
+  for (const name of names) {
+    const value = limits[name];
+    const [min, max] = name === "maxFrameBytes" ? [minMaxFrameBytes, maxMaxFrameBytes] : [1, maxTimerMs];
+    if (Number.isInteger(value) && value >= min && value <= max) continue;
+    throw new RangeError(`${name} is a whole number from ${min} to ${max}, not ${described(value)}`);
   }
+  return limits;
 }
 
-/** What of it the endpoints are told. */
+/** The limits that `Registered` and `Opened` carry. */
 export function limitsToWire(limits: RelayLimits): MessageInitShape<typeof LimitsSchema> {
   const { maxFrameBytes, maxNameBytes, maxMetadataBytes, acceptTimeoutMs, lingerTimeoutMs } = limits;
   const maxOffersPerName = limits.maxOffersPerName;

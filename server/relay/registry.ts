@@ -2,18 +2,21 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Lease, LeaseEnd } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
+import type { Warnings } from "./warnings.js";
 
 export type NameChange = { kind: "created"; lease: Lease } | { kind: "destroyed"; lease: Lease; end: LeaseEnd };
 
 /** The names that are listened on, each held by one lease, and those who want to know. */
 export class Registry {
   readonly #limits: RelayLimits;
+  readonly #warnings: Warnings;
   readonly #leasesByName = new Map<string, Lease>();
   readonly #leasesById = new Map<string, Lease>();
   readonly #observers = new Set<(change: NameChange) => void>();
 
-  constructor(limits: RelayLimits) {
+  constructor(limits: RelayLimits, warnings: Warnings) {
     this.#limits = limits;
+    this.#warnings = warnings;
   }
 
   get size(): number {
@@ -37,9 +40,7 @@ export class Registry {
       });
     }
     if (this.#leasesByName.size >= this.#limits.maxNames) {
-      throw new StreamError(`the relay holds ${this.#limits.maxNames} names already`, {
-        failure: Failure.LIMIT_REACHED,
-      });
+      throw this.#warnings.limitReached("maxNames", `the relay holds ${this.#limits.maxNames} names already`);
     }
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);

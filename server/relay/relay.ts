@@ -10,6 +10,7 @@ import { Registry } from "./registry.js";
 import { Splice } from "./splice.js";
 import type { SpliceLeg } from "./splice-leg.js";
 import { randomId, type TokenSigner } from "./token.js";
+import type { Warnings } from "./warnings.js";
 
 /** Long enough for a stream or a listener to be taken up again; a relay that restarted has nothing else to go by. */
 export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
@@ -20,6 +21,8 @@ export interface RelayInit {
   limits: RelayLimits;
   clock: Clock;
   signer: TokenSigner;
+  /** Tells the operator when a limit is reached. */
+  warnings: Warnings;
 }
 
 /** What a client says to open a stream. */
@@ -35,17 +38,19 @@ export class Relay {
   readonly limits: RelayLimits;
   readonly clock: Clock;
   readonly signer: TokenSigner;
+  readonly warnings: Warnings;
   readonly registry: Registry;
   readonly #splices = new Map<string, Splice>();
   /** The legs whose RPCs are open. */
   readonly legs = new Set<SpliceLeg>();
   #closed: StreamError | undefined;
 
-  constructor({ limits, clock, signer }: RelayInit) {
+  constructor({ limits, clock, signer, warnings }: RelayInit) {
     this.limits = limits;
     this.clock = clock;
     this.signer = signer;
-    this.registry = new Registry(limits);
+    this.warnings = warnings;
+    this.registry = new Registry(limits, warnings);
   }
 
   /** Why nothing can be opened any more. */
@@ -64,7 +69,8 @@ export class Relay {
   listen(name: string, listed: boolean): { lease: Lease; token: string } {
     this.#checkOpen();
     this.registry.checkName(name);
-    const lease = new Lease({ id: randomId(), name, listed, maxOffers: this.limits.maxOffersPerName });
+    const { limits, warnings } = this;
+    const lease = new Lease({ id: randomId(), name, listed, maxOffers: limits.maxOffersPerName, warnings });
     this.registry.claim(lease);
     return { lease, token: this.signer.sign("lease", lease.id, tokenTtlMs) };
   }
@@ -88,9 +94,7 @@ export class Relay {
     checkCapabilities(capabilities);
     const lease = this.registry.byName(name);
     if (this.#splices.size >= this.limits.maxStreams) {
-      throw new StreamError(`the relay holds ${this.limits.maxStreams} streams already`, {
-        failure: Failure.LIMIT_REACHED,
-      });
+      throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
     }
     const { acceptTimeoutMs, lingerTimeoutMs } = this.limits;
     const splice = new Splice({

@@ -1,12 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { Condition } from "../../stream/deferred.js";
+import type { Warnings } from "../relay/warnings.js";
 
 export interface HealthInit {
   /** The full names of the services that are served. */
   services: readonly string[];
   /** How many may watch at once. */
   maxWatchers: number;
+  warnings: Warnings;
 }
 
 /**
@@ -16,13 +18,15 @@ export interface HealthInit {
 export class Health {
   readonly #services: ReadonlySet<string>;
   readonly #maxWatchers: number;
+  readonly #warnings: Warnings;
   readonly #changed = new Condition();
   readonly #watches = new Set<symbol>();
   #status: ServingStatus = ServingStatus.SERVING;
 
-  constructor({ services, maxWatchers }: HealthInit) {
+  constructor({ services, maxWatchers, warnings }: HealthInit) {
     this.#services = new Set(["", ...services]);
     this.#maxWatchers = maxWatchers;
+    this.#warnings = warnings;
   }
 
   get watchers(): number {
@@ -46,7 +50,8 @@ export class Health {
    */
   async *watch(service: string, signal: AbortSignal): AsyncGenerator<ServingStatus, void, undefined> {
     if (this.#watches.size >= this.#maxWatchers) {
-      throw new ConnectError(`${this.#maxWatchers} calls watch already`, Code.ResourceExhausted);
+      const { message } = this.#warnings.limitReached("maxWatchers", `${this.#maxWatchers} calls watch already`);
+      throw new ConnectError(message, Code.ResourceExhausted);
     }
     const watch = Symbol(service);
     this.#watches.add(watch);

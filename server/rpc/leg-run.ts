@@ -101,10 +101,10 @@ export async function* runLeg<T>(
  * Legs of a stream that has ended are there until their endpoints have read what was sent before: nothing is lost, but who reads
  * nothing may let a stream end and open another.
  */
-function checkRoom({ legs, limits }: Relay): void {
+function checkRoom({ legs, limits, warnings }: Relay): void {
   const maxLegs = legsPerStream * limits.maxStreams;
   if (legs.size < maxLegs) return;
-  throw new StreamError(`the relay holds ${maxLegs} legs already`, { failure: Failure.LIMIT_REACHED });
+  throw warnings.limitReached("maxStreams", `the relay holds ${maxLegs} legs already`);
 }
 
 async function receiveOpen(relay: Relay, request: AsyncIterator<LegRequest>): Promise<Open> {

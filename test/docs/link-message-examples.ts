@@ -20,8 +20,9 @@ function sent(packets: OutgoingPacket[]): LinkMessage {
 /** What a relay says first, with ids that are the same each time. */
 function openedMessage(): LinkMessage {
   const { relay } = newRelay();
-  const { limits, clock, signer } = relay;
-  const { link, opened } = new Links({ limits, clock, signer, handlers: [] }).open("", maxBatchBytes);
+  const { limits, clock, signer, warnings } = relay;
+  const links = new Links({ limits, clock, signer, warnings, handlers: [] });
+  const { link, opened } = links.open("", maxBatchBytes);
   link.close(new StreamError("an example"));
   return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });
 }

@@ -32,7 +32,7 @@ export const relaySizes: RelayRows = {
   }),
   maxFrameBytes: (value) => ({
     what: "the cost of a frame's messages",
-    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/relay/limits.ts", "leastMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/relay/limits.ts", "mostMaxFrameBytes"))}`,
+    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/relay/limits.ts", "minMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/relay/limits.ts", "maxMaxFrameBytes"))}`,
     beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
     told: inLimits("max_frame_bytes"),
   }),

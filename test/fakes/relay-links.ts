@@ -22,11 +22,12 @@ export interface LinkedRelay extends MemoryRelay {
 export function newLinkedRelay(): LinkedRelay {
   const memory = newMemoryRelay();
   const { relay, handlers } = memory;
-  const { limits, clock, signer } = relay;
+  const { limits, clock, signer, warnings } = relay;
   const links = new Links({
     limits,
     clock,
     signer,
+    warnings,
     handlers,
     serveChannel: (...all) => serveLegChannel(relay, ...all),
   });

@@ -6,6 +6,7 @@ import { messageOf } from "../../server/relay/relayed-frame.js";
 import type { Splice } from "../../server/relay/splice.js";
 import type { SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
+import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
@@ -16,6 +17,8 @@ export class FakeEpoch {
 
 export interface TestRelay {
   relay: Relay;
+  /** What the operator has been told. */
+  told: RelayWarning[];
   clock: FakeClock;
   epoch: FakeEpoch;
 }
@@ -24,7 +27,10 @@ export interface TestRelay {
 export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
   const [clock, epoch] = [new FakeClock(), new FakeEpoch()];
   const signer = new TokenSigner(undefined, () => epoch.nowMs);
-  return { relay: new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer }), clock, epoch };
+  const told: RelayWarning[] = [];
+  const warnings = new Warnings(clock, (warning) => told.push(warning));
+  const relay = new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer, warnings });
+  return { relay, told, clock, epoch };
 }
 
 export function connect(relay: Relay, name = "room", metadata: Record<string, string> = {}): Splice {

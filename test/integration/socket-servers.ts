@@ -11,6 +11,7 @@ import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import { TokenSigner } from "../../server/relay/token.js";
+import { Warnings } from "../../server/relay/warnings.js";
 import { systemClock } from "../../stream/system-clock.js";
 
 async function listen(server: Server): Promise<string> {
@@ -49,14 +50,9 @@ export function openedMessage(heartbeatIntervalMs = 15_000): Uint8Array {
 export async function openLinkServer(routes: (router: ConnectRouter) => void, init: Partial<LinksInit> = {}) {
   const router = createConnectRouter();
   routes(router);
-  const links = new Links({
-    limits: defaultLimits,
-    clock: systemClock,
-    signer: new TokenSigner(),
-    handlers: router.handlers,
-    ...init,
-  });
-  const sockets = new LinkSockets(links, systemClock, defaultLimits.heartbeatIntervalMs);
+  const relay = { limits: defaultLimits, clock: systemClock, warnings: new Warnings(systemClock, () => {}) };
+  const links = new Links({ ...relay, signer: new TokenSigner(), handlers: router.handlers, ...init });
+  const sockets = new LinkSockets(links, relay);
   const connections: Duplex[] = [];
   const server = createServer().on("upgrade", (request, connection, head) => {
     connections.push(connection);

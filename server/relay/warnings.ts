@@ -1,0 +1,113 @@
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { RelayLimits } from "./limits.js";
+
+/** The cause of a warning, as a program tells it from others. */
+export type WarningCause =
+  /** A page may not use the relay: its origin is neither the relay's own nor among `origins`. */
+  | { kind: "origin-refused" }
+  /** A request for the relay's WebSocket asks for another protocol, or is no handshake. */
+  | { kind: "handshake-refused" }
+  /** A request names an RPC of the relay, but not under the relay's prefix; or an RPC that there is none of. */
+  | { kind: "path-unknown" }
+  /** Another handler had read the body of a request before the relay got it. */
+  | { kind: "body-read" }
+  /** A request could not be handed to the handler of its RPC, and was answered with 500. */
+  | { kind: "request-failed"; error: unknown }
+  /** A caller was refused because the relay holds as much as this limit allows. */
+  | { kind: "limit-reached"; limit: keyof RelayLimits }
+  /** The process has no file descriptor left, so that new connections are reset. */
+  | { kind: "descriptors-exhausted" }
+  /** The operating system could not hand over a connection for another reason. */
+  | { kind: "accept-failed"; error: unknown }
+  /** A server that the relay is installed on was closed, and the relay was not. */
+  | { kind: "server-closed" }
+  /** A listener of one of the relay's events threw, or returned a promise that rejected. */
+  | { kind: "listener-failed"; event: string; error: unknown };
+
+/** Trouble that the operator of a relay can do something about. */
+export type RelayWarning = WarningCause & {
+  /** What happened, why, and what helps: one line, in which text from callers is cut and has no control characters. */
+  message: string;
+  /** How often this has happened since the warning before it of the same cause, this time included. */
+  count: number;
+};
+
+/** A cause is told at most once in this time, so that callers cannot flood the operator's log. */
+export const quietTimeMs = 60_000;
+
+/** Text from a caller is cut here. An origin, a host or a path that says where to look is shorter. */
+const maxQuotedChars = 200;
+
+interface Told {
+  atMs: number;
+  /** Warnings of the same cause that have not been told since. */
+  untold: number;
+  latest: { cause: WarningCause; message: string };
+}
+
+/**
+ * Tells the operator of trouble, each cause at most once a minute. A warning that comes sooner is counted, and told with the
+ * next one of its cause or by `flush`. There are as many entries as there are causes, however many callers there are.
+ */
+export class Warnings {
+  readonly #clock: Clock;
+  readonly #tell: (warning: RelayWarning) => void;
+  readonly #told = new Map<string, Told>();
+
+  constructor(clock: Clock, tell: (warning: RelayWarning) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  warn(cause: WarningCause, message: string): void {
+    const key = keyOf(cause);
+    const told = this.#told.get(key);
+    const atMs = this.#clock.now();
+    const latest = { cause, message };
+    if (told !== undefined && atMs - told.atMs < quietTimeMs) {
+      told.untold += 1;
+      told.latest = latest;
+      return;
+    }
+    this.#told.set(key, { atMs, untold: 0, latest });
+    this.#tellOf(latest, (told?.untold ?? 0) + 1);
+  }
+
+  /** Warns that a limit is reached, and returns the error for the caller who met it. */
+  limitReached(limit: keyof RelayLimits, message: string): StreamError {
+    this.warn({ kind: "limit-reached", limit }, `${message}, so a caller was refused: the limit is ${limit}`);
+    return new StreamError(message, { failure: Failure.LIMIT_REACHED });
+  }
+
+  /** Tells what was counted and not told yet. */
+  flush(): void {
+    for (const { latest, untold } of this.#told.values()) if (untold > 0) this.#tellOf(latest, untold);
+    this.#told.clear();
+  }
+
+  #tellOf({ cause, message }: Told["latest"], count: number): void {
+    const times = count === 1 ? "" : ` (${count} times since the last warning of this kind)`;
+    this.#tell({ ...cause, message: message + times, count });
+  }
+}
+
+function keyOf(cause: WarningCause): string {
+  if (cause.kind === "limit-reached") return `${cause.kind} ${cause.limit}`;
+  if (cause.kind === "listener-failed") return `${cause.kind} ${cause.event}`;
+  return cause.kind;
+}
+
+/** Text from a caller as part of a warning: in quotation marks, cut, with everything escaped that moves or hides other text. */
+export function quoted(text: string | undefined): string {
+  if (text === undefined) return "none";
+  const cut = text.length > maxQuotedChars ? `${text.slice(0, maxQuotedChars)}…` : text;
+  return JSON.stringify(cut).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+function escaped(character: string): string {
+  return [...Array(character.length).keys()]
+    .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`)
+    .join("");
+}

@@ -1,0 +1,86 @@
+import { runInNewContext } from "node:vm";
+import { defaultLimits, StreamServerProxy, serveRelay } from "browser-stream-server/server";
+import { describe, expect, test } from "vitest";
+
+const proxyWith = (options: unknown) => StreamServerProxy(options as never);
+
+describe("StreamServerProxy", () => {
+  test.each<[unknown, RegExp]>([
+    [{ limits: { acceptTimoutMs: 1 } }, /acceptTimoutMs.*acceptTimeoutMs\?/],
+    [{ limits: { max_names: 1 } }, /max_names.*maxNames\?/],
+    [{ limits: { heartbeat: 1 } }, /heartbeat.*heartbeatIntervalMs,? |heartbeat.*there are maxNameBytes/],
+    [{ orgins: "*" }, /orgins.*origins\?/],
+    [{ origin: "*" }, /origin.*origins\?/],
+    [{ Prefix: "/x" }, /Prefix.*prefix\?/],
+    [{ limit: {} }, /limit.*limits\?/],
+    [{ toString: 1 }, /toString/],
+    [{ limits: { toString: 1 } }, /toString/],
+  ])("%j is refused with a TypeError that names what there is", (options, words) => {
+    expect(() => proxyWith(options)).toThrow(
+      expect.objectContaining({ name: "TypeError", message: expect.stringMatching(words) }),
+    );
+  });
+
+  test.each<[unknown, string]>([
+    [null, "TypeError"],
+    [5, "TypeError"],
+    [["/a"], "TypeError"],
+    [{ prefix: 5 }, "TypeError"],
+    [{ prefix: null }, "TypeError"],
+    [{ prefix: ["/a", undefined] }, "TypeError"],
+    [{ prefix: [] }, "RangeError"],
+    [{ prefix: "a b" }, "RangeError"],
+    [{ limits: null }, "TypeError"],
+    [{ limits: [] }, "TypeError"],
+    [{ limits: { maxNames: "5" } }, "RangeError"],
+    [{ limits: { maxNames: null } }, "RangeError"],
+    [{ limits: { maxNames: 5n } }, "RangeError"],
+    [{ limits: { maxNames: 0 } }, "RangeError"],
+    [{ limits: { maxFrameBytes: 4_095 } }, "RangeError"],
+    [{ limits: { heartbeatIntervalMs: 2 ** 31 } }, "RangeError"],
+    [{ origins: null }, "RangeError"],
+    [{ key: "a password of more than thirty-two letters" }, "TypeError"],
+    [{ key: new Uint8Array(31) }, "RangeError"],
+    [{ key: null }, "TypeError"],
+    [{ clock: {} }, "TypeError"],
+    [{ clock: null }, "TypeError"],
+  ])("%o is refused with a %s", (options, name) => {
+    expect(() => proxyWith(options)).toThrow(expect.objectContaining({ name }));
+  });
+
+  test("an option or a limit that is undefined has its default", () => {
+    const left = { prefix: undefined, origins: undefined, limits: undefined, key: undefined, clock: undefined };
+    const proxy = proxyWith(left);
+    expect([proxy.prefixes, proxy.limits]).toEqual([["/browser-server"], defaultLimits]);
+    const limits = { maxNames: 5, acceptTimeoutMs: undefined };
+    expect(proxyWith({ limits }).limits).toEqual({ ...defaultLimits, maxNames: 5 });
+  });
+
+  test("a key of another realm is a key", () => {
+    proxyWith({ key: runInNewContext("new Uint8Array(32)") }).close();
+  });
+
+  test("installs on nothing but a server", () => {
+    for (const server of [undefined, {}, 8080]) expect(() => proxyWith({}).install(server as never)).toThrow(TypeError);
+  });
+});
+
+describe("serveRelay", () => {
+  const proxy = StreamServerProxy();
+
+  test.each<[unknown, string]>([
+    [undefined, "TypeError"],
+    [{ port: 0 }, "TypeError"],
+    [{ proxy: {}, port: 0 }, "TypeError"],
+    [{ proxy }, "RangeError"],
+    [{ proxy, port: "0" }, "RangeError"],
+    [{ proxy, port: 65_536 }, "RangeError"],
+    [{ proxy, port: 0, hostname: "::1" }, "TypeError"],
+    [{ proxy, port: 0, host: 5 }, "TypeError"],
+    [{ proxy, port: 0, tls: { cert: "x" } }, "TypeError"],
+    [{ proxy, port: 0, tls: { cert: "x", key: "y", ca: "z" } }, "TypeError"],
+    [{ proxy, port: 0, fallback: "/page" }, "TypeError"],
+  ])("%o is refused with a %s", async (options, name) => {
+    await expect(serveRelay(options as never)).rejects.toMatchObject({ name });
+  });
+});
