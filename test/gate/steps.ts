@@ -1,12 +1,14 @@
 import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
+import { checkBundlers } from "./bundlers.ts";
 import { expectSuccess } from "./command.ts";
 import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
 import { checkImportDirection } from "./import-direction.ts";
+import { checkInstalled } from "./installed.ts";
 import { runInteropTests } from "./interop-tests.ts";
-import { checkAttw, checkConsumer, checkPublint } from "./package-checks.ts";
+import { checkAttw, checkPublint } from "./package-checks.ts";
 import { runProxyTests } from "./proxy-tests.ts";
 import type { Step } from "./step.ts";
 import { runTests } from "./test-run.ts";
@@ -33,6 +35,7 @@ export const steps: Step[] = [
   { name: "example-stubs", run: checkExampleStubs },
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
-  { name: "consumer", run: checkConsumer },
+  { name: "installed", run: checkInstalled },
   { name: "bundle", run: checkBundle },
+  { name: "bundlers", run: checkBundlers },
 ];

@@ -1,0 +1,86 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "vite";
+import { expectSuccess, root } from "./command.ts";
+import { failed, type Outcome, passed } from "./step.ts";
+import { installInto, withTarball } from "./tarball.ts";
+
+const { name, dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  name: string;
+  dependencies: Record<string, string>;
+};
+
+/** Transports that an application would bring along, in the newest version that goes with the package. */
+const companions = ["@connectrpc/connect-web", "@connectrpc/connect-node"];
+const programs = ["ways-check", "command-check"];
+
+const consumer = `
+import { StreamClient, StreamServer } from "${name}";
+import * as client from "${name}/client.js";
+import * as gen from "${name}/gen";
+import { StreamServerProxy } from "${name}/server";
+for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer]) {
+  if (typeof each !== "function") throw new Error("an export is missing");
+}
+if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
+`;
+
+const consumerOptions = {
+  module: "nodenext",
+  target: "es2023",
+  lib: ["es2023"],
+  types: ["node"],
+  strict: true,
+  noEmit: true,
+  skipLibCheck: true,
+};
+
+/**
+ * The package works as people install it, in an empty folder and without this repository's lock file: its types resolve, it
+ * keeps the stream contract over every way that Node has to a relay, and nothing holds what a stream has received. A release of
+ * a dependency that breaks one of these is noticed here before people get it.
+ */
+export const checkInstalled = () =>
+  withTarball(async (tarball, folder) => {
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    const obstacle = await installInto(folder, [tarball, ...companions]);
+    if (obstacle !== undefined) return failed(obstacle);
+    const checks = [() => checkConsumer(folder), ...programs.map((program) => () => runProgram(folder, program))];
+    for (const check of checks) {
+      const outcome = await check();
+      if (outcome.kind === "failed") return failed(`${outcome.why}\nInstalled: ${versionsIn(folder)}`);
+    }
+    return passed(versionsIn(folder));
+  });
+
+async function checkConsumer(folder: string): Promise<Outcome> {
+  mkdirSync(join(folder, "node_modules/@types"), { recursive: true });
+  symlinkSync(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"), "dir");
+  writeFileSync(join(folder, "consumer.ts"), consumer);
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: consumerOptions }));
+  const compiled = await expectSuccess("tsc", ["-p", folder]);
+  if (compiled.kind !== "passed") return compiled;
+  return expectSuccess(process.execPath, [join(folder, "consumer.ts")], { cwd: folder, timeoutMs: 20_000 });
+}
+
+/** Runs a program of test/installed in the folder, where it finds the installed package. */
+async function runProgram(folder: string, program: string): Promise<Outcome> {
+  await build({
+    configFile: false,
+    root,
+    logLevel: "error",
+    ssr: { external: true },
+    build: { ssr: join(root, `test/installed/${program}.ts`), outDir: folder, emptyOutDir: false, minify: false },
+  });
+  const args = ["--expose-gc", join(folder, `${program}.js`)];
+  return expectSuccess(process.execPath, args, { cwd: folder, timeoutMs: 120_000 });
+}
+
+/** The versions of the package's dependencies that were installed. */
+function versionsIn(folder: string): string {
+  const versions = Object.keys(dependencies).map((dependency) => {
+    const manifest = readFileSync(join(folder, "node_modules", dependency, "package.json"), "utf8");
+    return `${dependency}@${(JSON.parse(manifest) as { version: string }).version}`;
+  });
+  return versions.join(", ");
+}
