@@ -1,0 +1,11 @@
+import react from "@vitejs/plugin-react";
+import { StreamServerProxy } from "browser-stream-server/server";
+import { defineConfig } from "vite";
+
+function install({ httpServer }) {
+  const proxy = StreamServerProxy().install(httpServer);
+  httpServer.once("close", () => proxy.close());
+}
+const relay = { name: "relay", configureServer: install, configurePreviewServer: install };
+
+export default defineConfig({ plugins: [react(), relay] });
