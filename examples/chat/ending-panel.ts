@@ -1,4 +1,5 @@
-import { describeEnding, type Ending } from "./ending.js";
+import { describeEnding, describeWait, type Ending } from "./ending.js";
+import type { Role } from "./message.js";
 import { clockTime, find } from "./template.js";
 
 export interface EndingHandlers {
@@ -7,9 +8,12 @@ export interface EndingHandlers {
   onRestart(): void;
 }
 
-/** What a person reads when a room is over, and what there is to do about it. */
+/** Tells a person why a room is over, how the page goes on by itself, and what there is to do. */
 export class EndingPanel {
   readonly #panel = find(document, "#ending", HTMLElement);
+  readonly #title = find(this.#panel, "#ending-title", HTMLElement);
+  readonly #text = find(this.#panel, "#ending-text", HTMLElement);
+  readonly #wait = find(this.#panel, "#ending-wait", HTMLElement);
   readonly #joinInstead = find(this.#panel, "#join-instead", HTMLButtonElement);
   readonly #retry = find(this.#panel, "#retry", HTMLButtonElement);
 
@@ -20,14 +24,20 @@ export class EndingPanel {
   }
 
   /** Returns the title. */
-  show(ending: Ending, room: string): string {
+  show({ kind, ending }: { kind: "waiting" | "over"; ending: Ending }, role: Role, room: string): string {
+    const wasShown = !this.#panel.hidden;
     const [title, text] = describeEnding(ending, room, clockTime(ending.at));
-    find(this.#panel, "#ending-title", HTMLElement).textContent = title;
-    find(this.#panel, "#ending-text", HTMLElement).textContent = text;
-    this.#joinInstead.hidden = ending.why !== "name-taken";
-    this.#panel.dataset.why = ending.why;
+    this.#title.textContent = title;
+    this.#text.textContent = text;
+    this.#wait.hidden = kind === "over";
+    find(this.#wait, "span:last-child", HTMLElement).textContent = describeWait(role, ending);
+    const isTaken = ending.why === "name-taken";
+    this.#joinInstead.hidden = !isTaken;
+    this.#retry.classList.toggle("primary", !isTaken);
+    this.#retry.classList.toggle("quiet", isTaken);
     this.#panel.hidden = false;
-    this.#retry.focus();
+    // A person who was typing when the room was lost must not press a button by that.
+    if (!wasShown) (ending.wasIn ? this.#panel : isTaken ? this.#joinInstead : this.#retry).focus();
     return title;
   }
 

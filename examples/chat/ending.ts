@@ -1,8 +1,10 @@
 import { Code, Failure, Hop, type StreamError } from "browser-stream-server";
+import type { Role } from "./message.js";
 
 /** Why a room is over for this tab. */
 export type Why =
   | "left"
+  | "closed"
   | "gone"
   | "no-such-room"
   | "name-taken"
@@ -14,7 +16,7 @@ export type Why =
 
 export interface Ending {
   why: Why;
-  /** What the host gave as its reason, if it refused. */
+  /** The host's reason, if it refused. */
   reason: string;
   /** Whether the room had been joined, or opened, before. */
   wasIn: boolean;
@@ -45,6 +47,23 @@ export const refusals = {
   removed: [Code.PermissionDenied, "You were removed from the room."],
 } as const satisfies Record<string, readonly [Code, string]>;
 
+const passing: readonly Why[] = ["gone", "no-such-room", "no-answer", "busy", "unreachable"];
+/** The relay may need two and a half heartbeats to notice that this tab's earlier connection is lost, and keeps the name. */
+const ownNameKeptMs = 60_000;
+
+/** Whether another try may succeed by itself, without anybody's decision. */
+export function isPassing({ why, at }: Ending, role: Role, lost: Ending | undefined): boolean {
+  if (role === "host" && why === "name-taken" && lost?.wasIn) return at.getTime() - lost.at.getTime() < ownNameKeptMs;
+  return passing.includes(why);
+}
+
+/** The ending that people are shown after another try has failed: what was lost first, and since when. */
+export function stillLost(ending: Ending, role: Role, lost: Ending | undefined): Ending {
+  if (lost === undefined || !lost.wasIn) return ending;
+  if (role === "host") return lost;
+  return { ...lost, why: ending.why === "unreachable" ? "unreachable" : "gone" };
+}
+
 /** An ending for a person to read. */
 export function describeEnding(
   { why, reason, wasIn }: Ending,
@@ -54,10 +73,15 @@ export function describeEnding(
   switch (why) {
     case "left":
       return ["You have left", ""];
+    case "closed":
+      return [
+        "The host closed the room",
+        `It was closed at ${time}. The files that you received can still be saved here.`,
+      ];
     case "gone":
       return [
         "The host is gone",
-        `The room was closed at ${time}, or its tab lost the connection. What you received is still here to save.`,
+        `Its tab was closed at ${time}, or lost the connection. The files that you received can still be saved here.`,
       ];
     case "no-such-room":
       return [
@@ -65,7 +89,7 @@ export function describeEnding(
         `Nobody has “${room}” open. A room ends with the tab that opened it: check the link, or ask for a new one.`,
       ];
     case "name-taken":
-      return ["The name is taken", `Another tab has “${room}” open. Choose another name, or join that room.`];
+      return ["The name is taken", `Another tab has “${room}” open. Join that room, or choose another name.`];
     case "name-invalid":
       return ["The name will not do", "The relay does not take this name. Choose a shorter one."];
     case "refused":
@@ -73,10 +97,17 @@ export function describeEnding(
     case "no-answer":
       return ["The host does not answer", "The room is open, but its tab did not respond. It may be asleep."];
     case "busy":
-      return ["There is no room for more", "The relay has as much to do as it takes. Try again later."];
+      return ["There is no room for more", "The relay has as much to do as it takes."];
     case "unreachable":
       return wasIn
-        ? ["The connection is lost", `The relay has not been reachable since ${time}. Check the network and try again.`]
-        : ["The relay cannot be reached", "Check the network and try again."];
+        ? ["The connection is lost", `The relay has not been reachable since ${time}. Check the network.`]
+        : ["The relay cannot be reached", "Check the network, and whether the relay is running."];
   }
+}
+
+/** How the page goes on by itself. */
+export function describeWait(role: Role, { why }: Ending): string {
+  if (role === "host") return "This page keeps trying, and opens the room by itself.";
+  if (why === "no-such-room") return "This page waits, and joins as soon as somebody opens the room.";
+  return "This page waits, and joins again by itself.";
 }

@@ -8,7 +8,6 @@ import { TransferRow } from "./transfer-row.js";
 /** Files up to this size are fetched when they are announced; larger ones when the person asks. */
 const automaticBytes = 67_108_864;
 const maxPictureBytes = 16_777_216;
-const maxNameLength = 160;
 
 /** This tab's own file, or the way to get another's. */
 export type FileSource = File | (() => Transfer);
@@ -24,7 +23,7 @@ export class FileCard {
   constructor(element: HTMLElement, file: FileAnnouncement, source: FileSource) {
     this.#body = find(element, ".file", HTMLElement);
     this.#rows = find(element, ".transfers", HTMLElement);
-    this.#name = readableName(file.name);
+    this.#name = file.name;
     find(element, ".file-name", HTMLElement).textContent = this.#name;
     find(element, ".file-size", HTMLElement).textContent = formatBytes(file.sizeBytes);
     this.#body.dataset.state = source instanceof File ? "sending" : "offered";
@@ -41,7 +40,7 @@ export class FileCard {
   /** Shows this tab's file on its way to somebody. */
   addSending(transfer: Transfer): void {
     this.#transfers.add(transfer);
-    this.#rows.append(new TransferRow(transfer, this.#name, `to ${transfer.peer}`).element);
+    this.#rows.append(new TransferRow(transfer, this.#name, transfer.peer, () => this.#keepFocus()).element);
   }
 
   /** The room is over: nothing more can be asked for. */
@@ -62,10 +61,22 @@ export class FileCard {
   #receive(transfer: Transfer): void {
     this.#transfers.add(transfer);
     const row = new TransferRow(transfer, this.#name, "", (state) => {
+      this.#keepFocus();
       this.#body.dataset.state = state.kind;
       if (state.kind === "done" && state.file !== undefined) this.#offerToSave(state.file);
     });
     this.#rows.replaceChildren(row.element);
+  }
+
+  /** Focus goes on to the control that takes the place of the one in use, or else to the log. */
+  #keepFocus(): void {
+    if (!this.#body.contains(document.activeElement)) return;
+    queueMicrotask(() => {
+      const { activeElement } = document;
+      if (activeElement !== document.body && activeElement?.checkVisibility()) return;
+      const controls = [...this.#body.querySelectorAll<HTMLElement>("button, a")];
+      (controls.find((each) => each.checkVisibility()) ?? this.#body.closest<HTMLElement>("[tabindex]"))?.focus();
+    });
   }
 
   #offerToSave(received: Blob): void {
@@ -86,10 +97,4 @@ export class FileCard {
     picture.addEventListener("load", () => this.#body.prepend(picture), { once: true });
     picture.src = this.#url;
   }
-}
-
-/** Without the characters that turn the reading direction around, which can make an .exe look like a .jpg. */
-function readableName(name: string): string {
-  const clean = name.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "").trim();
-  return clean.slice(-maxNameLength) || "file";
 }

@@ -8,32 +8,32 @@ import {
   type RoomStream,
   sendMessage,
 } from "./message.js";
-import { type Room, RoomLife, type RoomObserver } from "./room.js";
+import { type Room, type RoomInit, RoomLife, type RoomObserver } from "./room.js";
 import { Transfer } from "./transfer.js";
 
-/** What listens on the name may be no room at all, and then never says welcome. */
+/** The program that listens on the name may be no room at all, and then never says welcome. */
 const welcomeTimeoutMs = 10_000;
 
 /** A room that another tab holds. */
 export class GuestRoom implements Room {
   readonly role = "guest";
+  readonly #name: string;
   readonly #client: StreamClient;
   readonly #observer: RoomObserver;
   readonly #life: RoomLife;
   readonly #stream: RoomStream;
   readonly #files = new Map<string, File>();
-  #self = "";
+  #ownName: string;
+  #id = "";
   #key = "";
 
-  constructor(
-    relay: URL,
-    readonly name: string,
-    observer: RoomObserver,
-  ) {
+  constructor({ relay, name, ownName }: RoomInit, observer: RoomObserver) {
+    this.#name = name;
+    this.#ownName = ownName;
     this.#observer = observer;
     this.#life = new RoomLife(observer);
     this.#client = StreamClient(relay);
-    this.#stream = this.#client.connect(name, { metadata: { kind: "join" } });
+    this.#stream = this.#client.connect(name, { metadata: { kind: "join", name: ownName } });
     let failure: StreamError | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     this.#stream
@@ -46,7 +46,7 @@ export class GuestRoom implements Room {
         if (message !== undefined && !this.#life.isOver) this.#onMessage(message);
       })
       .on("end", () => {
-        this.#life.end("gone");
+        this.#life.end("closed");
         this.#stream.end();
       })
       .on("error", (error) => {
@@ -59,21 +59,19 @@ export class GuestRoom implements Room {
   }
 
   say(text: string): void {
-    sendMessage(this.#stream, { type: "chat", from: this.#self, text });
+    sendMessage(this.#stream, { type: "chat", from: this.#ownName, text });
   }
 
   offer(file: File): FileAnnouncement {
-    const announced = announcement(this.#self, file);
+    const announced = announcement(this.#ownName, file);
     this.#files.set(announced.id, file);
     sendMessage(this.#stream, announced);
     return announced;
   }
 
-  fetch(file: FileAnnouncement): Transfer {
-    const transfer = new Transfer(file.from, file.sizeBytes);
-    const metadata = { kind: "fetch", key: this.#key, file: file.id };
-    void receiveFile(transfer, file, this.#client.connect(this.name, { metadata }));
-    return transfer;
+  rename(name: string): void {
+    this.#ownName = name;
+    sendMessage(this.#stream, { type: "name", name });
   }
 
   leave(): void {
@@ -84,18 +82,25 @@ export class GuestRoom implements Room {
   #onMessage(message: Message): void {
     switch (message.type) {
       case "welcome":
-        this.#self = message.you;
+        this.#id = message.you;
         this.#key = message.key;
         return this.#life.enter("joined");
       case "people":
-        return this.#observer.onPeople(message.labels, this.#self);
+        return this.#observer.onPeople(message.people, this.#id);
       case "chat":
         return this.#observer.onChat(message.from, message.text);
       case "file":
-        return this.#observer.onFile(message);
+        return this.#observer.onFile(message, () => this.#fetch(message));
       case "want":
         return this.#give(message.file, message.transfer, message.to);
     }
+  }
+
+  #fetch(file: FileAnnouncement): Transfer {
+    const transfer = new Transfer(file.from, file.sizeBytes);
+    const metadata = { kind: "fetch", key: this.#key, file: file.id };
+    void receiveFile(transfer, file, this.#client.connect(this.#name, { metadata }));
+    return transfer;
   }
 
   #give(fileId: string, transferId: string, to: string): void {
@@ -104,11 +109,11 @@ export class GuestRoom implements Room {
     const transfer = new Transfer(to, file.size);
     this.#observer.onSending(fileId, transfer);
     const metadata = { kind: "give", key: this.#key, transfer: transferId };
-    void sendFile(transfer, file, this.#client.connect(this.name, { metadata }));
+    void sendFile(transfer, file, this.#client.connect(this.#name, { metadata }));
   }
 
   #giveUp(): void {
-    if (this.#self !== "") return;
+    if (this.#id !== "") return;
     this.#life.end("no-answer");
     this.#stream.destroy();
   }

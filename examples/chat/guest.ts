@@ -1,20 +1,21 @@
 import type { StreamError } from "browser-stream-server";
-import { type Message, parseMessage, type RoomStream, randomKey, sendMessage } from "./message.js";
+import { type Message, type Person, parseMessage, type RoomStream, randomKey, sendMessage } from "./message.js";
 
 /** A guest as the host knows it. */
-export class Guest {
+export class Guest implements Person {
   onMessage: (message: Message) => void = () => {};
   /** Called once. */
   onGone: () => void = () => {};
   announcedFiles = 0;
-  /** What its other streams show, to prove that they are its own. */
+  /** The guest's other streams show this key, to prove that they are its own. */
   readonly key = randomKey();
   readonly #stream: RoomStream;
   readonly #fileStreams = new Set<RoomStream>();
   #here = true;
 
   constructor(
-    readonly label: string,
+    readonly id: string,
+    public name: string,
     stream: RoomStream,
   ) {
     this.#stream = stream
@@ -23,6 +24,8 @@ export class Guest {
         if (message !== undefined) this.onMessage(message);
       })
       .on("end", () => this.dismiss())
+      // A guest that is lost has left, like one that says goodbye; "close" follows.
+      .on("error", () => {})
       .on("close", () => this.dismiss());
   }
 
@@ -30,7 +33,7 @@ export class Guest {
     if (this.#here) sendMessage(this.#stream, message);
   }
 
-  /** A file's stream ends with its guest. */
+  /** Ends a file's stream with its guest. */
   keep(stream: RoomStream): void {
     this.#fileStreams.add(stream);
     const forget = () => this.#fileStreams.delete(stream);
@@ -46,15 +49,4 @@ export class Guest {
     else this.#stream.destroy(error);
     this.onGone();
   }
-}
-
-/** More than guests, each with an initial of its own, and none with the host's. */
-const animals =
-  "Alpaca Badger Crane Dingo Eland Ferret Gecko Ibis Jackal Koala Lynx Mole " +
-  "Newt Otter Panda Quail Raven Seal Tapir Urchin Vole Wren Yak Zebra";
-
-/** A short name that nobody present has. */
-export function labelFor(taken: ReadonlySet<string>): string {
-  const free = animals.split(" ").filter((animal) => !taken.has(animal));
-  return free[Math.floor(Math.random() * free.length)] ?? "Guest";
 }

@@ -1,13 +1,25 @@
 import { Code, Failure, StreamError, StreamServer } from "browser-stream-server";
+import { cleanName } from "./clean-text.js";
 import { refusals } from "./ending.js";
 import { receiveFile, sendFile } from "./file-stream.js";
-import { Guest, labelFor } from "./guest.js";
-import { announcement, type FileAnnouncement, type Message, type RoomStream, randomKey } from "./message.js";
-import { hostLabel, type Room, RoomLife, type RoomObserver } from "./room.js";
+import { Guest } from "./guest.js";
+import {
+  announcement,
+  type FileAnnouncement,
+  hostId,
+  type Message,
+  maxPeople,
+  type Person,
+  type RoomStream,
+  randomKey,
+} from "./message.js";
+import { distinctName, suggestPersonName } from "./own-name.js";
+import { type Room, type RoomInit, RoomLife, type RoomObserver } from "./room.js";
 import { Transfer } from "./transfer.js";
 
-const maxGuests = 20;
 const maxFilesPerGuest = 1_000;
+/** Everyone is told who is here, so what happens within this time is told at once: when a room fills, it is many. */
+const peopleDelayMs = 50;
 
 /** Somebody wants a guest's file; the guest was asked to open a stream with it. */
 interface Request {
@@ -27,60 +39,53 @@ export class HostRoom implements Room {
   readonly #ownFiles = new Map<string, File>();
   readonly #owners = new Map<string, Guest>();
   readonly #requests = new Map<string, Request>();
+  #ownName: string;
+  #guestCount = 0;
+  #peopleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    relay: URL,
-    readonly name: string,
-    observer: RoomObserver,
-  ) {
+  constructor({ relay, name, ownName }: RoomInit, observer: RoomObserver) {
+    this.#ownName = ownName;
     this.#observer = observer;
     this.#life = new RoomLife(observer);
     let failure: StreamError | undefined;
     this.#server = StreamServer(relay, (stream) => this.#onStream(stream))
       .on("ready", () => {
         this.#life.enter("open");
-        this.#onPeople();
+        this.#tellPeople();
       })
       .on("error", (error) => {
         failure = error;
       })
-      .on("close", () => {
-        this.#life.end(failure ?? "left");
-        this.#dismissAll();
-      })
+      .on("close", () => this.#end(failure ?? "left"))
       .listen(name);
   }
 
   say(text: string): void {
-    this.#tell({ type: "chat", from: hostLabel, text });
+    this.#tell({ type: "chat", from: this.#ownName, text });
   }
 
   offer(file: File): FileAnnouncement {
-    const announced = announcement(hostLabel, file);
+    const announced = announcement(this.#ownName, file);
     this.#ownFiles.set(announced.id, file);
     this.#tell(announced);
     return announced;
   }
 
-  fetch(file: FileAnnouncement): Transfer {
-    const transfer = new Transfer(file.from, file.sizeBytes);
-    this.#ask(file.id, hostLabel, {
-      take: (stream) => void receiveFile(transfer, file, stream),
-      fail: () => transfer.fail(noSuchFile()),
-    });
-    return transfer;
+  rename(name: string): void {
+    this.#ownName = distinctName(name, this.#namesBeside(hostId));
+    this.#onPeople();
   }
 
-  remove(label: string): void {
-    const guest = [...this.#guests.values()].find((each) => each.label === label);
+  /** Sends a guest away. */
+  remove(id: string): void {
+    const guest = [...this.#guests.values()].find((each) => each.id === id);
     const [code, reason] = refusals.removed;
     guest?.dismiss(new StreamError(reason, { failure: Failure.DECLINED, code }));
   }
 
   leave(): void {
-    this.#life.end("left");
+    this.#end("left");
     void this.#server.end();
-    this.#dismissAll();
   }
 
   /** The stream is accepted when this, or its promise, is done; a rejected one is not. */
@@ -97,27 +102,34 @@ export class HostRoom implements Room {
 
   #onJoin(stream: RoomStream): void {
     if (this.locked) return stream.reject(...refusals.locked);
-    if (this.#guests.size >= maxGuests) return stream.reject(...refusals.full);
-    const taken = new Set([...this.#guests.values()].map(({ label }) => label));
-    const guest = new Guest(labelFor(taken), stream);
+    if (this.#guests.size + 1 >= maxPeople) return stream.reject(...refusals.full);
+    this.#guestCount += 1;
+    const id = String(this.#guestCount);
+    const name = cleanName(stream.metadata.name ?? "") || suggestPersonName();
+    const guest = new Guest(id, distinctName(name, this.#namesBeside(id)), stream);
     this.#guests.set(guest.key, guest);
     guest.onMessage = (message) => this.#onMessage(guest, message);
     guest.onGone = () => this.#onGone(guest);
-    guest.tell({ type: "welcome", you: guest.label, key: guest.key });
+    guest.tell({ type: "welcome", you: id, key: guest.key });
+    guest.tell(this.#peopleMessage);
     this.#onPeople();
   }
 
   #onMessage(guest: Guest, message: Message): void {
+    if (message.type === "name") {
+      guest.name = distinctName(message.name, this.#namesBeside(guest.id));
+      this.#onPeople();
+    }
     if (message.type === "chat") {
-      this.#tell({ ...message, from: guest.label }, guest);
-      this.#observer.onChat(guest.label, message.text);
+      this.#tell({ ...message, from: guest.name }, guest);
+      this.#observer.onChat(guest.name, message.text);
     }
     if (message.type === "file" && guest.announcedFiles < maxFilesPerGuest && !this.#owners.has(message.id)) {
       guest.announcedFiles += 1;
       this.#owners.set(message.id, guest);
-      const announced = { ...message, from: guest.label };
+      const announced = { ...message, from: guest.name };
       this.#tell(announced, guest);
-      this.#observer.onFile(announced);
+      this.#observer.onFile(announced, () => this.#fetch(announced));
     }
   }
 
@@ -129,18 +141,27 @@ export class HostRoom implements Room {
       this.#requests.delete(id);
       request.fail();
     }
-    if (!this.#life.isOver) this.#onPeople();
+    this.#onPeople();
+  }
+
+  #fetch(file: FileAnnouncement): Transfer {
+    const transfer = new Transfer(file.from, file.sizeBytes);
+    this.#ask(file.id, this.#ownName, {
+      take: (stream) => void receiveFile(transfer, file, stream),
+      fail: () => transfer.fail(noSuchFile()),
+    });
+    return transfer;
   }
 
   #onFetch(guest: Guest, fileId: string, stream: RoomStream): void | Promise<void> {
     const file = this.#ownFiles.get(fileId);
     if (file !== undefined) {
-      const transfer = new Transfer(guest.label, file.size);
+      const transfer = new Transfer(guest.name, file.size);
       this.#observer.onSending(fileId, transfer);
       return void sendFile(transfer, file, stream);
     }
     return new Promise((decided) => {
-      const forget = this.#ask(fileId, guest.label, {
+      const forget = this.#ask(fileId, guest.name, {
         take: (source) => {
           decided();
           source.end();
@@ -184,12 +205,31 @@ export class HostRoom implements Room {
   }
 
   #onPeople(): void {
-    const labels = [hostLabel, ...[...this.#guests.values()].map(({ label }) => label)];
-    this.#tell({ type: "people", labels });
-    this.#observer.onPeople(labels, hostLabel);
+    if (!this.#life.isOver) this.#peopleTimer ??= setTimeout(() => this.#tellPeople(), peopleDelayMs);
   }
 
-  #dismissAll(): void {
+  #tellPeople(): void {
+    this.#peopleTimer = undefined;
+    const message = this.#peopleMessage;
+    this.#tell(message);
+    this.#observer.onPeople(message.people, hostId);
+  }
+
+  get #peopleMessage() {
+    return { type: "people", people: this.#people.map(({ id, name }) => ({ id, name })) } as const;
+  }
+
+  get #people(): Person[] {
+    return [{ id: hostId, name: this.#ownName }, ...this.#guests.values()];
+  }
+
+  #namesBeside(id: string): string[] {
+    return this.#people.filter((each) => each.id !== id).map(({ name }) => name);
+  }
+
+  #end(error: StreamError | "left"): void {
+    this.#life.end(error);
+    clearTimeout(this.#peopleTimer);
     for (const guest of this.#guests.values()) guest.dismiss();
   }
 }

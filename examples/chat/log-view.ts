@@ -8,27 +8,38 @@ const linkPattern = /https?:\/\/[^\s<>"]*[^\s<>".,:;!?)\]}']/g;
 /** Near enough to the end to be reading it. */
 const bottomSlackPx = 80;
 
-/** The conversation, oldest first. What others wrote goes in as text. */
+/** A flood of messages takes the place of the oldest, and not all of the tab's memory. */
+const maxEntries = 2_000;
+
+/** The conversation, oldest first. Other people's text goes in as text. */
 export class LogView {
+  readonly #log: HTMLElement;
   readonly #list: HTMLElement;
   readonly #cards = new Map<string, FileCard>();
   /** Whether the end is in view, and is to stay there. */
   #following = true;
 
-  constructor(list: HTMLElement) {
-    this.#list = list;
-    // What scrolls has to be within the keyboard's reach.
-    list.tabIndex = 0;
-    list.addEventListener("scroll", () => {
-      this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < bottomSlackPx;
+  constructor(log: HTMLElement) {
+    this.#log = log;
+    this.#list = find(log, "ol", HTMLElement);
+    // An element that scrolls has to be within the keyboard's reach.
+    log.tabIndex = 0;
+    log.addEventListener("scroll", () => {
+      this.#following = log.scrollHeight - log.scrollTop - log.clientHeight < bottomSlackPx;
     });
-    // A picture makes its entry taller when it has loaded; an on-screen keyboard makes the list shorter.
-    list.addEventListener("load", () => this.#follow(), { capture: true });
-    new ResizeObserver(() => this.#follow()).observe(list);
+    // A picture makes its entry taller when it has loaded; an on-screen keyboard makes the log shorter.
+    log.addEventListener("load", () => this.#follow(), { capture: true });
+    new ResizeObserver(() => this.#follow()).observe(log);
   }
 
-  notice(text: string): void {
+  get isEmpty(): boolean {
+    return this.#list.childElementCount === 0;
+  }
+
+  /** Something that happened, to the named person if one is given. */
+  notice(text: string, name = ""): void {
     const entry = clone("notice-template");
+    find(entry, "bdi", HTMLElement).textContent = name;
     find(entry, ".text", HTMLElement).textContent = text;
     this.#append(entry, false);
   }
@@ -43,6 +54,7 @@ export class LogView {
     if (this.#cards.has(file.id)) return;
     const mine = source instanceof File;
     const entry = this.#entry("file-template", file.from, mine);
+    entry.dataset.file = file.id;
     this.#cards.set(file.id, new FileCard(entry, file, source));
     this.#append(entry, mine);
   }
@@ -57,7 +69,7 @@ export class LogView {
     return [...this.#cards.values()].some((card) => card.isMoving);
   }
 
-  /** The room is over; what was received can still be saved. */
+  /** The room is over; received files can still be saved. */
   close(): void {
     for (const card of this.#cards.values()) card.close();
   }
@@ -76,16 +88,25 @@ export class LogView {
     return entry;
   }
 
-  /** What this tab's person wrote they want to see. */
+  /** Shows an entry. The log goes to its end for people who wrote it themselves, wherever they were reading. */
   #append(entry: HTMLElement, mine: boolean): void {
     setTime(find(entry, "time", HTMLTimeElement), new Date());
     this.#list.append(entry);
+    if (this.#list.childElementCount > maxEntries) this.#dropOldest();
     this.#following ||= mine;
     this.#follow();
   }
 
+  #dropOldest(): void {
+    const oldest = this.#list.firstElementChild;
+    const id = oldest instanceof HTMLElement ? (oldest.dataset.file ?? "") : "";
+    this.#cards.get(id)?.dispose();
+    this.#cards.delete(id);
+    oldest?.remove();
+  }
+
   #follow(): void {
-    if (this.#following) this.#list.scrollTop = this.#list.scrollHeight;
+    if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
   }
 }
 

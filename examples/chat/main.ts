@@ -1,4 +1,5 @@
 import { hostedRoom, relayAddress, rememberHosting, roomInAddress, showInAddress } from "./address.js";
+import { cleanLine } from "./clean-text.js";
 import { RoomView } from "./room-view.js";
 import { StartView } from "./start-view.js";
 import { find } from "./template.js";
@@ -13,7 +14,7 @@ const room = new RoomView(relayAddress(), {
     start.hide();
     showInAddress(name);
     rememberHosting(role === "host" ? name : undefined);
-    document.title = `${name} · ${pageTitle}`;
+    document.title = `${cleanLine(name)} · ${pageTitle}`;
   },
   onLeft() {
     showInAddress(undefined);

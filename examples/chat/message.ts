@@ -1,9 +1,10 @@
 import type { RawMessage, Stream } from "browser-stream-server";
+import { cleanFileName, cleanName, cleanText } from "./clean-text.js";
 
 /*
  * What travels in a room. The host listens, so every stream is a guest's to open; its metadata says what for:
  *
- * - "join": one for each guest, for as long as it is there. JSON messages, below, both ways.
+ * - "join": one for each guest, for as long as it is there, with the guest's name. JSON messages, below, both ways.
  * - "fetch": a guest gets a file. The bytes come from the host, in order, until the end.
  * - "give": a guest hands in a file that somebody wants. The bytes go to the host.
  *
@@ -14,30 +15,62 @@ import type { RawMessage, Stream } from "browser-stream-server";
  */
 export type RoomStream = Stream;
 
-const maxTextLength = 8_192;
-const maxPeople = 64;
+/** Somebody in a room. The host tells people apart by their ids, and sees to it that no two names look the same. */
+export interface Person {
+  id: string;
+  name: string;
+}
 
-const text = (value: unknown): value is string => typeof value === "string" && value.length <= maxTextLength;
-const texts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.length <= maxPeople && value.every(text);
-const bytes = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** How a tab takes part in a room: it holds the room, or joined it. */
+export type Role = "host" | "guest";
+
+export const hostId = "host";
+
+const maxTextLength = 8_192;
+/** The host and 200 guests. */
+export const maxPeople = 201;
+
+/*
+ * Each field is read by a function that returns undefined for a value that is none. The peer may be anybody's program, so
+ * what a person will see is cleaned here, before the rest of the page gets it.
+ */
+const text = (value: unknown) => (typeof value === "string" && value.length <= maxTextLength ? value : undefined);
+const cleaned = (clean: (text: string) => string) => (value: unknown) => {
+  const given = text(value);
+  return given === undefined ? undefined : clean(given) || undefined;
+};
+const name = cleaned(cleanName);
+const fileName = cleaned(cleanFileName);
+const prose = cleaned(cleanText);
+const bytes = (value: unknown) =>
+  Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
+
+const fieldsOfPerson = { id: text, name };
+const people = (value: unknown): Person[] | undefined => {
+  if (!Array.isArray(value) || value.length === 0 || value.length > maxPeople) return undefined;
+  const all = value.map((each) => read(fieldsOfPerson, each));
+  return all.every((each) => each !== undefined) ? all : undefined;
+};
 
 const shapes = {
-  /** Host to guest, first of all: its label, and the key that its fetch and give streams show. */
+  /** Host to guest, first of all: the guest's id, and the key that its fetch and give streams show. */
   welcome: { you: text, key: text },
-  /** Host to guest: who is here. */
-  people: { labels: texts },
+  /** Host to guest: who is here, the host first. */
+  people: { people },
+  /** Guest to host: it has another name. */
+  name: { name },
   /** Both ways; `from` is the host's to say. */
-  chat: { from: text, text },
-  /** Both ways: an announcement. The id is random, so only who was told can ask for the file. */
-  file: { from: text, id: text, name: text, mime: text, sizeBytes: bytes },
+  chat: { from: name, text: prose },
+  /** Both ways: an announcement. The id is random, so only those who were told can ask for the file. */
+  file: { from: name, id: text, name: fileName, mime: text, sizeBytes: bytes },
   /** Host to the guest that announced the file: open a "give" stream for this transfer. */
-  want: { file: text, transfer: text, to: text },
+  want: { file: text, transfer: text, to: name },
 } as const;
 
+type Fields = Record<string, (value: unknown) => unknown>;
+type Read<F extends Fields> = { [K in keyof F]: Exclude<ReturnType<F[K]>, undefined> };
 type Shapes = typeof shapes;
-type Guarded<G> = G extends (value: unknown) => value is infer V ? V : never;
-type MessageOf<K extends keyof Shapes> = { type: K } & { [F in keyof Shapes[K]]: Guarded<Shapes[K][F]> };
+type MessageOf<K extends keyof Shapes> = { type: K } & Read<Shapes[K]>;
 export type Message = { [K in keyof Shapes]: MessageOf<K> }[keyof Shapes];
 
 export type FileAnnouncement = MessageOf<"file">;
@@ -46,25 +79,33 @@ export function sendMessage(stream: RoomStream, message: Message): void {
   stream.write(JSON.stringify(message));
 }
 
-/** Undefined for whatever is no message of this protocol: the other side may be anybody's program. */
+/** Returns undefined for anything that is no message of this protocol. */
 export function parseMessage(data: RawMessage): Message | undefined {
   if (typeof data !== "string") return undefined;
   try {
-    const value = JSON.parse(data) as Record<string, unknown> | null;
+    const value = JSON.parse(data) as { type?: unknown } | null;
     const type = value?.type;
     if (typeof type !== "string" || !Object.hasOwn(shapes, type)) return undefined;
-    const fields = Object.entries<(value: unknown) => boolean>(shapes[type as keyof Shapes]);
-    return fields.every(([name, holds]) => holds(value?.[name])) ? (value as Message) : undefined;
+    const fields = read(shapes[type as keyof Shapes], value);
+    return fields && ({ type, ...fields } as Message);
   } catch {
     return undefined;
   }
 }
 
-/** For what nobody may guess. `crypto.randomUUID` is missing where the page came over plain HTTP. */
+/** The fields of an object, or undefined if one of them is missing or wrong. */
+function read<F extends Fields>(fields: F, value: unknown): Read<F> | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const entries = Object.entries(fields).map(([key, field]) => [key, field((value as Fields)[key])] as const);
+  return entries.every(([, each]) => each !== undefined) ? (Object.fromEntries(entries) as Read<F>) : undefined;
+}
+
+/** A string that nobody can guess. `crypto.randomUUID` is missing where the page came over plain HTTP. */
 export function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export function announcement(from: string, file: File): FileAnnouncement {
-  return { type: "file", from, id: randomKey(), name: file.name, mime: file.type, sizeBytes: file.size };
+  const { name, type: mime, size: sizeBytes } = file;
+  return { type: "file", from, id: randomKey(), name: cleanFileName(name), mime, sizeBytes };
 }

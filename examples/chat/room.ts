@@ -1,42 +1,51 @@
 import type { StreamError } from "browser-stream-server";
+import { cleanLine } from "./clean-text.js";
 import { type Ending, whyOf } from "./ending.js";
-import type { FileAnnouncement } from "./message.js";
+import type { FileAnnouncement, Person, Role } from "./message.js";
 import type { Transfer } from "./transfer.js";
 
 export type RoomState =
   | { kind: "connecting" }
-  /** The host's: whoever has the link can join. */
+  /** The host's: people who have the link can join. */
   | { kind: "open" }
   /** A guest's. */
   | { kind: "joined" }
   | { kind: "over"; ending: Ending };
 
-/** What happens in a room. */
-export interface RoomObserver {
-  onState(state: RoomState): void;
-  /** Who is here, the host first. `self` is what this tab is called. */
-  onPeople(labels: readonly string[], self: string): void;
+/** What happens in a room that is open, or was joined. */
+export interface RoomEvents {
+  /** Who is here, the host first. `selfId` is this tab's. */
+  onPeople(people: readonly Person[], selfId: string): void;
   onChat(from: string, text: string): void;
-  /** Somebody else announced a file. */
-  onFile(file: FileAnnouncement): void;
+  /** Somebody else announced a file, which can be received for as long as the room lasts. */
+  onFile(file: FileAnnouncement, receive: () => Transfer): void;
   /** A file of this tab's is on its way to somebody. */
   onSending(fileId: string, transfer: Transfer): void;
 }
 
+export interface RoomObserver extends RoomEvents {
+  onState(state: RoomState): void;
+}
+
 /** A room as one tab sees it, whether it holds it or joined it. */
 export interface Room {
-  readonly role: "host" | "guest";
-  readonly name: string;
+  readonly role: Role;
   /** To everyone here. */
   say(text: string): void;
   /** Announces a file to everyone here. */
   offer(file: File): FileAnnouncement;
-  /** Gets a file that was announced. */
-  fetch(file: FileAnnouncement): Transfer;
+  /** Gives this tab's person another name. */
+  rename(name: string): void;
   leave(): void;
 }
 
-export const hostLabel = "Host";
+/** Where a room is, and as whom to go there. */
+export interface RoomInit {
+  relay: URL;
+  name: string;
+  /** The display name of this tab's person. */
+  ownName: string;
+}
 
 /** Keeps a room's state, and tells the observer; nothing happens after the end. */
 export class RoomLife {
@@ -55,9 +64,10 @@ export class RoomLife {
     if (this.#state.kind === "connecting") this.#set({ kind });
   }
 
-  end(error: StreamError | "left" | "gone" | "no-answer"): void {
+  end(error: StreamError | "left" | "gone" | "closed" | "no-answer"): void {
     if (this.#state.kind === "over") return;
-    const [why, reason] = typeof error === "string" ? ([error, ""] as const) : ([whyOf(error), error.message] as const);
+    const why = typeof error === "string" ? error : whyOf(error);
+    const reason = typeof error === "string" ? "" : cleanLine(error.message);
     this.#set({ kind: "over", ending: { why, reason, wasIn: this.#state.kind !== "connecting", at: new Date() } });
   }
 

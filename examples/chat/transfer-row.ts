@@ -14,11 +14,13 @@ export class TransferRow {
   readonly #onState: (state: TransferState) => void;
   #painted: { kind: TransferState["kind"] | undefined; atMs: number } = { kind: undefined, atMs: 0 };
 
-  constructor(transfer: Transfer, fileName: string, peer: string, onState: (state: TransferState) => void = () => {}) {
+  /** `peer` is the name of the person that the file goes to, and empty for a file that this tab receives. */
+  constructor(transfer: Transfer, fileName: string, peer: string, onState: (state: TransferState) => void) {
     this.#transfer = transfer;
     this.#onState = onState;
-    const what = peer === "" ? fileName : `${fileName} ${peer}`;
-    find(this.element, ".peer", HTMLElement).textContent = peer;
+    const what = peer === "" ? fileName : `${fileName} to ${peer}`;
+    find(this.element, ".peer", HTMLElement).hidden = peer === "";
+    find(this.element, ".peer bdi", HTMLElement).textContent = peer;
     this.#bar.setAttribute("aria-label", `Progress of ${what}`);
     this.#cancel.setAttribute("aria-label", `Cancel ${what}`);
     this.#cancel.title = "Cancel";

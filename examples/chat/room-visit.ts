@@ -1,0 +1,112 @@
+import { Backoff } from "./backoff.js";
+import { type Ending, isPassing, stillLost } from "./ending.js";
+import { GuestRoom } from "./guest-room.js";
+import { HostRoom } from "./host-room.js";
+import type { Role } from "./message.js";
+import type { Room, RoomEvents, RoomInit, RoomState } from "./room.js";
+
+export type VisitState =
+  | RoomState
+  /** The room is lost, or not there yet, and the next try to open or to join it is set or under way. */
+  | { kind: "waiting"; ending: Ending };
+
+export interface VisitObserver extends RoomEvents {
+  onState(state: VisitState): void;
+}
+
+export interface VisitInit extends Omit<RoomInit, "ownName"> {
+  role: Role;
+  /** The display name of this tab's person, asked for again at each try. */
+  ownName: () => string;
+}
+
+/** A stay in one room, over as many tries to open or to join it as it takes. */
+export class RoomVisit {
+  readonly name: string;
+  readonly role: Role;
+  readonly #init: VisitInit;
+  readonly #observer: VisitObserver;
+  readonly #backoff = new Backoff(() => this.#try());
+  #state: VisitState = { kind: "connecting" };
+  /** The ending that this visit waits to overcome. */
+  #lost: Ending | undefined;
+  #room: Room | undefined;
+
+  constructor(init: VisitInit, observer: VisitObserver) {
+    this.name = init.name;
+    this.role = init.role;
+    this.#init = init;
+    this.#observer = observer;
+  }
+
+  /** The room, while it is open or joined. */
+  get room(): Room | undefined {
+    return this.#state.kind === "open" || this.#state.kind === "joined" ? this.#room : undefined;
+  }
+
+  /** Tries now, because the person asked for it. */
+  enter(): void {
+    this.#backoff.reset();
+    this.#set({ kind: "connecting" });
+    this.#try();
+  }
+
+  /** Ends the visit without another word to the observer. */
+  leave(): void {
+    this.#backoff.stop();
+    this.#drop();
+  }
+
+  #drop(): void {
+    const room = this.#room;
+    this.#room = undefined;
+    room?.leave();
+  }
+
+  #try(): void {
+    this.#drop();
+    const ownName = this.#init.ownName();
+    // A room that was dropped may still have something to say; nobody listens.
+    const current: { room?: Room } = {};
+    const whileCurrent =
+      <A extends unknown[]>(then: (...args: A) => void) =>
+      (...args: A) => {
+        if (current.room === this.#room) then(...args);
+      };
+    current.room = new (this.role === "host" ? HostRoom : GuestRoom)(
+      { ...this.#init, ownName },
+      {
+        onState: whileCurrent((state) => this.#onState(state)),
+        onPeople: whileCurrent((people, selfId) => this.#observer.onPeople(people, selfId)),
+        onChat: whileCurrent((from, text) => this.#observer.onChat(from, text)),
+        onFile: whileCurrent((file, receive) => this.#observer.onFile(file, receive)),
+        onSending: whileCurrent((fileId, transfer) => this.#observer.onSending(fileId, transfer)),
+      },
+    );
+    this.#room = current.room;
+  }
+
+  #onState(state: RoomState): void {
+    if (state.kind === "over") return this.#onOver(state.ending);
+    this.#backoff.reset();
+    this.#lost = undefined;
+    this.#set(state);
+  }
+
+  #onOver(ending: Ending): void {
+    this.#room = undefined;
+    const shown = stillLost(ending, this.role, this.#lost);
+    if (isPassing(ending, this.role, this.#lost) && this.#backoff.next()) {
+      this.#lost = shown;
+      this.#set({ kind: "waiting", ending: shown });
+    } else {
+      this.#lost = undefined;
+      this.#set({ kind: "over", ending });
+    }
+  }
+
+  #set(state: VisitState): void {
+    this.#state = state;
+    this.#observer.onState(state);
+  }
+}
