@@ -1,6 +1,6 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { callFailure } from "../link/failure-detail.js";
+import { transportFailure } from "../web/transport/carrier.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { checkNameArgument } from "./name-argument.js";
 import { print } from "./output.js";
@@ -26,12 +26,13 @@ export const lsCommand: Command = {
     const [prefix = "", extra] = positionals;
     if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
     checkNameArgument(prefix);
-    const client = createClient(RelayService, await openRelay(values, signal));
+    const transport = await openRelay(values, signal);
+    const client = createClient(RelayService, transport);
     try {
       if (values.watch) await watch(client, prefix, signal);
       else await list(client, prefix, signal);
     } catch (reason) {
-      throw reason instanceof ConnectError ? callFailure(reason, undefined, true) : reason;
+      throw reason instanceof ConnectError ? transportFailure(reason, transport, true) : reason;
     }
   },
 };

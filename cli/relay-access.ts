@@ -1,10 +1,10 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import { fromConnectError } from "../link/failure-detail.js";
+import { relayAt, relayLost } from "../link/failure-detail.js";
 import { systemClock } from "../stream/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";
-import { Hop, StreamError } from "../web/node.js";
-import { relayUrl } from "../web/transport/relay-url.js";
+import { Failure, StreamError } from "../web/node.js";
+import { type RelayUrl, relayUrl } from "../web/transport/relay-url.js";
 import { UsageError } from "./command.js";
 
 /** Which relay, for the commands that use one. */
@@ -13,7 +13,8 @@ export const relayOptions = {
   prefix: { type: "string" },
 } as const;
 
-export const relayOptionsHelp = `  --relay URL     the relay (BSS_RELAY; default http://localhost:8080)
+export const relayOptionsHelp = `  --relay URL     the relay (BSS_RELAY; default http://localhost:8080); a user and a password in it are sent as Basic
+                  credentials
   --prefix PATH   where the relay is under its URL (BSS_PREFIX; default ${defaultPrefix})
   --help          this text
 
@@ -28,27 +29,42 @@ interface RelayValues {
 /** A program that is done has no use for its connection. */
 const idleConnectionTimeoutMs = 20;
 
-/** A transport to the relay. Rejects with `unavailable` and HOP_RELAY if it cannot be reached, or with the signal's reason. */
+/**
+ * A transport to the relay. Rejects with a `UsageError` for what cannot be a relay's URL, with FAILURE_LEG_LOST of HOP_RELAY if
+ * no relay is reached there, or with the signal's reason.
+ */
 export async function openRelay(values: RelayValues, signal: AbortSignal): Promise<Transport> {
-  const relay = values.relay ?? (process.env.BSS_RELAY || "http://localhost:8080");
-  const prefix = values.prefix ?? (process.env.BSS_PREFIX || defaultPrefix);
-  if (!/^https?:\/\//i.test(relay) || !URL.canParse(relay)) {
-    throw new UsageError(`${JSON.stringify(relay)} is no URL of a relay, such as http://localhost:8080`);
-  }
-  const url = new URL(relay);
-  const path = [url.pathname, prefix].flatMap((part) => part.split("/")).filter((part) => part !== "");
-  const address = [url.origin, ...path].join("/");
+  const url = readRelayUrl(
+    values.relay ?? (process.env.BSS_RELAY || "http://localhost:8080"),
+    values.prefix ?? (process.env.BSS_PREFIX || defaultPrefix),
+  );
   try {
-    return await openNodeTransport(relayUrl(address), systemClock, { idleConnectionTimeoutMs, signal });
+    return await openNodeTransport(url, systemClock, { idleConnectionTimeoutMs, signal });
   } catch (cause) {
     signal.throwIfAborted();
-    const { message: said } = fromConnectError(cause);
-    // OpenSSL's word for an answer that is no TLS.
-    const message = said.includes("wrong version number") ? "it does not speak TLS: try http://" : said;
-    throw new StreamError(`cannot reach a relay at ${address}: ${message}`, {
-      code: Code.Unavailable,
-      hop: Hop.RELAY,
-      cause,
-    });
+    throw unreached(cause, url);
   }
+}
+
+function readRelayUrl(base: string, prefix: string): RelayUrl {
+  try {
+    return relayUrl(base, prefix);
+  } catch (reason) {
+    throw new UsageError((reason as Error).message);
+  }
+}
+
+/** One failure for whatever keeps a relay from being reached, with advice where the address is likely to be the mistake. */
+function unreached(cause: unknown, { href }: RelayUrl): StreamError {
+  const { failure, code, message } = StreamError.from(cause);
+  const said = failure === Failure.LEG_LOST ? message : `${relayAt(href)} cannot be reached: ${message}`;
+  return relayLost(said + adviceFor(code, message), cause);
+}
+
+function adviceFor(code: Code, message: string): string {
+  if (code === Code.Unauthenticated) return "; it wants a user and a password, as in http://user:password@host";
+  if (message.endsWith("HTTP 404"))
+    return ": the server there has no relay at this path; --prefix or BSS_PREFIX names another";
+  // OpenSSL's word for an answer that is no TLS.
+  return message.includes("wrong version number") ? "; it does not speak TLS: try http://" : "";
 }

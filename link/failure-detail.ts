@@ -31,7 +31,7 @@ export function fromConnectError(reason: unknown): StreamError {
  */
 function messageOf(reason: unknown): string {
   const { rawMessage, message, errors, cause, code } = Object(reason);
-  const said = String(rawMessage || message || "");
+  const said = String(rawMessage ?? message ?? "");
   const isJoined = Array.isArray(errors) && errors.length > 0;
   const why = isJoined ? errors.map(messageOf).join(", ") : cause === undefined ? "" : messageOf(cause);
   if (said.includes(why)) return said || String(code ?? "no reason was given");

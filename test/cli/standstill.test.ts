@@ -1,0 +1,62 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { startRelay } from "../relay-process.js";
+import { CommandLine } from "./command-line.js";
+
+/** Two heartbeats of a relay as it comes; a link waits for two and a half. */
+const standstillMs = 30_500;
+
+test("listen and connect outlive a relay that stands still for two heartbeats", { timeout: 90_000 }, async () => {
+  const relay = await startRelay("--host", "127.0.0.1");
+  onTestFinished(() => void relay.stop());
+  const run = (...args: string[]) => new CommandLine([...args, "--relay", relay.origin]);
+  const [idle, talking] = [run("listen", "idle"), run("listen", "talking")];
+  await Promise.all([idle.hasSaid(), talking.hasSaid()]);
+  const talker = run("connect", "talking");
+  talker.child.stdin.write("before ");
+  await once(talking.child.stdout, "data");
+
+  relay.child.kill("SIGSTOP");
+  onTestFinished(() => void relay.child.kill("SIGCONT"));
+  await sleep(standstillMs);
+  relay.child.kill("SIGCONT");
+
+  const client = run("connect", "idle");
+  for (const { child } of [idle, talking]) child.stdin.end();
+  client.child.stdin.end("from a new client");
+  talker.child.stdin.end("after");
+  const outputs = Promise.all([idle, talking].map((listener) => listener.output()));
+  for (const command of [client, talker]) command.child.stdout.resume();
+  expect((await outputs).map(String)).toEqual(["from a new client", "after"]);
+  expect(await Promise.all([idle, talking, client, talker].map(({ exitCode }) => exitCode))).toEqual([0, 0, 0, 0]);
+});
+
+test("a relay that stands still for longer is lost, after heartbeats of its own length: 6", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bss-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, "relay.json");
+  writeFileSync(config, JSON.stringify({ limits: { heartbeatIntervalMs: 1_000 } }));
+  const relay = await startRelay("--host", "127.0.0.1", "--config", config);
+  onTestFinished(() => {
+    relay.child.kill("SIGCONT");
+    void relay.stop();
+  });
+  const run = (...args: string[]) => new CommandLine([...args, "--relay", relay.origin]);
+  const listener = run("listen", "idle");
+  await listener.hasSaid();
+  const talking = run("listen", "talking");
+  await talking.hasSaid();
+  const talker = run("connect", "talking");
+  talker.child.stdin.write("something");
+  await once(talking.child.stdout, "data");
+  relay.child.kill("SIGSTOP");
+  for (const { child } of [listener, talking, talker]) child.stdout.resume();
+  // A client alone hears of no interval, and keeps to that of a relay as it comes.
+  const codes = Promise.all([listener, talking].map(({ exitCode }) => exitCode));
+  // Two and a half heartbeats, and time for two processes on a machine that is at work.
+  expect(await Promise.race([codes, sleep(10_000, "too late", { ref: false })])).toEqual([6, 6]);
+});
