@@ -1,6 +1,6 @@
-import { createReadStream, ReadStream } from "node:fs";
+import { createReadStream, fstatSync, ReadStream } from "node:fs";
 import { Socket } from "node:net";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 
 /**
  * Standard input as a stream. Node's own `process.stdin` is empty for a descriptor of a kind that Node does not know, such as a
@@ -9,5 +9,15 @@ import type { Readable } from "node:stream";
 export function standardInput(): Readable {
   const stdin: Readable = process.stdin;
   if (stdin instanceof Socket || stdin instanceof ReadStream) return stdin;
+  // A socket of datagrams. A read that waits for one cannot be given up, and would keep the process.
+  if (fstatSync(0).isSocket()) return unreadable("standard input is a socket that has no end");
   return createReadStream("", { fd: 0, autoClose: false });
+}
+
+function unreadable(message: string): Readable {
+  return new Readable({
+    read() {
+      this.destroy(new Error(message));
+    },
+  });
 }

@@ -101,6 +101,7 @@ describe.each(["listener", "client"] as const)("standard streams of the %s", (ro
     ["a directory as standard output", `</dev/null 1<${folder}`, 1],
     ["a standard input that cannot be read", `0>>${file()} >/dev/null`, 1],
     ["a standard output that cannot be written", `</dev/null 1<${contentPath}`, 1],
+    ["a socket of datagrams as standard input", "</dev/udp/127.0.0.1/9 >/dev/null", 1],
     ["a full disk", "</dev/null >/dev/full", 1],
     ["a standard output that is closed", "</dev/null >&-", 141],
     ["a pipe that nobody reads", "</dev/null > >(true)", 141],
