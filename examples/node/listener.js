@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { promisify } from "node:util";
 import grpc from "@grpc/grpc-js";
-import { createRelay, describeError, describeReset } from "./relay.js";
+import { createRelay, describeError, describeReset, eventsOf, RelayLost } from "./relay.js";
 
 const [address, name, password] = process.argv.slice(2);
 if (name === undefined) {
@@ -62,12 +62,13 @@ async function take(offer) {
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 try {
-  for await (const { event, offer } of relay.Listen({ name })) {
+  for await (const { event, offer } of eventsOf(relay.Listen({ name }))) {
     if (event === "registered") console.log("listening");
     else if (event === "offer") take(offer);
   }
 } catch (error) {
   console.error(...describeError(error));
+  if (error instanceof RelayLost) process.exit(1); // Nothing more comes on its streams either.
   process.exitCode = 1;
 }
 relay.close();

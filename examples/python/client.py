@@ -8,9 +8,9 @@ from queue import SimpleQueue
 import grpc
 
 import failure
+from relay import create_relay
 from streamserver.v1.frame_pb2 import Frame, Message
 from streamserver.v1.relay_pb2 import ConnectRequest, Limits, Open
-from streamserver.v1.relay_pb2_grpc import RelayServiceStub
 
 MESSAGE_COST = 16  # of each message, beside its data
 
@@ -56,7 +56,7 @@ def show(data: bytearray, text: bool, binary: bool) -> None:
 def connect(address: str, open_: Open, binary: bool) -> tuple[str, str, str] | None:
     """Returns what went wrong, or None if both sides have sent fin."""
     accepted = SimpleQueue()
-    call = RelayServiceStub(grpc.insecure_channel(address)).Connect(requests(open_, accepted, binary))
+    call = create_relay(address).Connect(requests(open_, accepted, binary))
     limits, data, text = None, bytearray(), None
     try:
         for response in call:

@@ -15,6 +15,10 @@ def of_call(error: grpc.RpcError) -> tuple[str, str, str]:
     return error.code().name.lower(), Failure.Name(detail.failure), error.details()
 
 
+def of_silence() -> tuple[str, str, str]:
+    return "unavailable", Failure.Name(Failure.FAILURE_LEG_LOST), "the relay is silent"
+
+
 def of_reset(reset: Reset) -> tuple[str, str, str]:
     names = {code.value[0]: code.name.lower() for code in grpc.StatusCode}
     return names.get(reset.code, "unknown"), Failure.Name(reset.failure), reset.reason

@@ -11,6 +11,7 @@ from threading import Thread
 import grpc
 
 import failure
+from relay import RelayLost, create_relay, events_of
 from streamserver.v1.frame_pb2 import Frame, Message
 from streamserver.v1.relay_pb2 import AcceptRequest, ListenRequest, Offer, Open, RejectRequest
 from streamserver.v1.relay_pb2_grpc import RelayServiceStub
@@ -74,8 +75,8 @@ def take(relay: RelayServiceStub, offer: Offer, password: str | None) -> None:
 
 
 def listen(address: str, name: str, password: str | None) -> None:
-    relay = RelayServiceStub(grpc.insecure_channel(address))
-    for event in relay.Listen(ListenRequest(name=name)):
+    relay = create_relay(address)
+    for event in events_of(relay.Listen(ListenRequest(name=name))):
         if event.HasField("registered"):
             print("listening")
         elif event.HasField("offer"):
@@ -94,6 +95,9 @@ if __name__ == "__main__":
         listen(args.relay, args.name, args.password)
     except grpc.RpcError as error:
         print(*failure.of_call(error), file=sys.stderr)
+        sys.exit(1)
+    except RelayLost:
+        print(*failure.of_silence(), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -30,9 +30,9 @@ func main() {
 	}
 }
 
-// listen returns when the lease has ended, and with it every stream. The password, if any, is the only element.
+// listen returns when the lease has ended, and with it every stream, or when the relay is lost. The password, if any, is the only element.
 func listen(client streamserverv1connect.RelayServiceClient, name string, password []string) error {
-	events, err := client.Listen(context.Background(), connect.NewRequest(&v1.ListenRequest{Name: name}))
+	events, err := relay.Listen(client, name)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,9 @@ func listen(client streamserverv1connect.RelayServiceClient, name string, passwo
 			streams.Go(func() { take(client, offer, password) })
 		}
 	}
-	streams.Wait()
+	if !events.Lost() {
+		streams.Wait()
+	}
 	return events.Err()
 }
 

@@ -2,9 +2,11 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -12,12 +14,69 @@ import (
 	"browser-stream-server/examples/go/gen/streamserver/v1/streamserverv1connect"
 )
 
+// Heartbeat is how often relays say something on Listen by default.
+const Heartbeat = 15 * time.Second
+
+// silence is how long nothing may come from a relay before it counts as lost: two and a half heartbeats.
+func silence(heartbeat time.Duration) time.Duration {
+	return heartbeat * 5 / 2
+}
+
 // NewClient speaks the Connect protocol over HTTP/2 without TLS, which full duplex needs.
 func NewClient(address string) streamserverv1connect.RelayServiceClient {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	httpClient := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	// Asks whether a silent connection is still there, and gives it up after two and a half heartbeats in all.
+	keepalive := &http.HTTP2Config{SendPingTimeout: Heartbeat, PingTimeout: silence(Heartbeat) - Heartbeat}
+	httpClient := &http.Client{Transport: &http.Transport{Protocols: protocols, HTTP2: keepalive}}
 	return streamserverv1connect.NewRelayServiceClient(httpClient, "http://"+address)
+}
+
+// Listening is a call of Listen that ends when the relay is silent for too long.
+type Listening struct {
+	*connect.ServerStreamForClient[v1.ListenResponse]
+	ctx       context.Context
+	heartbeat time.Duration
+	deadline  *time.Timer
+}
+
+// Listen claims a name.
+func Listen(client streamserverv1connect.RelayServiceClient, name string) (*Listening, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	deadline := time.AfterFunc(silence(Heartbeat), cancel)
+	events, err := client.Listen(ctx, connect.NewRequest(&v1.ListenRequest{Name: name}))
+	listening := &Listening{ServerStreamForClient: events, ctx: ctx, heartbeat: Heartbeat, deadline: deadline}
+	return listening, listening.orLost(err)
+}
+
+// Receive waits for the next event, and returns false if there is none.
+func (l *Listening) Receive() bool {
+	l.deadline.Reset(silence(l.heartbeat))
+	defer l.deadline.Stop()
+	if !l.ServerStreamForClient.Receive() {
+		return false
+	}
+	if registered := l.Msg().GetRegistered(); registered != nil {
+		l.heartbeat = time.Duration(registered.HeartbeatIntervalMs) * time.Millisecond
+	}
+	return true
+}
+
+// Err says why there is no further event; nil if the lease was given back.
+func (l *Listening) Err() error {
+	return l.orLost(l.ServerStreamForClient.Err())
+}
+
+// Lost says whether the relay was silent for too long. Nothing more comes on its streams either.
+func (l *Listening) Lost() bool {
+	return l.ctx.Err() != nil
+}
+
+func (l *Listening) orLost(err error) error {
+	if !l.Lost() {
+		return err
+	}
+	return newError(connect.CodeUnavailable, "the relay is silent", v1.Failure_FAILURE_LEG_LOST)
 }
 
 // ResetError is what the other side's reset would be as an error of the call.
@@ -26,8 +85,12 @@ func ResetError(reset *v1.Reset) error {
 	if code < connect.CodeCanceled || code > connect.CodeUnauthenticated {
 		code = connect.CodeUnknown
 	}
-	err := connect.NewError(code, errors.New(reset.Reason))
-	if detail, detailErr := connect.NewErrorDetail(&v1.FailureDetail{Failure: reset.Failure}); detailErr == nil {
+	return newError(code, reset.Reason, reset.Failure)
+}
+
+func newError(code connect.Code, message string, failure v1.Failure) error {
+	err := connect.NewError(code, errors.New(message))
+	if detail, detailErr := connect.NewErrorDetail(&v1.FailureDetail{Failure: failure}); detailErr == nil {
 		err.AddDetail(detail)
 	}
 	return err
