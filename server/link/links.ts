@@ -10,14 +10,12 @@ import { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import type { RelayLimits } from "../relay/limits.js";
-import { randomId, type TokenSigner } from "../relay/token.js";
+import { randomId, type TokenSigner, tokenTtlMs } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
 import { linkOriginKey } from "../rpc/caller.js";
 
 /** A full frame fits in, with what is around it. */
 const maxPacketBytes = 212_992;
-/** A link ends with what carries it; the token need only outlive that. */
-const linkTokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 
 /** A link, and what its carrier needs to know of it. */
 export interface LiveLink {
@@ -81,7 +79,7 @@ export class Links {
     const linkId = randomId();
     const opened = {
       linkId,
-      linkToken: signer.sign("link", linkId, linkTokenTtlMs),
+      linkToken: signer.sign("link", linkId, tokenTtlMs),
       maxChannels: limits.maxChannelsPerLink,
       maxPacketBytes,
       maxBatchBytes,

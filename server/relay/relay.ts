@@ -9,11 +9,9 @@ import type { RelayLimits } from "./limits.js";
 import { Registry } from "./registry.js";
 import { Splice } from "./splice.js";
 import type { SpliceLeg } from "./splice-leg.js";
-import { randomId, type TokenSigner } from "./token.js";
+import { randomId, type TokenSigner, tokenTtlMs } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
-/** Long enough for a stream or a listener to be taken up again; a relay that restarted has nothing else to go by. */
-export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 /** Of either endpoint of a stream: far more than there are. */
 const maxCapabilitiesBytes = 1_024;
 
@@ -77,8 +75,8 @@ export class Relay {
 
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED or FAILURE_LEASE_GONE. */
   unlisten(leaseId: string, token: string): void {
-    this.signer.verify("lease", leaseId, token);
     const lease = this.registry.byId(leaseId);
+    this.signer.verify("lease", leaseId, token, lease !== undefined);
     if (lease === undefined) throw new StreamError("the lease has ended", { failure: Failure.LEASE_GONE });
     lease.end("unlisten");
   }
@@ -142,8 +140,8 @@ export class Relay {
   }
 
   #offered(streamId: string, token: string): Splice {
-    this.signer.verify("listener leg", streamId, token);
     const splice = this.#splices.get(streamId);
+    this.signer.verify("listener leg", streamId, token, splice !== undefined);
     if (splice !== undefined) return splice;
     throw new StreamError("the offer was withdrawn, or its time ran out", { failure: Failure.OFFER_GONE });
   }

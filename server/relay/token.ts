@@ -2,8 +2,14 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/stream-error.js";
 
-/** What a token proves: the client's or the listener's leg of a stream, a lease, or a link. */
+/** A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, or a link. */
 export type TokenPurpose = "client leg" | "listener leg" | "lease" | "link";
+
+/**
+ * How long a token is good for when the relay does not hold what it is for: long enough for a stream or a listener to be taken up
+ * again. A relay that restarted has nothing else to go by.
+ */
+export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 
 /** 128 unguessable bits in base64url. */
 export function randomId(): string {
@@ -29,15 +35,18 @@ export class TokenSigner {
     return `${expiresAt}.${this.#mac(purpose, id, expiresAt).toString("base64url")}`;
   }
 
-  /** Throws FAILURE_TOKEN_INVALID or FAILURE_TOKEN_EXPIRED. */
-  verify(purpose: TokenPurpose, id: string, token: string): void {
+  /**
+   * Throws FAILURE_TOKEN_INVALID. Throws FAILURE_TOKEN_EXPIRED for an old token of something that the relay does not hold: as long
+   * as it is held, its token is good, whatever the wall clock says.
+   */
+  verify(purpose: TokenPurpose, id: string, token: string, isHeld = false): void {
     const [expiresAt = "", mac = "", ...rest] = token.split(".");
     const expected = this.#mac(purpose, id, expiresAt);
     const actual = Buffer.from(mac, "base64url");
     if (rest.length > 0 || actual.byteLength !== expected.byteLength || !timingSafeEqual(actual, expected)) {
       throw new StreamError(`the token is not one of this ${purpose}`, { failure: Failure.TOKEN_INVALID });
     }
-    if (Number.parseInt(expiresAt, 36) <= this.#epochNow()) {
+    if (!isHeld && Number.parseInt(expiresAt, 36) <= this.#epochNow()) {
       throw new StreamError(`the token of this ${purpose} has expired`, { failure: Failure.TOKEN_EXPIRED });
     }
   }

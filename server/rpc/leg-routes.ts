@@ -50,7 +50,8 @@ function callerOf(context: HandlerContext): LegCaller {
 }
 
 export function openedToWire(relay: Relay, { streamId, legToken }: AttachedLeg) {
-  return { streamId, legToken, limits: limitsToWire(relay.limits) };
+  const { limits } = relay;
+  return { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs: limits.heartbeatIntervalMs };
 }
 
 /** What the client is told of the listener that accepted. */

@@ -1,7 +1,7 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { closeTimeoutMs } from "../../server/http/open-responses.js";
 import { defaultLimits } from "../../server/relay/limits.js";
-import { tokenTtlMs } from "../../server/relay/relay.js";
+import { tokenTtlMs } from "../../server/relay/token.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../web/node/http2-watch.js";
 import { patienceMs, webSocketTimeoutMs } from "../../web/transport/link-choice.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
@@ -35,7 +35,7 @@ export const relayDeadlines: RelayRows = {
     value: ms(value),
     beyond:
       "the relay sends `Ping`, on a link `ping`, on a WebSocket a ping of RFC 6455 too, on an HTTP/2 connection a PING",
-    told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
+    told: "`Registered.heartbeat_interval_ms`, `Opened.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   }),
 };
 
@@ -47,7 +47,7 @@ export const fixedDeadlines: LimitRow[] = [
     enforcedBy: "whoever hears nothing",
     beyond:
       "the call or the link is taken for lost; the relay ends a silent link with `FAILURE_LEG_LOST`; an HTTP/2 connection is closed, up to half a heartbeat later",
-    told: "`Registered.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
+    told: "`Registered.heartbeat_interval_ms`, `Opened.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   },
   {
     what: "from the request for a WebSocket to `opened`",
@@ -64,7 +64,7 @@ export const fixedDeadlines: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "a token is good for",
+    what: "a token is good for, if the relay does not hold what it is for, as after a restart",
     value: `${grouped(tokenTtlMs / 86_400_000)} days`,
     enforcedBy: "the relay",
     beyond: "`FAILURE_TOKEN_EXPIRED`",

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { CapabilitiesSchema, Feature } from "../../gen/streamserver/v1/relay_pb.js";
-import { tokenTtlMs } from "../../server/relay/relay.js";
+import { tokenTtlMs } from "../../server/relay/token.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { frame } from "../fakes/frames.js";
 import { settled, thrown } from "../fakes/outcome.js";
@@ -143,7 +143,7 @@ test("an offer is taken or declined once", () => {
 });
 
 test("only the listener's own token takes an offer", () => {
-  const { relay, epoch } = newRelay();
+  const { relay } = newRelay();
   relay.listen("room", false);
   const { splice, token: clientToken } = relay.connect({
     name: "room",
@@ -156,10 +156,20 @@ test("only the listener's own token takes an offer", () => {
     expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_INVALID);
     expect(thrown(() => relay.reject(splice.id, token, Code.Aborted, "")).failure).toBe(Failure.TOKEN_INVALID);
   }
-  const token = relay.offerToken(splice);
-  epoch.nowMs += tokenTtlMs;
-  expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_EXPIRED);
   expect(relay.counts.offers).toBe(2);
+});
+
+test("Relay.accept and Relay.reject take the token of an offer as long as it waits", () => {
+  const { relay, epoch } = newRelay();
+  relay.listen("room", false);
+  const [taken, declined] = [connect(relay), connect(relay)];
+  const [takenToken, declinedToken] = [relay.offerToken(taken), relay.offerToken(declined)];
+  const decline = () => relay.reject(declined.id, declinedToken, Code.Aborted, "");
+  epoch.nowMs += tokenTtlMs;
+  relay.accept(taken.id, takenToken, undefined);
+  decline();
+  expect(relay.counts.offers).toBe(0);
+  expect(thrown(decline).failure).toBe(Failure.TOKEN_EXPIRED);
 });
 
 test("so many offers wait at one listener; one that is decided makes room", () => {

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { tokenTtlMs } from "../../server/relay/relay.js";
+import { tokenTtlMs } from "../../server/relay/token.js";
 import { thrown } from "../fakes/outcome.js";
 import { connect, newRelay } from "../fakes/relays.js";
 
@@ -92,13 +92,20 @@ test("unlisten frees the name; a second time there is no lease", () => {
   });
 });
 
-test("nobody ends a lease with another's token, or with one that expired", () => {
-  const { relay, epoch } = newRelay();
+test("nobody ends a lease with another's token", () => {
+  const { relay } = newRelay();
   const mine = relay.listen("mine", false);
   const other = relay.listen("other", false);
   expect(thrown(() => relay.unlisten(mine.lease.id, other.token)).failure).toBe(Failure.TOKEN_INVALID);
   expect(thrown(() => relay.unlisten(mine.lease.id, "")).failure).toBe(Failure.TOKEN_INVALID);
-  epoch.nowMs += tokenTtlMs;
-  expect(thrown(() => relay.unlisten(mine.lease.id, mine.token)).failure).toBe(Failure.TOKEN_EXPIRED);
   expect(relay.counts.leases).toBe(2);
+});
+
+test("Relay.unlisten takes the token of a lease as long as it lives, and of one that ended for a while", () => {
+  const { relay, epoch } = newRelay();
+  const { lease, token } = relay.listen("mine", false);
+  epoch.nowMs += tokenTtlMs;
+  relay.unlisten(lease.id, token);
+  expect(relay.counts.leases).toBe(0);
+  expect(thrown(() => relay.unlisten(lease.id, token)).failure).toBe(Failure.TOKEN_EXPIRED);
 });

@@ -7,7 +7,7 @@ import { type Capabilities, capabilitiesFromWire } from "../../stream/capabiliti
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import type { Leg } from "../../stream/leg.js";
-import { createLegCall, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
+import { carrierOf, createLegCall, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
 
 export interface LegDrive {
   leg: Leg;
@@ -55,6 +55,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     for await (const { message } of await call(requests(), abort.signal)) {
       switch (message.case) {
         case "opened":
+          carrierOf(carrier).setHeartbeat?.(message.value.heartbeatIntervalMs);
           // The other half is for the ack to arrive, and for the calls to end by themselves.
           maxHeldEndMs = (message.value.limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
           leg.attach({

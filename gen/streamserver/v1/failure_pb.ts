@@ -222,7 +222,7 @@ export enum Failure {
   TOKEN_INVALID = 17,
 
   /**
-   * A token that was valid once. [permission_denied, HOP_CALLER]
+   * A token that was valid once, of something that this relay does not hold. [permission_denied, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_TOKEN_EXPIRED = 18;
    */
