@@ -17,16 +17,15 @@ const maxTries = 100;
 
 /** A client on the channels of links. `openLink` resolves with a link that has room for a channel. */
 export function createChannelClient(openLink: () => Promise<Link>): ChannelClient {
-  const openWithRoom = async (signal: AbortSignal | undefined) => {
+  const openChannel = async (path: string, header: Headers, signal: AbortSignal | undefined) => {
     for (let tries = 1; ; tries += 1) {
       const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
       const link = await unlessAborted(opening, signal);
-      if (link.hasRoom || tries === maxTries) return link;
+      if (link.hasRoom || tries === maxTries) return open(link, path, header);
     }
   };
   return async function request({ url, header, body, signal }) {
-    const link = await openWithRoom(signal);
-    const channel = open(link, new URL(url).pathname, header);
+    const channel = await openChannel(new URL(url).pathname, header, signal);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
     // It may have been while the link was handed on.

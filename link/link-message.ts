@@ -34,7 +34,7 @@ export function encodePackets(packets: readonly OutgoingPacket[]): Parts {
   const parts: Uint8Array[] = [];
   for (const packet of encoded) {
     writer.varint(packetsTag).varint(packetBytes(packet));
-    if (packet instanceof Uint8Array) {
+    if (!isData(packet)) {
       writer.raw(packet);
       continue;
     }
@@ -52,8 +52,13 @@ export function encodePackets(packets: readonly OutgoingPacket[]): Parts {
 
 type EncodedPacket = Uint8Array | Extract<OutgoingPacket, { data: Parts }>;
 
+/** Not by its class: the array may be of another realm. */
+function isData(packet: EncodedPacket): packet is Exclude<EncodedPacket, Uint8Array> {
+  return "data" in packet;
+}
+
 function packetBytes(packet: EncodedPacket): number {
-  if (packet instanceof Uint8Array) return packet.byteLength;
+  if (!isData(packet)) return packet.byteLength;
   const { channel, data } = packet;
   return 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength) + data.byteLength;
 }
@@ -61,7 +66,7 @@ function packetBytes(packet: EncodedPacket): number {
 /** Of a packet and what is before it, without large data. */
 function copiedBytes(packet: EncodedPacket): number {
   const bytes = packetBytes(packet);
-  const large = packet instanceof Uint8Array ? [] : packet.data.arrays.filter((array) => !isSmall(array));
+  const large = isData(packet) ? packet.data.arrays.filter((array) => !isSmall(array)) : [];
   return 1 + varintBytes(bytes) + large.reduce((rest, { byteLength }) => rest - byteLength, bytes);
 }
 

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { isOfRelay } from "../../link/failure-detail.js";
-import { encodePackets, lastPacket } from "../../link/link-message.js";
+import { decodeLinkMessage, encodePackets, lastPacket } from "../../link/link-message.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { openWebSocketLink } from "../../web/transport/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
@@ -96,4 +96,26 @@ test("a link ends when its WebSocket takes nothing", async () => {
   link.open(request());
   await settled();
   expect(link.isOpen).toBe(false);
+});
+
+test("a WebSocket that sends what it was handed later, as jsdom's does, sends what it was handed", async () => {
+  const kept: Uint8Array[] = [];
+  vi.stubGlobal(
+    "WebSocket",
+    class extends FakeSocket {
+      override send(bytes: Uint8Array): void {
+        kept.push(bytes);
+      }
+    },
+  );
+  const { opened, socket } = opening();
+  socket.open();
+  const { link } = await opened;
+  const paths = ["/first", "/second"];
+  for (const path of paths) {
+    link.open(request(path));
+    await settled();
+  }
+  const packets = kept.flatMap((bytes) => decodeLinkMessage(bytes).packets);
+  expect(packets.map(({ content }) => content.case === "request" && content.value.path)).toEqual(paths);
 });

@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { relayAt, relayLost, toConnectError } from "../../link/failure-detail.js";
 import type { Clock } from "../../stream/clock.js";
@@ -14,6 +15,8 @@ const connectionWindowBytes = 4_194_304;
 const connectTimeoutMs = 10_000;
 /** Proxies allow a connection 100 streams and more, so these are enough for all streams of a relay. */
 const maxConnections = 100;
+/** How often a call asks for another connection: others that wait may take all the room of each. */
+const maxTries = 2 * maxConnections;
 /** What a relay has by default. Its own is known when it has answered `Listen`. */
 const defaultHeartbeatIntervalMs = 15_000;
 
@@ -65,13 +68,14 @@ export class Http2Connections {
       // Node writes an IPv6 address there without its brackets.
       ":authority": this.#host,
     };
-    for (;;) {
+    for (let tries = 0; tries < maxTries; tries += 1) {
       for (const connection of this.#connections) {
         const stream = connection.request(all);
         if (stream !== undefined) return stream;
       }
       await this.#another();
     }
+    throw noRoom("other calls take all the room of each new connection");
   }
 
   /** Resolves when there is another connection, which has room. All who wait get the same. */
@@ -99,7 +103,7 @@ export class Http2Connections {
   }
 }
 
-/** Resolves when the peer has said what it allows. */
+/** Resolves when the peer has said what it allows. Node tells the calls of a session why it failed later. */
 async function openConnection(
   authority: string,
   clock: Clock,
@@ -111,17 +115,19 @@ async function openConnection(
   try {
     return await new Promise((resolve, reject) => {
       cancelDeadline = clock.after(connectTimeoutMs, () => reject(relayLost(`${relay} does not answer`)));
-      session.once("error", reject);
-      session.once("close", () => reject(relayLost(`${relay} closed the connection`)));
-      session.once("remoteSettings", () => resolve(new Http2Connection(session, clock, idleTimeoutMs)));
+      session.on("error", reject);
+      // Not every server says what is wrong with HTTP/2 before it hangs up.
+      session.once("close", () => reject(new ConnectError(`${relay} closed the connection`, Code.Internal)));
+      // A server may send its limits in a second frame of settings, but both are before the answer to a PING.
+      const onConnect = () =>
+        session.ping((error) => (error ? reject(error) : resolve(new Http2Connection(session, clock, idleTimeoutMs))));
+      session.once("connect", onConnect);
     });
   } catch (reason) {
     session.destroy();
     throw reason instanceof StreamError ? toConnectError(reason) : reason;
   } finally {
     cancelDeadline();
-    // Node tells the calls of a session why it failed, and throws what nobody listens for.
-    session.on("error", () => {});
   }
 }
 
@@ -171,7 +177,13 @@ class Http2Connection {
   /** Ends the connection when nothing is heard for too long, by heartbeats of so many milliseconds. */
   watch(heartbeatIntervalMs: number): void {
     this.#stopWatching();
-    this.#stopWatching = watchSession(this.#session, this.#socket, this.#clock, heartbeatIntervalMs);
+    this.#stopWatching = watchSession(
+      this.#session,
+      this.#socket,
+      this.#clock,
+      heartbeatIntervalMs,
+      () => new Error("it is silent"),
+    );
   }
 
   end(): void {

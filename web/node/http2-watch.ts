@@ -15,13 +15,17 @@ export const heartbeatsUntilLostWhenBlocked = 10;
 /**
  * Sends a PING in each heartbeat, and destroys the connection when nothing at all was heard for {@link heartbeatsUntilLost}. Any
  * byte counts, because on a slow network the answer to a PING waits behind what was sent before. Either end of a connection uses
- * it. `socket` is the session's own, which refuses to be destroyed through `session.socket`. Returns what stops the watch.
+ * it. Returns what stops the watch.
+ *
+ * - `socket`: the session's own, which refuses to be destroyed through `session.socket`.
+ * - `silence`: the error that the session's calls end with. Default none.
  */
 export function watchSession(
   session: Http2Session,
   socket: Socket,
   clock: Clock,
   heartbeatIntervalMs: number,
+  silence: () => Error | undefined = () => undefined,
 ): () => void {
   let heardBytes = socket.bytesRead;
   let silentLooks = 0;
@@ -38,7 +42,7 @@ export function watchSession(
     looks += 1;
     const heartbeats = isBlocked ? heartbeatsUntilLostWhenBlocked : heartbeatsUntilLost;
     if (silentLooks >= heartbeats * looksPerHeartbeat) {
-      session.destroy();
+      session.destroy(silence());
       socket.destroy();
     } else if (looks % looksPerHeartbeat === 0 && !session.destroyed) ask(session);
   };

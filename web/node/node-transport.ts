@@ -1,6 +1,6 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { Transport } from "@connectrpc/connect";
+import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
 import { callFailure, relayAt } from "../../link/failure-detail.js";
 import { maxMessageBytes } from "../../link/leg-call.js";
@@ -35,17 +35,24 @@ export async function openNodeTransport(
   { signal, idleConnectionTimeoutMs = 1_000 }: NodeTransportOptions = {},
 ): Promise<Transport> {
   const native = createHttp2Transport(url, clock, idleConnectionTimeoutMs);
+  const links = createNodeLinkTransport(url, clock, idleConnectionTimeoutMs);
+  let http2Obstacle: ConnectError | undefined;
   try {
-    if ((await bidiObstacle(native, signal)) === undefined) return native;
-    const links = createNodeLinkTransport(url, clock, idleConnectionTimeoutMs);
+    http2Obstacle = await bidiObstacle(native, signal);
+    if (http2Obstacle === undefined) return native;
     const obstacle = await bidiObstacle(links, signal);
     if (obstacle === undefined) return links;
     throw obstacle;
   } catch (reason) {
     signal?.throwIfAborted();
-    throw callFailure(reason, relayAt(url.href));
+    // A server that speaks HTTP/2 and has no relay, or lets nobody in, says so in its first answer.
+    const telling = http2Obstacle === undefined || brokenCodes.has(http2Obstacle.code) ? reason : http2Obstacle;
+    throw callFailure(telling, relayAt(url.href));
   }
 }
+
+/** What an attempt at HTTP/2 ends with where it is not spoken. */
+const brokenCodes: ReadonlySet<Code> = new Set([Code.Internal, Code.Aborted]);
 
 /** A transport to a relay over HTTP/2, with PINGs that find a dead relay. */
 function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number): Transport {

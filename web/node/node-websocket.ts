@@ -22,6 +22,8 @@ export function nodeSockets({ authorization }: RelayUrl): SocketFactory {
   return (url) => {
     const socket = new WebSocket(url, linkProtocol, options);
     const like = socket as unknown as LinkSocketLike;
+    // `ws` masks bytes into memory of its own, unless the mask is zero.
+    like.isMemoryFree = () => socket.bufferedAmount === 0;
     socket.on("unexpected-response", (_request, { statusCode }) => {
       like.refusedWith = statusCode;
       socket.terminate();

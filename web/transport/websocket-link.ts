@@ -11,6 +11,7 @@ import {
   linkProtocol,
   linkSocketPath,
 } from "../../link/link-message.js";
+import type { OutgoingPacket } from "../../link/outgoing-packet.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
@@ -39,6 +40,8 @@ export interface LinkSocketLike extends Pick<WebSocket, "binaryType" | "buffered
   /** The HTTP status that answered the handshake, where one is known. */
   refusedWith?: number | undefined;
   hold?: OpenedLink["hold"];
+  /** Whether the memory that was sent last may be used again. Default: always, if the socket is the browser's own. */
+  isMemoryFree?(): boolean;
 }
 
 /** Makes a WebSocket that speaks {@link linkProtocol}. Throws where none may be opened at all. */
@@ -113,11 +116,14 @@ class LinkSocket {
   readonly #relay: string;
   readonly #clock: Clock;
   #stopWaiting: () => void;
+  /** The standard demands that `send` copies. Sockets that are written in JavaScript, as jsdom's is, send the bytes later. */
+  readonly #isNative: boolean;
   #handedBytes = 0;
   #state: SocketState = { kind: "opening" };
 
   constructor(socket: LinkSocketLike, relay: string, clock: Clock, openTimeoutMs: number) {
     this.#socket = socket;
+    this.#isNative = Function.prototype.toString.call(socket.constructor).includes("[native code]");
     this.#relay = relay;
     this.#clock = clock;
     // In two parts: a page that stood still reads what came meanwhile between them.
@@ -144,6 +150,11 @@ class LinkSocket {
 
   get bufferedAmount(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  /** Whether the memory that was sent last may be used again. */
+  get isMemoryFree(): boolean {
+    return this.#socket.isMemoryFree?.() ?? this.#isNative;
   }
 
   #onError(event: Event): void {
@@ -248,11 +259,15 @@ function free(buffer: ArrayBuffer): void {
 async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): Promise<void> {
   const joiner = new PartsJoiner();
   let answered: Promise<void> | undefined;
+  const send = (packets: readonly OutgoingPacket[]) => {
+    socket.send(joiner.join(encodePackets(packets)));
+    if (!socket.isMemoryFree) joiner.release();
+  };
   const next = () => link.nextBatch(maxBatchBytes);
   for (let packets = await next(); packets !== undefined; packets = await next()) {
-    socket.send(joiner.join(encodePackets(packets)));
+    send(packets);
     while (socket.bufferedAmount > pingFromBytes && link.isOpen) {
-      answered ??= ping(socket, link, joiner).finally(() => {
+      answered ??= ping(link, send).finally(() => {
         answered = undefined;
       });
       if (socket.bufferedAmount <= maxBufferedBytes) break;
@@ -262,9 +277,9 @@ async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): P
 }
 
 /** Resolves when the relay has everything that was sent before, or never will. */
-function ping(socket: LinkSocket, link: Link, joiner: PartsJoiner): Promise<void> {
+function ping(link: Link, send: (packets: readonly OutgoingPacket[]) => void): Promise<void> {
   const { packet, answered } = link.createPing();
-  socket.send(joiner.join(encodePackets([packet])));
+  send([packet]);
   return answered.catch(() => {});
 }
 
