@@ -1,5 +1,6 @@
 import { StreamClient, type StreamError } from "browser-stream-server";
 import { receiveFile, sendFile } from "./file-stream.js";
+import { recall, remember } from "./memory.js";
 import {
   announcement,
   type FileAnnouncement,
@@ -13,6 +14,18 @@ import { Transfer } from "./transfer.js";
 
 /** The program that listens on the name may be no room at all, and then never says welcome. */
 const welcomeTimeoutMs = 10_000;
+
+const storageKey = "guest-key";
+
+/** The key that lets this tab's guest back into the room that it was in last, though it may be locked by now. */
+function recallKey(room: string): string | undefined {
+  const [key, ...name] = (recall("tab", storageKey) ?? "").split(" ");
+  return name.join(" ") === room ? key : undefined;
+}
+
+function rememberKey(room: string, key: string): void {
+  remember("tab", storageKey, `${key} ${room}`);
+}
 
 /** A room that another tab holds. */
 export class GuestRoom implements Room {
@@ -33,7 +46,8 @@ export class GuestRoom implements Room {
     this.#observer = observer;
     this.#life = new RoomLife(observer);
     this.#client = StreamClient(relay);
-    this.#stream = this.#client.connect(name, { metadata: { kind: "join", name: ownName } });
+    const key = recallKey(name);
+    this.#stream = this.#client.connect(name, { metadata: { kind: "join", name: ownName, ...(key && { key }) } });
     let failure: StreamError | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     this.#stream
@@ -84,6 +98,7 @@ export class GuestRoom implements Room {
       case "welcome":
         this.#id = message.you;
         this.#key = message.key;
+        rememberKey(this.#name, message.key);
         return this.#life.enter("joined");
       case "people":
         return this.#observer.onPeople(message.people, this.#id);

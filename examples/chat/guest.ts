@@ -1,14 +1,12 @@
 import type { StreamError } from "browser-stream-server";
-import { type Message, type Person, parseMessage, type RoomStream, randomKey, sendMessage } from "./message.js";
+import { type Message, type Person, parseMessage, type RoomStream, sendMessage } from "./message.js";
 
 /** A guest as the host knows it. */
 export class Guest implements Person {
   onMessage: (message: Message) => void = () => {};
-  /** Called once. */
-  onGone: () => void = () => {};
+  /** Called once: the guest has left or was removed, or else its connection was lost. */
+  onGone: (how: "for good" | "lost") => void = () => {};
   announcedFiles = 0;
-  /** The guest's other streams show this key, to prove that they are its own. */
-  readonly key = randomKey();
   readonly #stream: RoomStream;
   readonly #fileStreams = new Set<RoomStream>();
   #here = true;
@@ -16,6 +14,8 @@ export class Guest implements Person {
   constructor(
     readonly id: string,
     public name: string,
+    /** The guest's other streams show this key, to prove that they are its own. */
+    readonly key: string,
     stream: RoomStream,
   ) {
     this.#stream = stream
@@ -23,10 +23,10 @@ export class Guest implements Person {
         const message = parseMessage(data);
         if (message !== undefined) this.onMessage(message);
       })
-      .on("end", () => this.dismiss())
-      // A guest that is lost has left, like one that says goodbye; "close" follows.
+      .on("end", () => this.#leave("for good"))
+      // "close" follows.
       .on("error", () => {})
-      .on("close", () => this.dismiss());
+      .on("close", () => this.#leave("lost"));
   }
 
   tell(message: Message): void {
@@ -40,13 +40,22 @@ export class Guest implements Person {
     stream.closed.then(forget, forget);
   }
 
-  /** Ends everything with this guest: in peace, or with an error that it gets to see. */
-  dismiss(error?: StreamError): void {
+  /** Ends everything with this guest, because the room ends. */
+  dismiss(): void {
+    this.#leave("lost");
+  }
+
+  /** Ends everything with this guest, which gets to see the error. */
+  remove(error: StreamError): void {
+    this.#leave("for good", error);
+  }
+
+  #leave(how: "for good" | "lost", error?: StreamError): void {
     if (!this.#here) return;
     this.#here = false;
     for (const each of this.#fileStreams) each.destroy();
     if (error === undefined) this.#stream.end();
     else this.#stream.destroy(error);
-    this.onGone();
+    this.onGone(how);
   }
 }

@@ -1,5 +1,6 @@
 import { Code, Failure, StreamError, StreamServer } from "browser-stream-server";
 import { cleanName } from "./clean-text.js";
+import type { Door } from "./door.js";
 import { refusals } from "./ending.js";
 import { receiveFile, sendFile } from "./file-stream.js";
 import { Guest } from "./guest.js";
@@ -31,7 +32,7 @@ interface Request {
 /** A room that this tab holds: it passes on what guests say and announce, and knows who has which file. */
 export class HostRoom implements Room {
   readonly role = "host";
-  locked = false;
+  readonly door: Door;
   readonly #observer: RoomObserver;
   readonly #life: RoomLife;
   readonly #server: StreamServer;
@@ -43,7 +44,8 @@ export class HostRoom implements Room {
   #guestCount = 0;
   #peopleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ relay, name, ownName }: RoomInit, observer: RoomObserver) {
+  constructor({ relay, name, ownName }: RoomInit, door: Door, observer: RoomObserver) {
+    this.door = door;
     this.#ownName = ownName;
     this.#observer = observer;
     this.#life = new RoomLife(observer);
@@ -80,7 +82,7 @@ export class HostRoom implements Room {
   remove(id: string): void {
     const guest = [...this.#guests.values()].find((each) => each.id === id);
     const [code, reason] = refusals.removed;
-    guest?.dismiss(new StreamError(reason, { failure: Failure.DECLINED, code }));
+    guest?.remove(new StreamError(reason, { failure: Failure.DECLINED, code }));
   }
 
   leave(): void {
@@ -101,15 +103,16 @@ export class HostRoom implements Room {
   }
 
   #onJoin(stream: RoomStream): void {
-    if (this.locked) return stream.reject(...refusals.locked);
+    const { key: former } = stream.metadata;
+    if (!this.door.opensTo(former)) return stream.reject(...refusals.locked);
     if (this.#guests.size + 1 >= maxPeople) return stream.reject(...refusals.full);
     this.#guestCount += 1;
     const id = String(this.#guestCount);
     const name = cleanName(stream.metadata.name ?? "") || suggestPersonName();
-    const guest = new Guest(id, distinctName(name, this.#namesBeside(id)), stream);
+    const guest = new Guest(id, distinctName(name, this.#namesBeside(id)), this.door.issueKey(former), stream);
     this.#guests.set(guest.key, guest);
     guest.onMessage = (message) => this.#onMessage(guest, message);
-    guest.onGone = () => this.#onGone(guest);
+    guest.onGone = (how) => this.#onGone(guest, how);
     guest.tell({ type: "welcome", you: id, key: guest.key });
     guest.tell(this.#peopleMessage);
     this.#onPeople();
@@ -133,8 +136,9 @@ export class HostRoom implements Room {
     }
   }
 
-  #onGone(guest: Guest): void {
+  #onGone(guest: Guest, how: "for good" | "lost"): void {
     this.#guests.delete(guest.key);
+    if (how === "for good") this.door.forgetKey(guest.key);
     for (const [id, owner] of this.#owners) if (owner === guest) this.#owners.delete(id);
     for (const [id, request] of this.#requests) {
       if (request.owner !== guest) continue;

@@ -24,6 +24,7 @@ export class RoomView {
   readonly #status = find(document, "#status-text", HTMLElement);
   readonly #empty = find(document, "#empty", HTMLElement);
   readonly #lock = find(document, "#lock", HTMLButtonElement);
+  readonly #lockedMark = find(document, "#locked-mark", HTMLElement);
   readonly #leave = find(document, "#leave", HTMLButtonElement);
   readonly #log = new LogView(find(document, "#log", HTMLElement));
   readonly #people: PeopleView;
@@ -110,7 +111,7 @@ export class RoomView {
       state.kind === "open" ? "Close the room" : state.kind === "joined" ? "Leave" : "Cancel";
     if (!isIn) this.#people.clear();
     if (!isEnded) this.#ending.hide();
-    if (state.kind === "open") this.#showLock(false);
+    this.#showLock(this.#hosted?.door.locked ?? false);
     if (isIn) this.#composer.blockedBecause = undefined;
     if (state.kind === "connecting") {
       const hosting = this.#visit?.role !== "guest";
@@ -170,13 +171,13 @@ export class RoomView {
   #toggleLock(): void {
     const room = this.#hosted;
     if (room === undefined) return;
-    room.locked = !room.locked;
-    this.#showLock(room.locked);
+    room.door.locked = !room.door.locked;
+    this.#showLock(room.door.locked);
   }
 
   #showLock(locked: boolean): void {
     this.#lock.setAttribute("aria-pressed", String(locked));
-    this.#main.dataset.locked = String(locked);
+    this.#lockedMark.hidden = !locked;
     this.#share.locked = locked;
   }
 }

@@ -1,4 +1,5 @@
 import { Backoff } from "./backoff.js";
+import { Door } from "./door.js";
 import { type Ending, isPassing, stillLost } from "./ending.js";
 import { GuestRoom } from "./guest-room.js";
 import { HostRoom } from "./host-room.js";
@@ -26,6 +27,8 @@ export class RoomVisit {
   readonly role: Role;
   readonly #init: VisitInit;
   readonly #observer: VisitObserver;
+  /** The host's, which lasts over all tries. */
+  readonly #door: Door | undefined;
   readonly #backoff = new Backoff(() => this.#try());
   #state: VisitState = { kind: "connecting" };
   /** The ending that this visit waits to overcome. */
@@ -37,6 +40,7 @@ export class RoomVisit {
     this.role = init.role;
     this.#init = init;
     this.#observer = observer;
+    this.#door = init.role === "host" ? new Door(init.name) : undefined;
   }
 
   /** The room, while it is open or joined. */
@@ -55,6 +59,7 @@ export class RoomVisit {
   leave(): void {
     this.#backoff.stop();
     this.#drop();
+    this.#door?.forget();
   }
 
   #drop(): void {
@@ -73,16 +78,15 @@ export class RoomVisit {
       (...args: A) => {
         if (current.room === this.#room) then(...args);
       };
-    current.room = new (this.role === "host" ? HostRoom : GuestRoom)(
-      { ...this.#init, ownName },
-      {
-        onState: whileCurrent((state) => this.#onState(state)),
-        onPeople: whileCurrent((people, selfId) => this.#observer.onPeople(people, selfId)),
-        onChat: whileCurrent((from, text) => this.#observer.onChat(from, text)),
-        onFile: whileCurrent((file, receive) => this.#observer.onFile(file, receive)),
-        onSending: whileCurrent((fileId, transfer) => this.#observer.onSending(fileId, transfer)),
-      },
-    );
+    const init = { ...this.#init, ownName };
+    const observer = {
+      onState: whileCurrent((state: RoomState) => this.#onState(state)),
+      onPeople: whileCurrent<Parameters<RoomEvents["onPeople"]>>((...args) => this.#observer.onPeople(...args)),
+      onChat: whileCurrent<Parameters<RoomEvents["onChat"]>>((...args) => this.#observer.onChat(...args)),
+      onFile: whileCurrent<Parameters<RoomEvents["onFile"]>>((...args) => this.#observer.onFile(...args)),
+      onSending: whileCurrent<Parameters<RoomEvents["onSending"]>>((...args) => this.#observer.onSending(...args)),
+    };
+    current.room = this.#door === undefined ? new GuestRoom(init, observer) : new HostRoom(init, this.#door, observer);
     this.#room = current.room;
   }
 

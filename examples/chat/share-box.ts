@@ -36,7 +36,7 @@ export class ShareBox {
     this.#fold(true);
     this.#showQr(false);
     this.locked = false;
-    find(this.#box, "#local", HTMLElement).hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
+    find(this.#box, "#local", HTMLElement).hidden = !/(^|\.)localhost$|^127\.|^\[::1\]$/.test(location.hostname);
   }
 
   /** Alone in a room there is nothing to do but to invite, so all of it is shown. */

@@ -171,6 +171,24 @@ describe("a room", () => {
       .waitFor();
   });
 
+  test("that is locked stays locked when its host's tab is loaded again, and lets its own guests back in", async () => {
+    const { host, guest, link } = await visits.openRoomWithGuest();
+    const removed = await visits.join(link);
+    await present(host, 2);
+    await button(host, "Lock the room").click();
+    await button(host, `Remove ${await knownAs(removed)}`).click();
+    await inState(removed, "refused");
+    await host.reload();
+    await guest.locator('[data-kind="notice"]', { hasText: "You are in again" }).waitFor();
+    await present(host, 1);
+    await host.getByText("· locked").waitFor();
+    await guest.reload();
+    await inState(guest, "joined");
+    const late = await visits.visit(link);
+    await button(removed, "Try again").click();
+    for (const page of [late, removed]) await panel(page).getByText("The room is locked.").waitFor();
+  });
+
   test("that its host closes is over for everyone, without waiting", async () => {
     const { host, guest } = await visits.openRoomWithGuest();
     await button(host, "Close the room").click();
