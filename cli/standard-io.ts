@@ -62,8 +62,20 @@ async function* inputOf(
     const { done, value } = await chunks.next().catch(breakOff);
     return done ? { kind: "end" } : { kind: "chunk", chunk: value };
   };
+  let hangUp: ((end: Input) => void) | undefined;
+  let ended: Input | undefined;
+  void hungUp?.then((end) => {
+    ended = end;
+    hangUp?.(end);
+  });
   for (;;) {
-    const next = await (hungUp === undefined ? read() : Promise.race([read(), hungUp]));
+    // Not a race with `hungUp`: a promise that is not settled holds the result of every race that it was in.
+    const next =
+      ended ??
+      (await new Promise<Input>((resolve, reject) => {
+        hangUp = resolve;
+        read().then(resolve, reject);
+      }));
     if (next.kind === "end") return;
     yield next.chunk;
   }
