@@ -1,62 +1,82 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { StreamServer } from "browser-stream-server";
 import { defaultLimits } from "browser-stream-server/server";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { readmeBlocks, readmeTable } from "../readme.js";
 
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The sample as a program of its own, with what it leaves to its reader and with the port that was free. */
-function program(sample: string): string {
-  const connect = "const stream = proxy.connect";
-  expect(sample).toContain(connect);
-  return `
-    const createSomeSpecialResources = (name) => console.log("created", name);
-    const destroySpecialResources = (name) => console.log("destroyed", name);
-    ${sample
-      .replace(".listen(8080)", ".listen(0, () => console.log(someHttpServer.address().port))")
-      .replace(connect, `await new Promise((resolve) => proxy.once("server.created", resolve));\n${connect}`)}
-    await new Promise((resolve) => proxy.once("server.destroyed", () => setImmediate(resolve)));
-    proxy.close();
-    someHttpServer.close();
-    someHttpServer.closeAllConnections();
-  `;
+/** The lines that a program prints, of which some can be waited for. */
+class Program {
+  readonly lines: string[] = [];
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(path: string) {
+    this.#child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
+    createInterface({ input: this.#child.stdout as Readable }).on("line", (line) => {
+      this.lines.push(line);
+      for (const check of [...this.#waiting]) check();
+    });
+  }
+
+  prints(line: RegExp): Promise<string> {
+    return new Promise((resolve) => {
+      const check = () => {
+        const found = this.lines.find((each) => line.test(each));
+        if (found === undefined) return;
+        this.#waiting.delete(check);
+        resolve(found);
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill();
+    await once(this.#child, "close");
+  }
 }
 
-test("the README's relay runs on somebody's server, tells of names, and connects", async () => {
-  const sample = readmeBlocks("js")[2] ?? "";
+test("the README's three samples run in Node as they stand, but for the port", async () => {
+  const [listening = "", connecting = "", relaying = ""] = readmeBlocks("js");
   // Inside the package, where its own name leads to its build.
   const folder = await mkdtemp(join(packageFolder, "test/readme-"));
-  try {
-    const path = join(folder, "sample.mjs");
-    await writeFile(path, program(sample));
-    const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
-    const exited = once(child, "exit");
-    const printed: string[] = [];
-    const lines = createInterface({ input: child.stdout });
-    const [port] = (await once(lines, "line")) as [string];
-    lines.on("line", (line) => printed.push(line));
-    const server = StreamServer(`http://127.0.0.1:${port}`).listen("SERVER_NAME");
-    const { value: stream } = await server[Symbol.asyncIterator]().next();
-    stream?.write("from server");
-    stream?.end();
-    await once(lines, "line");
-    const others = await fetch(`http://127.0.0.1:${port}/elsewhere`);
-    expect(await others.text()).toBe("my own page");
-    await server.end();
-    stream?.destroy();
-    expect((await exited)[0]).toBe(0);
-    expect(printed).toContain("created SERVER_NAME");
-    expect(printed).toContain("[PROXY] from server");
-    expect(printed).toContain("destroyed SERVER_NAME");
-  } finally {
-    await rm(folder, { recursive: true });
+  onTestFinished(() => rm(folder, { recursive: true }));
+  async function run(name: string, sample: string, before: string, after: string): Promise<Program> {
+    expect(sample).toContain(before);
+    const path = join(folder, `${name}.mjs`);
+    await writeFile(path, sample.replace(before, after));
+    const program = new Program(path);
+    onTestFinished(() => program.stop());
+    return program;
   }
+  const listen = "someHttpServer.listen(8080)";
+  const relay = await run(
+    "relay",
+    relaying,
+    listen,
+    `${listen.replace("8080", "0")}.once("listening", () =>
+    console.log("port", someHttpServer.address().port))`,
+  );
+  const port = (await relay.prints(/^port /)).slice("port ".length);
+  const here = `http://localhost:${port}`;
+  const listener = await run("listener", listening, "http://localhost:8080", here);
+  await relay.prints(/^\[PROXY\] from server$/);
+  const client = await run("client", connecting, "http://localhost:8080", here);
+  await client.prints(/^\[CLIENT\] from server$/);
+  await listener.prints(/^\[SERVER\] from client$/);
+  expect(await (await fetch(`${here}/elsewhere`)).text()).toBe("my own page");
+  await listener.stop();
+  await relay.prints(/^\[PROXY\] SERVER_NAME went$/);
+  expect(relay.lines).toContain("[PROXY] SERVER_NAME came");
 });
 
 test("the README's limits are the relay's", () => {

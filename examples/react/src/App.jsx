@@ -1,41 +1,27 @@
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { useEffect, useState } from "react";
 
-function Host() {
-  const [news, setNews] = useState("opening the room");
-  useEffect(() => {
-    const server = StreamServer(location.origin, (stream) => {
-      stream.on("data", (text) => {
-        setNews(`a guest said: ${text}`);
-        stream.write(`you said: ${text}`);
-      });
-      stream.on("error", (error) => console.log("a guest is lost:", error.message));
-    });
-    server.on("ready", () => setNews("nobody is here yet"));
-    server.on("error", (error) => setNews(`failed: ${error.message}`));
-    server.listen("room");
-    return () => void server.end();
-  }, []);
-  return <p>{news}</p>;
-}
-
-function Guest() {
-  const [news, setNews] = useState("connecting");
+export default function App() {
+  const [news, setNews] = useState("waiting for the other tab");
   const [stream, setStream] = useState();
   useEffect(() => {
-    const stream = StreamClient(location.origin).connect("room");
-    stream.on("open", () => setNews("say hello")).on("data", setNews);
-    stream.on("error", (error) => setNews(`failed: ${error.message}`));
-    setStream(stream);
-    return () => void stream.destroy();
+    const fail = (error) => setNews(`failed: ${error.message}`);
+    const talk = (stream) => {
+      stream.on("data", setNews).on("open", () => setNews("say hello"));
+      setStream(stream);
+      return stream;
+    };
+    if (location.search === "?guest") {
+      const stream = talk(StreamClient(location.origin).connect("room")).on("error", fail);
+      return () => void stream.destroy();
+    }
+    const server = StreamServer(location.origin, (stream) => talk(stream).on("error", console.log)).listen("room");
+    server.on("error", fail);
+    return () => void server.end();
   }, []);
   return (
-    <button type="button" onClick={() => stream.write("hello")}>
+    <button type="button" onClick={() => stream?.write("hello from there")}>
       {news}
     </button>
   );
-}
-
-export default function App() {
-  return location.search === "?guest" ? <Guest /> : <Host />;
 }
