@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import type { Contender } from "./contender.ts";
+
+export type ContenderName =
+  | "connect"
+  | "grpc"
+  | "websocket"
+  | "fetch"
+  | "net-pipe"
+  | "http2-pipe"
+  | "ws"
+  | "ws-paused"
+  | "socket.io"
+  | "piping-server"
+  | "mux-demux"
+  | "grpc-js";
+
+export interface ContenderEntry {
+  name: ContenderName;
+  /** The name in tables. */
+  title: string;
+  isOurs: boolean;
+  /** What `bench/package.json` must have installed for it. */
+  packages: readonly string[];
+  /** Options of Node for the relay's process. */
+  relayFlags: readonly string[];
+  /** The most streams that its relay can hold on a usual machine: each takes two of some 20,000 file descriptors. */
+  maxStreams: number;
+  /** Whether a reader can make a sender stop. */
+  hasBackpressure: boolean;
+  load(): Promise<Contender>;
+}
+
+/** What `npm start` gives to Node, so that the relay of this package is the one that people start. */
+export function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const words = (scripts.start as string).split(" ");
+  return words.slice(words.indexOf("node") + 1);
+}
+
+const maxStreamsOfSockets = 8_000;
+const maxStreamsOfStreams = 100_000;
+
+type Details = Partial<ContenderEntry> & Pick<ContenderEntry, "load">;
+
+function ours(name: ContenderName, title: string, details: Details): ContenderEntry {
+  const relayFlags = startArguments().filter((word) => word.startsWith("--"));
+  return { ...yardstick(name, title, details), isOurs: true, relayFlags };
+}
+
+function yardstick(name: ContenderName, title: string, details: Details): ContenderEntry {
+  return {
+    name,
+    title,
+    isOurs: false,
+    packages: [],
+    relayFlags: [],
+    maxStreams: maxStreamsOfStreams,
+    hasBackpressure: true,
+    ...details,
+  };
+}
+
+/** Everything that is measured in Node, in the order of the tables. */
+export const contenders: readonly ContenderEntry[] = [
+  ours("connect", "this package, HTTP/2, Connect", {
+    load: async () => (await import("./contenders/connect.ts")).connect,
+  }),
+  ours("grpc", "this package, HTTP/2, gRPC", {
+    load: async () => (await import("./contenders/grpc.ts")).grpc,
+  }),
+  ours("websocket", "this package, WebSocket link", {
+    load: async () => (await import("./contenders/websocket.ts")).websocket,
+  }),
+  ours("fetch", "this package, fetch link", {
+    load: async () => (await import("./contenders/fetch.ts")).fetch,
+  }),
+  yardstick("net-pipe", "bare `node:net` pipe", {
+    maxStreams: maxStreamsOfSockets,
+    load: async () => (await import("./contenders/net-pipe.ts")).netPipe,
+  }),
+  yardstick("http2-pipe", "bare `node:http2` pipe", {
+    load: async () => (await import("./contenders/http2-pipe.ts")).http2Pipe,
+  }),
+  yardstick("ws", "`ws`, with bufferutil", {
+    packages: ["ws", "bufferutil"],
+    maxStreams: maxStreamsOfSockets,
+    load: async () => (await import("./contenders/ws.ts")).ws,
+  }),
+  yardstick("ws-paused", "`ws`, paused under pressure", {
+    packages: ["ws", "bufferutil"],
+    maxStreams: maxStreamsOfSockets,
+    load: async () => (await import("./contenders/ws.ts")).wsPaused,
+  }),
+  yardstick("socket.io", "socket.io", {
+    packages: ["socket.io", "socket.io-client"],
+    hasBackpressure: false,
+    load: async () => (await import("./contenders/socket-io.ts")).socketIo,
+  }),
+  yardstick("piping-server", "piping-server", {
+    packages: ["piping-server"],
+    maxStreams: maxStreamsOfSockets / 2,
+    load: async () => (await import("./contenders/piping-server.ts")).pipingServer,
+  }),
+  yardstick("mux-demux", "mux-demux, msgpack", {
+    packages: ["mux-demux"],
+    load: async () => (await import("./contenders/mux-demux.ts")).muxDemux,
+  }),
+  yardstick("grpc-js", "grpc-js", {
+    packages: ["@grpc/grpc-js"],
+    load: async () => (await import("./contenders/grpc-js.ts")).grpcJs,
+  }),
+];
+
+export function findContender(name: string): ContenderEntry {
+  const found = contenders.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`no such contender: ${name}`);
+  return found;
+}

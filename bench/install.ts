@@ -1,0 +1,12 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** Installs the yardsticks' packages if one of those named is missing. Throws if that fails. */
+export function installMissing(packages: readonly string[]): void {
+  const folder = import.meta.dirname;
+  const isMissing = (name: string) => !existsSync(join(folder, "node_modules", name, "package.json"));
+  if (!packages.some(isMissing)) return;
+  const { status } = spawnSync("npm", ["ci"], { cwd: folder, stdio: ["ignore", "inherit", "inherit"] });
+  if (status !== 0) throw new Error(`npm ci in ${folder} failed`);
+}

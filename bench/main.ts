@@ -1,0 +1,46 @@
+// `npm run bench`: measures the built package beside yardsticks, and writes the report.
+import { readFileSync, writeFileSync } from "node:fs";
+import { installMissing } from "./install.ts";
+import { thisMachine } from "./machine.ts";
+import { readOptions, usage } from "./options.ts";
+import { fullPlan, quickPlan } from "./plan.ts";
+import { BenchRun, type BenchRunData } from "./report/bench-run.ts";
+import { writeReport } from "./report/report.ts";
+import { behindTable, crowdTable, curveTable, failedList, nodeTable, ratioTable, tabTable } from "./report/tables.ts";
+import { run } from "./run.ts";
+import { Selection } from "./selection.ts";
+
+const folder = import.meta.dirname;
+
+function readCommandLine() {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    return { ...options, selection: new Selection(options.only) };
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+const { quick, only, json, from, selection } = readCommandLine();
+
+async function measure(): Promise<BenchRunData> {
+  installMissing(selection.packages);
+  const machine = thisMachine();
+  if (machine.loadBefore > machine.cores / 2) {
+    console.error(`This machine is busy (load ${machine.loadBefore.toFixed(1)}): the figures will mean little.`);
+  }
+  const startedMs = performance.now();
+  const result = await run(selection.sections(quick ? quickPlan : fullPlan), (line) => console.error(line));
+  return { machine, durationS: (performance.now() - startedMs) / 1_000, ...result };
+}
+
+const data = from === undefined ? await measure() : (JSON.parse(readFileSync(from, "utf8")) as BenchRunData);
+const benchRun = new BenchRun(data);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(data, undefined, 1)}\n`);
+const isWhole = from !== undefined || (!quick && only.length === 0);
+if (isWhole) writeReport(benchRun, folder);
+const tables = [nodeTable, crowdTable, tabTable, curveTable, ratioTable, behindTable, failedList];
+const written = tables.map((table) => table(benchRun)).filter((text) => text !== "");
+console.log(written.join("\n\n"));
+process.exitCode = data.failed.length > 0 ? 1 : 0;

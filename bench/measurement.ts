@@ -1,0 +1,44 @@
+import type { CpuTimes } from "./parties/trio.ts";
+import type { FlowResult } from "./traffic/question.ts";
+
+/** What one measurement gave, by the names of the work's figures. */
+export type Values = Readonly<Record<string, number>>;
+
+/** One measurement of one contender in one round. */
+export interface Sample {
+  work: string;
+  contender: string;
+  round: number;
+  values: Values;
+}
+
+const bytesPerMegabyte = 1_000_000;
+const bytesPerGibibyte = 1_073_741_824;
+export const bytesPerKibibyte = 1_024;
+export const bytesPerMebibyte = 1_048_576;
+
+/** Part of a flow that counts: from its beginning the buffers fill, and after its end they empty. */
+export interface Window {
+  fromMs: number;
+  toMs: number;
+}
+
+/** Bytes per ms that arrived within a window, from the first reply in it to the last. */
+export function flowRate(flow: FlowResult, { fromMs, toMs }: Window): number {
+  const { startedMs, unitBytes, repliesMs } = flow;
+  const inWindow = repliesMs.filter((ms) => ms - startedMs >= fromMs && ms - startedMs <= toMs);
+  const elapsedMs = (inWindow.at(-1) ?? 0) - (inWindow[0] ?? 0);
+  // Replies that cover less than half of the window came in a burst, and tell nothing of the rate.
+  if (elapsedMs >= (toMs - fromMs) / 2) return (unitBytes * (inWindow.length - 1)) / elapsedMs;
+  return flowBytes(flow) / ((repliesMs.at(-1) ?? Number.POSITIVE_INFINITY) - startedMs);
+}
+
+export const flowBytes = ({ unitBytes, repliesMs }: FlowResult): number => unitBytes * repliesMs.length;
+
+export const megabytesPerS = (bytesPerMs: number): number => (bytesPerMs * 1_000) / bytesPerMegabyte;
+
+/** CPU seconds for each GiB, of the relay and of all three. */
+export function cpuPerGibibyte({ relay, listener, client }: CpuTimes, bytes: number): { relay: number; all: number } {
+  const perGibibyte = (cpuMs: number) => (cpuMs / 1_000) * (bytesPerGibibyte / bytes);
+  return { relay: perGibibyte(relay), all: perGibibyte(relay + listener + client) };
+}

@@ -1,0 +1,113 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+
+const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+const evaluateTimeoutMs = 60_000;
+
+/** The program that CHROMIUM names, or the first of the usual ones on the path. */
+export function findChromium(): string | undefined {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const folders = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)];
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path));
+}
+
+export interface Tab {
+  /** Resolves with the value of an expression in the page, once its promise has resolved. Rejects with what it throws. */
+  evaluate(expression: string): Promise<unknown>;
+}
+
+interface Waiting {
+  resolve(result: Record<string, unknown>): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Chromium over the pipe of its DevTools protocol, which ends it when this process ends. Libraries that drive browsers have it
+ * report each message of a WebSocket to them, which takes more time than the message.
+ * https://chromedevtools.github.io/devtools-protocol/
+ */
+export class Chromium {
+  readonly #folder: string;
+  readonly #exited: Promise<unknown>;
+  readonly #commands: Writable;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  #rest = "";
+
+  private constructor(program: string, folder: string) {
+    this.#folder = folder;
+    const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
+    args.push("--disable-background-networking", "--disable-component-update", `--user-data-dir=${folder}`);
+    args.push("--remote-debugging-pipe", "about:blank");
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    this.#exited = once(child, "exit").finally(() => {
+      for (const { reject } of this.#waiting.values()) reject(new Error("Chromium ended"));
+    });
+    this.#commands = child.stdio[3] as Writable;
+    const replies = child.stdio[4] as Readable;
+    replies.setEncoding("utf8").on("data", (text: string) => this.#receive(text));
+  }
+
+  static async launch(program: string): Promise<Chromium> {
+    return new Chromium(program, await mkdtemp(join(tmpdir(), "bench-chromium-")));
+  }
+
+  /** Opens a tab in a window of its own: tabs behind others are slowed down. */
+  async openTab(url: string): Promise<Tab> {
+    const { browserContextId } = await this.#call("Target.createBrowserContext", {});
+    const { targetId } = await this.#call("Target.createTarget", { url, browserContextId, newWindow: true });
+    const { sessionId } = await this.#call("Target.attachToTarget", { targetId, flatten: true });
+    const evaluate = async (expression: string) => {
+      const params = { expression, awaitPromise: true, returnByValue: true };
+      const { result, exceptionDetails } = await this.#call("Runtime.evaluate", params, sessionId);
+      const { exception } = (exceptionDetails ?? {}) as { exception?: { description?: string } };
+      if (exceptionDetails !== undefined) throw new Error(exception?.description ?? "an exception in a page");
+      return (result as { value?: unknown }).value;
+    };
+    // Between two documents there is nothing to evaluate in.
+    const isLoaded = () => evaluate(`document.readyState === "complete" && globalThis.tab !== undefined`);
+    while (!(await isLoaded().catch(() => false)));
+    return { evaluate };
+  }
+
+  async close(): Promise<void> {
+    await this.#call("Browser.close", {}).catch(() => {});
+    await this.#exited;
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #call(method: string, params: object, sessionId?: unknown): Promise<Record<string, unknown>> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      const timeout = setTimeout(
+        () => reject(new Error(`Chromium did not answer ${method} in time`)),
+        evaluateTimeoutMs,
+      );
+      const settle =
+        <T>(how: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timeout);
+          this.#waiting.delete(id);
+          how(value);
+        };
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
+      this.#commands.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    });
+  }
+
+  /** Messages end in a zero byte. */
+  #receive(text: string): void {
+    const messages = `${this.#rest}${text}`.split("\0");
+    this.#rest = messages.pop() ?? "";
+    for (const message of messages) {
+      const { id, result, error } = JSON.parse(message);
+      if (error === undefined) this.#waiting.get(id)?.resolve(result);
+      else this.#waiting.get(id)?.reject(new Error(error.message));
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { Endpoints } from "../contender.ts";
+import { ourEndpoints } from "../contenders/our-endpoints.ts";
+import { socketIoEndpoints } from "../contenders/socket-io-endpoints.ts";
+import type { Product } from "../product.ts";
+import { answer } from "../traffic/answer.ts";
+import { type FlowOrder, type FlowResult, Question } from "../traffic/question.ts";
+import { wsEndpoints } from "./ws-endpoints.ts";
+
+/** Served beside this module: the package and Socket.IO's client, as a page's bundler makes them. */
+const load = (path: string) => import(/* @vite-ignore */ new URL(path, location.origin).href);
+
+const endpoints: Record<string, Endpoints> = {
+  // The base URL alone, which is a WebSocket in a page.
+  websocket: ourEndpoints(
+    () => load("/package.js") as Promise<Product>,
+    (_, baseUrl) => baseUrl,
+  ),
+  ws: wsEndpoints,
+  "socket.io": socketIoEndpoints(async () => (await load("/socket.io.js")).io),
+};
+
+const name = "tab";
+let question: Question | undefined;
+
+/** What the bench evaluates in a tab. */
+const tab = {
+  async listen(contender: string, port: number): Promise<void> {
+    const connection = await endpoints[contender]?.listener(port, 0);
+    await connection?.listen(name, (stream) => answer(stream, true));
+  },
+  async connect(contender: string, port: number): Promise<void> {
+    const connection = await endpoints[contender]?.client(port, 0);
+    if (connection === undefined) throw new Error(`no ${contender} in a page`);
+    question = new Question(await connection.open(name));
+    await question.echo();
+  },
+  flow: async (order: FlowOrder): Promise<FlowResult | undefined> => question?.flow(order),
+  pings: async (durationMs: number): Promise<number[] | undefined> => question?.pings(durationMs),
+};
+
+export type TabCalls = typeof tab;
+
+Object.assign(globalThis, { tab });

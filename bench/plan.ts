@@ -1,0 +1,66 @@
+/** How much is measured. Durations are those of one measurement of one contender. */
+export interface Plan {
+  /** Rounds in which all contenders are measured in turn. */
+  rounds: number;
+  /** Rounds of the works that start three processes for each measurement. */
+  freshRounds: number;
+  /** A flow counts from here on. */
+  warmUpMs: number;
+  flowMs: number;
+  pingMs: number;
+  pairingMs: number;
+  manyStreams: number;
+  manyStreamsMs: number;
+  idleStreams: number;
+  idleListeners: number;
+  stoppedStreams: number;
+  /** Each stopped stream is written to until there is no room, or until it has taken so much. */
+  maxStoppedBytes: number;
+  /** Open streams at which pairing, forwarding and closing are measured. */
+  curve: readonly number[];
+  curveMs: number;
+  startUps: number;
+  tabRounds: number;
+  tabFlowMs: number;
+}
+
+export const fullPlan: Plan = {
+  rounds: 5,
+  freshRounds: 2,
+  warmUpMs: 200,
+  flowMs: 1_000,
+  pingMs: 500,
+  pairingMs: 600,
+  manyStreams: 200,
+  manyStreamsMs: 1_500,
+  idleStreams: 1_000,
+  idleListeners: 10_000,
+  stoppedStreams: 8,
+  maxStoppedBytes: 16_777_216,
+  curve: [10, 100, 1_000, 10_000],
+  curveMs: 400,
+  startUps: 7,
+  tabRounds: 5,
+  tabFlowMs: 1_000,
+};
+
+/** At most two minutes: enough to see whether something is wrong, not to compare. */
+export const quickPlan: Plan = {
+  ...fullPlan,
+  rounds: 2,
+  freshRounds: 1,
+  warmUpMs: 50,
+  flowMs: 250,
+  pingMs: 100,
+  pairingMs: 100,
+  manyStreams: 50,
+  manyStreamsMs: 250,
+  idleStreams: 300,
+  idleListeners: 500,
+  stoppedStreams: 2,
+  curve: [10, 100],
+  curveMs: 100,
+  startUps: 2,
+  tabRounds: 1,
+  tabFlowMs: 250,
+};

@@ -1,0 +1,84 @@
+import { contenders } from "../contenders.ts";
+import type { BenchRun } from "./bench-run.ts";
+import { comparisons, crowdFigures, curveFigures, type Figure, nodeFigures, tabFigures } from "./figures.ts";
+import { shown, shownSpread } from "./number.ts";
+
+const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+
+/** Nothing without rows. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "";
+  const rule = head.map((_, index) => (index === 0 ? "---" : "--:"));
+  return [head, rule, ...rows].map(row).join("\n");
+}
+
+/** Medians: contenders down, figures across. What was not measured at all is left out. */
+function figureTable(run: BenchRun, allFigures: readonly Figure[]): string {
+  const figures = allFigures.filter(({ id }) => run.entries(id).length > 0);
+  const rows = contenders.flatMap(({ name, title, isOurs }) => {
+    const cells = figures.map(({ id }) => {
+      if (run.hasFailed(id, name)) return "failed";
+      const spread = run.spread(id, name);
+      return spread === undefined ? "" : shown(spread.median);
+    });
+    if (cells.every((cell) => cell === "")) return [];
+    return [[isOurs ? `**${title}**` : title, ...cells]];
+  });
+  return table(["", ...figures.map(({ title, unit }) => `${title}, ${unit}`)], rows);
+}
+
+export const nodeTable = (run: BenchRun): string => figureTable(run, nodeFigures);
+export const crowdTable = (run: BenchRun): string => figureTable(run, crowdFigures);
+export const tabTable = (run: BenchRun): string => figureTable(run, tabFigures);
+
+/** Ours beside the yardstick of each figure: the median of the rounds' ratios, and their spread. */
+export function ratioTable(run: BenchRun): string {
+  const rows = comparisons.flatMap(({ title, figure, ours, yardstick }) => {
+    const ratio = run.ratio(figure, ours, yardstick);
+    return ratio === undefined ? [] : [[title, shownSpread(ratio)]];
+  });
+  return table(["", "ratio: median (smallest–largest)"], rows);
+}
+
+/** For each figure, the carrier of ours that is best at it, and the yardsticks that are better still. */
+export function behindTable(run: BenchRun): string {
+  const rows = [...nodeFigures, ...crowdFigures].flatMap(({ id, title, unit, better }) => {
+    const isBetter = (a: number, b: number) => (better === "higher" ? a > b : a < b);
+    const entries = run.entries(id).toSorted((a, b) => (isBetter(a.spread.median, b.spread.median) ? -1 : 1));
+    const best = entries.find(({ isOurs }) => isOurs);
+    if (best === undefined) return [];
+    const ahead = entries
+      .slice(0, entries.indexOf(best))
+      .map((entry) => `${entry.title} ${shown(entry.spread.median)}`);
+    const own = `${best.title.replace("this package, ", "")} ${shown(best.spread.median)}`;
+    return [[`${title}, ${unit}`, own, ahead.length === 0 ? "none" : ahead.join("; ")]];
+  });
+  return table(["", "best of this package", "ahead of it"], rows);
+}
+
+/** The curve: contenders and figures down, open streams across. */
+export function curveTable(run: BenchRun): string {
+  const counts = curveCounts(run);
+  const rows = curveFigures.flatMap(({ name, title }) =>
+    contenders.flatMap((contender) => {
+      const cells = counts.map((count) => run.spread(`curve.${name}${count}`, contender.name));
+      if (cells.every((cell) => cell === undefined)) return [];
+      const values = cells.map((cell) => (cell === undefined ? "" : shown(cell.median)));
+      return [[`${title}: ${contender.isOurs ? `**${contender.title}**` : contender.title}`, ...values]];
+    }),
+  );
+  return table(["open streams", ...counts.map((count) => count.toLocaleString("en"))], rows);
+}
+
+/** The numbers of open streams that a run's curve has. */
+export function curveCounts(run: BenchRun): number[] {
+  const names = run.data.samples.filter(({ work }) => work === "curve").flatMap(({ values }) => Object.keys(values));
+  return [...new Set(names.map((name) => Number(/\d+$/.exec(name)?.[0])))].sort((a, b) => a - b);
+}
+
+export function failedList(run: BenchRun): string {
+  const { failed } = run.data;
+  if (failed.length === 0) return "Nothing failed in this run.";
+  const lines = failed.map(({ work, contender, reason }) => `- ${contender} in ${work}: ${reason.split("\n")[0]}`);
+  return ["These failed, and are not in the tables:", "", ...lines].join("\n");
+}

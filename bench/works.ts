@@ -1,0 +1,23 @@
+import { bulk } from "./works/bulk.ts";
+import { curve } from "./works/curve.ts";
+import { idleListeners } from "./works/idle-listeners.ts";
+import { idleStreams } from "./works/idle-streams.ts";
+import { manyStreams } from "./works/many-streams.ts";
+import { pairing } from "./works/pairing.ts";
+import { ping } from "./works/ping.ts";
+import { small } from "./works/small.ts";
+import { stoppedReader } from "./works/stopped-reader.ts";
+import type { Work } from "./works/work.ts";
+
+/** Everything that is measured of three processes in Node. */
+export const works: readonly Work[] = [
+  bulk,
+  small,
+  ping,
+  pairing,
+  manyStreams,
+  idleStreams,
+  stoppedReader,
+  idleListeners,
+  curve,
+];

@@ -1,0 +1,30 @@
+import { bytesPerMebibyte } from "../measurement.ts";
+import { quantile } from "../statistics.ts";
+import type { Work } from "./work.ts";
+
+const messageBytes = 65_536;
+const otherStreams = 8;
+
+/** Streams whose reader stops, beside others that go on: what the relay holds for each, and what the others notice. */
+export const stoppedReader: Work = {
+  name: "stopped",
+  processes: "fresh",
+  suits: ({ hasBackpressure }) => hasBackpressure,
+  async measure(trio, plan) {
+    const { relay, client } = trio;
+    const others = await trio.open(otherStreams);
+    const stopped = await trio.open(plan.stoppedStreams);
+    const p99 = async () => quantile(await client.call.pings(others, plan.pingMs), 0.99);
+    // The first pings run code that is not compiled yet.
+    await p99();
+    const beforeMs = await p99();
+    const before = await relay.call.settledUsage();
+    await client.call.fill(stopped, messageBytes, plan.maxStoppedBytes);
+    const afterMs = await p99();
+    const after = await relay.call.settledUsage();
+    return {
+      mibPerStream: (after.residentBytes - before.residentBytes) / plan.stoppedStreams / bytesPerMebibyte,
+      othersP99Ratio: afterMs / beforeMs,
+    };
+  },
+};
