@@ -4,6 +4,16 @@ import type { FlowResult } from "./traffic/question.ts";
 /** What one measurement gave, by the names of the work's figures. */
 export type Values = Readonly<Record<string, number>>;
 
+/** A work that broke after it had measured something. */
+export class PartialFailure extends Error {
+  readonly values: Values;
+
+  constructor(message: string, values: Values, cause: unknown) {
+    super(`${message}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    this.values = values;
+  }
+}
+
 /** One measurement of one contender in one round. */
 export interface Sample {
   work: string;

@@ -33,7 +33,7 @@ export const fullPlan: Plan = {
   pairingMs: 600,
   manyStreams: 200,
   manyStreamsMs: 1_500,
-  idleStreams: 1_000,
+  idleStreams: 2_000,
   idleListeners: 10_000,
   stoppedStreams: 8,
   maxStoppedBytes: 16_777_216,

@@ -1,4 +1,4 @@
-import type { Sample } from "./measurement.ts";
+import { PartialFailure, type Sample } from "./measurement.ts";
 import type { Section, SectionOpener, Task } from "./sections/section.ts";
 
 export interface Failed {
@@ -35,6 +35,7 @@ async function runSection({ tasks, rounds, warmsUp }: Section, result: RunResult
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         result.failed.push({ work, contender, reason });
+        if (error instanceof PartialFailure) result.samples.push({ work, contender, round, values: error.values });
         log(`FAILED  ${work}  ${contender}  ${reason}`);
       }
     }

@@ -1,17 +1,12 @@
 import type { PairingsResult } from "../traffic/pairings.ts";
 import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 
-/** What a process has used since it began, and what it holds. */
-export interface Usage {
-  cpuMs: number;
-  residentBytes: number;
-}
-
 /** What each of the three processes can be asked. */
 export interface PartyCalls {
-  usage(): Usage;
-  /** Collects garbage first, and waits until the memory stays as it is. */
-  settledUsage(): Promise<Usage>;
+  /** CPU time since it began, in ms. */
+  cpuMs(): number;
+  /** Resident memory after garbage collection, when it stays as it is. */
+  settledBytes(): Promise<number>;
 }
 
 export interface RelayCalls extends PartyCalls {
@@ -19,22 +14,23 @@ export interface RelayCalls extends PartyCalls {
   serve(): Promise<number>;
 }
 
-export interface Streams {
+/** Names or streams, spread over as many connections as they take. */
+export interface Spread {
+  /** The beginning of the names, which end in a number. */
   name: string;
-  /** How many, each on a connection of its own or on one of those before. */
   count: number;
   firstConnection: number;
   perConnection: number;
 }
 
 export interface ListenerCalls extends PartyCalls {
-  /** Claims names, `name` and a number, on as many connections as that takes. The streams of each are answered. */
-  listen(port: number, names: Streams): Promise<void>;
+  /** Claims names, whose numbers begin with that of the first connection. Their streams are answered. */
+  listen(port: number, names: Spread): Promise<void>;
 }
 
 export interface ClientCalls extends PartyCalls {
-  /** Opens streams to one name, and keeps them as a group under a number that it resolves with. */
-  open(port: number, streams: Streams): Promise<number>;
+  /** Opens streams, on each connection to the name with its number, and keeps them as a group. Resolves with its number. */
+  open(port: number, streams: Spread): Promise<number>;
   /** Closes the streams of a group. Resolves when all are over. */
   close(group: number): Promise<void>;
   /** A flow on each stream of a group at once. */

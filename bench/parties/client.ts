@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientConnection, Contender } from "../contender.ts";
 import { pairings } from "../traffic/pairings.ts";
 import { Question } from "../traffic/question.ts";
-import type { ClientCalls, Streams } from "./calls.ts";
+import type { ClientCalls, Spread } from "./calls.ts";
 import { partyCalls } from "./usage.ts";
 
 /** Streams that are opened at the same time. Relays have a limit of offers that wait. */
@@ -26,13 +26,13 @@ export function createClient(contender: Contender): ClientCalls {
 
   return {
     ...partyCalls,
-    async open(port, { name, count, firstConnection, perConnection }: Streams) {
+    async open(port, { name, count, firstConnection, perConnection }: Spread) {
       const questions: Question[] = [];
       let next = 0;
       const openSome = async () => {
         while (next < count) {
           const ordinal = firstConnection + Math.floor(next++ / perConnection);
-          const question = new Question(await (await connection(port, ordinal)).open(name));
+          const question = new Question(await (await connection(port, ordinal)).open(`${name}${ordinal}`));
           await question.echo();
           questions.push(question);
         }

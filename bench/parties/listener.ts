@@ -20,8 +20,9 @@ export function createListener(contender: Contender): ListenerCalls {
       const listenSome = async () => {
         while (next < count) {
           const ordinal = next++;
-          await connections[Math.floor(ordinal / perConnection)]?.listen(`${name}${ordinal}`, (stream) =>
-            answer(stream, contender.keepsMessages),
+          await connections[Math.floor(ordinal / perConnection)]?.listen(
+            `${name}${firstConnection + ordinal}`,
+            (stream) => answer(stream, contender.keepsMessages),
           );
         }
       };

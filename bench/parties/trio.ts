@@ -1,9 +1,11 @@
 import type { ContenderEntry } from "../contenders.ts";
-import type { Usage } from "./calls.ts";
 import { Party } from "./party.ts";
 
-/** The name that the listener of a trio has from the beginning. */
-export const steadyName = "steady0";
+/** The name that the listener of a trio has on its first connection. */
+const steady = "steady";
+export const steadyName = `${steady}0`;
+/** So few that no relay's limit for a connection is reached. */
+const crowdPerConnection = 100;
 
 /** The CPU time of each process, in ms. */
 export interface CpuTimes {
@@ -19,6 +21,7 @@ export class Trio {
   readonly listener: Party<"listener">;
   readonly client: Party<"client">;
   #port = 0;
+  #nextConnection = 1;
 
   private constructor(contender: ContenderEntry) {
     this.contender = contender;
@@ -36,8 +39,7 @@ export class Trio {
     const trio = new Trio(contender);
     try {
       trio.#port = await trio.relay.call.serve();
-      const names = { name: "steady", count: 1, firstConnection: 0, perConnection: 1 };
-      await trio.listener.call.listen(trio.#port, names);
+      await trio.listener.call.listen(trio.#port, { name: steady, count: 1, firstConnection: 0, perConnection: 1 });
       return trio;
     } catch (error) {
       await trio.stop();
@@ -51,16 +53,25 @@ export class Trio {
 
   /** Opens streams to the listener, all on the client's first connection. Resolves with their group. */
   open(count: number): Promise<number> {
-    const streams = { name: steadyName, count, firstConnection: 0, perConnection: count };
-    return this.client.call.open(this.#port, streams);
+    return this.client.call.open(this.#port, { name: steady, count, firstConnection: 0, perConnection: count });
+  }
+
+  /** Opens streams that stay as they are, a hundred on each of further connections of both sides. */
+  async openCrowd(count: number): Promise<void> {
+    const firstConnection = this.#nextConnection;
+    const connections = Math.ceil(count / crowdPerConnection);
+    this.#nextConnection += connections;
+    const crowd = { name: "crowd", firstConnection };
+    await this.listener.call.listen(this.#port, { ...crowd, count: connections, perConnection: 1 });
+    await this.client.call.open(this.#port, { ...crowd, count, perConnection: crowdPerConnection });
   }
 
   /** Runs a task, and tells what CPU time each process used meanwhile. */
   async withCpu<T>(task: () => Promise<T>): Promise<[result: T, cpuMs: CpuTimes]> {
-    const before = await this.#usages();
+    const before = await this.#cpuTimes();
     const result = await task();
-    const after = await this.#usages();
-    const used = (role: keyof CpuTimes) => after[role].cpuMs - before[role].cpuMs;
+    const after = await this.#cpuTimes();
+    const used = (role: keyof CpuTimes) => after[role] - before[role];
     return [result, { relay: used("relay"), listener: used("listener"), client: used("client") }];
   }
 
@@ -68,11 +79,11 @@ export class Trio {
     await Promise.all([this.relay.stop(), this.listener.stop(), this.client.stop()]);
   }
 
-  async #usages(): Promise<Record<keyof CpuTimes, Usage>> {
+  async #cpuTimes(): Promise<CpuTimes> {
     const [relay, listener, client] = await Promise.all([
-      this.relay.call.usage(),
-      this.listener.call.usage(),
-      this.client.call.usage(),
+      this.relay.call.cpuMs(),
+      this.listener.call.cpuMs(),
+      this.client.call.cpuMs(),
     ]);
     return { relay, listener, client };
   }

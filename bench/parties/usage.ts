@@ -1,30 +1,31 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { PartyCalls, Usage } from "./calls.ts";
+import type { PartyCalls } from "./calls.ts";
 
 const settleIntervalMs = 100;
 const maxSettleIntervals = 20;
 /** Memory counts as settled when it has changed by less than this. */
-const settledBytes = 131_072;
+const maxChangeBytes = 131_072;
 
-function usage(): Usage {
+function cpuMs(): number {
   const { user, system } = process.cpuUsage();
-  return { cpuMs: (user + system) / 1000, residentBytes: process.memoryUsage.rss() };
+  return (user + system) / 1_000;
 }
 
-async function settledUsage(): Promise<Usage> {
+async function settledBytes(): Promise<number> {
   setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
+  const collect: (options: object) => void = runInNewContext("gc");
   let last = Number.POSITIVE_INFINITY;
   for (let interval = 0; interval < maxSettleIntervals; interval += 1) {
-    collect();
+    // This flavor also gives empty pages of the heap back, which would hide what is added to them later.
+    collect({ type: "major", execution: "sync", flavor: "last-resort" });
     await sleep(settleIntervalMs);
-    const { residentBytes } = usage();
-    if (Math.abs(last - residentBytes) < settledBytes) break;
-    last = residentBytes;
+    const bytes = process.memoryUsage.rss();
+    if (Math.abs(last - bytes) < maxChangeBytes) return bytes;
+    last = bytes;
   }
-  return usage();
+  return last;
 }
 
-export const partyCalls: PartyCalls = { usage, settledUsage };
+export const partyCalls: PartyCalls = { cpuMs, settledBytes };

@@ -9,7 +9,7 @@ import { curveCounts } from "./tables.ts";
 const panelWidth = 320;
 const panelHeight = 230;
 const left = 52;
-const right = 16;
+const right = 28;
 const top = 34;
 const bottom = 30;
 const legendHeight = 26;
@@ -79,8 +79,9 @@ export function curveChart(run: BenchRun): string {
     const labels = counts.map((count) =>
       text(x(count), panelHeight - 10, count.toLocaleString("en"), { "text-anchor": "middle", class: "faint" }),
     );
+    const axis = text(left - 14, panelHeight - 10, "open", { "text-anchor": "end", class: "faint" });
     const drawn = lines.map(({ series, points }) => line(series, points, x, y));
-    const content = [text(left, 18, title, { class: "title" }), ...rules, ...labels, ...drawn].join("");
+    const content = [text(left, 18, title, { class: "title" }), ...rules, ...labels, axis, ...drawn].join("");
     return element("g", { transform: `translate(${index * panelWidth} 0)` }, content);
   });
   const width = curveFigures.length * panelWidth;

@@ -79,6 +79,13 @@ export function curveCounts(run: BenchRun): number[] {
 export function failedList(run: BenchRun): string {
   const { failed } = run.data;
   if (failed.length === 0) return "Nothing failed in this run.";
-  const lines = failed.map(({ work, contender, reason }) => `- ${contender} in ${work}: ${reason.split("\n")[0]}`);
-  return ["These failed, and are not in the tables:", "", ...lines].join("\n");
+  const lines = failed.map(({ work, contender, reason }) => `- ${contender} in ${work}: ${firstLines(reason)}`);
+  return ["These failed, and what they failed at is not in the tables:", "", ...lines].join("\n");
+}
+
+/** The message, and the first line of what a process said on its standard error. */
+function firstLines(reason: string): string {
+  const lines = reason.split("\n").filter((line) => line.trim() !== "");
+  const cause = lines.find((line, index) => index > 0 && /error/i.test(line));
+  return [lines[0], cause].filter((line) => line !== undefined).join(": ");
 }

@@ -1,43 +1,52 @@
-import { flowRate, megabytesPerS } from "../measurement.ts";
-import { steadyName } from "../parties/trio.ts";
+import { flowRate, megabytesPerS, PartialFailure } from "../measurement.ts";
+import { steadyName, type Trio } from "../parties/trio.ts";
+import type { Plan } from "../plan.ts";
 import type { Work } from "./work.ts";
 
-const streamsPerConnection = 100;
 const pairingsAtOnce = 8;
 const closedAtOnce = 100;
+type CurveFigure = "pairingsPerS" | "megabytesPerS" | "closingsPerS";
+
+/** As with listeners, not all: opening ten thousand streams takes long. */
 const measured: readonly string[] = ["connect", "websocket", "http2-pipe", "socket.io"];
 
-/** Pairing, forwarding and closing while more and more other streams are open. The figures end in the number of them. */
+/** Pairing, forwarding and closing beside the streams that are open. */
+async function measureBeside(trio: Trio, { warmUpMs, curveMs }: Plan): Promise<Record<CurveFigure, number>> {
+  const { client, port } = trio;
+  const paired = await client.call.pairings(port, steadyName, pairingsAtOnce, curveMs);
+
+  const forwarding = await trio.open(1);
+  const durationMs = warmUpMs + curveMs;
+  const [flow] = await client.call.flow(forwarding, { messageBytes: 65_536, unitBytes: 1_048_576, durationMs });
+  if (flow === undefined) throw new Error("no flow");
+  await client.call.close(forwarding);
+
+  const closing = await trio.open(closedAtOnce);
+  const startedMs = performance.now();
+  await client.call.close(closing);
+  return {
+    pairingsPerS: (paired.count * 1_000) / paired.elapsedMs,
+    megabytesPerS: megabytesPerS(flowRate(flow, { fromMs: warmUpMs, toMs: durationMs })),
+    closingsPerS: (closedAtOnce * 1_000) / (performance.now() - startedMs),
+  };
+}
+
+/** The same while more and more other streams are open. The figures' names end in the number of them. */
 export const curve: Work = {
   name: "curve",
   processes: "fresh",
   suits: ({ name, maxStreams }, plan) => measured.includes(name) && maxStreams >= Math.max(...plan.curve),
   async measure(trio, plan) {
-    const { client, port } = trio;
     const values: Record<string, number> = {};
     let openCount = 0;
-    let nextConnection = 1;
     for (const count of plan.curve) {
-      const streams = { name: steadyName, firstConnection: nextConnection, perConnection: streamsPerConnection };
-      await client.call.open(port, { ...streams, count: count - openCount });
-      nextConnection += Math.ceil((count - openCount) / streamsPerConnection);
-      openCount = count;
-
-      const paired = await client.call.pairings(port, steadyName, pairingsAtOnce, plan.curveMs);
-      values[`pairingsPerS${count}`] = (paired.count * 1_000) / paired.elapsedMs;
-
-      const forwarding = await trio.open(1);
-      const durationMs = plan.warmUpMs + plan.curveMs;
-      const order = { messageBytes: 65_536, unitBytes: 1_048_576, durationMs };
-      const [flow] = await client.call.flow(forwarding, order);
-      if (flow === undefined) throw new Error("no flow");
-      values[`megabytesPerS${count}`] = megabytesPerS(flowRate(flow, { fromMs: plan.warmUpMs, toMs: durationMs }));
-      await client.call.close(forwarding);
-
-      const closing = await trio.open(closedAtOnce);
-      const startedMs = performance.now();
-      await client.call.close(closing);
-      values[`closingsPerS${count}`] = (closedAtOnce * 1_000) / (performance.now() - startedMs);
+      try {
+        await trio.openCrowd(count - openCount);
+        openCount = count;
+        for (const [name, value] of Object.entries(await measureBeside(trio, plan))) values[`${name}${count}`] = value;
+      } catch (error) {
+        throw new PartialFailure(`with ${count} streams`, values, error);
+      }
     }
     return values;
   },

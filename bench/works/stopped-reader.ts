@@ -18,12 +18,12 @@ export const stoppedReader: Work = {
     // The first pings run code that is not compiled yet.
     await p99();
     const beforeMs = await p99();
-    const before = await relay.call.settledUsage();
+    const beforeBytes = await relay.call.settledBytes();
     await client.call.fill(stopped, messageBytes, plan.maxStoppedBytes);
     const afterMs = await p99();
-    const after = await relay.call.settledUsage();
+    const afterBytes = await relay.call.settledBytes();
     return {
-      mibPerStream: (after.residentBytes - before.residentBytes) / plan.stoppedStreams / bytesPerMebibyte,
+      mibPerStream: (afterBytes - beforeBytes) / plan.stoppedStreams / bytesPerMebibyte,
       othersP99Ratio: afterMs / beforeMs,
     };
   },
