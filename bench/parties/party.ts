@@ -7,7 +7,7 @@ import type { CallMessage, ResultMessage, Role, Roles } from "./calls.ts";
 const program = fileURLToPath(new URL("main.ts", import.meta.url));
 /** The longest call opens 10,000 streams. */
 const callTimeoutMs = 90_000;
-/** Standard error of a process is kept to this length, for the message when it fails. */
+/** The beginning of what a process writes to standard error is kept, for the message when it fails. */
 const maxErrorChars = 2_000;
 
 interface Waiting {
@@ -39,7 +39,7 @@ export class Party<R extends Role> {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.stderr?.on("data", (chunk) => {
-      this.#errors = `${this.#errors}${chunk}`.slice(-maxErrorChars);
+      this.#errors = `${this.#errors}${chunk}`.slice(0, maxErrorChars);
     });
     this.#child.on("message", (result: ResultMessage) => this.#settle(result));
     this.#exited = once(this.#child, "close").then(() => onEnded(this.#endedError()));

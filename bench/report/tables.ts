@@ -17,9 +17,9 @@ function figureTable(run: BenchRun, allFigures: readonly Figure[]): string {
   const figures = allFigures.filter(({ id }) => run.entries(id).length > 0);
   const rows = contenders.flatMap(({ name, title, isOurs }) => {
     const cells = figures.map(({ id }) => {
-      if (run.hasFailed(id, name)) return "failed";
       const spread = run.spread(id, name);
-      return spread === undefined ? "" : shown(spread.median);
+      if (spread !== undefined) return shown(spread.median);
+      return run.hasFailed(id, name) ? "failed" : "";
     });
     if (cells.every((cell) => cell === "")) return [];
     return [[isOurs ? `**${title}**` : title, ...cells]];
