@@ -1,7 +1,6 @@
 import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parsePort, UsageError } from "./command.js";
 import { interruptedStream, whenAborted } from "./interruption.js";
-import { checkNameArgument } from "./name-argument.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
@@ -33,7 +32,7 @@ export const connectCommand: Command = {
       port: { type: "string" },
       host: { type: "string" },
     });
-    const name = checkNameArgument(onlyArgument(positionals, "NAME"));
+    const name = onlyArgument(positionals, "NAME");
     if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
     const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
     // The peer's exit code may not say that all went well while it does not here.

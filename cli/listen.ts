@@ -3,7 +3,6 @@ import { Deferred } from "../stream/deferred.js";
 import { Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
 import { interruptedStream, whenAborted } from "./interruption.js";
-import { checkNameArgument } from "./name-argument.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
@@ -34,7 +33,7 @@ export const listenCommand: Command = {
       to: { type: "string" },
       listed: { type: "boolean" },
     });
-    const name = checkNameArgument(onlyArgument(positionals, "NAME"));
+    const name = onlyArgument(positionals, "NAME");
     const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
     const transport = await openRelay(values, signal);
     const open = (onStream: (stream: Stream) => unknown) =>

@@ -2,7 +2,6 @@ import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { transportFailure } from "../web/transport/carrier.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
-import { checkNameArgument } from "./name-argument.js";
 import { print } from "./output.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { shellWord } from "./visible-text.js";
@@ -25,7 +24,6 @@ export const lsCommand: Command = {
     const { values, positionals } = parseCommandLine(args, { ...relayOptions, watch: { type: "boolean" } });
     const [prefix = "", extra] = positionals;
     if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
-    checkNameArgument(prefix);
     const transport = await openRelay(values, signal);
     const client = createClient(RelayService, transport);
     try {

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { type Command, programName, UsageError } from "./command.js";
 import { connectCommand } from "./connect.js";
 import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
+import { checkGivenArguments } from "./given-arguments.js";
 import { Interrupted } from "./interruption.js";
 import { listenCommand } from "./listen.js";
 import { lsCommand } from "./ls.js";
@@ -60,7 +61,9 @@ for (const signalName of ["SIGINT", "SIGTERM"] as const) {
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
 try {
-  await run(process.argv.slice(2), interruption.signal);
+  const args = process.argv.slice(2);
+  checkGivenArguments(args);
+  await run(args, interruption.signal);
 } catch (caught) {
   // Whatever broke because of the interruption was broken by it.
   const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;

@@ -67,7 +67,7 @@ test("a name that ls prints leads to its listener when a shell reads it back", a
 test("a name with bytes that are no UTF-8 is refused, and one with U+FFFD is not: exit codes 2 and 3", async () => {
   const relay = await startRelay("--host", "127.0.0.1");
   onTestFinished(() => void relay.stop());
-  for (const command of ["listen", "connect", "ls"]) {
+  for (const command of ["listen", "connect", "ls", "serve --config"]) {
     expect(await shell(`$BSS ${command} $'a\\xff'`, relay.origin)).toEqual({ code: 2, output: "" });
   }
   expect(await shell("$BSS connect $'a\\xef\\xbf\\xbd'", relay.origin)).toEqual({ code: 3, output: "" });
