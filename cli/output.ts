@@ -16,6 +16,15 @@ const descriptor = 1;
  * rejects with `OutputClosed` when nobody reads any more, or with what the system says.
  */
 export async function print(data: string | Uint8Array): Promise<void> {
+  try {
+    await write(data);
+  } catch (cause) {
+    if (cause instanceof OutputClosed) throw cause;
+    throw new Error(`standard output cannot be written: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function write(data: string | Uint8Array): Promise<void> {
   const { stdout } = process;
   // A pipe, a socket or a terminal. All else is written here: Node drops the rest of a write of which only a part was taken,
   // and all that goes to a descriptor of a kind that it does not know, such as a block device.

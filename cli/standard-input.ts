@@ -10,7 +10,7 @@ export function standardInput(): Readable {
   const stdin: Readable = process.stdin;
   if (stdin instanceof Socket || stdin instanceof ReadStream) return stdin;
   // A socket of datagrams. A read that waits for one cannot be given up, and would keep the process.
-  if (fstatSync(0).isSocket()) return unreadable("standard input is a socket that has no end");
+  if (fstatSync(0).isSocket()) return unreadable("a socket of datagrams has no end");
   return createReadStream("", { fd: 0, autoClose: false });
 }
 

@@ -59,7 +59,9 @@ async function* inputOf(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const chunks: AsyncIterator<Uint8Array<ArrayBuffer>> = input[Symbol.asyncIterator]();
   const read = async (): Promise<Input> => {
-    const { done, value } = await chunks.next().catch(breakOff);
+    const { done, value } = await chunks.next().catch((cause: Error) => {
+      return breakOff(new Error(`standard input cannot be read: ${cause.message}`, { cause }));
+    });
     return done ? { kind: "end" } : { kind: "chunk", chunk: value };
   };
   let hangUp: ((end: Input) => void) | undefined;

@@ -14,9 +14,9 @@ function replaceHidden(text: string, escaped: (hidden: string) => string): strin
   );
 }
 
-/** Text for a person: on one line, with each hidden character as its number, such as "\u{202e}". */
+/** Text for a person: on one line, with each other hidden character as its number, such as "\u{202e}". */
 export function visibleText(text: string): string {
-  return replaceHidden(text.replace(/[\t\n\v\f\r\u0085\u2028\u2029]+/g, " "), (hidden) => {
+  return replaceHidden(text.replace(/[\t\n\v\f\r]+/g, " "), (hidden) => {
     return `\\u{${hidden.codePointAt(0)?.toString(16)}}`;
   }).trim();
 }
