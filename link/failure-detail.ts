@@ -25,15 +25,19 @@ export function fromConnectError(reason: unknown): StreamError {
   });
 }
 
+/** Causes are followed so deep: one may be the cause of itself. */
+const maxCauses = 8;
+
 /**
  * The message of an error and of its causes, as far as they say more: an `AggregateError` of several addresses has no message, and
  * that of `fetch` in Node says nothing. Never empty.
  */
-function messageOf(reason: unknown): string {
+function messageOf(reason: unknown, left = maxCauses): string {
   const { rawMessage, message, errors, cause, code } = Object(reason);
   const said = String(rawMessage ?? message ?? "");
   const isJoined = Array.isArray(errors) && errors.length > 0;
-  const why = isJoined ? errors.map(messageOf).join(", ") : cause === undefined ? "" : messageOf(cause);
+  const parts = left === 0 ? [] : isJoined ? errors : cause === undefined ? [] : [cause];
+  const why = parts.map((part) => messageOf(part, left - 1)).join(", ");
   if (said.includes(why)) return said || String(code ?? "no reason was given");
   return said === "" ? why : `${said}: ${why}`;
 }

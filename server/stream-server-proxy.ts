@@ -4,8 +4,10 @@ import type { Duplex } from "node:stream";
 import { inspect, types } from "node:util";
 import { linkProtocol } from "../link/link-message.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
+import { checkOptions, objectWith } from "../stream/options.js";
 import type { Stream } from "../stream/stream.js";
-import { type ConnectOptions, openStream } from "../web/api/stream-client.js";
+import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
+import { unheardLine } from "../web/api/unheard-error.js";
 import { type CorsFilter, createCorsFilter, type Origins, preflightRefusal, socketRefusal } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
@@ -145,13 +147,13 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   connect(name: string, options?: ConnectOptions): Stream<RawMessage, RawInput>;
   connect<Out, In>(name: string, options: ConnectOptions & { codec: Codec<Out, In> }): Stream<Out, In>;
   connect(name: string, options: ConnectOptions & { codec?: Codec<unknown> } = {}): Stream<unknown> {
-    const codec = options.codec ?? (rawCodec as Codec<unknown>);
     return openStream({
-      ...options,
-      codec,
+      codec: rawCodec as Codec<unknown>,
+      ...checkOptions("connect", options, { ...connectOptions, codec: objectWith("encode", "decode") }),
       name,
       transport: async () => this.#routes.localTransport,
       clock: this.#relay.clock,
+      onUnheard: (what, error) => console.error(unheardLine(what, error, undefined)),
     });
   }
 

@@ -8,31 +8,68 @@ import {
 } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { bytesOf, tagOf } from "./bytes.js";
+import { isThenable } from "./deferred.js";
+import { invalidArgument } from "./options.js";
 import type { EncodedMessage, ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
+import { isWellFormed } from "./well-formed.js";
 
-/** Turns what the application writes into messages, and messages into what it reads. Throws on what does not fit. */
+/**
+ * Turns values of the application into messages and back.
+ *
+ * - Both methods are synchronous, and throw on a value or a message that they do not take. `write` then throws, and harms
+ *   nothing; a message that cannot be decoded ends the stream.
+ * - `encode` returns `{ data: Uint8Array, text: boolean }`.
+ *
+ * @example
+ * const dates: Codec<Date> = {
+ *   encode: (date) => textCodec.encode(date.toISOString()),
+ *   decode: (message) => new Date(textCodec.decode(message)),
+ * };
+ */
 export interface Codec<Out, In = Out> {
   encode(value: In): EncodedMessage;
-  /** What is read. To share memory with other messages, as the data may, is up to the codec. */
+  /** The value may share memory with `message.data`, which may share its buffer with other messages. */
   decode(message: ReceivedMessage): Out;
 }
 
 /** Binary data as the platforms have it. */
 export type Bytes = ArrayBuffer | ArrayBufferView;
 
-/** What is read where no codec is given. */
+/** The type of the messages that are read where no codec is given. */
 export type RawMessage = string | Uint8Array<ArrayBuffer>;
-/** What may be written where no codec is given. */
+/** The type of the messages that may be written where no codec is given. */
 export type RawInput = string | Bytes;
 
-/** What may be written where `Out` is read and nothing else is said. */
+/** The type of the messages that may be written to a stream of `Out` for which no other type is named. */
 export type InputOf<Out> = RawMessage extends Out ? RawInput : Out;
+
+/** Encodes a value. Throws a `StreamError` if the codec refuses the value or returns anything but a message. */
+export function encodeMessage<In>(codec: Codec<unknown, In>, value: In): EncodedMessage {
+  let encoded: Partial<EncodedMessage>;
+  try {
+    encoded = synchronous("encode", codec.encode(value));
+  } catch (reason) {
+    throw StreamError.from(reason, Code.InvalidArgument);
+  }
+  const { data, text } = encoded ?? {};
+  const bytes = tagOf(data) === "[object Uint8Array]" ? bytesOf(data) : undefined;
+  if (bytes === undefined || typeof text !== "boolean") {
+    throw invalidArgument("the codec's encode has to return { data, text }: a Uint8Array and a boolean");
+  }
+  return bytes === data ? (encoded as EncodedMessage) : { data: bytes, text };
+}
+
+/** Decodes a message. Throws what the codec throws, and `invalid_argument` if it returns a promise. */
+export function decodeMessage<Out>(codec: Codec<Out, never>, message: ReceivedMessage): Out {
+  return synchronous("decode", codec.decode(message));
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Strings arrive as strings, binary data as Uint8Array. The default. */
+/** Strings arrive as strings, binary data as Uint8Array in memory of its own. The default. */
 export const rawCodec: Codec<RawMessage, RawInput> = {
   encode: (value) => (typeof value === "string" ? encodeText(value) : encodeBytes(value)),
   decode: (message) => (message.text ? decodeText(message) : ownMemory(message.data)),
@@ -56,10 +93,10 @@ export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   },
 };
 
-/** Codecs of which it is known that what they give shares no memory with the message, which may be given back then. */
+/** Codecs whose values share no memory with the message, so that its memory may be given back once it is decoded. */
 export const copyingCodecs: ReadonlySet<unknown> = new Set([rawCodec, textCodec, bytesCodec]);
 
-/** Whatever `JSON.stringify` takes, as text. The type parameter is a promise of the caller's; nothing checks it. */
+/** JSON values, as text. Nothing checks that a value that arrives is a `T`. */
 export function jsonCodec<T = unknown>(): Codec<T> {
   return {
     encode(value) {
@@ -90,16 +127,16 @@ function stringify(value: unknown): string {
 
 function encodeText(value: string): EncodedMessage {
   if (typeof value !== "string") throw unexpected("a string", typeof value);
+  // UTF-8 has no bytes for half of a surrogate pair: an encoder puts another character in its place.
+  if (!isWellFormed(value))
+    throw invalidArgument("the text has half of a surrogate pair: use toWellFormed(), or cut it elsewhere");
   return { data: encoder.encode(value), text: true };
 }
 
 function encodeBytes(value: Bytes): EncodedMessage {
-  if (value instanceof Uint8Array) return { data: value, text: false };
-  if (ArrayBuffer.isView(value)) {
-    return { data: new Uint8Array(value.buffer, value.byteOffset, value.byteLength), text: false };
-  }
-  if (value instanceof ArrayBuffer) return { data: new Uint8Array(value), text: false };
-  throw unexpected("a string, an ArrayBuffer or a view of one", typeof value);
+  const data = bytesOf(value);
+  if (data === undefined) throw unexpected("a string, an ArrayBuffer or a view of one", typeof value);
+  return { data, text: false };
 }
 
 function decodeText(message: ReceivedMessage): string {
@@ -114,14 +151,21 @@ function decodeText(message: ReceivedMessage): string {
   }
 }
 
-/** The data itself, or a copy if it is a view: an application may transfer what it gets. */
+/** The data itself, or a copy if it is a view: an application may transfer the messages that it reads. */
 function ownMemory(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  // The empty array that stands for a field that is missing is everybody's.
+  // One empty array stands for the data of all messages whose data is missing.
   if (data.byteLength > 0 && data.byteLength === data.buffer.byteLength) return data;
   // Not `slice`, which copies nothing of a Buffer.
   return new Uint8Array(data);
 }
 
+function synchronous<T>(method: string, result: T): T {
+  if (!isThenable(result)) return result;
+  // It may reject, which is nobody's to handle any more.
+  result.then(undefined, () => {});
+  throw invalidArgument(`the codec's ${method} returned a promise, and has to be synchronous`);
+}
+
 function unexpected(expected: string, actual: string): StreamError {
-  return new StreamError(`expected ${expected}, got ${actual}`, { code: Code.InvalidArgument });
+  return invalidArgument(`expected ${expected}, got ${actual}`);
 }

@@ -1,4 +1,4 @@
-/** A promise that is settled from outside. Its rejection counts as handled: whoever cares awaits it, nobody has to. */
+/** A promise that is settled from outside. Its rejection counts as handled, so nobody has to await it. */
 export class Deferred<T> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
@@ -37,4 +37,10 @@ function waiting(): { promise: Promise<void>; resolve: () => void } {
     resolve = settle;
   });
   return { promise, resolve };
+}
+
+/** Whether a value is a promise, of whatever making. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  return typeof (value as { then?: unknown }).then === "function";
 }

@@ -17,7 +17,7 @@ const none: readonly Registration[] = [];
  * - Listeners are called in the order in which they were added, once for each time they were added.
  * - `emit` calls the listeners that there were when it began, whatever they add or remove meanwhile.
  * - A listener that throws makes `emit` throw, and the listeners after it are not called.
- * - Unlike Node's, `emit("error")` does not throw where nobody listens: it returns false.
+ * - Unlike Node's, `emit("error")` does not throw where nobody listens: a subclass is told, and it returns false.
  */
 export class Emitter<Events> {
   /** Replaced as a whole by each change, so that an `emit` under way keeps its own. */
@@ -74,6 +74,7 @@ export class Emitter<Events> {
       }
       registration.listener.apply(this, args as never);
     }
+    if (registrations.length === 0 && event === "error") this.errorUnheard(args[0]);
     return registrations.length > 0;
   }
 
@@ -83,6 +84,9 @@ export class Emitter<Events> {
 
   /** For a subclass that has to know who listens to what: called after a listener was added. */
   protected listenerAdded(_event: keyof Events): void {}
+
+  /** For a subclass that has another way to tell of an error: called when nobody listens for one that is emitted. */
+  protected errorUnheard(_error: unknown): void {}
 
   #of(event: keyof Events): readonly Registration[] {
     return this.#registrations.get(event) ?? none;

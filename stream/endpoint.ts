@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
+import { invalidArgument } from "./options.js";
 import { Receiver } from "./receiver.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
 import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
@@ -19,22 +20,22 @@ export type EndpointState =
   | { kind: "closed" }
   | { kind: "failed"; error: StreamError };
 
-/** What changed: there is a frame to take, a message to read, one was read, room to write, or another state. */
+/** The change: there is a frame to take, a message to read, one was read, room to write, or another state. */
 export type EndpointEvent = "sendable" | "readable" | "read" | "writable" | "state";
 
 export interface EndpointOptions {
-  /** The largest message taken from the other endpoint, in bytes. Default 16 MiB. */
+  /** The largest message taken from the peer, in bytes. Default 16 MiB. */
   maxMessageBytes?: number | undefined;
-  /** How much may wait unread, in bytes. Default 2 MiB, at least 64 KiB. */
+  /** Messages may wait unread up to so many bytes; then the peer is stopped. Default 2 MiB; less than 64 KiB is 64 KiB. */
   windowBytes?: number | undefined;
-  /** `write` says false above this. Default 256 KiB. */
+  /** `write` returns false above so many bytes that wait to be sent. Default 256 KiB. */
   highWaterMarkBytes?: number | undefined;
-  /** What was written and could not be sent may grow to this; more fails the stream. Default 64 MiB. */
+  /** Messages may wait to be sent up to so many bytes; more fails the stream. Default 64 MiB. */
   maxBufferedBytes?: number | undefined;
   /**
-   * When the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve: "received", or "read", when the
-   * reader here has asked for more after the last message, but no later than half of the relay's linger timeout. Default
-   * "received". With "read", a peer that has finished still hears of a reader that fails.
+   * The moment at which the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve: "received", or
+   * "read", when the reader here has asked for more after the last message, but no later than half of the relay's linger timeout.
+   * Default "received". With "read", a peer that has finished still hears of a reader that fails.
    */
   acknowledgeEnd?: "received" | "read" | undefined;
 }
@@ -61,7 +62,7 @@ export class Endpoint {
   /** Whether the ack of the peer's fin waits for the reader. */
   #finAck: "free" | "held";
 
-  /** What this endpoint can do, for `Open`. */
+  /** The capabilities of this endpoint, for `Open`. */
   readonly capabilities: Capabilities;
 
   constructor(options: EndpointOptions, notify: (event: EndpointEvent) => void) {
@@ -79,12 +80,12 @@ export class Endpoint {
     return this.#state;
   }
 
-  /** What the relay allows. */
+  /** Sets the largest frame that the relay allows. */
   setMaxFrameBytes(maxFrameBytes: number): void {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  /** What the other endpoint can do; until it is known, what this package can do is assumed. */
+  /** Sets the capabilities of the peer. Until then those of this package are assumed. */
   setPeer(peer: Capabilities): void {
     this.#peer = peer;
     if (!peer.credit) this.#sender.grant(Number.POSITIVE_INFINITY);
@@ -92,7 +93,7 @@ export class Endpoint {
     this.#settle();
   }
 
-  /** The cost of what was written and not yet handed to the leg, in bytes. */
+  /** The cost of the messages that were written and not yet handed to the leg, in bytes. */
   get bufferedBytes(): number {
     return this.#sender.bufferedBytes;
   }
@@ -107,8 +108,8 @@ export class Endpoint {
   }
 
   /**
-   * Queues a message; false when the caller should wait for "writable". Throws if the message is larger than the other
-   * endpoint takes, or if this direction was finished. Nothing happens if the stream is over: "state" has said so.
+   * Queues a message; false when the caller should wait for "writable". Throws if the message is larger than the peer
+   * takes, or if this direction was finished. Nothing happens if the stream is over: "state" has said so.
    */
   write(message: EncodedMessage): boolean {
     const state = this.#state;
@@ -118,7 +119,7 @@ export class Endpoint {
     }
     if (message.data.byteLength > this.#peer.maxMessageBytes) {
       throw new StreamError(
-        `a message of ${message.data.byteLength} bytes is larger than the ${this.#peer.maxMessageBytes} that the other side takes`,
+        `a message of ${message.data.byteLength} bytes is larger than the ${this.#peer.maxMessageBytes} that the peer takes`,
         { failure: Failure.MESSAGE_TOO_LARGE, hop: Hop.CALLER },
       );
     }
@@ -143,15 +144,14 @@ export class Endpoint {
     this.#notify("sendable");
   }
 
-  /** Ends the stream in both directions at once and tells the other endpoint. Unread messages are dropped. */
+  /** Ends the stream in both directions at once and tells the peer. */
   reset(error: StreamError): void {
     if (this.#state.kind !== "open") return;
-    this.#receiver.clear();
     this.#end({ kind: "resetting", error });
     this.#notify("sendable");
   }
 
-  /** The way to the other endpoint is gone, or the relay said why the stream ended. Unread messages can still be read. */
+  /** Ends the stream without telling the peer: the way to it is gone, or the relay has said why the stream ended. */
   fail(error: StreamError): void {
     if (this.#state.kind === "resetting") this.#set({ kind: "failed", error: this.#state.error });
     if (this.#state.kind === "open") this.#end({ kind: "failed", error });
@@ -169,7 +169,7 @@ export class Endpoint {
     return message;
   }
 
-  /** Whether every message that will ever come has been read. */
+  /** Whether there is nothing left to read, now and later: every message was read, or dropped by a failure. */
   get drained(): boolean {
     return this.#receiver.empty && (this.#state.kind !== "open" || this.#state.receiving === "finished");
   }
@@ -243,6 +243,10 @@ export class Endpoint {
     if (state.kind !== "open") return undefined;
     const wasPressed = this.pressed;
     const messages = this.#sender.takeParts(this.#maxFrameBytes);
+    if (messages === undefined) {
+      this.reset(invalidArgument("bytes were transferred away after they were written and before they were sent"));
+      return this.takeFrame();
+    }
     const fin = state.sending === "finishing" && this.#sender.empty;
     const creditBytes = this.#peer.credit ? this.#receiver.grantDue : undefined;
     const carriesData = messages.length > 0 || fin;
@@ -290,8 +294,10 @@ export class Endpoint {
     this.reset(new StreamError(message, { failure, hop: Hop.PEER }));
   }
 
+  /** Every failure drops the messages that wait in either direction, so that nobody has to read before it is told. */
   #end(state: EndpointState): void {
     this.#sender.clear();
+    this.#receiver.clear();
     this.#set(state);
     this.#notify("readable");
     this.#notify("writable");

@@ -2,6 +2,7 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import type { Capabilities } from "./capabilities.js";
 import { Condition, Deferred } from "./deferred.js";
+import { Emitter } from "./emitter.js";
 import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.js";
 import { StreamError } from "./stream-error.js";
 
@@ -10,7 +11,7 @@ import { StreamError } from "./stream-error.js";
  */
 export type TransportKind = "websocket" | "fetch" | "native";
 
-/** What the relay said when the leg was attached. */
+/** The relay's answer when the leg was attached. */
 export interface LegOpened {
   streamId: string;
   /** Default 65,536. */
@@ -19,31 +20,35 @@ export interface LegOpened {
   transport: TransportKind | undefined;
 }
 
+export interface LegEvents {
+  /** The relay has taken the leg. */
+  attached: [];
+  /** The stream is over. A stream that this side resets is over twice: "resetting", then "failed". */
+  over: [kind: "closed" | "resetting" | "failed"];
+}
+
 /**
  * One endpoint's attachment to the relay, seen from the RPC that carries it: frames out, frames in, and how it began and
- * ended. The other side of it is a `Stream`.
+ * ended. A `Stream` is the other side of it.
  */
-export class Leg {
+export class Leg extends Emitter<LegEvents> {
   readonly endpoint: Endpoint;
   readonly opened = new Deferred<void>();
-  /** Called when the relay has taken the leg. */
-  onAttached: () => void = () => {};
-  /** Called after each change of the endpoint. */
+  /** Called after each change of the endpoint. It is the stream's, and a callback because changes are many. */
   onChange: (event: EndpointEvent) => void = () => {};
-  /** Called when the stream is over, for whoever runs the RPC. */
-  onOver: (kind: "closed" | "resetting" | "failed") => void = () => {};
   #attached: LegOpened | undefined;
   #acceptance: "awaited" | "accepted" = "awaited";
   readonly #sendable = new Condition();
   readonly #room = new Condition();
 
   constructor(options: EndpointOptions) {
+    super();
     this.endpoint = new Endpoint(options, (event) => {
       if (event === "sendable" || event === "state") this.#sendable.notify();
       if (event === "read" || event === "state") this.#room.notify();
       this.onChange(event);
       const { kind } = this.endpoint.state;
-      if (event === "state" && kind !== "open") this.onOver(kind);
+      if (event === "state" && kind !== "open") this.emit("over", kind);
     });
   }
 
@@ -60,7 +65,7 @@ export class Leg {
   attach(opened: LegOpened): void {
     this.#attached = opened;
     if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
-    this.onAttached();
+    this.emit("attached");
   }
 
   get isAttached(): boolean {
@@ -71,14 +76,14 @@ export class Leg {
     return this.#acceptance === "accepted";
   }
 
-  /** The other endpoint is there. */
+  /** The peer is there. */
   accept(peer: Capabilities): void {
     this.#acceptance = "accepted";
     this.endpoint.setPeer(peer);
     this.opened.resolve();
   }
 
-  /** The next frame to send, as soon as it is to be sent. Undefined when the stream is over. */
+  /** Resolves with the next frame when there is one to send, and with undefined when the stream is over. */
   async nextFrame(): Promise<Frame | undefined> {
     for (;;) {
       const frame = this.endpoint.takeFrame();
@@ -89,7 +94,7 @@ export class Leg {
     }
   }
 
-  /** Takes a frame. What it gives resolves when the next one may come; undefined, as for a peer that obeys credit: at once. */
+  /** Takes a frame. The next one may come when the promise resolves, or at once if there is none: the peer obeys credit. */
   receive(frame: Frame): Promise<void> | undefined {
     this.endpoint.receive(frame);
     return this.endpoint.hasRoom ? undefined : this.#untilRoom();
@@ -104,7 +109,7 @@ export class Leg {
     this.endpoint.fail(error);
   }
 
-  /** The RPC ended without one, which is well only if both sides had finished and said so. */
+  /** The RPC ended without an error. That is a loss unless both sides had finished before. */
   ended(): void {
     this.fail(new StreamError("the stream ended before it was finished", { failure: Failure.LEG_LOST }));
   }

@@ -1,57 +1,85 @@
+import { Emitter } from "./emitter.js";
+
 /** Anything with the writable face of Node's streams. */
 export interface PipeDestination<T> {
   write(message: T): unknown;
   end(): unknown;
-  once(event: "drain" | "close" | "error", listener: () => void): unknown;
-  off(event: "drain" | "close" | "error", listener: () => void): unknown;
+  once(event: "drain" | "close" | "error", listener: (error?: unknown) => void): unknown;
+  off(event: "drain" | "close" | "error", listener: (error?: unknown) => void): unknown;
   destroy?(error?: Error): unknown;
+  listenerCount?(event: "error"): number;
   /** Node's: true once it takes nothing more. */
   readonly destroyed?: unknown;
 }
 
-interface PipeSource<T> extends AsyncIterable<T> {
-  destroy(error?: unknown): unknown;
+export interface PipeSource<T> extends AsyncIterable<T> {
+  destroy(): unknown;
+  /** Rejects when the source fails. */
+  readonly closed: Promise<unknown>;
+  /** Told of an error, of the source or of the destination, that nobody hears of by the destination. */
+  onUnheard(error: unknown): void;
 }
 
 /**
- * Writes what `source` yields to `destination`, at its pace. A source that fails destroys the destination; a destination
- * that closes or fails destroys the source.
+ * Writes every message of `source` to `destination`, at its pace. A source that fails destroys the destination at once,
+ * even while it takes nothing; a destination that closes or fails destroys the source.
  */
 export async function pipe<T>(source: PipeSource<T>, destination: PipeDestination<T>, end: boolean): Promise<void> {
-  const onClose = () => source.destroy();
+  let state: "open" | "over" = "open";
+  let wake = () => {};
+  const onClose = () => {
+    source.destroy();
+    wake();
+  };
+  const onError = (error: unknown) => {
+    if (!destination.listenerCount?.("error")) source.onUnheard(error);
+    onClose();
+  };
   const detach = () => {
+    state = "over";
     destination.off("close", onClose);
-    destination.off("error", onClose);
+    destination.off("error", onError);
+    wake();
+  };
+  const drained = () =>
+    new Promise<void>((resolve) => {
+      wake = () => {
+        destination.off("drain", wake);
+        resolve();
+      };
+      destination.once("drain", wake);
+    });
+  const fail = (error: unknown) => {
+    if (state === "over") return;
+    detach();
+    if (!destination.listenerCount?.("error")) source.onUnheard(error);
+    if (destination.destroy === undefined) return;
+    // The error is the source's, so nobody has to listen for it here.
+    destination.once("error", () => {});
+    destination.destroy(error as Error);
+  };
+  const write = (message: T) => {
+    try {
+      return destination.write(message);
+    } catch (error) {
+      // Before the loop is left, which destroys the source: this is why.
+      fail(error);
+      throw error;
+    }
   };
   destination.once("close", onClose);
-  destination.once("error", onClose);
+  // A stream of this package shows its own errors, unless somebody listens, and closes after them.
+  if (!(destination instanceof Emitter)) destination.once("error", onError);
+  source.closed.catch(fail);
   try {
     for await (const message of source) {
-      // One that was closed before has no "close" left to tell of it.
+      // A destination that was closed before has no "close" left to emit.
       if (destination.destroyed === true) source.destroy();
-      else if (destination.write(message) === false) await drained(destination);
+      else if (write(message) === false) await drained();
     }
     detach();
     if (end) destination.end();
   } catch (error) {
-    detach();
-    if (destination.destroy === undefined) return;
-    // Nobody has to listen for what is the source's error.
-    destination.once("error", () => {});
-    destination.destroy(error as Error);
+    fail(error);
   }
-}
-
-function drained(destination: PipeDestination<never>): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      destination.off("drain", done);
-      destination.off("close", done);
-      destination.off("error", done);
-      resolve();
-    };
-    destination.once("drain", done);
-    destination.once("close", done);
-    destination.once("error", done);
-  });
 }

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
-import { type Codec, copyingCodecs } from "./codec.js";
-import { Condition } from "./deferred.js";
+import { type Codec, copyingCodecs, decodeMessage } from "./codec.js";
 import type { Endpoint } from "./endpoint.js";
+import { Fifo } from "./fifo.js";
 import { giveBack } from "./lent-memory.js";
 import type { ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
@@ -16,19 +16,24 @@ export interface ReadingHandlers<Out> {
 
 type Decoded<Out> = { ok: true; value: Out } | { ok: false; told: boolean; error: StreamError };
 
+/** A call of `pull` that waits for its message. */
+interface Pull<Out> {
+  resolve(result: IteratorResult<Out, undefined>): void;
+  reject(error: StreamError): void;
+}
+
 /**
- * Hands an endpoint's messages to the one who reads them: to a handler, as they come ("flowing"), or one by one to whoever
- * asks ("pulling"). The first way used is the only one.
+ * Hands an endpoint's messages to their reader: to a handler, as they come ("flowing"), or one by one to a reader that asks
+ * ("pulling"). The first way used is the only one.
  */
 export class Reading<Out> {
   readonly #endpoint: Endpoint;
   readonly #codec: Codec<Out, never>;
   readonly #handlers: ReadingHandlers<Out>;
-  readonly #changed = new Condition();
+  readonly #pulls = new Fifo<Pull<Out>>();
   #mode: "unclaimed" | "flowing" | "paused" | "pulling" | "drained" = "unclaimed";
   #flow: "idle" | "scheduled" | "delivering" = "idle";
-  #lastPull: Promise<unknown> = Promise.resolve();
-  /** Who pulls: a second one would get every other message. */
+  /** The reader that pulls: a second one would get every other message. */
   #reader: object | undefined;
 
   constructor(endpoint: Endpoint, codec: Codec<Out, never>, handlers: ReadingHandlers<Out>) {
@@ -37,12 +42,15 @@ export class Reading<Out> {
     this.#handlers = handlers;
   }
 
-  /**
-   * Whether the reader has still to hear what comes before "close". Messages that nobody reads hold nothing back, and whoever
-   * pulls learns by pulling that the stream failed.
-   */
+  /** Whether a reader pulls, and so learns by pulling that the stream failed. */
+  get isPulling(): boolean {
+    return this.#mode === "pulling";
+  }
+
+  /** Whether the reader of a stream that was finished has still to read what comes before "close". */
   get holdsBackClose(): boolean {
-    if (this.#mode === "pulling") return this.#endpoint.state.kind === "closed";
+    if (this.#endpoint.state.kind !== "closed") return false;
+    if (this.#mode === "pulling") return true;
     return (this.#mode === "flowing" || this.#mode === "paused") && !this.#endpoint.drained;
   }
 
@@ -51,9 +59,9 @@ export class Reading<Out> {
     this.#mode = "drained";
   }
 
-  /** The endpoint changed. What a handler throws is the handler's, and not the endpoint's. */
+  /** The endpoint changed. An error that a handler throws is the handler's, and not the endpoint's. */
   notify(): void {
-    this.#changed.notify();
+    this.#answerPulls();
     if (this.#flow === "idle") {
       try {
         this.#deliver();
@@ -78,43 +86,51 @@ export class Reading<Out> {
     if (this.#mode !== "drained") this.#mode = "paused";
   }
 
-  /** The next message; `done` after the last one; rejects, after the messages that did arrive, if the stream failed. */
+  /**
+   * Resolves with the next message, with `done` after the last one, and rejects if the stream failed. Throws
+   * `failed_precondition` if the messages are read in another way.
+   */
   pull(reader: object): Promise<IteratorResult<Out, undefined>> {
     if (this.#mode === "flowing" || this.#mode === "paused") throw claimed();
-    if (this.#mode === "unclaimed") this.#mode = "pulling";
     this.#reader ??= reader;
     if (this.#reader !== reader) throw claimed();
-    const next = this.#lastPull.then(() => this.#next());
-    this.#lastPull = next.catch(() => {});
-    return next;
+    if (this.#mode === "unclaimed") this.#mode = "pulling";
+    return new Promise((resolve, reject) => {
+      this.#pulls.push({ resolve, reject });
+      this.#answerPulls();
+    });
   }
 
-  async #next(): Promise<IteratorResult<Out, undefined>> {
-    for (;;) {
+  /** In the same turn as the change, so that a failure right behind a message cannot drop one that a reader waits for. */
+  #answerPulls(): void {
+    while (this.#pulls.length > 0) {
       const message = this.#endpoint.read();
+      const { state } = this.#endpoint;
+      if (message === undefined && !this.#endpoint.drained) return;
+      const pull = this.#pulls.shift();
+      // To ask for more after the last message may end the stream, which answers.
+      if (pull === undefined) return;
       if (message !== undefined) {
         const decoded = this.#take(message);
-        if (!decoded.ok) throw decoded.error;
-        return { done: false, value: decoded.value };
+        if (decoded.ok) pull.resolve({ done: false, value: decoded.value });
+        else pull.reject(decoded.error);
+      } else if (state.kind === "failed" || state.kind === "resetting") {
+        pull.reject(state.error);
+      } else {
+        pull.resolve({ done: true, value: undefined });
+        queueMicrotask(() => this.#settle());
       }
-      const { state } = this.#endpoint;
-      if (state.kind === "failed" || state.kind === "resetting") throw state.error;
-      if (this.#endpoint.drained) {
-        this.#settle();
-        return { done: true, value: undefined };
-      }
-      await this.#changed.changed();
     }
   }
 
-  /** In a microtask of its own: whoever makes the stream flow has the rest of its turn before. */
+  /** In a microtask of its own: the application that makes the stream flow has the rest of its turn before. */
   #schedule(): void {
     if (this.#flow === "scheduled") return;
     this.#flow = "scheduled";
     queueMicrotask(() => {
       this.#flow = "idle";
       this.#deliver();
-      // Whoever pulls has the last message only in a later turn.
+      // A reader that pulls has the last message only in a later turn.
       if (this.#mode !== "pulling") this.#settle();
     });
   }
@@ -149,7 +165,7 @@ export class Reading<Out> {
   /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */
   #decode(message: ReceivedMessage): Decoded<Out> {
     try {
-      return { ok: true, value: this.#codec.decode(message) };
+      return { ok: true, value: decodeMessage(this.#codec, message) };
     } catch (cause) {
       const { message, failure, hop } = StreamError.from(cause);
       const error = new StreamError(`this side cannot read a message: ${message}`, {

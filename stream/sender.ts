@@ -1,16 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { type Message, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { isDetached } from "./bytes.js";
 import { Fifo } from "./fifo.js";
 
-/** What each message costs beside its data, so that a million empty ones are not free. `Frame.credit`. */
+/** Each message costs so much beside its data, so that a million empty ones are not free. `Frame.credit`. */
 export const messageOverheadBytes = 16;
 
-/** What each direction may carry before the first grant. `Frame.credit`. */
+/** Each direction may carry so much before the first grant. `Frame.credit`. */
 export const initialCreditBytes = 65_536;
 
 /** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
 const minPartBytes = 1024;
-/** One that takes no more of a window than this is not split for it: a receiver grants again before so little is left. */
+/**
+ * A message of at most this share of the window waits for credit instead of being split: a receiver grants again before so
+ * little is left.
+ */
 const unsplitShare = 1 / 4;
 
 /** A message of the application, encoded. */
@@ -19,7 +23,7 @@ export interface EncodedMessage {
   text: boolean;
 }
 
-/** A message of the other application. Its data may be a view of memory that others are in: what is to be given away is a copy. */
+/** A message of the peer's application. Its data may share its buffer with other messages: copy it before you transfer it. */
 export interface ReceivedMessage extends EncodedMessage {
   data: Uint8Array<ArrayBuffer>;
 }
@@ -31,12 +35,12 @@ export class Sender {
   #bufferedBytes = 0;
   #sentBytes = 0;
   #creditBytes = initialCreditBytes;
-  /** The most that a grant ever made room for: no more than the receiver's window. */
+  /** The largest room that a grant has made: at most the receiver's window. */
   #windowBytes = initialCreditBytes;
   #sequence = 0;
   #ackedSequence = 0;
 
-  /** The cost of what was written and not yet taken. */
+  /** The cost of the messages that were written and not yet taken. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
   }
@@ -80,11 +84,15 @@ export class Sender {
     return this.#sequence;
   }
 
-  /** Takes what fits into one frame and into the credit. */
-  takeParts(maxFrameBytes: number): Message[] {
+  /**
+   * Takes the parts that fit into one frame and into the credit. Undefined if the data of a message is gone, because the
+   * application has transferred its buffer since it was written.
+   */
+  takeParts(maxFrameBytes: number): Message[] | undefined {
     const parts: Message[] = [];
     let frameRoomBytes = maxFrameBytes;
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
+      if (isDetached(head.data.buffer)) return undefined;
       const restCost = head.data.byteLength - this.#headSentBytes + messageOverheadBytes;
       const creditRoomBytes = this.#creditBytes - this.#sentBytes;
       // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
@@ -111,7 +119,7 @@ export class Sender {
   }
 }
 
-/** How much of a message's data goes into so much room; undefined if it is not worth a part. */
+/** The number of bytes of a message's data that go into the room; undefined if they are too few for a part. */
 function partOf(restCost: number, roomBytes: number): number | undefined {
   if (restCost <= roomBytes) return restCost - messageOverheadBytes;
   const dataRoomBytes = roomBytes - messageOverheadBytes;

@@ -53,20 +53,64 @@ export class StreamError extends Error {
   readonly failure: Failure;
   readonly hop: Hop;
 
-  constructor(message: string, options: StreamErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.failure = options.failure ?? Failure.UNSPECIFIED;
-    const [code, hop] = failureTable[this.failure] ?? failureTable[Failure.UNSPECIFIED];
-    this.code = options.code ?? code;
-    this.hop = options.hop ?? hop;
+  /** An empty message is replaced by the words of the cause, or by the name of the failure or the code. */
+  constructor(message: string, { failure = Failure.UNSPECIFIED, code, hop, cause }: StreamErrorOptions = {}) {
+    const [codeOfFailure, hopOfFailure] = failureTable[failure] ?? failureTable[Failure.UNSPECIFIED];
+    const words = message.trim() === "" ? wordsOf(cause) || nameOf(failure, code ?? codeOfFailure) : message;
+    super(words, cause === undefined ? undefined : { cause });
+    this.failure = failure;
+    this.code = code ?? codeOfFailure;
+    this.hop = hop ?? hopOfFailure;
   }
 
   /** A StreamError as it is, anything else as one with the given code and the original as its `cause`. */
   static from(reason: unknown, code: Code = Code.Unknown): StreamError {
     if (reason instanceof StreamError) return reason;
-    const message = reason instanceof Error ? reason.message : String(reason ?? "no reason given");
-    return new StreamError(message, { code, cause: reason });
+    return new StreamError(messageOf(reason), { code, cause: reason });
   }
+}
+
+/**
+ * The error of a side that gives up a stream: `canceled`, with the words of the reason if there is one. A reason that is
+ * a StreamError is returned as it is.
+ */
+export function canceledError(reason?: unknown): StreamError {
+  if (reason instanceof StreamError) return reason;
+  const message = wordsOf(reason) || "the stream was destroyed";
+  return new StreamError(message, { failure: Failure.PEER_CANCELED, hop: Hop.CALLER, cause: reason ?? undefined });
+}
+
+/** Whether this side has given up: it has destroyed its stream, or its page was left. */
+export function isOwnCancel({ code, hop }: StreamError): boolean {
+  return code === Code.Canceled && hop === Hop.CALLER;
+}
+
+/** The words for a person in anything that was thrown. Never empty. */
+export function messageOf(reason: unknown): string {
+  return wordsOf(reason) || "no reason given";
+}
+
+/** The failure's name, or the code's where the failure is none of the protocol's own. */
+export function nameOf(failure: Failure, code: Code): string {
+  return (failure === Failure.UNSPECIFIED ? undefined : Failure[failure]) ?? Code[code] ?? `code ${code}`;
+}
+
+/** Causes are followed so deep: one may be the cause of itself. */
+const maxCauses = 8;
+
+/** Empty if there is nothing to say. An Error without a message has its words in `errors`, `cause`, `code` or its name. */
+function wordsOf(reason: unknown, left = maxCauses): string {
+  if (typeof reason !== "object" || reason === null) return String(reason ?? "").trim();
+  const { rawMessage, message, errors, cause, code, name } = reason as Record<string, unknown>;
+  // A ConnectError's message begins with its code, whether words follow or not.
+  const words = rawMessage ?? message;
+  if (typeof words === "string" && words.trim() !== "") return words;
+  if (left === 0) return "";
+  const parts = Array.isArray(errors) ? errors.slice(0, maxCauses) : [cause];
+  const inner = new Set(parts.map((part) => wordsOf(part, left - 1)));
+  inner.delete("");
+  if (inner.size > 0) return [...inner].join("; ");
+  return [code, name].find((word) => typeof word === "string" && word !== "")?.toString() ?? "";
 }
 
 /** A status code from the wire; what is none reads as unknown. */

@@ -1,27 +1,28 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import type { Codec, InputOf, RawMessage } from "./codec.js";
+import { type Codec, encodeMessage, type InputOf, type RawMessage } from "./codec.js";
 import { Condition, Deferred } from "./deferred.js";
 import { Emitter } from "./emitter.js";
 import type { EndpointEvent } from "./endpoint.js";
 import type { Leg, TransportKind } from "./leg.js";
 import { type PipeDestination, pipe } from "./pipe.js";
 import { Reading } from "./reading.js";
-import { StreamError } from "./stream-error.js";
+import type { EncodedMessage } from "./sender.js";
+import { canceledError, isOwnCancel, StreamError } from "./stream-error.js";
 import { createReadable, createWritable, type WebStreamsSource } from "./web-streams.js";
 
 export interface StreamEvents<Out> {
-  /** How the stream travels is known. "open" follows. */
+  /** The relay has answered, and it is known how the stream travels. "open" follows. */
   transport: [kind: TransportKind];
   /** The listener has accepted. */
   open: [];
   /** A message. A listener for it makes the stream flow. */
   data: [message: Out];
-  /** Every message has been read; the other side has finished. */
+  /** The peer has finished, and every message has been read. */
   end: [];
-  /** There is room again after `write()` said false. */
+  /** There is room again after `write()` returned false. */
   drain: [];
-  /** After `end()`: the other endpoint has everything. */
+  /** After `end()`: the peer has everything. */
   finish: [];
   /** The stream failed. "close" follows. */
   error: [error: StreamError];
@@ -31,29 +32,42 @@ export interface StreamEvents<Out> {
 
 export interface StreamInit<Out, In> {
   codec: Codec<Out, In>;
-  /** What the client gave to `connect`. */
+  /** The metadata that the client gave to `connect`. */
   metadata: Readonly<Record<string, string>>;
-  /** For an offer: it is called when the stream is first used. */
+  /** For an offer: called when the stream is first used. */
   accept?: () => void;
-  /** For an offer: it is called by `reject`. */
+  /** For an offer: called by `reject`. */
   reject?: (error: StreamError) => void;
+  /** Called with an error that nobody listens for. */
+  onUnheard?: (error: StreamError) => void;
 }
 
 /**
  * A duplex stream of messages with two faces over one state: WHATWG streams, and Node's events.
  *
- * - Whoever reads first decides how: `on("data")`, `readable`, or `for await`; a second way throws. What arrives before
- *   anybody reads waits, and the sender with it.
+ * - The first way to read is the only one: `on("data")`, `readable`, or `for await`; a second way throws
+ *   `failed_precondition`. Messages that arrive before anybody reads wait, and the sender with them.
+ * - A peer that finishes loses nothing: every message is read before "end", and "close" follows when both sides are done.
+ * - A stream that fails drops the messages that were not read, at once and in both faces, whether it is paused or not:
+ *   the peer has reset it, this side has destroyed it, or the connection of either is lost.
  * - `opened` resolves when the listener has accepted, and rejects with the `StreamError` that says why it did not.
  * - `closed` resolves when both sides have finished and everything has arrived, and rejects with a `StreamError` otherwise.
  *   Neither becomes an unhandled rejection.
+ * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners are: one
+ *   for "error", the caller of `closed`, the caller of `opened` while it is pending, and a reader or a writer that rejects.
  * - To close it: `end()` on both sides, or `destroy()` on either.
+ *
+ * @example
+ * const stream = StreamClient(relayUrl).connect("SERVER_NAME");
+ * stream.on("data", (message) => console.log(message));
+ * stream.on("error", ({ failure, message }) => console.error(Failure[failure], message));
+ * stream.end("hello");
  */
 export class Stream<Out = RawMessage, In = InputOf<Out>>
   extends Emitter<StreamEvents<Out>>
   implements AsyncIterable<Out>
 {
-  /** What the client gave to `connect`. */
+  /** The metadata that the client gave to `connect`. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly #init: StreamInit<Out, In>;
   readonly #leg: Leg;
@@ -61,8 +75,11 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   readonly #closed = new Deferred<void>();
   readonly #finished = new Deferred<void>();
   readonly #writableNow = new Condition();
+  /** The promises that the application has asked for. */
+  readonly #taken = new Set<"opened" | "closed">();
   #drain: "not needed" | "needed" = "not needed";
-  #end: { kind: "pending" } | { kind: "told" } | { kind: "announced" } = { kind: "pending" };
+  /** The end is "told" before it is announced if it needs no "error". */
+  #end: "pending" | "told" | "announced" = "pending";
   #readable: ReadableStream<Out> | undefined;
   #writable: WritableStream<In> | undefined;
 
@@ -73,19 +90,15 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     this.metadata = init.metadata;
     this.#reading = new Reading<Out>(leg.endpoint, init.codec as Codec<Out, never>, {
       onData: (message) => this.emit("data", message),
-      onDrained: () => {
-        if (!this.#failed) this.emit("end");
-        // After "finish", which may be due in this same turn.
-        queueMicrotask(() => this.#announceClose());
-      },
+      onDrained: () => this.#onDrained(),
       onUnreadable: (error) => {
-        if (this.#end.kind === "pending") this.#end = { kind: "told" };
+        if (this.#end === "pending") this.#end = "told";
         this.emit("error", error);
         queueMicrotask(() => this.#announceClose());
       },
     });
     leg.onChange = (event) => this.#onChange(event);
-    leg.onAttached = () => queueMicrotask(() => this.transport && this.emit("transport", this.transport));
+    leg.once("attached", () => queueMicrotask(() => this.transport && this.emit("transport", this.transport)));
     leg.opened.promise.then(
       () => this.emit("open"),
       () => {},
@@ -94,6 +107,19 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
       () => this.emit("finish"),
       () => {},
     );
+  }
+
+  /**
+   * Writes a message that is encoded already, for `broadcast`: whether there is room for more, as `write` says. Undefined if
+   * the stream did not take it, because it is over, this direction was finished, or its peer takes only smaller messages.
+   */
+  static writeEncoded(stream: Stream<unknown, never>, message: EncodedMessage): boolean | undefined {
+    try {
+      const room = stream.#send(message);
+      return stream.#leg.endpoint.state.kind === "open" ? room : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The relay's id of the stream, for logs; empty until the relay has answered. */
@@ -107,66 +133,69 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   }
 
   get opened(): Promise<void> {
+    this.#taken.add("opened");
     return this.#leg.opened.promise;
   }
 
   get closed(): Promise<void> {
+    this.#taken.add("closed");
     return this.#closed.promise;
   }
 
-  /** The cost of what was written and not yet handed to the transport, in bytes. */
+  /** The cost in bytes of the messages that were written and not yet handed to the transport. */
   get bufferedBytes(): number {
     return this.#leg.endpoint.bufferedBytes;
   }
 
-  /** As Node has it: whether `write()` said false and "drain" has not come yet. */
+  /** As in Node: whether `write()` returned false and "drain" has not come yet. */
   get writableNeedDrain(): boolean {
     return this.#drain === "needed";
   }
 
   /**
-   * Sends a message. False when more than the high-water mark waits: go on at "drain". The bytes are not copied: leave them
-   * as they are until "finish", or until `closed` settles. Throws a `StreamError` when the message does not fit the codec or is
-   * larger than the other side takes, and after `end()`. On a stream that failed it does nothing: "error" and `closed` have
-   * said so.
+   * Sends a message, and accepts an offer.
+   *
+   * - Returns false when more than the high-water mark waits: go on at "drain".
+   * - Bytes are not copied: leave them as they are until "finish", or until `closed` settles. Bytes whose buffer is
+   *   transferred away before they are sent end the stream with `invalid_argument`.
+   * - Throws a `StreamError`, changes nothing and accepts nothing when the codec refuses the message, when it is larger than
+   *   the peer takes, when a text has half of a surrogate pair, when a buffer was transferred away, and after `end()`.
+   * - Does nothing on a stream that failed: "error" and `closed` have said so.
    */
   write(message: In): boolean {
-    this.#init.accept?.();
-    const room = this.#leg.endpoint.write(this.#init.codec.encode(message));
-    if (!room && this.#leg.endpoint.state.kind === "open") this.#drain = "needed";
-    return room;
+    return this.#send(encodeMessage(this.#init.codec, message));
   }
 
-  /** Finishes this direction, after what was written and after `message`, if given. Reading goes on. */
+  /** Finishes this direction, after all messages written and after `message`, if given. Reading goes on. Accepts an offer. */
   end(message?: In): this {
     if (message !== undefined) this.write(message);
-    this.#init.accept?.();
     this.#leg.endpoint.finish();
+    this.#init.accept?.();
     return this;
   }
 
   /**
-   * Ends the stream at once, both ways; what is on its way is dropped. The other side fails with the code and the message
-   * of the error, or with `canceled`. Here `closed` rejects, and "error" is emitted only if an error was given.
+   * Ends the stream at once, both ways. Messages that were not sent or not read are dropped.
+   *
+   * - The peer fails with the code and the message of the error, or with `canceled` if there is none.
+   * - Here `closed` rejects, and "error" is emitted only if an error was given.
+   * - An offer that was not accepted yet is declined.
    */
   destroy(error?: unknown): this {
-    if (this.#leg.endpoint.state.kind !== "open") {
-      this.#reading.abandon();
-      queueMicrotask(() => this.#announceClose());
-      return this;
+    if (this.#leg.endpoint.state.kind === "open") {
+      const isCancel = error === undefined || error === null || (error as Error).name === "AbortError";
+      return this.#reset(isCancel ? canceledError(error) : StreamError.from(error), error ?? undefined);
     }
-    if (error === undefined) this.#end = { kind: "told" };
-    this.#leg.endpoint.reset(
-      error === undefined
-        ? new StreamError("the stream was destroyed", { failure: Failure.PEER_CANCELED, hop: Hop.CALLER })
-        : StreamError.from(error),
-    );
+    this.#reading.abandon();
+    queueMicrotask(() => this.#announceClose());
     return this;
   }
 
   /**
-   * Declines an offer that was not used yet, with a status code and a reason that reach the client as they are. Throws
-   * `failed_precondition` on a stream that is none, or not any more.
+   * Declines an offer that was not used yet.
+   *
+   * - The code and the reason reach the client as they are. Default `permission_denied`, "declined".
+   * - Throws `failed_precondition` on a stream that is no offer, or not any more.
    */
   reject(code: Code = Code.PermissionDenied, reason = "declined"): void {
     if (this.#init.reject === undefined) {
@@ -174,7 +203,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     }
     if (!(code in Code)) throw new StreamError(`${code} is not a status code`, { code: Code.InvalidArgument });
     const end = this.#end;
-    this.#end = { kind: "told" };
+    this.#end = "told";
     try {
       this.#init.reject(new StreamError(reason, { failure: Failure.DECLINED, code, hop: Hop.CALLER }));
     } catch (reason) {
@@ -190,24 +219,36 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   }
 
   resume(): this {
-    this.#init.accept?.();
     this.#reading.flow();
+    this.#init.accept?.();
     return this;
   }
 
-  /** Writes every message to `destination`, at its pace, and ends it; destroys either when the other fails. */
+  /**
+   * Writes every message to `destination`, at its pace, and ends it, unless `end` is false. A stream that fails destroys the
+   * destination at once; a destination that closes or fails destroys the stream.
+   */
   pipe<D extends PipeDestination<Out>>(destination: D, options: { end?: boolean } = {}): D {
-    void pipe(this, destination, options.end ?? true);
+    const source = {
+      [Symbol.asyncIterator]: () => this[Symbol.asyncIterator](),
+      destroy: () => this.destroy(),
+      closed: this.#closed.promise,
+      onUnheard: (error: unknown) => this.#showUnheard(StreamError.from(error)),
+    };
+    void pipe(source, destination, options.end ?? true);
     return destination;
   }
 
-  /** The messages, pulled at the reader's pace. Cancelling it destroys the stream. */
+  /** The messages, pulled at the reader's pace. Cancelling it ends the stream, which is `canceled` for the peer. */
   get readable(): ReadableStream<Out> {
     this.#readable ??= createReadable(this.#webSource);
     return this.#readable;
   }
 
-  /** Its writes resolve when there is room for another; closing it resolves when everything has arrived. */
+  /**
+   * A write resolves when there is room for another, and closing when everything has arrived. Aborting it ends the stream,
+   * which is `canceled` for the peer.
+   */
   get writable(): WritableStream<In> {
     this.#writable ??= createWritable(this.#webSource);
     return this.#writable;
@@ -230,6 +271,12 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     if (event === "data") this.resume();
   }
 
+  /** A reader or a writer learns by its own face that the stream failed. */
+  protected override errorUnheard(error: unknown): void {
+    const isFaced = this.#reading.isPulling || this.#readable?.locked || this.#writable?.locked;
+    if (!isFaced) this.#showUnheard(StreamError.from(error));
+  }
+
   get #webSource(): WebStreamsSource<Out, In> {
     return {
       endpoint: this.#leg.endpoint,
@@ -237,20 +284,38 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
       write: (message) => this.write(message),
       end: () => this.end(),
       destroy: (error) => this.destroy(error),
+      // A reason is the application's own: it is told to the peer, and an error here only if it is a StreamError.
+      cancel: (reason) => this.#reset(canceledError(reason), reason instanceof StreamError ? reason : undefined),
       roomChanged: () => this.#writableNow.changed(),
       finished: this.#finished.promise,
       closed: this.#closed.promise,
     };
   }
 
-  async #pull(reader: object): Promise<IteratorResult<Out, undefined>> {
+  /** The offer is accepted last, so that a message that is refused accepts nothing. */
+  #send(message: EncodedMessage): boolean {
+    const room = this.#leg.endpoint.write(message);
+    if (!room && this.#leg.endpoint.state.kind === "open") this.#drain = "needed";
     this.#init.accept?.();
-    return this.#reading.pull(reader);
+    return room;
   }
 
-  get #failed(): boolean {
-    const { kind } = this.#leg.endpoint.state;
-    return kind === "failed" || kind === "resetting";
+  /** "error" is emitted if `given` is defined. */
+  #reset(error: StreamError, given: unknown): this {
+    if (this.#leg.endpoint.state.kind !== "open") return this;
+    if (given === undefined) this.#end = "told";
+    this.#leg.endpoint.reset(error);
+    return this;
+  }
+
+  #pull(reader: object): Promise<IteratorResult<Out, undefined>> {
+    try {
+      const pulled = this.#reading.pull(reader);
+      this.#init.accept?.();
+      return pulled;
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
   }
 
   #onChange(event: EndpointEvent): void {
@@ -275,12 +340,25 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     if (state.kind !== "open") queueMicrotask(() => this.#announceClose());
   }
 
+  /** A listener that throws ends its own turn, so each event that another one follows has a turn of its own. */
+  #onDrained(): void {
+    queueMicrotask(() => this.#announceClose());
+    const { kind } = this.#leg.endpoint.state;
+    if (kind === "open" || kind === "closed") this.emit("end");
+  }
+
   #announceClose(): void {
     const { state } = this.#leg.endpoint;
-    if (state.kind === "open" || this.#end.kind === "announced" || this.#reading.holdsBackClose) return;
-    const quietly = this.#end.kind === "told" || state.kind === "closed";
-    this.#end = { kind: "announced" };
-    if (!quietly) this.emit("error", state.error);
-    this.emit("close");
+    if (state.kind === "open" || this.#end === "announced" || this.#reading.holdsBackClose) return;
+    const isTold = this.#end === "told" || state.kind === "closed";
+    this.#end = "announced";
+    queueMicrotask(() => this.emit("close"));
+    if (!isTold) this.emit("error", state.error);
+  }
+
+  #showUnheard(error: StreamError): void {
+    const isOpenedHeard = this.#taken.has("opened") && !this.#leg.isAccepted;
+    if (this.listenerCount("error") > 0 || this.#taken.has("closed") || isOpenedHeard || isOwnCancel(error)) return;
+    this.#init.onUnheard?.(error);
   }
 }

@@ -1,30 +1,35 @@
 import type { Endpoint } from "./endpoint.js";
 
-/** What the WHATWG face of a stream is made of. */
+/** The parts of a stream that its WHATWG face is made of. */
 export interface WebStreamsSource<Out, In> {
   endpoint: Endpoint;
   pull(): Promise<IteratorResult<Out, undefined>>;
   write(message: In): unknown;
   end(): unknown;
-  destroy(error?: unknown): unknown;
+  destroy(error: unknown): unknown;
+  /** Ends the stream because this side has no use for it any more. */
+  cancel(reason: unknown): unknown;
   /** Resolves at the next change that may have made room. */
   roomChanged(): Promise<void>;
-  /** Resolves when the other endpoint has everything. */
+  /** Resolves when the peer has everything. */
   finished: Promise<void>;
   closed: Promise<void>;
 }
 
-/** Messages that are pulled at the reader's pace: none waits in the stream itself. */
+/** Messages that are pulled at the reader's pace: none waits in the stream itself. A failure errors it at once. */
 export function createReadable<Out>(source: WebStreamsSource<Out, never>): ReadableStream<Out> {
   return new ReadableStream<Out>(
     {
+      start(controller) {
+        source.closed.catch((error: unknown) => controller.error(error));
+      },
       async pull(controller) {
         const { done, value } = await source.pull();
         if (done) controller.close();
         else controller.enqueue(value as Out);
       },
       cancel(reason) {
-        source.destroy(reason);
+        source.cancel(reason);
       },
     },
     { highWaterMark: 0 },
@@ -55,7 +60,7 @@ export function createWritable<In>(source: WebStreamsSource<unknown, In>): Writa
       return source.finished;
     },
     abort(reason) {
-      source.destroy(reason);
+      source.cancel(reason);
     },
   });
 }

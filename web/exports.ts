@@ -17,6 +17,7 @@ export type { TransportKind } from "../stream/leg.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/sender.js";
 export type { Stream, StreamEvents } from "../stream/stream.js";
 export { StreamError } from "../stream/stream-error.js";
+export type { Broadcast } from "./api/broadcast.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";
 export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./api/stream-server.js";
 export type { TransportLike } from "./transport/transports.js";

@@ -11,6 +11,8 @@ export { createWebSocketTransport } from "./transport/websocket-transport.js";
 
 const transports = new Transports(openPageTransport, systemClock);
 
-export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
+export const { StreamServer, StreamClient } = createEntry(transports, systemClock, (line, error) =>
+  console.error(line, error),
+);
 export type StreamServer<Out = RawMessage, In = InputOf<Out>> = Server<Out, In>;
 export type StreamClient<Out = RawMessage, In = InputOf<Out>> = Client<Out, In>;

@@ -11,6 +11,7 @@ export { createWebSocketTransport } from "./node/node-websocket.js";
 
 const transports = new Transports(openNodeTransport, systemClock);
 
-export const { StreamServer, StreamClient } = createEntry(transports, systemClock);
+// Unlike a write to standard error, this fails silently where nobody reads it any more.
+export const { StreamServer, StreamClient } = createEntry(transports, systemClock, (line) => console.error(line));
 export type StreamServer<Out = RawMessage, In = InputOf<Out>> = Server<Out, In>;
 export type StreamClient<Out = RawMessage, In = InputOf<Out>> = Client<Out, In>;

@@ -2,6 +2,7 @@ import { type Bytes, type Codec, rawCodec } from "../../stream/codec.js";
 import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
 import { Leg } from "../../stream/leg.js";
 import { Stream } from "../../stream/stream.js";
+import type { StreamError } from "../../stream/stream-error.js";
 import { exchange } from "./frames.js";
 import { settled } from "./outcome.js";
 
@@ -12,6 +13,8 @@ export interface StreamAndPeer<Out, In> {
   leg: Leg;
   /** The other endpoint, which the test moves by hand. */
   peer: Endpoint;
+  /** The errors that nobody listened for. */
+  unheard: StreamError[];
   /** Carries frames both ways until there are none, and lets the application on this side do what follows. */
   carry(): Promise<void>;
 }
@@ -21,7 +24,8 @@ export function streamAndPeer(options?: EndpointOptions): StreamAndPeer<string |
 export function streamAndPeer<Out, In>(options: EndpointOptions, codec: Codec<Out, In>): StreamAndPeer<Out, In>;
 export function streamAndPeer(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
   const leg = new Leg(options);
-  const stream = new Stream<unknown>(leg, { codec, metadata: {} });
+  const unheard: StreamError[] = [];
+  const stream = new Stream<unknown>(leg, { codec, metadata: {}, onUnheard: (error) => unheard.push(error) });
   const peer = new Endpoint(options, () => {});
   const carry = async () => {
     await settled();
@@ -30,7 +34,7 @@ export function streamAndPeer(options: EndpointOptions = {}, codec: Codec<unknow
     exchange(leg.endpoint, peer);
     await settled();
   };
-  return { stream, leg, peer, carry };
+  return { stream, leg, peer, unheard, carry };
 }
 
 /** Two streams whose frames travel by themselves. */

@@ -83,7 +83,7 @@ async function openSwallower(relayOrigin: string) {
 }
 
 const entryWith = (clock: FakeClock | typeof systemClock) =>
-  createEntry(new Transports(openNodeTransport, clock), clock);
+  createEntry(new Transports(openNodeTransport, clock), clock, () => {});
 
 async function messagesOf(stream: AsyncIterable<unknown>): Promise<unknown[]> {
   const messages: unknown[] = [];

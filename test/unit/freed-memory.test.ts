@@ -51,7 +51,7 @@ const frame = (sequence: bigint, ...fills: number[]) =>
 
 async function openTestStream(codec: Codec<unknown, never> = rawCodec as never): Promise<void> {
   const link = createLinkTransport((signal) => openWebSocketLink("http://relay.example", clock, 1_000, signal), clock);
-  stream = openStream({ name: "name", codec, transport: () => Promise.resolve(link), clock });
+  stream = openStream({ name: "name", codec, transport: () => Promise.resolve(link), clock, onUnheard: () => {} });
   await settled();
   socket = FakeSocket.last;
   socket.open(1_000_000, 1_000_000);

@@ -89,7 +89,13 @@ test("a stream whose relay breaks the rules fails, and leaves no channel open", 
   const clock = new FakeClock();
   const watch = new LinkWatch(links[0], clock, 15_000);
   const transport = createLinkTransport(async () => ({ kind: "websocket", link: links[0], watch }), clock);
-  const stream = openStream({ transport: async () => transport, codec: rawCodec, name: "room", clock });
+  const stream = openStream({
+    transport: async () => transport,
+    codec: rawCodec,
+    name: "room",
+    clock,
+    onUnheard: () => {},
+  });
   expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
   await settled();
   expect(links.map(({ size }) => size)).toEqual([0, 0]);

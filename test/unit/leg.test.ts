@@ -43,7 +43,7 @@ test("frames end after the last ack of a stream that closed, and after the reset
   for (const how of ["closed", "resetting"] as const) {
     const leg = new Leg({ windowBytes: 65_536 });
     const over: string[] = [];
-    leg.onOver = (kind) => over.push(kind);
+    leg.on("over", (kind) => over.push(kind));
     const sent: string[] = [];
     const frames = (async () => {
       for (let next = await leg.nextFrame(); next !== undefined; next = await leg.nextFrame()) {

@@ -48,7 +48,7 @@ class Victim {
 
   #connect(): void {
     const transport = () => Promise.resolve(this.#transport);
-    const stream = openStream({ name: "name", codec: rawCodec, transport, clock: this.#clock });
+    const stream = openStream({ name: "name", codec: rawCodec, transport, clock: this.#clock, onUnheard: () => {} });
     stream.on("data", () => {}).on("error", () => {});
     stream.write("hello");
     this.#streams.push(stream);

@@ -40,12 +40,17 @@ test("a reset overtakes what was written, and drops what was not read", () => {
   expect(takeFrames(a)).toEqual([]);
 });
 
-test("what arrived before a reset can still be read", () => {
+test.each([
+  ["a reset from the peer", (b: Endpoint) => b.receive(frame({ reset: { code: Code.Aborted } }))],
+  ["a reset by this side", (b: Endpoint) => b.reset(new StreamError("enough"))],
+  ["the loss of the way to the peer", (b: Endpoint) => b.fail(new StreamError("gone", { failure: Failure.LEG_LOST }))],
+])("%s drops what arrived and was not read, also where the peer had finished", (_what, end) => {
   const [, b] = pair();
   b.receive(dataFrame(1, hello));
-  b.receive(frame({ reset: { code: Code.Aborted } }));
+  b.receive(frame({ sequence: 2n, fin: true }));
   expect(b.drained).toBe(false);
-  expect(b.read()).toMatchObject(hello);
+  end(b);
+  expect(b.read()).toBeUndefined();
   expect(b.drained).toBe(true);
 });
 

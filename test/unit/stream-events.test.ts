@@ -1,9 +1,12 @@
+import { Writable } from "node:stream";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
+import type { Bytes } from "../../stream/codec.js";
+import type { Stream } from "../../stream/stream.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { takeFrames } from "../fakes/frames.js";
+import { dataFrame, frame, takeFrames } from "../fakes/frames.js";
 import { rejection, settled } from "../fakes/outcome.js";
-import { eventsOf, joinedStreams, streamAndPeer, textMessage } from "../fakes/streams.js";
+import { eventsOf, joinedStreams, type StreamAndPeer, streamAndPeer, textMessage } from "../fakes/streams.js";
 
 test("a stream that both sides finish tells of each step once and in order", async () => {
   const { stream, leg, peer, carry } = streamAndPeer();
@@ -87,24 +90,93 @@ test("what the other side does not read is held back, not lost", async () => {
   expect(read).toBe(written);
 });
 
-test("a failure comes after the data that arrived before it", async () => {
+test("a failure comes after the data that was read before it, and drops what was not", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const events = eventsOf(stream);
   peer.write(textMessage("one"));
-  peer.write(textMessage("two"));
   await carry();
   stream.pause();
-  peer.write(textMessage("three"));
+  peer.write(textMessage("two"));
   await carry();
   peer.reset(new StreamError("enough", { code: Code.Aborted }));
   await carry();
-  expect(events).toEqual([
-    ["data", "one"],
-    ["data", "two"],
-  ]);
+  expect(events).toEqual([["data", "one"], ["error", Code.Aborted], "close"]);
   stream.resume();
   await settled();
-  expect(events.slice(2)).toEqual([["data", "three"], ["error", Code.Aborted], "close"]);
+  expect(events).toHaveLength(3);
+});
+
+/** The ways in which a stream fails that the application has not ended itself. */
+const failures: [string, (made: StreamAndPeer<string | Uint8Array, string | Bytes>) => Promise<void>][] = [
+  [
+    "a reset by the peer",
+    async ({ peer, carry }) => {
+      peer.reset(new StreamError("enough", { code: Code.Unavailable }));
+      await carry();
+    },
+  ],
+  ["the loss of its leg", async ({ leg }) => leg.fail(new StreamError("gone", { code: Code.Unavailable }))],
+];
+
+/** What an application may be about to do with the messages. */
+const readers: [string, (stream: Stream<string | Uint8Array, string | Bytes>) => unknown][] = [
+  ["nobody reads", () => {}],
+  ["it is paused", (stream) => stream.on("data", () => {}).pause()],
+  ["a loop is busy", (stream) => stream[Symbol.asyncIterator]().next()],
+  ["a reader of readable is busy", (stream) => stream.readable.getReader().read()],
+  ["it is piped to what takes nothing", (stream) => stream.pipe(new Writable({ highWaterMark: 1, write() {} }))],
+];
+
+test.each(failures.flatMap(([how, fail]) => readers.map(([reader, read]) => ({ how, fail, reader, read }))))(
+  "$how is told at once where $reader, with messages unread",
+  async ({ fail, read }) => {
+    const made = streamAndPeer();
+    const events = eventsOf(made.stream, "all but data");
+    void read(made.stream);
+    for (const text of ["one", "two", "three"]) made.peer.write(textMessage(text));
+    await made.carry();
+    const closed = rejection(made.stream.closed);
+    await fail(made);
+    expect((await closed).code).toBe(Code.Unavailable);
+    await settled();
+    expect(events).toEqual([["error", Code.Unavailable], "close"]);
+  },
+);
+
+test("a message that a reader waits for arrives, even when a reset follows in the same turn", async () => {
+  for (const face of ["loop", "readable"]) {
+    const { stream, leg } = streamAndPeer();
+    const next =
+      face === "loop"
+        ? stream[Symbol.asyncIterator]().next()
+        : (stream.readable.getReader().read() as Promise<unknown>);
+    await settled();
+    leg.endpoint.receive(dataFrame(1, textMessage("last words")));
+    leg.endpoint.receive(frame({ reset: { code: Code.Aborted } }));
+    expect(await next).toEqual({ done: false, value: "last words" });
+  }
+});
+
+test("a listener that throws keeps nobody from hearing what follows", async () => {
+  const { stream, peer, leg, carry } = streamAndPeer();
+  const uncaught: unknown[] = [];
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (reason) => uncaught.push(reason));
+  const events: string[] = [];
+  const throwing = (name: string) => () => {
+    events.push(name);
+    throw new Error(name);
+  };
+  stream.on("end", throwing("end")).on("error", throwing("error")).on("close", throwing("close"));
+  stream.resume();
+  peer.finish();
+  await carry();
+  leg.fail(new StreamError("gone"));
+  await settled();
+  process.removeAllListeners("uncaughtException");
+  for (const other of others) process.on("uncaughtException", other);
+  expect(events).toEqual(["end", "error", "close"]);
+  expect(uncaught.map((reason) => (reason as Error).message)).toEqual(events);
 });
 
 test("a stream that fails tells of it once, and never says end", async () => {

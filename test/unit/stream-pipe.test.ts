@@ -78,6 +78,30 @@ test("a source that fails destroys the destination with its error", async () => 
   expect(destination.errored).toMatchObject({ code: Code.Unavailable });
 });
 
+test("a source that fails destroys a destination that takes nothing, and leaves nothing on it", async () => {
+  const { stream, peer, carry } = streamAndPeer();
+  const stuck = stream.pipe(new Writable({ highWaterMark: 1, write() {} }));
+  peer.write(textMessage("one"));
+  peer.write(textMessage("two"));
+  await carry();
+  expect(stuck.listenerCount("drain")).toBe(1);
+  peer.reset(new StreamError("enough", { code: Code.Aborted }));
+  await carry();
+  expect(stuck.errored).toMatchObject({ code: Code.Aborted });
+  expect(stuck.listenerCount("drain")).toBe(0);
+});
+
+test("a destination that has everything is left alone when its source fails afterwards", async () => {
+  const { stream, peer, leg, carry } = streamAndPeer();
+  const destination = stream.pipe(new PassThrough(), { end: false });
+  peer.finish();
+  await carry();
+  leg.fail(new StreamError("gone"));
+  await settled();
+  expect(destination.destroyed).toBe(false);
+  destination.destroy();
+});
+
 test("a destination that fails ends the source on both sides", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const destination = stream.pipe(new PassThrough());

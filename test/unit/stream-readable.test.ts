@@ -1,9 +1,14 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Bytes } from "../../stream/codec.js";
+import type { Stream } from "../../stream/stream.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 import { eventsOf, streamAndPeer, textMessage } from "../fakes/streams.js";
 import { errorOf } from "../fakes/violation.js";
+
+type AnyStream = Stream<string | Uint8Array, string | Bytes>;
 
 test("readable gives one message for each read, and ends when the other side has finished", async () => {
   const { stream, peer, carry } = streamAndPeer();
@@ -28,14 +33,16 @@ test("readable takes nothing before it is asked", async () => {
   expect(leg.endpoint.read()).toMatchObject(textMessage("waits"));
 });
 
-test("readable fails after the messages that arrived before the failure", async () => {
+test("readable fails with the stream, at once and without the messages that were not read", async () => {
   const { stream, peer, carry } = streamAndPeer();
+  const reader = stream.readable.getReader();
   peer.write(textMessage("one"));
+  peer.write(textMessage("two"));
   await carry();
+  expect(await reader.read()).toEqual({ done: false, value: "one" });
   peer.reset(new StreamError("enough", { code: Code.Aborted }));
   await carry();
-  const reader = stream.readable.getReader();
-  expect(await reader.read()).toEqual({ done: false, value: "one" });
+  expect((await rejection(reader.closed)).code).toBe(Code.Aborted);
   expect((await rejection(reader.read())).code).toBe(Code.Aborted);
 });
 
@@ -46,6 +53,33 @@ test("cancelling readable ends the stream on both sides, with the reason", async
   await carry();
   expect(errorOf(peer).code).toBe(Code.OutOfRange);
   expect(events).toEqual([["error", Code.OutOfRange], "close"]);
+});
+
+test.each([
+  ["leaving a loop", async (stream: AnyStream) => void (await stream[Symbol.asyncIterator]().return?.())],
+  ["destroy with null", (stream: AnyStream) => stream.destroy(null)],
+  ["destroy with an AbortError", (stream: AnyStream) => stream.destroy(AbortSignal.abort().reason)],
+  ["cancelling readable with a text", (stream: AnyStream) => stream.readable.cancel("seen enough")],
+  ["cancelling readable with an error", (stream: AnyStream) => stream.readable.cancel(new Error("seen enough"))],
+  ["aborting writable", (stream: AnyStream) => stream.writable.abort()],
+  ["aborting writable with an error", (stream: AnyStream) => stream.writable.abort(new Error("seen enough"))],
+  [
+    "aborting a pipeTo from it",
+    (stream: AnyStream) =>
+      stream.readable.pipeTo(new WritableStream(), { signal: AbortSignal.abort() }).catch(() => {}),
+  ],
+  [
+    "aborting a pipeTo to it",
+    (stream: AnyStream) =>
+      new ReadableStream<string>().pipeTo(stream.writable, { signal: AbortSignal.abort() }).catch(() => {}),
+  ],
+])("%s is canceled for both sides", async (_how, cancel) => {
+  const { stream, peer, carry } = streamAndPeer();
+  await cancel(stream);
+  await carry();
+  const canceled = { code: Code.Canceled, failure: Failure.PEER_CANCELED };
+  expect(errorOf(peer)).toMatchObject(canceled);
+  expect(await rejection(stream.closed)).toMatchObject({ ...canceled, hop: Hop.CALLER });
 });
 
 test("cancelling readable without a reason is no error here", async () => {
@@ -89,15 +123,18 @@ test("leaving for await early destroys the stream", async () => {
   expect(events).toEqual(["close"]);
 });
 
-test("for await throws what the stream failed with, after what arrived", async () => {
+test("for await throws what the stream failed with, without the messages that were not read", async () => {
   const { stream, peer, carry } = streamAndPeer();
   peer.write(textMessage("one"));
-  await carry();
-  peer.reset(new StreamError("enough", { code: Code.Aborted }));
+  peer.write(textMessage("two"));
   await carry();
   const heard: unknown[] = [];
   const loop = (async () => {
-    for await (const message of stream) heard.push(message);
+    for await (const message of stream) {
+      heard.push(message);
+      peer.reset(new StreamError("enough", { code: Code.Aborted }));
+      await carry();
+    }
   })();
   expect((await rejection(loop)).code).toBe(Code.Aborted);
   expect(heard).toEqual(["one"]);

@@ -52,7 +52,13 @@ afterEach(async () => {
 });
 
 async function listening(): Promise<void> {
-  const init = { transport: async () => transport, codec: rawCodec as never, listed: false, clock };
+  const init = {
+    transport: async () => transport,
+    codec: rawCodec as never,
+    listed: false,
+    clock,
+    onUnheard: () => {},
+  };
   server = new StreamServer({ ...init, callback: () => {} });
   await server.listen("name").ready;
   await settled();

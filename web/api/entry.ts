@@ -1,13 +1,25 @@
 import type { Clock } from "../../stream/clock.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../../stream/codec.js";
+import { checkOptions, invalidArgument } from "../../stream/options.js";
+import type { StreamError } from "../../stream/stream-error.js";
+import { relayUrl } from "../transport/relay-url.js";
 import type { TransportLike, Transports } from "../transport/transports.js";
-import { defaultPrefix, openStream, type StreamClient, type StreamClientOptions } from "./stream-client.js";
-import { type StreamCallback, StreamServer, type StreamServerOptions } from "./stream-server.js";
+import {
+  clientOptions,
+  connectOptions,
+  defaultPrefix,
+  openStream,
+  type StreamClient,
+  type StreamClientOptions,
+} from "./stream-client.js";
+import { type StreamCallback, StreamServer, type StreamServerOptions, serverOptions } from "./stream-server.js";
+import { type ShowLine, unheardLine } from "./unheard-error.js";
 
 export interface StreamServerFactory {
   /**
-   * A stream server at the relay behind a base URL or a Connect transport; `listen(name)` claims a name. The callback gets a
-   * stream for each client; without it, iterate over the server.
+   * Makes a stream server at the relay behind a base URL or a Connect transport; `listen(name)` claims a name. The callback
+   * gets a stream for each client; without it, iterate over the server. Throws `invalid_argument` for an option that does not
+   * exist or cannot have its value; an option that is undefined has its default.
    */
   (transport: TransportLike, callback?: StreamCallback<RawMessage, RawInput>): StreamServer<RawMessage, RawInput>;
   <Out = RawMessage, In = RawInput>(
@@ -18,7 +30,10 @@ export interface StreamServerFactory {
 }
 
 export interface StreamClientFactory {
-  /** A client of the relay behind a base URL or a Connect transport. It holds nothing open by itself. */
+  /**
+   * Makes a client of the relay behind a base URL or a Connect transport. It holds nothing open by itself. Throws
+   * `invalid_argument` for an option that does not exist or cannot have its value; an option that is undefined has its default.
+   */
   (transport: TransportLike): StreamClient<RawMessage, RawInput>;
   <Out = RawMessage, In = RawInput>(
     transport: TransportLike,
@@ -26,47 +41,68 @@ export interface StreamClientFactory {
   ): StreamClient<Out, In>;
 }
 
-/** `StreamServer` and `StreamClient` for one platform's way to a relay. */
+/** `StreamServer` and `StreamClient` for one platform's way to a relay, and to the person who runs the program. */
 export function createEntry(
   transports: Transports,
   clock: Clock,
+  showLine: ShowLine,
 ): { StreamServer: StreamServerFactory; StreamClient: StreamClientFactory } {
+  const reach = (transport: TransportLike, prefix = defaultPrefix) => ({
+    transport: () => transports.resolve(transport, prefix),
+    clock,
+    onUnheard: (what: string, error: StreamError) =>
+      showLine(unheardLine(what, error, urlOf(transport, prefix)), error),
+  });
   return {
     StreamServer<Out, In>(
       transport: TransportLike,
       optionsOrCallback: StreamServerOptions<Out, In> | StreamCallback<Out, In> = {},
       callbackAfterOptions?: StreamCallback<Out, In>,
     ): StreamServer<Out, In> {
-      const [options, callback] =
+      const [given, callback] =
         typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callbackAfterOptions];
-      const { prefix = defaultPrefix, codec = defaultCodec<Out, In>(), listed = false, ...endpoint } = options;
-      return new StreamServer<Out, In>({
-        ...endpoint,
-        transport: () => transports.resolve(transport, prefix),
-        codec,
-        listed,
-        callback,
-        clock,
-      });
+      if (callback !== undefined && typeof callback !== "function") {
+        throw invalidArgument("the callback of StreamServer is a function");
+      }
+      const {
+        prefix,
+        codec = defaultCodec<Out, In>(),
+        listed = false,
+        ...endpoint
+      } = checkOptions("StreamServer", given as StreamServerOptions<Out, In>, serverOptions);
+      return new StreamServer<Out, In>({ ...endpoint, ...reach(transport, prefix), codec, listed, callback });
     },
     StreamClient<Out, In>(transport: TransportLike, options: StreamClientOptions<Out, In> = {}): StreamClient<Out, In> {
-      const { prefix = defaultPrefix, codec = defaultCodec<Out, In>(), ...endpoint } = options;
+      const {
+        prefix,
+        codec = defaultCodec<Out, In>(),
+        ...endpoint
+      } = checkOptions("StreamClient", options, clientOptions);
       return {
-        connect: (name, connectOptions) =>
+        connect: (name, options = {}) =>
           openStream<Out, In>({
             ...endpoint,
-            ...connectOptions,
-            transport: () => transports.resolve(transport, prefix),
+            ...checkOptions("connect", options, connectOptions),
+            ...reach(transport, prefix),
             codec,
             name,
-            clock,
           }),
       };
     },
   };
 }
 
-/** Where no codec is given, the type parameters have their defaults, which are the raw codec's. */
+/** For messages. Undefined where it is not known, because the application has made the transport. */
+function urlOf(transport: TransportLike, prefix: string): string | undefined {
+  try {
+    return typeof transport === "object" && "unary" in transport ? undefined : relayUrl(transport, prefix).href;
+  } catch {
+    // The error that is shown says that this is no URL.
+    return undefined;
+  }
+}
+
+/** The raw codec: its types are the defaults of the type parameters, which are in use where no codec is given. */
 function defaultCodec<Out, In>(): Codec<Out, In> {
   return rawCodec as unknown as Codec<Out, In>;
 }

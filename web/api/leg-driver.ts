@@ -14,7 +14,7 @@ export interface LegDrive {
   transport: () => Promise<Transport>;
   method: LegMethod;
   open: MessageInitShape<typeof OpenSchema>;
-  /** Accept: what the offer said of the client. On Connect, `Accepted` says it of the listener. */
+  /** For Accept: the client's capabilities, from its offer. On Connect, `Accepted` brings the listener's. */
   peer?: Capabilities;
   clock: Clock;
 }
@@ -23,19 +23,20 @@ export interface LegDrive {
 const attachTimeoutMs = 20_000;
 /** The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little. */
 const finishTimeoutMs = 45_000;
-/** Of a relay that does not name its linger timeout, as a proxy's process does not. */
+/** The linger timeout of a relay that does not name it, as a relay in this process does not. */
 const usualLingerTimeoutMs = 30_000;
 /** The reset has this long to get out; then the call is cancelled, which tells the other side the same less well. */
 const resetTimeoutMs = 1_000;
 
-/** Runs the RPC of a leg from its `Open` to its end. Never rejects: how it ended is the leg's to tell. */
+/**
+ * Runs the RPC of a leg from its `Open` to its end. Never rejects: the leg tells how it ended. A stream that is over before
+ * the transport is there makes no call.
+ */
 export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
   let carrier: Transport | undefined;
   const abort = new AbortController();
   const attached = new Deferred<void>();
-  // Before the listener has accepted, the relay takes no frames: only hanging up tells it.
-  const isOffered = () => peer === undefined && !leg.isAccepted;
-  const stopTimer = endInTime(leg, clock, isOffered, () => abort.abort());
+  const stopTimer = endInTime(leg, method, clock, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
     leg.fail(relayLost(`${relayOf(carrier)} does not answer`));
   });
@@ -50,7 +51,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   }
   try {
     carrier = await transport();
-    if (leg.endpoint.state.kind !== "open") return;
+    if (leg.endpoint.state.kind !== "open") return leg.ended();
     const call = createLegCall(carrier, method);
     for await (const { message } of await call(requests(), abort.signal)) {
       switch (message.case) {
@@ -91,16 +92,23 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   }
 }
 
-/** Cancels the call if it does not end soon after the stream has, or at once while the stream is an offer. */
-function endInTime(leg: Leg, clock: Clock, isOffered: () => boolean, cancel: () => void): () => void {
+/**
+ * Cancels the call if it does not end soon after the stream has.
+ *
+ * Before the listener has accepted, the relay takes no frames. A client that resets its stream then hangs up at once. A
+ * listener's reset goes out when the relay has answered its `Open`, which has a deadline of its own.
+ */
+function endInTime(leg: Leg, method: LegMethod, clock: Clock, cancel: () => void): () => void {
   let stop = () => {};
-  leg.onOver = (kind) => {
+  const onOver = (kind: "closed" | "resetting" | "failed") => {
     stop();
-    if (kind === "resetting" && isOffered()) return cancel();
-    stop = clock.after(kind === "closed" ? finishTimeoutMs : resetTimeoutMs, cancel);
+    if (kind !== "resetting" || leg.isAccepted) {
+      stop = clock.after(kind === "closed" ? finishTimeoutMs : resetTimeoutMs, cancel);
+    } else if (method === "connect") cancel();
   };
+  leg.on("over", onOver);
   return () => {
-    leg.onOver = () => {};
+    leg.off("over", onOver);
     stop();
   };
 }

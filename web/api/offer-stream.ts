@@ -1,101 +1,172 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Offer } from "../../gen/streamserver/v1/relay_pb.js";
 import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import type { Codec } from "../../stream/codec.js";
+import { Deferred, isThenable } from "../../stream/deferred.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
 import { Leg } from "../../stream/leg.js";
 import { Stream } from "../../stream/stream.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { driveLeg } from "./leg-driver.js";
 
 export interface OfferStreamInit<Out, In> extends EndpointOptions {
   offer: Offer;
   codec: Codec<Out, In>;
   clock: Clock;
-  /** Carries bidirectional streams. */
-  transport: () => Promise<Transport>;
+  /** The transport that the offer came by, which carries bidirectional streams. */
+  transport: Transport;
+  /** Calls `Reject`. */
   reject: (code: Code, reason: string) => Promise<unknown>;
   /** The offer waits no more. */
-  onDecided: () => void;
+  onDecided: (decision: "accepted" | "rejected" | "withdrawn") => void;
+  /** An accepted stream is over. */
+  onOver: () => void;
+  /** Called with an error of the stream that nobody listens for. */
+  onUnheard: (error: StreamError) => void;
 }
 
 type Decision = "open" | "accepted" | "rejected" | "withdrawn";
 
-/** A client at the door: its stream, which the first use accepts, unless it is rejected or withdrawn before. */
+/**
+ * A client at the door: its stream, which the first use accepts, unless it is rejected or withdrawn before.
+ *
+ * The relay is told of every decision: by `Accept`, or by `Reject` if there was no reason to call `Accept` any more, because
+ * the stream was ended in the turn that accepted it, or if that call failed before the relay had answered it.
+ */
 export class OfferStream<Out, In> {
   readonly stream: Stream<Out, In>;
   readonly #init: OfferStreamInit<Out, In>;
   readonly #leg: Leg;
+  readonly #told = new Deferred<void>();
+  readonly #applicationFailed = new StreamError("the listener failed", { code: Code.Internal, hop: Hop.CALLER });
   #decision: Decision = "open";
 
   constructor(init: OfferStreamInit<Out, In>) {
     this.#init = init;
     this.#leg = new Leg(init);
+    // From the start, so that a message that is too large for the client is refused where it is written.
+    this.#leg.endpoint.setPeer(capabilitiesFromWire(init.offer.capabilities));
     this.stream = new Stream<Out, In>(this.#leg, {
       codec: init.codec,
       metadata: init.offer.metadata,
       accept: () => this.accept(),
       reject: (error) => this.#reject(error),
+      onUnheard: (error) => this.#onUnheard(error),
     });
-    // Destroying a stream that was not accepted is a way of declining it.
-    this.#leg.onOver = () => {
-      const { state } = this.#leg.endpoint;
-      if (state.kind === "resetting") this.#reject(state.error);
-    };
+    this.#leg.on("over", () => this.#onOver());
+    this.#leg.once("attached", () => this.#told.resolve());
   }
 
-  /** Whether `reason` is what the stream ended with. */
-  endedBy(reason: unknown): boolean {
-    const { state } = this.#leg.endpoint;
-    return (state.kind === "failed" || state.kind === "resetting") && state.error === reason;
+  /** Resolves when the relay has heard of the decision, or cannot hear of it any more. */
+  get told(): Promise<void> {
+    return this.#told.promise;
+  }
+
+  get isDecided(): boolean {
+    return this.#decision !== "open";
+  }
+
+  /**
+   * Hands the stream to the application, unless it is decided before that. It is accepted when `application` returns, or when
+   * the promise that it returned resolves. It is destroyed when `application` throws or its promise rejects, and the error
+   * goes on to the platform as the application's own.
+   */
+  handTo(application: (stream: Stream<Out, In>) => unknown): void {
+    queueMicrotask(() => {
+      if (this.#decision !== "open") return;
+      try {
+        const result = application(this.stream);
+        if (!isThenable(result)) return this.accept();
+        Promise.resolve(result).then(
+          () => this.accept(),
+          (reason: unknown) => {
+            // A callback that reads until its stream fails has not failed itself.
+            if (this.#error === reason) return;
+            this.stream.destroy(this.#applicationFailed);
+            throw reason;
+          },
+        );
+      } catch (reason) {
+        this.stream.destroy(this.#applicationFailed);
+        throw reason;
+      }
+    });
   }
 
   /** Takes the offer, if it is still open. */
   accept(): void {
     if (this.#decision !== "open") return;
     this.#decide("accepted");
-    const { offer, transport, clock } = this.#init;
-    void driveLeg({
-      leg: this.#leg,
-      transport,
-      method: "accept",
-      open: {
-        streamId: offer.streamId,
-        legToken: offer.legToken,
-        capabilities: capabilitiesToWire(this.#leg.endpoint.capabilities),
-      },
-      peer: capabilitiesFromWire(offer.capabilities),
-      clock,
-    });
+    void this.#attach();
   }
 
-  /** The offer waits no more. */
+  /** The offer waits no more: the client has gone, or the server has ended. */
   withdraw(error: StreamError): void {
     if (this.#decision !== "open") return;
     this.#decide("withdrawn");
     this.#leg.fail(error);
+    this.#told.resolve();
   }
 
+  async #attach(): Promise<void> {
+    const { offer, transport, clock } = this.#init;
+    const { endpoint } = this.#leg;
+    await driveLeg({
+      leg: this.#leg,
+      transport: async () => transport,
+      method: "accept",
+      open: {
+        streamId: offer.streamId,
+        legToken: offer.legToken,
+        capabilities: capabilitiesToWire(endpoint.capabilities),
+      },
+      peer: capabilitiesFromWire(offer.capabilities),
+      clock,
+    });
+    if (!this.#leg.isAttached && this.#error !== undefined) this.#tell(this.#error);
+  }
+
+  /** Does nothing where there is no client any more: an application that takes its time to decide cannot know. */
   #reject(error: StreamError): void {
-    if (this.#decision === "rejected") return;
-    if (this.#decision !== "open") throw alreadyDecided(this.#decision);
+    if (this.#decision === "rejected" || this.#decision === "withdrawn") return;
+    if (this.#decision === "accepted") {
+      const message = "the stream was used before, which has accepted the client: destroy it";
+      throw new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.CALLER });
+    }
     this.#decide("rejected");
     this.#leg.fail(error);
+    this.#tell(error);
+  }
+
+  #tell({ code, message }: StreamError): void {
     // The client may have gone meanwhile, or the relay: either way there is nobody left to tell.
-    this.#init.reject(error.code, error.message).catch(() => {});
+    const told = () => this.#told.resolve();
+    this.#init.reject(code, cutReason(message)).then(told, told);
+  }
+
+  #onOver(): void {
+    // Destroying a stream that was not accepted is a way of declining it.
+    if (this.#decision === "open" && this.#error !== undefined) this.#reject(this.#error);
+    this.#init.onOver();
+  }
+
+  /**
+   * A client that went away before the application used its stream is no failure of the application's, and an error that
+   * the application threw is shown by the platform.
+   */
+  #onUnheard(error: StreamError): void {
+    if (this.#decision !== "withdrawn" && error !== this.#applicationFailed) this.#init.onUnheard(error);
+  }
+
+  get #error(): StreamError | undefined {
+    const { state } = this.#leg.endpoint;
+    return state.kind === "failed" || state.kind === "resetting" ? state.error : undefined;
   }
 
   #decide(decision: Exclude<Decision, "open">): void {
     this.#decision = decision;
-    this.#init.onDecided();
+    this.#init.onDecided(decision);
   }
-}
-
-function alreadyDecided(decision: Decision): StreamError {
-  return new StreamError(`the offer was ${decision} already`, {
-    failure: Failure.OFFER_GONE,
-    code: Code.FailedPrecondition,
-  });
 }

@@ -1,38 +1,65 @@
 import type { Transport } from "@connectrpc/connect";
-import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { capabilitiesToWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
 import { Leg } from "../../stream/leg.js";
+import { type OptionType, objectWith, oneOf, primitive, wholeNumber } from "../../stream/options.js";
 import { Stream } from "../../stream/stream.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { canceledError, type StreamError } from "../../stream/stream-error.js";
+import { isWellFormed } from "../../stream/well-formed.js";
 import { driveLeg } from "./leg-driver.js";
+import { nameError } from "./name-error.js";
 
 export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
-  /** Where the relay is under a base URL. Default "/browser-server". A transport has its own. */
-  prefix?: string;
-  /** What the messages are. Default: strings and bytes, as they were written. */
-  codec?: Codec<Out, In>;
+  /** The relay's path under a base URL. Default "/browser-server". A transport has its own. */
+  prefix?: string | undefined;
+  /** Encodes and decodes the messages. Default `rawCodec`: strings and bytes, as they were written. */
+  codec?: Codec<Out, In> | undefined;
 }
 
 export interface ConnectOptions extends EndpointOptions {
   /** For the listener, before it accepts. At most 8 KiB in all, if the relay does not say otherwise. */
-  metadata?: Record<string, string>;
-  /** Destroys the stream when it is aborted. */
-  signal?: AbortSignal;
+  metadata?: Record<string, string> | undefined;
+  /** Destroys the stream when it is aborted, which is `canceled` unless the signal's reason is a StreamError. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface StreamClient<Out = RawMessage, In = RawInput> {
   /**
-   * Opens a stream to whoever listens on `name`, and returns it at once: what is written before the listener accepts waits.
-   * `opened` rejects, and "error" is emitted, with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME and
-   * what else can stand in the way. The caller ends the stream.
+   * Opens a stream to the listener of `name`, and returns it at once: messages that are written before the listener accepts
+   * wait.
+   *
+   * - `opened` rejects, and "error" is emitted, with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME and
+   *   other failures that prevent the stream; with FAILURE_NAME_INVALID for a name that cannot be.
+   * - Throws `invalid_argument` for an option that does not exist, and for metadata that is no record of strings.
+   * - The caller ends the stream.
    */
   connect(name: string, options?: ConnectOptions): Stream<Out, In>;
 }
 
 export const defaultPrefix = "/browser-server";
+
+/** The options of an endpoint, which each side of a stream has for itself. */
+export const endpointOptions: Record<keyof EndpointOptions, OptionType> = {
+  maxMessageBytes: wholeNumber,
+  windowBytes: wholeNumber,
+  highWaterMarkBytes: wholeNumber,
+  maxBufferedBytes: wholeNumber,
+  acknowledgeEnd: oneOf("received", "read"),
+};
+
+export const clientOptions: Record<keyof StreamClientOptions, OptionType> = {
+  ...endpointOptions,
+  prefix: primitive("string"),
+  codec: objectWith("encode", "decode"),
+};
+
+export const connectOptions: Record<keyof ConnectOptions, OptionType> = {
+  ...endpointOptions,
+  metadata: ["a record of well-formed strings", isMetadata],
+  signal: objectWith("addEventListener", "removeEventListener"),
+};
 
 export interface OpenStreamInit<Out, In> extends ConnectOptions {
   name: string;
@@ -40,18 +67,23 @@ export interface OpenStreamInit<Out, In> extends ConnectOptions {
   /** Carries bidirectional streams. */
   transport: () => Promise<Transport>;
   clock: Clock;
+  /** Called with an error that nobody listens for, and with whose it is. */
+  onUnheard: (what: string, error: StreamError) => void;
 }
 
 /** Opens a stream over a transport that is known to carry it. */
 export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, In> {
-  const { name, metadata = {}, signal, codec, transport, clock } = init;
+  const { name, signal, codec, transport, clock } = init;
+  const metadata = { ...init.metadata };
   const leg = new Leg(init);
-  const stream = new Stream<Out, In>(leg, { codec, metadata });
-  const onAbort = () => {
-    const cause = signal?.reason;
-    const canceled = new StreamError("aborted", { failure: Failure.PEER_CANCELED, hop: Hop.CALLER, cause });
-    stream.destroy(cause instanceof StreamError ? cause : canceled);
-  };
+  const onUnheard = (error: StreamError) => init.onUnheard(`the stream to ${JSON.stringify(name)}`, error);
+  const stream = new Stream<Out, In>(leg, { codec, metadata, onUnheard });
+  const error = nameError(name);
+  if (error !== undefined) {
+    leg.fail(error);
+    return stream;
+  }
+  const onAbort = () => void stream.destroy(canceledError(signal?.reason));
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
   void driveLeg({
@@ -62,4 +94,12 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
     clock,
   }).finally(() => signal?.removeEventListener("abort", onAbort));
   return stream;
+}
+
+/** Collections such as `Map` and `Headers` have no properties of their own, and so nothing of them would be sent. */
+function isMetadata(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
+  return Object.entries(value)
+    .flat()
+    .every((text) => typeof text === "string" && isWellFormed(text));
 }

@@ -3,15 +3,21 @@ import type { Stream } from "../../stream/stream.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import type { OfferStream } from "./offer-stream.js";
 
-/** The clients of a server without a callback, for whoever iterates over it. The relay bounds how many can wait. */
+/** The clients of a server without a callback, for loops over the server. The relay bounds how many can wait. */
 export class StreamQueue<Out, In> {
   readonly #waiting = new Set<OfferStream<Out, In>>();
   readonly #changed = new Condition();
   readonly #onLeave: () => Promise<void>;
+  readonly #iterators = new Set<object>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError | undefined } = { kind: "open" };
 
   constructor(onLeave: () => Promise<void>) {
     this.#onLeave = onLeave;
+  }
+
+  /** Whether a loop takes the streams, and so learns of the server's end. */
+  get isIterated(): boolean {
+    return this.#iterators.size > 0;
   }
 
   push(offered: OfferStream<Out, In>): void {
@@ -39,12 +45,14 @@ export class StreamQueue<Out, In> {
         return last === undefined ? { done: true, value: undefined } : { done: false, value: last.stream };
       },
       return: async () => {
+        this.#iterators.delete(iterator);
         last?.accept();
         await this.#onLeave();
         return { done: true, value: undefined };
       },
       [Symbol.asyncIterator]: () => iterator,
     };
+    this.#iterators.add(iterator);
     return iterator;
   }
 

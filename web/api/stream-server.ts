@@ -1,34 +1,41 @@
-import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
+import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { relayLost } from "../../link/failure-detail.js";
 import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
+import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../../stream/codec.js";
 import { Deferred } from "../../stream/deferred.js";
 import { Emitter } from "../../stream/emitter.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
 import type { TransportKind } from "../../stream/leg.js";
+import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { isOwnCancel, StreamError } from "../../stream/stream-error.js";
 import { carrierOf, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
+import { type Broadcast, broadcast } from "./broadcast.js";
+import { nameError } from "./name-error.js";
 import { OfferStream } from "./offer-stream.js";
+import { clientOptions } from "./stream-client.js";
 import { StreamQueue } from "./stream-queue.js";
 
-/** Called for each client. What it returns, if a promise, may take its time to accept or reject. */
+/**
+ * Called for each client. A client that the callback has neither used nor rejected is accepted when it returns, or when the
+ * promise that it returned resolves. If it throws or its promise rejects, the client is declined with `internal`.
+ */
 export type StreamCallback<Out, In> = (stream: Stream<Out, In>) => unknown;
 
 export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
-  /** Where the relay is under a base URL. Default "/browser-server". A transport has its own. */
-  prefix?: string;
-  /** What the messages are. Default: strings and bytes, as they were written. */
-  codec?: Codec<Out, In>;
+  /** The relay's path under a base URL. Default "/browser-server". A transport has its own. */
+  prefix?: string | undefined;
+  /** Encodes and decodes the messages. Default `rawCodec`: strings and bytes, as they were written. */
+  codec?: Codec<Out, In> | undefined;
   /** Whether `List` and `Watch` show the name. Default false: only those who know it find it. */
-  listed?: boolean;
+  listed?: boolean | undefined;
 }
 
 export interface StreamServerEvents<Out, In> {
-  /** How the relay was reached is known. "ready" follows. */
+  /** The relay has answered, and it is known how it was reached. "ready" follows. */
   transport: [kind: TransportKind];
   /** The name is claimed. */
   ready: [];
@@ -46,25 +53,41 @@ export interface StreamServerInit<Out, In> extends EndpointOptions {
   listed: boolean;
   callback: StreamCallback<Out, In> | undefined;
   clock: Clock;
+  /** Called with an error that nobody listens for, and with whose it is. */
+  onUnheard: (what: string, error: StreamError) => void;
 }
+
+export const serverOptions: Record<keyof StreamServerOptions, OptionType> = {
+  ...clientOptions,
+  listed: primitive("boolean"),
+};
 
 type ServerState =
   | { kind: "idle" }
-  | { kind: "claiming" }
-  | { kind: "listening"; registered: Registered; transport: TransportKind | undefined }
+  | { kind: "claiming"; name: string }
+  | { kind: "listening"; name: string; registered: Registered; transport: TransportKind | undefined }
   | { kind: "ending" }
-  | { kind: "closed" };
+  | { kind: "closed"; name: string; wasReady: boolean };
 
-const unlistenTimeoutMs = 5_000;
+/** The relay has this long to answer `Reject` and `Unlisten`, and `end()` waits as long for it to hear of decisions. */
+const answerTimeoutMs = 5_000;
 
 /**
  * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the server.
  *
  * - The first use of a stream accepts the client; so does the callback's return, or the end of the promise it returned.
  *   `stream.reject(code, reason)` before that declines it.
- * - `ready` resolves when the name is claimed, and rejects with FAILURE_NAME_TAKEN and what else can stand in the way.
+ * - `ready` resolves when the name is claimed, and rejects with FAILURE_NAME_TAKEN and other failures that prevent it.
  * - `closed` resolves after `end()`, and rejects if the server failed. Neither becomes an unhandled rejection.
- * - Whoever listens must `end()`. Streams live on.
+ * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners are:
+ *   one for "error", the caller of `closed`, the caller of `ready` while it is pending, and a loop over the server.
+ * - Call `end()` to give the name back. Streams live on.
+ *
+ * @example
+ * const server = StreamServer(relayUrl, (stream) => {
+ *   stream.on("data", (message) => server.broadcast(message));
+ * }).listen("SERVER_NAME");
+ * server.on("error", ({ failure, message }) => console.error(Failure[failure], message));
  */
 export class StreamServer<Out, In = Out>
   extends Emitter<StreamServerEvents<Out, In>>
@@ -74,8 +97,12 @@ export class StreamServer<Out, In = Out>
   readonly #ready = new Deferred<void>();
   readonly #closed = new Deferred<void>();
   readonly #abort = new AbortController();
+  /** The offers of which the relay has not heard what became of them. */
   readonly #offers = new Map<string, OfferStream<Out, In>>();
+  readonly #streams = new Set<Stream<Out, In>>();
   readonly #unclaimed = new StreamQueue<Out, In>(() => this.end());
+  /** The promises that the application has asked for. */
+  readonly #taken = new Set<"ready" | "closed">();
   #state: ServerState = { kind: "idle" };
 
   constructor(init: StreamServerInit<Out, In>) {
@@ -84,11 +111,18 @@ export class StreamServer<Out, In = Out>
   }
 
   get ready(): Promise<void> {
+    this.#taken.add("ready");
     return this.#ready.promise;
   }
 
   get closed(): Promise<void> {
+    this.#taken.add("closed");
     return this.#closed.promise;
+  }
+
+  /** The live streams: those that were accepted and are not over. The set is the server's own, and changes as they come and go. */
+  get streams(): ReadonlySet<Stream<Out, In>> {
+    return this.#streams;
   }
 
   /** How the relay was reached; undefined while the name is not claimed. Each stream says it for itself. */
@@ -96,29 +130,62 @@ export class StreamServer<Out, In = Out>
     return this.#state.kind === "listening" ? this.#state.transport : undefined;
   }
 
-  /** Claims a name. Throws `failed_precondition` the second time: a server has one name. */
+  /**
+   * Claims a name. A name that the relay cannot hold fails the server with FAILURE_NAME_INVALID. Throws `failed_precondition`
+   * the second time: a server has one name.
+   */
   listen(name: string): this {
     if (this.#state.kind !== "idle") {
       throw new StreamError("a stream server listens once: make another one", { code: Code.FailedPrecondition });
     }
-    this.#state = { kind: "claiming" };
-    void this.#run(name);
+    this.#state = { kind: "claiming", name };
+    const error = nameError(name);
+    if (error === undefined) void this.#run(name);
+    else this.#close(error);
     return this;
   }
 
-  /** Gives the name back. Resolves when it is free, or the relay is gone; never rejects. */
+  /**
+   * Writes a message to all live streams. It is encoded once, and no stream holds up the others.
+   *
+   * - A slow reader loses nothing: the message waits for it. Its stream fails with FAILURE_LIMIT_REACHED when more than its
+   *   `maxBufferedBytes` wait, and the others go on. To drop messages for it or to part with it earlier, look at `behind` in
+   *   the answer, or at a stream's `bufferedBytes`.
+   * - Bytes are not copied: leave them as they are until each stream has sent them.
+   * - Throws, and writes to no stream, when the codec refuses the message.
+   */
+  broadcast(message: In): Broadcast<Out, In> {
+    return broadcast(this.#streams, encodeMessage(this.#init.codec, message));
+  }
+
+  /**
+   * Gives the name back. Clients that were accepted or declined before are told so first; those that still wait hear
+   * FAILURE_LISTENER_GONE. Resolves when the name is free, or the relay is gone; never rejects.
+   */
   async end(): Promise<void> {
     const state = this.#state;
     if (state.kind === "idle") this.#close(undefined);
     if (state.kind === "claiming") this.#abort.abort();
     if (state.kind === "claiming" || state.kind === "listening") this.#state = { kind: "ending" };
-    if (state.kind === "listening") await this.#unlisten(state.registered);
+    if (state.kind === "listening") {
+      await this.#decisionsTold();
+      await this.#unlisten(state.registered);
+    }
     await this.#closed.promise.catch(() => {});
   }
 
   /** The clients that no callback takes. Leaving the loop ends the server. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Stream<Out, In>, undefined> {
     return this.#unclaimed.iterate();
+  }
+
+  protected override errorUnheard(error: unknown): void {
+    const state = this.#state;
+    if (state.kind !== "closed") return;
+    const isReadyHeard = this.#taken.has("ready") && !state.wasReady;
+    const shown = StreamError.from(error);
+    if (this.#taken.has("closed") || isReadyHeard || this.#unclaimed.isIterated || isOwnCancel(shown)) return;
+    this.#init.onUnheard(`the server of ${JSON.stringify(state.name)}`, shown);
   }
 
   async #run(name: string): Promise<void> {
@@ -133,8 +200,8 @@ export class StreamServer<Out, In = Out>
           carrierOf(carrier).setHeartbeat?.(event.value.heartbeatIntervalMs);
           this.#onRegistered(event.value, transportKind(carrier));
         }
-        if (event.case === "offer") this.#onOffer(event.value, client);
-        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(withdrawn());
+        if (event.case === "offer") this.#onOffer(event.value, carrier);
+        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGone());
         stopWatching();
         // A link has a watch of its own, and ends its calls.
         if (this.#state.kind === "listening" && this.#state.transport === "native") {
@@ -157,54 +224,57 @@ export class StreamServer<Out, In = Out>
 
   #onRegistered(registered: Registered, transport: TransportKind | undefined): void {
     if (this.#state.kind !== "claiming") return;
-    this.#state = { kind: "listening", registered, transport };
+    this.#state = { ...this.#state, kind: "listening", registered, transport };
     this.#ready.resolve();
-    queueMicrotask(() => {
-      if (transport !== undefined) this.emit("transport", transport);
-      this.emit("ready");
-    });
+    // A listener that throws ends its own turn, so each event has a turn of its own.
+    if (transport !== undefined) queueMicrotask(() => this.emit("transport", transport));
+    queueMicrotask(() => this.emit("ready"));
   }
 
-  #onOffer(offer: Offer, client: Client<typeof RelayService>): void {
+  #onOffer(offer: Offer, transport: Transport): void {
+    // A client that comes while the server ends is told by the relay.
+    if (this.#state.kind !== "listening") return;
+    const { name } = this.#state;
     const { streamId, legToken } = offer;
+    const client = createClient(RelayService, transport);
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
-      reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: unlistenTimeoutMs }),
-      onDecided: () => {
-        this.#offers.delete(streamId);
+      transport,
+      reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: answerTimeoutMs }),
+      onDecided: (decision) => {
         this.#unclaimed.remove(offered);
+        if (decision === "accepted") this.#streams.add(offered.stream);
       },
+      onOver: () => this.#streams.delete(offered.stream),
+      onUnheard: (error) => this.#init.onUnheard(`a stream of ${JSON.stringify(name)}`, error),
     });
     this.#offers.set(streamId, offered);
+    void offered.told.then(() => this.#offers.delete(streamId));
     const { callback } = this.#init;
     if (callback === undefined && this.listenerCount("stream") === 0) return this.#unclaimed.push(offered);
-    // In a microtask of its own, so that what the application throws is the application's.
-    queueMicrotask(() => {
-      try {
-        this.emit("stream", offered.stream);
-        const result = callback?.(offered.stream);
-        if (!isPromise(result)) return offered.accept();
-        result.then(
-          () => offered.accept(),
-          (reason: unknown) => {
-            // A callback that reads until its stream fails has not failed itself.
-            if (offered.endedBy(reason)) return;
-            offered.stream.destroy(callbackFailed());
-            throw reason;
-          },
-        );
-      } catch (reason) {
-        offered.stream.destroy(callbackFailed());
-        throw reason;
-      }
+    offered.handTo((stream) => {
+      this.emit("stream", stream);
+      return callback?.(stream);
     });
+  }
+
+  /** Resolves when the relay has heard what became of all offers that were decided, or has had the time for it. */
+  async #decisionsTold(): Promise<void> {
+    const { promise: timeout, resolve } = new Deferred<"timeout">();
+    const stop = this.#init.clock.after(answerTimeoutMs, () => resolve("timeout"));
+    const decided = () => [...this.#offers.values()].filter((offered) => offered.isDecided);
+    for (let offers = decided(); offers.length > 0; offers = decided()) {
+      const told = Promise.all(offers.map((offered) => offered.told));
+      if ((await Promise.race([told, timeout])) === "timeout") break;
+    }
+    stop();
   }
 
   async #unlisten({ leaseId, leaseToken }: Registered): Promise<void> {
     try {
       const client = createClient(RelayService, await this.#init.transport());
-      await client.unlisten({ leaseId, leaseToken }, { timeoutMs: unlistenTimeoutMs });
+      await client.unlisten({ leaseId, leaseToken }, { timeoutMs: answerTimeoutMs });
     } catch {
       // The lease has ended, or the relay cannot be reached: hanging up ends what there is to end.
       this.#abort.abort();
@@ -212,12 +282,13 @@ export class StreamServer<Out, In = Out>
   }
 
   #close(error: StreamError | undefined): void {
-    if (this.#state.kind === "closed") return;
-    const failed = this.#state.kind === "ending" || this.#state.kind === "idle" ? undefined : error;
-    this.#state = { kind: "closed" };
-    for (const offered of [...this.#offers.values()]) offered.withdraw(withdrawn());
+    const state = this.#state;
+    if (state.kind === "closed") return;
+    const failed = state.kind === "ending" || state.kind === "idle" ? undefined : error;
+    this.#state = { kind: "closed", name: "name" in state ? state.name : "", wasReady: state.kind === "listening" };
+    for (const offered of [...this.#offers.values()]) offered.withdraw(failed ?? serverEnded());
     this.#unclaimed.close(failed);
-    this.#ready.reject(failed ?? new StreamError("the server was ended", { code: Code.Canceled, hop: Hop.CALLER }));
+    this.#ready.reject(failed ?? serverEnded());
     if (failed === undefined) this.#closed.resolve();
     else this.#closed.reject(failed);
     if (failed !== undefined) queueMicrotask(() => this.emit("error", failed));
@@ -225,14 +296,10 @@ export class StreamServer<Out, In = Out>
   }
 }
 
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
-
-function withdrawn(): StreamError {
+function offerGone(): StreamError {
   return new StreamError("the client has gone, or waited too long", { failure: Failure.OFFER_GONE, hop: Hop.PEER });
 }
 
-function callbackFailed(): StreamError {
-  return new StreamError("the listener failed", { code: Code.Internal });
+function serverEnded(): StreamError {
+  return new StreamError("the server was ended", { code: Code.Canceled, hop: Hop.CALLER });
 }

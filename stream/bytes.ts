@@ -1,0 +1,38 @@
+import { invalidArgument } from "./options.js";
+
+/**
+ * The bytes of an ArrayBuffer, a SharedArrayBuffer, or a view of one; undefined for anything else.
+ *
+ * - They may be of another realm: a frame, a `vm` context, jest with jsdom. The view that is returned is of this one.
+ * - Shared and resizable memory is copied, because browsers refuse to send it.
+ * - Throws `invalid_argument` if the buffer was transferred away.
+ */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  const isView = ArrayBuffer.isView(value);
+  const buffer = isView ? value.buffer : (value as ArrayBuffer);
+  const tag = tagOf(buffer);
+  if (tag !== "[object ArrayBuffer]" && tag !== "[object SharedArrayBuffer]") return undefined;
+  if (isDetached(buffer)) throw invalidArgument("the bytes to write are gone: their buffer was transferred away");
+  let bytes: Uint8Array;
+  if (value instanceof Uint8Array) bytes = value;
+  else bytes = isView ? new Uint8Array(buffer, value.byteOffset, value.byteLength) : new Uint8Array(buffer);
+  const isSteady = tag === "[object ArrayBuffer]" && (buffer as { resizable?: boolean }).resizable !== true;
+  // Not `slice`, which copies nothing of a Buffer.
+  return isSteady ? bytes : new Uint8Array(bytes);
+}
+
+/** Whether a buffer was transferred away. */
+export function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength > 0) return false;
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The class of a platform's object, whatever realm it is of. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}

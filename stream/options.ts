@@ -1,0 +1,79 @@
+import { Code } from "@connectrpc/connect";
+import { Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "./stream-error.js";
+
+/** Words for the values that an option takes, and whether it takes a value. */
+export type OptionType = readonly [expected: string, takes: (value: unknown) => boolean];
+
+export const wholeNumber: OptionType = [
+  "a whole number above 0",
+  (value) => Number.isSafeInteger(value) && (value as number) > 0,
+];
+
+/** A value of a type that `typeof` tells. */
+export function primitive(type: "string" | "boolean"): OptionType {
+  return [`a ${type}`, (value) => typeof value === type];
+}
+
+/** One of these texts. */
+export function oneOf(...texts: string[]): OptionType {
+  return [texts.map((text) => JSON.stringify(text)).join(" or "), (value) => texts.includes(value as string)];
+}
+
+/** An object with these methods, of whatever class and realm. */
+export function objectWith(...methods: string[]): OptionType {
+  return [
+    `an object with ${methods.join(" and ")}`,
+    (value) => methods.every((method) => typeof (value as Record<string, unknown> | null)?.[method] === "function"),
+  ];
+}
+
+/**
+ * Returns the options without those that are undefined, which mean the default.
+ *
+ * - Throws `invalid_argument` for a name that is not known, with the nearest one that is.
+ * - Throws `invalid_argument` for a value that its option does not take.
+ */
+export function checkOptions<T extends object>(of: string, options: T, known: Readonly<Record<string, OptionType>>): T {
+  if (typeof options !== "object" || options === null) throw invalidArgument(`the options of ${of} are an object`);
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(known, name))
+      throw invalidArgument(`${of} has no option ${name}: ${hint(name, Object.keys(known))}`);
+    const [expected, takes] = known[name] as OptionType;
+    if (!takes(value)) throw invalidArgument(`${name} of ${of} is ${expected}, not ${shown(value)}`);
+  }
+  return Object.fromEntries(given) as T;
+}
+
+/** The caller called with something that cannot be meant. */
+export function invalidArgument(message: string): StreamError {
+  return new StreamError(message, { code: Code.InvalidArgument, hop: Hop.CALLER });
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? "an object" : String(value);
+}
+
+/** A name is near if at most a third of its letters differ, whatever their case. */
+function hint(name: string, known: readonly string[]): string {
+  const [nearest] = known
+    .map((each) => ({ each, distance: distanceOf(name.toLowerCase(), each.toLowerCase()) }))
+    .filter(({ each, distance }) => distance * 3 <= each.length)
+    .sort((a, b) => a.distance - b.distance);
+  return nearest === undefined ? `it has ${known.join(", ")}` : `did you mean ${nearest.each}?`;
+}
+
+/** The Levenshtein distance: how many letters have to be inserted, left out or replaced to make one word of the other. */
+function distanceOf(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (const [at, letter] of [...from].entries()) {
+    const next = [at + 1];
+    for (let column = 0; column < to.length; column += 1) {
+      const replaced = (row[column] as number) + (letter === to[column] ? 0 : 1);
+      next.push(Math.min(replaced, (row[column + 1] as number) + 1, (next[column] as number) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] as number;
+}
