@@ -2,17 +2,26 @@ import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { Clock } from "../../stream/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
 import type { RelayLimits } from "../relay/limits.js";
+import type { Warnings } from "../relay/warnings.js";
 import type { NodeServer } from "./node-server.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */
 const connectionWindowBytes = 4 * 1024 * 1024;
 /** The same for each stream of a connection. */
 const streamWindowBytes = 1024 * 1024;
+
+/** The parts of the relay that supervision of its connections needs. */
+export interface SupervisionInit {
+  limits: RelayLimits;
+  clock: Clock;
+  warnings: Warnings;
+}
+
 /**
  * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that has no
  * HTTP/2. Returns what stops it.
  */
-export function superviseSessions(server: NodeServer, limits: RelayLimits, clock: Clock): () => void {
+export function superviseSessions(server: NodeServer, { limits, clock, warnings }: SupervisionInit): () => void {
   const stops = new Set<() => void>();
   const onSession = (session: ServerHttp2Session) => {
     session.setLocalWindowSize(connectionWindowBytes);
@@ -25,6 +34,7 @@ export function superviseSessions(server: NodeServer, limits: RelayLimits, clock
       stops.delete(stop);
     };
     stops.add(stop);
+    warnWhenFull(session, limits.maxStreamsPerConnection, warnings);
     // A session keeps its socket from being destroyed. What the socket's own methods return is the socket.
     const socket = session.socket.once("close", stop);
     const stopWatching = watchSession(session, socket, clock, limits.heartbeatIntervalMs);
@@ -34,4 +44,17 @@ export function superviseSessions(server: NodeServer, limits: RelayLimits, clock
     (server as Http2Server).off("session", onSession);
     for (const stop of [...stops]) stop();
   };
+}
+
+/** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */
+function warnWhenFull(session: ServerHttp2Session, maxStreams: number, warnings: Warnings): void {
+  let streams = 0;
+  session.on("stream", (stream) => {
+    streams += 1;
+    stream.once("close", () => {
+      streams -= 1;
+    });
+    if (streams < maxStreams) return;
+    warnings.limitReached("maxStreamsPerConnection", `a connection of HTTP/2 has ${maxStreams} calls open`);
+  });
 }

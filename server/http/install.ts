@@ -1,11 +1,8 @@
 import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock } from "../../stream/clock.js";
-import type { RelayLimits } from "../relay/limits.js";
-import type { Warnings } from "../relay/warnings.js";
 import { warnOfAcceptError, watchAccepting } from "./accepting.js";
-import { superviseSessions } from "./http2-sessions.js";
+import { type SupervisionInit, superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 
 /** What is put in front of a server. */
@@ -32,13 +29,6 @@ const placeholders = new WeakSet<object>();
 /** Whether a relay, this one or one behind it, would answer. */
 const relaysBehind = new WeakMap<object, () => boolean>();
 
-/** What `install` needs of the relay. */
-export interface InstallInit {
-  limits: RelayLimits;
-  clock: Clock;
-  warnings: Warnings;
-}
-
 /**
  * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other relays.
  * Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
@@ -46,7 +36,7 @@ export interface InstallInit {
 export function install(
   server: NodeServer,
   handlers: FrontHandlers,
-  { limits, clock, warnings }: InstallInit,
+  { limits, clock, warnings }: SupervisionInit,
 ): () => void {
   const emit = server.emit;
   const close = server.close;
@@ -99,7 +89,7 @@ export function install(
     () => hasOthers("upgrade"),
   );
   const stopWatching = watchAccepting(server as HttpServer, warnings);
-  const stopSupervising = superviseSessions(server, limits, clock);
+  const stopSupervising = superviseSessions(server, { limits, clock, warnings });
   return () => {
     // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
     current = undefined;

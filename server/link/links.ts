@@ -66,9 +66,12 @@ export class Links {
       throw warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
     }
     const handle = createChannelHandler(handlers, createContextValues().set(linkOriginKey, origin));
-    const onRequest: ChannelHandler = (channel, request) =>
-      serveChannel?.(channel, request, origin) ?? handle(channel, request);
-    const link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
+    const onRequest: ChannelHandler = (channel, request) => {
+      // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
+      if (!link.hasRoom) warnings.limitReached("maxChannelsPerLink", `a link has ${link.size} channels open`);
+      return serveChannel?.(channel, request, origin) ?? handle(channel, request);
+    };
+    const link: Link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);
     // An answer is something heard, and silence is noticed as such.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));

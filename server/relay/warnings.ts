@@ -15,7 +15,7 @@ export type WarningCause =
   | { kind: "body-read" }
   /** A request could not be handed to the handler of its RPC, and was answered with 500. */
   | { kind: "request-failed"; error: unknown }
-  /** A caller was refused because the relay holds as much as this limit allows. */
+  /** The relay, a link or a connection holds as much as this limit allows, and more is refused. */
   | { kind: "limit-reached"; limit: keyof RelayLimits }
   /** The process has no file descriptor left, so that new connections are reset. */
   | { kind: "descriptors-exhausted" }
@@ -75,9 +75,9 @@ export class Warnings {
     this.#tellOf(latest, (told?.untold ?? 0) + 1);
   }
 
-  /** Warns that a limit is reached, and returns the error for the caller who met it. */
+  /** Warns that a limit is reached, and returns the error for the caller who met it, if one did. */
   limitReached(limit: keyof RelayLimits, message: string): StreamError {
-    this.warn({ kind: "limit-reached", limit }, `${message}, so a caller was refused: the limit is ${limit}`);
+    this.warn({ kind: "limit-reached", limit }, `${message}, which is the limit ${limit}`);
     return new StreamError(message, { failure: Failure.LIMIT_REACHED });
   }
 

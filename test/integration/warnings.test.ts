@@ -12,6 +12,7 @@ import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { transportOf } from "../contract/web-way.js";
 import { openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
+import { http2Ways } from "./ways.js";
 
 async function relayWith(options: StreamServerProxyOptions & { tls?: { cert: string; key: string } } = {}) {
   const relay = await openRelay(options);
@@ -160,6 +161,21 @@ describe("a limit that is reached is told to the operator by its name", () => {
     expect(warning).toMatchObject({ kind: "limit-reached", limit: "maxWatchers" });
     abort.abort();
     await first.next().catch(() => {});
+  });
+
+  test("maxChannelsPerLink and maxStreamsPerConnection, whose callers are not refused but wait", async () => {
+    const { relay, told } = await relayWith({ limits: { maxChannelsPerLink: 2, maxStreamsPerConnection: 3 } });
+    const limits = () => told.map((warning) => warning.kind === "limit-reached" && warning.limit);
+    const link = transportOf({ kind: "websocket", url: relay.url });
+    const onLink = ["a", "b"].map((name) => StreamServer(link).listen(name));
+    await Promise.all(onLink.map(({ ready }) => ready));
+    await until(() => limits().includes("maxChannelsPerLink"));
+    const { transport, close } = http2Ways["gRPC over HTTP/2"](relay.url);
+    const onConnection = ["c", "d", "e"].map((name) => StreamServer(transport).listen(name));
+    await until(() => limits().includes("maxStreamsPerConnection"));
+    close();
+    await Promise.all(onConnection.map((server) => expect(server.closed).rejects.toThrow()));
+    await Promise.all(onLink.map((server) => server.end()));
   });
 
   test("maxLinks", async () => {
