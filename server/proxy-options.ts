@@ -8,9 +8,9 @@ import { checkedLimits, type RelayLimits } from "./relay/limits.js";
 /** An option that is `undefined` counts as left out. */
 export interface StreamServerProxyOptions {
   /**
-   * The path of the relay, as callers see it. Default "/browser-server"; "" for none. Where a framework mounts the handler at
-   * a path, the prefix is either the whole path or what follows the mount path. With several prefixes, the same relay is under
-   * each: gRPC's own libraries know no prefix, so they need "".
+   * The path of the relay, as callers see it. Default "/browser-server"; "" for none. Where a framework mounts the
+   * handler at a path, the prefix is either the whole path or what follows the mount path. With several prefixes, the
+   * same relay is under each: gRPC's own libraries know no prefix, so they need "".
    */
   prefix?: string | readonly string[] | undefined;
   /** The origins whose pages may use the relay, beside pages of its own origin. Default none; "*" is all. */

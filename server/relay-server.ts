@@ -7,22 +7,25 @@ import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
-/** Turns of the event loop in which the relay's last words, why everything ends, are handed to the connections. */
+/**
+ * In so many turns of the event loop the errors that end all calls are handed to the connections, before these are
+ * closed.
+ */
 const lastTurns = 10;
 
 export interface RelayServerOptions {
   proxy: StreamServerProxy;
-  /** 0 for any that is free. */
+  /** From 0 to 65535; 0 is any port that is free. */
   port: number;
   /** Default all interfaces. */
   host?: string | undefined;
   /** With it the port speaks TLS, and HTTP/2 or HTTP/1.1 as ALPN decides. */
   tls?: TlsOptions | undefined;
-  /** What is not the relay's. Default 404. */
+  /** Answers the requests that are not the relay's. Default: with 404. */
   fallback?: ((request: NodeRequest, response: NodeResponse) => void) | undefined;
 }
 
-/** A relay that listens. */
+/** A relay that listens on a port. The caller must close it. */
 export interface RelayServer {
   readonly port: number;
   /** Ends the relay and every connection. */
@@ -30,8 +33,8 @@ export interface RelayServer {
 }
 
 /**
- * Serves a relay on a port of its own. Rejects if the port cannot be had, with a TypeError for an unknown option or one of a
- * wrong type, and with a RangeError for a port that cannot be.
+ * Serves a relay on a port of its own. Rejects if the port cannot be had, with a TypeError for an unknown option or one
+ * of a wrong type, and with a RangeError for a port that cannot be.
  */
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, tls, fallback } = checkedOptions(options);
@@ -49,7 +52,7 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
   });
   const warnings = warningsOf(proxy);
   const stopWatching = watchAccepting(own.listener, warnings);
-  // Nothing else goes wrong with a server that listens.
+  // A server that listens emits no other error than that of a connection that cannot be accepted.
   own.listener.on("error", (error) => void warnOfAcceptError(error, warnings));
   return {
     port: (own.listener.address() as AddressInfo).port,

@@ -33,7 +33,9 @@ import { Reflection } from "./rpc/reflection.js";
 import { reflectionRoutes } from "./rpc/reflection-routes.js";
 import { relayRoutes } from "./rpc/relay-routes.js";
 
-/** Nothing that the relay says is compressed: streams are often compressed already, and it took most of a relay's time. */
+/**
+ * The relay compresses no response: streams are often compressed already, and compressing took most of a relay's time.
+ */
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
 /** Nothing is resolved there: the handlers of this process are under its root. */
 const localBaseUrl = "http://local";
@@ -45,7 +47,7 @@ export class Routes {
   /** Reaches the relay without a network. */
   readonly localTransport: Transport;
   readonly #relay: Relay;
-  /** What the URLs of the relay's RPCs begin with. */
+  /** The beginnings of the URLs of the relay's RPCs. */
   readonly #roots: readonly string[];
   readonly #clientFiles: ClientFiles;
   readonly #directory: Directory;
@@ -99,7 +101,9 @@ export class Routes {
     );
   }
 
-  /** Whether a request can become the WebSocket of a link: one for a path of the relay, or for one that ends like it. */
+  /**
+   * Whether a request can become the WebSocket of a link: one for a path of the relay, or for one that ends like it.
+   */
   upgrades(request: IncomingMessage, where: "at the root" | "anywhere" = "at the root"): boolean {
     const paths = urlsOf(request).map(pathOf);
     if (where === "at the root") return paths.some((path) => this.#socketPaths.has(path));
@@ -112,8 +116,8 @@ export class Routes {
   }
 
   /**
-   * Serves a request for which {@link serves} is true. Connect's own adapter would print an error for every peer that hangs
-   * up, which for a relay is no error; the RPC's signal has said so.
+   * Serves a request for which {@link serves} is true. Never rejects: a peer that hangs up is no error of the relay's,
+   * and the RPC has heard of it by its signal.
    */
   async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
     const paths = urlsOf(request).map(pathOf);
@@ -125,7 +129,8 @@ export class Routes {
       response.end();
       return;
     }
-    // The caller hung up while others had the request, and "close" does not come again. Of HTTP/2 only the stream tells.
+    // If the caller hung up while middleware had the request, "close" does not come again. In HTTP/2 only the stream
+    // knows.
     if (("stream" in response ? response.stream : response).destroyed) return;
     repairAuthority(request);
     forbidTransforms(response);
@@ -140,7 +145,7 @@ export class Routes {
     }
   }
 
-  /** What a handler's body throws breaks its response off, which is how a peer hears of it. */
+  /** Breaks off a response that has begun, so that its peer notices; answers with 500 if it has not. */
   #onFailure(error: unknown, response: NodeResponse): void {
     if (response.headersSent || response.destroyed) return void response.destroy();
     const message = `a request failed before its handler had it: ${quoted(StreamError.from(error).message)}`;
@@ -165,15 +170,17 @@ export class Routes {
   }
 }
 
-/** Keeps compressing middleware and proxies from holding back what streams, and from adding work to what is compressed. */
+/**
+ * Keeps compressing middleware and proxies from holding back what streams, and from adding work to what is compressed.
+ */
 function forbidTransforms(response: NodeResponse): void {
   const before = response.getHeader("cache-control");
   response.setHeader("cache-control", before === undefined ? "no-transform" : `${before}, no-transform`);
 }
 
 /**
- * Gives a request an authority where it has none that is one: nothing depends on it, but the adapter builds a URL from it.
- * Node's own HTTP/2 client sends an IPv6 address without its brackets.
+ * Replaces an authority that is missing or malformed: nothing depends on it, but Connect builds a URL from it. Node's
+ * own HTTP/2 client sends an IPv6 address without its brackets.
  */
 function repairAuthority({ headers }: NodeRequest): void {
   const name = ":authority" in headers ? ":authority" : "host";

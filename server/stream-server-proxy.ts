@@ -30,8 +30,8 @@ export interface LeaseInfo {
 }
 
 /**
- * The events of a relay. A listener that throws, or whose promise rejects, harms neither the relay nor other listeners: it is
- * told as a warning. Warnings that nobody listens for go to standard error, a line each.
+ * The events of a relay. A listener that throws, or whose promise rejects, harms neither the relay nor other listeners:
+ * it is told as a warning. Warnings that nobody listens for go to standard error, a line each.
  */
 export interface StreamServerProxyEvents {
   "server.created": [name: string, lease: LeaseInfo];
@@ -89,9 +89,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   }
 
   /**
-   * Puts the relay on a server: `http`, `https` or `http2`. Requests under the prefix are the relay's, before any framework or
-   * body parser sees them; all others go to the server's own listeners, or get 404 where it has none. The server stays the
-   * caller's to close. Throws a TypeError for anything that is no server.
+   * Puts the relay on a server: `http`, `https` or `http2`. Requests under the prefix are the relay's, before any
+   * framework or body parser sees them; all others go to the server's own listeners, or get 404 where it has none. The
+   * server stays the caller's to close. Throws a TypeError for anything that is no server.
    */
   install(server: NodeServer): this {
     if (typeof server?.emit !== "function" || typeof server.on !== "function") {
@@ -107,9 +107,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   }
 
   /**
-   * For Express and the like, where {@link install} is not possible: serves the relay's RPCs, and calls `next` for all other
-   * requests, or answers them with 404. Belongs before body parsers. Where it is mounted at a path, the prefix is the whole
-   * path, or the part of it after the mount path. Also hand the server's "upgrade" events to {@link upgrade}.
+   * For Express and the like, where {@link install} is not possible: serves the relay's RPCs, and calls `next` for all
+   * other requests, or answers them with 404. Belongs before body parsers. Where it is mounted at a path, the prefix is
+   * the whole path, or the part of it after the mount path. Also hand the server's "upgrade" events to {@link upgrade}.
    */
   readonly handler = (request: NodeRequest, response: NodeResponse, next?: () => void): void => {
     if (!this.#routes.serves(request)) {
@@ -125,9 +125,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   };
 
   /**
-   * For a server that {@link install} was not called on: serves the relay's WebSocket. Hand it the server's "upgrade" events.
-   * Calls `next` for all other requests, or answers them with 404. Without `next`, any path may come before the prefix, as a
-   * framework has one before it that mounts {@link handler}.
+   * For a server that {@link install} was not called on: serves the relay's WebSocket. Hand it the server's "upgrade"
+   * events. Calls `next` for all other requests, or answers them with 404. Without `next`, any path may come before the
+   * prefix, as a framework has one before it that mounts {@link handler}.
    */
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
     if (!this.#routes.upgrades(request, next === undefined ? "anywhere" : "at the root")) {
@@ -158,8 +158,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   }
 
   /**
-   * Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. What a peer has not read 5 s
-   * later is cut off, even of a stream that had ended well before.
+   * Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. What a peer has not
+   * read 5 s later is cut off, even of a stream that had ended well before.
    */
   close(): void {
     this.#routes.close();
@@ -226,9 +226,10 @@ function printWarning({ message }: { message: string }): void {
 export type StreamServerProxy = RelayProxy;
 
 /**
- * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and forwards their
- * streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server; `close()` ends what it holds.
- * Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be.
+ * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and
+ * forwards their streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server;
+ * `close()` ends what it holds. Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a
+ * value that cannot be.
  *
  * @example
  * const proxy = StreamServerProxy({ prefix: "/browser-server", limits: { maxNames: 100 } }).install(server);

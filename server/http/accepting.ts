@@ -4,9 +4,10 @@ import { devNull } from "node:os";
 import type { Warnings } from "../relay/warnings.js";
 
 /**
- * Warns when a server that listens cannot accept connections. Node tells nobody that the process is out of file descriptors: it
- * accepts a connection with a descriptor kept for that, and resets it. So a descriptor is asked for with each connection that
- * was accepted, because the last one takes the last descriptor. Returns a function that stops this.
+ * Warns when a server that listens cannot accept connections. Node tells nobody that the process is out of file
+ * descriptors: it accepts a connection with a descriptor kept for that, and resets it. So a descriptor is asked for
+ * with each connection that was accepted, because the last one takes the last descriptor. Returns a function that stops
+ * this.
  */
 export function watchAccepting(server: Pick<TcpServer, "on" | "off">, warnings: Warnings): () => void {
   const onConnection = () => {
@@ -30,8 +31,8 @@ function hasFreeDescriptor(): boolean {
 }
 
 /**
- * Warns of an error of a server that concerns one connection only, which the system could not hand over. Returns whether it is
- * one: then the server goes on listening, and the process must not end for want of an "error" listener.
+ * Warns of an error of a server that concerns one connection only, which the system could not hand over. Returns
+ * whether it is one: then the server goes on listening, and the process must not end for want of an "error" listener.
  */
 export function warnOfAcceptError(error: unknown, warnings: Warnings): boolean {
   const { syscall, message } = error as NodeJS.ErrnoException;

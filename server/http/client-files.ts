@@ -29,8 +29,8 @@ export class ClientFiles {
   readonly #files = new Map<FileName, Promise<ClientFile>>();
 
   /**
-   * The files are under each prefix. The empty one counts only if there is no other, because a server whose relay has the root
-   * beside a path, for gRPC, may have a `/client.js` of its own.
+   * The files are under each prefix. The empty one counts only if there is no other, because a server whose relay has
+   * the root beside a path, for gRPC, may have a `/client.js` of its own.
    */
   constructor(prefixes: readonly string[]) {
     const paths = prefixes.filter((prefix) => prefix !== "");

@@ -13,8 +13,9 @@ export type CorsFilter = (request: NodeRequest, response: NodeResponse, next: ()
 const maxAgeSeconds = 7200;
 
 /**
- * Throws a RangeError for what would let nobody in, as a path or a wildcard, and for what would let in more than it seems to: a
- * string those that it begins with, "null" or "file://" any page that somebody puts into a frame or a file.
+ * Throws a RangeError for an origin that lets nobody in, such as one with a path or a wildcard, and for one that lets
+ * in more than it seems to: "null" and "file://" are the origin of any page in a sandboxed frame or a file. A single
+ * string is refused too, because it lets in every origin that is a part of it.
  */
 export function checkOrigins(origins: unknown): void {
   if (origins === "*") return;
@@ -30,13 +31,13 @@ function isOrigin(text: unknown): boolean {
   if (typeof text !== "string" || !URL.canParse(text)) return false;
   const { origin, protocol, host } = new URL(text);
   if (host === "" || host.includes("*")) return false;
-  // A scheme such as that of a browser's extensions has none by this standard; browsers send one all the same.
+  // By the URL standard a scheme such as that of browser extensions has no origin, but browsers send one.
   return text === (origin === "null" ? `${protocol}//${host}` : origin);
 }
 
 /**
- * Lets pages of other origins in. Every RPC has a content type that makes a browser ask first, so a page of an origin that is
- * not allowed never gets as far as a request.
+ * Lets pages of other origins in. Every RPC has a content type for which a browser asks leave first, so a page of an
+ * origin that is not allowed never gets to send a request.
  */
 export function createCorsFilter(origins: Origins): CorsFilter {
   const filter = cors({
@@ -46,14 +47,15 @@ export function createCorsFilter(origins: Origins): CorsFilter {
     exposedHeaders: [...connectCors.exposedHeaders],
     maxAge: maxAgeSeconds,
   });
-  // The package is written for http; it uses nothing that the compatibility API of http2 lacks.
+  // The types of the cors package are those of http; it calls nothing that the compatibility API of http2 lacks.
   return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
 }
 
 /**
- * Says why a page may not open a WebSocket, for which no browser asks leave; undefined if it may. A request without an Origin is
- * no page's. A page of the relay's own origin has the relay's address in Origin and in Host, which a proxy must pass on as they
- * came. The scheme is compared only if this connection is encrypted, because a proxy may have ended TLS.
+ * Says why a page may not open a WebSocket, for which no browser asks leave; undefined if it may. A request without an
+ * Origin is no page's. A page of the relay's own origin has the relay's address in Origin and in Host, which a proxy
+ * must pass on as they came. The scheme is compared only if this connection is encrypted, because a proxy may have
+ * ended TLS.
  */
 export function socketRefusal({ headers, socket }: IncomingMessage, origins: Origins): string | undefined {
   const { origin, host } = headers;

@@ -18,8 +18,8 @@ export interface SupervisionInit {
 }
 
 /**
- * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that has no
- * HTTP/2. Returns what stops it.
+ * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that
+ * has no HTTP/2. Returns what stops it.
  */
 export function superviseSessions(server: NodeServer, { limits, clock, warnings }: SupervisionInit): () => void {
   const stops = new Set<() => void>();

@@ -5,7 +5,7 @@ import { warnOfAcceptError, watchAccepting } from "./accepting.js";
 import { type SupervisionInit, superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 
-/** What is put in front of a server. */
+/** The handlers that are put in front of a server's own. */
 export interface FrontHandlers {
   request(request: NodeRequest, response: NodeResponse, next?: () => void): void;
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void;
@@ -24,14 +24,14 @@ const serverClosed =
   "the server that the relay is installed on was closed, and the relay was not: it takes no new connections there, and " +
   "the server ends when the last stream does, unless the relay is closed too";
 
-/** What relays have put on servers: neither answers a request that is not the relay's. */
+/** Empty listeners that relays have put on servers. They answer nothing, so they do not count as the server's own. */
 const placeholders = new WeakSet<object>();
-/** Whether a relay, this one or one behind it, would answer. */
+/** By the `emit` of a relay: whether that relay, or one installed before it, is still there. */
 const relaysBehind = new WeakMap<object, () => boolean>();
 
 /**
- * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other relays.
- * Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
+ * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other
+ * relays. Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
  */
 export function install(
   server: NodeServer,
@@ -50,7 +50,7 @@ export function install(
     }
     if (current !== undefined && requestEvents.has(event)) {
       const [request, response] = args as [NodeRequest, NodeResponse];
-      // Where the server listens for this itself, Node leaves it to whoever takes the request.
+      // Node does not send "100 Continue" by itself where the server has listeners for "checkContinue".
       if (event === "checkContinue" && current.serves(request)) response.writeContinue();
       current.request(request, response, () => {
         if (hasOthers(event)) passOn();
@@ -71,15 +71,15 @@ export function install(
   relaysBehind.set(inFront, () => current !== undefined || (relaysBehind.get(emit)?.() ?? false));
   server.emit = inFront as typeof server.emit;
   const closeAndWarn = function (this: NodeServer, ...args: unknown[]): unknown {
-    // Most close the relay in the same turn, before or after the server.
+    // An application may close the relay in the same turn, before or after the server.
     setImmediate(() => {
       if (current !== undefined) warnings.warn({ kind: "server-closed" }, serverClosed);
     });
     return Reflect.apply(close, this, args);
   };
   server.close = closeAndWarn as typeof server.close;
-  // An http2 server makes request and response objects only while somebody listens for them; an http server sees a request for
-  // an upgrade only then.
+  // Without listeners, an http2 server makes no request and response objects, and an http server takes a request for an
+  // upgrade for an ordinary one.
   const placeholder = () => {};
   placeholders.add(placeholder);
   for (const event of ["request", "upgrade"]) (server as HttpServer).on(event, placeholder);
@@ -91,7 +91,7 @@ export function install(
   const stopWatching = watchAccepting(server as HttpServer, warnings);
   const stopSupervising = superviseSessions(server, { limits, clock, warnings });
   return () => {
-    // Another relay may have come in front meanwhile: then this one stays, and passes everything on.
+    // If another relay was installed later, this `emit` stays behind it, and passes everything on.
     current = undefined;
     if (server.emit === inFront) server.emit = emit;
     if (server.close === closeAndWarn) server.close = close;
@@ -103,9 +103,9 @@ export function install(
 }
 
 /**
- * A server can be told which upgrades it is to hand out, from Node 22.21 and 24.9 on; the others are ordinary requests, as they
- * are where nobody listens for upgrades. Java's HTTP client asks for one with whatever it sends first. The relay's own need no
- * leave of whoever was asked before: they know nothing of it.
+ * From 22.21 and 24.9 on, Node asks `shouldUpgradeCallback` whether a request for an upgrade is handed out as one; all
+ * others are ordinary requests. Java's HTTP client asks for an upgrade with its first request, whatever that is. The
+ * relay's own upgrades are always handed out; a callback that was there before decides about the others.
  */
 function narrowUpgrades(
   server: NodeServer,
@@ -123,12 +123,15 @@ function narrowUpgrades(
   };
 }
 
-/** Where Node hands out all upgrades: what nobody upgrades is answered as if it had not asked, on a connection that is closed afterwards. */
+/**
+ * Where Node hands out all upgrades: serves a request that nobody upgrades as an ordinary one, and closes its
+ * connection afterwards.
+ */
 function serveAsRequest(server: NodeServer, request: IncomingMessage, connection: Socket): void {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(connection);
-  // Who keeps the other half open would keep the connection.
+  // A peer that keeps its half open must not keep the connection.
   response.once("finish", () => connection.destroySoon());
   server.emit("request", request, response);
 }

@@ -1,10 +1,10 @@
 import type { Clock } from "../../stream/clock.js";
 import type { NodeResponse } from "./node-server.js";
 
-/** What a peer gets to take the relay's last words, before it is cut off. */
+/** A peer has this long to read the end of a response before it is cut off. */
 export const closeTimeoutMs = 5_000;
 
-/** The responses that are not at their end, and the deadlines of those that should be. */
+/** The open responses, and the deadlines of responses that should end. */
 export class OpenResponses {
   readonly #clock: Clock;
   readonly #deadlines = new Map<NodeResponse, { cancel(): void } | undefined>();
@@ -22,15 +22,15 @@ export class OpenResponses {
   }
 
   /**
-   * What the response is about is over. It goes on until it was read to its end; a peer that does not read it would keep it for
-   * good, and what waits in it, so it is cut off.
+   * Marks the call as over. Its response is destroyed after {@link closeTimeoutMs} unless the peer has read it to the
+   * end, because a peer that does not read would keep the response and its buffer for good.
    */
   expectEnd(response: NodeResponse): void {
     if (!this.#deadlines.has(response) || this.#deadlines.get(response) !== undefined) return;
     this.#deadlines.set(response, { cancel: this.#clock.after(closeTimeoutMs, () => response.destroy()) });
   }
 
-  /** All of them are over. */
+  /** Expects the end of all open responses. */
   close(): void {
     for (const response of this.#deadlines.keys()) this.expectEnd(response);
   }

@@ -3,14 +3,14 @@ import { createServer as createHttp2Server, type Http2Server } from "node:http2"
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import type { NodeServer } from "./node-server.js";
 
-/** How every HTTP/2 connection begins when both sides know that it is one. RFC 9113, section 3.4. */
+/** The first bytes of an HTTP/2 connection with prior knowledge. RFC 9113, section 3.4. */
 const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-/** A connection that has not said enough by then to tell what it speaks is closed. */
+/** A connection is closed if its first bytes do not tell by then which protocol it speaks. */
 const firstBytesTimeoutMs = 10_000;
 
 /**
- * HTTP/1.1 and HTTP/2 with prior knowledge on one TCP port without TLS, told apart by the first bytes of each connection, so
- * that a browser and a gRPC client use the same address.
+ * Serves HTTP/1.1, and HTTP/2 with prior knowledge, on one TCP port without TLS, so that a browser and a gRPC client
+ * use the same address. The first bytes of each connection tell the two apart.
  */
 export class PlainPort {
   readonly #http1: Http1Server = createHttp1Server();
@@ -19,16 +19,16 @@ export class PlainPort {
   readonly #sockets = new Set<Socket>();
 
   constructor() {
-    // Requests that take their time are noticed by a check that the server starts when it listens, which this one never does.
+    // The server starts its check for slow requests when it listens, which this server never does by itself.
     this.#http1.emit("listening");
   }
 
-  /** What takes the requests. */
+  /** The servers that emit the requests. */
   get servers(): readonly NodeServer[] {
     return [this.#http1, this.#http2];
   }
 
-  /** What takes the connections. */
+  /** The server that listens on the port. */
   get listener(): TcpServer {
     return this.#tcp;
   }

@@ -3,11 +3,12 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { NodeRequest } from "./node-server.js";
 
 /**
- * Returns the body of a request that another handler has read before: its bytes, or the value that was parsed from JSON. Body
- * parsers leave either in `body`, and some leave the bytes in `rawBody`. Returns undefined for a request that has not been read
- * to its end; a `body` that it has all the same is a parser's default.
+ * Returns the body of a request that another handler has read before: its bytes, or the value that was parsed from
+ * JSON. Body parsers leave either in `body`, and some leave the bytes in `rawBody`. Returns undefined for a request
+ * that has not been read to its end; a `body` that it has all the same is a parser's default.
  *
- * Where neither is left, the result fails with what `lostError` returns, but only once it is read: a GET has no body to lose.
+ * Where neither is left, the result fails with what `lostError` returns, but only once it is read: a GET has no body to
+ * lose.
  */
 export function parsedBody(
   request: NodeRequest,

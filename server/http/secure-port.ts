@@ -3,13 +3,13 @@ import type { Socket, Server as TcpServer } from "node:net";
 import type { NodeServer } from "./node-server.js";
 
 export interface TlsOptions {
-  /** PEM. */
+  /** The certificate and those that lead to it, in PEM. */
   cert: string | Buffer;
-  /** PEM. */
+  /** The certificate's key, in PEM. */
   key: string | Buffer;
 }
 
-/** HTTP/2 and HTTP/1.1 on one TCP port with TLS, as ALPN decides. */
+/** Serves HTTP/2 and HTTP/1.1 on one TCP port with TLS; ALPN decides which. */
 export class SecurePort {
   readonly #server: Http2SecureServer;
   readonly #sockets = new Set<Socket>();
@@ -22,12 +22,12 @@ export class SecurePort {
     });
   }
 
-  /** What takes the requests. */
+  /** The servers that emit the requests. */
   get servers(): readonly NodeServer[] {
     return [this.#server];
   }
 
-  /** What takes the connections. */
+  /** The server that listens on the port. */
   get listener(): TcpServer {
     return this.#server;
   }

@@ -6,10 +6,11 @@ import type { NodeResponse } from "./node-server.js";
 /**
  * Writes a handler's response as fast as the peer takes it. Rejects with what the handler's body threw.
  *
- * - A response is left to end by itself. Connect's own adapter resets an HTTP/2 stream whose request has not ended when its
- *   response has, and a peer that had not read the response by then loses its end, with the error that the end tells.
- * - The response gets one listener for each event, however many chunks it has: middleware such as `compression` puts itself
- *   between the response and its listeners, and takes none away again.
+ * - A response is left to end by itself. Connect's own adapter resets an HTTP/2 stream whose request has not ended when
+ *   its response has, and a peer that had not read the response by then loses its end, with the error that the end
+ *   tells.
+ * - The response gets one listener for each event, however many chunks it has: middleware such as `compression` puts
+ *   itself between the response and its listeners, and takes none away again.
  */
 export async function writeResponse(answer: UniversalServerResponse, response: NodeResponse): Promise<void> {
   const chunks = answer.body?.[Symbol.asyncIterator]();

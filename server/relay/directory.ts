@@ -9,7 +9,7 @@ const maxPageSize = 1_000;
 
 type WatchEvent = NonNullable<MessageInitShape<typeof WatchResponseSchema>["event"]>;
 
-/** The names that are listed, to look at once or to watch. */
+/** The listed names, to be read once (`list`) or followed (`watch`). */
 export class Directory {
   readonly #relay: Relay;
   readonly #watches = new Set<Watch>();
@@ -47,7 +47,8 @@ export class Directory {
     const stop = registry.observe(({ kind, lease }) => {
       if (lease.listed && lease.name.startsWith(prefix)) watch.change(lease.name, kind);
     });
-    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
+    // generator for more, so it never ends.
     const release = () => {
       stop();
       watch.end();
@@ -67,7 +68,7 @@ export class Directory {
   }
 }
 
-/** What one watcher has not heard yet: at most one change for each name, so that a slow one costs no more. */
+/** The changes that one watcher has not heard yet: at most one for each name, so that a slow watcher costs no more. */
 class Watch {
   readonly #pending = new Map<string, "created" | "destroyed">();
   readonly #told = new Set<string>();

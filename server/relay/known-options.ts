@@ -1,6 +1,7 @@
 /**
- * Returns the options that are set: one that is `undefined` counts as left out. Throws a TypeError for options that are no
- * object, and for a name that there is none of; the message says which name is nearest. `what` is what the options are of.
+ * Returns the options that are set: one that is `undefined` counts as left out. Throws a TypeError for options that are
+ * no object, and for a name that there is none of; the message says which name is nearest. `what` is what the options
+ * are of.
  */
 export function knownOptions<T extends object>(what: string, options: T, known: readonly (keyof T & string)[]): T {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
@@ -37,7 +38,9 @@ function lettersOf(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, "");
 }
 
-/** How many letters have to be inserted, left out or replaced to make one word of the other: the Levenshtein distance. */
+/**
+ * How many letters have to be inserted, left out or replaced to make one word of the other: the Levenshtein distance.
+ */
 function distanceOf(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [i, letter] of [...from].entries()) {

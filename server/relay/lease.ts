@@ -5,20 +5,20 @@ import { Fifo } from "../../stream/fifo.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { quoted, type Warnings } from "./warnings.js";
 
-/** A client that waits. */
+/** A client that waits for a listener to accept its stream. */
 export interface Offer {
-  /** The stream's. */
+  /** The id of the stream. */
   readonly id: string;
   readonly metadata: Record<string, string>;
   readonly capabilities: Capabilities | undefined;
   /** The Origin header of the client's request, or empty. */
   readonly origin: string;
   readonly acceptTimeoutMs: number;
-  /** The relay ends the wait. */
+  /** Ends the wait, by decision of the relay. */
   decline(error: StreamError): void;
 }
 
-/** What a listener hears. */
+/** An event on the listener's `Listen` call. */
 export type LeaseEvent = { kind: "offer"; offer: Offer } | { kind: "withdrawn"; streamId: string };
 
 /** Why a lease ended: by `Unlisten`, by cancelling `Listen`, because `Listen` broke, or with the relay. */
@@ -41,7 +41,7 @@ export class Lease {
   readonly #maxOffers: number;
   readonly #warnings: Warnings;
   readonly #offers = new Map<string, Offer>();
-  /** Offers the listener has not heard of yet. One that is withdrawn before leaves no trace. */
+  /** Offers that the listener has not heard of yet. An offer that is withdrawn before leaves no trace. */
   readonly #unannounced = new Set<Offer>();
   readonly #withdrawn = new Fifo<string>();
   readonly #changed = new Condition();
@@ -65,7 +65,9 @@ export class Lease {
     return this.#offers.size;
   }
 
-  /** Announces a client. Throws FAILURE_LIMIT_REACHED. Whoever offers tells when it no longer waits, by `settle`. */
+  /**
+   * Announces a client. Throws FAILURE_LIMIT_REACHED. The caller must call `settle` when the client no longer waits.
+   */
   offer(offer: Offer): void {
     if (this.#offers.size >= this.#maxOffers) {
       const message = `${this.#maxOffers} clients wait at ${quoted(this.name)} already`;
@@ -76,7 +78,7 @@ export class Lease {
     this.#changed.notify();
   }
 
-  /** The offer no longer waits. The listener hears of it unless it took or declined it itself. */
+  /** Removes an offer that no longer waits. The listener is told, unless it took or declined the offer itself. */
   settle(offer: Offer, by: "listener" | "relay"): void {
     if (!this.#offers.delete(offer.id)) return;
     if (this.#unannounced.delete(offer) || by === "listener") return;
@@ -84,7 +86,7 @@ export class Lease {
     this.#changed.notify();
   }
 
-  /** What the listener is to hear, until the lease ends; then why it ended. */
+  /** Yields the events for the listener until the lease ends, and returns why it ended. */
   async *events(): AsyncGenerator<LeaseEvent, LeaseEnd, undefined> {
     for (;;) {
       if (this.#state.kind === "ended") return this.#state.end;

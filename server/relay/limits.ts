@@ -2,35 +2,44 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { described, knownOptions } from "./known-options.js";
 
-/** What a relay allows. Caps count what is live, never attempts. */
+/** The limits of a relay. Every cap counts what is open at the moment, never attempts. */
 export interface RelayLimits {
   /** The longest name, in bytes of UTF-8. Default 256. */
   maxNameBytes: number;
-  /** The largest metadata of a stream, keys and values together. Default 8,192. */
+  /** The largest metadata of a stream, keys and values together, in bytes of UTF-8. Default 8,192. */
   maxMetadataBytes: number;
-  /** The largest cost of the messages of one frame. Default 200,704, which three of 64 KiB fit in; from 4,096 to 983,040. */
+  /**
+   * The largest cost of the messages of one frame, in bytes; three messages of 64 KiB fit in. From 4,096 to 983,040;
+   * default 200,704.
+   */
   maxFrameBytes: number;
-  /** Names that are listened on. Default 10,000. */
+  /** Names with a listener. Default 10,000. */
   maxNames: number;
   /** Offers that wait at one listener. Default 128. */
   maxOffersPerName: number;
-  /** Streams, offers included. Four legs may be open for each, counting those of streams that ended unread. Default 10,000. */
+  /**
+   * Streams, offers included. Four legs may be open for each, legs of ended streams that are still being read included.
+   * Default 10,000.
+   */
   maxStreams: number;
   /** Open `Watch` calls. Default 1,000. */
   maxWatchers: number;
-  /** Links, which is about the number of tabs. Default 10,000. */
+  /** Links. A tab has one. Default 10,000. */
   maxLinks: number;
-  /** Channels of one link. Each may hold 256 KiB each way in the relay, those of one link together 16 MiB more. Default 512. */
+  /**
+   * Channels of one link. The relay may hold 256 KiB for each of them each way, and 16 MiB more for all of them.
+   * Default 512.
+   */
   maxChannelsPerLink: number;
-  /** Requests of one HTTP/2 connection. Default 1,000. */
+  /** Open calls of one HTTP/2 connection. Default 1,000. */
   maxStreamsPerConnection: number;
-  /** How long an offer waits. Default 10,000. */
+  /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
   acceptTimeoutMs: number;
-  /** How long a call may take to say its first message. Default 10,000. */
+  /** `Connect` and `Accept` may take this long to send their first message, in milliseconds. Default 10,000. */
   openTimeoutMs: number;
-  /** How long a finished stream waits for both endpoints to end their requests. Default 30,000. */
+  /** A finished stream waits this long for both endpoints to end their requests, in milliseconds. Default 30,000. */
   lingerTimeoutMs: number;
-  /** How often `Listen`, `Watch` and `Receive` say something. Default 15,000. */
+  /** The interval at which the relay sends something on `Listen`, `Watch`, links and connections. Default 15,000. */
   heartbeatIntervalMs: number;
 }
 
@@ -60,8 +69,8 @@ const maxMaxFrameBytes = 983_040;
 const maxTimerMs = 2_147_483_647;
 
 /**
- * The limits that are given, and the defaults for the others. Throws a TypeError for a name that there is none of, and a
- * RangeError for a value that a limit cannot have.
+ * Returns the given limits, and the defaults for the others. Throws a TypeError for an unknown name, and a RangeError
+ * for a value that the limit cannot have.
  */
 export function checkedLimits(given: Partial<RelayLimits>): RelayLimits {
   const names = Object.keys(defaultLimits) as (keyof RelayLimits)[];

@@ -6,7 +6,7 @@ import type { Warnings } from "./warnings.js";
 
 export type NameChange = { kind: "created"; lease: Lease } | { kind: "destroyed"; lease: Lease; end: LeaseEnd };
 
-/** The names that are listened on, each held by one lease, and those who want to know. */
+/** The names with a listener, each held by one lease, and the observers of their changes. */
 export class Registry {
   readonly #limits: RelayLimits;
   readonly #warnings: Warnings;

@@ -12,7 +12,7 @@ import type { SpliceLeg } from "./splice-leg.js";
 import { randomId, type TokenSigner, tokenTtlMs } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
-/** Of either endpoint of a stream: far more than there are. */
+/** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
 const maxCapabilitiesBytes = 1_024;
 
 export interface RelayInit {
@@ -23,7 +23,7 @@ export interface RelayInit {
   warnings: Warnings;
 }
 
-/** What a client says to open a stream. */
+/** A client's request to open a stream. */
 export interface ConnectInit {
   name: string;
   metadata: Record<string, string>;
@@ -51,12 +51,15 @@ export class Relay {
     this.registry = new Registry(limits, warnings);
   }
 
-  /** Why nothing can be opened any more. */
+  /** The error that every request gets since `close`; undefined before. */
   get closed(): StreamError | undefined {
     return this.#closed;
   }
 
-  /** How much the relay holds. Offers are streams that nobody has accepted yet. */
+  /**
+   * Counts the open leases, offers, accepted streams and legs. An offer is a stream that its listener has not accepted
+   * yet.
+   */
   get counts(): { leases: number; offers: number; streams: number; legs: number } {
     let offers = 0;
     for (const splice of this.#splices.values()) if (splice.kind === "offered") offers += 1;
@@ -121,7 +124,7 @@ export class Relay {
     return this.#offered(streamId, token).accept(capabilities);
   }
 
-  /** Throws as `accept` does, and FAILURE_PROTOCOL_VIOLATION for a code that is none. */
+  /** Throws as `accept` does, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code. */
   reject(streamId: string, token: string, code: number, reason: string): void {
     const splice = this.#offered(streamId, token);
     if (!(code in Code)) {
@@ -130,7 +133,7 @@ export class Relay {
     splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
   }
 
-  /** Ends all leases and streams; nothing can be opened any more. Returns the reason that everybody gets. */
+  /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */
   close(): StreamError {
     const closed = new StreamError("the relay is going away", { failure: Failure.DRAINING });
     this.#closed = closed;
@@ -162,7 +165,7 @@ export class Relay {
   }
 }
 
-/** They are passed on whole, with what this relay does not know of them, and kept as long as the stream. */
+/** Capabilities are passed on whole, with fields that this relay does not know, and kept as long as the stream. */
 function checkCapabilities(capabilities: Capabilities | undefined): void {
   if (capabilities === undefined) return;
   const { byteLength } = toBinary(CapabilitiesSchema, capabilities);

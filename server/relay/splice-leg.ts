@@ -12,8 +12,8 @@ export type LegEvent =
 type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
 
 /**
- * The relay's side of one leg. It holds at most one frame on its way to the other leg: whoever puts the next one waits, and
- * with it the transport, and with that the endpoint.
+ * The relay's side of one leg. It holds at most one frame on its way to the other leg: whoever puts the next one waits,
+ * and with it the transport, and with that the endpoint.
  */
 export class SpliceLeg {
   peer!: SpliceLeg;

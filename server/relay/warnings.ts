@@ -48,8 +48,9 @@ interface Told {
 }
 
 /**
- * Tells the operator of trouble, each cause at most once a minute. A warning that comes sooner is counted, and told with the
- * next one of its cause or by `flush`. There are as many entries as there are causes, however many callers there are.
+ * Tells the operator of trouble, each cause at most once a minute. A warning that comes sooner is counted, and told
+ * with the next one of its cause or by `flush`. There are as many entries as there are causes, however many callers
+ * there are.
  */
 export class Warnings {
   readonly #clock: Clock;
@@ -99,7 +100,10 @@ function keyOf(cause: WarningCause): string {
   return cause.kind;
 }
 
-/** Text from a caller as part of a warning: in quotation marks, cut, with everything escaped that moves or hides other text. */
+/**
+ * Text from a caller as part of a warning: in quotation marks, cut, with everything escaped that moves or hides other
+ * text.
+ */
 export function quoted(text: string | undefined): string {
   if (text === undefined) return "none";
   const cut = text.length > maxQuotedChars ? `${text.slice(0, maxQuotedChars)}…` : text;

@@ -12,8 +12,8 @@ export interface HealthInit {
 }
 
 /**
- * Whether a server's services are served, as gRPC's health checking protocol tells it; the service "" is the server as a
- * whole. https://grpc.io/docs/guides/health-checking/
+ * Tells by gRPC's health checking protocol whether the services of a server are served. The service "" is the server as
+ * a whole. https://grpc.io/docs/guides/health-checking/
  */
 export class Health {
   readonly #services: ReadonlySet<string>;
@@ -45,8 +45,8 @@ export class Health {
   }
 
   /**
-   * The status now, and again when it changes; ends when `signal` is aborted, and after NOT_SERVING, for a server that has
-   * stopped does not come back. Throws `resource_exhausted` when too many watch.
+   * Yields the status now, and again when it changes. Ends when `signal` is aborted, and after NOT_SERVING, because a
+   * server that has stopped does not come back. Throws `resource_exhausted` when too many calls watch.
    */
   async *watch(service: string, signal: AbortSignal): AsyncGenerator<ServingStatus, void, undefined> {
     if (this.#watches.size >= this.#maxWatchers) {
@@ -55,7 +55,8 @@ export class Health {
     }
     const watch = Symbol(service);
     this.#watches.add(watch);
-    // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+    // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
+    // generator for more, so it never ends.
     const release = () => {
       this.#watches.delete(watch);
       this.#changed.notify();
@@ -72,7 +73,7 @@ export class Health {
     }
   }
 
-  /** Nothing is served any more. */
+  /** Sets all services to NOT_SERVING. */
   stop(): void {
     this.#status = ServingStatus.NOT_SERVING;
     this.#changed.notify();

@@ -30,8 +30,9 @@ const attachOf: Readonly<Record<string, Attach>> = {
 const plainHeaders = new Set(["content-type", "connect-protocol-version", "user-agent"]);
 
 /**
- * Serves a channel that is a leg, in the Connect protocol as its handlers do, but passing each frame on as it came; resolves
- * when nothing runs any more. Undefined for a channel that is something else, or asks for something else: it is left to them.
+ * Serves a channel that is a leg, in the Connect protocol as its handlers do, but passing each frame on as it came;
+ * resolves when nothing runs any more. Undefined for a channel that is something else, or asks for something else: it
+ * is left to them.
  */
 export function serveLegChannel(
   relay: Relay,

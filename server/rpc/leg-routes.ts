@@ -13,7 +13,9 @@ import { messageOf } from "../relay/relayed-frame.js";
 import { callerCanceled, callerOrigin } from "./caller.js";
 import { type AttachedLeg, attachClient, attachListener, type LegCaller, runLeg } from "./leg-run.js";
 
-/** What an RPC message of a leg may hold beside a full frame's messages: an `Open` with its metadata, or field headers. */
+/**
+ * What an RPC message of a leg may hold beside a full frame's messages: an `Open` with its metadata, or field headers.
+ */
 export const legOverheadBytes = 65_536;
 
 /** The client's leg: `Connect`. */

@@ -8,10 +8,10 @@ import type { Relay } from "../relay/relay.js";
 import { costOf, type RelayedFrame } from "../relay/relayed-frame.js";
 import type { LegEvent, SpliceLeg } from "../relay/splice-leg.js";
 
-/** How long the abort of a call may come after the end of its request's body. */
+/** The body of a cancelled call may end this long before the call's signal is aborted. */
 const abortGraceMs = 100;
 
-/** Of those that count: its two, and as many of one that ended before. */
+/** Legs allowed per stream: its own two, and two of an ended stream whose responses are still being read. */
 const legsPerStream = 4;
 
 export interface AttachedLeg {
@@ -20,12 +20,12 @@ export interface AttachedLeg {
   legToken: string;
 }
 
-/** What an endpoint sends on its leg. */
+/** A message from an endpoint on its leg. */
 export interface LegRequest {
   message: { case: "open"; value: Open } | { case: "frame"; value: RelayedFrame } | { case: undefined };
 }
 
-/** Who calls, whatever carries the call. */
+/** The caller of a leg's RPC, the same for every carrier. */
 export interface LegCaller {
   /** Aborted when the call is over before its end. */
   signal: AbortSignal;
@@ -35,7 +35,7 @@ export interface LegCaller {
   origin: string;
 }
 
-/** Which of a stream's two legs it is, by its first message. */
+/** Attaches a leg to a stream by the leg's first message. */
 export type Attach = (relay: Relay, open: Open, caller: LegCaller) => AttachedLeg;
 
 /** The client's leg: `Connect`. */
@@ -52,12 +52,12 @@ export const attachListener: Attach = (relay, { streamId, legToken, capabilities
   return { leg: relay.accept(streamId, legToken, capabilities), streamId, legToken };
 };
 
-/** What an endpoint is sent on its leg. */
+/** A message for an endpoint on its leg. */
 export type LegResponse = LegEvent | { kind: "opened"; attached: AttachedLeg };
 
 /**
- * Runs a leg from its first message to its end; yields what its endpoint is to be sent, encoded, and throws why it ended, unless
- * well.
+ * Runs a leg from its first message to its end. Yields the encoded messages for its endpoint. Throws the reason if the
+ * leg does not end well.
  */
 export async function* runLeg<T>(
   relay: Relay,
@@ -68,7 +68,8 @@ export async function* runLeg<T>(
 ): AsyncGenerator<T, void, undefined> {
   const request = requests[Symbol.asyncIterator]();
   let leg: SpliceLeg | undefined;
-  // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
+  // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
+  // generator for more, so it never ends.
   const onAbort = () => {
     if (leg === undefined) return;
     relay.legs.delete(leg);
@@ -91,15 +92,16 @@ export async function* runLeg<T>(
     caller.signal.removeEventListener("abort", onAbort);
     if (leg !== undefined) {
       relay.legs.delete(leg);
-      // Does nothing to a stream that has ended; a response that nobody takes any more is a leg that is lost.
+      // A leg whose response nobody takes any more is lost. This does nothing to a stream that has ended.
       leg.fail(new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST }));
     }
   }
 }
 
 /**
- * Legs of a stream that has ended are there until their endpoints have read what was sent before: nothing is lost, but who reads
- * nothing may let a stream end and open another.
+ * Limits the open legs. A leg of an ended stream stays open until its endpoint has read what was sent before, so that
+ * nothing is lost. Without this limit, an endpoint that reads nothing could end one stream after the other and fill the
+ * relay.
  */
 function checkRoom({ legs, limits, warnings }: Relay): void {
   const maxLegs = legsPerStream * limits.maxStreams;
@@ -136,7 +138,7 @@ async function forwardFrames(
         return signal.aborted ? leg.fail(abortError(caller)) : leg.endRequest();
       }
       if (value.message.case === "open") return leg.fail(violation("only the first message is open"));
-      // A kind of message that came after this relay was written.
+      // A newer client may send a kind of message that this relay does not know.
       if (value.message.case === undefined) continue;
       checkFrame(relay, value.message.value);
       await leg.put(value.message.value);
@@ -150,8 +152,8 @@ async function forwardFrames(
 }
 
 /**
- * Resolves when the signal is aborted, or has not been for a while: the body of a call that was cancelled ends or breaks a
- * moment before the call says that it was.
+ * Resolves when the signal is aborted, or after a short wait: the body of a cancelled call ends or breaks a moment
+ * before the call's signal is aborted.
  */
 function aborted(signal: AbortSignal, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
@@ -174,7 +176,10 @@ function checkFrame(relay: Relay, frame: RelayedFrame): void {
   });
 }
 
-/** What is wrong with a request: bytes that are no message, or a message over the limit. Undefined if its call broke. */
+/**
+ * Returns the error of a request with bytes that are no message, or with a message over the limit; undefined if its
+ * call broke.
+ */
 function requestError(reason: unknown): StreamError | undefined {
   const { code, message, failure } = fromConnectError(reason);
   if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);
@@ -189,7 +194,7 @@ function lost(reason: unknown): StreamError {
 }
 
 function abortError(caller: LegCaller): StreamError {
-  // A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one.
+  // The legs of a link that ends are lost, whether the link ends with a goodbye or without.
   const isLost = fromConnectError(caller.signal.reason).failure === Failure.LEG_LOST;
   if (!isLost && caller.isCanceled()) {
     return new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED });

@@ -33,7 +33,9 @@ export class Reflection {
     for (const { file } of services) this.#addFile(file);
   }
 
-  /** Answers one request. `sent`: the names of the files that the same call has sent already; those sent now join them. */
+  /**
+   * Answers one request. `sent`: the names of the files that the same call has sent already; those sent now join them.
+   */
   answer(originalRequest: ServerReflectionRequest, sent: Set<string>): ServerReflectionResponse {
     return create(ServerReflectionResponseSchema, {
       validHost: originalRequest.host,
