@@ -15,17 +15,23 @@ export type ChannelClient = (
 /** How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got. */
 const maxTries = 100;
 
-/** A client on the channels of links. `openLink` resolves with a link that has room for a channel. */
-export function createChannelClient(openLink: () => Promise<Link>): ChannelClient {
+/**
+ * A client on the channels of links. `openLink` resolves with a link that has room for a channel; `onResponse` is told which link
+ * carries the call of a response.
+ */
+export function createChannelClient(
+  openLink: () => Promise<Link>,
+  onResponse: (header: Headers, link: Link) => void = () => {},
+): ChannelClient {
   const openChannel = async (path: string, header: Headers, signal: AbortSignal | undefined) => {
     for (let tries = 1; ; tries += 1) {
       const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
       const link = await unlessAborted(opening, signal);
-      if (link.hasRoom || tries === maxTries) return open(link, path, header);
+      if (link.hasRoom || tries === maxTries) return [open(link, path, header), link] as const;
     }
   };
   return async function request({ url, header, body, signal }) {
-    const channel = await openChannel(new URL(url).pathname, header, signal);
+    const [channel, link] = await openChannel(new URL(url).pathname, header, signal);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
     // It may have been while the link was handed on.
@@ -33,7 +39,9 @@ export function createChannelClient(openLink: () => Promise<Link>): ChannelClien
     channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
     void sendBody(channel, body);
     const { status, headers } = await channel.response.promise;
-    return { status, header: headersOf(channel, headers), body: channel.body(), trailer: channel.trailer };
+    const responseHeader = headersOf(channel, headers);
+    onResponse(responseHeader, link);
+    return { status, header: responseHeader, body: channel.body(), trailer: channel.trailer };
   };
 }
 

@@ -41,13 +41,14 @@ export type LegClient = { baseUrl: string } & (
 
 /**
  * Calls `Connect` or `Accept`, as Connect's own transport would and with the same bytes on the wire, but copies each frame once
- * rather than nine times. Rejects, and the messages throw, with the `ConnectError` that the call ended with.
+ * rather than nine times. `onHeader` is called with the head of the response. Rejects, and the messages throw, with the `ConnectError` that the call ended with.
  */
 export async function callLeg(
   { baseUrl, request, takesParts }: LegClient,
   method: LegMethod,
   requests: AsyncIterable<LegRequest>,
   signal: AbortSignal,
+  onHeader: (header: Headers) => void = () => {},
 ): Promise<AsyncIterable<LegResponse>> {
   const descriptor = RelayService.method[method];
   const { methodKind } = descriptor;
@@ -59,6 +60,7 @@ export async function callLeg(
     body: envelopes(requests, takesParts),
     signal,
   });
+  onHeader(response.header);
   validateResponse(methodKind, true, response.status, response.header);
   const schema = method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
   return responseMessages(response, maxMessageBytes, (data, chunk) => {

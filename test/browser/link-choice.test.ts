@@ -1,4 +1,4 @@
-import { Failure, StreamServer } from "browser-stream-server";
+import { Code, Failure, Hop, StreamServer } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { EngineTab } from "../engines/engine.js";
 import { engines } from "../engines/engines.js";
@@ -6,10 +6,22 @@ import { launchedEngines } from "../engines/launched-engines.js";
 import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
 import { startNginx } from "../proxies/nginx.js";
 import { openPages, type Pages } from "./pages.js";
-import { openUpgradeProxy, type UpgradeObstacle } from "./upgrade-proxy.js";
+import { openUpgradeProxy, type UpgradeObstacle, type UpgradeProxy } from "./upgrade-proxy.js";
 
 /** How soon a fetch link takes the place of a WebSocket that cannot be had. */
 const choiceTimeoutMs = 3_000;
+
+/** A relay that is gone. */
+const lost = [Failure.LEG_LOST, Hop.RELAY, Code.Unavailable];
+const pollMs = 100;
+const maxPolls = 150;
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let polls = 0; !(await holds()); polls += 1) {
+    if (polls === maxPolls) throw new Error("it did not come about");
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
 
 const browserOf = launchedEngines();
 const closers: (() => Promise<void>)[] = [];
@@ -96,27 +108,59 @@ describe.each(engines)("$name", (engine) => {
     expect(relay.proxy.counts.links).toBe(2);
   });
 
-  test.each<UpgradeObstacle>(["refuses", "swallows", "strips"])(
-    "where a proxy %s the WebSocket, fetch takes its place in time, and is remembered",
+  async function behind(obstacle: UpgradeObstacle): Promise<UpgradeProxy> {
+    const proxy = await openUpgradeProxy(pages.origin, obstacle);
+    closers.push(() => proxy.close());
+    await visit(proxy.origin);
+    await tab.run(client);
+    return proxy;
+  }
+
+  test.each<UpgradeObstacle>(["refuses", "strips"])(
+    "where a proxy %s the WebSocket, fetch takes its place in time, and a second refusal is remembered",
     async (obstacle) => {
-      const proxy = await openUpgradeProxy(pages.origin, obstacle);
-      closers.push(() => proxy.close());
-      await visit(proxy.origin);
-      await tab.run(client);
+      const proxy = await behind(obstacle);
       const first = await echoIn(tab);
       expect(first).toMatchObject({ echoed, transport: "fetch" });
       expect(first.openedMs).toBeLessThan(choiceTimeoutMs);
-      expect(proxy.upgrades).toBe(1);
-
       await tab.evaluate("hold()");
+      await until(async () => (await tab.evaluate("sessionStorage.length")) === 1);
+      expect(proxy.upgrades).toBe(2);
+
       proxy.cut();
-      expect(await tab.evaluate("held.closed.catch(({ failure }) => failure)")).toBe(Failure.LEG_LOST);
+      expect(await tab.evaluate("held.closed.catch(({ failure, hop, code }) => [failure, hop, code])")).toEqual(lost);
       expect(await echoIn(tab)).toMatchObject({ echoed, transport: "fetch" });
 
       await tab.goto(proxy.origin);
       await tab.run(client);
       expect(await echoIn(tab)).toMatchObject({ echoed, transport: "fetch" });
-      expect(proxy.upgrades).toBe(1);
+      expect(proxy.upgrades).toBe(2);
+    },
+  );
+
+  test("where a proxy swallows the WebSocket, fetch takes its place in time, and nothing is remembered", async () => {
+    const proxy = await behind("swallows");
+    for (const upgrades of [1, 2]) {
+      const opened = await echoIn(tab);
+      expect(opened).toMatchObject({ echoed, transport: "fetch" });
+      expect(opened.openedMs).toBeLessThan(choiceTimeoutMs);
+      expect(proxy.upgrades).toBe(upgrades);
+      await tab.goto(proxy.origin);
+      await tab.run(client);
+    }
+  });
+
+  test.each<UpgradeObstacle>(["cuts the first of", "delays the first of"])(
+    "where a proxy %s the WebSockets, new streams move to a WebSocket, and those of the next page have one at once",
+    async (obstacle) => {
+      const proxy = await behind(obstacle);
+      await tab.evaluate("hold()");
+      expect(await tab.evaluate("held.transport")).toBe("fetch");
+      await until(async () => (await echoIn(tab)).transport === "websocket");
+      expect(await tab.evaluate("held.transport + held.readable.locked")).toBe("fetchfalse");
+      await tab.goto(proxy.origin);
+      await tab.run(client);
+      expect(await echoIn(tab)).toMatchObject({ echoed, transport: "websocket" });
     },
   );
 

@@ -53,7 +53,11 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     carrier = await transport();
     if (leg.endpoint.state.kind !== "open") return leg.ended();
     const call = createLegCall(carrier, method);
-    for await (const { message } of await call(requests(), abort.signal)) {
+    let header: Headers | undefined;
+    const onHeader = (received: Headers) => {
+      header = received;
+    };
+    for await (const { message } of await call(requests(), abort.signal, onHeader)) {
       switch (message.case) {
         case "opened":
           carrierOf(carrier).setHeartbeat?.(message.value.heartbeatIntervalMs);
@@ -62,7 +66,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
           leg.attach({
             streamId: message.value.streamId,
             maxFrameBytes: message.value.limits?.maxFrameBytes,
-            transport: transportKind(carrier),
+            transport: transportKind(carrier, header),
           });
           if (peer !== undefined) leg.accept(peer);
           attached.resolve();

@@ -195,10 +195,15 @@ export class StreamServer<Out, In = Out>
     try {
       carrier = await transport();
       const client = createClient(RelayService, carrier);
-      for await (const { event } of client.listen({ name, listed }, { signal: this.#abort.signal, timeoutMs: 0 })) {
+      let header: Headers | undefined;
+      const onHeader = (received: Headers) => {
+        header = received;
+      };
+      const { signal } = this.#abort;
+      for await (const { event } of client.listen({ name, listed }, { signal, timeoutMs: 0, onHeader })) {
         if (event.case === "registered") {
           carrierOf(carrier).setHeartbeat?.(event.value.heartbeatIntervalMs);
-          this.#onRegistered(event.value, transportKind(carrier));
+          this.#onRegistered(event.value, transportKind(carrier, header));
         }
         if (event.case === "offer") this.#onOffer(event.value, carrier);
         else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGone());

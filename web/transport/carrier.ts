@@ -7,8 +7,8 @@ import type { StreamError } from "../../stream/stream-error.js";
 
 /** Facts about a transport that this package has made. */
 export interface Carrier {
-  /** How streams travel at this moment; undefined while that is not known. */
-  kind(): TransportKind | undefined;
+  /** How the call of a response travels, or without one the next call; undefined while that is not known. */
+  kind(header?: Headers): TransportKind | undefined;
   /** What messages call the relay. Default {@link relayAt} of no URL. */
   relay?: string;
   /** Makes the calls of legs; undefined where only the transport may, because it has interceptors or another format. */
@@ -21,6 +21,7 @@ export interface Carrier {
 export type LegCall = (
   requests: AsyncIterable<LegRequest>,
   signal: AbortSignal,
+  onHeader: (header: Headers) => void,
 ) => Promise<AsyncIterable<LegResponse>> | AsyncIterable<LegResponse>;
 
 const carriers = new WeakMap<Transport, Carrier>();
@@ -35,9 +36,9 @@ export function carrierOf(transport: Transport): Carrier {
   return carriers.get(transport) ?? ofOthers;
 }
 
-/** How the streams of a transport travel at this moment; undefined while that is not known, or not any more. */
-export function transportKind(transport: Transport): TransportKind | undefined {
-  return carrierOf(transport).kind();
+/** How a call over a transport travels, by the head of its response; undefined while that is not known, or not any more. */
+export function transportKind(transport: Transport, header: Headers | undefined): TransportKind | undefined {
+  return carrierOf(transport).kind(header);
 }
 
 /** What messages call the relay of a transport, which there may not be yet. */
@@ -53,10 +54,10 @@ export function transportFailure(reason: unknown, transport: Transport | undefin
 /** Calls the RPC of a leg in the way that is best for the transport. */
 export function createLegCall(transport: Transport, method: LegMethod): LegCall {
   const legClient = carrierOf(transport).legClient;
-  if (legClient !== undefined) return (requests, signal) => callLeg(legClient, method, requests, signal);
+  if (legClient !== undefined) return (...call) => callLeg(legClient, method, ...call);
   const client = createClient(RelayService, transport);
   // A stream lasts as long as the application likes, whatever deadline the transport has for calls.
-  return (requests, signal) => emptied(client[method](requests, { signal, timeoutMs: 0 }));
+  return (requests, signal, onHeader) => emptied(client[method](requests, { signal, timeoutMs: 0, onHeader }));
 }
 
 /**

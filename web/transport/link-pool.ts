@@ -43,6 +43,12 @@ export class LinkPool {
     return this.#state.kind === "used" ? this.#state.links[0]?.kind : undefined;
   }
 
+  /** What carries a link of this pool; undefined if it is over. */
+  kindOf(link: Link): LinkKind | undefined {
+    if (this.#state.kind !== "used") return undefined;
+    return [...this.#state.links, ...this.#state.retired].find((opened) => opened.link === link)?.kind;
+  }
+
   /** A link with room for a call, which is opened if there is none. Rejects with a `StreamError`. */
   async get(): Promise<Link> {
     if (this.#state.kind === "left") throw left();

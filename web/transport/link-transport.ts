@@ -6,7 +6,7 @@ import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { setCarrier } from "./carrier.js";
 import { LinkPool } from "./link-pool.js";
-import type { LinkOpener } from "./opened-link.js";
+import type { LinkKind, LinkOpener } from "./opened-link.js";
 
 /** Nothing is resolved on a link: it is one place, and the relay is under its root. */
 const baseUrl = "http://link";
@@ -31,10 +31,14 @@ export function createLinkTransport(
 ): Transport {
   const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
   const pool = new LinkPool(open, clock, idleTimeoutMs);
-  const httpClient = createChannelClient(() => pool.get());
+  const kinds = new WeakMap<Headers, LinkKind | undefined>();
+  const httpClient = createChannelClient(
+    () => pool.get(),
+    (header, link) => kinds.set(header, pool.kindOf(link)),
+  );
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setCarrier(transport, {
-    kind: () => pool.kind,
+    kind: (header) => (header && kinds.get(header)) ?? pool.kind,
     relay,
     // Interceptors see what Connect's transport does, and JSON takes it.
     legClient:
