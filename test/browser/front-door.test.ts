@@ -163,6 +163,16 @@ describe("by the README, from the installed package", () => {
     expect(faults).toEqual([]);
   });
 
+  test("npx serves the examples", async () => {
+    const text = await readFile(join(folder, "node_modules/browser-stream-server/examples/README.md"), "utf8");
+    const command = readmeBlocks("sh", text)
+      .find((block) => block.startsWith("npx"))
+      ?.trim();
+    const page = await open(await start(`${command} --port 0`, folder));
+    await page.getByRole("link", { name: "Echo" }).click();
+    await says(page, "Open a client in another tab");
+  });
+
   test("links lead to files that are installed too", async () => {
     const installed = join(folder, "node_modules/browser-stream-server");
     for (const page of ["README.md", "examples/README.md"]) {

@@ -1,11 +1,31 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { StreamServerProxy, type StreamServerProxyOptions } from "browser-stream-server/server";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { run } from "../gate/command.js";
 import { openRelay } from "./relay-ports.js";
+
+/** A page's program that uses the client with its types, and once against them. */
+const page = `
+  import { createClient, createWebSocketTransport, jsonCodec, RelayService, StreamServer } from "/browser-server/client.js";
+  /** @typedef {{ kind: "move", x: number } | { kind: "say", text: string }} Message */
+  /** @type {import("/browser-server/client.js").Codec<Message>} */
+  const codec = jsonCodec();
+  StreamServer(location.origin, { codec }, (stream) => {
+    stream.on("data", (message) => message.kind === "say" && message.text.length);
+    stream.write({ kind: "move", x: 1 });
+    // @ts-expect-error: no message is of this kind.
+    stream.write({ kind: "jump", x: 1 });
+  }).listen("name");
+  const directory = createClient(RelayService, createWebSocketTransport({ baseUrl: "/browser-server" }));
+  for await (const { event } of directory.watch({})) if (event.case === "created") event.value.name.length;
+`;
 
 const built = (name: string) => readFileSync(new URL(`../../dist/${name}`, import.meta.url), "utf8");
 
@@ -107,4 +127,18 @@ test("HEAD {prefix}/client.js has the headers alone, and other methods are not a
   const posted = await ask(`${url}/client.js`, { method: "POST", body: "x" });
   expect(posted.status).toBe(405);
   expect(posted.headers.get("allow")).toBe("GET, HEAD");
+});
+
+test("client.d.ts alone gives a page without packages its types", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "bss-types-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "client.d.ts"), built("client.d.ts"));
+  await writeFile(join(folder, "page.js"), page);
+  const compilerOptions = {
+    ...{ target: "es2022", module: "esnext", moduleResolution: "bundler", lib: ["es2023", "dom", "dom.asynciterable"] },
+    ...{ types: [], strict: true, noEmit: true, allowJs: true, checkJs: true },
+    paths: { "/browser-server/client.js": ["./client.d.ts"] },
+  };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["page.js"] }));
+  expect(await run("tsc", ["-p", folder])).toEqual({ code: 0, output: "" });
 });
