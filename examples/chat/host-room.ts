@@ -2,7 +2,7 @@ import { Code, Failure, StreamError, StreamServer } from "browser-stream-server"
 import { cleanName } from "./clean-text.js";
 import type { Door } from "./door.js";
 import { refusals } from "./ending.js";
-import { receiveFile, sendFile } from "./file-stream.js";
+import { FileExchange } from "./file-exchange.js";
 import { Guest } from "./guest.js";
 import {
   announcement,
@@ -12,24 +12,14 @@ import {
   maxPeople,
   type Person,
   type RoomStream,
-  randomKey,
 } from "./message.js";
 import { distinctName, suggestPersonName } from "./own-name.js";
 import { type Room, type RoomInit, RoomLife, type RoomObserver } from "./room.js";
-import { Transfer } from "./transfer.js";
 
-const maxFilesPerGuest = 1_000;
 /** Everyone is told who is here, so what happens within this time is told at once: when a room fills, it is many. */
 const peopleDelayMs = 50;
 
-/** Somebody wants a guest's file; the guest was asked to open a stream with it. */
-interface Request {
-  owner: Guest;
-  take(stream: RoomStream): void;
-  fail(): void;
-}
-
-/** A room that this tab holds: it passes on what guests say and announce, and knows who has which file. */
+/** A room that this tab holds: it lets guests in, and passes on what they say and announce. */
 export class HostRoom implements Room {
   readonly role = "host";
   readonly door: Door;
@@ -37,9 +27,7 @@ export class HostRoom implements Room {
   readonly #life: RoomLife;
   readonly #server: StreamServer;
   readonly #guests = new Map<string, Guest>();
-  readonly #ownFiles = new Map<string, File>();
-  readonly #owners = new Map<string, Guest>();
-  readonly #requests = new Map<string, Request>();
+  readonly #files: FileExchange;
   #ownName: string;
   #guestCount = 0;
   #peopleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -49,6 +37,7 @@ export class HostRoom implements Room {
     this.#ownName = ownName;
     this.#observer = observer;
     this.#life = new RoomLife(observer);
+    this.#files = new FileExchange((fileId, transfer) => observer.onSending(fileId, transfer));
     let failure: StreamError | undefined;
     this.#server = StreamServer(relay, (stream) => this.#onStream(stream))
       .on("ready", () => {
@@ -68,7 +57,7 @@ export class HostRoom implements Room {
 
   offer(file: File): FileAnnouncement {
     const announced = announcement(this.#ownName, file);
-    this.#ownFiles.set(announced.id, file);
+    this.#files.offerOwn(announced.id, file);
     this.#tell(announced);
     return announced;
   }
@@ -97,8 +86,8 @@ export class HostRoom implements Room {
     const guest = this.#guests.get(key);
     if (guest === undefined) return stream.reject(Code.PermissionDenied, "that is for guests of the room");
     guest.keep(stream);
-    if (kind === "fetch") return this.#onFetch(guest, file, stream);
-    if (kind === "give") return this.#onGive(guest, transfer, stream);
+    if (kind === "fetch") return this.#files.onFetch(guest, file, stream);
+    if (kind === "give") return this.#files.onGive(guest, transfer, stream);
     stream.reject(Code.InvalidArgument, "a stream is there to join, to fetch or to give");
   }
 
@@ -127,81 +116,18 @@ export class HostRoom implements Room {
       this.#tell({ ...message, from: guest.name }, guest);
       this.#observer.onChat(guest.name, message.text);
     }
-    if (message.type === "file" && guest.announcedFiles < maxFilesPerGuest && !this.#owners.has(message.id)) {
-      guest.announcedFiles += 1;
-      this.#owners.set(message.id, guest);
+    if (message.type === "file" && this.#files.offer(message.id, guest)) {
       const announced = { ...message, from: guest.name };
       this.#tell(announced, guest);
-      this.#observer.onFile(announced, () => this.#fetch(announced));
+      this.#observer.onFile(announced, () => this.#files.receive(announced, this.#ownName));
     }
   }
 
   #onGone(guest: Guest, how: "for good" | "lost"): void {
     this.#guests.delete(guest.key);
     if (how === "for good") this.door.forgetKey(guest.key);
-    for (const [id, owner] of this.#owners) if (owner === guest) this.#owners.delete(id);
-    for (const [id, request] of this.#requests) {
-      if (request.owner !== guest) continue;
-      this.#requests.delete(id);
-      request.fail();
-    }
+    this.#files.forget(guest);
     this.#onPeople();
-  }
-
-  #fetch(file: FileAnnouncement): Transfer {
-    const transfer = new Transfer(file.from, file.sizeBytes);
-    this.#ask(file.id, this.#ownName, {
-      take: (stream) => void receiveFile(transfer, file, stream),
-      fail: () => transfer.fail(noSuchFile()),
-    });
-    return transfer;
-  }
-
-  #onFetch(guest: Guest, fileId: string, stream: RoomStream): void | Promise<void> {
-    const file = this.#ownFiles.get(fileId);
-    if (file !== undefined) {
-      const transfer = new Transfer(guest.name, file.size);
-      this.#observer.onSending(fileId, transfer);
-      return void sendFile(transfer, file, stream);
-    }
-    return new Promise((decided) => {
-      const forget = this.#ask(fileId, guest.name, {
-        take: (source) => {
-          decided();
-          source.end();
-          // Either's failure ends the other, and each has its own way to tell.
-          source.readable.pipeTo(stream.writable).catch(() => {});
-        },
-        fail: () => {
-          stream.reject(Code.NotFound, noSuchFile().message);
-          decided();
-        },
-      });
-      const onClosed = () => {
-        forget();
-        decided();
-      };
-      stream.closed.then(onClosed, onClosed);
-    });
-  }
-
-  #onGive(guest: Guest, transferId: string, stream: RoomStream): void {
-    const request = this.#requests.get(transferId);
-    if (request?.owner !== guest) return stream.reject(Code.Canceled, "nobody wants it any more");
-    this.#requests.delete(transferId);
-    request.take(stream);
-  }
-
-  /** Asks a file's owner to give it. Returns what forgets the request. */
-  #ask(fileId: string, to: string, request: Omit<Request, "owner">): () => void {
-    const owner = this.#owners.get(fileId);
-    const id = randomKey();
-    if (owner === undefined) queueMicrotask(() => request.fail());
-    else {
-      this.#requests.set(id, { ...request, owner });
-      owner.tell({ type: "want", file: fileId, transfer: id, to });
-    }
-    return () => this.#requests.delete(id);
   }
 
   #tell(message: Message, except?: Guest): void {
@@ -236,8 +162,4 @@ export class HostRoom implements Room {
     clearTimeout(this.#peopleTimer);
     for (const guest of this.#guests.values()) guest.dismiss();
   }
-}
-
-function noSuchFile(): StreamError {
-  return new StreamError("the file is not offered any more", { failure: Failure.DECLINED, code: Code.NotFound });
 }

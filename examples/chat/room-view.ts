@@ -17,6 +17,9 @@ export interface RoomViewHandlers {
   onEnter(name: string, role: Role): void;
 }
 
+/** More people than these who come or go at once are counted, and not named. */
+const maxNotices = 3;
+
 /** The page while there is a room: it shows what the room tells, and does what the person asks. */
 export class RoomView {
   readonly #main = find(document, "main", HTMLElement);
@@ -35,6 +38,8 @@ export class RoomView {
   readonly #handlers: RoomViewHandlers;
   #visit: RoomVisit | undefined;
   #state: VisitState["kind"] = "connecting";
+  /** Undefined while it is not known who is here. */
+  #isAlone: boolean | undefined;
 
   constructor(relay: URL, handlers: RoomViewHandlers) {
     this.#relay = relay;
@@ -109,7 +114,10 @@ export class RoomView {
     this.#leave.hidden = isEnded;
     find(this.#leave, "span", HTMLElement).textContent =
       state.kind === "open" ? "Close the room" : state.kind === "joined" ? "Leave" : "Cancel";
-    if (!isIn) this.#people.clear();
+    if (!isIn) {
+      this.#people.clear();
+      this.#isAlone = undefined;
+    }
     if (!isEnded) this.#ending.hide();
     this.#showLock(this.#hosted?.door.locked ?? false);
     if (isIn) this.#composer.blockedBecause = undefined;
@@ -135,8 +143,10 @@ export class RoomView {
     const others = people.length - 1;
     const alone = others === 0;
     const { came, went } = this.#people.show(people, selfId, hosting);
-    for (const name of came) this.#log.notice("joined", name);
-    for (const name of went) this.#log.notice("left", name);
+    this.#noticeAll(came, "joined");
+    this.#noticeAll(went, "left");
+    const isTurn = this.#isAlone !== alone;
+    this.#isAlone = alone;
     this.#main.dataset.others = String(others);
     this.#share.hasCompany = !alone || !this.#log.isEmpty;
     if (!hosting) {
@@ -147,9 +157,16 @@ export class RoomView {
       this.#showStatus("Open, waiting for someone", "Share the link: chat and files start when someone joins.");
     } else this.#showStatus(others === 1 ? "1 guest is here" : `${others} guests are here`, "");
     this.#composer.blockedBecause = alone ? "Nobody else is here yet" : undefined;
-    const focusIsFree = document.activeElement === document.body || this.#share.hasFocus;
-    if (focusIsFree && alone) this.#share.focus();
-    else if (focusIsFree) this.#composer.focus();
+    // Focus follows what there is to do, when that changes, and stays with a person who is about something else.
+    if (!isTurn || !(document.activeElement === document.body || this.#share.hasFocus)) return;
+    if (alone) this.#share.focus();
+    else this.#composer.focus();
+  }
+
+  /** A crowd is told in one notice. */
+  #noticeAll(names: readonly string[], did: string): void {
+    if (names.length > maxNotices) this.#log.notice(`${names.length} people ${did}`);
+    else for (const name of names) this.#log.notice(did, name);
   }
 
   #showStatus(status: string, hint: string): void {
