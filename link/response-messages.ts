@@ -6,8 +6,8 @@ import { EnvelopeSplitter } from "./envelope.js";
 /**
  * Reads the messages of a streaming response in the Connect protocol. Nothing but the message that is being read is held.
  *
- * - Throws the `ConnectError` that the call ended with, after the body has ended: an HTTP/2 stream that is left before its end
- *   has to be reset, and a server ends a connection after too many resets.
+ * - Throws the `ConnectError` that the call ended with, after the body has ended or broken off: an HTTP/2 stream that is left
+ *   before its end has to be reset, and a server ends a connection after too many resets.
  * - `parse` gets a message's data, and the chunk of the body that its envelope ended in.
  */
 export async function* responseMessages<T>(
@@ -17,13 +17,19 @@ export async function* responseMessages<T>(
 ): AsyncGenerator<T, void, undefined> {
   const splitter = new EnvelopeSplitter(maxMessageBytes);
   let end: ReturnType<typeof endStreamFromJson> | undefined;
-  for await (const chunk of body) {
-    for (const { flags, data } of splitter.split(chunk)) {
-      if (end !== undefined) throw new ConnectError("an envelope after the end of the stream", Code.InvalidArgument);
-      if (flags === endStreamFlag) end = endStreamFromJson(data);
-      else if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
-      else yield parse(data, chunk);
+  try {
+    for await (const chunk of body) {
+      for (const { flags, data } of splitter.split(chunk)) {
+        // Nothing counts that follows the end.
+        if (end !== undefined) break;
+        if (flags === endStreamFlag) end = endStreamFromJson(data);
+        else if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
+        else yield parse(data, chunk);
+      }
     }
+  } catch (reason) {
+    // Servers and proxies may reset an HTTP/2 stream whose request goes on once they have said how the call ended.
+    if (end === undefined) throw reason;
   }
   if (end === undefined) throw new ConnectError("the response broke off", Code.Unavailable);
   const { error, metadata } = end;

@@ -25,6 +25,12 @@ for (const each of [StreamServer, StreamClient, StreamServerProxy, client.Stream
 if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
 `;
 
+/** Tools that play a page in Node, as jest does with jsdom, look for both flavours and want the page's. */
+const pageFlavour = `
+const found = import.meta.resolve("${name}");
+if (!found.endsWith("/dist/web/index.js")) throw new Error("a page in Node gets " + found);
+`;
+
 const consumerOptions = {
   module: "nodenext",
   target: "es2023",
@@ -60,7 +66,14 @@ async function checkConsumer(folder: string): Promise<Outcome> {
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: consumerOptions }));
   const compiled = await expectSuccess("tsc", ["-p", folder]);
   if (compiled.kind !== "passed") return compiled;
-  return expectSuccess(process.execPath, [join(folder, "consumer.ts")], { cwd: folder, timeoutMs: 20_000 });
+  const options = { cwd: folder, timeoutMs: 20_000 };
+  const page = await expectSuccess(
+    process.execPath,
+    ["-C", "browser", "--input-type=module", "-e", pageFlavour],
+    options,
+  );
+  if (page.kind !== "passed") return page;
+  return expectSuccess(process.execPath, [join(folder, "consumer.ts")], options);
 }
 
 /** Runs a program of test/installed in the folder, where it finds the installed package. */
