@@ -47,6 +47,10 @@ export async function openRelay(values: RelayValues, signal: AbortSignal): Promi
 }
 
 function readRelayUrl(base: string, prefix: string): RelayUrl {
+  const path = `/${prefix}`.replace(/\/+/g, "/");
+  if (new URL(`http://localhost${path}`).pathname !== path) {
+    throw new UsageError(`a prefix is a path, and ${JSON.stringify(prefix)} is none`);
+  }
   try {
     return relayUrl(base, prefix);
   } catch (reason) {

@@ -95,6 +95,12 @@ test.each([
   }
 });
 
+test.each(["a?b", "/a#b", "/../a", "a b"])("a prefix that is no path is refused, as serve does: %s", async (prefix) => {
+  for (const command of ["ls", "serve"]) {
+    expect((await new CommandLine([command, "--prefix", prefix]).run()).code).toBe(2);
+  }
+});
+
 test.each([
   ["connect", "name", "http://u:s3cret@host"],
   ["ls", "a", "http://u:s3cret@host"],
