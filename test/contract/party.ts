@@ -47,17 +47,14 @@ export class Party {
   }
 
   connect(options?: ConnectOptions, name = this.name): Stream {
-    const stream = this.#reach.connect(name, options);
-    this.#streams.push(stream);
-    return stream;
+    return this.#keep(this.#reach.connect(name, options));
   }
 
   /** The next client, who is accepted by the first use of the stream. */
   async next(server: StreamServer): Promise<Stream> {
     const { value: stream } = await server[Symbol.asyncIterator]().next();
     if (stream === undefined) throw new Error("the server ended");
-    this.#streams.push(stream);
-    return stream;
+    return this.#keep(stream);
   }
 
   /** The listener's part of the meeting. */
@@ -108,6 +105,12 @@ export class Party {
     this.#failure = new StreamError(why, { code: Code.Aborted });
     for (const stream of this.#streams) stream.destroy(this.#failure);
     await Promise.all(this.#servers.map((server) => server.end()));
+  }
+
+  /** A case looks at `closed` when it comes to it: until then its errors are not for the console. */
+  #keep(stream: Stream): Stream {
+    this.#streams.push(stream.on("error", () => {}));
+    return stream;
   }
 
   #meet(stream: Stream): void {
