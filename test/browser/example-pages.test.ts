@@ -71,13 +71,13 @@ describe("examples/pages", () => {
   test("room.html lets everybody hear what one says, and that one left", async () => {
     const { listener, client } = await openBoth("room.html");
     const [other] = await Promise.all([context.waitForEvent("page"), listener.locator("a").click()]);
-    await listener.getByText("somebody came").nth(1).waitFor();
+    await Promise.all([listener, client, other].map((page) => says(page, "somebody came, and makes 2")));
     await submit(client, "from a guest");
     await Promise.all([listener, client, other].map((page) => says(page, "from a guest")));
     await submit(listener, "from the host");
     await Promise.all([listener, client, other].map((page) => says(page, "from the host")));
     await other.close();
-    await says(client, "somebody left");
+    await says(client, "somebody left, which leaves 1");
     await listener.close();
     await says(client, "the room is closed");
   });

@@ -183,13 +183,24 @@ describe("by the README, from the installed package", () => {
     }
   });
 
-  test("a page in a server without a relay says so, and where it looked", async () => {
+  test("a page in a server without a relay says so, and the console too where nobody listens for it", async () => {
     const cwd = join(folder, "no-relay");
     await cp(join(root, "examples/react"), cwd, { recursive: true });
     await rm(join(cwd, "vite.config.js"));
+    const program = `import { StreamServer } from "browser-stream-server"; StreamServer(location.origin).listen("deaf");`;
+    await writeFile(join(cwd, "deaf.html"), `<!doctype html><script type="module">${program}</script>`);
     const url = await startVite(cwd);
     const page = await open(url);
-    await says(page, "failed: ");
-    expect(await page.getByRole("button").textContent()).toContain(`${url}browser-server`);
+    const deaf = await browser.newPage();
+    onTestFinished(() => deaf.close());
+    const [told] = await Promise.all([
+      deaf.waitForEvent("console", (message) => message.type() === "error" && message.text().includes("LEG_LOST")),
+      deaf.goto(`${url}deaf.html`),
+      says(page, "failed: "),
+    ]);
+    for (const text of [told.text(), await page.getByRole("button").textContent()]) {
+      expect(text).toContain(`${url}browser-server`);
+    }
+    expect(told.text()).toContain("deaf");
   });
 });

@@ -17,7 +17,10 @@ export default function App() {
     }
     const server = StreamServer(location.origin, (stream) => talk(stream).on("error", console.log)).listen("room");
     server.on("error", fail);
-    return () => void server.end();
+    return () => {
+      for (const stream of server.streams) stream.destroy();
+      server.end();
+    };
   }, []);
   return (
     <button type="button" onClick={() => stream?.write("hello from there")}>
