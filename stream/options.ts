@@ -55,8 +55,11 @@ function shown(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? "an object" : String(value);
 }
 
-/** A name is near if at most a third of its letters differ, whatever their case. */
-function hint(name: string, known: readonly string[]): string {
+/**
+ * Says which known name is nearest, or all of them if none is near: if more than a third of the letters differ, whatever
+ * their case.
+ */
+export function hint(name: string, known: readonly string[]): string {
   const [nearest] = known
     .map((each) => ({ each, distance: distanceOf(name.toLowerCase(), each.toLowerCase()) }))
     .filter(({ each, distance }) => distance * 3 <= each.length)

@@ -227,12 +227,20 @@ describe("a listener of the application's that fails", () => {
   });
 });
 
-describe("without a listener for warnings", () => {
+describe("what nobody listens for", () => {
   const print = vi.spyOn(console, "error");
   beforeEach(() => void print.mockReset().mockImplementation(() => {}));
   afterEach(() => void print.mockReset());
 
-  test("a line goes to standard error, as it does where that listener itself fails", async () => {
+  test("a stream of the relay's own process that fails is a line on standard error", async () => {
+    const relay = await openRelay();
+    onTestFinished(() => relay.close());
+    relay.proxy.connect("nobody's");
+    await until(() => print.mock.calls.length > 0);
+    expect(print.mock.calls).toEqual([[expect.stringMatching(/nobody's.*NO_SUCH_NAME/)]]);
+  });
+
+  test("a warning is a line on standard error, and so is what a listener for warnings throws", async () => {
     const relay = await openRelay();
     onTestFinished(() => relay.close());
     await statusOf(relay.url + linkSocketPath, "other");

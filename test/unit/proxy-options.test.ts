@@ -8,7 +8,7 @@ describe("StreamServerProxy", () => {
   test.each<[unknown, RegExp]>([
     [{ limits: { acceptTimoutMs: 1 } }, /acceptTimoutMs.*acceptTimeoutMs\?/],
     [{ limits: { max_names: 1 } }, /max_names.*maxNames\?/],
-    [{ limits: { heartbeat: 1 } }, /heartbeat.*heartbeatIntervalMs,? |heartbeat.*there are maxNameBytes/],
+    [{ limits: { heartbeat: 1 } }, /heartbeat.*it has maxNameBytes.*heartbeatIntervalMs/],
     [{ orgins: "*" }, /orgins.*origins\?/],
     [{ origin: "*" }, /origin.*origins\?/],
     [{ Prefix: "/x" }, /Prefix.*prefix\?/],
