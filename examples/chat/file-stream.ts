@@ -2,15 +2,15 @@ import { Code, StreamError } from "browser-stream-server";
 import type { FileAnnouncement, RoomStream } from "./message.js";
 import type { Transfer } from "./transfer.js";
 
-/** Read from the file at a time: with the stream's own buffer, all of a file that is ever in memory. */
+/** A file is read in slices of this size; with the stream's own buffer, no more of it is ever in memory. */
 const sliceBytes = 262_144;
-/** Chunks are handed over to a Blob, which the browser may keep on disk, when they come to this. */
+/** So many bytes of chunks are handed over to a Blob, which the browser may keep on disk. */
 const partBytes = 4_194_304;
 
 /** Browsers show these as pictures and nothing else. */
 export const pictureTypes: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
 
-/** Writes a file to a stream, at the pace of whoever reads it. Never rejects: the transfer tells. */
+/** Writes a file to a stream, at the pace of its reader. Never rejects: the transfer tells. */
 export async function sendFile(transfer: Transfer, file: File, stream: RoomStream): Promise<void> {
   if (!transfer.start(stream)) return;
   // At once, and not when the next slice has been read.
@@ -38,9 +38,11 @@ async function readSlice(file: File, at: number): Promise<ArrayBuffer> {
   }
 }
 
-/** Collects what a stream brings. Never rejects: the transfer tells. */
+/** Collects a file from a stream. Never rejects: the transfer tells. */
 export async function receiveFile(transfer: Transfer, file: FileAnnouncement, stream: RoomStream): Promise<void> {
   if (!transfer.start(stream)) return;
+  // The reader below hears of it too.
+  stream.on("error", () => {});
   let whole = new Blob();
   let part: Uint8Array<ArrayBuffer>[] = [];
   let receivedBytes = 0;
@@ -63,7 +65,7 @@ export async function receiveFile(transfer: Transfer, file: FileAnnouncement, st
     }
     if (receivedBytes < file.sizeBytes) throw broken("less than was announced");
     fold();
-    // As a type of the sender's choice it could be a page of this origin, for whoever opens it in a tab.
+    // As a type of the sender's choice it could be a page of this origin, for a person who opens it in a tab.
     transfer.finish(
       new Blob([whole], { type: pictureTypes.includes(file.mime) ? file.mime : "application/octet-stream" }),
     );

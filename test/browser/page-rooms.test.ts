@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openRelay } from "../integration/relay-ports.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import { launchFreezableChromium } from "./freezable-chromium.js";
-import { button, inState, knownAs, PageVisits, present, said, say } from "./page-visits.js";
+import { button, inState, knownAs, PageVisits, present, said, say, send } from "./page-visits.js";
 import { openPages } from "./pages.js";
 
 let visits: PageVisits;
@@ -271,8 +271,17 @@ describe("a page that waits", () => {
 
   test("says that the host is gone, when its tab was closed, until another one opens the room", async () => {
     const { host, guest } = await visits.openRoomWithGuest("left");
+    // Files are on their way, both ways, and nobody's console is told of what the page tells.
+    for (const page of [host, guest]) {
+      await page.evaluate(() => {
+        Blob.prototype.arrayBuffer = () => new Promise(() => {});
+      });
+      await send(page, { name: "under way", buffer: Buffer.alloc(1000) });
+    }
+    await guest.locator('.transfer[data-state="running"]').nth(1).waitFor();
     await host.close();
     await inState(guest, "gone");
+    expect(await guest.locator('.transfer[data-state="failed"]').count()).toBe(2);
     await guest.getByRole("heading", { name: "The host is gone" }).waitFor();
     await visits.openRoom("left");
     await inState(guest, "joined");
