@@ -28,6 +28,10 @@ export interface ContenderEntry {
   maxStreams: number;
   /** Whether a reader can make a sender stop. */
   hasBackpressure: boolean;
+  /** Whether it is measured with ten thousand names and streams too, which takes long. */
+  isMeasuredInThousands: boolean;
+  /** Whether it has endpoints in a page too. */
+  hasPage: boolean;
   load(): Promise<Contender>;
 }
 
@@ -57,6 +61,8 @@ function yardstick(name: ContenderName, title: string, details: Details): Conten
     relayFlags: [],
     maxStreams: maxStreamsOfStreams,
     hasBackpressure: true,
+    isMeasuredInThousands: false,
+    hasPage: false,
     ...details,
   };
 }
@@ -64,12 +70,15 @@ function yardstick(name: ContenderName, title: string, details: Details): Conten
 /** Everything that is measured in Node, in the order of the tables. */
 export const contenders: readonly ContenderEntry[] = [
   ours("connect", "this package, HTTP/2, Connect", {
+    isMeasuredInThousands: true,
     load: async () => (await import("./contenders/connect.ts")).connect,
   }),
   ours("grpc", "this package, HTTP/2, gRPC", {
     load: async () => (await import("./contenders/grpc.ts")).grpc,
   }),
   ours("websocket", "this package, WebSocket link", {
+    isMeasuredInThousands: true,
+    hasPage: true,
     load: async () => (await import("./contenders/websocket.ts")).websocket,
   }),
   ours("fetch", "this package, fetch link", {
@@ -80,11 +89,14 @@ export const contenders: readonly ContenderEntry[] = [
     load: async () => (await import("./contenders/net-pipe.ts")).netPipe,
   }),
   yardstick("http2-pipe", "bare `node:http2` pipe", {
+    isMeasuredInThousands: true,
     load: async () => (await import("./contenders/http2-pipe.ts")).http2Pipe,
   }),
   yardstick("ws", "`ws`, with bufferutil", {
     packages: ["ws", "bufferutil"],
     maxStreams: maxStreamsOfSockets,
+    isMeasuredInThousands: true,
+    hasPage: true,
     load: async () => (await import("./contenders/ws.ts")).ws,
   }),
   yardstick("ws-paused", "`ws`, paused under pressure", {
@@ -95,6 +107,8 @@ export const contenders: readonly ContenderEntry[] = [
   yardstick("socket.io", "socket.io", {
     packages: ["socket.io", "socket.io-client"],
     hasBackpressure: false,
+    isMeasuredInThousands: true,
+    hasPage: true,
     load: async () => (await import("./contenders/socket-io.ts")).socketIo,
   }),
   yardstick("piping-server", "piping-server", {

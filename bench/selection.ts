@@ -3,7 +3,7 @@ import type { Plan } from "./plan.ts";
 import { freshSection, sharedSection } from "./sections/node-sections.ts";
 import type { SectionOpener } from "./sections/section.ts";
 import { startUpSection } from "./sections/start-up-section.ts";
-import { tabContenders, tabSection, tabWorkNames } from "./sections/tab-section.ts";
+import { tabSection, tabWorkNames } from "./sections/tab-section.ts";
 import { works } from "./works.ts";
 
 const startUp = "startup";
@@ -41,7 +41,7 @@ export class Selection {
     const shared = chosen.filter(({ processes }) => processes === "shared");
     const fresh = chosen.filter(({ processes }) => processes === "fresh");
     const tabWorks = tabWorkNames.filter((name) => this.#workNames.has(name));
-    const hasTabs = tabWorks.length > 0 && this.contenders.some(({ name }) => tabContenders.includes(name));
+    const hasTabs = tabWorks.length > 0 && this.contenders.some(({ hasPage }) => hasPage);
     return [
       ...(shared.length > 0 ? [sharedSection(shared, this.contenders, plan)] : []),
       ...fresh.map((work) => freshSection(work, this.contenders, plan)),

@@ -50,6 +50,9 @@ export interface Roles {
 
 export type Role = keyof Roles;
 
+/** A call that has no answer: the process ends. */
+export const exitMethod = "exit";
+
 export interface CallMessage {
   id: number;
   method: string;

@@ -1,6 +1,6 @@
 // A program: the relay, the listener or the client of one contender. Its parent calls it by messages.
 import { findContender } from "../contenders.ts";
-import type { CallMessage, ResultMessage, Role } from "./calls.ts";
+import { type CallMessage, exitMethod, type ResultMessage, type Role } from "./calls.ts";
 import { createClient } from "./client.ts";
 import { createListener } from "./listener.ts";
 import { partyCalls } from "./usage.ts";
@@ -17,6 +17,7 @@ const party = {
 const send = (result: ResultMessage) => process.send?.(result);
 
 process.on("message", async ({ id, method, args }: CallMessage) => {
+  if (method === exitMethod) process.exit();
   try {
     const call = (party as unknown as Record<string, (...args: unknown[]) => unknown>)[method];
     if (call === undefined) throw new Error(`a ${role} has no ${method}`);
@@ -25,4 +26,5 @@ process.on("message", async ({ id, method, args }: CallMessage) => {
     send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });
+// Its parent ended without a word.
 process.on("disconnect", () => process.exit());

@@ -2,11 +2,13 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { ContenderEntry } from "../contenders.ts";
-import type { CallMessage, ResultMessage, Role, Roles } from "./calls.ts";
+import { type CallMessage, exitMethod, type ResultMessage, type Role, type Roles } from "./calls.ts";
 
 const program = fileURLToPath(new URL("main.ts", import.meta.url));
 /** The longest call opens 10,000 streams. */
 const callTimeoutMs = 90_000;
+/** A process whose event loop is blocked does not notice that it is to end. */
+const stopTimeoutMs = 5_000;
 /** The beginning of what a process writes to standard error is kept, for the message when it fails. */
 const maxErrorChars = 2_000;
 
@@ -53,9 +55,12 @@ export class Party<R extends Role> {
     for (const waiting of [...this.#waiting.values()]) waiting.reject(error);
   }
 
+  /** Ends the process as Node likes to end, so that it can still write a profile; by force if that takes too long. */
   async stop(): Promise<void> {
-    this.#child.kill("SIGKILL");
+    if (this.#child.connected) this.#child.send({ id: 0, method: exitMethod, args: [] } satisfies CallMessage);
+    const timeout = setTimeout(() => this.#child.kill("SIGKILL"), stopTimeoutMs);
     await this.#exited;
+    clearTimeout(timeout);
   }
 
   #call(method: string, args: unknown[]): Promise<unknown> {

@@ -8,9 +8,6 @@ import { quantile } from "../statistics.ts";
 import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 import type { SectionOpener, Task } from "./section.ts";
 
-/** The contenders that have endpoints in a page. */
-export const tabContenders: readonly string[] = ["websocket", "ws", "socket.io"];
-
 async function flow(client: Tab, messageBytes: number, unitBytes: number, plan: Plan): Promise<number> {
   const durationMs = plan.warmUpMs + plan.tabFlowMs;
   const order: FlowOrder = { messageBytes, unitBytes, durationMs };
@@ -66,9 +63,7 @@ export function tabSection(works: readonly string[], contenders: readonly Conten
       },
     });
     return {
-      tasks: works.flatMap((work) =>
-        contenders.filter(({ name }) => tabContenders.includes(name)).map((each) => task(work, each)),
-      ),
+      tasks: works.flatMap((work) => contenders.filter(({ hasPage }) => hasPage).map((each) => task(work, each))),
       rounds: plan.tabRounds,
       warmsUp: true,
       async close() {

@@ -7,9 +7,6 @@ const pairingsAtOnce = 8;
 const closedAtOnce = 100;
 type CurveFigure = "pairingsPerS" | "megabytesPerS" | "closingsPerS";
 
-/** As with listeners, not all: opening ten thousand streams takes long. */
-const measured: readonly string[] = ["connect", "websocket", "http2-pipe", "socket.io"];
-
 /** Pairing, forwarding and closing beside the streams that are open. */
 async function measureBeside(trio: Trio, { warmUpMs, curveMs }: Plan): Promise<Record<CurveFigure, number>> {
   const { client, port } = trio;
@@ -35,7 +32,8 @@ async function measureBeside(trio: Trio, { warmUpMs, curveMs }: Plan): Promise<R
 export const curve: Work = {
   name: "curve",
   processes: "fresh",
-  suits: ({ name, maxStreams }, plan) => measured.includes(name) && maxStreams >= Math.max(...plan.curve),
+  suits: ({ isMeasuredInThousands, maxStreams }, plan) =>
+    isMeasuredInThousands && maxStreams >= Math.max(...plan.curve),
   async measure(trio, plan) {
     const values: Record<string, number> = {};
     let openCount = 0;

@@ -2,14 +2,12 @@ import { bytesPerKibibyte } from "../measurement.ts";
 import type { Work } from "./work.ts";
 
 const listenersPerConnection = 100;
-/** Only those that this package is compared with: claiming ten thousand names takes long. */
-const measured: readonly string[] = ["connect", "websocket", "http2-pipe", "ws", "socket.io"];
 
 /** Memory that the relay has for each of many names that are listened on. */
 export const idleListeners: Work = {
   name: "listeners",
   processes: "fresh",
-  suits: ({ name }) => measured.includes(name),
+  suits: ({ isMeasuredInThousands }) => isMeasuredInThousands,
   async measure({ relay, listener, port }, plan) {
     const listen = (name: string, count: number, firstConnection: number) =>
       listener.call.listen(port, { name, count, firstConnection, perConnection: listenersPerConnection });

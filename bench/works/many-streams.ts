@@ -1,8 +1,13 @@
-import { megabytesPerS } from "../measurement.ts";
+import { flowBytes, megabytesPerS } from "../measurement.ts";
+import type { FlowResult } from "../traffic/question.ts";
 import type { Work } from "./work.ts";
 
 const messageBytes = 16_384;
 const unitBytes = 65_536;
+
+/** Units that had arrived when the senders stopped. After that the streams that were behind catch up. */
+const unitsInTime = ({ startedMs, repliesMs }: FlowResult, durationMs: number) =>
+  repliesMs.filter((ms) => ms - startedMs <= durationMs).length;
 
 /** A flow of 16 KiB messages on each of 200 streams of one connection at once. */
 export const manyStreams: Work = {
@@ -10,19 +15,17 @@ export const manyStreams: Work = {
   processes: "shared",
   async measure(trio, plan) {
     const group = await trio.open(plan.manyStreams);
-    // What all the streams have in hand takes longer to arrive first than what one has.
-    const fromMs = plan.manyStreamsMs / 2;
-    const durationMs = fromMs + plan.manyStreamsMs;
+    const durationMs = plan.manyStreamsMs;
     const flows = await trio.client.call.flow(group, { messageBytes, unitBytes, durationMs });
     await trio.client.call.close(group);
-    const bytesPerMs = flows.map(({ startedMs, repliesMs }) => {
-      const inWindow = repliesMs.filter((ms) => ms - startedMs >= fromMs && ms - startedMs <= durationMs);
-      return (inWindow.length * unitBytes) / plan.manyStreamsMs;
-    });
-    const sum = bytesPerMs.reduce((total, rate) => total + rate, 0);
+    const bytes = flows.reduce((sum, flow) => sum + flowBytes(flow), 0);
+    const startedMs = Math.min(...flows.map((flow) => flow.startedMs));
+    const endedMs = Math.max(...flows.map(({ repliesMs }) => repliesMs.at(-1) ?? startedMs));
+    const units = flows.map((flow) => unitsInTime(flow, durationMs));
+    const meanUnits = units.reduce((sum, count) => sum + count, 0) / units.length;
     return {
-      megabytesPerS: megabytesPerS(sum),
-      slowestShare: sum === 0 ? 0 : Math.min(...bytesPerMs) / (sum / bytesPerMs.length),
+      megabytesPerS: megabytesPerS(bytes / (endedMs - startedMs)),
+      slowestShare: meanUnits === 0 ? 0 : Math.min(...units) / meanUnits,
     };
   },
 };
