@@ -5,13 +5,20 @@ import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 export interface PartyCalls {
   /** CPU time since it began, in ms. */
   cpuMs(): number;
-  /** Resident memory after garbage collection, when it stays as it is. */
-  settledBytes(): Promise<number>;
+  settledMemory(): Promise<SettledMemory>;
 }
 
 export interface RelayCalls extends PartyCalls {
   /** Resolves with the port. */
   serve(): Promise<number>;
+}
+
+/** Memory after garbage collection, when it stays as it is. */
+export interface SettledMemory {
+  /** What the process has, with memory that was freed and is kept for later. */
+  residentBytes: number;
+  /** What JavaScript holds: objects and buffers. */
+  heldBytes: number;
 }
 
 /** Names or streams, spread over as many connections as they take. */

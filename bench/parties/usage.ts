@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { PartyCalls } from "./calls.ts";
+import type { PartyCalls, SettledMemory } from "./calls.ts";
 
 const settleIntervalMs = 100;
 const maxSettleIntervals = 20;
@@ -13,19 +13,25 @@ function cpuMs(): number {
   return (user + system) / 1_000;
 }
 
-async function settledBytes(): Promise<number> {
+function memory(): SettledMemory {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { residentBytes: rss, heldBytes: heapUsed + external };
+}
+
+async function settledMemory(): Promise<SettledMemory> {
   setFlagsFromString("--expose-gc");
   const collect: (options: object) => void = runInNewContext("gc");
-  let last = Number.POSITIVE_INFINITY;
+  let last = memory();
   for (let interval = 0; interval < maxSettleIntervals; interval += 1) {
     // This flavor also gives empty pages of the heap back, which would hide what is added to them later.
     collect({ type: "major", execution: "sync", flavor: "last-resort" });
     await sleep(settleIntervalMs);
-    const bytes = process.memoryUsage.rss();
-    if (Math.abs(last - bytes) < maxChangeBytes) return bytes;
-    last = bytes;
+    const now = memory();
+    const changeBytes = Math.abs(now.residentBytes - last.residentBytes) + Math.abs(now.heldBytes - last.heldBytes);
+    last = now;
+    if (changeBytes < maxChangeBytes) break;
   }
   return last;
 }
 
-export const partyCalls: PartyCalls = { cpuMs, settledBytes };
+export const partyCalls: PartyCalls = { cpuMs, settledMemory };

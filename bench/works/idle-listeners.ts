@@ -13,9 +13,9 @@ export const idleListeners: Work = {
       listener.call.listen(port, { name, count, firstConnection, perConnection: listenersPerConnection });
     // As with streams, the first do not count.
     await listen("first", listenersPerConnection, 1);
-    const beforeBytes = await relay.call.settledBytes();
+    const before = await relay.call.settledMemory();
     await listen("idle", plan.idleListeners, 2);
-    const afterBytes = await relay.call.settledBytes();
-    return { kibPerListener: (afterBytes - beforeBytes) / plan.idleListeners / bytesPerKibibyte };
+    const after = await relay.call.settledMemory();
+    return { kibPerListener: (after.residentBytes - before.residentBytes) / plan.idleListeners / bytesPerKibibyte };
   },
 };

@@ -10,9 +10,9 @@ export const idleStreams: Work = {
   async measure(trio, { idleStreams }) {
     // The first streams load code and fill caches, which is not theirs.
     await trio.openCrowd(firstStreams);
-    const beforeBytes = await trio.relay.call.settledBytes();
+    const before = await trio.relay.call.settledMemory();
     await trio.openCrowd(idleStreams);
-    const afterBytes = await trio.relay.call.settledBytes();
-    return { kibPerStream: (afterBytes - beforeBytes) / idleStreams / bytesPerKibibyte };
+    const after = await trio.relay.call.settledMemory();
+    return { kibPerStream: (after.residentBytes - before.residentBytes) / idleStreams / bytesPerKibibyte };
   },
 };

@@ -19,12 +19,12 @@ export const stoppedReader: Work = {
     await client.call.flow(others, { messageBytes, unitBytes: messageBytes, durationMs: plan.flowMs / 2 });
     await p99();
     const beforeMs = await p99();
-    const beforeBytes = await relay.call.settledBytes();
+    const before = await relay.call.settledMemory();
     await client.call.fill(stopped, messageBytes, plan.maxStoppedBytes);
     const afterMs = await p99();
-    const afterBytes = await relay.call.settledBytes();
+    const after = await relay.call.settledMemory();
     return {
-      mibPerStream: (afterBytes - beforeBytes) / plan.stoppedStreams / bytesPerMebibyte,
+      mibPerStream: (after.heldBytes - before.heldBytes) / plan.stoppedStreams / bytesPerMebibyte,
       othersP99Ratio: afterMs / beforeMs,
     };
   },
