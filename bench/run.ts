@@ -51,7 +51,7 @@ const printed = (values: object) =>
 export async function run(openers: readonly SectionOpener[], log: (line: string) => void): Promise<RunResult> {
   const result: RunResult = { samples: [], failed: [] };
   for (const open of openers) {
-    const section = await open();
+    const section = open();
     try {
       await runSection(section, result, log);
     } finally {

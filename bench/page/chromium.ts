@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -39,12 +39,8 @@ export class Chromium {
   #lastId = 0;
   #rest = "";
 
-  private constructor(program: string, folder: string) {
+  private constructor(child: ChildProcess, folder: string) {
     this.#folder = folder;
-    const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
-    args.push("--disable-background-networking", "--disable-component-update", `--user-data-dir=${folder}`);
-    args.push("--remote-debugging-pipe", "about:blank");
-    const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     this.#exited = once(child, "exit").finally(() => {
       for (const { reject } of this.#waiting.values()) reject(new Error("Chromium ended"));
     });
@@ -53,8 +49,20 @@ export class Chromium {
     replies.setEncoding("utf8").on("data", (text: string) => this.#receive(text));
   }
 
+  /** Rejects if the program cannot be started. Whoever launches it must close it. */
   static async launch(program: string): Promise<Chromium> {
-    return new Chromium(program, await mkdtemp(join(tmpdir(), "bench-chromium-")));
+    const folder = await mkdtemp(join(tmpdir(), "bench-chromium-"));
+    const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
+    args.push("--disable-background-networking", "--disable-component-update", `--user-data-dir=${folder}`);
+    args.push("--remote-debugging-pipe", "about:blank");
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    try {
+      await once(child, "spawn");
+    } catch (error) {
+      await rm(folder, { recursive: true });
+      throw error;
+    }
+    return new Chromium(child, folder);
   }
 
   /** Opens a tab in a window of its own: tabs behind others are slowed down. */

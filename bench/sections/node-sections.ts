@@ -12,7 +12,7 @@ export function sharedSection(
   contenders: readonly ContenderEntry[],
   plan: Plan,
 ): SectionOpener {
-  return async () => {
+  return () => {
     const trios = new Map<string, Promise<Trio>>();
     const trioOf = (contender: ContenderEntry) => {
       const started = trios.get(contender.name) ?? Trio.start(contender);
@@ -56,7 +56,7 @@ export function sharedSection(
 
 /** A work that starts new processes for each measurement. */
 export function freshSection(work: Work, contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
-  return async () => ({
+  return () => ({
     tasks: contenders
       .filter((each) => suits(work, each, plan))
       .map((contender) => ({

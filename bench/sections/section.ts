@@ -16,4 +16,5 @@ export interface Section {
   close(): Promise<void>;
 }
 
-export type SectionOpener = () => Promise<Section>;
+/** It starts nothing that can fail: that is part of the first task. */
+export type SectionOpener = () => Section;

@@ -27,7 +27,7 @@ async function firstOutputMs(args: readonly string[]): Promise<number> {
 export function startUpSection({ startUps }: Plan): SectionOpener {
   const relay = [...startArguments(), "--port", "0", "--host", "127.0.0.1"];
   const programs = { "npm start": relay, "blank Node": ["--eval", "console.log('ready')"] };
-  return async () => ({
+  return () => ({
     tasks: Object.entries(programs).map(([contender, args]) => ({
       work: "startup",
       contender,

@@ -27,36 +27,57 @@ const tabWorks: Record<string, (client: Tab, plan: Plan) => Promise<Values>> = {
 
 export const tabWorkNames: readonly string[] = Object.keys(tabWorks);
 
+/** Chromium, and what serves its pages. */
+interface Stage {
+  origin: string;
+  chromium: Chromium;
+  close(): Promise<void>;
+}
+
+async function openStage(): Promise<Stage> {
+  const program = findChromium();
+  if (program === undefined) throw new Error("no Chromium: set CHROMIUM to its path");
+  const chromium = await Chromium.launch(program);
+  const { origin, server } = await servePage();
+  return {
+    origin,
+    chromium,
+    async close() {
+      await chromium.close();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
 /** From tab to tab in Chromium: for each contender its relay in a process, and two tabs that keep one stream. */
 export function tabSection(works: readonly string[], contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
-  return async () => {
-    const program = findChromium();
-    if (program === undefined) throw new Error("no Chromium: set CHROMIUM to its path");
-    const { origin, server } = await servePage();
-    const chromium = await Chromium.launch(program);
+  return () => {
     const relays: Party<"relay">[] = [];
+    const clients = new Map<string, Promise<Tab>>();
+    let stage: Promise<Stage> | undefined;
 
     const openClient = async (contender: ContenderEntry): Promise<Tab> => {
+      stage ??= openStage();
+      const { chromium, origin } = await stage;
       const relay = new Party("relay", contender, () => {});
       relays.push(relay);
-      const port = await relay.call.serve();
+      const args = `${JSON.stringify(contender.name)}, ${await relay.call.serve()}`;
       const listener = await chromium.openTab(origin);
-      await listener.evaluate(`tab.listen(${JSON.stringify(contender.name)}, ${port})`);
+      await listener.evaluate(`tab.listen(${args})`);
       const client = await chromium.openTab(origin);
-      await client.evaluate(`tab.connect(${JSON.stringify(contender.name)}, ${port})`);
+      await client.evaluate(`tab.connect(${args})`);
       return client;
     };
-    const clients = new Map<string, Promise<Tab>>();
     const clientOf = (contender: ContenderEntry) => {
       const opened = clients.get(contender.name) ?? openClient(contender);
       clients.set(contender.name, opened);
       return opened;
     };
-
     const task = (work: string, contender: ContenderEntry): Task => ({
       work,
       contender: contender.name,
-      measure: async () => {
+      async measure() {
         const measure = tabWorks[work];
         if (measure === undefined) throw new Error(`no such work between tabs: ${work}`);
         return measure(await clientOf(contender), plan);
@@ -67,10 +88,11 @@ export function tabSection(works: readonly string[], contenders: readonly Conten
       rounds: plan.tabRounds,
       warmsUp: true,
       async close() {
-        await chromium.close();
+        await stage?.then(
+          (opened) => opened.close(),
+          () => {},
+        );
         await Promise.all(relays.map((relay) => relay.stop()));
-        server.closeAllConnections();
-        server.close();
       },
     };
   };
