@@ -25,10 +25,12 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { quoted } from "./relay/warnings.js";
+import { type AttachLeg, attachLegByPath } from "./rpc/attach-leg.js";
 import { callerValues } from "./rpc/caller.js";
+import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
-import { serveLegChannel } from "./rpc/leg-channel-routes.js";
+import { serveHttp2Leg } from "./rpc/http2-leg.js";
 import { Reflection } from "./rpc/reflection.js";
 import { reflectionRoutes } from "./rpc/reflection-routes.js";
 import { relayRoutes } from "./rpc/relay-routes.js";
@@ -56,6 +58,8 @@ export class Routes {
   readonly #sockets: LinkSockets;
   readonly #responses: OpenResponses;
   readonly #socketPaths: ReadonlySet<string>;
+  /** How the legs attach that need no decoding, by path. */
+  readonly #legs: ReadonlyMap<string, AttachLeg>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
   constructor(relay: Relay, prefixes: readonly string[]) {
@@ -71,7 +75,7 @@ export class Routes {
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
     const { limits, clock, signer, warnings } = relay;
-    const serveChannel: LinksInit["serveChannel"] = (...channel) => serveLegChannel(relay, ...channel);
+    const serveChannel: LinksInit["serveChannel"] = (...channel) => serveChannelLeg(relay, ...channel);
     this.#links = new Links({ limits, clock, signer, warnings, handlers: inner.handlers, serveChannel });
     this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay);
@@ -85,6 +89,9 @@ export class Routes {
     new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);
     reflectionRoutes(outer, new Reflection(services), relay.clock);
+    this.#legs = new Map(
+      prefixes.flatMap((prefix) => [...attachLegByPath].map(([path, attach]) => [prefix + path, attach])),
+    );
     this.#handlers = new Map(
       prefixes.flatMap((prefix) => outer.handlers.map((handler) => [prefix + handler.requestPath, handler])),
     );
@@ -135,6 +142,8 @@ export class Routes {
     repairAuthority(request);
     forbidTransforms(response);
     this.#responses.add(response);
+    const attach = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
+    if (attach !== undefined && serveHttp2Leg(this.#relay, attach, request, response)) return;
     try {
       const values = callerValues(request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);

@@ -1,32 +1,42 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
-import { Condition } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 
-/** What an endpoint is sent on its leg after `Opened`. */
-export type LegEvent =
-  | { kind: "accepted"; capabilities: Capabilities | undefined }
-  | { kind: "frame"; frame: RelayedFrame };
+/** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */
+export interface LegPort {
+  /** The listener has accepted, and is capable of this. */
+  sendAccepted(capabilities: Capabilities | undefined): void;
+  /** Sends a frame. Returns false if the next one has to wait until `SpliceLeg.drained` is called. */
+  sendFrame(frame: RelayedFrame): boolean;
+  /** `SpliceLeg.put` takes frames again, if it returned false before. */
+  resume(): void;
+  /** The stream is over, well or with an error. Nothing follows. */
+  finish(error: StreamError | undefined): void;
+}
 
-type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
+export type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
+
+type LegState =
+  /** The endpoint has no leg yet. */
+  | { kind: "waiting" }
+  | { kind: "ready"; port: LegPort }
+  /** The endpoint cannot be sent another frame before `drained`. */
+  | { kind: "full"; port: LegPort }
+  | { kind: "over"; error: StreamError | undefined };
 
 /**
- * The relay's side of one leg. It holds at most one frame on its way to the other leg: whoever puts the next one waits,
- * and with it the transport, and with that the endpoint.
+ * One side of a splice. It holds at most one frame on its way to the other side, so an endpoint whose peer is slow is held back
+ * by its own transport.
  */
 export class SpliceLeg {
   peer!: SpliceLeg;
   readonly #onChange: (change: LegChange) => void;
-  /** For who sends to this leg's endpoint: there is something to send, or the end. */
-  readonly #due = new Condition();
-  /** For who puts: the other leg has taken a frame, or there is the end. */
-  readonly #taken = new Condition();
+  #state: LegState = { kind: "waiting" };
   #said: "nothing" | "fin" | "reset" = "nothing";
   #request: "open" | "ended" = "open";
+  /** A frame of this leg's endpoint that the peer cannot be sent yet. */
   #slot: RelayedFrame | undefined;
-  #accepted: { capabilities: Capabilities | undefined } | undefined;
-  #end: { error: StreamError | undefined } | undefined;
 
   constructor(onChange: (change: LegChange) => void) {
     this.#onChange = onChange;
@@ -41,21 +51,37 @@ export class SpliceLeg {
     return this.#request === "ended";
   }
 
-  announceAccepted(capabilities: Capabilities | undefined): void {
-    this.#accepted = { capabilities };
-    this.#due.notify();
+  /** This leg's endpoint is there, and can be sent frames. */
+  attach(port: LegPort): void {
+    if (this.#state.kind === "over") return port.finish(this.#state.error);
+    this.#state = { kind: "ready", port };
+    this.#takeSlot();
   }
 
-  /** Hands a frame from this leg's endpoint to the other leg. Resolves when it was taken, or will never be. */
-  async put(frame: RelayedFrame): Promise<void> {
-    while (this.#slot !== undefined && this.#end === undefined) await this.#taken.changed();
-    if (this.#end !== undefined || this.#said === "reset") return;
-    this.#slot = frame;
-    if (frame.reset !== undefined) this.#said = "reset";
+  /** This leg's endpoint can be sent frames again. */
+  drained(): void {
+    if (this.#state.kind !== "full") return;
+    this.#state = { kind: "ready", port: this.#state.port };
+    this.#takeSlot();
+  }
+
+  announceAccepted(capabilities: Capabilities | undefined): void {
+    if ("port" in this.#state) this.#state.port.sendAccepted(capabilities);
+  }
+
+  /**
+   * Hands a frame from this leg's endpoint to the peer. Returns false if the next one has to wait for `LegPort.resume`. A frame
+   * after a reset, or after the end of the stream, is dropped.
+   */
+  put(frame: RelayedFrame): boolean {
+    if (this.#said === "reset" || this.#state.kind === "over") return true;
+    if (this.#slot !== undefined) throw new RangeError("a frame waits already");
+    if (frame.reset) this.#said = "reset";
     else if (frame.fin) this.#said = "fin";
-    this.peer.#due.notify();
+    const isTaken = this.peer.#send(frame);
+    if (!isTaken) this.#slot = frame;
     this.#onChange("frame");
-    while (this.#slot === frame && this.#end === undefined) await this.#taken.changed();
+    return isTaken;
   }
 
   /** This leg's endpoint has ended its request, which it may do once it has sent its last word. */
@@ -70,33 +96,41 @@ export class SpliceLeg {
     this.#onChange(error);
   }
 
-  /** What this leg's endpoint is to be sent, until the stream is over; throws why, unless it ended well. */
-  async *events(): AsyncGenerator<LegEvent, void, undefined> {
-    for (;;) {
-      const accepted = this.#accepted;
-      if (accepted !== undefined) {
-        this.#accepted = undefined;
-        yield { kind: "accepted", capabilities: accepted.capabilities };
-        continue;
-      }
-      const frame = this.peer.#slot;
-      if (frame !== undefined) {
-        this.peer.#slot = undefined;
-        this.peer.#taken.notify();
-        yield { kind: "frame", frame };
-        if (frame.reset !== undefined) this.#onChange("reset taken");
-        continue;
-      }
-      if (this.#end?.error !== undefined) throw this.#end.error;
-      if (this.#end !== undefined) return;
-      await this.#due.changed();
-    }
+  /** The stream is over. A frame that waits for this leg's endpoint is sent before, whether there is room or not. */
+  end(error: StreamError | undefined): void {
+    const state = this.#state;
+    if (state.kind === "over") return;
+    this.#state = { kind: "over", error };
+    if (!("port" in state)) return;
+    const frame = this.peer.#emptySlot();
+    if (frame !== undefined) state.port.sendFrame(frame);
+    state.port.finish(error);
   }
 
-  /** The stream is over. */
-  end(error: StreamError | undefined): void {
-    this.#end = { error };
-    this.#due.notify();
-    this.#taken.notify();
+  /** Sends a frame to this leg's endpoint, and returns false if it cannot be sent yet. */
+  #send(frame: RelayedFrame): boolean {
+    if (this.#state.kind !== "ready") return false;
+    const { port } = this.#state;
+    const hasRoom = port.sendFrame(frame);
+    if (!hasRoom && this.#state.kind === "ready") this.#state = { kind: "full", port };
+    if (frame.reset) this.#onChange("reset taken");
+    return true;
+  }
+
+  #takeSlot(): void {
+    const frame = this.peer.#emptySlot();
+    if (frame === undefined) return;
+    this.#send(frame);
+    this.peer.#resume();
+  }
+
+  #emptySlot(): RelayedFrame | undefined {
+    const frame = this.#slot;
+    this.#slot = undefined;
+    return frame;
+  }
+
+  #resume(): void {
+    if ("port" in this.#state) this.#state.port.resume();
   }
 }

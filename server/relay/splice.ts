@@ -3,7 +3,7 @@ import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Lease, Offer } from "./lease.js";
-import { SpliceLeg } from "./splice-leg.js";
+import { type LegChange, SpliceLeg } from "./splice-leg.js";
 
 export interface SpliceInit {
   id: string;
@@ -105,7 +105,7 @@ export class Splice implements Offer {
     this.lease.settle(this, "listener");
   }
 
-  #onLeg(leg: SpliceLeg, other: SpliceLeg, change: "frame" | "request ended" | "reset taken" | StreamError): void {
+  #onLeg(leg: SpliceLeg, other: SpliceLeg, change: LegChange): void {
     if (this.#state.kind === "ended") return;
     if (change instanceof StreamError) {
       const [legError, otherError] = [change, peerError(change)];

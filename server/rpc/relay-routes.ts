@@ -1,7 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type ListenRequest, type ListenResponseSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import {
+  type AcceptResponse,
+  type ListenRequest,
+  type ListenResponseSchema,
+  RelayService,
+} from "../../gen/streamserver/v1/relay_pb.js";
 import { toConnectError } from "../../link/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Directory } from "../relay/directory.js";
@@ -9,15 +14,19 @@ import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
 import type { LeaseEvent } from "../relay/lease.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
+import { attachClient, attachListener } from "./attach-leg.js";
 import { callerCanceled, expectEnd } from "./caller.js";
-import { acceptLeg, connectLeg, legOverheadBytes } from "./leg-routes.js";
+import { decodedLeg } from "./decoded-leg.js";
+import { legOverheadBytes } from "./leg-handler.js";
 
 /** Serves `RelayService` on a router. */
 export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Directory): void {
   const service: ServiceImpl<typeof RelayService> = {
     listen: (request, context) => listen(relay, request, context),
-    connect: (requests, context) => connectLeg(relay, requests, context),
-    accept: (requests, context) => acceptLeg(relay, requests, context),
+    connect: (requests, context) => decodedLeg(relay, attachClient, requests, context),
+    accept: (requests, context) =>
+      // The two responses have the same fields, but only a client is told that it was accepted.
+      decodedLeg(relay, attachListener, requests, context) as AsyncIterable<AcceptResponse>,
     reject({ streamId, legToken, code, reason }) {
       answer(() => relay.reject(streamId, legToken, code, reason));
       return {};

@@ -1,7 +1,7 @@
 import { channelWindowBytes } from "../../link/channel.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
 import { packetOverheadBytes } from "../../link/link.js";
-import { legOverheadBytes } from "../../server/rpc/leg-routes.js";
+import { legOverheadBytes } from "../../server/rpc/leg-handler.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
 import { maxReasonBytes } from "../../stream/stream-error.js";

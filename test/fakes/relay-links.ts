@@ -2,7 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Links, type LiveLink } from "../../server/link/links.js";
-import { serveLegChannel } from "../../server/rpc/leg-channel-routes.js";
+import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
 import { systemClock } from "../../stream/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { type MemoryRelay, newMemoryRelay } from "../docs/memory-relay.js";
@@ -29,7 +29,7 @@ export function newLinkedRelay(): LinkedRelay {
     signer,
     warnings,
     handlers,
-    serveChannel: (...all) => serveLegChannel(relay, ...all),
+    serveChannel: (...all) => serveChannelLeg(relay, ...all),
   });
   const open = () => links.open("", maxBatchBytes);
   return { ...memory, links, open, transport: () => createLinkTransport(async () => joined(open()), systemClock) };

@@ -1,13 +1,19 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
+import { type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { envelopeHeadBytes } from "../../leg/envelope-reader.js";
+import { readFrameHead } from "../../leg/frame-head.js";
+import { frameEnvelope } from "../../link/leg-message.js";
+import type { Parts } from "../../link/parts.js";
 import type { Lease, LeaseEvent } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { Relay } from "../../server/relay/relay.js";
-import { messageOf } from "../../server/relay/relayed-frame.js";
+import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
 import type { Splice } from "../../server/relay/splice.js";
-import type { SpliceLeg } from "../../server/relay/splice-leg.js";
+import type { LegPort, SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
-import { StreamError } from "../../stream/stream-error.js";
+import type { StreamError } from "../../stream/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
 /** Milliseconds since 1970, as tokens count them. */
@@ -59,26 +65,60 @@ export function splicedStream(limits: Partial<RelayLimits> = {}): Paired {
   return offered;
 }
 
-/** What an endpoint hears on its leg, as it comes, and how it ends. */
-export class Listening {
-  readonly frames: Frame[] = [];
-  accepted = 0;
-  end: "open" | "well" | StreamError = "open";
+/** A frame as the relay passes it on. */
+export function relayed(frame: Frame): RelayedFrame {
+  const envelope = frameEnvelope(frame);
+  const head = readFrameHead(envelope);
+  if (head === undefined) throw new Error("no frame");
+  return { ...head, envelope };
+}
 
-  constructor(leg: SpliceLeg) {
-    void this.#listen(leg);
+/** An endpoint that hears what comes on its leg, as long as it has room, and how the leg ends. */
+export class Listening implements LegPort {
+  readonly frames: Frame[] = [];
+  readonly envelopes: Parts[] = [];
+  readonly heard: ("accepted" | "frame")[] = [];
+  capabilities: Capabilities | undefined;
+  resumed = 0;
+  end: "open" | "well" | StreamError = "open";
+  readonly #leg: SpliceLeg;
+  readonly #roomFrames: number;
+
+  /** Takes `roomFrames` frames before each call of `drain`. */
+  constructor(leg: SpliceLeg, roomFrames = Number.POSITIVE_INFINITY) {
+    this.#leg = leg;
+    this.#roomFrames = roomFrames;
+    leg.attach(this);
   }
 
-  async #listen(leg: SpliceLeg): Promise<void> {
-    try {
-      for await (const event of leg.events()) {
-        if (event.kind === "frame") this.frames.push(messageOf(event.frame));
-        else this.accepted += 1;
-      }
-      this.end = "well";
-    } catch (reason) {
-      this.end = StreamError.from(reason);
-    }
+  get accepted(): number {
+    return this.heard.filter((event) => event === "accepted").length;
+  }
+
+  drain(): void {
+    this.#leg.drained();
+  }
+
+  sendAccepted(capabilities: Capabilities | undefined): void {
+    this.heard.push("accepted");
+    this.capabilities = capabilities;
+  }
+
+  sendFrame({ envelope }: RelayedFrame): boolean {
+    const { message } = fromBinary(ConnectRequestSchema, envelope.joined.subarray(envelopeHeadBytes));
+    if (message.case !== "frame") throw new Error("no frame");
+    this.heard.push("frame");
+    this.envelopes.push(envelope);
+    this.frames.push(message.value);
+    return this.frames.length % this.#roomFrames !== 0;
+  }
+
+  resume(): void {
+    this.resumed += 1;
+  }
+
+  finish(error: StreamError | undefined): void {
+    this.end = error ?? "well";
   }
 }
 

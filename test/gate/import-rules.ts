@@ -2,14 +2,15 @@
 export const allowedFolders: Record<string, readonly string[]> = {
   gen: [],
   stream: ["gen"],
+  leg: ["stream", "link", "gen"],
   // A link needs the queue, the condition and the typed error that a stream needs; nothing of a stream itself.
   link: ["stream", "gen"],
-  web: ["stream", "link", "gen"],
-  server: ["web", "stream", "link", "gen"],
+  web: ["leg", "stream", "link", "gen"],
+  server: ["leg", "web", "stream", "link", "gen"],
   // What the programs do, the package does; the command line only offers it to people.
-  cli: ["server", "web", "stream", "link", "gen"],
-  bench: ["server", "web", "stream", "link", "gen"],
-  test: ["cli", "server", "web", "stream", "link", "gen", "bench"],
+  cli: ["leg", "server", "web", "stream", "link", "gen"],
+  bench: ["leg", "server", "web", "stream", "link", "gen"],
+  test: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench"],
   // An example uses the package by its name, as its users do.
   examples: [],
 };
@@ -24,7 +25,7 @@ export const rooms: Record<string, readonly string[]> = {
 };
 
 /** Inside server/, the files that may know RPC services and connect-node. */
-export const rpcFiles = ["server/**/*routes.ts"];
+export const rpcFiles = ["server/rpc/*.ts", "server/link/*routes.ts", "server/routes.ts"];
 
 /** What only {@link rpcFiles} may import from gen/. */
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;

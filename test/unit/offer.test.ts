@@ -7,7 +7,7 @@ import { tokenTtlMs } from "../../server/relay/token.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { frame } from "../fakes/frames.js";
 import { settled, thrown } from "../fakes/outcome.js";
-import { connect, Listening, leaseEvents, newRelay, offeredStream } from "../fakes/relays.js";
+import { connect, Listening, leaseEvents, newRelay, offeredStream, relayed } from "../fakes/relays.js";
 
 const empty = { leases: 1, offers: 0, streams: 0, legs: 0 };
 
@@ -89,7 +89,7 @@ test("a client that resets before it is accepted withdraws its offer", async () 
   const heard = leaseEvents(lease);
   const atClient = new Listening(client);
   await settled();
-  await client.put(frame({ reset: { code: Code.Aborted } }));
+  client.put(relayed(frame({ reset: { code: Code.Aborted } })));
   await settled();
   expect(heard.at(-1)?.kind).toBe("withdrawn");
   expect(atClient.end).toBe("well");

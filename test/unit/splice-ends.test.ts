@@ -4,7 +4,7 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { dataFrame, frame } from "../fakes/frames.js";
 import { settled } from "../fakes/outcome.js";
-import { Listening, splicedStream } from "../fakes/relays.js";
+import { Listening, relayed, splicedStream } from "../fakes/relays.js";
 
 const data = new Uint8Array(10);
 const gone = { leases: 1, offers: 0, streams: 0, legs: 0 };
@@ -13,20 +13,29 @@ const [clientFirst, listenerFirst] = [["client", "listener"] as const, ["listene
 test.each([clientFirst, listenerFirst])("a reset by the %s reaches the %s, and ends both legs", async (a, b) => {
   const paired = splicedStream();
   const [atSelf, atOther] = [new Listening(paired[a]), new Listening(paired[b])];
-  await paired[a].put(frame({ reset: { code: Code.Aborted, reason: "enough" } }));
+  paired[a].put(relayed(frame({ reset: { code: Code.Aborted, reason: "enough" } })));
   await settled();
   expect(atOther.frames[0]?.reset).toMatchObject({ code: Code.Aborted, reason: "enough" });
   expect([atSelf.end, atOther.end]).toEqual(["well", "well"]);
   expect(paired.relay.counts).toEqual(gone);
 });
 
-test("nothing follows a reset", async () => {
+test("nothing follows a reset", () => {
   const { client, listener } = splicedStream();
-  const events = listener.events();
-  void client.put(frame({ reset: { code: Code.Aborted } }));
-  await events.next();
-  await client.put(dataFrame(1, { data }));
-  expect(await events.next()).toMatchObject({ done: true });
+  const heard = new Listening(listener);
+  client.put(relayed(frame({ reset: { code: Code.Aborted } })));
+  expect(client.put(relayed(dataFrame(1, { data })))).toBe(true);
+  expect([heard.frames.length, heard.end]).toEqual([1, "well"]);
+});
+
+test("a reset that waits for a peer without room is sent once, and ends both legs", () => {
+  const { client, listener, relay } = splicedStream();
+  const heard = new Listening(listener, 1);
+  client.put(relayed(dataFrame(1, { data })));
+  expect(client.put(relayed(frame({ reset: { code: Code.Aborted } })))).toBe(false);
+  heard.drain();
+  expect([heard.frames.length, heard.end]).toEqual([2, "well"]);
+  expect(relay.counts).toEqual(gone);
 });
 
 test.each([clientFirst, listenerFirst])("a leg of the %s that is lost is lost for the %s", async (a, b) => {
@@ -61,18 +70,18 @@ test.each([clientFirst, listenerFirst])(
 
 test("what was on its way to the other side when a leg was lost still arrives", async () => {
   const { client, listener } = splicedStream();
-  void client.put(dataFrame(1, { data }));
+  const heard = new Listening(listener, 1);
+  for (const sequence of [1, 2]) client.put(relayed(dataFrame(sequence, { data })));
   client.fail(new StreamError("broken", { failure: Failure.LEG_LOST }));
-  const heard = new Listening(listener);
   await settled();
-  expect(heard.frames).toHaveLength(1);
+  expect(heard.frames).toHaveLength(2);
   expect(heard.end).toMatchObject({ failure: Failure.LEG_LOST });
 });
 
 test("a request that ends before fin breaks a rule", async () => {
   const { relay, client, listener } = splicedStream();
   const [atClient, atListener] = [new Listening(client), new Listening(listener)];
-  await client.put(dataFrame(1, { data }));
+  client.put(relayed(dataFrame(1, { data })));
   client.endRequest();
   await settled();
   expect(atClient.end).toMatchObject({ failure: Failure.PROTOCOL_VIOLATION, code: Code.InvalidArgument });
@@ -80,12 +89,11 @@ test("a request that ends before fin breaks a rule", async () => {
   expect(relay.counts).toEqual(gone);
 });
 
-test("whoever waits to put a frame is let go when the stream ends", async () => {
+test("a frame after the end of the stream is dropped, and holds its endpoint back no more", () => {
   const { splice, client } = splicedStream();
-  const puts = [client.put(dataFrame(1, { data })), client.put(dataFrame(2, { data }))];
-  await settled();
+  expect(client.put(relayed(dataFrame(1, { data })))).toBe(false);
   splice.end();
-  await Promise.all([...puts, client.put(dataFrame(3, { data }))]);
+  expect(client.put(relayed(dataFrame(2, { data })))).toBe(true);
 });
 
 test("a stream ends once: what comes after changes nothing", async () => {

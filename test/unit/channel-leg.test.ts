@@ -11,8 +11,8 @@ import { EnvelopeSplitter, envelope } from "../../link/envelope.js";
 import { Directory } from "../../server/relay/directory.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import type { Relay } from "../../server/relay/relay.js";
-import { serveLegChannel } from "../../server/rpc/leg-channel-routes.js";
-import { legOverheadBytes } from "../../server/rpc/leg-routes.js";
+import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
+import { legOverheadBytes } from "../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { joinedLinks, packet } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
@@ -41,7 +41,7 @@ async function servesHere(request: ChannelRequest): Promise<boolean[]> {
   const { relay } = newRelay();
   const served: boolean[] = [];
   const [link] = joinedLinks((channel) => {
-    const serving = serveLegChannel(relay, channel, request, "");
+    const serving = serveChannelLeg(relay, channel, request, "");
     served.push(serving !== undefined);
     return serving;
   });
@@ -107,7 +107,7 @@ async function endOf(serve: Serve, body: Uint8Array[]) {
 }
 
 describe.each<[string, (relay: Relay) => Serve]>([
-  ["here", (relay) => (channel, request) => serveLegChannel(relay, channel, request, "")],
+  ["here", (relay) => (channel, request) => serveChannelLeg(relay, channel, request, "")],
   ["by the handlers", byHandlers],
 ])("served %s", (_way, serve) => {
   test.each<[string, Uint8Array[], Failure]>([

@@ -1,23 +1,20 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import {
-  ConnectRequestSchema,
-  type ConnectResponse,
-  OpenSchema,
-  RelayService,
-} from "../../gen/streamserver/v1/relay_pb.js";
+import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../link/envelope.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Directory } from "../../server/relay/directory.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import type { Relay } from "../../server/relay/relay.js";
-import { serveLegChannel } from "../../server/rpc/leg-channel-routes.js";
-import { attachClient, runLeg } from "../../server/rpc/leg-run.js";
+import { attachClient } from "../../server/rpc/attach-leg.js";
+import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
+import { LegHandler } from "../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
-import { failureTable, type StreamError } from "../../stream/stream-error.js";
+import { failureTable, StreamError } from "../../stream/stream-error.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { joinedLinks } from "../fakes/links.js";
@@ -33,7 +30,7 @@ function overRoutes(relay: Relay): Transport {
 
 /** A leg on a channel of a link, which nothing else serves here. */
 function overLink(relay: Relay): Transport {
-  const [link] = joinedLinks((channel, request) => serveLegChannel(relay, channel, request, ""));
+  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, ""));
   const clock = new FakeClock();
   return createLinkTransport(
     async () => ({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) }),
@@ -114,24 +111,31 @@ const broken: [string, (Said | "end")[], Failure][] = [
 
 test("legs that nobody has read to their end count when others are opened, though their streams have ended", async () => {
   const { relay } = newRelay({ maxStreams: 1 });
-  const abort = new AbortController();
-  async function* requests() {
-    yield { message: { case: "open" as const, value: create(OpenSchema, { name: "room" }) } };
-    await new Promise(() => {});
-  }
-  const caller = { signal: abort.signal, isCanceled: () => true, origin: "" };
-  async function openLeg(): Promise<void> {
+  const handlers: LegHandler[] = [];
+  function openLeg(): StreamError | "open" {
+    let end: StreamError | "open" = "open";
+    const carrier = {
+      origin: "",
+      send: () => true,
+      pause: () => {},
+      resume: () => {},
+      end: (error: StreamError | undefined) => {
+        end = error ?? end;
+      },
+    };
     const { lease } = relay.listen("room", false);
-    try {
-      await runLeg(relay, requests(), caller, attachClient, (response) => response).next();
-    } finally {
-      lease.end("lost");
-    }
+    const handler = new LegHandler(relay, carrier, attachClient);
+    const message = { case: "open" as const, value: { name: "room" } };
+    handler.receive(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
+    handlers.push(handler);
+    const before = end;
+    lease.end("lost");
+    return before;
   }
-  for (let legs = 0; legs < 4; legs += 1) await openLeg();
+  for (let legs = 0; legs < 4; legs += 1) expect(openLeg()).toBe("open");
   expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
-  expect((await rejection(openLeg())).failure).toBe(Failure.LIMIT_REACHED);
-  abort.abort();
+  expect(openLeg()).toMatchObject({ failure: Failure.LIMIT_REACHED });
+  for (const handler of handlers) handler.close(new StreamError("read to its end"));
   expect(relay.counts.legs).toBe(0);
 });
 

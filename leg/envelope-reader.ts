@@ -1,0 +1,97 @@
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { Parts } from "../link/parts.js";
+import { StreamError } from "../stream/stream-error.js";
+
+/** Flags and a length in front of each message of a streaming RPC, the same in Connect, gRPC and gRPC-Web. */
+export const envelopeHeadBytes = 5;
+
+/** Called with the flags of a whole envelope, and with its bytes, head included. Returns whether reading goes on. */
+export type OnEnvelope = (flags: number, envelope: Parts) => boolean;
+
+/**
+ * Finds the envelopes of a body that comes in chunks. Nothing is copied: an envelope consists of views of its chunks.
+ *
+ * When `onEnvelope` returns false, reading stops after that envelope, and the rest of the chunk waits in the reader until
+ * `resume`.
+ */
+export class EnvelopeReader {
+  readonly #maxDataBytes: number;
+  readonly #onEnvelope: OnEnvelope;
+  /** The views of the current envelope in chunks that came before, and how many bytes they are. */
+  #pieces: Uint8Array[] = [];
+  #pieceBytes = 0;
+  /** How many bytes of the current envelope's head were read, and what they say. */
+  #headReadBytes = 0;
+  #flags = 0;
+  #dataBytes = 0;
+  /** The bytes after an envelope at which reading was stopped. */
+  #rest: Uint8Array | undefined;
+
+  /** Envelopes with more than `maxDataBytes` of data are refused. */
+  constructor(maxDataBytes: number, onEnvelope: OnEnvelope) {
+    this.#maxDataBytes = maxDataBytes;
+    this.#onEnvelope = onEnvelope;
+  }
+
+  /** Whether the body may end here, which it may not within an envelope. */
+  get isAtBorder(): boolean {
+    return this.#headReadBytes === 0 && this.#rest === undefined;
+  }
+
+  /**
+   * Takes the next chunk, which nobody may modify any more. Returns false if the next chunk has to wait for `resume`.
+   * Throws FAILURE_FRAME_TOO_LARGE for an envelope over the limit, as soon as its head is known.
+   */
+  push(chunk: Uint8Array): boolean {
+    let start = 0;
+    for (let at = 0; at < chunk.byteLength; start = at) {
+      at = this.#readHead(chunk, at);
+      const missingBytes = envelopeHeadBytes + this.#dataBytes - this.#pieceBytes - (at - start);
+      if (this.#headReadBytes < envelopeHeadBytes || chunk.byteLength - at < missingBytes) {
+        this.#pieces.push(start === 0 ? chunk : chunk.subarray(start));
+        this.#pieceBytes += chunk.byteLength - start;
+        return true;
+      }
+      at += missingBytes;
+      this.#pieces.push(start === 0 && at === chunk.byteLength ? chunk : chunk.subarray(start, at));
+      if (this.#take()) continue;
+      this.#rest = at < chunk.byteLength ? chunk.subarray(at) : undefined;
+      return false;
+    }
+    return true;
+  }
+
+  /** Goes on after `onEnvelope` returned false. Returns and throws as `push` does. */
+  resume(): boolean {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    return rest === undefined || this.push(rest);
+  }
+
+  /** Reads what is missing of the head, and returns where its bytes end in the chunk. */
+  #readHead(chunk: Uint8Array, from: number): number {
+    let at = from;
+    while (this.#headReadBytes < envelopeHeadBytes && at < chunk.byteLength) {
+      const byte = chunk[at] as number;
+      if (this.#headReadBytes === 0) this.#flags = byte;
+      else this.#dataBytes = this.#dataBytes * 0x100 + byte;
+      this.#headReadBytes += 1;
+      at += 1;
+    }
+    if (this.#headReadBytes === envelopeHeadBytes && this.#dataBytes > this.#maxDataBytes) {
+      throw new StreamError(`a message of ${this.#dataBytes} bytes is larger than ${this.#maxDataBytes}`, {
+        failure: Failure.FRAME_TOO_LARGE,
+      });
+    }
+    return at;
+  }
+
+  #take(): boolean {
+    const envelope = new Parts(this.#pieces);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    this.#headReadBytes = 0;
+    this.#dataBytes = 0;
+    return this.#onEnvelope(this.#flags, envelope);
+  }
+}

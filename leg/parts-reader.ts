@@ -1,0 +1,91 @@
+import type { Parts } from "../link/parts.js";
+
+/** The factor of a varint's eighth byte. Eight bytes hold 56 bits, and numbers below 2^53 need no more. */
+const lastFactor = 2 ** 49;
+
+/**
+ * Reads Protobuf's wire format in bytes that stand in several arrays, without joining them.
+ * https://protobuf.dev/programming-guides/encoding/
+ *
+ * Throws a `RangeError` where the bytes end early, and for a varint of 2^53 or more.
+ */
+export class PartsReader {
+  readonly #arrays: readonly Uint8Array[];
+  readonly #byteLength: number;
+  #index = 0;
+  #array: Uint8Array;
+  /** The next byte, as an index into the current array. */
+  #next = 0;
+  #arrayStart = 0;
+
+  constructor(parts: Parts) {
+    this.#arrays = parts.arrays;
+    this.#byteLength = parts.byteLength;
+    this.#array = parts.arrays[0] ?? new Uint8Array();
+  }
+
+  /** The number of bytes read so far. */
+  get at(): number {
+    return this.#arrayStart + this.#next;
+  }
+
+  get leftBytes(): number {
+    return this.#byteLength - this.at;
+  }
+
+  /** The next byte. */
+  byte(): number {
+    while (this.#next >= this.#array.byteLength) this.#nextArray();
+    return this.#array[this.#next++] as number;
+  }
+
+  /** A whole number below 2^53, in at most eight bytes. */
+  varint(): number {
+    let number = 0;
+    for (let factor = 1; factor <= lastFactor; factor *= 0x80) {
+      const byte = this.byte();
+      number += (byte & 0x7f) * factor;
+      if (byte < 0x80 && number <= Number.MAX_SAFE_INTEGER) return number;
+    }
+    throw new RangeError("no number below 2^53");
+  }
+
+  /** Passes over a varint of any size that Protobuf allows, which is ten bytes. */
+  skipVarint(): void {
+    for (let bytes = 1; bytes <= 10; bytes += 1) if (this.byte() < 0x80) return;
+    throw new RangeError("a varint of more than ten bytes");
+  }
+
+  skip(byteLength: number): void {
+    if (byteLength > this.leftBytes) throw new RangeError("fewer bytes than were announced");
+    let rest = byteLength;
+    while (rest > this.#array.byteLength - this.#next) {
+      rest -= this.#array.byteLength - this.#next;
+      this.#nextArray();
+    }
+    this.#next += rest;
+  }
+
+  /** Copies the next bytes into memory of their own. */
+  copy(byteLength: number): Uint8Array<ArrayBuffer> {
+    if (byteLength > this.leftBytes) throw new RangeError("fewer bytes than were announced");
+    const bytes = new Uint8Array(byteLength);
+    for (let filled = 0; filled < byteLength; ) {
+      if (this.#next >= this.#array.byteLength) this.#nextArray();
+      const piece = this.#array.subarray(this.#next, this.#next + byteLength - filled);
+      bytes.set(piece, filled);
+      filled += piece.byteLength;
+      this.#next += piece.byteLength;
+    }
+    return bytes;
+  }
+
+  #nextArray(): void {
+    const array = this.#arrays[this.#index + 1];
+    if (array === undefined) throw new RangeError("the bytes end early");
+    this.#index += 1;
+    this.#arrayStart += this.#array.byteLength;
+    this.#array = array;
+    this.#next = 0;
+  }
+}

@@ -1,0 +1,136 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import {
+  type AcceptRequest,
+  type ConnectRequest,
+  ConnectRequestSchema,
+  type ConnectResponse,
+  ConnectResponseSchema,
+} from "../../gen/streamserver/v1/relay_pb.js";
+import { envelopeHeadBytes } from "../../leg/envelope-reader.js";
+import { envelope } from "../../link/envelope.js";
+import { fromConnectError, toConnectError } from "../../link/failure-detail.js";
+import type { Parts } from "../../link/parts.js";
+import { Condition } from "../../stream/deferred.js";
+import { Fifo } from "../../stream/fifo.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { Relay } from "../relay/relay.js";
+import type { AttachLeg } from "./attach-leg.js";
+import { callerCanceled, callerOrigin } from "./caller.js";
+import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
+
+/**
+ * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages are put
+ * into envelopes and taken out of them again, so that there is one way of serving a leg.
+ */
+export async function* decodedLeg(
+  relay: Relay,
+  attach: AttachLeg,
+  requests: AsyncIterable<ConnectRequest | AcceptRequest>,
+  context: HandlerContext,
+): AsyncGenerator<ConnectResponse, void, undefined> {
+  const leg = new DecodedLeg(relay, attach, context);
+  void leg.receiveAll(requests);
+  try {
+    yield* leg.responses();
+  } finally {
+    leg.close();
+  }
+}
+
+class DecodedLeg implements LegCarrier {
+  readonly origin: string;
+  readonly #context: HandlerContext;
+  readonly #handler: LegHandler;
+  readonly #outgoing = new Fifo<Parts>();
+  readonly #sendable = new Condition();
+  readonly #readable = new Condition();
+  #reading: "on" | "paused" = "on";
+  #response: { kind: "open" } | { kind: "ended"; error: StreamError | undefined } = { kind: "open" };
+
+  constructor(relay: Relay, attach: AttachLeg, context: HandlerContext) {
+    this.origin = callerOrigin(context);
+    this.#context = context;
+    this.#handler = new LegHandler(relay, this, attach);
+    // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.
+    context.signal.addEventListener("abort", () => this.close(), { once: true });
+  }
+
+  send(envelope: Parts): boolean {
+    this.#outgoing.push(envelope);
+    this.#sendable.notify();
+    return false;
+  }
+
+  pause(): void {
+    this.#reading = "paused";
+  }
+
+  resume(): void {
+    this.#reading = "on";
+    this.#readable.notify();
+  }
+
+  end(error: StreamError | undefined): void {
+    this.#response = { kind: "ended", error };
+    this.#sendable.notify();
+  }
+
+  close(): void {
+    this.#handler.close(this.#closeError());
+    this.#readable.notify();
+    this.#sendable.notify();
+  }
+
+  async *responses(): AsyncGenerator<ConnectResponse, void, undefined> {
+    const { signal } = this.#context;
+    for (;;) {
+      const next = this.#outgoing.shift();
+      if (next !== undefined) {
+        yield fromBinary(ConnectResponseSchema, next.joined.subarray(envelopeHeadBytes));
+        continue;
+      }
+      const response = this.#response;
+      if (response.kind === "ended" && response.error !== undefined) throw toConnectError(response.error);
+      if (response.kind === "ended" || signal.aborted) return;
+      this.#handler.drained();
+      if (this.#outgoing.length === 0 && this.#response.kind === "open") await this.#sendable.changed();
+    }
+  }
+
+  async receiveAll(requests: AsyncIterable<ConnectRequest | AcceptRequest>): Promise<void> {
+    const { signal } = this.#context;
+    try {
+      for await (const { message } of requests) {
+        this.#handler.receive(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
+        while (this.#reading === "paused" && !signal.aborted) await this.#readable.changed();
+      }
+      this.#handler.endRequest();
+    } catch (reason) {
+      const error = requestError(reason);
+      if (error !== undefined) this.#handler.fail(error);
+      else this.#handler.endRequest();
+    }
+  }
+
+  #closeError(): StreamError {
+    const { signal } = this.#context;
+    if (!signal.aborted) {
+      return new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST });
+    }
+    // A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one.
+    const isLost = fromConnectError(signal.reason).failure === Failure.LEG_LOST;
+    return callOverError(!isLost && callerCanceled(this.#context));
+  }
+}
+
+/** The fault of a request that cannot be decoded. Undefined if its call broke off, which the signal of the call tells. */
+function requestError(reason: unknown): StreamError | undefined {
+  const { code, message, failure } = fromConnectError(reason);
+  if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);
+  if (!(reason instanceof ConnectError)) return undefined;
+  if (code === Code.ResourceExhausted) return new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+  const isFault = code === Code.InvalidArgument || code === Code.Internal || code === Code.Unimplemented;
+  return isFault ? new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION }) : undefined;
+}

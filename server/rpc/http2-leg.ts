@@ -1,0 +1,135 @@
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import type { ConnectError } from "@connectrpc/connect";
+import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { envelope } from "../../link/envelope.js";
+import { toConnectError } from "../../link/failure-detail.js";
+import type { Parts } from "../../link/parts.js";
+import { StreamError } from "../../stream/stream-error.js";
+import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import type { Relay } from "../relay/relay.js";
+import type { AttachLeg } from "./attach-leg.js";
+import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
+
+/** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
+type LegEnd = (error: ConnectError | undefined) => { envelope: Uint8Array } | { trailers: Record<string, string> };
+
+const connectEnd: LegEnd = (error) => ({ envelope: connectEndEnvelope(error) });
+const grpcEnd: LegEnd = (error) => ({ trailers: Object.fromEntries(grpcStatus(error)) });
+const grpcWebEnd: LegEnd = (error) => ({ envelope: envelope(trailerFlag, trailerSerialize(grpcStatus(error))) });
+
+/** The content types whose bodies are envelopes of binary Protobuf, and how their protocols end a response. */
+const endByContentType: ReadonlyMap<string, LegEnd> = new Map([
+  [contentTypeStreamProto, connectEnd],
+  ["application/grpc", grpcEnd],
+  ["application/grpc+proto", grpcEnd],
+  ["application/grpc-web", grpcWebEnd],
+  ["application/grpc-web+proto", grpcWebEnd],
+]);
+
+/** Headers that ask for more than bytes to be passed on: a compression, or a deadline. */
+const decodingHeaders = ["connect-content-encoding", "grpc-encoding", "connect-timeout-ms", "grpc-timeout"];
+
+/** The last message of a response in the Connect protocol. */
+export function connectEndEnvelope(error: ConnectError | undefined): Uint8Array<ArrayBuffer> {
+  const end = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
+  return envelope(endStreamFlag, new TextEncoder().encode(end));
+}
+
+function grpcStatus(error: ConnectError | undefined): Headers {
+  const trailers = new Headers();
+  setTrailerStatus(trailers, error);
+  return trailers;
+}
+
+/**
+ * Serves a leg on an HTTP/2 request, its bytes as they come. Returns false for a request that is left to a decoder: over
+ * HTTP/1.1, in another format, compressed, with a deadline, or with a body that somebody has read.
+ */
+export function serveHttp2Leg(relay: Relay, attach: AttachLeg, request: NodeRequest, response: NodeResponse): boolean {
+  if (!("stream" in request) || !("stream" in response) || request.stream.readableDidRead) return false;
+  const { headers } = request;
+  const end = endByContentType.get(headers["content-type"] ?? "");
+  if (end === undefined || request.method !== "POST") return false;
+  if (decodingHeaders.some((name) => (headers[name] ?? "identity") !== "identity")) return false;
+  new Http2Leg(relay, attach, request, response, end);
+  return true;
+}
+
+class Http2Leg implements LegCarrier {
+  readonly origin: string;
+  readonly #response: Http2ServerResponse;
+  readonly #stream: ServerHttp2Stream;
+  readonly #end: LegEnd;
+
+  constructor(
+    relay: Relay,
+    attach: AttachLeg,
+    request: Http2ServerRequest,
+    response: Http2ServerResponse,
+    end: LegEnd,
+  ) {
+    const stream = request.stream as ServerHttp2Stream;
+    this.origin = headerText(request.headers.origin);
+    this.#response = response;
+    this.#stream = stream;
+    this.#end = end;
+    const handler = new LegHandler(relay, this, attach);
+    const { session } = stream;
+    // The response has headers that say which pages may read it.
+    stream.respond(
+      { ...response.getHeaders(), "content-type": request.headers["content-type"], ":status": 200 },
+      { waitForTrailers: end === grpcEnd },
+    );
+    stream.on("data", (chunk: Buffer) => handler.receive(chunk));
+    stream.on("end", () => handler.endRequest());
+    stream.on("drain", () => handler.drained());
+    // The stream's "close" follows, and says as much.
+    stream.on("error", () => {});
+    stream.on("finish", () => {
+      // A stream that was reset says "finish" as well, and then "close".
+      if (!stream.aborted) handler.close(new StreamError("the response was read to its end"));
+    });
+    stream.on("close", () => {
+      // Node closes the streams of a broken connection with the code of a cancelled one.
+      const isConnectionLost = session === undefined || session.destroyed;
+      handler.close(callOverError(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost));
+    });
+  }
+
+  send({ arrays }: Parts): boolean {
+    const stream = this.#stream;
+    if (stream.destroyed) return true;
+    const [only] = arrays;
+    if (arrays.length === 1) return stream.write(only);
+    stream.cork();
+    for (const array of arrays) stream.write(array);
+    stream.uncork();
+    return !stream.writableNeedDrain;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  end(error: StreamError | undefined): void {
+    const stream = this.#stream;
+    if (stream.destroyed) return;
+    const end = this.#end(error === undefined ? undefined : toConnectError(error));
+    if ("envelope" in end) stream.end(end.envelope);
+    else {
+      // Node's response object sends its trailers when the stream asks for them.
+      this.#response.addTrailers(end.trailers);
+      stream.end();
+    }
+  }
+}
+
+function headerText(value: string | string[] | undefined): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,226 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import {
+  type ConnectRequest,
+  ConnectRequestSchema,
+  ConnectResponseSchema,
+} from "../../gen/streamserver/v1/relay_pb.js";
+import { EnvelopeReader, envelopeHeadBytes } from "../../leg/envelope-reader.js";
+import { readFrameHead } from "../../leg/frame-head.js";
+import { envelope } from "../../link/envelope.js";
+import { Parts } from "../../link/parts.js";
+import { messageOverheadBytes } from "../../stream/sender.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { limitsToWire } from "../relay/limits.js";
+import type { Relay } from "../relay/relay.js";
+import type { RelayedFrame } from "../relay/relayed-frame.js";
+import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
+import type { AttachLeg } from "./attach-leg.js";
+
+/** An RPC message of a leg may hold this beside a full frame's messages: an `Open` with its metadata, or the heads of fields. */
+export const legOverheadBytes = 65_536;
+
+/** How much later than the end of its request's body a call may be aborted: HTTP/2 tells the two in two events. */
+const abortGraceMs = 100;
+
+/** The relay's end of the call that carries a leg. */
+export interface LegCarrier {
+  /** The Origin header of the caller's request, or empty. */
+  readonly origin: string;
+  /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
+  send(envelope: Parts): boolean;
+  /** Hands in no more of the request's body until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Ends the response, well or with an error, as its RPC protocol has it. `LegHandler.close` follows when it was read. */
+  end(error: StreamError | undefined): void;
+}
+
+type LegHandlerState =
+  /** The first message of the request has not come yet. */
+  | { kind: "opening"; cancelDeadline: () => void }
+  | { kind: "attached"; leg: SpliceLeg }
+  /** The body of the request ended without a last word. The abort of its call may follow, and tell why. */
+  | { kind: "broken off"; leg: SpliceLeg; cancelDeadline: () => void }
+  /** The response has ended, and was not read to its end yet. */
+  | { kind: "ended"; leg: SpliceLeg | undefined }
+  | { kind: "closed" };
+
+/**
+ * Serves one leg, whatever carries it: a body of envelopes in, a body of envelopes out. Its carrier hands in what comes
+ * (`receive`, `endRequest`, `close`), and calls `drained` when it can send again.
+ *
+ * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is read.
+ */
+export class LegHandler {
+  readonly #relay: Relay;
+  readonly #carrier: LegCarrier;
+  readonly #attach: AttachLeg;
+  readonly #reader: EnvelopeReader;
+  #state: LegHandlerState;
+
+  constructor(relay: Relay, carrier: LegCarrier, attach: AttachLeg) {
+    this.#relay = relay;
+    this.#carrier = carrier;
+    this.#attach = attach;
+    const { openTimeoutMs, maxFrameBytes } = relay.limits;
+    this.#reader = new EnvelopeReader(maxFrameBytes + legOverheadBytes, (flags, bytes) => this.#take(flags, bytes));
+    const late = violation(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded);
+    this.#state = { kind: "opening", cancelDeadline: relay.clock.after(openTimeoutMs, () => this.fail(late)) };
+  }
+
+  /** Takes the next bytes of the request's body, which nobody may modify any more. */
+  receive(chunk: Uint8Array): void {
+    this.#read(() => this.#reader.push(chunk));
+  }
+
+  /** The body of the request is whole. */
+  endRequest(): void {
+    const state = this.#state;
+    if (state.kind === "opening") return this.fail(violation("the first message is not open"));
+    if (state.kind !== "attached") return;
+    const { leg } = state;
+    if (!this.#reader.isAtBorder) return this.fail(violation("the body ended within a message"));
+    if (leg.said !== "nothing") return leg.endRequest();
+    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => leg.endRequest());
+    this.#set({ kind: "broken off", leg, cancelDeadline });
+  }
+
+  /** The body of the request cannot be read. */
+  fail(error: StreamError): void {
+    const state = this.#state;
+    if (state.kind === "opening") this.#end(undefined, error);
+    else if (state.kind === "attached" || state.kind === "broken off") state.leg.fail(error);
+  }
+
+  /** The carrier can send the next envelope. */
+  drained(): void {
+    if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.leg.drained();
+  }
+
+  /** The call is over. `error` says why, in case that it was over before the end of its response. */
+  close(error: StreamError): void {
+    const state = this.#state;
+    if (state.kind === "closed") return;
+    this.#set({ kind: "closed" });
+    if (!("leg" in state) || state.leg === undefined) return;
+    this.#relay.legs.delete(state.leg);
+    if (state.kind !== "ended") state.leg.fail(error);
+  }
+
+  /** Reads of the request, and pauses it where a frame has to wait for the peer. What comes after the end is dropped. */
+  #read(read: () => boolean): void {
+    if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
+    try {
+      if (!read()) this.#carrier.pause();
+    } catch (reason) {
+      this.fail(StreamError.from(reason, Code.Internal));
+    }
+  }
+
+  #take(flags: number, bytes: Parts): boolean {
+    if (flags !== 0) throw violation(`an envelope with the flags ${flags}`);
+    if (this.#state.kind === "opening") {
+      this.#open(decodeRequest(bytes));
+      return true;
+    }
+    if (this.#state.kind !== "attached") return true;
+    const frame = frameOf(bytes);
+    if (frame === undefined) return true;
+    checkCost(frame, this.#relay.limits.maxFrameBytes);
+    return this.#state.leg.put(frame);
+  }
+
+  #open({ message }: ConnectRequest): void {
+    if (message.case !== "open") throw violation("the first message is not open");
+    const { leg, streamId, legToken } = this.#attach(this.#relay, message.value, this.#carrier.origin);
+    this.#relay.legs.add(leg);
+    this.#set({ kind: "attached", leg });
+    const { limits } = this.#relay;
+    const { heartbeatIntervalMs } = limits;
+    this.#send({
+      case: "opened",
+      value: { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs },
+    });
+    leg.attach(this.#port(leg));
+  }
+
+  #port(leg: SpliceLeg): LegPort {
+    return {
+      sendAccepted: (capabilities) =>
+        this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } }),
+      sendFrame: (frame) => this.#state.kind === "closed" || this.#carrier.send(frame.envelope),
+      resume: () => {
+        this.#read(() => {
+          const hasRoom = this.#reader.resume();
+          if (hasRoom) this.#carrier.resume();
+          return hasRoom;
+        });
+      },
+      finish: (error) => this.#end(leg, error),
+    };
+  }
+
+  #send(message: NonNullable<MessageInitShape<typeof ConnectResponseSchema>["message"]>): void {
+    const data = toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message }));
+    if (this.#state.kind !== "closed") this.#carrier.send(new Parts([envelope(0, data)]));
+  }
+
+  #end(leg: SpliceLeg | undefined, error: StreamError | undefined): void {
+    if (this.#state.kind === "closed") return;
+    this.#set({ kind: "ended", leg });
+    // The rest of the request is read and dropped, so that its caller can send it.
+    this.#carrier.resume();
+    this.#carrier.end(error);
+  }
+
+  #set(state: LegHandlerState): void {
+    if ("cancelDeadline" in this.#state) this.#state.cancelDeadline();
+    this.#state = state;
+  }
+}
+
+/** The end of a call that was over before its response was: its caller cancelled it, or its connection broke. */
+export function callOverError(isCanceled: boolean): StreamError {
+  return isCanceled
+    ? new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED })
+    : new StreamError("the connection to the relay broke", { failure: Failure.LEG_LOST });
+}
+
+/** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
+function frameOf(bytes: Parts): RelayedFrame | undefined {
+  try {
+    const head = readFrameHead(bytes);
+    if (head !== undefined) return { ...head, envelope: bytes };
+  } catch (cause) {
+    throw violation("bytes that are no frame", undefined, cause);
+  }
+  const { message } = decodeRequest(bytes);
+  if (message.case === "open") throw violation("only the first message is open");
+  if (message.case === undefined) return undefined;
+  // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay says.
+  const { messages, fin, reset } = message.value;
+  const costBytes = messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
+  const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
+  return { costBytes, fin, reset: reset !== undefined, envelope: new Parts([envelope(0, data)]) };
+}
+
+function decodeRequest(bytes: Parts): ConnectRequest {
+  try {
+    return fromBinary(ConnectRequestSchema, bytes.joined.subarray(envelopeHeadBytes));
+  } catch (cause) {
+    throw violation("bytes that are no message of a leg", undefined, cause);
+  }
+}
+
+function checkCost({ costBytes }: RelayedFrame, maxFrameBytes: number): void {
+  if (costBytes <= maxFrameBytes) return;
+  throw new StreamError(`a frame of ${costBytes} bytes is larger than ${maxFrameBytes}`, {
+    failure: Failure.FRAME_TOO_LARGE,
+  });
+}
+
+function violation(message: string, code?: Code, cause?: unknown): StreamError {
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code, cause });
+}
