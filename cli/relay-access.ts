@@ -1,5 +1,5 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import { relayAt, relayLost } from "../link/failure-detail.js";
+import { relayAt, relayLost } from "../stream/failure-detail.js";
 import { systemClock } from "../stream/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";

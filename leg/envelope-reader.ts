@@ -1,9 +1,7 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import { Parts } from "../link/parts.js";
 import { StreamError } from "../stream/stream-error.js";
-
-/** Flags and a length in front of each message of a streaming RPC, the same in Connect, gRPC and gRPC-Web. */
-export const envelopeHeadBytes = 5;
+import { envelopeHeadBytes } from "./envelope.js";
+import { Parts } from "./parts.js";
 
 /** Called with the flags of a whole envelope, and with its bytes, head included. Returns whether reading goes on. */
 export type OnEnvelope = (flags: number, envelope: Parts) => boolean;
@@ -33,9 +31,10 @@ export class EnvelopeReader {
     this.#onEnvelope = onEnvelope;
   }
 
-  /** Whether the body may end here, which it may not within an envelope. */
-  get isAtBorder(): boolean {
-    return this.#headReadBytes === 0 && this.#rest === undefined;
+  /** The body has ended. Throws FAILURE_PROTOCOL_VIOLATION if it did within an envelope. */
+  end(): void {
+    if (this.#headReadBytes === 0 && this.#rest === undefined) return;
+    throw new StreamError("the body ended within a message", { failure: Failure.PROTOCOL_VIOLATION });
   }
 
   /**

@@ -1,17 +1,19 @@
-import { FrameSchema, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
-import { ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
-import type { Parts } from "../link/parts.js";
-import { lengthTag, varintTag } from "../link/wire-writer.js";
 import { messageOverheadBytes } from "../stream/sender.js";
-import { envelopeHeadBytes } from "./envelope-reader.js";
-import { PartsReader } from "./parts-reader.js";
-
-/** A frame has the same field number in all four messages of a leg. */
-const frameTag = lengthTag(ConnectRequestSchema.field.frame.number);
-const messagesTag = lengthTag(FrameSchema.field.messages.number);
-const finTag = varintTag(FrameSchema.field.fin.number);
-const resetTag = lengthTag(FrameSchema.field.reset.number);
-const dataTag = lengthTag(MessageSchema.field.data.number);
+import { envelopeHeadBytes } from "./envelope.js";
+import {
+  ackTag,
+  creditTag,
+  dataTag,
+  finTag,
+  frameTag,
+  messagesTag,
+  moreTag,
+  resetTag,
+  sequenceTag,
+  textTag,
+} from "./frame-tags.js";
+import type { Parts } from "./parts.js";
+import { WireReader } from "./wire-reader.js";
 
 /** What a relay has to know of a frame that it passes on. */
 export interface FrameHead {
@@ -23,38 +25,48 @@ export interface FrameHead {
 
 /**
  * Reads the head of the frame in an envelope, and skips over the data of its messages. Unknown fields are skipped.
- * Returns undefined if the envelope holds anything beside one frame, such as an `Open`: that takes a decoder.
- * Throws a `RangeError` for bytes that are no frame.
+ * Returns undefined for what takes a decoder: anything beside one frame, such as an `Open`, and bytes that are no frame.
  */
 export function readFrameHead(envelope: Parts): FrameHead | undefined {
-  const reader = new PartsReader(envelope);
-  reader.skip(envelopeHeadBytes);
-  if (reader.leftBytes === 0 || reader.varint() !== frameTag || reader.varint() !== reader.leftBytes) return undefined;
+  try {
+    const reader = new WireReader(envelope);
+    reader.skip(envelopeHeadBytes);
+    if (reader.tag() !== frameTag || reader.varint() !== reader.leftBytes) return undefined;
+    return readHead(reader);
+  } catch {
+    return undefined;
+  }
+}
+
+const frameTags = new Set([sequenceTag, ackTag, creditTag, messagesTag, finTag, resetTag]);
+const messageTags = new Set([dataTag, textTag, moreTag]);
+
+function readHead(reader: WireReader): FrameHead {
   const head: FrameHead = { costBytes: 0, fin: false, reset: false };
   while (reader.leftBytes > 0) {
-    const tag = reader.varint();
+    const tag = reader.tag();
     if (tag === messagesTag) head.costBytes += messageOverheadBytes + readDataBytes(reader);
     else if (tag === finTag) head.fin = reader.varint() !== 0;
     else {
       if (tag === resetTag) head.reset = true;
-      skipField(reader, tag);
+      skipField(reader, tag, frameTags);
     }
   }
   return head;
 }
 
 /** Reads a message and returns the size of its data. A message with several data fields counts all of them. */
-function readDataBytes(reader: PartsReader): number {
+function readDataBytes(reader: WireReader): number {
   const messageBytes = reader.varint();
   const end = reader.at + messageBytes;
   let dataBytes = 0;
   while (reader.at < end) {
-    const tag = reader.varint();
+    const tag = reader.tag();
     if (tag === dataTag) {
       const byteLength = reader.varint();
       dataBytes += byteLength;
       reader.skip(byteLength);
-    } else skipField(reader, tag);
+    } else skipField(reader, tag, messageTags);
   }
   if (reader.at > end) throw new RangeError("a field that reaches beyond its message");
   return dataBytes;
@@ -63,7 +75,10 @@ function readDataBytes(reader: PartsReader): number {
 /** Wire types of Protobuf, which are the last three bits of a tag. */
 const [varint, fixed64, lengthDelimited, fixed32] = [0, 1, 2, 5];
 
-function skipField(reader: PartsReader, tag: number): void {
+/** Skips a field. Decoders differ in how they read a known field of another wire type, so one is refused here. */
+function skipField(reader: WireReader, tag: number, knownTags: ReadonlySet<number>): void {
+  if (!knownTags.has(tag) && Math.floor(tag / 8) <= knownTags.size)
+    throw new RangeError("a field of another wire type");
   switch (tag % 8) {
     case varint:
       return reader.skipVarint();

@@ -1,16 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import type { UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
+import type { PartsClient } from "../leg/leg-call.js";
+import type { Parts } from "../leg/parts.js";
+import { fromConnectError, toConnectError } from "../stream/failure-detail.js";
 import type { Channel } from "./channel.js";
-import { fromConnectError, toConnectError } from "./failure-detail.js";
 import { headersFromWire, headersToWire } from "./header.js";
 import type { Link } from "./link.js";
-import type { Parts } from "./parts.js";
-
-/** What Connect's own transports take for an HTTP client; a body may come in parts. */
-export type ChannelClient = (
-  request: Omit<UniversalClientRequest, "body"> & { body?: AsyncIterable<Uint8Array | Parts> | undefined },
-) => Promise<UniversalClientResponse>;
 
 /** How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got. */
 const maxTries = 100;
@@ -22,7 +17,7 @@ const maxTries = 100;
 export function createChannelClient(
   openLink: () => Promise<Link>,
   onResponse: (header: Headers, link: Link) => void = () => {},
-): ChannelClient {
+): PartsClient {
   const openChannel = async (path: string, header: Headers, signal: AbortSignal | undefined) => {
     for (let tries = 1; ; tries += 1) {
       const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));

@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
+import { fromConnectError } from "../stream/failure-detail.js";
 import type { Channel } from "./channel.js";
-import { fromConnectError } from "./failure-detail.js";
 import { headersFromWire, headersToWire } from "./header.js";
 
 /** Resolves when nothing of the handler runs any more. */

@@ -10,14 +10,14 @@ import {
   type Packet,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
+import { Parts } from "../leg/parts.js";
 import { Condition, Deferred } from "../stream/deferred.js";
+import { toConnectError } from "../stream/failure-detail.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import { ByteQueue } from "./byte-queue.js";
-import { toConnectError } from "./failure-detail.js";
 import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";
 import type { IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
-import { Parts } from "./parts.js";
 
 /** What each side may send on a channel before the first grant, and how far a grant reaches ahead at first. `Packet.credit`. */
 export const channelWindowBytes = 262_144;

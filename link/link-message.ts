@@ -9,10 +9,10 @@ import {
   type Packet,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
+import { isSmall, Parts } from "../leg/parts.js";
+import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-writer.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
-import { isSmall, Parts } from "./parts.js";
-import { lengthTag, varintBytes, varintTag, WireWriter } from "./wire-writer.js";
 
 /** What a WebSocket carries must name it: a page of something else is no client, whatever lets it in. */
 export const linkProtocol = "streamserver.v1";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Packet, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
-import type { Parts } from "./parts.js";
+import type { Parts } from "../leg/parts.js";
 
 /** A packet that is to be sent: one with data holds it as it came. */
 export type OutgoingPacket = Packet | { channel: number; data: Parts };

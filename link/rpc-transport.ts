@@ -32,11 +32,11 @@ import {
   trailerDemux,
   validateResponse,
 } from "@connectrpc/connect/protocol-connect";
+import { dataOf, envelope } from "../leg/envelope.js";
+import { Parts } from "../leg/parts.js";
+import { responseMessages } from "../leg/response-messages.js";
+import { toConnectError } from "../stream/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
-import { envelope } from "./envelope.js";
-import { toConnectError } from "./failure-detail.js";
-import { Parts } from "./parts.js";
-import { responseMessages } from "./response-messages.js";
 
 /** The largest message that an envelope can hold. */
 const maxEnvelopeBytes = 0xffffffff;
@@ -94,7 +94,7 @@ export function createRpcTransport(options: RpcTransportOptions): Transport {
     const response = await httpClient({ url, method: "POST", header, signal, body: body() });
     validateResponse(method.methodKind, useBinaryFormat, response.status, response.header);
     const trailer = new Headers();
-    const messages = responseMessages({ ...response, trailer }, readMaxBytes, parse);
+    const messages = responseMessages({ ...response, trailer }, readMaxBytes, (each) => parse(dataOf(each)));
     return { ...request, method, header: response.header, trailer, message: messages };
   }
 

@@ -6,7 +6,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import { fromConnectError } from "../../link/failure-detail.js";
+import { fromConnectError } from "../../stream/failure-detail.js";
 import type { NodeRequest } from "../http/node-server.js";
 
 /**

@@ -8,11 +8,10 @@ import {
   type ConnectResponse,
   ConnectResponseSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelopeHeadBytes } from "../../leg/envelope-reader.js";
-import { envelope } from "../../link/envelope.js";
-import { fromConnectError, toConnectError } from "../../link/failure-detail.js";
-import type { Parts } from "../../link/parts.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import type { Parts } from "../../leg/parts.js";
 import { Condition } from "../../stream/deferred.js";
+import { fromConnectError, toConnectError } from "../../stream/failure-detail.js";
 import { Fifo } from "../../stream/fifo.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
@@ -88,7 +87,7 @@ class DecodedLeg implements LegCarrier {
     for (;;) {
       const next = this.#outgoing.shift();
       if (next !== undefined) {
-        yield fromBinary(ConnectResponseSchema, next.joined.subarray(envelopeHeadBytes));
+        yield fromBinary(ConnectResponseSchema, dataOf(next));
         continue;
       }
       const response = this.#response;

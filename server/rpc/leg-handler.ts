@@ -6,10 +6,10 @@ import {
   ConnectRequestSchema,
   ConnectResponseSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import { EnvelopeReader, envelopeHeadBytes } from "../../leg/envelope-reader.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { readFrameHead } from "../../leg/frame-head.js";
-import { envelope } from "../../link/envelope.js";
-import { Parts } from "../../link/parts.js";
+import { Parts } from "../../leg/parts.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { limitsToWire } from "../relay/limits.js";
@@ -81,7 +81,11 @@ export class LegHandler {
     if (state.kind === "opening") return this.fail(violation("the first message is not open"));
     if (state.kind !== "attached") return;
     const { leg } = state;
-    if (!this.#reader.isAtBorder) return this.fail(violation("the body ended within a message"));
+    try {
+      this.#reader.end();
+    } catch (reason) {
+      return this.fail(StreamError.from(reason));
+    }
     if (leg.said !== "nothing") return leg.endRequest();
     const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => leg.endRequest());
     this.#set({ kind: "broken off", leg, cancelDeadline });
@@ -190,12 +194,8 @@ export function callOverError(isCanceled: boolean): StreamError {
 
 /** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
 function frameOf(bytes: Parts): RelayedFrame | undefined {
-  try {
-    const head = readFrameHead(bytes);
-    if (head !== undefined) return { ...head, envelope: bytes };
-  } catch (cause) {
-    throw violation("bytes that are no frame", undefined, cause);
-  }
+  const head = readFrameHead(bytes);
+  if (head !== undefined) return { ...head, envelope: bytes };
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violation("only the first message is open");
   if (message.case === undefined) return undefined;
@@ -208,7 +208,7 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
 
 function decodeRequest(bytes: Parts): ConnectRequest {
   try {
-    return fromBinary(ConnectRequestSchema, bytes.joined.subarray(envelopeHeadBytes));
+    return fromBinary(ConnectRequestSchema, dataOf(bytes));
   } catch (cause) {
     throw violation("bytes that are no message of a leg", undefined, cause);
   }

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Frame, FrameSchema, type MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
-import type { FrameFields } from "../../link/leg-message.js";
+import type { FrameFields } from "../../leg/frame-fields.js";
 import type { Endpoint } from "../../stream/endpoint.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 

@@ -13,8 +13,8 @@ import {
   UnlistenRequestSchema,
   WatchRequestSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../link/envelope.js";
-import { lengthTag, varintBytes, WireWriter } from "../../link/wire-writer.js";
+import { envelope } from "../../leg/envelope.js";
+import { lengthTag, varintBytes, WireWriter } from "../../leg/wire-writer.js";
 import { mutated, type Random } from "./mutations.js";
 
 type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;

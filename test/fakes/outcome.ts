@@ -1,4 +1,4 @@
-import { fromConnectError } from "../../link/failure-detail.js";
+import { fromConnectError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
 /** What `action` throws. */

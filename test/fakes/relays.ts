@@ -1,10 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelopeHeadBytes } from "../../leg/envelope-reader.js";
+import { dataOf } from "../../leg/envelope.js";
+import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
-import { frameEnvelope } from "../../link/leg-message.js";
-import type { Parts } from "../../link/parts.js";
+import type { Parts } from "../../leg/parts.js";
 import type { Lease, LeaseEvent } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { Relay } from "../../server/relay/relay.js";
@@ -105,7 +105,7 @@ export class Listening implements LegPort {
   }
 
   sendFrame({ envelope }: RelayedFrame): boolean {
-    const { message } = fromBinary(ConnectRequestSchema, envelope.joined.subarray(envelopeHeadBytes));
+    const { message } = fromBinary(ConnectRequestSchema, dataOf(envelope));
     if (message.case !== "frame") throw new Error("no frame");
     this.heard.push("frame");
     this.envelopes.push(envelope);

@@ -2,9 +2,9 @@
 export const allowedFolders: Record<string, readonly string[]> = {
   gen: [],
   stream: ["gen"],
-  leg: ["stream", "link", "gen"],
+  leg: ["stream", "gen"],
   // A link needs the queue, the condition and the typed error that a stream needs; nothing of a stream itself.
-  link: ["stream", "gen"],
+  link: ["leg", "stream", "gen"],
   web: ["leg", "stream", "link", "gen"],
   server: ["leg", "web", "stream", "link", "gen"],
   // What the programs do, the package does; the command line only offers it to people.
@@ -31,11 +31,11 @@ export const rpcFiles = ["server/rpc/*.ts", "server/link/*routes.ts", "server/ro
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 
 /** The folders without Node code, whoever imports them; and the entry whose whole reach is without it. */
-export const foldersWithoutNode = ["gen", "stream", "link"];
+export const foldersWithoutNode = ["gen", "stream", "leg", "link"];
 export const browserEntry = "web/index.ts";
 
 export const nodeOnlyPackages = ["@connectrpc/connect-node"];
 
 export const packageName = "browser-stream-server";
 /** Folders where the package's own name would lead back to its build. */
-export const foldersOfThePackage = ["gen", "stream", "link", "web", "server", "cli"];
+export const foldersOfThePackage = ["gen", "stream", "leg", "link", "web", "server", "cli"];

@@ -11,7 +11,7 @@ import {
 } from "browser-stream-server/gen";
 import { WebSocket } from "ws";
 import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../link/envelope.js";
+import { envelope } from "../../leg/envelope.js";
 import { decodeLinkMessage, type IncomingPacket, linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { Condition } from "../../stream/deferred.js";
 import type { TestRelay } from "./relay-ports.js";

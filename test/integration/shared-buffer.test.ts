@@ -1,7 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EnvelopeSplitter, envelope } from "../../link/envelope.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { decodeLinkMessage } from "../../link/link-message.js";
 import { EchoService } from "./echo-service.js";
 import { credit, data, end, type PacketInit, RawLink } from "./raw-link.js";
@@ -40,14 +41,15 @@ function asking(letter: string): PacketInit[] {
 /** Asks for a letter without end on a link of its own, and counts what comes instead of it. */
 async function ask(letter: string) {
   const raw = await RawLink.open(server);
-  const splitter = new EnvelopeSplitter(2 * partBytes);
   const whole = toBinary(StringValueSchema, create(StringValueSchema, { value: letter.repeat(partBytes) }));
   const counts = { right: 0, wrong: 0 };
+  const reader = new EnvelopeReader(2 * partBytes, (_flags, received) => {
+    counts[Buffer.compare(dataOf(received), whole) === 0 ? "right" : "wrong"] += 1;
+    return true;
+  });
   raw.socket.on("message", (message: Buffer) => {
     for (const { content } of decodeLinkMessage(message).packets) {
-      if (content.case !== "data") continue;
-      for (const { data } of splitter.split(content.value))
-        counts[Buffer.compare(data, whole) === 0 ? "right" : "wrong"] += 1;
+      if (content.case === "data") reader.push(content.value);
     }
   });
   return { raw, counts, start: () => raw.send(...asking(letter)) };

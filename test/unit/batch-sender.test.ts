@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { toConnectError } from "../../link/failure-detail.js";
+import { toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { type Batch, BatchSender, maxSentPacketBytes, type Send } from "../../web/transport/batch-sender.js";
 import { createLink } from "../../web/transport/opened-link.js";

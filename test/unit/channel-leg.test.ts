@@ -5,9 +5,11 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelRequestSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import { EnvelopeReader } from "../../leg/envelope-reader.js";
+import type { Parts } from "../../leg/parts.js";
 import type { Channel } from "../../link/channel.js";
 import { createChannelHandler } from "../../link/channel-handler.js";
-import { EnvelopeSplitter, envelope } from "../../link/envelope.js";
 import { Directory } from "../../server/relay/directory.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import type { Relay } from "../../server/relay/relay.js";
@@ -97,11 +99,14 @@ async function endOf(serve: Serve, body: Uint8Array[]) {
   const channel = link.open(legRequest(plain));
   await channel.send(body);
   channel.endRequest();
-  const splitter = new EnvelopeSplitter(65_536);
+  let end: Parts | undefined;
+  const reader = new EnvelopeReader(65_536, (flags, received) => {
+    if (flags === endStreamFlag) end = received;
+    return true;
+  });
   for await (const chunk of channel.body()) {
-    for (const { flags, data } of splitter.split(chunk)) {
-      if (flags === endStreamFlag) return rejection(Promise.reject(endStreamFromJson(data).error));
-    }
+    reader.push(chunk);
+    if (end !== undefined) return rejection(Promise.reject(endStreamFromJson(dataOf(end)).error));
   }
   throw new Error("the leg did not end");
 }

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { callFailure, fromConnectError, relayAt, toConnectError } from "../../link/failure-detail.js";
+import { callFailure, fromConnectError, relayAt, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 const url = "https://relay.example/browser-server";

@@ -3,7 +3,7 @@ import { Code, createClient, createRouterTransport, type Transport } from "@conn
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../link/envelope.js";
+import { envelope } from "../../leg/envelope.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Directory } from "../../server/relay/directory.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayLost } from "../../link/failure-detail.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Deferred } from "../../stream/deferred.js";
+import { relayLost } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { chooseLink } from "../../web/transport/link-choice.js";
 import { LinkMemory } from "../../web/transport/link-memory.js";

@@ -3,15 +3,20 @@ import { runInNewContext } from "node:vm";
 import { fromBinary } from "@bufbuild/protobuf";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import type { Packet } from "../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { type Envelope, EnvelopeSplitter, envelope } from "../../link/envelope.js";
-import { frameEnvelope, frameFields } from "../../link/leg-message.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import { EnvelopeReader } from "../../leg/envelope-reader.js";
+import { frameEnvelope } from "../../leg/frame-envelope.js";
+import { readFrameFields } from "../../leg/frame-fields.js";
+import { readFrameHead } from "../../leg/frame-head.js";
+import { Parts } from "../../leg/parts.js";
 import { decodeLinkMessage } from "../../link/link-message.js";
 import type { LiveLink } from "../../server/link/links.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { FakeClock } from "../fakes/fake-clock.js";
-import { fieldsOf, frame } from "../fakes/frames.js";
+import { costOf, fieldsOf, frame } from "../fakes/frames.js";
 import { echoName, linkTraffic, mutatedMessage } from "../fakes/link-traffic.js";
 import { packet, packetBatches } from "../fakes/links.js";
 import { mutated, Random } from "../fakes/mutations.js";
@@ -153,17 +158,17 @@ test("a mutated body has envelopes that are the body, or fails as a stream does"
     const random = new Random(seed + at);
     const wire = Buffer.concat([0, 1, 2].map((flags) => envelope(flags, random.bytes(random.pick([0, 1, 5, 30])))));
     const bytes = mutated(wire, random);
-    const read: Envelope[] = [];
+    const read: Uint8Array[] = [];
     try {
-      const splitter = new EnvelopeSplitter(300);
-      for (const chunk of inChunks(bytes, random)) for (const next of splitter.split(chunk)) read.push(next);
-      splitter.end();
+      const reader = new EnvelopeReader(300, (_flags, { joined }) => read.push(joined) > 0);
+      for (const chunk of inChunks(bytes, random)) reader.push(chunk);
+      reader.end();
       whole += 1;
     } catch (reason) {
       if (!(reason instanceof StreamError)) throw reason;
       failures.add(reason.failure.toString());
     }
-    const joined = Buffer.concat(read.map((one) => one.bytes));
+    const joined = Buffer.concat(read);
     expect(joined.equals(bytes.subarray(0, joined.byteLength)), `of seed ${seed + at}`).toBe(true);
   }
   expect(failures.size).toBe(2);
@@ -177,22 +182,38 @@ test("whatever has the fields of a frame is one, with those fields", { timeout: 
     frame({ sequence: 7n, fin: true, messages: [{ text: true, more: true }] }),
     frame({ ack: 9n, credit: 2n ** 50n }),
     frame({ reset: { code: 10, reason: "why" } }),
-  ].map((one) => frameEnvelope(one).joined.subarray(5));
-  let read = 0;
+  ].map((one) => dataOf(frameEnvelope(one)));
+  let [read, heads] = [0, 0];
   for (let at = 0; at < mutants; at += 1) {
     const random = new Random(seed + at);
     const bytes = mutated(random.pick(frames), random);
-    const fields = frameFields(bytes);
+    const received = new Parts([...inChunks(envelope(0, bytes), random)]);
+    const [fields, head] = [readFrameFields(received), readFrameHead(received)];
+    const decoded = decodedFrame(bytes);
+    if (head !== undefined && decoded !== undefined) {
+      heads += 1;
+      const { fin, reset } = decoded;
+      expect({ fin: head.fin, reset: head.reset }, `of seed ${seed + at}`).toEqual({ fin, reset: reset !== undefined });
+      expect(head.costBytes, `of seed ${seed + at}`).toBeGreaterThanOrEqual(costOf(decoded));
+    }
     if (fields === undefined) continue;
     read += 1;
-    let decoded: unknown;
-    try {
-      const { message } = fromBinary(ConnectRequestSchema, bytes);
-      if (message.case === "frame") decoded = { ...fieldsOf(message.value), reset: message.value.reset };
-    } catch (cause) {
-      throw new Error(`the bytes of seed ${seed + at} have fields and cannot be decoded`, { cause });
-    }
-    expect(decoded, `of seed ${seed + at}`).toEqual({ ...fields, reset: undefined });
+    if (decoded === undefined) throw new Error(`the bytes of seed ${seed + at} have fields and cannot be decoded`);
+    expect({ ...fieldsOf(decoded), reset: decoded.reset }, `of seed ${seed + at}`).toEqual({
+      ...fields,
+      reset: undefined,
+    });
+    expect(head, `of seed ${seed + at}`).toEqual({ costBytes: costOf(decoded), fin: decoded.fin, reset: false });
   }
   expect(read).toBeGreaterThan(mutants / 20);
+  expect(heads).toBeGreaterThan(read);
 });
+
+function decodedFrame(bytes: Uint8Array): Frame | undefined {
+  try {
+    const { message } = fromBinary(ConnectRequestSchema, bytes);
+    return message.case === "frame" ? message.value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -3,6 +3,8 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema, LinkService, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { Parts } from "../../leg/parts.js";
+import { lengthTag, WireWriter } from "../../leg/wire-writer.js";
 import {
   decodeLinkMessage,
   encodePackets,
@@ -12,8 +14,6 @@ import {
   linkSocketPath,
 } from "../../link/link-message.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
-import { Parts } from "../../link/parts.js";
-import { lengthTag, WireWriter } from "../../link/wire-writer.js";
 import { maxReasonBytes, StreamError } from "../../stream/stream-error.js";
 import { packet } from "../fakes/links.js";
 import { thrown } from "../fakes/outcome.js";

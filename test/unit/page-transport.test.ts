@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, ReceiveResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../link/envelope.js";
+import { envelope } from "../../leg/envelope.js";
 import { openPageTransport } from "../../web/transport/page-transport.js";
 import { relayUrl } from "../../web/transport/relay-url.js";
 import { FakeClock } from "../fakes/fake-clock.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isSmall, Parts } from "../../link/parts.js";
+import { isSmall, Parts } from "../../leg/parts.js";
 
 const arrays = [[1, 2, 3], [], [4], [5, 6, 7, 8]].map((bytes) => new Uint8Array(bytes));
 const whole = [1, 2, 3, 4, 5, 6, 7, 8];

@@ -1,8 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { describe, expect, test } from "vitest";
-import { envelope } from "../../link/envelope.js";
-import { responseMessages } from "../../link/response-messages.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import type { Parts } from "../../leg/parts.js";
+import { responseMessages } from "../../leg/response-messages.js";
 
 const text = new TextEncoder();
 const message = (data: string) => envelope(0, text.encode(data));
@@ -20,7 +21,7 @@ async function read(...chunks: (Uint8Array | Error)[]) {
   const [header, trailer] = [new Headers({ "x-relay": "a" }), new Headers()];
   const messages: string[] = [];
   try {
-    const parse = (data: Uint8Array) => new TextDecoder().decode(data);
+    const parse = (received: Parts) => new TextDecoder().decode(dataOf(received));
     for await (const each of responseMessages({ status: 200, header, trailer, body: body() }, 100, parse)) {
       messages.push(each);
     }

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { fromConnectError } from "../../link/failure-detail.js";
+import { fromConnectError } from "../../stream/failure-detail.js";
 import { canceledError, isOwnCancel, messageOf, StreamError } from "../../stream/stream-error.js";
 
 const refused = (address: string) =>

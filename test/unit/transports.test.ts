@@ -2,7 +2,7 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { toConnectError } from "../../link/failure-detail.js";
+import { toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { Transports } from "../../web/transport/transports.js";
 import { FakeClock } from "../fakes/fake-clock.js";

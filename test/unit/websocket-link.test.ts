@@ -1,8 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { isOfRelay } from "../../link/failure-detail.js";
+
 import { decodeLinkMessage, encodePackets, lastPacket } from "../../link/link-message.js";
+import { isOfRelay } from "../../stream/failure-detail.js";
+
 import { StreamError } from "../../stream/stream-error.js";
 import { openWebSocketLink } from "../../web/transport/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";

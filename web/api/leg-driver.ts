@@ -1,11 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { relayLost } from "../../link/failure-detail.js";
-import type { LegMethod, LegRequest } from "../../link/leg-call.js";
+import type { LegMethod, LegRequest } from "../../leg/leg-call.js";
 import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
+import { relayLost } from "../../stream/failure-detail.js";
 import type { Leg } from "../../stream/leg.js";
 import { carrierOf, createLegCall, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
 

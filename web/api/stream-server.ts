@@ -1,13 +1,13 @@
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { relayLost } from "../../link/failure-detail.js";
 import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../../stream/codec.js";
 import { Deferred } from "../../stream/deferred.js";
 import { Emitter } from "../../stream/emitter.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
+import { relayLost } from "../../stream/failure-detail.js";
 import type { TransportKind } from "../../stream/leg.js";
 import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";

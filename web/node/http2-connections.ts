@@ -2,8 +2,8 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Outgoing
 import type { Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayAt, relayLost, toConnectError } from "../../link/failure-detail.js";
 import type { Clock } from "../../stream/clock.js";
+import { relayAt, relayLost, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 import { watchSession } from "./http2-watch.js";

@@ -1,5 +1,5 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayAt, relayLost } from "../../link/failure-detail.js";
+import { relayAt, relayLost } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /**

@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
 import type { Clock } from "../../stream/clock.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { noConnectionLeft } from "../page/fetch-slot.js";
 

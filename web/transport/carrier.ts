@@ -1,7 +1,7 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { callFailure, relayAt } from "../../link/failure-detail.js";
-import { callLeg, type LegClient, type LegMethod, type LegRequest, type LegResponse } from "../../link/leg-call.js";
+import { callLeg, type LegClient, type LegMethod, type LegRequest, type LegResponse } from "../../leg/leg-call.js";
+import { callFailure, relayAt } from "../../stream/failure-detail.js";
 import type { TransportKind } from "../../stream/leg.js";
 import type { StreamError } from "../../stream/stream-error.js";
 

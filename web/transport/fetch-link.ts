@@ -1,10 +1,10 @@
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponse } from "../../gen/streamserver/v1/link_pb.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import type { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { noAnswer } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";

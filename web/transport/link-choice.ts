@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { isOfRelay } from "../../link/failure-detail.js";
 import type { Clock } from "../../stream/clock.js";
+import { isOfRelay } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { LinkMemory } from "./link-memory.js";
 import type { LinkOpener, OpenedLink } from "./opened-link.js";

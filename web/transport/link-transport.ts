@@ -1,9 +1,9 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
+import { maxMessageBytes } from "../../leg/leg-call.js";
 import { createChannelClient } from "../../link/channel-client.js";
-import { relayAt } from "../../link/failure-detail.js";
-import { maxMessageBytes } from "../../link/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
+import { relayAt } from "../../stream/failure-detail.js";
 import { setCarrier } from "./carrier.js";
 import { LinkPool } from "./link-pool.js";
 import type { LinkKind, LinkOpener } from "./opened-link.js";

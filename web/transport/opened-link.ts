@@ -1,9 +1,9 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened } from "../../gen/streamserver/v1/link_pb.js";
-import { relayAt, relayLost } from "../../link/failure-detail.js";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
+import { relayAt, relayLost } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /** What carries a link: one WebSocket, or `Receive` and `Send`. */

@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
-import { relayAt } from "../../link/failure-detail.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
+import { relayAt } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { noAnswer, takeFetchSlot } from "../page/fetch-slot.js";
 import { fetchClient } from "./fetch-client.js";

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
-import { callFailure } from "../../link/failure-detail.js";
 import type { Clock } from "../../stream/clock.js";
+import { callFailure } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "./bidi-probe.js";
 import { createFetchTransport } from "./fetch-link.js";
 import { type RelayUrl, relayUrl } from "./relay-url.js";

@@ -1,7 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { closeError, closeFrame, noStatus } from "../../link/close-code.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../link/failure-detail.js";
 import type { Link } from "../../link/link.js";
 import {
   decodeLinkMessage,
@@ -15,6 +14,7 @@ import type { OutgoingPacket } from "../../link/outgoing-packet.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
+import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
 import { lend } from "../../stream/lent-memory.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";

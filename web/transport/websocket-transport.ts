@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { relayAt } from "../../link/failure-detail.js";
+import { relayAt } from "../../stream/failure-detail.js";
 import { systemClock } from "../../stream/system-clock.js";
 import { createLinkTransport, type LinkTransportOptions } from "./link-transport.js";
 import { type RelayUrl, refuseCredentials, relayUrl } from "./relay-url.js";

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Envelope, EnvelopeSplitter, envelope, envelopeHeadBytes } from "../../link/envelope.js";
+import { dataOf, envelope, envelopeHeadBytes } from "../../leg/envelope.js";
+import { EnvelopeReader } from "../../leg/envelope-reader.js";
+import type { Parts } from "../../leg/parts.js";
 import { rejection } from "../fakes/outcome.js";
 
 const maxDataBytes = 300;
@@ -19,14 +21,20 @@ const chunks = (...all: Uint8Array[]) => all;
 const cut = (bytes: Uint8Array, ...at: number[]) =>
   chunks(...[...at, bytes.byteLength].map((to, index) => bytes.subarray(at[index - 1] ?? 0, to)));
 
-async function read(body: Uint8Array[], into: Envelope[] = []): Promise<Envelope[]> {
-  const splitter = new EnvelopeSplitter(maxDataBytes);
-  for (const chunk of body) for (const next of splitter.split(chunk)) into.push(next);
-  splitter.end();
+interface Received {
+  flags: number;
+  parts: Parts;
+}
+
+async function read(body: Uint8Array[], into: Received[] = []): Promise<Received[]> {
+  const reader = new EnvelopeReader(maxDataBytes, (flags, parts) => into.push({ flags, parts }) > 0);
+  for (const chunk of body) expect(reader.push(chunk)).toBe(true);
+  reader.end();
   return into;
 }
 
-const contents = (envelopes: Envelope[]) => envelopes.map(({ flags, data }) => ({ flags, data: new Uint8Array(data) }));
+const contents = (envelopes: Received[]) =>
+  envelopes.map(({ flags, parts }) => ({ flags, data: new Uint8Array(dataOf(parts)) }));
 
 test("an envelope is its flags, its length and its data", () => {
   expect([...envelope(2, new Uint8Array([9, 8]))]).toEqual([2, 0, 0, 0, 2, 9, 8]);
@@ -55,16 +63,42 @@ test("envelopes that come byte by byte", async () => {
   expect(contents(await read(chunks(...[...wire].map((byte) => new Uint8Array([byte])))))).toEqual(written);
 });
 
-test("an envelope that came whole is a view of its chunk, head and all", async () => {
-  for (const { bytes } of await read(chunks(wire))) expect(bytes.buffer).toBe(wire.buffer);
-  const [only] = await read(chunks(envelope(3, new Uint8Array([4]))));
-  expect([...(only?.bytes ?? [])]).toEqual([3, 0, 0, 0, 1, 4]);
+test("an envelope consists of views of its chunks, head and all", async () => {
+  for (const { parts } of await read(chunks(wire))) {
+    expect(parts.arrays.map(({ buffer }) => buffer)).toEqual([wire.buffer]);
+  }
+  const sent = envelope(3, new Uint8Array([4, 5]));
+  const [only] = await read(chunks(sent));
+  expect(only?.parts.arrays).toEqual([sent]);
+  const [cutOnce] = await read(cut(sent, 6));
+  expect(cutOnce?.parts.arrays.map((array) => [...array])).toEqual([[3, 0, 0, 0, 2, 4], [5]]);
+});
+
+test.each([1, 7, wire.byteLength])("EnvelopeReader stops after each envelope, in chunks of %d bytes", (chunkBytes) => {
+  const received: Received[] = [];
+  const reader = new EnvelopeReader(maxDataBytes, (flags, parts) => received.push({ flags, parts }) === 0);
+  for (let from = 0; from < wire.byteLength; from += chunkBytes) {
+    const before = received.length;
+    let goesOn = reader.push(wire.subarray(from, from + chunkBytes));
+    for (let stops = 1; !goesOn; stops += 1) {
+      expect(received).toHaveLength(before + stops);
+      goesOn = reader.resume();
+    }
+  }
+  reader.end();
+  expect(contents(received)).toEqual(written);
+});
+
+test("EnvelopeReader.end throws while the rest of a chunk waits", () => {
+  const reader = new EnvelopeReader(maxDataBytes, () => false);
+  reader.push(wire);
+  expect(() => reader.end()).toThrow();
 });
 
 test("an envelope over the limit is refused by its head, after those before it", async () => {
   const tooLarge = envelope(0, new Uint8Array(maxDataBytes + 1)).subarray(0, envelopeHeadBytes);
   for (let at = 0; at <= envelopeHeadBytes; at += 1) {
-    const before: Envelope[] = [];
+    const before: Received[] = [];
     const body = cut(new Uint8Array(Buffer.concat([wire, tooLarge])), wire.byteLength + at);
     expect(await rejection(read(body, before))).toMatchObject({ failure: Failure.FRAME_TOO_LARGE });
     expect(contents(before)).toEqual(written);
@@ -77,7 +111,7 @@ test("a body that ends within an envelope is a violation, and what came before i
   let boundaryBytes = 0;
   const boundaries = written.map(({ data }) => (boundaryBytes += envelopeHeadBytes + data.byteLength));
   for (let length = 1; length < wire.byteLength; length += 1) {
-    const before: Envelope[] = [];
+    const before: Received[] = [];
     const whole = boundaries.filter((boundary) => boundary <= length).length;
     const reading = read(chunks(wire.subarray(0, length)), before);
     if (boundaries.includes(length)) await reading;

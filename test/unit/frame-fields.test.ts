@@ -8,8 +8,10 @@ import {
   ConnectRequestSchema,
   ConnectResponseSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import { Envelope } from "../../link/envelope.js";
-import { frameEnvelope, frameFields } from "../../link/leg-message.js";
+import { dataOf, envelope } from "../../leg/envelope.js";
+import { frameEnvelope } from "../../leg/frame-envelope.js";
+import { readFrameFields } from "../../leg/frame-fields.js";
+import { Parts } from "../../leg/parts.js";
 import { fieldsOf, frame } from "../fakes/frames.js";
 
 type MessageInit = MessageInitShape<typeof MessageSchema>;
@@ -36,29 +38,29 @@ test("a frame in its envelope is the same frame on either leg, both ways, and it
   fc.assert(
     fc.property(frameInit, (init) => {
       const sent = frame(init as MessageInitShape<typeof FrameSchema>);
-      const { data, flags, bytes } = new Envelope(frameEnvelope(sent).joined);
-      expect(flags).toBe(0);
-      expect(new DataView(bytes.buffer, bytes.byteOffset).getUint32(1)).toBe(data.byteLength);
+      const sentEnvelope = frameEnvelope(sent);
+      const data = dataOf(sentEnvelope);
+      expect(sentEnvelope.joined).toEqual(envelope(0, data));
       for (const schema of legSchemas) {
         const { message } = fromBinary(schema, data);
         expect(message.case === "frame" && equals(FrameSchema, message.value, sent)).toBe(true);
       }
       const { sequence, ack, credit, reset } = init;
       const isPlain = reset === undefined && [sequence, ack, credit].every((number) => number < 2n ** 53n);
-      expect(frameFields(data)).toEqual(isPlain ? fieldsOf(sent) : undefined);
+      expect(readFrameFields(sentEnvelope)).toEqual(isPlain ? fieldsOf(sent) : undefined);
     }),
     { seed: 20_120_405, numRuns: 500 },
   );
 });
 
 test("an empty frame", () => {
-  const { data } = new Envelope(frameEnvelope(frame({})).joined);
-  expect(fromBinary(ConnectRequestSchema, data).message).toEqual({ case: "frame", value: frame({}) });
-  expect(frameFields(data)).toEqual(fieldsOf(frame({})));
+  const sent = frameEnvelope(frame({}));
+  expect(fromBinary(ConnectRequestSchema, dataOf(sent)).message).toEqual({ case: "frame", value: frame({}) });
+  expect(readFrameFields(sent)).toEqual(fieldsOf(frame({})));
 });
 
 test.each([2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n])("a credit of %s is that", (credit) => {
-  const { data } = new Envelope(frameEnvelope(frame({ sequence: 1n, credit })).joined);
+  const data = dataOf(frameEnvelope(frame({ sequence: 1n, credit })));
   expect(fromBinary(ConnectRequestSchema, data).message.value).toMatchObject({ sequence: 1n, credit });
 });
 
@@ -72,9 +74,13 @@ test("large data is not copied, and small data is not kept apart", () => {
   expect(arrays[1]).toBe(sent.messages[2]?.data);
 });
 
-test("the data of a frame is a view of it", () => {
-  const { data } = new Envelope(frameEnvelope(frame({ sequence: 1n, messages: [{ data: new Uint8Array(9) }] })).joined);
-  expect(frameFields(data)?.messages[0]?.data.buffer).toBe(data.buffer);
+test("the data of a message is a view of the chunk that it came in, and a copy if it came in several", () => {
+  const sent = frameEnvelope(frame({ sequence: 1n, messages: [{ data: new Uint8Array([7, 8, 9]) }] })).joined;
+  expect(readFrameFields(new Parts([sent]))?.messages[0]?.data.buffer).toBe(sent.buffer);
+  const inTwo = new Parts([sent.subarray(0, -1), sent.subarray(-1)]);
+  const data = readFrameFields(inTwo)?.messages[0]?.data;
+  expect(data).toEqual(new Uint8Array([7, 8, 9]));
+  expect(data?.buffer.byteLength).toBe(3);
 });
 
 describe("without fields, for a decoder to see to", () => {
@@ -109,6 +115,6 @@ describe("without fields, for a decoder to see to", () => {
     ["a flag that is neither", bytesOfFrame(0x28, 2)],
     ["a flag of eleven bytes", bytesOfFrame(0x22, 12, 0x10, ...new Array(10).fill(0x80), 1)],
   ])("%s", (_, bytes) => {
-    expect(frameFields(bytes)).toBeUndefined();
+    expect(readFrameFields(new Parts([envelope(0, bytes)]))).toBeUndefined();
   });
 });

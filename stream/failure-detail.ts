@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, FailureDetailSchema, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../stream/stream-error.js";
+import { StreamError } from "./stream-error.js";
 
 /** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */
 export function toConnectError(reason: unknown): ConnectError {

@@ -1,30 +1,37 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
-import { EnvelopeSplitter } from "./envelope.js";
+import { dataOf } from "./envelope.js";
+import { EnvelopeReader } from "./envelope-reader.js";
+import type { Parts } from "./parts.js";
 
 /**
  * Reads the messages of a streaming response in the Connect protocol. Nothing but the message that is being read is held.
  *
  * - Throws the `ConnectError` that the call ended with, after the body has ended or broken off: an HTTP/2 stream that is left
  *   before its end has to be reset, and a server ends a connection after too many resets.
- * - `parse` gets a message's data, and the chunk of the body that its envelope ended in.
+ * - `parse` gets a message in its envelope, and the chunk of the body that the envelope ended in.
  */
 export async function* responseMessages<T>(
   { header, body, trailer }: UniversalClientResponse,
   maxMessageBytes: number,
-  parse: (data: Uint8Array, chunk: Uint8Array) => T,
+  parse: (envelope: Parts, chunk: Uint8Array) => T,
 ): AsyncGenerator<T, void, undefined> {
-  const splitter = new EnvelopeSplitter(maxMessageBytes);
+  let received: { flags: number; envelope: Parts } | undefined;
+  const reader = new EnvelopeReader(maxMessageBytes, (flags, envelope) => {
+    received = { flags, envelope };
+    return false;
+  });
   let end: ReturnType<typeof endStreamFromJson> | undefined;
   try {
     for await (const chunk of body) {
-      for (const { flags, data } of splitter.split(chunk)) {
-        // Nothing counts that follows the end.
-        if (end !== undefined) break;
-        if (flags === endStreamFlag) end = endStreamFromJson(data);
+      // Bytes after the end of the call do not count.
+      if (end !== undefined) continue;
+      for (let goesOn = reader.push(chunk); !goesOn && end === undefined; goesOn = reader.resume()) {
+        const { flags, envelope } = received as NonNullable<typeof received>;
+        if (flags === endStreamFlag) end = endStreamFromJson(dataOf(envelope));
         else if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
-        else yield parse(data, chunk);
+        else yield parse(envelope, chunk);
       }
     }
   } catch (reason) {

@@ -1,4 +1,4 @@
-import type { Parts } from "../link/parts.js";
+import type { Parts } from "./parts.js";
 
 /** The factor of a varint's eighth byte. Eight bytes hold 56 bits, and numbers below 2^53 need no more. */
 const lastFactor = 2 ** 49;
@@ -9,7 +9,7 @@ const lastFactor = 2 ** 49;
  *
  * Throws a `RangeError` where the bytes end early, and for a varint of 2^53 or more.
  */
-export class PartsReader {
+export class WireReader {
   readonly #arrays: readonly Uint8Array[];
   readonly #byteLength: number;
   #index = 0;
@@ -50,6 +50,13 @@ export class PartsReader {
     throw new RangeError("no number below 2^53");
   }
 
+  /** The number and the wire type of the next field. Decoders cut a larger varint to 32 bits, so it is refused here. */
+  tag(): number {
+    const tag = this.varint();
+    if (tag > 0xffffffff) throw new RangeError("a tag of more than 32 bits");
+    return tag;
+  }
+
   /** Passes over a varint of any size that Protobuf allows, which is ten bytes. */
   skipVarint(): void {
     for (let bytes = 1; bytes <= 10; bytes += 1) if (this.byte() < 0x80) return;
@@ -66,15 +73,25 @@ export class PartsReader {
     this.#next += rest;
   }
 
-  /** Copies the next bytes into memory of their own. */
-  copy(byteLength: number): Uint8Array<ArrayBuffer> {
+  flag(): boolean {
+    const number = this.varint();
+    if (number > 1) throw new RangeError("no flag");
+    return number === 1;
+  }
+
+  /** The next bytes: a view where they stand in one array, and a copy where they stand in several. */
+  take(byteLength: number): Uint8Array {
     if (byteLength > this.leftBytes) throw new RangeError("fewer bytes than were announced");
+    if (byteLength <= this.#array.byteLength - this.#next) {
+      this.#next += byteLength;
+      return this.#array.subarray(this.#next - byteLength, this.#next);
+    }
     const bytes = new Uint8Array(byteLength);
-    for (let filled = 0; filled < byteLength; ) {
+    for (let filledBytes = 0; filledBytes < byteLength; ) {
       if (this.#next >= this.#array.byteLength) this.#nextArray();
-      const piece = this.#array.subarray(this.#next, this.#next + byteLength - filled);
-      bytes.set(piece, filled);
-      filled += piece.byteLength;
+      const piece = this.#array.subarray(this.#next, this.#next + byteLength - filledBytes);
+      bytes.set(piece, filledBytes);
+      filledBytes += piece.byteLength;
       this.#next += piece.byteLength;
     }
     return bytes;

@@ -1,6 +1,11 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { createMethodUrl, type UniversalClientFn } from "@connectrpc/connect/protocol";
+import {
+  createMethodUrl,
+  type UniversalClientFn,
+  type UniversalClientRequest,
+  type UniversalClientResponse,
+} from "@connectrpc/connect/protocol";
 import { requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
 import { type Frame, FrameSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
@@ -13,9 +18,9 @@ import {
   RelayService,
 } from "../gen/streamserver/v1/relay_pb.js";
 import { divide } from "../stream/lent-memory.js";
-import type { ChannelClient } from "./channel-client.js";
-import { envelope, envelopeHeadBytes } from "./envelope.js";
-import { type FrameFields, frameEnvelope, frameFields } from "./leg-message.js";
+import { dataOf, envelope } from "./envelope.js";
+import { frameEnvelope } from "./frame-envelope.js";
+import { type FrameFields, readFrameFields } from "./frame-fields.js";
 import type { Parts } from "./parts.js";
 import { responseMessages } from "./response-messages.js";
 
@@ -33,9 +38,14 @@ export type LegMethod = "connect" | "accept";
 /** A frame, and what is around it; the relay sends no larger messages. */
 export const maxMessageBytes = 1_048_576;
 
+/** Connect's interface of an HTTP client, with a body that may come in parts. */
+export type PartsClient = (
+  request: Omit<UniversalClientRequest, "body"> & { body?: AsyncIterable<Uint8Array | Parts> | undefined },
+) => Promise<UniversalClientResponse>;
+
 /** An HTTP client that carries legs, and where the relay is for it. A client that takes parts copies them together itself. */
 export type LegClient = { baseUrl: string } & (
-  | { takesParts: true; request: ChannelClient }
+  | { takesParts: true; request: PartsClient }
   | { takesParts: false; request: UniversalClientFn }
 );
 
@@ -53,7 +63,7 @@ export async function callLeg(
   const descriptor = RelayService.method[method];
   const { methodKind } = descriptor;
   // A client that takes no parts is given none.
-  const response = await (request as ChannelClient)({
+  const response = await (request as PartsClient)({
     url: createMethodUrl(baseUrl, descriptor),
     method: "POST",
     header: requestHeader(methodKind, true, undefined, undefined, false),
@@ -63,25 +73,25 @@ export async function callLeg(
   onHeader(response.header);
   validateResponse(methodKind, true, response.status, response.header);
   const schema = method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
-  return responseMessages(response, maxMessageBytes, (data, chunk) => {
-    const message = decode(schema, data);
-    // Nothing else is in the chunk, if the envelope is; one that came in parts is a copy, and divides nothing.
-    if (envelopeHeadBytes + data.byteLength === chunk.byteLength) divide(chunk, dataOf(message));
+  return responseMessages(response, maxMessageBytes, (received, chunk) => {
+    const message = decode(schema, received);
+    // Nothing else is in the chunk, if the envelope is; data that came in several chunks is a copy, and divides nothing.
+    if (received.byteLength === chunk.byteLength) divide(chunk, dataOfMessages(message));
     return message;
   });
 }
 
-function decode(schema: typeof ConnectResponseSchema | typeof AcceptResponseSchema, data: Uint8Array): LegResponse {
-  const fields = frameFields(data);
+function decode(schema: typeof ConnectResponseSchema | typeof AcceptResponseSchema, received: Parts): LegResponse {
+  const fields = readFrameFields(received);
   if (fields !== undefined) return { message: { case: "frame", value: frameOf(fields) } };
   try {
-    return fromBinary<typeof ConnectResponseSchema | typeof AcceptResponseSchema>(schema, data);
+    return fromBinary<typeof ConnectResponseSchema | typeof AcceptResponseSchema>(schema, dataOf(received));
   } catch (cause) {
     throw new ConnectError("bytes that are no message of a leg", Code.Internal, undefined, undefined, cause);
   }
 }
 
-function dataOf({ message }: LegResponse): Uint8Array[] {
+function dataOfMessages({ message }: LegResponse): Uint8Array[] {
   return message.case === "frame" ? message.value.messages.map(({ data }) => data) : [];
 }
 

@@ -1,0 +1,91 @@
+import type { Message } from "../gen/streamserver/v1/frame_pb.js";
+import { envelopeHeadBytes } from "./envelope.js";
+import {
+  ackTag,
+  creditTag,
+  dataTag,
+  finTag,
+  frameTag,
+  messagesTag,
+  moreTag,
+  sequenceTag,
+  textTag,
+} from "./frame-tags.js";
+import type { Parts } from "./parts.js";
+import { WireReader } from "./wire-reader.js";
+
+const noData: Uint8Array = new Uint8Array();
+
+/** The fields of a frame without a reset, as they are on the wire. */
+export interface FrameFields {
+  sequence: number;
+  ack: number;
+  credit: number;
+  messages: Pick<Message, "data" | "text" | "more">[];
+  fin: boolean;
+}
+
+/**
+ * Reads the frame in an envelope. The data of a message is a view where it came in one chunk, and a copy where it came in
+ * several. Returns undefined for what takes a decoder: anything that is not one frame and nothing else, a frame with a reset, and
+ * a frame with a field that this code does not know.
+ */
+export function readFrameFields(envelope: Parts): FrameFields | undefined {
+  try {
+    const reader = new WireReader(envelope);
+    reader.skip(envelopeHeadBytes);
+    if (reader.tag() !== frameTag || reader.varint() !== reader.leftBytes) return undefined;
+    return readFrame(reader);
+  } catch {
+    return undefined;
+  }
+}
+
+function readFrame(reader: WireReader): FrameFields {
+  const fields: FrameFields = { sequence: 0, ack: 0, credit: 0, messages: [], fin: false };
+  while (reader.leftBytes > 0) {
+    switch (reader.tag()) {
+      case messagesTag:
+        fields.messages.push(readMessage(reader));
+        break;
+      case sequenceTag:
+        fields.sequence = reader.varint();
+        break;
+      case ackTag:
+        fields.ack = reader.varint();
+        break;
+      case creditTag:
+        fields.credit = reader.varint();
+        break;
+      case finTag:
+        fields.fin = reader.flag();
+        break;
+      default:
+        throw new RangeError("a field for a decoder");
+    }
+  }
+  return fields;
+}
+
+function readMessage(reader: WireReader): FrameFields["messages"][number] {
+  const message = { data: noData, text: false, more: false };
+  const messageBytes = reader.varint();
+  const end = reader.at + messageBytes;
+  while (reader.at < end) {
+    switch (reader.tag()) {
+      case dataTag:
+        message.data = reader.take(reader.varint());
+        break;
+      case textTag:
+        message.text = reader.flag();
+        break;
+      case moreTag:
+        message.more = reader.flag();
+        break;
+      default:
+        throw new RangeError("a field for a decoder");
+    }
+  }
+  if (reader.at > end) throw new RangeError("a field that reaches beyond its message");
+  return message;
+}
