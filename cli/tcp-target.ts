@@ -27,6 +27,8 @@ export function parseTcpTarget(text: string): TcpTarget {
  * `unavailable`. Resolves when both have finished; rejects with a `StreamError` otherwise.
  */
 export async function serveFromTcp(stream: Stream, target: TcpTarget): Promise<void> {
+  // The caller of this function hears of it, and the package need not print it.
+  stream.on("error", () => {});
   const socket = connect({ ...target, allowHalfOpen: true });
   // Whoever went away meanwhile leaves nothing behind.
   const hangUp = () => socket.destroy();

@@ -111,6 +111,8 @@ test("a target that refuses declines the client; nobody who listens resets the c
   far.child.kill("SIGINT");
   far.child.stdout.resume();
   expect(await far.exitCode).toBe(130);
+  // Where it leads, a line for each of the two, and the interruption.
+  expect(far.errorLines).toHaveLength(4);
   await resets();
   near.child.kill("SIGINT");
   near.child.stdout.resume();
