@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { warnOfAcceptError, watchAccepting } from "./accepting.js";
 import { type SupervisionInit, superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
+import { closeTimeoutMs } from "./open-responses.js";
 
 /** The handlers that are put in front of a server's own. */
 export interface FrontHandlers {
@@ -21,8 +22,8 @@ type ShouldUpgrade = (this: NodeServer, request: IncomingMessage) => boolean;
 const requestEvents = new Set<string | symbol>(["request", "checkContinue", "checkExpectation"]);
 
 const serverClosed =
-  "the server that the relay is installed on was closed, and the relay was not: it takes no new connections there, and " +
-  "the server ends when the last stream does, unless the relay is closed too";
+  "the server that the relay is installed on was closed, and the relay was not: nobody reaches it there any more, and " +
+  "its streams may keep the server from ending";
 
 /** Empty listeners that relays have put on servers. They answer nothing, so they do not count as the server's own. */
 const placeholders = new WeakSet<object>();
@@ -70,13 +71,20 @@ export function install(
   };
   relaysBehind.set(inFront, () => current !== undefined || (relaysBehind.get(emit)?.() ?? false));
   server.emit = inFront as typeof server.emit;
+  const warnOfClose = () => warnings.warn({ kind: "server-closed" }, serverClosed);
+  let cancelWarning = () => {};
   const closeAndWarn = function (this: NodeServer, ...args: unknown[]): unknown {
-    // An application may close the relay in the same turn, before or after the server.
-    setImmediate(() => {
-      if (current !== undefined) warnings.warn({ kind: "server-closed" }, serverClosed);
-    });
+    if (current !== undefined) cancelWarning = clock.after(closeTimeoutMs, warnOfClose);
     return Reflect.apply(close, this, args);
   };
+  const onClose = () => {
+    cancelWarning();
+    // A listener of the application's may close the relay in the same turn.
+    setImmediate(() => {
+      if (current !== undefined) warnOfClose();
+    });
+  };
+  server.on("close", onClose);
   server.close = closeAndWarn as typeof server.close;
   // Without listeners, an http2 server makes no request and response objects, and an http server takes a request for an
   // upgrade for an ordinary one.
@@ -95,6 +103,8 @@ export function install(
     current = undefined;
     if (server.emit === inFront) server.emit = emit;
     if (server.close === closeAndWarn) server.close = close;
+    server.off("close", onClose);
+    cancelWarning();
     for (const event of ["request", "upgrade"]) (server as HttpServer).off(event, placeholder);
     restoreUpgrades();
     stopWatching();

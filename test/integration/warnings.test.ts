@@ -9,7 +9,9 @@ import { type RelayWarning, StreamServerProxy, type StreamServerProxyOptions } f
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { closeTimeoutMs } from "../../server/http/open-responses.js";
 import { transportOf } from "../contract/web-way.js";
+import { FakeClock } from "../fakes/fake-clock.js";
 import { openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
 import { http2Ways } from "./ways.js";
@@ -258,37 +260,53 @@ describe("what nobody listens for", () => {
 describe("StreamServerProxy.install", () => {
   async function installed() {
     const server = createServer();
-    const proxy = StreamServerProxy().install(server);
+    const clock = new FakeClock();
+    const proxy = StreamServerProxy({ clock }).install(server);
+    const told: RelayWarning[] = [];
+    proxy.on("warning", (warning) => told.push(warning));
     onTestFinished(() => proxy.close());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    return { server, proxy, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+    return { server, proxy, clock, told, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
   }
 
-  test("tells that its server was closed, which streams keep open", async () => {
-    const { server, proxy, origin } = await installed();
-    const streams = StreamServer(origin).listen("room");
+  test("tells that its server was closed, and streams keep it open", async () => {
+    const { server, proxy, clock, origin } = await installed();
+    const streams = StreamServer(origin)
+      .listen("room")
+      .on("error", () => {});
     await streams.ready;
     const warned = once(proxy, "warning");
     const closed = new Promise((resolve) => server.close(resolve));
     // A WebSocket is not among the connections that this closes.
     server.closeAllConnections();
+    clock.advance(closeTimeoutMs);
     expect((await warned)[0]).toMatchObject({ kind: "server-closed" });
     proxy.close();
     await closed;
     await expect(streams.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
   });
 
-  test.each(["before", "after"])("tells nothing if the relay is closed right %s its server", async (when) => {
-    const { server, proxy } = await installed();
-    const told: RelayWarning[] = [];
-    proxy.on("warning", (warning) => told.push(warning));
-    if (when === "before") proxy.close();
+  test("tells that its server has ended, and the relay is still there", async () => {
+    const { server, proxy, clock } = await installed();
+    const warned = once(proxy, "warning");
+    server.close();
+    expect((await warned)[0]).toMatchObject({ kind: "server-closed" });
+    expect(clock.timers).toBe(0);
+  });
+
+  test.each(["before it", "after it", "when it has ended"])("tells nothing if the relay is closed %s", async (when) => {
+    const { server, proxy, clock, told } = await installed();
+    const closeRelay = () => proxy.close();
+    if (when === "when it has ended") server.once("close", closeRelay);
+    if (when === "before it") closeRelay();
     const closed = new Promise((resolve) => server.close(resolve));
-    if (when === "after") proxy.close();
+    if (when === "after it") closeRelay();
     await closed;
     await new Promise(setImmediate);
+    await new Promise(setImmediate);
     expect(told).toEqual([]);
+    expect(clock.timers).toBe(0);
   });
 
   test("tells that a connection could not be accepted, which ends no process", async () => {
