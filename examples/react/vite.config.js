@@ -3,6 +3,7 @@ import { StreamServerProxy } from "browser-stream-server/server";
 import { defineConfig } from "vite";
 
 function install({ httpServer }) {
+  if (!httpServer) return; // Vitest has none.
   const proxy = StreamServerProxy().install(httpServer);
   httpServer.once("close", () => proxy.close());
 }

@@ -161,6 +161,21 @@ describe("by the README, from the installed package", () => {
     await says(host, "hello again");
     expect(await host.evaluate("globalThis.isSamePage")).toBe(true);
     expect(faults).toEqual([]);
+
+    // A change of the configuration restarts Vite's server, and its relay with it. The pages load again by themselves.
+    await writeFile(join(cwd, "vite.config.js"), `${config}// changed\n`);
+    await host.waitForFunction("globalThis.isSamePage === undefined");
+    await reachable(url, "room");
+  });
+
+  test("the relay in Vite's server stays out of a server without a port, as Vitest has one", async () => {
+    const cwd = await project("middleware", { "vite.config.js": readmeBlocks("js")[3] ?? "" });
+    const program = `
+      import { createServer } from "vite";
+      await (await createServer({ server: { middlewareMode: true, ws: false } })).close();
+    `;
+    await writeFile(join(cwd, "middleware.js"), program);
+    expect(await run("node", ["middleware.js"], { cwd })).toMatchObject({ code: 0 });
   });
 
   test("npx serves the examples", async () => {
