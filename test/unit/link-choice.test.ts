@@ -163,19 +163,34 @@ describe("chooseLink beside an open fetch link", () => {
     return chosen;
   }
 
-  test("tries again at once after a failure, which was an accident if the WebSocket opens", async () => {
-    await beside(failed);
-    expect(counts()).toEqual([2, 1]);
+  test("tries again at once after a failure, which was an accident if the WebSocket opens, and is the link then", async () => {
+    const chosen = choose();
+    await fails("websocket", failed);
+    const { link } = await opens("fetch");
+    expect(await opens("websocket")).toBe(await chosen);
+    expect([...counts(), memory.leftMs, link.isOpen]).toEqual([2, 1, 0, false]);
+  });
+
+  test("waits for the second WebSocket no longer than for one, and hands it on when it comes", async () => {
+    const chosen = choose();
+    await passes(patienceMs - 1);
+    await fails("websocket", failed);
+    const fetched = await opens("fetch");
+    expect(await promiseState(chosen)).toBe("pending");
+    await passes(1);
+    expect(await chosen).toBe(fetched);
     expect(better).toEqual([await opens("websocket")]);
-    expect(memory.leftMs).toBe(0);
+    expect(better).toHaveLength(1);
   });
 
   test.each([
     ["one refusal", [refused]],
     ["two failures in a row", [failed, failed]],
   ])("remembers %s, and tries WebSockets again when the refusal has aged", async (_, [first = failed, ...others]) => {
-    const fetched = await beside(first);
+    const chosen = beside(first);
+    await settled();
     for (const other of others) await fails("websocket", other);
+    const fetched = await chosen;
     expect(memory.leftMs).toBe(refusalAgeMs);
     const triesBefore = tries.websocket.length;
     const again = choose();

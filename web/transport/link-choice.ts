@@ -19,8 +19,6 @@ export const webSocketTimeoutMs = 15_000;
 /** The first pause between attempts at a WebSocket while a fetch link is used. Each pause is twice as long as the one before. */
 const minRetryDelayMs = 1_000;
 const maxRetryDelayMs = 60_000;
-/** A browser does not say why a WebSocket failed. A single failure may be an accident; two in a row beside fetch are none. */
-const failuresOfRefusal = 2;
 
 export interface LinkWays {
   openWebSocket: LinkOpener;
@@ -34,7 +32,7 @@ export interface LinkWays {
  * background, and the first one that opens is handed to `onBetter`.
  *
  * - Only refusals are remembered: an HTTP status, a browser that allows no WebSocket, or two failures in a row while fetch gets
- *   through. Timeouts, cuts and a relay that is away are not.
+ *   through, because a browser does not say why a WebSocket failed. Timeouts, cuts and a relay that is away are not.
  * - While a refusal is remembered, fetch links are opened at once, as far as they can be had.
  * - Where no link can be had, rejects with what stood in the fetch link's way; or in the WebSocket's, if the fetch link found no
  *   connection left and WebSockets have got through before.
@@ -68,9 +66,10 @@ class LinkChoice {
   }
 
   async #openBest(signal: AbortSignal, onBetter: (better: OpenedLink) => void): Promise<OpenedLink> {
-    const { openWebSocket, openFetch, memory } = this.#ways;
+    const { openWebSocket, openFetch, clock } = this.#ways;
+    const untilMs = clock.now() + (this.#webSockets === "unknown" ? patienceMs : knownPatienceMs);
     const socket = new Attempt(openWebSocket, signal);
-    const early = await this.#early(socket);
+    const early = await this.#early(socket, untilMs);
     if (early instanceof StreamError) {
       // The relay would say so again.
       if (signal.aborted || isOfRelay(early.failure)) throw early;
@@ -85,24 +84,44 @@ class LinkChoice {
       fetched.giveUp();
       return this.#gotThrough(first);
     }
-    if (early === undefined) void this.#improve(first, onBetter, 0, socket);
-    else {
-      if (isRefusal(early)) memory.refuse();
-      void this.#improve(first, onBetter, memory.leftMs, undefined, isFailure(early) ? 1 : 0);
+    if (early === undefined) {
+      void this.#improve(first, onBetter, 0, socket);
+      return first;
     }
+    // The WebSocket may have failed because the relay was not there yet. Now that fetch gets through, it is.
+    const again = isRefusal(early) ? undefined : new Attempt(openWebSocket, signal);
+    const second = again === undefined ? early : await this.#early(again, untilMs);
+    if (second !== undefined && !(second instanceof StreamError)) {
+      fetched.giveUp();
+      return this.#gotThrough(second);
+    }
+    void this.#improve(
+      first,
+      onBetter,
+      this.#pauseAfter(second, isFailure(early)),
+      second === undefined ? again : undefined,
+    );
     return first;
   }
 
-  /** How an attempt ended, unless it takes longer than fetch has to wait. */
-  #early(socket: Attempt): Promise<OpenedLink | StreamError | undefined> {
+  /** How an attempt ended, unless that takes until after `untilMs`. */
+  #early(socket: Attempt, untilMs: number): Promise<OpenedLink | StreamError | undefined> {
+    const { clock } = this.#ways;
     return new Promise((resolve) => {
-      const waitMs = this.#webSockets === "unknown" ? patienceMs : knownPatienceMs;
-      const cancel = this.#ways.clock.after(waitMs, () => resolve(undefined));
+      const cancel = clock.after(Math.max(0, untilMs - clock.now()), () => resolve(undefined));
       void socket.outcome.then((outcome) => {
         cancel();
         resolve(outcome);
       });
     });
+  }
+
+  /** How long to wait after a WebSocket that was not had, which is remembered if it was refused. */
+  #pauseAfter(error: StreamError | undefined, hasFailedBefore: boolean, retryDelayMs = 0): number {
+    const { memory } = this.#ways;
+    if (error === undefined || !(isRefusal(error) || (hasFailedBefore && isFailure(error)))) return retryDelayMs;
+    memory.refuse();
+    return memory.leftMs;
   }
 
   #gotThrough(opened: OpenedLink): OpenedLink {
@@ -122,15 +141,14 @@ class LinkChoice {
     onBetter: (better: OpenedLink) => void,
     firstPauseMs: number,
     underWay?: Attempt,
-    failedBefore = 0,
   ): Promise<void> {
-    const { openWebSocket, memory, clock } = this.#ways;
+    const { openWebSocket, clock } = this.#ways;
     const ended = new AbortController();
     void link.closed.then((reason) => {
       ended.abort(reason);
       underWay?.giveUp();
     });
-    let failures = failedBefore;
+    let hasFailedBefore = false;
     let retryDelayMs = minRetryDelayMs;
     let pauseMs = firstPauseMs;
     for (let attempt = underWay; ; attempt = undefined) {
@@ -142,14 +160,9 @@ class LinkChoice {
       const outcome = await attempt.outcome;
       if (!link.isOpen) return attempt.giveUp();
       if (!(outcome instanceof StreamError)) return onBetter(this.#gotThrough(outcome));
-      failures = isFailure(outcome) ? failures + 1 : 0;
-      if (isRefusal(outcome) || failures >= failuresOfRefusal) {
-        memory.refuse();
-        pauseMs = memory.leftMs;
-      } else {
-        pauseMs = retryDelayMs;
-        retryDelayMs = Math.min(2 * retryDelayMs, maxRetryDelayMs);
-      }
+      pauseMs = this.#pauseAfter(outcome, hasFailedBefore, retryDelayMs);
+      hasFailedBefore = isFailure(outcome);
+      retryDelayMs = Math.min(2 * retryDelayMs, maxRetryDelayMs);
     }
   }
 }
