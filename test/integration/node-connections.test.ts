@@ -6,7 +6,14 @@ import { type AddressInfo, connect, createServer as createTcpServer } from "node
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { Code, createWebSocketTransport, Failure, Hop, type TransportLike } from "browser-stream-server";
+import {
+  Code,
+  createWebSocketTransport,
+  Failure,
+  Hop,
+  type TransportKind,
+  type TransportLike,
+} from "browser-stream-server";
 import type { StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../stream/system-clock.js";
@@ -36,12 +43,9 @@ async function startRelay(options: StreamServerProxyOptions): Promise<TestRelay>
 
 /** The same relay on a server that speaks HTTP/1.1 alone, which refuses WebSockets if it is to. */
 async function overHttp1({ proxy }: TestRelay, webSockets: "taken" | "refused"): Promise<string> {
-  const server = createServer();
-  proxy.install(server);
-  if (webSockets === "refused") {
-    server.removeAllListeners("upgrade");
-    server.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n"));
-  }
+  const server = createServer(webSockets === "refused" ? proxy.handler : undefined);
+  if (webSockets === "taken") proxy.install(server);
+  else server.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n"));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   closers.push(async () => {
@@ -91,15 +95,19 @@ async function messagesOf(stream: AsyncIterable<unknown>): Promise<unknown[]> {
   return messages;
 }
 
-const ways: [string, (relay: TestRelay) => Promise<TransportLike>][] = [
-  ["HTTP/2 connection", async ({ origin }) => origin],
-  ["WebSocket", (relay) => overHttp1(relay, "taken")],
-  ["WebSocket of the application's", async ({ url }) => createWebSocketTransport({ baseUrl: url })],
-  ["fetch link", (relay) => overHttp1(relay, "refused")],
-  ["fetch link of the application's", async ({ url }) => createConnectTransport({ baseUrl: url, httpVersion: "1.1" })],
+const ways: [string, TransportKind, (relay: TestRelay) => Promise<TransportLike>][] = [
+  ["HTTP/2 connection", "native", async ({ origin }) => origin],
+  ["WebSocket", "websocket", (relay) => overHttp1(relay, "taken")],
+  ["WebSocket of the application's", "websocket", async ({ url }) => createWebSocketTransport({ baseUrl: url })],
+  ["fetch link", "fetch", (relay) => overHttp1(relay, "refused")],
+  [
+    "fetch link of the application's",
+    "fetch",
+    async ({ url }) => createConnectTransport({ baseUrl: url, httpVersion: "1.1" }),
+  ],
 ];
 
-describe.each(ways)("with room for five calls on each %s", (_, transportTo) => {
+describe.each(ways)("with room for five calls on each %s", (_, kind, transportTo) => {
   test("eight streams of one process open and echo, and its listener accepts them all", async () => {
     const relay = await startRelay({ limits: { maxStreamsPerConnection: 5, maxChannelsPerLink: 5 } });
     const { StreamServer, StreamClient } = entryWith(systemClock);
@@ -108,6 +116,7 @@ describe.each(ways)("with room for five calls on each %s", (_, transportTo) => {
     await server.ready;
     const streams = Array.from({ length: 8 }, () => StreamClient(transport).connect("echo"));
     await Promise.all(streams.map((stream) => stream.opened));
+    expect(streams.map((stream) => stream.transport)).toEqual(Array(8).fill(kind));
     for (const [at, stream] of streams.entries()) stream.end(`message ${at}`);
     const echoed = await Promise.all(streams.map(messagesOf));
     expect(echoed).toEqual(streams.map((_, at) => [`message ${at}`]));
