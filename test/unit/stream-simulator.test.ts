@@ -33,6 +33,7 @@ const world = fc.record({
   messages: fc.tuple(messages, messages),
   maxFrameBytes: fc.tuple(frameSizes(), frameSizes()),
   windowBytes: fc.tuple(fc.constantFrom(windowBytes, 90_001), fc.constantFrom(windowBytes, 262_144)),
+  acknowledgeEnd: fc.tuple(fc.constantFrom("received", "read"), fc.constantFrom("received", "read")),
   schedule,
 });
 
@@ -72,6 +73,7 @@ test("a reader that stops holds the sender to one window, and lets go of it when
     messages: [written, []],
     maxFrameBytes: [16_384, 16_384],
     windowBytes: [windowBytes, windowBytes],
+    acknowledgeEnd: ["received", "received"],
   });
   while (a.write());
   while (moveFrames(a, b));
@@ -85,11 +87,17 @@ interface World {
   messages: [Value[], Value[]];
   maxFrameBytes: [number, number];
   windowBytes: [number, number];
+  acknowledgeEnd: ["received" | "read", "received" | "read"];
 }
 
-function sidesOf({ messages, maxFrameBytes, windowBytes }: World): [Side, Side] {
+function sidesOf({ messages, maxFrameBytes, windowBytes, acknowledgeEnd }: World): [Side, Side] {
   const side = (at: 0 | 1) =>
-    new Side({ messages: messages[at], maxFrameBytes: maxFrameBytes[at], windowBytes: windowBytes[at] });
+    new Side({
+      messages: messages[at],
+      maxFrameBytes: maxFrameBytes[at],
+      windowBytes: windowBytes[at],
+      acknowledgeEnd: acknowledgeEnd[at],
+    });
   return [side(0), side(1)];
 }
 
@@ -116,7 +124,7 @@ function moveFrames(a: Side, b: Side): boolean {
 /** Everybody does what they can, in turn; nobody may be left waiting for the other. */
 function runToTheEnd(a: Side, b: Side, check: () => void): void {
   for (;;) {
-    const moves = [a.write(), b.write(), moveFrames(a, b), a.readFrom(b), b.readFrom(a)];
+    const moves = [a.write(), b.write(), a.readFrom(b), b.readFrom(a), moveFrames(a, b)];
     check();
     if (!moves.includes(true)) return;
   }
