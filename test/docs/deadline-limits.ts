@@ -50,6 +50,13 @@ export const fixedDeadlines: LimitRow[] = [
     told: "`Registered.heartbeat_interval_ms`, `Opened.heartbeat_interval_ms`, `LinkOpened.heartbeat_interval_ms`",
   },
   {
+    what: "the ack of a fin waits for the application to have read to the end, where the endpoint has it wait",
+    value: "half of `Limits.linger_timeout_ms`",
+    enforcedBy: "the endpoint",
+    beyond: "the fin is acknowledged all the same",
+    told: notTold,
+  },
+  {
     what: "from the request for a WebSocket to `opened`",
     value: `${ms(sourceConstant("web/transport/websocket-transport.ts", "defaultOpenTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place, which is asked for after ${ms(patienceMs)}`,
     enforcedBy: "the client, if it is this project's own",
