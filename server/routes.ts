@@ -132,6 +132,7 @@ export class Routes {
     if (filePath !== undefined) return this.#clientFiles.handle(filePath, request, response);
     const handler = paths.map((path) => this.#handlers.get(path)).find((found) => found !== undefined);
     if (handler === undefined) {
+      this.#warnOfPath(paths, request);
       response.statusCode = 404;
       response.end();
       return;
@@ -161,6 +162,18 @@ export class Routes {
     this.#relay.warnings.warn({ kind: "request-failed", error }, message);
     response.statusCode = 500;
     response.end();
+  }
+
+  #warnOfPath(paths: readonly string[], { url, headers }: NodeRequest): void {
+    const { warnings } = this.#relay;
+    if (!paths.some((path) => this.#socketPaths.has(path))) {
+      return warnings.warn({ kind: "path-unknown" }, `a caller asks for ${quoted(url)}, which is no RPC of the relay`);
+    }
+    const reason =
+      headers.upgrade === undefined
+        ? "it came without an Upgrade header: have the proxy pass Upgrade and Connection on"
+        : 'the handler cannot open one: hand the server\'s "upgrade" events to the relay, or install it on the server';
+    warnings.warn({ kind: "handshake-refused" }, `a WebSocket was refused with 404: ${reason}`);
   }
 
   #lostBodyError({ url }: NodeRequest): Error {

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Code, StreamClient, StreamServer, type TransportLike } from "browser-stream-server";
@@ -159,6 +162,28 @@ describe("mounted at a path", () => {
     const passedOn = new Promise<void>((resolve) => proxy.upgrade(asked as never, {} as never, Buffer.of(), resolve));
     await passedOn;
   });
+});
+
+test.each([
+  ["whose server does not hand it upgrades", { connection: "Upgrade", upgrade: "websocket" }, "upgrade"],
+  ["behind a proxy that takes the Upgrade header", {}, "proxy"],
+])("a relay %s tells why there is no WebSocket", async (_, headers, words) => {
+  const proxy = StreamServerProxy(prefix);
+  const told = warningsOf(proxy);
+  const server = createServer(proxy.handler).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const asking = request({
+    port: (server.address() as AddressInfo).port,
+    path: prefix + linkSocketPath,
+    headers,
+  }).end();
+  const [response] = await once(asking, "response");
+  response.resume();
+  expect(response.statusCode).toBe(404);
+  expect(told).toEqual([{ kind: "handshake-refused", count: 1, message: expect.stringContaining(words) }]);
+  proxy.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test("a request that a middleware has made unusable is answered with 500, and the operator is told", async () => {
