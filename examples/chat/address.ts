@@ -1,7 +1,7 @@
 import { recall, remember } from "./memory.js";
 
 /*
- * What the page's own address says. The name of a room is in the fragment, which browsers keep to themselves: it reaches no
+ * The page's own address names a room and a relay. The name of a room is in the fragment, which browsers keep to themselves: it reaches no
  * server but the relay, inside the protocol.
  */
 const roomKey = "room";

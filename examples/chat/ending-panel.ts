@@ -8,7 +8,7 @@ export interface EndingHandlers {
   onRestart(): void;
 }
 
-/** Tells a person why a room is over, how the page goes on by itself, and what there is to do. */
+/** Tells a person why a room is over and how the page goes on by itself, and offers the ways on. */
 export class EndingPanel {
   readonly #panel = find(document, "#ending", HTMLElement);
   readonly #title = find(this.#panel, "#ending-title", HTMLElement);

@@ -57,7 +57,7 @@ export function isPassing({ why, at }: Ending, role: Role, lost: Ending | undefi
   return passing.includes(why);
 }
 
-/** The ending that people are shown after another try has failed: what was lost first, and since when. */
+/** The ending that people are shown after another try has failed: the first loss, and since when. */
 export function stillLost(ending: Ending, role: Role, lost: Ending | undefined): Ending {
   if (lost === undefined || !lost.wasIn) return ending;
   if (role === "host") return lost;

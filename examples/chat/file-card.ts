@@ -48,7 +48,7 @@ export class FileCard {
     this.#body.dataset.closed = "";
   }
 
-  /** Ends what is under way, and lets go of what was received. */
+  /** Ends the transfers under way, and lets go of received files. */
   dispose(): void {
     for (const transfer of this.#transfers) transfer.cancel();
     if (this.#url !== undefined) URL.revokeObjectURL(this.#url);

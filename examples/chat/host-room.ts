@@ -16,10 +16,10 @@ import {
 import { distinctName, suggestPersonName } from "./own-name.js";
 import { type Room, type RoomInit, RoomLife, type RoomObserver } from "./room.js";
 
-/** Everyone is told who is here, so what happens within this time is told at once: when a room fills, it is many. */
+/** Everyone is told who is here, once for all who come and go within this time: a room may fill with 200 at once. */
 const peopleDelayMs = 50;
 
-/** A room that this tab holds: it lets guests in, and passes on what they say and announce. */
+/** A room that this tab holds: it lets guests in, and passes their messages and announcements on. */
 export class HostRoom implements Room {
   readonly role = "host";
   readonly door: Door;

@@ -2,16 +2,16 @@ import type { RawMessage, Stream } from "browser-stream-server";
 import { cleanFileName, cleanName, cleanText } from "./clean-text.js";
 
 /*
- * What travels in a room. The host listens, so every stream is a guest's to open; its metadata says what for:
+ * The protocol of a room. The host listens, so every stream is a guest's to open; its metadata says what for:
  *
  * - "join": one for each guest, for as long as it is there, with the guest's name. JSON messages, below, both ways.
  * - "fetch": a guest gets a file. The bytes come from the host, in order, until the end.
  * - "give": a guest hands in a file that somebody wants. The bytes go to the host.
  *
- * Files are announced and then pulled: whoever has one announces it, whoever wants it asks. A guest that wants a guest's file
- * fetches it from the host, which asks its owner to give it and pipes one stream into the other. So each transfer is a stream
- * of its own: talk never waits behind a file, a slow receiver slows nobody else, cancelling is ending a stream, and the host
- * holds nothing of what it passes on.
+ * Files are announced and then pulled: the owner announces a file, and a receiver asks for it. A guest that wants a guest's
+ * file fetches it from the host, which asks the owner to give it and pipes one stream into the other. So each transfer is a
+ * stream of its own: talk never waits behind a file, a slow receiver slows nobody else, cancelling is ending a stream, and the
+ * host holds nothing of a file that it passes on.
  */
 export type RoomStream = Stream;
 
@@ -31,8 +31,8 @@ const maxTextLength = 8_192;
 export const maxPeople = 201;
 
 /*
- * Each field is read by a function that returns undefined for a value that is none. The peer may be anybody's program, so
- * what a person will see is cleaned here, before the rest of the page gets it.
+ * Each field is read by a function that returns undefined for a value of another kind. The peer may be anybody's program, so
+ * text that people will see is cleaned here, before the rest of the page gets it.
  */
 const text = (value: unknown) => (typeof value === "string" && value.length <= maxTextLength ? value : undefined);
 const cleaned = (clean: (text: string) => string) => (value: unknown) => {

@@ -20,7 +20,7 @@ export interface RoomViewHandlers {
 /** More people than these who come or go at once are counted, and not named. */
 const maxNotices = 3;
 
-/** The page while there is a room: it shows what the room tells, and does what the person asks. */
+/** The page while there is a room: it shows the room to the person, and carries out the person's wishes there. */
 export class RoomView {
   readonly #main = find(document, "main", HTMLElement);
   readonly #element = find(document, "#room", HTMLElement);
@@ -157,7 +157,7 @@ export class RoomView {
       this.#showStatus("Open, waiting for someone", "Share the link: chat and files start when someone joins.");
     } else this.#showStatus(others === 1 ? "1 guest is here" : `${others} guests are here`, "");
     this.#composer.blockedBecause = alone ? "Nobody else is here yet" : undefined;
-    // Focus follows what there is to do, when that changes, and stays with a person who is about something else.
+    // Focus goes to the next task when there is another one, and stays with a person who is about something else.
     if (!isTurn || !(document.activeElement === document.body || this.#share.hasFocus)) return;
     if (alone) this.#share.focus();
     else this.#composer.focus();
@@ -170,7 +170,7 @@ export class RoomView {
   }
 
   #showStatus(status: string, hint: string): void {
-    // A live region is read out again when its text is set, even to what it was.
+    // A live region is read out again when its text is set, even to the same text.
     if (this.#status.textContent !== status) this.#status.textContent = status;
     this.#empty.textContent = hint;
   }

@@ -12,7 +12,7 @@ export type RoomState =
   | { kind: "joined" }
   | { kind: "over"; ending: Ending };
 
-/** What happens in a room that is open, or was joined. */
+/** The events of a room that is open, or was joined. */
 export interface RoomEvents {
   /** Who is here, the host first. `selfId` is this tab's. */
   onPeople(people: readonly Person[], selfId: string): void;

@@ -1,4 +1,4 @@
-/** A copy of what a `<template>` of the page holds. */
+/** A copy of the first element in a `<template>` of the page. */
 export function clone(id: string): HTMLElement {
   const copy = find(document, `#${id}`, HTMLTemplateElement).content.firstElementChild?.cloneNode(true);
   if (!(copy instanceof HTMLElement)) throw new Error(`the template ${id} is empty`);

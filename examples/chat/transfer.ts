@@ -4,7 +4,7 @@ import type { RoomStream } from "./message.js";
 export type TransferState =
   | { kind: "waiting" }
   | { kind: "running"; stream: RoomStream }
-  /** `file` is what arrived; the sending side has none. */
+  /** `file` is the received file; the sending side has none. */
   | { kind: "done"; file: Blob | undefined }
   | { kind: "cancelled"; by: "this side" | "other side" }
   | { kind: "failed"; reason: "not offered any more" | "connection lost" | "unreadable" };

@@ -1,4 +1,6 @@
-import { Failure, type Stream, StreamClient } from "browser-stream-server";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { Failure, type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openRelay } from "../integration/relay-ports.js";
@@ -317,11 +319,52 @@ describe("a page that waits", () => {
   });
 });
 
+/** A way to a server that can be shut, which ends its connections, and opened again. */
+async function openGate(target: string): Promise<{ origin: string; shut(): void; open(): void }> {
+  const sockets = new Set<Socket>();
+  let isShut = false;
+  const gate = createServer((socket) => {
+    if (isShut) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect(Number(new URL(target).port), "localhost");
+    for (const [each, peer] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      sockets.add(each);
+      each.on("error", () => {}).on("close", () => peer.destroy() && sockets.delete(each));
+      each.pipe(peer);
+    }
+  });
+  const end = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  closers.push(async () => {
+    end();
+    await new Promise((resolve) => gate.close(resolve));
+  });
+  gate.listen(0, "localhost");
+  await once(gate, "listening");
+  return {
+    origin: `http://localhost:${(gate.address() as AddressInfo).port}`,
+    shut() {
+      isShut = true;
+      end();
+    },
+    open() {
+      isShut = false;
+    },
+  };
+}
+
 describe("a relay", () => {
-  let other: RelayProcess;
+  let other: RelayProcess | undefined;
 
   afterEach(async () => {
     await other?.stop();
+    other = undefined;
     // Tabs whose relay is away try again and again, of which the browser complains.
     await visits.leave({ requestsMayFail: true });
   });
@@ -350,5 +393,36 @@ describe("a relay", () => {
     other = await start();
     await bothAre("joined", "open");
     await present(host, 1);
+  });
+
+  test("that still has the name taken is asked again by the host that lost it", async () => {
+    const gate = await openGate(visits.origin);
+    const host = await visits.visit(gate.origin);
+    await host.getByLabel("Name of the room").fill("kept");
+    await button(host, "Open the room").click();
+    await inState(host, "open");
+    gate.shut();
+    await inState(host, "unreachable");
+    // The part of the host's earlier connection, of which the relay has not noticed that it is lost.
+    const earlier = StreamServer(visits.origin).listen("kept");
+    closers.push(() => earlier.end());
+    await earlier.ready;
+    gate.open();
+    // Each try that fails sets the state again.
+    const tries = await host.evaluate(
+      () =>
+        new Promise((resolve) => {
+          let count = 0;
+          const main = document.querySelector("main")!;
+          const note = () => {
+            count += 1;
+            if (count === 3) resolve(main.dataset.state);
+          };
+          new MutationObserver(note).observe(main, { attributeFilter: ["data-state"] });
+        }),
+    );
+    expect(tries).toBe("unreachable");
+    await earlier.end();
+    await inState(host, "open");
   });
 });
