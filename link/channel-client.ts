@@ -7,12 +7,14 @@ import type { Channel } from "./channel.js";
 import { headersFromWire, headersToWire } from "./header.js";
 import type { Link } from "./link.js";
 
-/** How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got. */
+/**
+ * How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got.
+ */
 const maxTries = 100;
 
 /**
- * A client on the channels of links. `openLink` resolves with a link that has room for a channel; `onResponse` is told which link
- * carries the call of a response.
+ * A client on the channels of links. `openLink` resolves with a link that has room for a channel; `onResponse` is told
+ * which link carries the call of a response.
  */
 export function createChannelClient(
   openLink: () => Promise<Link>,
@@ -29,7 +31,7 @@ export function createChannelClient(
     const [channel, link] = await openChannel(new URL(url).pathname, header, signal);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
-    // It may have been while the link was handed on.
+    // The signal may have been aborted while the link was handed on.
     if (signal?.aborted) onAbort();
     channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
     void sendBody(channel, body);
@@ -40,7 +42,7 @@ export function createChannelClient(
   };
 }
 
-/** What the promise gives; rejects with the signal's reason as soon as it is aborted. */
+/** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

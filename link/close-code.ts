@@ -33,7 +33,7 @@ export function closeFrame({ code, message }: StreamError): { code: number; reas
   };
 }
 
-/** What the end of a WebSocket means: a closure that nobody explained is a lost connection, `unavailable`. */
+/** The error that the end of a WebSocket means: a closure that nobody explained is a lost connection, `unavailable`. */
 export function closeError(closeCode: number, reason: string): StreamError {
   const isStatus = closeCode > firstStatusCode && closeCode <= firstStatusCode + Code.Unauthenticated;
   const code = isStatus ? codeFromWire(closeCode - firstStatusCode) : (statusOf[closeCode] ?? Code.Unavailable);

@@ -14,12 +14,15 @@ import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-write
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
-/** What a WebSocket carries must name it: a page of something else is no client, whatever lets it in. */
+/**
+ * The subprotocol that a WebSocket must name: a page that speaks something else is no client, even if its origin is let
+ * in.
+ */
 export const linkProtocol = "streamserver.v1";
 /** The service's path with `WebSocket` for a method. */
 export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
 
-/** Of a packet that carries no data: a head fits in, however it is encoded. */
+/** The largest packet without data: a head fits in, however it is encoded. */
 const maxOtherPacketBytes = 65_536;
 
 const { opened, packets } = LinkMessageSchema.field;
@@ -70,7 +73,7 @@ function copiedBytes(packet: EncodedPacket): number {
   return 1 + varintBytes(bytes) + large.reduce((rest, { byteLength }) => rest - byteLength, bytes);
 }
 
-/** What a link takes of a packet. */
+/** The fields of a packet that a link reads. */
 export type IncomingPacket = Pick<Packet, "channel" | "content">;
 
 export interface IncomingMessage {
@@ -79,8 +82,8 @@ export interface IncomingMessage {
 }
 
 /**
- * The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message, FAILURE_FRAME_TOO_LARGE
- * for a large packet without data, and for more fields than `maxPackets`, of whatever kind.
+ * The inverse of {@link encodePackets}. Throws FAILURE_PROTOCOL_VIOLATION for bytes that are no message,
+ * FAILURE_FRAME_TOO_LARGE for a large packet without data, and for more fields than `maxPackets`, of whatever kind.
  */
 export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIVE_INFINITY): IncomingMessage {
   const message: IncomingMessage = { opened: undefined, packets: [] };
@@ -104,7 +107,10 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
   return message;
 }
 
-/** Without the fields that nobody knows: a request is kept as long as its channel, and each of them takes a hundred bytes. */
+/**
+ * Without the fields that nobody knows: a request is kept as long as its channel, and each of them takes a hundred
+ * bytes.
+ */
 function decodePacket(bytes: Uint8Array): Packet {
   const packet = fromBinary(PacketSchema, bytes, { readUnknownFields: false });
   if (bytes.byteLength <= maxOtherPacketBytes || packet.content.case === "data") return packet;
@@ -112,14 +118,14 @@ function decodePacket(bytes: Uint8Array): Packet {
   throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
 }
 
-/** What a batch of so many packets ends in. */
+/** The error of a batch with more packets than it may have. */
 export function tooManyPackets(maxPackets: number): StreamError {
   return new StreamError(`more than ${maxPackets} packets at once`, { failure: Failure.FRAME_TOO_LARGE });
 }
 
 /**
- * A packet with data, as nearly all are and as {@link encodePackets} writes it, read in its place; undefined if it is another,
- * which is still to be read then.
+ * A packet with data, as nearly all are and as {@link encodePackets} writes it, read in its place; undefined if it is
+ * another, which is still to be read then.
  */
 function readDataPacket(reader: BinaryReader): IncomingPacket | undefined {
   const start = reader.pos;
@@ -141,7 +147,7 @@ export function lastPacket({ code, message, failure }: StreamError): Packet {
   return create(PacketSchema, { content: { case: "reset", value: reset } });
 }
 
-/** What {@link lastPacket} says, if the message has it. */
+/** The error in a {@link lastPacket}; undefined if the message has none. */
 export function endOfLink({ packets }: IncomingMessage): StreamError | undefined {
   for (const { channel, content } of packets) {
     if (channel === 0 && content.case === "reset") return errorOfReset(content.value);

@@ -3,18 +3,24 @@ import type { Clock } from "../stream/clock.js";
 import { StreamError } from "../stream/stream-error.js";
 import type { Link } from "./link.js";
 
-/** The other side may miss two heartbeats, and be late. `LinkOpened.heartbeat_interval_ms`. */
+/** How often a relay says something, unless it says that it does so more or less often. */
+export const defaultHeartbeatIntervalMs = 15_000;
+/** The peer may miss two heartbeats and be half of one late. `LinkOpened.heartbeat_interval_ms`. */
 export const heartbeatsUntilLost = 2.5;
-/** A timer that is later than this was not on a busy machine, but on one that slept, or in a tab that was frozen. */
+/**
+ * A timer that is later than this ran on a machine that slept, or in a tab that was frozen, and not just on a busy
+ * machine.
+ */
 const asleepMs = 5_000;
-/** What the other side gets to answer a question; together with a late timer, less than the 10 s a woken tab may take. */
+/** The time to answer a ping. With a timer that is 2 s late, it is less than the 10 s that a woken tab may take. */
 const answerTimeoutMs = 7_000;
-/** An answer may wait behind other things, if such came this lately. What waited for the wake came earlier. */
+/** An answer may wait behind other packets if some came this lately. Packets that waited for the wake came earlier. */
 const lateAnswerMs = 5_000;
 
 /**
- * Sets a timer that is excused once for being late, as in a hidden tab each one is that a timer set: what came during a sleep may
- * wait behind it. `onLate` is called before it is set anew.
+ * Like `clock.after`, but if the timer fires more than 5 s late (a sleeping machine, a throttled tab) the action is
+ * postponed once by 7 s, because messages received during the sleep may be queued behind it. `onLate` is called before
+ * the timer is set anew. No process stays alive for the timer.
  */
 export function afterAwake(clock: Clock, delayMs: number, action: () => void, onLate = () => {}): () => void {
   const dueMs = clock.now() + delayMs;
@@ -27,7 +33,7 @@ export function afterAwake(clock: Clock, delayMs: number, action: () => void, on
   return () => stop();
 }
 
-/** What the timer is for: to look whether there was silence, since when it was set; or whether there was an answer. */
+/** The purpose of the timer: to look for silence since it was set, or for the answer to a ping. */
 type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer"; askedAgain: boolean };
 
 /** Ends a link whose other side is silent. It ends by itself when the link does. */
@@ -37,14 +43,14 @@ export class LinkWatch {
   readonly #limitMs: number;
   readonly #silence: () => StreamError;
   /**
-   * What is heard sets the timer anew, but not more often. In a hidden tab of Chromium timers that only timers have set run once
-   * a minute. https://developer.chrome.com/blog/timer-throttling-in-chrome-88
+   * A packet sets the timer anew, but not more often than this. In a hidden tab of Chromium timers that only timers
+   * have set run once a minute. https://developer.chrome.com/blog/timer-throttling-in-chrome-88
    */
   readonly #renewalMs: number;
   #waiting: Waiting = { kind: "for silence", sinceMs: 0 };
   #heardMs: number;
   #stopTimer: () => void = () => {};
-  /** What has got out so far and what still waits to, where the carrier knows. */
+  /** How many bytes have been sent so far, and how many wait to be sent, where the carrier knows. */
   outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
   constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilent) {
@@ -69,12 +75,12 @@ export class LinkWatch {
   }
 
   /**
-   * Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. Other things that come
-   * are none: they may have been on their way before the connection broke.
+   * Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. Other things
+   * that come are none: they may have been on their way before the connection broke.
    */
   ask(): void {
     if (!this.#link.isOpen) return;
-    // Whoever asks again and again is told no later.
+    // Asking again and again does not postpone the answer.
     if (this.#waiting.kind === "for an answer") this.#waiting.askedAgain = true;
     else this.#ask();
   }
@@ -82,7 +88,7 @@ export class LinkWatch {
   #ask(): void {
     this.#waiting = { kind: "for an answer", askedAgain: false };
     this.#waitForAnswer();
-    // What is asked on a link that ends is answered by its end.
+    // The end of the link is an answer too.
     this.#link.ping().then(
       () => this.#answered(),
       () => {},
@@ -105,7 +111,7 @@ export class LinkWatch {
       if (isGettingOut || this.#clock.now() - this.#heardMs < lateAnswerMs) this.#waitForAnswer();
       else this.#lost();
     };
-    // What got out before a sleep tells nothing of after it.
+    // Bytes that were sent before a sleep say nothing about the time after it.
     const onLate = () => {
       [beforeBytes] = this.outgoing();
     };
@@ -120,7 +126,7 @@ export class LinkWatch {
       const nowMs = this.#clock.now();
       const leftMs = this.#heardMs + this.#limitMs - nowMs;
       if (leftMs > 0) this.#wait(leftMs);
-      // What came during the sleep may wait behind this timer.
+      // Packets that came during the sleep may be queued behind this timer.
       else if (nowMs - sinceMs - delayMs > asleepMs) this.ask();
       else this.#lost();
     };

@@ -17,19 +17,22 @@ import { headBytes, maxHeadBytes } from "./header.js";
 import { errorOfReset, type IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
-/** What a packet counts for beside its data while it waits to be sent. */
+/** Bytes that a packet counts for, beside its data, while it waits to be sent. */
 export const packetOverheadBytes = 64;
 /** Data waits for room while more than this waits to be sent. */
 const outboxHighWaterMarkBytes = 262_144;
-/** Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut off. */
+/**
+ * Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut
+ * off.
+ */
 const maxOutboxBytes = 4_194_304;
-/** Of which requests leave something to the resets of their channels. */
+/** Requests may fill the outbox only up to 3 MiB, so that resets of their channels still fit under `maxOutboxBytes`. */
 const maxRequestsBytes = 3_145_728;
 
-/** Not answered yet: those of days, for a tab that is frozen answers none, and is kept. */
+/** Unanswered pings before a link is cut off. A frozen tab answers none; at one per 15 s this covers 17 days. */
 const maxPings = 100_000;
 
-/** What the windows of all channels together may grow by. */
+/** The windows of all channels of a link together may grow by this. */
 const maxWidenedBytes = 16_777_216;
 
 export interface LinkOptions {
@@ -39,15 +42,15 @@ export interface LinkOptions {
   /** The largest that is sent. Default `maxPacketBytes`. */
   maxSentPacketBytes?: number;
   /**
-   * Relay: serves a channel that was opened, until what it returns resolves, which may be after the channel has closed; it
-   * does not reject. On a client's link, nobody opens channels from the other side.
+   * Relay: serves a channel that was opened, until what it returns resolves, which may be after the channel has closed;
+   * it does not reject. On a client's link, nobody opens channels from the other side.
    */
   onRequest?: (channel: Channel, request: ChannelRequest) => Promise<void> | void;
 }
 
 /**
- * One end of a link: channels over a pipe of packets. Whoever owns the pipe calls `receive` for each packet that comes, sends
- * what `nextBatch` gives, and calls `close` when the pipe breaks.
+ * One end of a link: channels over a pipe of packets. The owner of the pipe calls `receive` for each packet that comes,
+ * sends the packets of `nextBatch`, and calls `close` when the pipe breaks.
  */
 export class Link {
   readonly #options: LinkOptions;
@@ -55,15 +58,15 @@ export class Link {
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Fifo<OutgoingPacket>();
   readonly #filled = new Condition();
-  /** Who waits for room, in the order of their coming; a channel sends one thing at a time. */
+  /** The channels that wait for room, in the order of their coming. A channel sends one thing at a time. */
   readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
-  /** Those that were not answered yet. */
+  /** The pings that were not answered yet. */
   readonly #pings = new Fifo<Deferred<void>>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #outboxBytes = 0;
   #widenedBytes = 0;
-  /** Handlers that have not ended, of channels that are open or were reset: whoever resets them may open as many others at once. */
+  /** Handlers that have not ended. A peer that resets their channels may open as many others at once. */
   #serving = 0;
   #lastChannel = 0;
   /** Called when the last channel has closed. */
@@ -113,7 +116,7 @@ export class Link {
     return channel;
   }
 
-  /** Takes a packet from the other side. Whatever is wrong with it concerns its channel only. */
+  /** Takes a packet from the peer. A fault of the packet concerns its channel only. */
   receive(packet: IncomingPacket): void {
     if (this.#state.kind === "closed") return;
     if (packet.channel === 0) return this.#receiveOwn(packet.content);
@@ -160,14 +163,17 @@ export class Link {
     }
   }
 
-  /** Resolves when the other side has taken everything that was sent before; rejects with the reason when the link is over. */
+  /**
+   * Resolves when the other side has taken everything that was sent before; rejects with the reason when the link is
+   * over.
+   */
   ping(): Promise<void> {
     const { packet, answered } = this.createPing();
     this.#enqueue(packet);
     return answered;
   }
 
-  /** The same with a packet that is the caller's to send, at once. */
+  /** Like `ping`, with a packet that the caller must send at once. */
   createPing(): { packet: Packet; answered: Promise<void> } {
     const packet = create(PacketSchema, { content: { case: "ping", value: create(Packet_PingSchema) } });
     if (this.#state.kind === "closed") return { packet, answered: Promise.reject(this.#state.error) };
@@ -275,7 +281,7 @@ export class Link {
     return this.#outboxBytes <= outboxHighWaterMarkBytes;
   }
 
-  /** One by one: what one of them sends can take the next one's room. */
+  /** Gives turns one by one, because the data of one channel can take the room of the next. */
   #giveTurns(): void {
     while (this.#hasRoom) {
       const [next] = this.#turns;

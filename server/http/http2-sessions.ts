@@ -35,7 +35,7 @@ export function superviseSessions(server: NodeServer, { limits, clock, warnings 
     };
     stops.add(stop);
     warnWhenFull(session, limits.maxStreamsPerConnection, warnings);
-    // A session keeps its socket from being destroyed. What the socket's own methods return is the socket.
+    // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
     const socket = session.socket.once("close", stop);
     const stopWatching = watchSession(session, socket, clock, limits.heartbeatIntervalMs);
   };

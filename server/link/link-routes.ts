@@ -10,11 +10,11 @@ import type { TokenSigner } from "../relay/token.js";
 import { callerOrigin, expectEnd } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
-/** Small enough that what a stranger sends is decoded, and refused for its token, in a fraction of a second. */
+/** A batch from a stranger is decoded, and refused for its token, in a fraction of a second. */
 const maxBatchBytes = 524_288;
 /** A batch as JSON is a third larger, and has headers around its packets. */
 const readMaxBytes = 2 * maxBatchBytes;
-/** What a slow network brings to a page in less time than the page takes silence for. */
+/** A slow network brings so much to a page before the page takes the silence for a lost link. */
 const maxResponseBytes = 163_840;
 
 interface ReceivingLink extends LiveLink {

@@ -22,9 +22,9 @@ export interface LiveLink {
   link: Link;
   /** To be told of everything that comes. */
   watch: LinkWatch;
-  /** As many as a batch can have: each takes the relay some time, however little is in it. */
+  /** The most packets of a batch. Each takes the relay some time, however small it is. */
   maxPackets: number;
-  /** What the client is told first. */
+  /** The first message to the client. */
   opened: MessageInitShape<typeof LinkOpenedSchema> & { linkId: string };
 }
 
@@ -33,9 +33,9 @@ export interface LinksInit {
   clock: Clock;
   signer: TokenSigner;
   warnings: Warnings;
-  /** What the channels are served with. */
+  /** The handlers of the RPCs that channels may call. */
   handlers: readonly UniversalHandler[];
-  /** Serves a channel otherwise, until what it returns resolves; undefined if it does not. */
+  /** Serves a channel and resolves when done. Returns undefined to leave the channel to the handlers. */
   serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => Promise<void> | undefined;
 }
 
@@ -56,8 +56,8 @@ export class Links {
   }
 
   /**
-   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. Its carrier ends it when the
-   * carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
+   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. Its carrier ends it
+   * when the carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
    */
   open(origin: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;

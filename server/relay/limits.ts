@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { described, knownOptions } from "./known-options.js";
 
 /** The limits of a relay. Every cap counts what is open at the moment, never attempts. */
@@ -57,7 +58,7 @@ export const defaultLimits: Readonly<RelayLimits> = {
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
   lingerTimeoutMs: 30_000,
-  heartbeatIntervalMs: 15_000,
+  heartbeatIntervalMs: defaultHeartbeatIntervalMs,
 };
 
 /** A smaller frame could not hold the smallest part that a message is split into. */

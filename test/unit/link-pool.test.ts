@@ -1,12 +1,12 @@
 import { Code } from "@connectrpc/connect";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { LinkPool } from "../../web/transport/link-pool.js";
-import type { OpenedLink } from "../../web/transport/opened-link.js";
+import type { LinkKind, LinkOpener, OpenedLink } from "../../web/transport/opened-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { FakePage } from "../fakes/fake-page.js";
 import { loneLink, request } from "../fakes/links.js";
@@ -16,6 +16,7 @@ let page: FakePage;
 let clock: FakeClock;
 let openings: Deferred<OpenedLink>[];
 let signals: AbortSignal[];
+let onBetter: ((better: OpenedLink) => void)[];
 let pool: LinkPool;
 
 beforeEach(() => {
@@ -23,8 +24,10 @@ beforeEach(() => {
   clock = new FakeClock();
   openings = [];
   signals = [];
-  const open = (signal: AbortSignal) => {
+  onBetter = [];
+  const open: LinkOpener = (signal, replace = () => {}) => {
     signals.push(signal);
+    onBetter.push(replace);
     const opening = new Deferred<OpenedLink>();
     openings.push(opening);
     return opening.promise;
@@ -180,4 +183,69 @@ test("a link that ends late takes nothing from the next", async () => {
   await first.link.closed;
   await settled();
   expect(await pool.get()).toBe(next.link);
+});
+
+describe("LinkPool", () => {
+  /** Opens the link that was asked for last, with room for so many channels. */
+  function opensWithRoom(maxChannels: number, kind: LinkKind = "websocket") {
+    const { link } = loneLink({ maxChannels });
+    const held: boolean[] = [];
+    const hold = (isHeld: boolean) => held.push(isHeld);
+    const opened = { kind, link, watch: new LinkWatch(link, clock, 15_000), hold };
+    openings.at(-1)?.resolve(opened);
+    return { link, held, opened };
+  }
+
+  test("opens another link when none has room for a call, and takes the first one again when it has", async () => {
+    const asked = pool.get();
+    const first = opensWithRoom(1);
+    const channel = (await asked).open(request());
+    const [again, andAgain] = [pool.get(), pool.get()];
+    const second = opensWithRoom(1);
+    expect(await Promise.all([again, andAgain])).toEqual([second.link, second.link]);
+    expect(openings).toHaveLength(2);
+    second.link.open(request());
+    channel.reset(new StreamError("over"));
+    expect(await pool.get()).toBe(first.link);
+  });
+
+  test("gives calls to a better link from then on, and ends the worse one with its last call", async () => {
+    const asked = pool.get();
+    const worse = opensWithRoom(8, "fetch");
+    const channel = (await asked).open(request());
+    expect(pool.kind).toBe("fetch");
+    const better = opensWithRoom(8).opened;
+    onBetter.at(-1)?.(better);
+    expect(pool.kind).toBe("websocket");
+    expect([pool.kindOf(worse.link), pool.kindOf(better.link)]).toEqual(["fetch", "websocket"]);
+    expect(await pool.get()).toBe(better.link);
+    expect(worse.link.isOpen).toBe(true);
+    channel.reset(new StreamError("over"));
+    expect(worse.link.isOpen).toBe(false);
+    expect(openings).toHaveLength(1);
+  });
+
+  test("ends every link of a page that is left, and a better one that comes too late", async () => {
+    const asked = pool.get();
+    const worse = opensWithRoom(8, "fetch");
+    (await asked).open(request());
+    const better = opensWithRoom(8).opened;
+    page.happens("pagehide");
+    onBetter.at(-1)?.(better);
+    expect(await endOf(worse.link)).toEqual([false, expect.objectContaining(left)]);
+    expect(await endOf(better.link)).toEqual([false, expect.objectContaining(left)]);
+  });
+
+  test("keeps a process alive for calls alone", async () => {
+    const asked = pool.get();
+    const { link, held } = opensWithRoom(8);
+    await asked;
+    await settled();
+    expect(held.at(-1)).toBe(false);
+    const channel = (await pool.get()).open(request());
+    expect(held.at(-1)).toBe(true);
+    channel.reset(new StreamError("over"));
+    expect(held.at(-1)).toBe(false);
+    expect(link.isOpen).toBe(true);
+  });
 });

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Outgoing
 import type { Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt, relayLost, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -17,8 +18,6 @@ const connectTimeoutMs = 10_000;
 const maxConnections = 100;
 /** How often a call asks for another connection: others that wait may take all the room of each. */
 const maxTries = 2 * maxConnections;
-/** What a relay has by default. Its own is known when it has answered `Listen`. */
-const defaultHeartbeatIntervalMs = 15_000;
 
 export interface Http2ConnectionsInit {
   url: RelayUrl;
@@ -28,9 +27,10 @@ export interface Http2ConnectionsInit {
 }
 
 /**
- * The HTTP/2 connections to a relay, for Connect's transport. A call takes the first connection that has room, and another
- * connection is opened where none has: the peer says how many calls a connection may carry, and Node lets a call beyond them wait
- * without a word. A connection that is idle does not keep the process alive, and is closed after a while.
+ * The HTTP/2 connections to a relay, for Connect's transport. A call takes the first connection that has room, and
+ * another connection is opened where none has: the peer says how many calls a connection may carry, and Node lets a
+ * call beyond them wait without a word. A connection that is idle does not keep the process alive, and is closed after
+ * a while.
  */
 export class Http2Connections {
   readonly authority: string;
@@ -38,6 +38,7 @@ export class Http2Connections {
   readonly #host: string;
   readonly #connections = new Set<Http2Connection>();
   #opening: Promise<Http2Connection> | undefined;
+  /** The relay tells its own in the answer to `Listen`, `Connect` and `Accept`. */
   #heartbeatIntervalMs = defaultHeartbeatIntervalMs;
 
   constructor(init: Http2ConnectionsInit) {
@@ -147,7 +148,7 @@ class Http2Connection {
     this.#clock = clock;
     this.#idleTimeoutMs = idleTimeoutMs;
     session.setLocalWindowSize(connectionWindowBytes);
-    // A session keeps its socket from being destroyed. What the socket's own methods return is the socket.
+    // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
     this.#socket = session.socket.once("close", () => this.#stopWatching());
     session.once("goaway", () => this.#onUnusable());
     session.once("close", () => this.#onUnusable());

@@ -7,15 +7,15 @@ import type { Clock } from "../../stream/clock.js";
 /** The socket's byte count is read twice per heartbeat, so silence is noticed at most half a heartbeat late. */
 const looksPerHeartbeat = 2;
 /**
- * The silence that a peer may keep while it takes nothing: until the kernel has what was written, which may be all that the
- * windows let out, Node reads nothing. 15 MB, as much as browsers ask for, take 150 s at 100 KB/s.
+ * The silence that a peer may keep while it takes nothing: until the kernel has what was written, which may be all that
+ * the windows let out, Node reads nothing. 15 MB, as much as browsers ask for, take 150 s at 100 KB/s.
  */
 export const heartbeatsUntilLostWhenBlocked = 10;
 
 /**
- * Sends a PING in each heartbeat, and destroys the connection when nothing at all was heard for {@link heartbeatsUntilLost}. Any
- * byte counts, because on a slow network the answer to a PING waits behind what was sent before. Either end of a connection uses
- * it. Returns what stops the watch.
+ * Sends a PING in each heartbeat, and destroys the connection when nothing at all was heard for {@link
+ * heartbeatsUntilLost}. Any byte counts, because on a slow network the answer to a PING waits behind what was sent
+ * before. Either end of a connection uses it. Returns what stops the watch.
  *
  * - `socket`: the session's own, which refuses to be destroyed through `session.socket`.
  * - `silence`: the error that the session's calls end with. Default none.
@@ -49,7 +49,9 @@ export function watchSession(
   return atIntervals(clock, heartbeatIntervalMs / looksPerHeartbeat, look);
 }
 
-/** The answer is something heard. After a goodbye of either side Node sends no PING, but streams that are open go on. */
+/**
+ * The answer is something heard. After a goodbye of either side Node sends no PING, but streams that are open go on.
+ */
 function ask(session: Http2Session): void {
   if (!session.closed) session.ping(() => {});
   else if (!session.pendingSettingsAck) session.settings({});

@@ -25,9 +25,9 @@ export interface NodeTransportOptions {
 }
 
 /**
- * The best way to a relay from Node: HTTP/2, or links where the relay's server speaks only HTTP/1.1. The URL's user and password
- * are sent with every request. Rejects with the signal's reason when it is aborted, and otherwise with a `StreamError`:
- * FAILURE_LEG_LOST of HOP_RELAY where no way leads to a relay.
+ * The best way to a relay from Node: HTTP/2, or links where the relay's server speaks only HTTP/1.1. The URL's user and
+ * password are sent with every request. Rejects with the signal's reason when it is aborted, and otherwise with a
+ * `StreamError`: FAILURE_LEG_LOST of HOP_RELAY where no way leads to a relay.
  */
 export async function openNodeTransport(
   url: RelayUrl,
@@ -51,7 +51,7 @@ export async function openNodeTransport(
   }
 }
 
-/** What an attempt at HTTP/2 ends with where it is not spoken. */
+/** The codes of an attempt at HTTP/2 with a server that does not speak it. */
 const brokenCodes: ReadonlySet<Code> = new Set([Code.Internal, Code.Aborted]);
 
 /** A transport to a relay over HTTP/2, with PINGs that find a dead relay. */
@@ -80,7 +80,7 @@ function createNodeLinkTransport(url: RelayUrl, clock: Clock, idleTimeoutMs: num
   return createLinkTransport(open, clock, { idleTimeoutMs }, relayAt(url.href));
 }
 
-/** What carries one fetch link, over HTTP/1.1, on connections of its own. */
+/** The carrier of one fetch link, over HTTP/1.1, on connections of its own. */
 function nodeCarrier({ href, authorization }: RelayUrl): FetchCarrier {
   const agent = new (href.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
   const nodeOptions = { agent, ...(authorization === undefined ? {} : { headers: { authorization } }) };

@@ -9,8 +9,8 @@ import { openWebSocketTransport, type WebSocketTransportOptions } from "../trans
 const closeTimeoutMs = 1_000;
 
 /**
- * Makes WebSockets that send a relay's user and password, know the status with which a handshake was refused, and let the process
- * end while they are idle. Node's own `WebSocket` can do none of these.
+ * Makes WebSockets that send a relay's user and password, know the status with which a handshake was refused, and let
+ * the process end while they are idle. Node's own `WebSocket` can do none of these.
  */
 export function nodeSockets({ authorization }: RelayUrl): SocketFactory {
   const options: ClientOptions & { closeTimeout: number } = {

@@ -3,17 +3,18 @@ import { relayAt, relayLost } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /**
- * Over HTTP/1.1 a browser has six connections to an origin, for all its tabs together. A fetch link keeps one, and all of them
- * need one to send by.
+ * Over HTTP/1.1 a browser has six connections to an origin, for all its tabs together. A fetch link keeps one, and all
+ * of them need one to send by.
  */
 const maxFetchLinks = 5;
 const http1 = "http/1.1";
 
 /**
- * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1; whoever takes it gives it
- * back by calling what this resolves with. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when there is none: one more would
- * leave all of them without a way to send. Resolves with undefined where nobody counts: there is no such limit, no Web Locks API
- * (it takes a secure context), or no way to know (of another origin, browsers tell a page nothing of what is spoken).
+ * Takes one of the places that the tabs of this browser have for fetch links to a relay over HTTP/1.1. Resolves with a
+ * function that gives the place back, which the caller must call. Rejects with FAILURE_LIMIT_REACHED of HOP_CALLER when
+ * there is none: one more would leave all of them without a way to send. Resolves with undefined where nobody counts:
+ * there is no such limit, no Web Locks API (it takes a secure context), or no way to know (of another origin, browsers
+ * tell a page nothing of what is spoken).
  */
 export async function takeFetchSlot(relayUrl: string): Promise<(() => void) | undefined> {
   const locks = globalThis.navigator?.locks;
@@ -31,7 +32,7 @@ export async function takeFetchSlot(relayUrl: string): Promise<(() => void) | un
   throw noConnectionLeft();
 }
 
-/** Why a tab has no fetch link. */
+/** The error of a tab that gets no connection for a fetch link. */
 export function noConnectionLeft(): StreamError {
   const message =
     "no connection to the relay is left: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
@@ -40,8 +41,8 @@ export function noConnectionLeft(): StreamError {
 }
 
 /**
- * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection, unless the
- * tab has a place for its link, or only HTTP/2 is known to be spoken.
+ * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection,
+ * unless the tab has a place for its link, or only HTTP/2 is known to be spoken.
  */
 export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
   const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
@@ -50,7 +51,7 @@ export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
   return relayLost(`${relayAt(relayUrl)} does not answer`);
 }
 
-/** What gives the lock back; undefined if another tab holds it. */
+/** Resolves with a function that gives the lock back; with undefined if another tab holds it. */
 function tryLock(locks: LockManager, name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     const held = (lock: Lock | null) => {
@@ -61,7 +62,10 @@ function tryLock(locks: LockManager, name: string): Promise<(() => void) | undef
   });
 }
 
-/** What is spoken with an origin. Without TLS browsers speak nothing else; with it, what was fetched from there before tells. */
+/**
+ * The protocols that are spoken with an origin. Without TLS browsers speak HTTP/1.1 alone. With TLS, the earlier
+ * requests of this page to the origin tell; there may be none.
+ */
 function protocolsOf(origin: string): string[] {
   if (origin.startsWith("http:")) return [http1];
   return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]

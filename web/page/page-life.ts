@@ -1,10 +1,13 @@
-/** What becomes of a page. */
+/** The turns in the life of a page. */
 export interface PageLife {
-  /** It is left. It may come back as it was, out of the back/forward cache, which keeps no page with an open connection. */
+  /** The page is left. It may come back out of the back/forward cache, which keeps no page with an open connection. */
   onLeave(): void;
-  /** It is there: at first, or again after it was left or stood still. Called before those of the page's own listeners that do not capture. */
+  /**
+   * The page is there: at first, or again after it was left or stood still. Called before those of the page's own
+   * listeners that do not capture.
+   */
   onShow(): void;
-  /** It runs again after it may have stood still, or it has another network. */
+  /** The page runs again after it may have stood still, or it has another network. */
   onWake(): void;
 }
 

@@ -11,18 +11,18 @@ import { noConnectionLeft } from "../page/fetch-slot.js";
 const sendTimeoutMs = 15_000;
 /** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
 const sendRetryDelaysMs = [100, 400, 1_600];
-/** More than this is not worth waiting for: a larger batch delays what is written after it. */
+/** A larger batch only delays the data that is written after it. */
 const maxBatchBytes = 262_144;
-/** What a slow network takes to the relay in time. */
+/** The size of the first batches: even a slow network takes one to the relay within the timeout. */
 const minBatchBytes = 32_768;
-/** With what goes beside it, no more than that. */
+/** A batch of one such packet, with its headers, takes no more than `minBatchBytes`. */
 export const maxSentPacketBytes = 31_744;
 /** A Send that takes no longer may be followed by one of twice the size. */
 const quickSendMs = 1_000;
 
 /**
- * The first Send is small. Where it gets no answer beside Receive, it waits for one that needs the connection as well: of tabs
- * that all do, one gives up first, for each waits for another time between these.
+ * The first Send is small. Where it gets no answer beside Receive, it waits for one that needs the connection as well:
+ * of tabs that all do, one gives up first, for each waits for another time between these.
  */
 const firstSendTimeoutsMs = [5_000, 9_000] as const;
 /** A page that stood still sees its deadline before the answer, which comes to a second try at once. */
@@ -66,7 +66,7 @@ export class BatchSender {
         sendBatch = (batch) => this.#sendSurely(batch);
         sequence += 1n;
         if (this.#clock.now() - startedMs > quickSendMs) roomBytes = Math.min(minBatchBytes, mostBytes);
-        // One that was nearly empty tells nothing of a full one.
+        // The time of a nearly empty batch says nothing about a full one.
         else if (dataBytes(packets) >= roomBytes / 2) roomBytes = Math.min(2 * roomBytes, mostBytes);
       }
     } catch (reason) {

@@ -6,10 +6,10 @@ import { isOfRelay } from "../../stream/failure-detail.js";
 const probeTimeoutMs = 10_000;
 
 /**
- * What keeps a transport from carrying bidirectional streams to the relay; undefined if nothing does. Nothing of a
- * `Transport` tells, so it is asked to: an empty `Connect`, which only a relay that was reached answers with a
- * `FailureDetail`. Transports over fetch refuse by themselves, and HTTP/1.1 is refused by the server; neither costs more than
- * one request. Rejects if the relay cannot be reached, and when
+ * Resolves with the error that keeps a transport from carrying bidirectional streams to the relay; with undefined if
+ * nothing does. A `Transport` does not tell, so it is tried: an empty `Connect`, which only a relay that was reached
+ * answers with a `FailureDetail`. Transports over fetch refuse by themselves, and HTTP/1.1 is refused by the server;
+ * neither costs more than one request. Rejects if the relay cannot be reached, and when
  * `signal` is aborted.
  */
 export async function bidiObstacle(transport: Transport, signal?: AbortSignal): Promise<ConnectError | undefined> {

@@ -9,7 +9,7 @@ import type { StreamError } from "../../stream/stream-error.js";
 export interface Carrier {
   /** How the call of a response travels, or without one the next call; undefined while that is not known. */
   kind(header?: Headers): TransportKind | undefined;
-  /** What messages call the relay. Default {@link relayAt} of no URL. */
+  /** The name of the relay in messages. Default {@link relayAt} of no URL. */
   relay?: string;
   /** Makes the calls of legs; undefined where only the transport may, because it has interceptors or another format. */
   legClient?: LegClient | undefined;
@@ -36,12 +36,14 @@ export function carrierOf(transport: Transport): Carrier {
   return carriers.get(transport) ?? ofOthers;
 }
 
-/** How a call over a transport travels, by the head of its response; undefined while that is not known, or not any more. */
+/**
+ * How a call over a transport travels, by the head of its response; undefined while that is not known, or not any more.
+ */
 export function transportKind(transport: Transport, header: Headers | undefined): TransportKind | undefined {
   return carrierOf(transport).kind(header);
 }
 
-/** What messages call the relay of a transport, which there may not be yet. */
+/** The name in messages of a transport's relay. There may be no transport yet. */
 export function relayOf(transport: Transport | undefined): string {
   return (transport && carrierOf(transport).relay) ?? relayAt();
 }
@@ -61,8 +63,8 @@ export function createLegCall(transport: Transport, method: LegMethod): LegCall 
 }
 
 /**
- * Takes the contents out of each response. A transport that the application has made is Connect's, and Connect 2.3.0 holds every
- * response until the call ends: what it holds is then some hundred bytes, and not the data of a stream.
+ * Takes the contents out of each response. A transport that the application has made is Connect's, and Connect 2.3.0
+ * holds every response until the call ends: what it holds is then some hundred bytes, and not the data of a stream.
  */
 async function* emptied(responses: AsyncIterable<LegResponse>): AsyncGenerator<LegResponse, void, undefined> {
   for await (const response of responses) {

@@ -1,6 +1,8 @@
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 
-/** An HTTP client over `fetch`. The body of a request is sent once it is whole: only Chromium can send one as a stream. */
+/**
+ * An HTTP client over `fetch`. The body of a request is sent once it is whole: only Chromium can send one as a stream.
+ */
 export const fetchClient: UniversalClientFn = async ({ url, method, header, body, signal = null }) => {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   if (body !== undefined) for await (const part of body) parts.push(part as Uint8Array<ArrayBuffer>);

@@ -24,8 +24,8 @@ export interface FetchCarrier {
 }
 
 /**
- * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. The link ends by
- * itself when `Receive` does, or when the relay goes silent. Rejects with a `StreamError`:
+ * Opens a link over a transport that can do unary and server streaming: one `Receive`, and `Send`s beside it. The link
+ * ends by itself when `Receive` does, or when the relay goes silent. Rejects with a `StreamError`:
  *
  * - what the relay said, or FAILURE_LEG_LOST of HOP_RELAY if it cannot be reached;
  * - that of `silence` if the relay does not answer in 10 s;

@@ -10,13 +10,16 @@ import { HandshakeError } from "./websocket-link.js";
 /** How long a WebSocket may take before fetch is tried beside it: a fetch link is to be there within 3 s. */
 export const patienceMs = 2_500;
 /**
- * The same where WebSockets are known to get through. After failures, as when a relay restarts, Firefox holds back each new
- * WebSocket, for about half as long as the relay was away.
+ * The same where WebSockets are known to get through. After failures, as when a relay restarts, Firefox holds back each
+ * new WebSocket, for about half as long as the relay was away.
  */
 const knownPatienceMs = 10_000;
 /** How long a WebSocket may take in all, so that a call hears of it within the 20 s that it waits. */
 export const webSocketTimeoutMs = 15_000;
-/** The first pause between attempts at a WebSocket while a fetch link is used. Each pause is twice as long as the one before. */
+/**
+ * The first pause between attempts at a WebSocket while a fetch link is used. Each pause is twice as long as the one
+ * before.
+ */
 const minRetryDelayMs = 1_000;
 const maxRetryDelayMs = 60_000;
 
@@ -28,14 +31,15 @@ export interface LinkWays {
 }
 
 /**
- * Opens WebSocket links, and fetch links where no WebSocket can be had. While a fetch link is open, WebSockets are tried in the
- * background, and the first one that opens is handed to `onBetter`.
+ * Opens WebSocket links, and fetch links where no WebSocket can be had. While a fetch link is open, WebSockets are
+ * tried in the background, and the first one that opens is handed to `onBetter`.
  *
- * - Only refusals are remembered: an HTTP status, a browser that allows no WebSocket, or two failures in a row while fetch gets
- *   through, because a browser does not say why a WebSocket failed. Timeouts, cuts and a relay that is away are not.
+ * - Only refusals are remembered: an HTTP status, a browser that allows no WebSocket, or two failures in a row while
+ *   fetch gets through, because a browser does not say why a WebSocket failed. Timeouts, cuts and a relay that is away
+ *   are not.
  * - While a refusal is remembered, fetch links are opened at once, as far as they can be had.
- * - Where no link can be had, rejects with what stood in the fetch link's way; or in the WebSocket's, if the fetch link found no
- *   connection left and WebSockets have got through before.
+ * - Where no link can be had, rejects with what stood in the fetch link's way; or in the WebSocket's, if the fetch link
+ *   found no connection left and WebSockets have got through before.
  */
 export function chooseLink(ways: LinkWays): LinkOpener {
   const choice = new LinkChoice(ways);
@@ -135,7 +139,9 @@ class LinkChoice {
     return isFull && this.#webSockets === "get through" ? socketError : fetchError;
   }
 
-  /** Tries WebSockets as long as a fetch link is open, after a pause, or beginning with an attempt that is under way. */
+  /**
+   * Tries WebSockets as long as a fetch link is open, after a pause, or beginning with an attempt that is under way.
+   */
   async #improve(
     { link }: OpenedLink,
     onBetter: (better: OpenedLink) => void,

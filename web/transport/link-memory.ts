@@ -3,7 +3,9 @@ const refusalAgeMs = 600_000;
 
 type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** Remembers that a relay's WebSockets are refused, for ten minutes: in a storage if one can be had, or else by itself. */
+/**
+ * Remembers that a relay's WebSockets are refused, for ten minutes: in a storage if one can be had, or else by itself.
+ */
 export class LinkMemory {
   readonly #key: string;
   readonly #storage: () => Store | undefined;

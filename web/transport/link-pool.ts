@@ -22,8 +22,9 @@ type PoolState =
   | { kind: "left" };
 
 /**
- * The links of a transport: one, which is opened when it is first needed, closed when it has been idle or its page is left, and
- * opened anew after it broke. Another is opened when none has room for a call, or to take the place of a worse one.
+ * The links of a transport: one, which is opened when it is first needed, closed when it has been idle or its page is
+ * left, and opened anew after it broke. Another is opened when none has room for a call, or to take the place of a
+ * worse one.
  */
 export class LinkPool {
   readonly #open: LinkOpener;
@@ -38,12 +39,12 @@ export class LinkPool {
     this.#idleTimeoutMs = idleTimeoutMs;
   }
 
-  /** What carries the next call; undefined while there is no link. */
+  /** The kind of link that the next call gets; undefined while there is no link. */
   get kind(): LinkKind | undefined {
     return this.#state.kind === "used" ? this.#state.links[0]?.kind : undefined;
   }
 
-  /** What carries a link of this pool; undefined if it is over. */
+  /** The kind of a link of this pool; undefined if the link is over. */
   kindOf(link: Link): LinkKind | undefined {
     if (this.#state.kind !== "used") return undefined;
     return [...this.#state.links, ...this.#state.retired].find((opened) => opened.link === link)?.kind;

@@ -18,7 +18,9 @@ export interface LinkTransportOptions {
   interceptors?: Interceptor[];
   /** Whether messages are Protobuf's binary rather than JSON. Default true. */
   useBinaryFormat?: boolean;
-  /** The largest message that a call takes. Default 1,048,576, which a stream takes always: the relay sends none larger. */
+  /**
+   * The largest message that a call takes. Default 1,048,576, which a stream takes always: the relay sends none larger.
+   */
   readMaxBytes?: number;
 }
 

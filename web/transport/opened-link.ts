@@ -6,7 +6,7 @@ import type { Clock } from "../../stream/clock.js";
 import { relayAt, relayLost } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
-/** What carries a link: one WebSocket, or `Receive` and `Send`. */
+/** The carrier of a link: one WebSocket, or `Receive` and `Send`. */
 export type LinkKind = "websocket" | "fetch";
 
 /** A link that the relay has opened. Closing it ends what carries it. */
@@ -19,14 +19,14 @@ export interface OpenedLink {
 }
 
 /**
- * Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. A link that may take the place of the one
- * it resolves with is handed to `onBetter`, as long as the latter is open.
+ * Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. A link that may take the place of
+ * the one it resolves with is handed to `onBetter`, as long as the latter is open.
  */
 export type LinkOpener = (signal: AbortSignal, onBetter?: (better: OpenedLink) => void) => Promise<OpenedLink>;
 
 /**
- * The client's end of a link, as the relay opened it; `relay` is what messages call the relay. Throws FAILURE_PROTOCOL_VIOLATION
- * for a link that could carry nothing.
+ * The client's end of a link, as the relay opened it; `relay` is what messages call the relay. Throws
+ * FAILURE_PROTOCOL_VIOLATION for a link that could carry nothing.
  */
 export function createLink(
   opened: LinkOpened,

@@ -11,9 +11,9 @@ export interface RelayUrl {
 }
 
 /**
- * Reads the URL of a relay, which in a page may be relative to the page, and adds a prefix to its path. Throws a `StreamError`
- * with `invalid_argument` for anything that it would have to ignore: another scheme than HTTP's, a fragment, and a query unless
- * it is to be kept. No message repeats a password.
+ * Reads the URL of a relay, which in a page may be relative to the page, and adds a prefix to its path. Throws a
+ * `StreamError` with `invalid_argument` for anything that it would have to ignore: another scheme than HTTP's, a
+ * fragment, and a query unless it is to be kept. No message repeats a password.
  */
 export function relayUrl(base: string | URL, prefix = "", query: "refused" | "kept" = "refused"): RelayUrl {
   const url = parse(String(base));

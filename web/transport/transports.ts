@@ -12,8 +12,8 @@ export type TransportLike = Transport | string | URL;
 export type TransportFactory = (url: RelayUrl, clock: Clock) => Promise<Transport>;
 
 /**
- * Turns what the application hands in into a transport that carries every kind of RPC. The same transport or URL gives the
- * same answer, so that everything in a page shares one link.
+ * Turns what the application hands in into a transport that carries every kind of RPC. The same transport or URL gives
+ * the same answer, so that everything in a page shares one link.
  */
 export class Transports {
   readonly #create: TransportFactory;
@@ -27,8 +27,8 @@ export class Transports {
   }
 
   /**
-   * A prefix is added to a URL alone; a transport has its own. Rejects if the relay cannot be reached to find out, and with
-   * `invalid_argument` for a URL that cannot be a relay's.
+   * A prefix is added to a URL alone; a transport has its own. Rejects if the relay cannot be reached to find out, and
+   * with `invalid_argument` for a URL that cannot be a relay's.
    */
   async resolve(transport: TransportLike, prefix: string): Promise<Transport> {
     // By what it has: a URL may be of another realm, whose class is another.
@@ -39,7 +39,7 @@ export class Transports {
     if (known !== undefined) return known;
     const resolved = this.#create(url, this.#clock);
     this.#byUrl.set(key, resolved);
-    // What could not be found out is asked again the next time.
+    // A relay that could not be reached is asked again the next time.
     resolved.catch(() => this.#byUrl.delete(key));
     return resolved;
   }

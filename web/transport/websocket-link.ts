@@ -20,13 +20,16 @@ import { StreamError } from "../../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 
 /**
- * No more is handed to the browser while it holds so much. It tells how much that is but not when it is less, and a timer that
- * looks runs once a second in the background, or once a minute: the answer to a ping tells, for it leaves behind what waits.
+ * Nothing more is handed to the browser while it holds so much. A browser tells how much it holds, but not when it is
+ * less, and a timer runs once a second in the background, or once a minute. The answer to a ping tells, because the
+ * ping leaves last.
  */
 const maxBufferedBytes = 1_048_576;
-/** Memory for less is made and collected for next to nothing. */
+/** Smaller memory is made and collected for next to nothing. */
 const minLentBytes = 65_536;
-/** The last part of the time that the relay has to open a link. */
+/**
+ * The timeout is split in two: a page that stood still reads the messages that arrived before the last 100 ms begin.
+ */
 const lastWaitMs = 100;
 const tooManyRequests = 429;
 /** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
@@ -65,8 +68,8 @@ export class HandshakeError extends Error {
  * Opens a link over a WebSocket to the relay at a base URL. Rejects with a `StreamError`:
  *
  * - with the relay's own failure where it gave one, or the status that the close code means;
- * - with FAILURE_LEG_LOST of HOP_RELAY if no WebSocket can be had, for a {@link HandshakeError}, or if the link is not there
- *   after `openTimeoutMs`;
+ * - with FAILURE_LEG_LOST of HOP_RELAY if no WebSocket can be had, for a {@link HandshakeError}, or if the link is not
+ *   there after `openTimeoutMs`;
  * - with the signal's reason when it is aborted before.
  *
  * The link ends by itself when the socket does, or when the relay goes silent.
@@ -112,11 +115,14 @@ type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "l
 class LinkSocket {
   readonly opened = new Deferred<OpenedLink>();
   readonly #socket: LinkSocketLike;
-  /** What messages call the relay. */
+  /** The name of the relay in messages. */
   readonly #relay: string;
   readonly #clock: Clock;
   #stopWaiting: () => void;
-  /** The standard demands that `send` copies. Sockets that are written in JavaScript, as jsdom's is, send the bytes later. */
+  /**
+   * The standard demands that `send` copies. Sockets that are written in JavaScript, as jsdom's is, send the bytes
+   * later.
+   */
   readonly #isNative: boolean;
   #handedBytes = 0;
   #state: SocketState = { kind: "opening" };
@@ -126,13 +132,13 @@ class LinkSocket {
     this.#isNative = Function.prototype.toString.call(socket.constructor).includes("[native code]");
     this.#relay = relay;
     this.#clock = clock;
-    // In two parts: a page that stood still reads what came meanwhile between them.
     this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
       this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLost(`${relay} opened no link in time`)));
     });
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#receive(data);
-    // Chromium never says "close" for a socket that a Content-Security-Policy blocks. Elsewhere "close" follows with no more to say.
+    // Chromium never says "close" for a socket that a Content-Security-Policy blocks. Elsewhere "close" follows with no
+    // more to say.
     socket.onerror = (event) => this.#onError(event);
     socket.onclose = ({ code, reason }) => this.#onClose(code, reason);
   }
@@ -170,7 +176,8 @@ class LinkSocket {
     const error = closeError(code, reason);
     const isOpen = this.#state.kind === "open";
     if (!isOpen && code === noStatus) this.#end(handshakeError(this.#relay, error.message, false));
-    // A relay that ends a link says why before. A goodbye without a reason is a page's own, as of Firefox's `window.stop()`.
+    // A relay that ends a link says why before. A goodbye without a reason is a page's own, as of Firefox's
+    // `window.stop()`.
     else if (isUnexplained(error)) this.#end(callFailure(error, this.#relay, isOpen));
     else this.#end(error);
   }
@@ -187,7 +194,7 @@ class LinkSocket {
       this.#state.watch.heard();
       for (const packet of message.packets) this.#state.link.receive(packet);
     } catch (reason) {
-      // What breaks the rules before there is a link need not be a relay.
+      // Bytes that break the rules before there is a link need not come from a relay.
       this.#end(
         this.#state.kind === "opening"
           ? relayLost(`${this.#relay} is none: what answers is something else`, reason)
@@ -235,12 +242,14 @@ function lendLarge(buffer: ArrayBuffer, { packets }: IncomingMessage): void {
   if (keepsMemory()) lend(packet.content.value, () => free(buffer));
 }
 
-/** Chromium keeps what an event came with until it collects all of its garbage; others would lose time by what frees it. */
+/**
+ * Chromium keeps the buffer of an event until a major collection. Other browsers lose time by the call that frees it.
+ */
 function keepsMemory(): boolean {
   return (globalThis.navigator as { userAgentData?: unknown } | undefined)?.userAgentData !== undefined;
 }
 
-/** The way to nobody: what is transferred there is free at once. */
+/** A port whose other end is closed: memory that is transferred to it is free at once. */
 let nobody: MessagePort | undefined;
 
 function free(buffer: ArrayBuffer): void {
@@ -252,7 +261,7 @@ function free(buffer: ArrayBuffer): void {
     }
     nobody.postMessage(undefined, [buffer]);
   } catch {
-    // Then it is free later.
+    // The collector frees it later.
   }
 }
 

@@ -9,8 +9,9 @@ const defaultOpenTimeoutMs = 10_000;
 
 export interface WebSocketTransportOptions extends LinkTransportOptions {
   /**
-   * The URL of the relay, prefix included: "http:" or "https:", or "ws:" or "wss:" for the same; in a page it may be relative to
-   * the page. A query is sent along. User and password are sent as `Authorization: Basic`; a page refuses them.
+   * The URL of the relay, prefix included: "http:" or "https:", or "ws:" or "wss:" for the same; in a page it may be
+   * relative to the page. A query is sent along. User and password are sent as `Authorization: Basic`; a page refuses
+   * them.
    */
   baseUrl: string | URL;
   /** How long the relay may take to open the link. Default 10,000. */
@@ -18,10 +19,10 @@ export interface WebSocketTransportOptions extends LinkTransportOptions {
 }
 
 /**
- * A Connect transport for RPCs of every kind, unary and streaming both ways, over one WebSocket. The socket is opened by the
- * first call, closed after the last one and a while, and opened anew after it broke; another one is opened when it has no room
- * for a call. `StreamServer` and `StreamClient` take the transport, and so does `createClient` for `RelayService`, the one
- * service that a relay has there.
+ * A Connect transport for RPCs of every kind, unary and streaming both ways, over one WebSocket. The socket is opened
+ * by the first call, closed after the last one and a while, and opened anew after it broke; another one is opened when
+ * it has no room for a call. `StreamServer` and `StreamClient` take the transport, and so does `createClient` for
+ * `RelayService`, the one service that a relay has there.
  *
  * - Calls fail with `unavailable`, and FAILURE_LEG_LOST of HOP_RELAY, when no socket can be had.
  * - Throws `invalid_argument` for a URL that cannot be a relay's.
