@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { basicCredentials } from "../../web/node/basic-credentials.js";
 import { refuseCredentials, relayUrl } from "../../web/transport/relay-url.js";
 import { createWebSocketTransport } from "../../web/transport/websocket-transport.js";
 import { thrown } from "../fakes/outcome.js";
@@ -16,14 +17,14 @@ describe("relayUrl", () => {
     [new URL("http://relay.example:8080/a/"), "b/c/", "http://relay.example:8080/a/b/c"],
     ["https://relay.example", "/a?b#c", "https://relay.example/a%3Fb%23c"],
   ])("adds to %s the prefix %j", (base, prefix, href) => {
-    expect(relayUrl(base, prefix)).toEqual({ href, authorization: undefined });
+    expect(relayUrl(base, prefix)).toEqual({ href, username: "", password: "" });
   });
 
   test("makes Basic credentials of user and password, in UTF-8, and leaves them out of what is shown", () => {
-    const { href, authorization } = relayUrl("https://us%40er:p%C3%A4ss%3Aw@relay.example/a");
-    expect(href).toBe("https://relay.example/a");
-    expect(authorization).toBe(`Basic ${Buffer.from("us@er:päss:w").toString("base64")}`);
-    expect(relayUrl("https://50%@relay.example").authorization).toBe(`Basic ${btoa("50%:")}`);
+    const url = relayUrl("https://us%40er:p%C3%A4ss%3Aw@relay.example/a");
+    expect(url.href).toBe("https://relay.example/a");
+    expect(basicCredentials(url).authorization).toBe(`Basic ${Buffer.from("us@er:päss:w").toString("base64")}`);
+    expect(basicCredentials(relayUrl("https://50%@relay.example")).authorization).toBe(`Basic ${btoa("50%:")}`);
   });
 
   test.each([
@@ -44,8 +45,8 @@ describe("relayUrl", () => {
 
   test("reads a URL relative to the page, whose own query, fragment and user are the page's", () => {
     vi.stubGlobal("location", new URL("https://u:p@page.example/room/?name=a#b"));
-    expect(relayUrl("")).toEqual({ href: "https://page.example/room", authorization: undefined });
-    expect(relayUrl("/", "/relay")).toEqual({ href: "https://page.example/relay", authorization: undefined });
+    expect(relayUrl("")).toEqual({ href: "https://page.example/room", username: "", password: "" });
+    expect(relayUrl("/", "/relay")).toMatchObject({ href: "https://page.example/relay" });
     expect(thrown(() => relayUrl("?a=1"))).toMatchObject(invalid);
   });
 });

@@ -7,6 +7,7 @@ import type { Clock } from "../../stream/clock.js";
 import { relayAt, relayLost, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { RelayUrl } from "../transport/relay-url.js";
+import { basicCredentials } from "./basic-credentials.js";
 import { watchSession } from "./http2-watch.js";
 
 /** Node's defaults of 64 KiB halve bulk throughput. */
@@ -36,6 +37,7 @@ export class Http2Connections {
   readonly authority: string;
   readonly #init: Http2ConnectionsInit;
   readonly #host: string;
+  readonly #credentials: OutgoingHttpHeaders;
   readonly #connections = new Set<Http2Connection>();
   #opening: Promise<Http2Connection> | undefined;
   /** The relay tells its own in the answer to `Listen`, `Connect` and `Accept`. */
@@ -46,6 +48,7 @@ export class Http2Connections {
     this.authority = origin;
     this.#init = init;
     this.#host = host;
+    this.#credentials = basicCredentials(init.url);
   }
 
   /** Sets how often the relay says something, as it said itself. */
@@ -60,10 +63,9 @@ export class Http2Connections {
 
   /** Begins a call. Rejects with a `ConnectError`: FAILURE_LEG_LOST of HOP_RELAY, or FAILURE_LIMIT_REACHED. */
   async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
-    const { authorization } = this.#init.url;
     const all: OutgoingHttpHeaders = {
       ...headers,
-      ...(authorization === undefined ? {} : { authorization }),
+      ...this.#credentials,
       ":method": method,
       ":path": path,
       // Node writes an IPv6 address there without its brackets.

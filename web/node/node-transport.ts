@@ -14,6 +14,7 @@ import { LinkMemory } from "../transport/link-memory.js";
 import { createLinkTransport } from "../transport/link-transport.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 import { openWebSocketLink } from "../transport/websocket-link.js";
+import { basicCredentials } from "./basic-credentials.js";
 import { Http2Connections } from "./http2-connections.js";
 import { nodeSockets } from "./node-websocket.js";
 
@@ -81,9 +82,10 @@ function createNodeLinkTransport(url: RelayUrl, clock: Clock, idleTimeoutMs: num
 }
 
 /** The carrier of one fetch link, over HTTP/1.1, on connections of its own. */
-function nodeCarrier({ href, authorization }: RelayUrl): FetchCarrier {
+function nodeCarrier(url: RelayUrl): FetchCarrier {
+  const { href } = url;
   const agent = new (href.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
-  const nodeOptions = { agent, ...(authorization === undefined ? {} : { headers: { authorization } }) };
+  const nodeOptions = { agent, headers: { ...basicCredentials(url) } };
   const httpClient = createNodeHttpClient({ httpVersion: "1.1", nodeOptions });
   const transport = createRpcTransport({ httpClient, baseUrl: href });
   const hold = (isHeld: boolean) => {

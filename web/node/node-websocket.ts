@@ -4,6 +4,7 @@ import { linkProtocol } from "../../link/link-message.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 import type { LinkSocketLike, SocketFactory } from "../transport/websocket-link.js";
 import { openWebSocketTransport, type WebSocketTransportOptions } from "../transport/websocket-transport.js";
+import { basicCredentials } from "./basic-credentials.js";
 
 /** A relay answers a close at once. One that does not is not waited for, so that a program can end. */
 const closeTimeoutMs = 1_000;
@@ -12,12 +13,12 @@ const closeTimeoutMs = 1_000;
  * Makes WebSockets that send a relay's user and password, know the status with which a handshake was refused, and let
  * the process end while they are idle. Node's own `WebSocket` can do none of these.
  */
-export function nodeSockets({ authorization }: RelayUrl): SocketFactory {
+export function nodeSockets(relay: RelayUrl): SocketFactory {
   const options: ClientOptions & { closeTimeout: number } = {
     // Streams are often compressed already, and a compressor takes memory for each socket.
     perMessageDeflate: false,
     closeTimeout: closeTimeoutMs,
-    ...(authorization === undefined ? {} : { headers: { authorization } }),
+    headers: basicCredentials(relay),
   };
   return (url) => {
     const socket = new WebSocket(url, linkProtocol, options);

@@ -6,8 +6,9 @@ import { StreamError } from "../../stream/stream-error.js";
 export interface RelayUrl {
   /** The URL below which the RPCs are, without user and password, so that error messages may show it. */
   readonly href: string;
-  /** The value of an Authorization header, made of the URL's user and password; undefined if it has none. */
-  readonly authorization: string | undefined;
+  /** As the URL has them: escaped, or empty. */
+  readonly username: string;
+  readonly password: string;
 }
 
 /**
@@ -29,13 +30,14 @@ export function relayUrl(base: string | URL, prefix = "", query: "refused" | "ke
   url.pathname = `${url.pathname}/${prefix}`.replace(/\/+/g, "/");
   return {
     href: `${url.origin}${url.pathname.replace(/\/$/, "")}${search}`,
-    authorization: username + password === "" ? undefined : basic(username, password),
+    username,
+    password,
   };
 }
 
 /** Throws `invalid_argument` for a URL with a user or a password: a page can send neither with a WebSocket. */
-export function refuseCredentials({ href, authorization }: RelayUrl): void {
-  if (authorization === undefined) return;
+export function refuseCredentials({ href, username, password }: RelayUrl): void {
+  if (username + password === "") return;
   throw refusal(`a page cannot send the user and the password in the URL of a relay: leave them out of ${href}`);
 }
 
@@ -55,20 +57,6 @@ function pageUrl(): URL | undefined {
   const url = new URL(href);
   url.search = url.hash = url.username = url.password = "";
   return url;
-}
-
-/** RFC 7617, in UTF-8. */
-function basic(username: string, password: string): string {
-  const bytes = new TextEncoder().encode(`${decode(username)}:${decode(password)}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 function refusal(message: string): StreamError {

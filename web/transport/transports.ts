@@ -34,7 +34,7 @@ export class Transports {
     // By what it has: a URL may be of another realm, whose class is another.
     if (typeof transport === "object" && "unary" in transport) return this.#resolveTransport(transport);
     const url = relayUrl(transport, prefix);
-    const key = `${url.authorization} ${url.href}`;
+    const key = `${url.username}:${url.password}@${url.href}`;
     const known = this.#byUrl.get(key);
     if (known !== undefined) return known;
     const resolved = this.#create(url, this.#clock);
