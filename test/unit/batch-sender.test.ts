@@ -15,8 +15,15 @@ const late = () => Promise.reject(new ConnectError("too late", Code.DeadlineExce
 const broken = (..._before: unknown[]) => Promise.reject(new ConnectError("no network", Code.Unknown));
 
 /** A link whose batches the test takes, each as `answers` says, and the others at once. */
-function sendingLink(options: { maxBatchBytes?: number; random?: number; answers?: (() => Promise<unknown>)[] } = {}) {
-  const { maxBatchBytes = 1_048_576, random = 0, answers = [] } = options;
+function sendingLink(
+  options: {
+    maxBatchBytes?: number;
+    random?: number;
+    answers?: (() => Promise<unknown>)[];
+    mayLackConnection?: boolean;
+  } = {},
+) {
+  const { maxBatchBytes = 1_048_576, random = 0, answers = [], mayLackConnection = true } = options;
   const opened = create(LinkOpenedSchema, {
     maxChannels: 100,
     maxPacketBytes: 212_992,
@@ -32,7 +39,7 @@ function sendingLink(options: { maxBatchBytes?: number; random?: number; answers
     clock.advance(takes.sendMs);
     await answers.shift()?.();
   };
-  void new BatchSender(link, clock, send, () => random).run(opened);
+  void new BatchSender(link, clock, send, () => random).run(opened, mayLackConnection);
   /** Sends so much on channels of its own; the data of each batch that takes. */
   const say = async (...sizes: number[]) => {
     const from = sent.length;
@@ -171,4 +178,16 @@ test.each<[string, (end: () => void) => (() => Promise<unknown>)[]]>([
   }
   await settled();
   expect(sent).toHaveLength(sends);
+});
+
+test("BatchSender waits for a relay that stands still as long for the first batch as for others, where no connection can lack", async () => {
+  const { link, sent, clock } = sendingLink({ answers: [late, late], mayLackConnection: false });
+  link.open(request());
+  for (const delayMs of [100, 400]) {
+    await settled();
+    clock.advance(delayMs);
+  }
+  await settled();
+  expect(sent.map(({ timeoutMs }) => timeoutMs)).toEqual([15_000, 15_000, 15_000]);
+  expect(link.isOpen).toBe(true);
 });

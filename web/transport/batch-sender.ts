@@ -52,11 +52,18 @@ export class BatchSender {
     this.#random = random;
   }
 
-  /** Resolves when the link is over. */
-  async run({ linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened, relay = relayAt()): Promise<void> {
+  /**
+   * Resolves when the link is over. `mayLackConnection`: whether `Send` may get no answer because the browser has no connection
+   * left for it beside `Receive`, and not because of the relay.
+   */
+  async run(
+    { linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened,
+    mayLackConnection: boolean,
+    relay = relayAt(),
+  ): Promise<void> {
     const mostBytes = Math.min(maxBatchBytes, relayMaxBatchBytes);
     let roomBytes = Math.min(minBatchBytes, mostBytes);
-    let sendBatch = (batch: Batch) => this.#sendFirst(batch);
+    let sendBatch = (batch: Batch) => (mayLackConnection ? this.#sendFirst(batch) : this.#sendSurely(batch));
     const next = () => this.#link.nextBatch(roomBytes);
     try {
       let sequence = 1n;

@@ -53,7 +53,8 @@ export async function openFetchLink(
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, watch, relay);
     const send: Send = (batch, timeoutMs) => client.send(batch, { timeoutMs, signal });
-    void new BatchSender(link, clock, send, Math.random).run(opened, relay);
+    const mayLackConnection = silence().failure === Failure.LIMIT_REACHED;
+    void new BatchSender(link, clock, send, Math.random).run(opened, mayLackConnection, relay);
     return { kind: "fetch", link, watch, hold };
   } catch (reason) {
     if (signal.aborted) throw signal.reason;
