@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Frame, Message } from "../gen/streamserver/v1/frame_pb.js";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
+import { isDetached, transferredAway } from "../stream/bytes.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import {
   ackTag,
@@ -18,13 +19,18 @@ import { varintBytes, WireWriter } from "./wire-writer.js";
 
 const numberTags = [sequenceTag, ackTag, creditTag];
 
-/** Puts a frame into the envelope in which it travels on either leg of a stream. Large data is not copied. */
+/**
+ * Puts a frame into the envelope in which it travels on either leg of a stream. Large data is not copied. Throws
+ * `invalid_argument` if data was transferred away.
+ */
 export function frameEnvelope(frame: Frame): Parts {
   const numbers = [Number(frame.sequence), Number(frame.ack), Number(frame.credit)];
   // An endpoint may grant all that 64 bits hold.
   if (frame.reset !== undefined || numbers.some((number) => number > Number.MAX_SAFE_INTEGER)) {
     return new Parts([envelope(0, toBinary(ConnectRequestSchema, requestOf(frame)))]);
   }
+  // A transport asks for a frame some turns before it encodes it.
+  if (frame.messages.some(({ data }) => isDetached(data.buffer))) throw transferredAway();
   let frameBytes = frame.fin ? 2 : 0;
   for (const number of numbers) if (number > 0) frameBytes += 1 + varintBytes(number);
   const sizes = frame.messages.map(bytesOf);

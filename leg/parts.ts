@@ -15,6 +15,11 @@ export class Parts {
     this.byteLength = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
+  /** False once the application has transferred some of the bytes away. */
+  get isWhole(): boolean {
+    return this.arrays.reduce((left, { byteLength }) => left - byteLength, this.byteLength) === 0;
+  }
+
   /** Views, as of an array. */
   subarray(from: number, to: number): Parts {
     if (from === 0 && to === this.byteLength) return this;

@@ -9,6 +9,7 @@ import {
   Packet_PongSchema,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
+import { transferredAway } from "../stream/bytes.js";
 import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -201,6 +202,24 @@ export class Link {
     }
     this.#giveTurns();
     return batch;
+  }
+
+  /**
+   * The packets of a batch whose data is still there, to be asked for in the turn that copies it. A channel whose data the
+   * application has transferred away is reset, and none of its data follows: no bytes may be missing in between.
+   */
+  withoutLost(batch: readonly OutgoingPacket[]): readonly OutgoingPacket[] {
+    const lost = new Set<number>();
+    for (const packet of batch) if ("data" in packet && !packet.data.isWhole) lost.add(packet.channel);
+    if (lost.size === 0) return batch;
+    const isLost = (packet: OutgoingPacket) => "data" in packet && lost.has(packet.channel);
+    for (let left = this.#outbox.length; left > 0; left -= 1) {
+      const packet = this.#outbox.shift() as OutgoingPacket;
+      if (isLost(packet)) this.#outboxBytes -= sizeOf(packet);
+      else this.#outbox.push(packet);
+    }
+    for (const channel of lost) this.#channels.get(channel)?.reset(transferredAway());
+    return batch.filter((packet) => !isLost(packet));
   }
 
   /** Ends a link that has no channels. */

@@ -1,4 +1,5 @@
 import { invalidArgument } from "./options.js";
+import type { StreamError } from "./stream-error.js";
 
 /**
  * The bytes of an ArrayBuffer, a SharedArrayBuffer, or a view of one; undefined for anything else.
@@ -30,6 +31,11 @@ export function isDetached(buffer: ArrayBufferLike): boolean {
   } catch {
     return true;
   }
+}
+
+/** The error of an application that transfers bytes away which it has written and which are not sent yet. */
+export function transferredAway(): StreamError {
+  return invalidArgument("bytes were transferred away after they were written and before they were sent");
 }
 
 /** The class of a platform's object, whatever realm it is of. */

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { transferredAway } from "./bytes.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
-import { invalidArgument } from "./options.js";
 import { Receiver } from "./receiver.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
 import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
@@ -244,7 +244,7 @@ export class Endpoint {
     const wasPressed = this.pressed;
     const messages = this.#sender.takeParts(this.#maxFrameBytes);
     if (messages === undefined) {
-      this.reset(invalidArgument("bytes were transferred away after they were written and before they were sent"));
+      this.reset(transferredAway());
       return this.takeFrame();
     }
     const fin = state.sending === "finishing" && this.#sender.empty;

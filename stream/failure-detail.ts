@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, FailureDetailSchema, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "./stream-error.js";
+import { messageOf, StreamError } from "./stream-error.js";
 
 /** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */
 export function toConnectError(reason: unknown): ConnectError {
@@ -17,29 +17,12 @@ export function fromConnectError(reason: unknown): StreamError {
   if (reason instanceof StreamError) return reason;
   const error = ConnectError.from(reason);
   const [detail] = error.findDetails(FailureDetailSchema);
-  return new StreamError(messageOf(error), {
+  return new StreamError(messageOf(error, "all"), {
     code: error.code,
     failure: detail?.failure,
     hop: detail?.hop,
     cause: reason,
   });
-}
-
-/** Causes are followed so deep: one may be the cause of itself. */
-const maxCauses = 8;
-
-/**
- * The message of an error and of its causes, as far as they say more: an `AggregateError` of several addresses has no message, and
- * that of `fetch` in Node says nothing. Never empty.
- */
-function messageOf(reason: unknown, left = maxCauses): string {
-  const { rawMessage, message, errors, cause, code } = Object(reason);
-  const said = String(rawMessage ?? message ?? "");
-  const isJoined = Array.isArray(errors) && errors.length > 0;
-  const parts = left === 0 ? [] : isJoined ? errors : cause === undefined ? [] : [cause];
-  const why = parts.map((part) => messageOf(part, left - 1)).join(", ");
-  if (said.includes(why)) return said || String(code ?? "no reason was given");
-  return said === "" ? why : `${said}: ${why}`;
 }
 
 /** Whether a relay has said so: what fails before one is met has no failure, or is the loss of what led there. */

@@ -85,9 +85,12 @@ export function isOwnCancel({ code, hop }: StreamError): boolean {
   return code === Code.Canceled && hop === Hop.CALLER;
 }
 
-/** The words for a person in anything that was thrown. Never empty. */
-export function messageOf(reason: unknown): string {
-  return wordsOf(reason) || "no reason given";
+/**
+ * The words for a person in anything that was thrown. Never empty. "all" adds those of the causes, as far as they say more:
+ * of the platform's own errors, for those of an application may not be for others.
+ */
+export function messageOf(reason: unknown, whose: "own" | "all" = "own"): string {
+  return wordsOf(reason, whose) || "no reason given";
 }
 
 /** The failure's name, or the code's where the failure is none of the protocol's own. */
@@ -99,18 +102,21 @@ export function nameOf(failure: Failure, code: Code): string {
 const maxCauses = 8;
 
 /** Empty if there is nothing to say. An Error without a message has its words in `errors`, `cause`, `code` or its name. */
-function wordsOf(reason: unknown, left = maxCauses): string {
+function wordsOf(reason: unknown, whose: "own" | "all" = "own", left = maxCauses): string {
   if (typeof reason !== "object" || reason === null) return String(reason ?? "").trim();
   const { rawMessage, message, errors, cause, code, name } = reason as Record<string, unknown>;
   // A ConnectError's message begins with its code, whether words follow or not.
-  const words = rawMessage ?? message;
-  if (typeof words === "string" && words.trim() !== "") return words;
-  if (left === 0) return "";
+  const own = String(rawMessage ?? message ?? "").trim();
+  if (left === 0 || (own !== "" && whose === "own")) return own;
   const parts = Array.isArray(errors) ? errors.slice(0, maxCauses) : [cause];
-  const inner = new Set(parts.map((part) => wordsOf(part, left - 1)));
+  const inner = new Set(parts.map((part) => wordsOf(part, whose, left - 1)));
   inner.delete("");
-  if (inner.size > 0) return [...inner].join("; ");
-  return [code, name].find((word) => typeof word === "string" && word !== "")?.toString() ?? "";
+  const why = [...inner].join(", ");
+  if (own === "")
+    return (
+      why || [code, name].find((word) => typeof word === "string" && !/^(Connect)?Error$/.test(word))?.toString() || ""
+    );
+  return own.includes(why) ? own : `${own}: ${why}`;
 }
 
 /** A status code from the wire; what is none reads as unknown. */

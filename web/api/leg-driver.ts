@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegMethod, LegRequest } from "../../leg/leg-call.js";
+import { isDetached, transferredAway } from "../../stream/bytes.js";
 import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
@@ -46,7 +47,13 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     yield { message: { case: "open", value: open } };
     await attached.promise;
     for (let frame = await leg.nextFrame(); frame !== undefined; frame = await leg.nextFrame()) {
-      yield { message: { case: "frame", value: frame } };
+      const { messages } = frame;
+      try {
+        yield { message: { case: "frame", value: frame } };
+      } finally {
+        // A transport that asks for more, or for no more, has encoded this frame some turns after it had asked for it.
+        if (messages.some(({ data }) => isDetached(data.buffer))) leg.endpoint.reset(transferredAway());
+      }
     }
   }
   try {

@@ -67,7 +67,9 @@ export class BatchSender {
     const next = () => this.#link.nextBatch(roomBytes);
     try {
       let sequence = 1n;
-      for (let packets = await next(); packets !== undefined; packets = await next()) {
+      for (let batch = await next(); batch !== undefined; batch = await next()) {
+        const packets = this.#link.withoutLost(batch);
+        if (packets.length === 0) continue;
         const startedMs = this.#clock.now();
         await sendBatch({ linkId, linkToken, sequence, packets: packets.map(packetMessage) });
         sendBatch = (batch) => this.#sendSurely(batch);

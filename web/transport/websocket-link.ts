@@ -269,7 +269,9 @@ async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): P
   const joiner = new PartsJoiner();
   let answered: Promise<void> | undefined;
   const send = (packets: readonly OutgoingPacket[]) => {
-    socket.send(joiner.join(encodePackets(packets)));
+    const kept = link.withoutLost(packets);
+    if (kept.length === 0) return;
+    socket.send(joiner.join(encodePackets(kept)));
     if (!socket.isMemoryFree) joiner.release();
   };
   const next = () => link.nextBatch(maxBatchBytes);
