@@ -13,7 +13,7 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
   const buffer = isView ? value.buffer : (value as ArrayBuffer);
   const tag = tagOf(buffer);
   if (tag !== "[object ArrayBuffer]" && tag !== "[object SharedArrayBuffer]") return undefined;
-  if (isDetached(buffer)) throw invalidArgument("the bytes to write are gone: their buffer was transferred away");
+  if (isDetached(buffer)) throw invalidArgument("bytes were transferred away before they were written");
   let bytes: Uint8Array;
   if (value instanceof Uint8Array) bytes = value;
   else bytes = isView ? new Uint8Array(buffer, value.byteOffset, value.byteLength) : new Uint8Array(buffer);
@@ -35,7 +35,7 @@ export function isDetached(buffer: ArrayBufferLike): boolean {
 
 /** The error of an application that transfers bytes away which it has written and which are not sent yet. */
 export function transferredAway(): StreamError {
-  return invalidArgument("bytes were transferred away after they were written and before they were sent");
+  return invalidArgument("bytes were transferred away before they were sent");
 }
 
 /** The class of a platform's object, whatever realm it is of. */

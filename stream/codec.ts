@@ -56,7 +56,7 @@ export function encodeMessage<In>(codec: Codec<unknown, In>, value: In): Encoded
   const { data, text } = encoded ?? {};
   const bytes = tagOf(data) === "[object Uint8Array]" ? bytesOf(data) : undefined;
   if (bytes === undefined || typeof text !== "boolean") {
-    throw invalidArgument("the codec's encode has to return { data, text }: a Uint8Array and a boolean");
+    throw invalidArgument("encode returned no { data: Uint8Array, text: boolean }");
   }
   return bytes === data ? (encoded as EncodedMessage) : { data: bytes, text };
 }
@@ -128,8 +128,7 @@ function stringify(value: unknown): string {
 function encodeText(value: string): EncodedMessage {
   if (typeof value !== "string") throw unexpected("a string", typeof value);
   // UTF-8 has no bytes for half of a surrogate pair: an encoder puts another character in its place.
-  if (!isWellFormed(value))
-    throw invalidArgument("the text has half of a surrogate pair: use toWellFormed(), or cut it elsewhere");
+  if (!isWellFormed(value)) throw invalidArgument("the text has half of a surrogate pair: use toWellFormed()");
   return { data: encoder.encode(value), text: true };
 }
 
@@ -163,7 +162,7 @@ function synchronous<T>(method: string, result: T): T {
   if (!isThenable(result)) return result;
   // It may reject, which is nobody's to handle any more.
   result.then(undefined, () => {});
-  throw invalidArgument(`the codec's ${method} returned a promise, and has to be synchronous`);
+  throw invalidArgument(`${method} returned a promise`);
 }
 
 function unexpected(expected: string, actual: string): StreamError {

@@ -35,7 +35,7 @@ export function objectWith(...methods: string[]): OptionType {
  * - Throws `invalid_argument` for a value that its option does not take.
  */
 export function checkOptions<T extends object>(of: string, options: T, known: Readonly<Record<string, OptionType>>): T {
-  if (typeof options !== "object" || options === null) throw invalidArgument(`the options of ${of} are an object`);
+  if (typeof options !== "object" || options === null) throw invalidArgument(`${of} takes an object of options`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!Object.hasOwn(known, name))
@@ -56,27 +56,14 @@ function shown(value: unknown): string {
 }
 
 /**
- * Says which known name is nearest, or all of them if none is near: if more than a third of the letters differ, whatever
- * their case.
+ * Says which known name is nearest, or all of them if none is near. A name is near if about half of its letters begin a pair of
+ * neighbouring letters of the given one, whatever their case.
  */
 export function hint(name: string, known: readonly string[]): string {
-  const [nearest] = known
-    .map((each) => ({ each, distance: distanceOf(name.toLowerCase(), each.toLowerCase()) }))
-    .filter(({ each, distance }) => distance * 3 <= each.length)
-    .sort((a, b) => a.distance - b.distance);
-  return nearest === undefined ? `it has ${known.join(", ")}` : `did you mean ${nearest.each}?`;
-}
-
-/** The Levenshtein distance: how many letters have to be inserted, left out or replaced to make one word of the other. */
-function distanceOf(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
-  for (const [at, letter] of [...from].entries()) {
-    const next = [at + 1];
-    for (let column = 0; column < to.length; column += 1) {
-      const replaced = (row[column] as number) + (letter === to[column] ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] as number) + 1, (next[column] as number) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] as number;
+  const letters = name.toLowerCase();
+  // Of two names that share as many pairs, the shorter one is nearer.
+  const shared = (each: string) =>
+    [...letters].filter((_, at) => each.toLowerCase().includes(letters.slice(at, at + 2))).length - each.length / 99;
+  const [nearest = ""] = [...known].sort((a, b) => shared(b) - shared(a));
+  return shared(nearest) * 2 >= nearest.length - 1 ? `did you mean ${nearest}?` : `it has ${known.join(", ")}`;
 }

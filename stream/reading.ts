@@ -188,8 +188,7 @@ export class Reading<Out> {
 }
 
 function claimed(): StreamError {
-  return new StreamError(
-    'the messages of this stream are already being read: choose one of on("data"), readable and for await',
-    { code: Code.FailedPrecondition },
-  );
+  return new StreamError('the messages are read already: choose one of on("data"), readable and for await', {
+    code: Code.FailedPrecondition,
+  });
 }

@@ -95,7 +95,7 @@ export function messageOf(reason: unknown, whose: "own" | "all" = "own"): string
 
 /** The failure's name, or the code's where the failure is none of the protocol's own. */
 export function nameOf(failure: Failure, code: Code): string {
-  return (failure === Failure.UNSPECIFIED ? undefined : Failure[failure]) ?? Code[code] ?? `code ${code}`;
+  return (failure === Failure.UNSPECIFIED ? undefined : Failure[failure]) ?? Code[code] ?? "";
 }
 
 /** Causes are followed so deep: one may be the cause of itself. */

@@ -38,6 +38,7 @@ describe("checkOptions", () => {
       const given = Object.entries(options).find(([, value]) => value !== undefined)?.[0] as string;
       expect(error).toMatchObject({ code: Code.InvalidArgument, hop: Hop.CALLER });
       for (const word of [of, given, near]) expect(error.message).toContain(word);
+      expect(error.message).not.toContain("maxBufferedBytes");
     },
   );
 

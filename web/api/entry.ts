@@ -62,7 +62,7 @@ export function createEntry(
       const [given, callback] =
         typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callbackAfterOptions];
       if (callback !== undefined && typeof callback !== "function") {
-        throw invalidArgument("the callback of StreamServer is a function");
+        throw invalidArgument("StreamServer takes a function for a callback");
       }
       const {
         prefix,

@@ -132,7 +132,7 @@ export class OfferStream<Out, In> {
   #reject(error: StreamError): void {
     if (this.#decision === "rejected" || this.#decision === "withdrawn") return;
     if (this.#decision === "accepted") {
-      const message = "the stream was used before, which has accepted the client: destroy it";
+      const message = "the stream was used, and so accepted";
       throw new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.CALLER });
     }
     this.#decide("rejected");

@@ -99,7 +99,5 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
 /** Collections such as `Map` and `Headers` have no properties of their own, and so nothing of them would be sent. */
 function isMetadata(value: unknown): boolean {
   if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
-  return Object.entries(value)
-    .flat()
-    .every((text) => typeof text === "string" && isWellFormed(text));
+  return Object.entries(value).flat().every(isWellFormed);
 }
