@@ -1,6 +1,6 @@
 import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parsePort, UsageError } from "./command.js";
-import { interruptedStream, whenAborted } from "./interruption.js";
+import { interruptedStreamError, whenAborted } from "./interruption.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
@@ -38,7 +38,7 @@ export const connectCommand: Command = {
     // The peer's exit code may not say that all went well while it does not here.
     const client = StreamClient(await openRelay(values, signal), { acknowledgeEnd: "read" });
     const streams = new AbortController();
-    whenAborted(signal, () => streams.abort(interruptedStream()));
+    whenAborted(signal, () => streams.abort(interruptedStreamError()));
     const connect = () => client.connect(name, { signal: streams.signal });
     if (port === undefined) return transferStandardIo(connect());
     const host = values.host || "127.0.0.1";

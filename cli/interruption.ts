@@ -14,6 +14,6 @@ export function whenAborted(signal: AbortSignal, action: () => void): void {
 }
 
 /** What a stream that an interruption ends tells the other side. */
-export function interruptedStream(): StreamError {
+export function interruptedStreamError(): StreamError {
   return new StreamError("interrupted", { failure: Failure.PEER_CANCELED });
 }

@@ -2,7 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Deferred } from "../stream/deferred.js";
 import { Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
-import { interruptedStream, whenAborted } from "./interruption.js";
+import { interruptedStreamError, whenAborted } from "./interruption.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
@@ -50,7 +50,7 @@ export const listenCommand: Command = {
       serving.delete(stream);
     });
     whenAborted(signal, () => {
-      for (const stream of serving.keys()) stream.destroy(interruptedStream());
+      for (const stream of serving.keys()) stream.destroy(interruptedStreamError());
     });
     notice(`${shellWord(name)} leads to ${target.host}:${target.port}`);
     await server.closed;
@@ -95,6 +95,6 @@ async function firstClient(open: (onStream: (stream: Stream) => void) => Promise
   server.closed.then(() => accepted.reject(signal.reason), accepted.reject);
   const stream = await accepted.promise;
   void server.end();
-  whenAborted(signal, () => stream.destroy(interruptedStream()));
+  whenAborted(signal, () => stream.destroy(interruptedStreamError()));
   return stream;
 }

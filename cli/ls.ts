@@ -1,6 +1,6 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { transportFailure } from "../web/transport/carrier.js";
+import { transportError } from "../web/transport/carrier.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { print } from "./output.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
@@ -30,7 +30,7 @@ export const lsCommand: Command = {
       if (values.watch) await watch(client, prefix, signal);
       else await list(client, prefix, signal);
     } catch (reason) {
-      throw reason instanceof ConnectError ? transportFailure(reason, transport, true) : reason;
+      throw reason instanceof ConnectError ? transportError(reason, transport, true) : reason;
     }
   },
 };

@@ -1,5 +1,5 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import { relayAt, relayLost } from "../stream/failure-detail.js";
+import { relayAt, relayLostError } from "../stream/failure-detail.js";
 import { systemClock } from "../stream/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";
@@ -42,7 +42,7 @@ export async function openRelay(values: RelayValues, signal: AbortSignal): Promi
     return await openNodeTransport(url, systemClock, { idleConnectionTimeoutMs, signal });
   } catch (cause) {
     signal.throwIfAborted();
-    throw unreached(cause, url);
+    throw unreachedError(cause, url);
   }
 }
 
@@ -59,10 +59,10 @@ function readRelayUrl(base: string, prefix: string): RelayUrl {
 }
 
 /** One failure for whatever keeps a relay from being reached, with advice where the address is likely to be the mistake. */
-function unreached(cause: unknown, { href }: RelayUrl): StreamError {
+function unreachedError(cause: unknown, { href }: RelayUrl): StreamError {
   const { failure, code, message } = StreamError.from(cause);
   const said = failure === Failure.LEG_LOST ? message : `${relayAt(href)} cannot be reached: ${message}`;
-  return relayLost(said + adviceFor(code, message), cause);
+  return relayLostError(said + adviceFor(code, message), cause);
 }
 
 function adviceFor(code: Code, message: string): string {

@@ -13,7 +13,7 @@ export async function bridge(socket: Socket, stream: Stream): Promise<void> {
   try {
     await Promise.all([toStream(socket, stream), toSocket(stream, socket), stream.closed]);
   } catch (reason) {
-    const error = reason instanceof StreamError ? reason : brokenSocket(reason);
+    const error = reason instanceof StreamError ? reason : brokenSocketError(reason);
     stream.destroy(error);
     // An orderly end would make what was cut short look whole.
     socket.resetAndDestroy();
@@ -43,7 +43,7 @@ function write(socket: Socket, message: RawMessage): Promise<void> {
   });
 }
 
-function brokenSocket(cause: unknown): StreamError {
+function brokenSocketError(cause: unknown): StreamError {
   const code = (cause as NodeJS.ErrnoException).code;
   return new StreamError(`the TCP connection broke (${code ?? String(cause)})`, { code: Code.Aborted, cause });
 }

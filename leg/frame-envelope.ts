@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Frame, Message } from "../gen/streamserver/v1/frame_pb.js";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { isDetached, transferredAway } from "../stream/bytes.js";
+import { isDetached, transferredAwayError } from "../stream/bytes.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import {
   ackTag,
@@ -30,7 +30,7 @@ export function frameEnvelope(frame: Frame): Parts {
     return new Parts([envelope(0, toBinary(ConnectRequestSchema, requestOf(frame)))]);
   }
   // A transport asks for a frame some turns before it encodes it.
-  if (frame.messages.some(({ data }) => isDetached(data.buffer))) throw transferredAway();
+  if (frame.messages.some(({ data }) => isDetached(data.buffer))) throw transferredAwayError();
   let frameBytes = frame.fin ? 2 : 0;
   for (const number of numbers) if (number > 0) frameBytes += 1 + varintBytes(number);
   const sizes = frame.messages.map(bytesOf);

@@ -11,7 +11,7 @@ import {
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
 import { Parts } from "../leg/parts.js";
-import { transferredAway } from "../stream/bytes.js";
+import { transferredAwayError } from "../stream/bytes.js";
 import { Condition, Deferred } from "../stream/deferred.js";
 import { toConnectError } from "../stream/failure-detail.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
@@ -95,7 +95,7 @@ export class Channel {
       const chunk = next instanceof Parts ? next : new Parts([next]);
       for (let from = 0; from < chunk.byteLength; ) {
         while (this.#state.kind === "open" && !this.#hasCredit(chunk.byteLength - from)) await this.#changed.changed();
-        if (!chunk.isWhole) throw transferredAway();
+        if (!chunk.isWhole) throw transferredAwayError();
         if (this.#state.kind === "open") {
           const turn = this.#port.inTurn(this, () => {
             if (chunk.isWhole) from += this.#sendSome(chunk.subarray(from, chunk.byteLength));

@@ -90,7 +90,7 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
   try {
     const reader = new BinaryReader(bytes);
     for (let fields = 0; reader.pos < reader.len; fields += 1) {
-      if (fields === maxPackets) throw tooManyPackets(maxPackets);
+      if (fields === maxPackets) throw tooManyPacketsError(maxPackets);
       const [field, type] = reader.tag();
       if (field === packets.number && type === WireType.LengthDelimited) {
         message.packets.push(readDataPacket(reader) ?? decodePacket(reader.bytes()));
@@ -119,7 +119,7 @@ function decodePacket(bytes: Uint8Array): Packet {
 }
 
 /** The error of a batch with more packets than it may have. */
-export function tooManyPackets(maxPackets: number): StreamError {
+export function tooManyPacketsError(maxPackets: number): StreamError {
   return new StreamError(`more than ${maxPackets} packets at once`, { failure: Failure.FRAME_TOO_LARGE });
 }
 

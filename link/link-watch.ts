@@ -53,7 +53,7 @@ export class LinkWatch {
   /** How many bytes have been sent so far, and how many wait to be sent, where the carrier knows. */
   outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
-  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilent) {
+  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilentError) {
     this.#link = link;
     this.#silence = silence;
     this.#clock = clock;
@@ -140,6 +140,6 @@ export class LinkWatch {
 }
 
 /** Why the relay ends a link. */
-function peerSilent(): StreamError {
+function peerSilentError(): StreamError {
   return new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST });
 }

@@ -9,7 +9,7 @@ import {
   Packet_PongSchema,
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
-import { transferredAway } from "../stream/bytes.js";
+import { transferredAwayError } from "../stream/bytes.js";
 import { Condition, Deferred } from "../stream/deferred.js";
 import { Fifo } from "../stream/fifo.js";
 import { StreamError } from "../stream/stream-error.js";
@@ -108,7 +108,7 @@ export class Link {
   /** Client: opens a channel. Throws FAILURE_LIMIT_REACHED, or why the link is over. */
   open(request: ChannelRequest): Channel {
     if (this.#state.kind === "closed") throw this.#state.error;
-    if (this.#channels.size >= this.#options.maxChannels) throw tooManyChannels(this.#options.maxChannels);
+    if (this.#channels.size >= this.#options.maxChannels) throw tooManyChannelsError(this.#options.maxChannels);
     if (this.#outboxBytes + headBytes(request.headers) > maxRequestsBytes) {
       throw new StreamError("too many requests wait to be sent", { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
     }
@@ -127,7 +127,7 @@ export class Link {
     const channel = this.#channels.get(packet.channel);
     if (channel !== undefined) return channel.receive(packet);
     if (packet.channel > this.#lastChannel && packet.content.case !== "reset")
-      this.#refuse(packet.channel, neverOpened());
+      this.#refuse(packet.channel, neverOpenedError());
   }
 
   #receiveOwn(content: Packet["content"]): void {
@@ -145,7 +145,7 @@ export class Link {
     const { maxChannels } = this.#options;
     if (this.#channels.size >= maxChannels || this.#serving >= 2 * maxChannels) {
       this.#lastChannel = id;
-      return this.#refuse(id, tooManyChannels(maxChannels));
+      return this.#refuse(id, tooManyChannelsError(maxChannels));
     }
     if (headBytes(request.headers) > maxHeadBytes) {
       this.#lastChannel = id;
@@ -218,7 +218,7 @@ export class Link {
       if (isLost(packet)) this.#outboxBytes -= sizeOf(packet);
       else this.#outbox.push(packet);
     }
-    for (const channel of lost) this.#channels.get(channel)?.reset(transferredAway());
+    for (const channel of lost) this.#channels.get(channel)?.reset(transferredAwayError());
     return batch.filter((packet) => !isLost(packet));
   }
 
@@ -320,13 +320,13 @@ function sizeOf(packet: OutgoingPacket): number {
   return packetOverheadBytes + (kind === "request" || kind === "response" ? headBytes(value.headers) : 0);
 }
 
-function tooManyChannels(maxChannels: number): StreamError {
+function tooManyChannelsError(maxChannels: number): StreamError {
   return new StreamError(`the link has ${maxChannels} channels open, or runs twice as many RPCs`, {
     failure: Failure.LIMIT_REACHED,
   });
 }
 
-function neverOpened(): StreamError {
+function neverOpenedError(): StreamError {
   return new StreamError("the channel was never opened", {
     failure: Failure.CHANNEL_INVALID,
     code: Code.FailedPrecondition,

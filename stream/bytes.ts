@@ -1,4 +1,4 @@
-import { invalidArgument } from "./options.js";
+import { invalidArgumentError } from "./options.js";
 import type { StreamError } from "./stream-error.js";
 
 /**
@@ -13,7 +13,7 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
   const buffer = isView ? value.buffer : (value as ArrayBuffer);
   const tag = tagOf(buffer);
   if (tag !== "[object ArrayBuffer]" && tag !== "[object SharedArrayBuffer]") return undefined;
-  if (isDetached(buffer)) throw invalidArgument("bytes were transferred away before they were written");
+  if (isDetached(buffer)) throw invalidArgumentError("bytes were transferred away before they were written");
   let bytes: Uint8Array;
   if (value instanceof Uint8Array) bytes = value;
   else bytes = isView ? new Uint8Array(buffer, value.byteOffset, value.byteLength) : new Uint8Array(buffer);
@@ -34,8 +34,8 @@ export function isDetached(buffer: ArrayBufferLike): boolean {
 }
 
 /** The error of an application that transfers bytes away which it has written and which are not sent yet. */
-export function transferredAway(): StreamError {
-  return invalidArgument("bytes were transferred away before they were sent");
+export function transferredAwayError(): StreamError {
+  return invalidArgumentError("bytes were transferred away before they were sent");
 }
 
 /** The class of a platform's object, whatever realm it is of. */

@@ -10,7 +10,7 @@ import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { bytesOf, tagOf } from "./bytes.js";
 import { isThenable } from "./deferred.js";
-import { invalidArgument } from "./options.js";
+import { invalidArgumentError } from "./options.js";
 import type { EncodedMessage, ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 import { isWellFormed } from "./well-formed.js";
@@ -56,7 +56,7 @@ export function encodeMessage<In>(codec: Codec<unknown, In>, value: In): Encoded
   const { data, text } = encoded ?? {};
   const bytes = tagOf(data) === "[object Uint8Array]" ? bytesOf(data) : undefined;
   if (bytes === undefined || typeof text !== "boolean") {
-    throw invalidArgument("encode returned no { data: Uint8Array, text: boolean }");
+    throw invalidArgumentError("encode returned no { data: Uint8Array, text: boolean }");
   }
   return bytes === data ? (encoded as EncodedMessage) : { data: bytes, text };
 }
@@ -79,7 +79,7 @@ export const rawCodec: Codec<RawMessage, RawInput> = {
 export const textCodec: Codec<string> = {
   encode: encodeText,
   decode(message) {
-    if (!message.text) throw unexpected("text", "binary data");
+    if (!message.text) throw unexpectedError("text", "binary data");
     return decodeText(message);
   },
 };
@@ -88,7 +88,7 @@ export const textCodec: Codec<string> = {
 export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   encode: encodeBytes,
   decode(message) {
-    if (message.text) throw unexpected("binary data", "text");
+    if (message.text) throw unexpectedError("binary data", "text");
     return ownMemory(message.data);
   },
 };
@@ -121,20 +121,20 @@ function stringify(value: unknown): string {
   } catch (reason) {
     throw StreamError.from(reason, Code.InvalidArgument);
   }
-  if (text === undefined) throw unexpected("a JSON value", typeof value);
+  if (text === undefined) throw unexpectedError("a JSON value", typeof value);
   return text;
 }
 
 function encodeText(value: string): EncodedMessage {
-  if (typeof value !== "string") throw unexpected("a string", typeof value);
+  if (typeof value !== "string") throw unexpectedError("a string", typeof value);
   // UTF-8 has no bytes for half of a surrogate pair: an encoder puts another character in its place.
-  if (!isWellFormed(value)) throw invalidArgument("the text has half of a surrogate pair: use toWellFormed()");
+  if (!isWellFormed(value)) throw invalidArgumentError("the text has half of a surrogate pair: use toWellFormed()");
   return { data: encoder.encode(value), text: true };
 }
 
 function encodeBytes(value: Bytes): EncodedMessage {
   const data = bytesOf(value);
-  if (data === undefined) throw unexpected("a string, an ArrayBuffer or a view of one", typeof value);
+  if (data === undefined) throw unexpectedError("a string, an ArrayBuffer or a view of one", typeof value);
   return { data, text: false };
 }
 
@@ -162,9 +162,9 @@ function synchronous<T>(method: string, result: T): T {
   if (!isThenable(result)) return result;
   // It may reject, which is nobody's to handle any more.
   result.then(undefined, () => {});
-  throw invalidArgument(`${method} returned a promise`);
+  throw invalidArgumentError(`${method} returned a promise`);
 }
 
-function unexpected(expected: string, actual: string): StreamError {
-  return invalidArgument(`expected ${expected}, got ${actual}`);
+function unexpectedError(expected: string, actual: string): StreamError {
+  return invalidArgumentError(`expected ${expected}, got ${actual}`);
 }

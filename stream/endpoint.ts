@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
-import { transferredAway } from "./bytes.js";
+import { transferredAwayError } from "./bytes.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
 import { Receiver } from "./receiver.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
@@ -244,7 +244,7 @@ export class Endpoint {
     const wasPressed = this.pressed;
     const messages = this.#sender.takeParts(this.#maxFrameBytes);
     if (messages === undefined) {
-      this.reset(transferredAway());
+      this.reset(transferredAwayError());
       return this.takeFrame();
     }
     const fin = state.sending === "finishing" && this.#sender.empty;

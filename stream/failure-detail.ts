@@ -48,11 +48,11 @@ const statedCodes: ReadonlySet<Code> = new Set([
  * - `relay`: what the message calls the relay, see {@link relayAt}.
  * - `isAnswered`: whether the relay had answered the call before.
  */
-export function callFailure(reason: unknown, relay = relayAt(), isAnswered = false): StreamError {
+export function callError(reason: unknown, relay = relayAt(), isAnswered = false): StreamError {
   const error = fromConnectError(reason);
   if (error.failure !== Failure.UNSPECIFIED || statedCodes.has(error.code)) return error;
   const lost = isAnswered ? `the connection to ${relay} is lost` : `${relay} cannot be reached`;
-  return relayLost(`${lost}: ${error.message}`, reason);
+  return relayLostError(`${lost}: ${error.message}`, reason);
 }
 
 /** What messages call a relay, whose URL may not be known. */
@@ -61,6 +61,6 @@ export function relayAt(url?: string): string {
 }
 
 /** What failed is the way from here to the relay, or the relay. */
-export function relayLost(message: string, cause?: unknown): StreamError {
+export function relayLostError(message: string, cause?: unknown): StreamError {
   return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause });
 }

@@ -35,19 +35,19 @@ export function objectWith(...methods: string[]): OptionType {
  * - Throws `invalid_argument` for a value that its option does not take.
  */
 export function checkOptions<T extends object>(of: string, options: T, known: Readonly<Record<string, OptionType>>): T {
-  if (typeof options !== "object" || options === null) throw invalidArgument(`${of} takes an object of options`);
+  if (typeof options !== "object" || options === null) throw invalidArgumentError(`${of} takes an object of options`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!Object.hasOwn(known, name))
-      throw invalidArgument(`${of} has no option ${name}: ${hint(name, Object.keys(known))}`);
+      throw invalidArgumentError(`${of} has no option ${name}: ${hint(name, Object.keys(known))}`);
     const [expected, takes] = known[name] as OptionType;
-    if (!takes(value)) throw invalidArgument(`${name} of ${of} is ${expected}, not ${shown(value)}`);
+    if (!takes(value)) throw invalidArgumentError(`${name} of ${of} is ${expected}, not ${shown(value)}`);
   }
   return Object.fromEntries(given) as T;
 }
 
 /** The caller called with something that cannot be meant. */
-export function invalidArgument(message: string): StreamError {
+export function invalidArgumentError(message: string): StreamError {
   return new StreamError(message, { code: Code.InvalidArgument, hop: Hop.CALLER });
 }
 

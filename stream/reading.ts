@@ -75,14 +75,14 @@ export class Reading<Out> {
   }
 
   flow(): void {
-    if (this.#mode === "pulling") throw claimed();
+    if (this.#mode === "pulling") throw claimedError();
     if (this.#mode === "drained") return;
     this.#mode = "flowing";
     this.#schedule();
   }
 
   pause(): void {
-    if (this.#mode === "pulling") throw claimed();
+    if (this.#mode === "pulling") throw claimedError();
     if (this.#mode !== "drained") this.#mode = "paused";
   }
 
@@ -91,9 +91,9 @@ export class Reading<Out> {
    * `failed_precondition` if the messages are read in another way.
    */
   pull(reader: object): Promise<IteratorResult<Out, undefined>> {
-    if (this.#mode === "flowing" || this.#mode === "paused") throw claimed();
+    if (this.#mode === "flowing" || this.#mode === "paused") throw claimedError();
     this.#reader ??= reader;
-    if (this.#reader !== reader) throw claimed();
+    if (this.#reader !== reader) throw claimedError();
     if (this.#mode === "unclaimed") this.#mode = "pulling";
     return new Promise((resolve, reject) => {
       this.#pulls.push({ resolve, reject });
@@ -187,7 +187,7 @@ export class Reading<Out> {
   }
 }
 
-function claimed(): StreamError {
+function claimedError(): StreamError {
   return new StreamError('the messages are read already: choose one of on("data"), readable and for await', {
     code: Code.FailedPrecondition,
   });

@@ -5,7 +5,7 @@ import { Condition, Deferred } from "./deferred.js";
 import { Emitter } from "./emitter.js";
 import type { EndpointEvent } from "./endpoint.js";
 import type { Leg, TransportKind } from "./leg.js";
-import { invalidArgument } from "./options.js";
+import { invalidArgumentError } from "./options.js";
 import { type PipeDestination, pipe } from "./pipe.js";
 import { Reading } from "./reading.js";
 import type { EncodedMessage } from "./sender.js";
@@ -202,7 +202,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     if (this.#init.reject === undefined) {
       throw new StreamError("only an offer can be rejected", { code: Code.FailedPrecondition });
     }
-    if (!(code in Code)) throw invalidArgument(`${code} is not a status code`);
+    if (!(code in Code)) throw invalidArgumentError(`${code} is not a status code`);
     const end = this.#end;
     this.#end = "told";
     try {

@@ -51,7 +51,7 @@ export class FileExchange {
     const transfer = new Transfer(file.from, file.sizeBytes);
     this.#ask(file.id, to, {
       take: (stream) => void receiveFile(transfer, file, stream),
-      fail: () => transfer.fail(noSuchFile()),
+      fail: () => transfer.fail(noSuchFileError()),
     });
     return transfer;
   }
@@ -73,7 +73,7 @@ export class FileExchange {
           source.readable.pipeTo(stream.writable).catch(() => {});
         },
         fail: () => {
-          stream.reject(Code.NotFound, noSuchFile().message);
+          stream.reject(Code.NotFound, noSuchFileError().message);
           decided();
         },
       });
@@ -106,6 +106,6 @@ export class FileExchange {
   }
 }
 
-function noSuchFile(): StreamError {
+function noSuchFileError(): StreamError {
   return new StreamError("the file is not offered any more", { failure: Failure.DECLINED, code: Code.NotFound });
 }

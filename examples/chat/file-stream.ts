@@ -55,15 +55,15 @@ export async function receiveFile(transfer: Transfer, file: FileAnnouncement, st
   try {
     stream.end();
     for await (const chunk of stream) {
-      if (typeof chunk === "string") throw broken("text within a file");
+      if (typeof chunk === "string") throw brokenError("text within a file");
       receivedBytes += chunk.byteLength;
       inPartBytes += chunk.byteLength;
-      if (receivedBytes > file.sizeBytes) throw broken("more than was announced");
+      if (receivedBytes > file.sizeBytes) throw brokenError("more than was announced");
       part.push(chunk as Uint8Array<ArrayBuffer>);
       if (inPartBytes >= partBytes) fold();
       transfer.moved(receivedBytes);
     }
-    if (receivedBytes < file.sizeBytes) throw broken("less than was announced");
+    if (receivedBytes < file.sizeBytes) throw brokenError("less than was announced");
     fold();
     // As a type of the sender's choice it could be a page of this origin, for a person who opens it in a tab.
     transfer.finish(
@@ -75,6 +75,6 @@ export async function receiveFile(transfer: Transfer, file: FileAnnouncement, st
   }
 }
 
-function broken(message: string): StreamError {
+function brokenError(message: string): StreamError {
   return new StreamError(message, { code: Code.DataLoss });
 }

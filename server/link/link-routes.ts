@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../../gen/streamserver/v1/link_pb.js";
-import { tooManyPackets } from "../../link/link-message.js";
+import { tooManyPacketsError } from "../../link/link-message.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
 import { toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
@@ -100,7 +100,7 @@ export class LinkRoutes {
           failure: Failure.FRAME_TOO_LARGE,
         });
       }
-      if (packets.length > live.maxPackets) throw tooManyPackets(live.maxPackets);
+      if (packets.length > live.maxPackets) throw tooManyPacketsError(live.maxPackets);
       live.nextSequence += 1n;
       for (const packet of packets) live.link.receive(packet);
       return {};

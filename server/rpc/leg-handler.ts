@@ -66,7 +66,7 @@ export class LegHandler {
     this.#attach = attach;
     const { openTimeoutMs, maxFrameBytes } = relay.limits;
     this.#reader = new EnvelopeReader(maxFrameBytes + legOverheadBytes, (flags, bytes) => this.#take(flags, bytes));
-    const late = violation(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded);
+    const late = violationError(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded);
     this.#state = { kind: "opening", cancelDeadline: relay.clock.after(openTimeoutMs, () => this.fail(late)) };
   }
 
@@ -78,7 +78,7 @@ export class LegHandler {
   /** The body of the request is whole. */
   endRequest(): void {
     const state = this.#state;
-    if (state.kind === "opening") return this.fail(violation("the first message is not open"));
+    if (state.kind === "opening") return this.fail(violationError("the first message is not open"));
     if (state.kind !== "attached") return;
     const { leg } = state;
     try {
@@ -124,7 +124,7 @@ export class LegHandler {
   }
 
   #take(flags: number, bytes: Parts): boolean {
-    if (flags !== 0) throw violation(`an envelope with the flags ${flags}`);
+    if (flags !== 0) throw violationError(`an envelope with the flags ${flags}`);
     if (this.#state.kind === "opening") {
       this.#open(decodeRequest(bytes));
       return true;
@@ -137,7 +137,7 @@ export class LegHandler {
   }
 
   #open({ message }: ConnectRequest): void {
-    if (message.case !== "open") throw violation("the first message is not open");
+    if (message.case !== "open") throw violationError("the first message is not open");
     const { leg, streamId, legToken } = this.#attach(this.#relay, message.value, this.#carrier.origin);
     this.#relay.legs.add(leg);
     this.#set({ kind: "attached", leg });
@@ -197,7 +197,7 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   const head = readFrameHead(bytes);
   if (head !== undefined) return { ...head, envelope: bytes };
   const { message } = decodeRequest(bytes);
-  if (message.case === "open") throw violation("only the first message is open");
+  if (message.case === "open") throw violationError("only the first message is open");
   if (message.case === undefined) return undefined;
   // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay says.
   const { messages, fin, reset } = message.value;
@@ -210,7 +210,7 @@ function decodeRequest(bytes: Parts): ConnectRequest {
   try {
     return fromBinary(ConnectRequestSchema, dataOf(bytes));
   } catch (cause) {
-    throw violation("bytes that are no message of a leg", undefined, cause);
+    throw violationError("bytes that are no message of a leg", undefined, cause);
   }
 }
 
@@ -221,6 +221,6 @@ function checkCost({ costBytes }: RelayedFrame, maxFrameBytes: number): void {
   });
 }
 
-function violation(message: string, code?: Code, cause?: unknown): StreamError {
+function violationError(message: string, code?: Code, cause?: unknown): StreamError {
   return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code, cause });
 }

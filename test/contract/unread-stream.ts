@@ -6,7 +6,7 @@ import type { Party } from "./party.js";
 const partBytes = 65_536;
 const windowBytes = 2_097_152;
 /** A window, what waits in this side before `write()` says false, and less than as much again. */
-const mostBytes = 2 * windowBytes;
+const maxWrittenBytes = 2 * windowBytes;
 /** As often do both parties wait for each other, over the same transport, before a stream counts as standing still. */
 const turns = 20;
 
@@ -32,7 +32,11 @@ export class UnreadStream {
     await Promise.race([filled, this.#stream.closed]);
     for (let turn = 0; turn < turns; turn++) await this.#party.together(`turn ${turn} without reading`);
     checkEqual("write() says false and no drain follows", this.#stream.writableNeedDrain, true);
-    checkEqual(`${this.#parts * partBytes} bytes are written, too many`, this.#parts * partBytes > mostBytes, false);
+    checkEqual(
+      `${this.#parts * partBytes} bytes are written, too many`,
+      this.#parts * partBytes > maxWrittenBytes,
+      false,
+    );
   }
 
   /** Reads it to its end, which lets the other side write again. */
@@ -48,7 +52,7 @@ export class UnreadStream {
 
   readonly #write = () => {
     let hasRoom = true;
-    while (hasRoom && this.#parts * partBytes <= 2 * mostBytes) {
+    while (hasRoom && this.#parts * partBytes <= 2 * maxWrittenBytes) {
       hasRoom = this.#stream.write(bytesOf(this.#parts, partBytes));
       this.#parts += 1;
     }

@@ -11,13 +11,13 @@ const http1 = createServer();
 /** The methods that were called, and how many requests there were at once, at most. */
 const called: string[] = [];
 let requests = 0;
-let mostRequests = 0;
+let maxRequests = 0;
 
 beforeAll(async () => {
   http1.on("request", (request, response) => {
     called.push(request.url?.split("/").at(-1) ?? "");
     requests += 1;
-    mostRequests = Math.max(mostRequests, requests);
+    maxRequests = Math.max(maxRequests, requests);
     response.once("close", () => {
       requests -= 1;
     });
@@ -49,7 +49,7 @@ test("a tab makes two requests at once at most, one of them to receive, however 
   }
   await Promise.all(Array.from({ length: 8 }, echo));
   await server.end();
-  expect(mostRequests).toBe(2);
+  expect(maxRequests).toBe(2);
   expect(new Set(called)).toEqual(new Set(["Receive", "Send"]));
   expect(called.filter((method) => method === "Receive")).toHaveLength(1);
 });

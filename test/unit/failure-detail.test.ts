@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { callFailure, fromConnectError, relayAt, toConnectError } from "../../stream/failure-detail.js";
+import { callError, fromConnectError, relayAt, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 const url = "https://relay.example/browser-server";
@@ -36,7 +36,7 @@ describe("callFailure", () => {
     "takes the code %i without a failure for a relay that is away",
     (code) => {
       for (const isAnswered of [false, true]) {
-        const error = callFailure(new ConnectError("no route", code), relayAt(url), isAnswered);
+        const error = callError(new ConnectError("no route", code), relayAt(url), isAnswered);
         expect(error).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable });
         expect(error.message).toContain(url);
         expect(error.message).toContain("no route");
@@ -47,17 +47,17 @@ describe("callFailure", () => {
   test.each([Code.Unauthenticated, Code.PermissionDenied, Code.InvalidArgument])(
     "leaves the code %i as it is",
     (code) => {
-      expect(callFailure(new ConnectError("no", code))).toMatchObject({ failure: Failure.UNSPECIFIED, code });
+      expect(callError(new ConnectError("no", code))).toMatchObject({ failure: Failure.UNSPECIFIED, code });
     },
   );
 
   test("leaves what the relay said as it is", () => {
     const said = new StreamError("gone", { failure: Failure.LEG_LOST, hop: Hop.PEER });
-    expect(callFailure(toConnectError(said))).toMatchObject({
+    expect(callError(toConnectError(said))).toMatchObject({
       failure: Failure.LEG_LOST,
       hop: Hop.PEER,
       message: "gone",
     });
-    expect(callFailure(said)).toBe(said);
+    expect(callError(said)).toBe(said);
   });
 });

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { noAnswer, takeFetchSlot } from "../../web/page/fetch-slot.js";
+import { noAnswerError, takeFetchSlot } from "../../web/page/fetch-slot.js";
 import { rejection, settled } from "../fakes/outcome.js";
 
 const relayUrl = "http://relay.example";
@@ -85,8 +85,8 @@ describe("a relay that does not answer", () => {
   const lost = { code: Code.Unavailable, failure: Failure.LEG_LOST, hop: Hop.RELAY };
 
   test("is lost outside a browser", () => {
-    expect(noAnswer()).toMatchObject(lost);
-    expect(noAnswer(relayUrl)).toMatchObject(lost);
+    expect(noAnswerError()).toMatchObject(lost);
+    expect(noAnswerError(relayUrl)).toMatchObject(lost);
   });
 
   test.each<[string, string | undefined, [string, string][], object]>([
@@ -108,7 +108,7 @@ describe("a relay that does not answer", () => {
   ])("%s", (_, url, entries, error) => {
     vi.stubGlobal("location", new URL("https://page.example"));
     fetched(...entries);
-    expect(noAnswer(url)).toMatchObject(error);
-    expect(noAnswer(url, true)).toMatchObject(lost);
+    expect(noAnswerError(url)).toMatchObject(error);
+    expect(noAnswerError(url, true)).toMatchObject(lost);
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { Deferred } from "../../stream/deferred.js";
-import { relayLost } from "../../stream/failure-detail.js";
+import { relayLostError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { chooseLink } from "../../web/transport/link-choice.js";
 import { LinkMemory } from "../../web/transport/link-memory.js";
@@ -12,10 +12,10 @@ import { FakeClock } from "../fakes/fake-clock.js";
 import { loneLink } from "../fakes/links.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
-const refused = relayLost("HTTP 403", new HandshakeError("HTTP 403", true));
-const failed = relayLost("closed with 1006", new HandshakeError("closed with 1006", false));
-const late = relayLost("opened no link in time");
-const away = relayLost("no route");
+const refused = relayLostError("HTTP 403", new HandshakeError("HTTP 403", true));
+const failed = relayLostError("closed with 1006", new HandshakeError("closed with 1006", false));
+const late = relayLostError("opened no link in time");
+const away = relayLostError("no route");
 const full = new StreamError("no connection is left", { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 const draining = new StreamError("going away", { failure: Failure.DRAINING });
 

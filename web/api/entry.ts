@@ -1,6 +1,6 @@
 import type { Clock } from "../../stream/clock.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../../stream/codec.js";
-import { checkOptions, invalidArgument } from "../../stream/options.js";
+import { checkOptions, invalidArgumentError } from "../../stream/options.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { relayUrl } from "../transport/relay-url.js";
 import type { TransportLike, Transports } from "../transport/transports.js";
@@ -62,7 +62,7 @@ export function createEntry(
       const [given, callback] =
         typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callbackAfterOptions];
       if (callback !== undefined && typeof callback !== "function") {
-        throw invalidArgument("StreamServer takes a function for a callback");
+        throw invalidArgumentError("StreamServer takes a function for a callback");
       }
       const {
         prefix,

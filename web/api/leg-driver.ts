@@ -2,13 +2,13 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegMethod, LegRequest } from "../../leg/leg-call.js";
-import { isDetached, transferredAway } from "../../stream/bytes.js";
+import { isDetached, transferredAwayError } from "../../stream/bytes.js";
 import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
-import { relayLost } from "../../stream/failure-detail.js";
+import { relayLostError } from "../../stream/failure-detail.js";
 import type { Leg } from "../../stream/leg.js";
-import { carrierOf, createLegCall, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
+import { carrierOf, createLegCall, relayOf, transportError, transportKind } from "../transport/carrier.js";
 
 export interface LegDrive {
   leg: Leg;
@@ -39,7 +39,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
   const attached = new Deferred<void>();
   const stopTimer = endInTime(leg, method, clock, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
-    leg.fail(relayLost(`${relayOf(carrier)} does not answer`));
+    leg.fail(relayLostError(`${relayOf(carrier)} does not answer`));
   });
   let maxHeldEndMs = usualLingerTimeoutMs / 2;
   let stopHolding: (() => void) | undefined;
@@ -52,7 +52,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
         yield { message: { case: "frame", value: frame } };
       } finally {
         // A transport that asks for more, or for no more, has encoded this frame some turns after it had asked for it.
-        if (messages.some(({ data }) => isDetached(data.buffer))) leg.endpoint.reset(transferredAway());
+        if (messages.some(({ data }) => isDetached(data.buffer))) leg.endpoint.reset(transferredAwayError());
       }
     }
   }
@@ -92,7 +92,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
     leg.ended();
   } catch (reason) {
-    leg.fail(transportFailure(reason, carrier, leg.isAttached));
+    leg.fail(transportError(reason, carrier, leg.isAttached));
     // An answer that breaks the rules need not be the end of its call.
     abort.abort();
   } finally {

@@ -7,12 +7,12 @@ import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../..
 import { Deferred } from "../../stream/deferred.js";
 import { Emitter } from "../../stream/emitter.js";
 import type { EndpointOptions } from "../../stream/endpoint.js";
-import { relayLost } from "../../stream/failure-detail.js";
+import { relayLostError } from "../../stream/failure-detail.js";
 import type { TransportKind } from "../../stream/leg.js";
 import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";
 import { isOwnCancel, StreamError } from "../../stream/stream-error.js";
-import { carrierOf, relayOf, transportFailure, transportKind } from "../transport/carrier.js";
+import { carrierOf, relayOf, transportError, transportKind } from "../transport/carrier.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { nameError } from "./name-error.js";
 import { OfferStream } from "./offer-stream.js";
@@ -206,19 +206,19 @@ export class StreamServer<Out, In = Out>
           this.#onRegistered(event.value, transportKind(carrier, header));
         }
         if (event.case === "offer") this.#onOffer(event.value, carrier);
-        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGone());
+        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGoneError());
         stopWatching();
         // A link has a watch of its own, and ends its calls.
         if (this.#state.kind === "listening" && this.#state.transport === "native") {
           const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
-          const lost = () => this.#abort.abort(relayLost(`${relayOf(carrier)} is silent`));
+          const lost = () => this.#abort.abort(relayLostError(`${relayOf(carrier)} is silent`));
           stopWatching = afterAwake(clock, silenceMs, lost);
         }
       }
-      this.#close(relayLost(`${relayOf(carrier)} ended the lease`));
+      this.#close(relayLostError(`${relayOf(carrier)} ended the lease`));
     } catch (reason) {
       const { signal } = this.#abort;
-      const error = transportFailure(reason, carrier, this.#state.kind === "listening");
+      const error = transportError(reason, carrier, this.#state.kind === "listening");
       this.#close(signal.reason instanceof StreamError ? signal.reason : error);
     } finally {
       stopWatching();
@@ -291,9 +291,9 @@ export class StreamServer<Out, In = Out>
     if (state.kind === "closed") return;
     const failed = state.kind === "ending" || state.kind === "idle" ? undefined : error;
     this.#state = { kind: "closed", name: "name" in state ? state.name : "", wasReady: state.kind === "listening" };
-    for (const offered of [...this.#offers.values()]) offered.withdraw(failed ?? serverEnded());
+    for (const offered of [...this.#offers.values()]) offered.withdraw(failed ?? serverEndedError());
     this.#unclaimed.close(failed);
-    this.#ready.reject(failed ?? serverEnded());
+    this.#ready.reject(failed ?? serverEndedError());
     if (failed === undefined) this.#closed.resolve();
     else this.#closed.reject(failed);
     if (failed !== undefined) queueMicrotask(() => this.emit("error", failed));
@@ -301,10 +301,10 @@ export class StreamServer<Out, In = Out>
   }
 }
 
-function offerGone(): StreamError {
+function offerGoneError(): StreamError {
   return new StreamError("the client has gone, or waited too long", { failure: Failure.OFFER_GONE, hop: Hop.PEER });
 }
 
-function serverEnded(): StreamError {
+function serverEndedError(): StreamError {
   return new StreamError("the server was ended", { code: Code.Canceled, hop: Hop.CALLER });
 }

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import { relayAt, relayLost, toConnectError } from "../../stream/failure-detail.js";
+import { relayAt, relayLostError, toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 import { basicCredentials } from "./basic-credentials.js";
@@ -78,7 +78,7 @@ export class Http2Connections {
       }
       await this.#another();
     }
-    throw noRoom("other calls take all the room of each new connection");
+    throw noRoomError("other calls take all the room of each new connection");
   }
 
   /** Resolves when there is another connection, which has room. All who wait get the same. */
@@ -92,12 +92,12 @@ export class Http2Connections {
   async #open(): Promise<Http2Connection> {
     const relay = relayAt(this.#init.url.href);
     if (this.#connections.size >= maxConnections)
-      throw noRoom(`all ${maxConnections} connections to ${relay} are full`);
+      throw noRoomError(`all ${maxConnections} connections to ${relay} are full`);
     const { clock, idleTimeoutMs } = this.#init;
     const connection = await openConnection(this.authority, clock, relay, idleTimeoutMs);
     if (!connection.hasRoom) {
       connection.end();
-      throw noRoom(`${relay} takes no calls on a new connection`);
+      throw noRoomError(`${relay} takes no calls on a new connection`);
     }
     this.#connections.add(connection);
     connection.onUnusable = () => this.#connections.delete(connection);
@@ -117,7 +117,7 @@ async function openConnection(
   let cancelDeadline = () => {};
   try {
     return await new Promise((resolve, reject) => {
-      cancelDeadline = clock.after(connectTimeoutMs, () => reject(relayLost(`${relay} does not answer`)));
+      cancelDeadline = clock.after(connectTimeoutMs, () => reject(relayLostError(`${relay} does not answer`)));
       session.on("error", reject);
       // Not every server says what is wrong with HTTP/2 before it hangs up.
       session.once("close", () => reject(new ConnectError(`${relay} closed the connection`, Code.Internal)));
@@ -206,6 +206,6 @@ class Http2Connection {
   }
 }
 
-function noRoom(message: string): unknown {
+function noRoomError(message: string): unknown {
   return toConnectError(new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER }));
 }

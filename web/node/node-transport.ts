@@ -5,7 +5,7 @@ import { createNodeHttpClient } from "@connectrpc/connect-node";
 import { maxMessageBytes } from "../../leg/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
-import { callFailure, relayAt } from "../../stream/failure-detail.js";
+import { callError, relayAt } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
 import { setCarrier } from "../transport/carrier.js";
 import { type FetchCarrier, openFetchLink } from "../transport/fetch-link.js";
@@ -48,7 +48,7 @@ export async function openNodeTransport(
     signal?.throwIfAborted();
     // A server that speaks HTTP/2 and has no relay, or lets nobody in, says so in its first answer.
     const telling = http2Obstacle === undefined || brokenCodes.has(http2Obstacle.code) ? reason : http2Obstacle;
-    throw callFailure(telling, relayAt(url.href));
+    throw callError(telling, relayAt(url.href));
   }
 }
 

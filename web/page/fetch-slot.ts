@@ -1,5 +1,5 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayAt, relayLost } from "../../stream/failure-detail.js";
+import { relayAt, relayLostError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /**
@@ -29,11 +29,11 @@ export async function takeFetchSlot(relayUrl: string): Promise<(() => void) | un
     // A page without storage, as in some frames, may not ask for locks.
     return undefined;
   }
-  throw noConnectionLeft();
+  throw noConnectionLeftError();
 }
 
 /** The error of a tab that gets no connection for a fetch link. */
-export function noConnectionLeft(): StreamError {
+export function noConnectionLeftError(): StreamError {
   const message =
     "no connection to the relay is left: over HTTP/1.1 each tab without a WebSocket keeps one of the browser's six. " +
     "Let WebSockets through, or serve HTTP/2. With fewer tabs, the network lets nothing through";
@@ -44,11 +44,11 @@ export function noConnectionLeft(): StreamError {
  * Why the relay, at a URL where that is known, does not answer. In a browser the request may have had no connection,
  * unless the tab has a place for its link, or only HTTP/2 is known to be spoken.
  */
-export function noAnswer(relayUrl?: string, hasSlot = false): StreamError {
+export function noAnswerError(relayUrl?: string, hasSlot = false): StreamError {
   const protocols = relayUrl === undefined ? [] : protocolsOf(new URL(relayUrl).origin);
   const isHttp2 = protocols.length > 0 && !protocols.includes(http1);
-  if (globalThis.location !== undefined && !hasSlot && !isHttp2) return noConnectionLeft();
-  return relayLost(`${relayAt(relayUrl)} does not answer`);
+  if (globalThis.location !== undefined && !hasSlot && !isHttp2) return noConnectionLeftError();
+  return relayLostError(`${relayAt(relayUrl)} does not answer`);
 }
 
 /** Resolves with a function that gives the lock back; with undefined if another tab holds it. */

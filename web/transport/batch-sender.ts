@@ -4,9 +4,9 @@ import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
 import type { Clock } from "../../stream/clock.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
+import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
-import { noConnectionLeft } from "../page/fetch-slot.js";
+import { noConnectionLeftError } from "../page/fetch-slot.js";
 
 const sendTimeoutMs = 15_000;
 /** A batch that got no answer is sent again after these delays; then the link is taken for lost. */
@@ -61,8 +61,8 @@ export class BatchSender {
     mayLackConnection: boolean,
     relay = relayAt(),
   ): Promise<void> {
-    const mostBytes = Math.min(maxBatchBytes, relayMaxBatchBytes);
-    let roomBytes = Math.min(minBatchBytes, mostBytes);
+    const maxBytes = Math.min(maxBatchBytes, relayMaxBatchBytes);
+    let roomBytes = Math.min(minBatchBytes, maxBytes);
     let sendBatch = (batch: Batch) => (mayLackConnection ? this.#sendFirst(batch) : this.#sendSurely(batch));
     const next = () => this.#link.nextBatch(roomBytes);
     try {
@@ -74,9 +74,9 @@ export class BatchSender {
         await sendBatch({ linkId, linkToken, sequence, packets: packets.map(packetMessage) });
         sendBatch = (batch) => this.#sendSurely(batch);
         sequence += 1n;
-        if (this.#clock.now() - startedMs > quickSendMs) roomBytes = Math.min(minBatchBytes, mostBytes);
+        if (this.#clock.now() - startedMs > quickSendMs) roomBytes = Math.min(minBatchBytes, maxBytes);
         // The time of a nearly empty batch says nothing about a full one.
-        else if (dataBytes(packets) >= roomBytes / 2) roomBytes = Math.min(2 * roomBytes, mostBytes);
+        else if (dataBytes(packets) >= roomBytes / 2) roomBytes = Math.min(2 * roomBytes, maxBytes);
       }
     } catch (reason) {
       this.#link.close(sendError(reason, relay));
@@ -84,8 +84,8 @@ export class BatchSender {
   }
 
   async #sendFirst(batch: Batch): Promise<void> {
-    const [leastMs, mostMs] = firstSendTimeoutsMs;
-    for (const timeoutMs of [leastMs + this.#random() * (mostMs - leastMs), secondSendTimeoutMs]) {
+    const [minMs, maxMs] = firstSendTimeoutsMs;
+    for (const timeoutMs of [minMs + this.#random() * (maxMs - minMs), secondSendTimeoutMs]) {
       try {
         await this.#send(batch, Math.round(timeoutMs));
         return;
@@ -95,7 +95,7 @@ export class BatchSender {
         if (code !== Code.DeadlineExceeded) return this.#sendSurely(batch);
       }
     }
-    throw noConnectionLeft();
+    throw noConnectionLeftError();
   }
 
   async #sendSurely(batch: Batch): Promise<void> {
@@ -131,9 +131,9 @@ const forgottenFailures: ReadonlySet<Failure> = new Set([
 ]);
 
 function sendError(reason: unknown, relay: string): StreamError {
-  const error = callFailure(reason, relay, true);
+  const error = callError(reason, relay, true);
   if (!forgottenFailures.has(error.failure)) return error;
-  return relayLost(`the connection to ${relay} is lost: ${error.message}`, reason);
+  return relayLostError(`the connection to ${relay} is lost: ${error.message}`, reason);
 }
 
 function dataBytes(packets: readonly OutgoingPacket[]): number {

@@ -1,7 +1,7 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { callLeg, type LegClient, type LegMethod, type LegRequest, type LegResponse } from "../../leg/leg-call.js";
-import { callFailure, relayAt } from "../../stream/failure-detail.js";
+import { callError, relayAt } from "../../stream/failure-detail.js";
 import type { TransportKind } from "../../stream/leg.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
@@ -48,9 +48,9 @@ export function relayOf(transport: Transport | undefined): string {
   return (transport && carrierOf(transport).relay) ?? relayAt();
 }
 
-/** Why a call over a transport failed, as {@link callFailure} says. */
-export function transportFailure(reason: unknown, transport: Transport | undefined, isAnswered: boolean): StreamError {
-  return callFailure(reason, relayOf(transport), isAnswered);
+/** Why a call over a transport failed, as {@link callError} says. */
+export function transportError(reason: unknown, transport: Transport | undefined, isAnswered: boolean): StreamError {
+  return callError(reason, relayOf(transport), isAnswered);
 }
 
 /** Calls the RPC of a leg in the way that is best for the transport. */

@@ -4,9 +4,9 @@ import { LinkService, type ReceiveResponse } from "../../gen/streamserver/v1/lin
 import type { Link } from "../../link/link.js";
 import type { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
+import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
-import { noAnswer } from "../page/fetch-slot.js";
+import { noAnswerError } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
 import { createLinkTransport } from "./link-transport.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
@@ -18,7 +18,7 @@ export interface FetchCarrier {
   transport: Transport;
   /** Where the relay is, for messages. */
   url?: string;
-  /** Why the relay does not answer. Default {@link noAnswer}. */
+  /** Why the relay does not answer. Default {@link noAnswerError}. */
   silence?: () => StreamError;
   hold?: OpenedLink["hold"];
 }
@@ -32,7 +32,7 @@ export interface FetchCarrier {
  * - the signal's reason when it is aborted before.
  */
 export async function openFetchLink(
-  { transport, url, silence = () => noAnswer(url), hold }: FetchCarrier,
+  { transport, url, silence = () => noAnswerError(url), hold }: FetchCarrier,
   clock: Clock,
   opening?: AbortSignal,
 ): Promise<OpenedLink> {
@@ -48,7 +48,7 @@ export async function openFetchLink(
     const responses = client.receive({}, { signal, timeoutMs: 0 })[Symbol.asyncIterator]();
     const first = await responses.next();
     const opened = first.value?.opened;
-    if (opened === undefined) throw relayLost(`${relay} opened no link`);
+    if (opened === undefined) throw relayLostError(`${relay} opened no link`);
     const { link, watch } = createLink(opened, clock, relay, maxSentPacketBytes);
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, watch, relay);
@@ -91,9 +91,9 @@ async function receiveAll(
       value.packets = [];
       for (const packet of packets) link.receive(packet);
     }
-    link.close(relayLost(`${relay} ended the link`));
+    link.close(relayLostError(`${relay} ended the link`));
   } catch (reason) {
-    link.close(callFailure(reason, relay, true));
+    link.close(callError(reason, relay, true));
   }
 }
 
@@ -101,9 +101,9 @@ async function receiveAll(
 function openError(reason: unknown, relay: string): StreamError {
   const { code, failure, message } = fromConnectError(reason);
   if (globalThis.location === undefined || code !== Code.Unknown || failure !== Failure.UNSPECIFIED) {
-    return callFailure(reason, relay);
+    return callError(reason, relay);
   }
-  return relayLost(
+  return relayLostError(
     `${relay} cannot be reached: is it running, and does it let this page's origin in? (${message})`,
     reason,
   );

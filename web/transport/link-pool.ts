@@ -52,7 +52,7 @@ export class LinkPool {
 
   /** A link with room for a call, which is opened if there is none. Rejects with a `StreamError`. */
   async get(): Promise<Link> {
-    if (this.#state.kind === "left") throw left();
+    if (this.#state.kind === "left") throw pageLeftError();
     const state = this.#state.kind === "used" ? this.#state : this.#use();
     const free = state.links.find(({ link }) => link.hasRoom);
     if (free !== undefined) {
@@ -103,7 +103,7 @@ export class LinkPool {
   #add(opened: OpenedLink, opening: AbortSignal): void {
     const { link, hold } = opened;
     const state = this.#state;
-    if (opening.aborted || state.kind !== "used") return link.close(left());
+    if (opening.aborted || state.kind !== "used") return link.close(pageLeftError());
     state.links.unshift(opened);
     let stopWaiting = () => {};
     link.onIdle = () => {
@@ -126,7 +126,7 @@ export class LinkPool {
   /** Takes a link in the place of those of another kind, which take no more calls. */
   #replace(better: OpenedLink, opening: AbortSignal): void {
     const state = this.#state;
-    if (opening.aborted || state.kind !== "used") return better.link.close(left());
+    if (opening.aborted || state.kind !== "used") return better.link.close(pageLeftError());
     for (const opened of state.links) {
       if (opened.kind !== better.kind) state.retired.add(opened);
     }
@@ -150,8 +150,8 @@ export class LinkPool {
     const state = this.#state;
     this.#state = { kind: "left" };
     if (state.kind !== "used") return;
-    state.opening?.abort.abort(left());
-    for (const { link } of [...state.links, ...state.retired]) link.close(left());
+    state.opening?.abort.abort(pageLeftError());
+    for (const { link } of [...state.links, ...state.retired]) link.close(pageLeftError());
   }
 
   #return(): void {
@@ -164,6 +164,6 @@ export class LinkPool {
   }
 }
 
-function left(): StreamError {
+function pageLeftError(): StreamError {
   return new StreamError("the page was left", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
 }

@@ -3,7 +3,7 @@ import type { LinkOpened } from "../../gen/streamserver/v1/link_pb.js";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
-import { relayAt, relayLost } from "../../stream/failure-detail.js";
+import { relayAt, relayLostError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
 /** The carrier of a link: one WebSocket, or `Receive` and `Send`. */
@@ -43,6 +43,6 @@ export function createLink(
     maxPacketBytes,
     maxSentPacketBytes: Math.min(maxPacketBytes, maxBatchBytes, maxSentPacketBytes),
   });
-  const silence = () => relayLost(`${relay} is silent`);
+  const silence = () => relayLostError(`${relay} is silent`);
   return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs, silence) };
 }

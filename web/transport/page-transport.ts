@@ -3,7 +3,7 @@ import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
-import { noAnswer, takeFetchSlot } from "../page/fetch-slot.js";
+import { noAnswerError, takeFetchSlot } from "../page/fetch-slot.js";
 import { fetchClient } from "./fetch-client.js";
 import { openFetchLink } from "./fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
@@ -37,7 +37,7 @@ async function openInSlot(
 ): Promise<OpenedLink> {
   const release = await takeFetchSlot(baseUrl);
   try {
-    const opened = await open(() => noAnswer(baseUrl, release !== undefined));
+    const opened = await open(() => noAnswerError(baseUrl, release !== undefined));
     void opened.link.closed.then(release);
     return opened;
   } catch (reason) {

@@ -20,11 +20,11 @@ export function relayUrl(base: string | URL, prefix = "", query: "refused" | "ke
   const url = parse(String(base));
   const { protocol, username, password, search, hash } = url;
   if (!/^https?:$/.test(protocol)) {
-    throw refusal(`the URL of a relay begins with "http:" or "https:", not with "${protocol}"`);
+    throw refusedUrlError(`the URL of a relay begins with "http:" or "https:", not with "${protocol}"`);
   }
-  if (hash !== "") throw refusal('the URL of a relay has no fragment: leave out the "#" and what follows it');
+  if (hash !== "") throw refusedUrlError('the URL of a relay has no fragment: leave out the "#" and what follows it');
   if (search !== "" && query === "refused") {
-    throw refusal('the URL of a relay has no query: leave out the "?" and what follows it');
+    throw refusedUrlError('the URL of a relay has no query: leave out the "?" and what follows it');
   }
   // The setter escapes what a URL would take for the beginning of a query.
   url.pathname = `${url.pathname}/${prefix}`.replace(/\/+/g, "/");
@@ -38,7 +38,9 @@ export function relayUrl(base: string | URL, prefix = "", query: "refused" | "ke
 /** Throws `invalid_argument` for a URL with a user or a password: a page can send neither with a WebSocket. */
 export function refuseCredentials({ href, username, password }: RelayUrl): void {
   if (username + password === "") return;
-  throw refusal(`a page cannot send the user and the password in the URL of a relay: leave them out of ${href}`);
+  throw refusedUrlError(
+    `a page cannot send the user and the password in the URL of a relay: leave them out of ${href}`,
+  );
 }
 
 function parse(base: string): URL {
@@ -46,7 +48,9 @@ function parse(base: string): URL {
     return new URL(base, pageUrl());
   } catch {
     // A password may contain anything, so nothing before the last "@" is shown.
-    throw refusal(`${JSON.stringify(base.replace(/^.*@/s, "…@"))} is no URL of a relay, such as http://localhost:8080`);
+    throw refusedUrlError(
+      `${JSON.stringify(base.replace(/^.*@/s, "…@"))} is no URL of a relay, such as http://localhost:8080`,
+    );
   }
 }
 
@@ -59,6 +63,6 @@ function pageUrl(): URL | undefined {
   return url;
 }
 
-function refusal(message: string): StreamError {
+function refusedUrlError(message: string): StreamError {
   return new StreamError(message, { code: Code.InvalidArgument, hop: Hop.CALLER });
 }

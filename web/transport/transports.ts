@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../../stream/clock.js";
-import { callFailure } from "../../stream/failure-detail.js";
+import { callError } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "./bidi-probe.js";
 import { createFetchTransport } from "./fetch-link.js";
 import { type RelayUrl, relayUrl } from "./relay-url.js";
@@ -49,7 +49,7 @@ export class Transports {
     if (known !== undefined) return known;
     const resolved = bidiObstacle(transport).then(
       (obstacle) => (obstacle === undefined ? transport : createFetchTransport(transport, this.#clock)),
-      (reason: unknown) => Promise.reject(callFailure(reason)),
+      (reason: unknown) => Promise.reject(callError(reason)),
     );
     this.#byTransport.set(transport, resolved);
     resolved.catch(() => this.#byTransport.delete(transport));

@@ -14,7 +14,7 @@ import type { OutgoingPacket } from "../../link/outgoing-packet.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
-import { callFailure, fromConnectError, relayAt, relayLost } from "../../stream/failure-detail.js";
+import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
 import { lend } from "../../stream/lent-memory.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
@@ -99,7 +99,7 @@ function createLinkSocket(createSocket: SocketFactory, baseUrl: string, relay: s
 }
 
 function handshakeError(relay: string, message: string, isRefusal: boolean, cause?: unknown): StreamError {
-  return relayLost(
+  return relayLostError(
     `${relay} cannot be reached over a WebSocket: ${message}`,
     new HandshakeError(message, isRefusal, cause),
   );
@@ -133,7 +133,7 @@ class LinkSocket {
     this.#relay = relay;
     this.#clock = clock;
     this.#stopWaiting = clock.after(openTimeoutMs - lastWaitMs, () => {
-      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLost(`${relay} opened no link in time`)));
+      this.#stopWaiting = clock.after(lastWaitMs, () => this.#end(relayLostError(`${relay} opened no link in time`)));
     });
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -178,7 +178,7 @@ class LinkSocket {
     if (!isOpen && code === noStatus) this.#end(handshakeError(this.#relay, error.message, false));
     // A relay that ends a link says why before. A goodbye without a reason is a page's own, as of Firefox's
     // `window.stop()`.
-    else if (isUnexplained(error)) this.#end(callFailure(error, this.#relay, isOpen));
+    else if (isUnexplained(error)) this.#end(callError(error, this.#relay, isOpen));
     else this.#end(error);
   }
 
@@ -197,7 +197,7 @@ class LinkSocket {
       // Bytes that break the rules before there is a link need not come from a relay.
       this.#end(
         this.#state.kind === "opening"
-          ? relayLost(`${this.#relay} is none: what answers is something else`, reason)
+          ? relayLostError(`${this.#relay} is none: what answers is something else`, reason)
           : StreamError.from(reason),
       );
     }
@@ -205,7 +205,7 @@ class LinkSocket {
 
   #open(message: IncomingMessage): void {
     const { opened } = message;
-    if (opened === undefined) return this.#end(endOfLink(message) ?? relayLost(`${this.#relay} opened no link`));
+    if (opened === undefined) return this.#end(endOfLink(message) ?? relayLostError(`${this.#relay} opened no link`));
     this.#stopWaiting();
     const { link, watch } = createLink(opened, this.#clock, this.#relay);
     watch.outgoing = () => {
@@ -214,7 +214,7 @@ class LinkSocket {
     };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    const onSent = (reason: unknown) => this.#end(callFailure(reason, this.#relay, true));
+    const onSent = (reason: unknown) => this.#end(callError(reason, this.#relay, true));
     sendAll(this, link, opened.maxBatchBytes).catch(onSent);
     this.opened.resolve({ kind: "websocket", link, watch, hold: this.#socket.hold });
   }
