@@ -71,58 +71,58 @@ function yardstick(name: ContenderName, title: string, details: Details): Conten
 export const contenders: readonly ContenderEntry[] = [
   ours("connect", "this package, HTTP/2, Connect", {
     isMeasuredInThousands: true,
-    load: async () => (await import("./contenders/connect.ts")).connect,
+    load: async () => (await import("./contenders/ours/connect.ts")).connect,
   }),
   ours("grpc", "this package, HTTP/2, gRPC", {
-    load: async () => (await import("./contenders/grpc.ts")).grpc,
+    load: async () => (await import("./contenders/ours/grpc.ts")).grpc,
   }),
   ours("websocket", "this package, WebSocket link", {
     isMeasuredInThousands: true,
     hasPage: true,
-    load: async () => (await import("./contenders/websocket.ts")).websocket,
+    load: async () => (await import("./contenders/ours/websocket.ts")).websocket,
   }),
   ours("fetch", "this package, fetch link", {
-    load: async () => (await import("./contenders/fetch.ts")).fetch,
+    load: async () => (await import("./contenders/ours/fetch.ts")).fetch,
   }),
   yardstick("net-pipe", "bare `node:net` pipe", {
     maxStreams: maxStreamsOfSockets,
-    load: async () => (await import("./contenders/net-pipe.ts")).netPipe,
+    load: async () => (await import("./contenders/yardsticks/net-pipe.ts")).netPipe,
   }),
   yardstick("http2-pipe", "bare `node:http2` pipe", {
     isMeasuredInThousands: true,
-    load: async () => (await import("./contenders/http2-pipe.ts")).http2Pipe,
+    load: async () => (await import("./contenders/yardsticks/http2-pipe.ts")).http2Pipe,
   }),
   yardstick("ws", "`ws`, with bufferutil", {
     packages: ["ws", "bufferutil"],
     maxStreams: maxStreamsOfSockets,
     isMeasuredInThousands: true,
     hasPage: true,
-    load: async () => (await import("./contenders/ws.ts")).ws,
+    load: async () => (await import("./contenders/yardsticks/ws.ts")).ws,
   }),
   yardstick("ws-paused", "`ws`, paused under pressure", {
     packages: ["ws", "bufferutil"],
     maxStreams: maxStreamsOfSockets,
-    load: async () => (await import("./contenders/ws.ts")).wsPaused,
+    load: async () => (await import("./contenders/yardsticks/ws.ts")).wsPaused,
   }),
   yardstick("socket.io", "socket.io", {
     packages: ["socket.io", "socket.io-client"],
     hasBackpressure: false,
     isMeasuredInThousands: true,
     hasPage: true,
-    load: async () => (await import("./contenders/socket-io.ts")).socketIo,
+    load: async () => (await import("./contenders/yardsticks/socket-io.ts")).socketIo,
   }),
   yardstick("piping-server", "piping-server", {
     packages: ["piping-server"],
     maxStreams: maxStreamsOfSockets / 2,
-    load: async () => (await import("./contenders/piping-server.ts")).pipingServer,
+    load: async () => (await import("./contenders/yardsticks/piping-server.ts")).pipingServer,
   }),
   yardstick("mux-demux", "mux-demux, msgpack", {
     packages: ["mux-demux"],
-    load: async () => (await import("./contenders/mux-demux.ts")).muxDemux,
+    load: async () => (await import("./contenders/yardsticks/mux-demux.ts")).muxDemux,
   }),
   yardstick("grpc-js", "grpc-js", {
     packages: ["@grpc/grpc-js"],
-    load: async () => (await import("./contenders/grpc-js.ts")).grpcJs,
+    load: async () => (await import("./contenders/yardsticks/grpc-js.ts")).grpcJs,
   }),
 ];
 

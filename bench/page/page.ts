@@ -1,6 +1,6 @@
 import type { Endpoints } from "../contender.ts";
-import { ourEndpoints } from "../contenders/our-endpoints.ts";
-import { socketIoEndpoints } from "../contenders/socket-io-endpoints.ts";
+import { ourEndpoints } from "../contenders/ours/our-endpoints.ts";
+import { socketIoEndpoints } from "../contenders/yardsticks/socket-io-endpoints.ts";
 import type { Product } from "../product.ts";
 import { answer } from "../traffic/answer.ts";
 import { type FlowOrder, type FlowResult, Question } from "../traffic/question.ts";

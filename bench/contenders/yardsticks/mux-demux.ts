@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import createMux, { type Mux, type MuxStream } from "mux-demux/msgpack.js";
-import type { BenchStream, Contender } from "../contender.ts";
+import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
 /** What a stream is for, which its other end gets with it. */

@@ -1,6 +1,6 @@
-import type { Stream, TransportLike } from "../../web/index.ts";
-import type { BenchStream, Endpoints } from "../contender.ts";
-import type { Product } from "../product.ts";
+import type { Stream, TransportLike } from "../../../web/index.ts";
+import type { BenchStream, Endpoints } from "../../contender.ts";
+import type { Product } from "../../product.ts";
 
 export type TransportFactory = (product: Product, baseUrl: string, connection: number) => TransportLike;
 

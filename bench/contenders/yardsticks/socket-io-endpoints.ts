@@ -1,5 +1,5 @@
 import type { ClientSocket } from "socket.io-client";
-import type { BenchStream, Endpoints } from "../contender.ts";
+import type { BenchStream, Endpoints } from "../../contender.ts";
 
 type Connect = (url: string, options: object) => ClientSocket;
 

@@ -9,7 +9,7 @@ import {
   Server,
   ServerCredentials,
 } from "@grpc/grpc-js";
-import type { BenchStream, Contender } from "../contender.ts";
+import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
 /** Messages are bytes: nothing is serialized but the memory gets the type that the library takes. */

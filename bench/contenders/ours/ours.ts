@@ -1,5 +1,5 @@
-import type { Contender } from "../contender.ts";
-import { loadProduct, loadServer } from "../product.ts";
+import type { Contender } from "../../contender.ts";
+import { loadProduct, loadServer } from "../../product.ts";
 import { ourEndpoints, type TransportFactory } from "./our-endpoints.ts";
 
 /** Ten thousand streams or names, and some more to measure with. */

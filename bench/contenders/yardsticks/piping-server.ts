@@ -3,7 +3,7 @@ import { Agent, type ClientRequest, createServer, type IncomingMessage, request 
 import type { AddressInfo } from "node:net";
 import { finished } from "node:stream/promises";
 import { Server } from "piping-server";
-import type { BenchStream, Contender } from "../contender.ts";
+import type { BenchStream, Contender } from "../../contender.ts";
 import { nodeWriter } from "./node-stream.ts";
 
 /** A listener waits for so many clients ahead: the relay knows paths and no listeners. */

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import type { BenchStream, Contender } from "../contender.ts";
+import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
 const senderHighWaterMarkBytes = 262_144;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server, type Socket } from "socket.io";
-import type { Contender } from "../contender.ts";
+import type { Contender } from "../../contender.ts";
 import { socketIoEndpoints } from "./socket-io-endpoints.ts";
 
 interface Pair {

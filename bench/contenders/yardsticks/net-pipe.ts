@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import type { Contender } from "../contender.ts";
+import type { Contender } from "../../contender.ts";
 import { nodeStream } from "./node-stream.ts";
 import { Rendezvous } from "./rendezvous.ts";
 

@@ -9,7 +9,7 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
-import type { Contender } from "../contender.ts";
+import type { Contender } from "../../contender.ts";
 import { nodeStream } from "./node-stream.ts";
 import { Rendezvous } from "./rendezvous.ts";
 

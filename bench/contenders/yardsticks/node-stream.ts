@@ -1,6 +1,6 @@
 import type { Duplex, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import type { BenchStream } from "../contender.ts";
+import type { BenchStream } from "../../contender.ts";
 
 const highWaterMarkBytes = 262_144;
 
