@@ -1,6 +1,6 @@
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { transportError } from "../web/transport/carrier.js";
+import { transportError } from "../web/transport/transport-facts.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { print } from "./output.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";

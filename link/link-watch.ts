@@ -50,7 +50,7 @@ export class LinkWatch {
   #waiting: Waiting = { kind: "for silence", sinceMs: 0 };
   #heardMs: number;
   #stopTimer: () => void = () => {};
-  /** How many bytes have been sent so far, and how many wait to be sent, where the carrier knows. */
+  /** How many bytes have been sent so far, and how many wait to be sent, where the pipe of the link knows. */
   outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
   constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilentError) {

@@ -12,7 +12,7 @@ import { linkSocketPath } from "../link/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
-import { setCarrier } from "../web/transport/carrier.js";
+import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { ClientFiles } from "./http/client-files.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
@@ -83,7 +83,7 @@ export class Routes {
     const request = createUniversalHandlerClient(inner.handlers);
     this.localTransport = createRpcTransport({ httpClient: request, baseUrl: localBaseUrl });
     const legClient = { baseUrl: localBaseUrl, request, takesParts: false as const };
-    setCarrier(this.localTransport, { kind: () => "native", legClient });
+    setTransportFacts(this.localTransport, { kind: () => "native", legClient });
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);

@@ -17,7 +17,7 @@ import { linkOriginKey } from "../rpc/caller.js";
 /** A full frame fits in, with what is around it. */
 const maxPacketBytes = 212_992;
 
-/** A link, and what its carrier needs to know of it. */
+/** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {
   link: Link;
   /** To be told of everything that comes. */
@@ -56,8 +56,8 @@ export class Links {
   }
 
   /**
-   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. Its carrier ends it
-   * when the carrier ends. Throws FAILURE_LIMIT_REACHED, or what they were closed with.
+   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. The owner of
+   * the pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `close` was called with.
    */
   open(origin: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;

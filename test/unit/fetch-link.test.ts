@@ -14,7 +14,7 @@ const openTimeoutMs = 10_000;
 
 test("a link that is given up while it opens ends its request, and says why", async () => {
   const [asked, ended] = [new Deferred<void>(), new Deferred<void>()];
-  const carrier = createRouterTransport((router) => {
+  const transport = createRouterTransport((router) => {
     router.service(LinkService, {
       async *receive(_request, { signal }) {
         signal.addEventListener("abort", () => ended.resolve());
@@ -25,18 +25,18 @@ test("a link that is given up while it opens ends its request, and says why", as
   });
   const clock = new FakeClock();
   const leaving = new AbortController();
-  const opening = rejection(openFetchLink({ transport: carrier }, clock, leaving.signal));
+  const opening = rejection(openFetchLink({ transport }, clock, leaving.signal));
   await asked.promise;
   const why = new StreamError("left");
   leaving.abort(why);
   expect(await opening).toBe(why);
   await ended.promise;
   expect(clock.timers).toBe(0);
-  expect(await rejection(openFetchLink({ transport: carrier }, clock, leaving.signal))).toBe(why);
+  expect(await rejection(openFetchLink({ transport }, clock, leaving.signal))).toBe(why);
 });
 
 test("a relay that opens no link in time does not answer", async () => {
-  const carrier = createRouterTransport((router) => {
+  const transport = createRouterTransport((router) => {
     router.service(LinkService, {
       async *receive(_request, { signal }) {
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
@@ -44,13 +44,13 @@ test("a relay that opens no link in time does not answer", async () => {
     });
   });
   const clock = new FakeClock();
-  const opening = openFetchLink({ transport: carrier }, clock);
+  const opening = openFetchLink({ transport }, clock);
   clock.advance(openTimeoutMs - 1);
   expect(await promiseState(opening)).toBe("pending");
   clock.advance(1);
   expect((await rejection(opening)).failure).toBe(Failure.LEG_LOST);
   vi.stubGlobal("location", new URL("https://page.example"));
-  const openingInPage = rejection(openFetchLink({ transport: carrier }, clock));
+  const openingInPage = rejection(openFetchLink({ transport }, clock));
   clock.advance(openTimeoutMs);
   vi.unstubAllGlobals();
   expect((await openingInPage).failure).toBe(Failure.LIMIT_REACHED);
@@ -59,7 +59,7 @@ test("a relay that opens no link in time does not answer", async () => {
 test("what is sent goes in packets that a slow network takes to the relay in time", async () => {
   const sizes: number[] = [];
   const ended = new Deferred<void>();
-  const carrier = createRouterTransport((router) => {
+  const transport = createRouterTransport((router) => {
     router.service(LinkService, {
       async *receive() {
         const limits = { maxChannels: 1, maxPacketBytes: 1_048_576, maxBatchBytes: 1_048_576 };
@@ -72,7 +72,7 @@ test("what is sent goes in packets that a slow network takes to the relay in tim
       },
     });
   });
-  const { link } = await openFetchLink({ transport: carrier }, new FakeClock());
+  const { link } = await openFetchLink({ transport }, new FakeClock());
   await link.open(request()).send(body(100_000));
   await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0)).toBe(100_000);
   expect(Math.max(...sizes)).toBe(maxSentPacketBytes);

@@ -35,7 +35,7 @@ async function asked() {
   return said.map(({ content }) => content.case);
 }
 
-/** A pong, as the carrier hands it on. */
+/** A pong, as a link gets it. */
 async function answer() {
   watch.heard();
   link.receive(create(PacketSchema, { content: { case: "pong", value: {} } }));

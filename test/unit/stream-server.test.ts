@@ -7,7 +7,7 @@ import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { rawCodec } from "../../stream/codec.js";
 import { Deferred } from "../../stream/deferred.js";
 import { StreamServer } from "../../web/api/stream-server.js";
-import { setCarrier } from "../../web/transport/carrier.js";
+import { setTransportFacts } from "../../web/transport/transport-facts.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { promiseState, rejection, settled } from "../fakes/outcome.js";
 
@@ -104,7 +104,7 @@ test("a timer that is only slow excuses nothing", async () => {
 });
 
 test("a lease on a link lasts as long as the link", async () => {
-  setCarrier(transport, { kind: () => "websocket", relay: "the relay" });
+  setTransportFacts(transport, { kind: () => "websocket", relay: "the relay" });
   await listening();
   expect(clock.timers).toBe(0);
   clock.sleep(100 * silenceMs);

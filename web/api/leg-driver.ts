@@ -8,7 +8,13 @@ import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import { relayLostError } from "../../stream/failure-detail.js";
 import type { Leg } from "../../stream/leg.js";
-import { carrierOf, createLegCall, relayOf, transportError, transportKind } from "../transport/carrier.js";
+import {
+  createLegCall,
+  relayOf,
+  transportError,
+  transportFactsOf,
+  transportKind,
+} from "../transport/transport-facts.js";
 
 export interface LegDrive {
   leg: Leg;
@@ -33,13 +39,13 @@ const resetTimeoutMs = 1_000;
  * Runs the RPC of a leg from its `Open` to its end. Never rejects: the leg tells how it ended. A stream that is over before
  * the transport is there makes no call.
  */
-export async function driveLeg({ leg, transport, method, open, peer, clock }: LegDrive): Promise<void> {
-  let carrier: Transport | undefined;
+export async function driveLeg({ leg, transport: openTransport, method, open, peer, clock }: LegDrive): Promise<void> {
+  let transport: Transport | undefined;
   const abort = new AbortController();
   const attached = new Deferred<void>();
   const stopTimer = endInTime(leg, method, clock, () => abort.abort());
   const stopWaiting = clock.after(attachTimeoutMs, () => {
-    leg.fail(relayLostError(`${relayOf(carrier)} does not answer`));
+    leg.fail(relayLostError(`${relayOf(transport)} does not answer`));
   });
   let maxHeldEndMs = usualLingerTimeoutMs / 2;
   let stopHolding: (() => void) | undefined;
@@ -57,9 +63,9 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
   }
   try {
-    carrier = await transport();
+    transport = await openTransport();
     if (leg.endpoint.state.kind !== "open") return leg.ended();
-    const call = createLegCall(carrier, method);
+    const call = createLegCall(transport, method);
     let header: Headers | undefined;
     const onHeader = (received: Headers) => {
       header = received;
@@ -67,13 +73,13 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     for await (const { message } of await call(requests(), abort.signal, onHeader)) {
       switch (message.case) {
         case "opened":
-          carrierOf(carrier).setHeartbeat?.(message.value.heartbeatIntervalMs);
+          transportFactsOf(transport).setHeartbeat?.(message.value.heartbeatIntervalMs);
           // The other half is for the ack to arrive, and for the calls to end by themselves.
           maxHeldEndMs = (message.value.limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
           leg.attach({
             streamId: message.value.streamId,
             maxFrameBytes: message.value.limits?.maxFrameBytes,
-            transport: transportKind(carrier, header),
+            transport: transportKind(transport, header),
           });
           if (peer !== undefined) leg.accept(peer);
           attached.resolve();
@@ -92,7 +98,7 @@ export async function driveLeg({ leg, transport, method, open, peer, clock }: Le
     }
     leg.ended();
   } catch (reason) {
-    leg.fail(transportError(reason, carrier, leg.isAttached));
+    leg.fail(transportError(reason, transport, leg.isAttached));
     // An answer that breaks the rules need not be the end of its call.
     abort.abort();
   } finally {

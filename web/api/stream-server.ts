@@ -12,7 +12,7 @@ import type { TransportKind } from "../../stream/leg.js";
 import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";
 import { isOwnCancel, StreamError } from "../../stream/stream-error.js";
-import { carrierOf, relayOf, transportError, transportKind } from "../transport/carrier.js";
+import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { nameError } from "./name-error.js";
 import { OfferStream } from "./offer-stream.js";
@@ -189,12 +189,12 @@ export class StreamServer<Out, In = Out>
   }
 
   async #run(name: string): Promise<void> {
-    const { transport, listed, clock } = this.#init;
+    const { transport: openTransport, listed, clock } = this.#init;
     let stopWatching = () => {};
-    let carrier: Transport | undefined;
+    let transport: Transport | undefined;
     try {
-      carrier = await transport();
-      const client = createClient(RelayService, carrier);
+      transport = await openTransport();
+      const client = createClient(RelayService, transport);
       let header: Headers | undefined;
       const onHeader = (received: Headers) => {
         header = received;
@@ -202,23 +202,23 @@ export class StreamServer<Out, In = Out>
       const { signal } = this.#abort;
       for await (const { event } of client.listen({ name, listed }, { signal, timeoutMs: 0, onHeader })) {
         if (event.case === "registered") {
-          carrierOf(carrier).setHeartbeat?.(event.value.heartbeatIntervalMs);
-          this.#onRegistered(event.value, transportKind(carrier, header));
+          transportFactsOf(transport).setHeartbeat?.(event.value.heartbeatIntervalMs);
+          this.#onRegistered(event.value, transportKind(transport, header));
         }
-        if (event.case === "offer") this.#onOffer(event.value, carrier);
+        if (event.case === "offer") this.#onOffer(event.value, transport);
         else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGoneError());
         stopWatching();
         // A link has a watch of its own, and ends its calls.
         if (this.#state.kind === "listening" && this.#state.transport === "native") {
           const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
-          const lost = () => this.#abort.abort(relayLostError(`${relayOf(carrier)} is silent`));
+          const lost = () => this.#abort.abort(relayLostError(`${relayOf(transport)} is silent`));
           stopWatching = afterAwake(clock, silenceMs, lost);
         }
       }
-      this.#close(relayLostError(`${relayOf(carrier)} ended the lease`));
+      this.#close(relayLostError(`${relayOf(transport)} ended the lease`));
     } catch (reason) {
       const { signal } = this.#abort;
-      const error = transportError(reason, carrier, this.#state.kind === "listening");
+      const error = transportError(reason, transport, this.#state.kind === "listening");
       this.#close(signal.reason instanceof StreamError ? signal.reason : error);
     } finally {
       stopWatching();

@@ -7,12 +7,12 @@ import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { callError, relayAt } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
-import { setCarrier } from "../transport/carrier.js";
-import { type FetchCarrier, openFetchLink } from "../transport/fetch-link.js";
+import { type FetchLinkInit, openFetchLink } from "../transport/fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "../transport/link-choice.js";
 import { LinkMemory } from "../transport/link-memory.js";
 import { createLinkTransport } from "../transport/link-transport.js";
 import type { RelayUrl } from "../transport/relay-url.js";
+import { setTransportFacts } from "../transport/transport-facts.js";
 import { openWebSocketLink } from "../transport/websocket-link.js";
 import { basicCredentials } from "./basic-credentials.js";
 import { Http2Connections } from "./http2-connections.js";
@@ -61,7 +61,7 @@ function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number
   const { href: baseUrl } = url;
   const httpClient = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connections });
   const transport = createRpcTransport({ httpClient, baseUrl, readMaxBytes: maxMessageBytes });
-  setCarrier(transport, {
+  setTransportFacts(transport, {
     kind: () => "native",
     relay: relayAt(baseUrl),
     legClient: { baseUrl, request: httpClient, takesParts: false },
@@ -74,15 +74,15 @@ function createNodeLinkTransport(url: RelayUrl, clock: Clock, idleTimeoutMs: num
   const createSocket = nodeSockets(url);
   const open = chooseLink({
     openWebSocket: (signal) => openWebSocketLink(url.href, clock, webSocketTimeoutMs, signal, createSocket),
-    openFetch: (signal) => openFetchLink(nodeCarrier(url), clock, signal),
+    openFetch: (signal) => openFetchLink(nodeFetchLink(url), clock, signal),
     memory: new LinkMemory(url.href),
     clock,
   });
   return createLinkTransport(open, clock, { idleTimeoutMs }, relayAt(url.href));
 }
 
-/** The carrier of one fetch link, over HTTP/1.1, on connections of its own. */
-function nodeCarrier(url: RelayUrl): FetchCarrier {
+/** The connections of one fetch link, over HTTP/1.1 and shared with no other link. */
+function nodeFetchLink(url: RelayUrl): FetchLinkInit {
   const { href } = url;
   const agent = new (href.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
   const nodeOptions = { agent, headers: { ...basicCredentials(url) } };

@@ -14,7 +14,7 @@ import { createLink, type OpenedLink } from "./opened-link.js";
 const openTimeoutMs = 10_000;
 
 /** A transport that can do unary and server streaming, and what is known of the relay behind it. */
-export interface FetchCarrier {
+export interface FetchLinkInit {
   transport: Transport;
   /** Where the relay is, for messages. */
   url?: string;
@@ -32,7 +32,7 @@ export interface FetchCarrier {
  * - the signal's reason when it is aborted before.
  */
 export async function openFetchLink(
-  { transport, url, silence = () => noAnswerError(url), hold }: FetchCarrier,
+  { transport, url, silence = () => noAnswerError(url), hold }: FetchLinkInit,
   clock: Clock,
   opening?: AbortSignal,
 ): Promise<OpenedLink> {

@@ -4,9 +4,9 @@ import { createChannelClient } from "../../link/channel-client.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt } from "../../stream/failure-detail.js";
-import { setCarrier } from "./carrier.js";
 import { LinkPool } from "./link-pool.js";
 import type { LinkKind, LinkOpener } from "./opened-link.js";
+import { setTransportFacts } from "./transport-facts.js";
 
 /** Nothing is resolved on a link: it is one place, and the relay is under its root. */
 const baseUrl = "http://link";
@@ -39,7 +39,7 @@ export function createLinkTransport(
     (header, link) => kinds.set(header, pool.kindOf(link)),
   );
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
-  setCarrier(transport, {
+  setTransportFacts(transport, {
     kind: (header) => (header && kinds.get(header)) ?? pool.kind,
     relay,
     // Interceptors see what Connect's transport does, and JSON takes it.

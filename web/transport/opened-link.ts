@@ -6,10 +6,10 @@ import type { Clock } from "../../stream/clock.js";
 import { relayAt, relayLostError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 
-/** The carrier of a link: one WebSocket, or `Receive` and `Send`. */
+/** The two ways to bring a link's packets: one WebSocket, or `Receive` and `Send`. */
 export type LinkKind = "websocket" | "fetch";
 
-/** A link that the relay has opened. Closing it ends what carries it. */
+/** A link that the relay has opened. Closing the link ends its WebSocket or its calls. */
 export interface OpenedLink {
   kind: LinkKind;
   link: Link;

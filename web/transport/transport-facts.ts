@@ -6,7 +6,7 @@ import type { TransportKind } from "../../stream/leg.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
 /** Facts about a transport that this package has made. */
-export interface Carrier {
+export interface TransportFacts {
   /** How the call of a response travels, or without one the next call; undefined while that is not known. */
   kind(header?: Headers): TransportKind | undefined;
   /** The name of the relay in messages. Default {@link relayAt} of no URL. */
@@ -24,28 +24,28 @@ export type LegCall = (
   onHeader: (header: Headers) => void,
 ) => Promise<AsyncIterable<LegResponse>> | AsyncIterable<LegResponse>;
 
-const carriers = new WeakMap<Transport, Carrier>();
-/** Of a transport that the application made. */
-const ofOthers: Carrier = { kind: () => "native" };
+const factsByTransport = new WeakMap<Transport, TransportFacts>();
+/** The facts about a transport that the application made. */
+const factsOfForeign: TransportFacts = { kind: () => "native" };
 
-export function setCarrier(transport: Transport, carrier: Carrier): void {
-  carriers.set(transport, carrier);
+export function setTransportFacts(transport: Transport, facts: TransportFacts): void {
+  factsByTransport.set(transport, facts);
 }
 
-export function carrierOf(transport: Transport): Carrier {
-  return carriers.get(transport) ?? ofOthers;
+export function transportFactsOf(transport: Transport): TransportFacts {
+  return factsByTransport.get(transport) ?? factsOfForeign;
 }
 
 /**
  * How a call over a transport travels, by the head of its response; undefined while that is not known, or not any more.
  */
 export function transportKind(transport: Transport, header: Headers | undefined): TransportKind | undefined {
-  return carrierOf(transport).kind(header);
+  return transportFactsOf(transport).kind(header);
 }
 
 /** The name in messages of a transport's relay. There may be no transport yet. */
 export function relayOf(transport: Transport | undefined): string {
-  return (transport && carrierOf(transport).relay) ?? relayAt();
+  return (transport && transportFactsOf(transport).relay) ?? relayAt();
 }
 
 /** Why a call over a transport failed, as {@link callError} says. */
@@ -55,7 +55,7 @@ export function transportError(reason: unknown, transport: Transport | undefined
 
 /** Calls the RPC of a leg in the way that is best for the transport. */
 export function createLegCall(transport: Transport, method: LegMethod): LegCall {
-  const legClient = carrierOf(transport).legClient;
+  const legClient = transportFactsOf(transport).legClient;
   if (legClient !== undefined) return (...call) => callLeg(legClient, method, ...call);
   const client = createClient(RelayService, transport);
   // A stream lasts as long as the application likes, whatever deadline the transport has for calls.
