@@ -125,7 +125,7 @@ const (
 	Failure_FAILURE_CREDIT_EXCEEDED Failure = 16
 	// A token that this relay did not sign, or that was signed for something else. [permission_denied, HOP_CALLER]
 	Failure_FAILURE_TOKEN_INVALID Failure = 17
-	// A token that was valid once. [permission_denied, HOP_CALLER]
+	// A token that was valid once, of something that this relay does not hold. [permission_denied, HOP_CALLER]
 	Failure_FAILURE_TOKEN_EXPIRED Failure = 18
 	// The offer was taken, declined, withdrawn, or its time ran out. [failed_precondition, HOP_CALLER]
 	Failure_FAILURE_OFFER_GONE Failure = 19

@@ -382,9 +382,12 @@ type Opened struct {
 	// Proves that this leg is the endpoint's: needed to resume. Opaque; to be kept secret.
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// What the relay allows.
-	Limits        *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either side that
+	// hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its own heartbeat.
+	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Opened) Reset() {
@@ -436,6 +439,13 @@ func (x *Opened) GetLimits() *Limits {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *Opened) GetHeartbeatIntervalMs() uint32 {
+	if x != nil {
+		return x.HeartbeatIntervalMs
+	}
+	return 0
 }
 
 // The listener has taken the offer: frames go both ways now.
@@ -2181,11 +2191,12 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
 	"\x06Resume\x12+\n" +
-	"\x11received_sequence\x18\x01 \x01(\x04R\x10receivedSequence\"s\n" +
+	"\x11received_sequence\x18\x01 \x01(\x04R\x10receivedSequence\"\xa7\x01\n" +
 	"\x06Opened\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12/\n" +
-	"\x06limits\x18\x03 \x01(\v2\x17.streamserver.v1.LimitsR\x06limits\"M\n" +
+	"\x06limits\x18\x03 \x01(\v2\x17.streamserver.v1.LimitsR\x06limits\x122\n" +
+	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\"M\n" +
 	"\bAccepted\x12A\n" +
 	"\fcapabilities\x18\x01 \x01(\v2\x1d.streamserver.v1.CapabilitiesR\fcapabilities\"&\n" +
 	"\tSuspended\x12\x19\n" +
