@@ -19,8 +19,8 @@ const types: UserConfig = {
 };
 
 /**
- * Builds the client for pages without a bundler: `dist/client.js`, one module, and with `--mode types`, after `tsc` has run,
- * `dist/client.d.ts`. Neither needs another package beside it.
+ * Builds the client for pages without a bundler: `dist/client.js`, one module, and with `--mode types`, after `tsc` has
+ * run, `dist/client.d.ts`. Neither needs another package beside it.
  */
 export default defineConfig(({ mode }) =>
   mergeConfig(mode === "types" ? types : code, {

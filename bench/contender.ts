@@ -34,7 +34,10 @@ export interface Endpoints {
   client(port: number, connection: number): Promise<ClientConnection>;
 }
 
-/** A relay with its endpoints: this package by one of its carriers, or a yardstick. Each of the three runs in its own process. */
+/**
+ * A relay with its endpoints: this package by one of its carriers, or a yardstick. Each of the three runs in its own
+ * process.
+ */
 export interface Contender extends Endpoints {
   /** Whether a message arrives as it was written, or its bytes in any pieces. */
   readonly keepsMessages: boolean;

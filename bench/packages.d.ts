@@ -1,4 +1,5 @@
-// Types of the yardsticks' packages, as far as the adapters use them: the project's own `npm ci` does not install the packages.
+// Types of the yardsticks' packages, as far as the adapters use them: the project's own `npm ci` does not install the
+// packages.
 
 declare module "socket.io" {
   export interface Socket {

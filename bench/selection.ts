@@ -9,7 +9,9 @@ import { works } from "./works.ts";
 const startUp = "startup";
 const workNames = [...works.map(({ name }) => name), startUp, ...tabWorkNames];
 
-/** The part of the bench that names select: works, contenders, or both. Without a name of one kind all of that kind are. */
+/**
+ * The part of the bench that names select: works, contenders, or both. Without a name of one kind all of that kind are.
+ */
 export class Selection {
   readonly contenders: readonly ContenderEntry[];
   readonly #workNames: ReadonlySet<string>;

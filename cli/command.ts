@@ -11,8 +11,8 @@ export interface Command {
   /** What `--help` prints. */
   readonly help: string;
   /**
-   * Resolves when all is done. Rejects with why it was not: a `UsageError`, a `StreamError`, or what the machine says. When
-   * `signal` is aborted it tells the other side, and rejects with the signal's reason.
+   * Resolves when all is done. Rejects with why it was not: a `UsageError`, a `StreamError`, or what the machine says.
+   * When `signal` is aborted it tells the other side, and rejects with the signal's reason.
    */
   run(args: string[], signal: AbortSignal): Promise<void>;
 }

@@ -4,8 +4,9 @@ import { UsageError } from "./command.js";
 const replacementCharacter = "\ufffd";
 
 /**
- * Throws a `UsageError` if an argument is not the text that was given to the program, which has then another name, or file, in
- * its place: Node replaces bytes that are no UTF-8 by U+FFFD, and a lone surrogate is replaced on its way to the relay.
+ * Throws a `UsageError` if an argument is not the text that was given to the program, which has then another name, or
+ * file, in its place: Node replaces bytes that are no UTF-8 by U+FFFD, and a lone surrogate is replaced on its way to
+ * the relay.
  */
 export function checkGivenArguments(
   args: readonly string[],

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Asks Node for its version before anything is loaded that an old one could not read. Static imports come first, so there is
-// none of the program's here.
+// Asks Node for its version before anything is loaded that an old one could not read. Static imports come first, so
+// there is none of the program's here.
 import { readFileSync } from "node:fs";
 import { isSupportedNode, unsupportedNodeExitCode, wordsForRange } from "./node-version.js";
 

@@ -19,7 +19,10 @@ export function wordsFor(reason: unknown): string {
   return reason.hop === Hop.PEER && !message.startsWith(peer) ? `${peer}: ${message}` : message;
 }
 
-/** The message of an error or, if it has none, of the errors behind it: a host may have refused at each of its addresses. */
+/**
+ * The message of an error or, if it has none, of the errors behind it: a host may have refused at each of its
+ * addresses.
+ */
 function messageOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   if (reason.message !== "") return reason.message;

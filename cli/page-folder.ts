@@ -36,8 +36,8 @@ const busyCodes = new Set<string | undefined>(["EMFILE", "ENFILE"]);
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /**
- * Serves the files of a folder while somebody works on them: each request reads the disk. Hidden files, and folders without an
- * index.html, are not found.
+ * Serves the files of a folder while somebody works on them: each request reads the disk. Hidden files, and folders
+ * without an index.html, are not found.
  */
 export function servePageFolder(folder: string): (request: NodeRequest, response: NodeResponse) => void {
   return (request, response) => void answer(folder, request, response).catch(() => response.destroy());
@@ -75,7 +75,9 @@ async function answer(folder: string, request: NodeRequest, response: NodeRespon
   }
 }
 
-/** The names in a URL's path, the last one empty for a folder. Undefined for what is no path, or leads to a hidden file. */
+/**
+ * The names in a URL's path, the last one empty for a folder. Undefined for what is no path, or leads to a hidden file.
+ */
 function partsOf(path: string): string[] | undefined {
   try {
     const parts = path.split("/").slice(1).map(decodeURIComponent);

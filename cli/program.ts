@@ -11,7 +11,8 @@ import { notice, wordsFor } from "./notice.js";
 import { print } from "./output.js";
 import { serveCommand } from "./serve.js";
 
-// A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's time to collect.
+// A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's
+// time to collect.
 setFlagsFromString("--semi-space-growth-factor=1");
 
 const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand];
@@ -53,7 +54,8 @@ function version(): string {
 
 const interruption = new AbortController();
 for (const signalName of ["SIGINT", "SIGTERM"] as const) {
-  // Stays: Ctrl-C reaches this process twice when npm has started it, and the second time would cut the first one short.
+  // Stays: Ctrl-C reaches this process twice when npm has started it, and the second time would cut the first one
+  // short.
   process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
 }
 

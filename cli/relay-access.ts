@@ -30,8 +30,8 @@ interface RelayValues {
 const idleConnectionTimeoutMs = 20;
 
 /**
- * A transport to the relay. Rejects with a `UsageError` for what cannot be a relay's URL, with FAILURE_LEG_LOST of HOP_RELAY if
- * no relay is reached there, or with the signal's reason.
+ * A transport to the relay. Rejects with a `UsageError` for what cannot be a relay's URL, with FAILURE_LEG_LOST of
+ * HOP_RELAY if no relay is reached there, or with the signal's reason.
  */
 export async function openRelay(values: RelayValues, signal: AbortSignal): Promise<Transport> {
   const url = readRelayUrl(
@@ -58,7 +58,9 @@ function readRelayUrl(base: string, prefix: string): RelayUrl {
   }
 }
 
-/** One failure for whatever keeps a relay from being reached, with advice where the address is likely to be the mistake. */
+/**
+ * One failure for whatever keeps a relay from being reached, with advice where the address is likely to be the mistake.
+ */
 function unreachedError(cause: unknown, { href }: RelayUrl): StreamError {
   const { failure, code, message } = StreamError.from(cause);
   const said = failure === Failure.LEG_LOST ? message : `${relayAt(href)} cannot be reached: ${message}`;

@@ -46,8 +46,8 @@ const flags = {
 } as const;
 
 /**
- * Reads the command line, then the environment, then the configuration file; what comes first counts. Throws a `UsageError`
- * for what cannot be understood, and for files that cannot be read.
+ * Reads the command line, then the environment, then the configuration file; what comes first counts. Throws a
+ * `UsageError` for what cannot be understood, and for files that cannot be read.
  */
 export function readServeOptions(args: string[], environment: Environment): ServeOptions {
   const { values, positionals } = parseCommandLine(args, flags);

@@ -3,8 +3,8 @@ import { Socket } from "node:net";
 import { Readable } from "node:stream";
 
 /**
- * Standard input as a stream. Node's own `process.stdin` is empty for a descriptor of a kind that Node does not know, such as a
- * block device or a directory; those are read as the operating system reads them, to the end or to the error.
+ * Standard input as a stream. Node's own `process.stdin` is empty for a descriptor of a kind that Node does not know,
+ * such as a block device or a directory; those are read as the operating system reads them, to the end or to the error.
  */
 export function standardInput(): Readable {
   const stdin: Readable = process.stdin;

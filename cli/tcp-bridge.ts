@@ -2,9 +2,9 @@ import type { Socket } from "node:net";
 import { Code, type RawMessage, type Stream, StreamError } from "../web/node.js";
 
 /**
- * Makes one way of a TCP connection and a stream: bytes both ways at the pace of the slower, half-close as half-close, and a
- * reset as a reset. The socket must allow half-open. Resolves when both have finished; rejects with a `StreamError` if either
- * broke, when the other has been broken too.
+ * Makes one way of a TCP connection and a stream: bytes both ways at the pace of the slower, half-close as half-close,
+ * and a reset as a reset. The socket must allow half-open. Resolves when both have finished; rejects with a
+ * `StreamError` if either broke, when the other has been broken too.
  */
 export async function bridge(socket: Socket, stream: Stream): Promise<void> {
   socket.setNoDelay();

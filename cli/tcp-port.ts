@@ -24,7 +24,9 @@ export interface TcpPort {
 
 /** A relay takes this many calls on one connection, which is all that this program has. */
 const maxConnections = 1_000;
-/** A relay lets 128 clients wait at a listener: the others of a burst wait here, as they would in a server's backlog. */
+/**
+ * A relay lets 128 clients wait at a listener: the others of a burst wait here, as they would in a server's backlog.
+ */
 const maxOpening = 64;
 
 /** A TCP port of this machine; each connection to it becomes a stream. Rejects if the port cannot be had. */

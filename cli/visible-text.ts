@@ -1,8 +1,8 @@
 /**
- * The one rule for text from strangers: a character is hidden if a terminal does not show it as itself. Hidden are controls (C0
- * and C1), format characters (bidi overrides, zero-width joiners), line and paragraph separators, lone surrogates, private use,
- * unassigned and default-ignorable characters, and the blank Braille pattern, which Unicode counts as a symbol. The first
- * alternative keeps emoji whole: their joiners and selectors are seen, as one picture.
+ * The one rule for text from strangers: a character is hidden if a terminal does not show it as itself. Hidden are
+ * controls (C0 and C1), format characters (bidi overrides, zero-width joiners), line and paragraph separators, lone
+ * surrogates, private use, unassigned and default-ignorable characters, and the blank Braille pattern, which Unicode
+ * counts as a symbol. The first alternative keeps emoji whole: their joiners and selectors are seen, as one picture.
  */
 const emojiOrHidden = String.raw`\p{RGI_Emoji}|([\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])`;
 /** TypeScript refuses the flag in a literal for the target that this package has. */
@@ -32,9 +32,9 @@ const plainWord = /^[\p{L}\p{N}_@%+:,./\u{80}-\u{10ffff}-][\p{L}\p{N}_@%+:,./=^\
 const wordEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /**
- * A name as bash, zsh and ksh read it back: as it is, in '…' if it has what a shell takes for its own, or in $'…' if it has
- * hidden characters. Those are the octal escapes of their UTF-8, which mean the same in every locale. Before a name that begins
- * with a dash stands the `--` that ends the options.
+ * A name as bash, zsh and ksh read it back: as it is, in '…' if it has what a shell takes for its own, or in $'…' if it
+ * has hidden characters. Those are the octal escapes of their UTF-8, which mean the same in every locale. Before a name
+ * that begins with a dash stands the `--` that ends the options.
  */
 export function shellWord(name: string): string {
   const endOfOptions = name.startsWith("-") ? "-- " : "";

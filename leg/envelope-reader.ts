@@ -9,8 +9,8 @@ export type OnEnvelope = (flags: number, envelope: Parts) => boolean;
 /**
  * Finds the envelopes of a body that comes in chunks. Nothing is copied: an envelope consists of views of its chunks.
  *
- * When `onEnvelope` returns false, reading stops after that envelope, and the rest of the chunk waits in the reader until
- * `resume`.
+ * When `onEnvelope` returns false, reading stops after that envelope, and the rest of the chunk waits in the reader
+ * until `resume`.
  */
 export class EnvelopeReader {
   readonly #maxDataBytes: number;

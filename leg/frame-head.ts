@@ -25,7 +25,8 @@ export interface FrameHead {
 
 /**
  * Reads the head of the frame in an envelope, and skips over the data of its messages. Unknown fields are skipped.
- * Returns undefined for what takes a decoder: anything beside one frame, such as an `Open`, and bytes that are no frame.
+ * Returns undefined for what takes a decoder: anything beside one frame, such as an `Open`, and bytes that are no
+ * frame.
  */
 export function readFrameHead(envelope: Parts): FrameHead | undefined {
   try {

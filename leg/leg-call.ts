@@ -43,15 +43,19 @@ export type PartsClient = (
   request: Omit<UniversalClientRequest, "body"> & { body?: AsyncIterable<Uint8Array | Parts> | undefined },
 ) => Promise<UniversalClientResponse>;
 
-/** An HTTP client that carries legs, and where the relay is for it. A client that takes parts copies them together itself. */
+/**
+ * An HTTP client that carries legs, and where the relay is for it. A client that takes parts copies them together
+ * itself.
+ */
 export type LegClient = { baseUrl: string } & (
   | { takesParts: true; request: PartsClient }
   | { takesParts: false; request: UniversalClientFn }
 );
 
 /**
- * Calls `Connect` or `Accept`, as Connect's own transport would and with the same bytes on the wire, but copies each frame once
- * rather than nine times. `onHeader` is called with the head of the response. Rejects, and the messages throw, with the `ConnectError` that the call ended with.
+ * Calls `Connect` or `Accept`, as Connect's own transport would and with the same bytes on the wire, but copies each
+ * frame once rather than nine times. `onHeader` is called with the head of the response. Rejects, and the messages
+ * throw, with the `ConnectError` that the call ended with.
  */
 export async function callLeg(
   { baseUrl, request, takesParts }: LegClient,
@@ -75,7 +79,8 @@ export async function callLeg(
   const schema = method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
   return responseMessages(response, maxMessageBytes, (received, chunk) => {
     const message = decode(schema, received);
-    // Nothing else is in the chunk, if the envelope is; data that came in several chunks is a copy, and divides nothing.
+    // Nothing else is in the chunk, if the envelope is; data that came in several chunks is a copy, and divides
+    // nothing.
     if (received.byteLength === chunk.byteLength) divide(chunk, dataOfMessages(message));
     return message;
   });

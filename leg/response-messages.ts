@@ -6,10 +6,11 @@ import { EnvelopeReader } from "./envelope-reader.js";
 import type { Parts } from "./parts.js";
 
 /**
- * Reads the messages of a streaming response in the Connect protocol. Nothing but the message that is being read is held.
+ * Reads the messages of a streaming response in the Connect protocol. Nothing but the message that is being read is
+ * held.
  *
- * - Throws the `ConnectError` that the call ended with, after the body has ended or broken off: an HTTP/2 stream that is left
- *   before its end has to be reset, and a server ends a connection after too many resets.
+ * - Throws the `ConnectError` that the call ended with, after the body has ended or broken off: an HTTP/2 stream that
+ *   is left before its end has to be reset, and a server ends a connection after too many resets.
  * - `parse` gets a message in its envelope, and the chunk of the body that the envelope ended in.
  */
 export async function* responseMessages<T>(

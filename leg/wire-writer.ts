@@ -1,6 +1,6 @@
 /**
- * Writes Protobuf's wire format into a buffer whose size was worked out before. For the messages that carry an application's
- * data, and them alone: the library copies what it nests, several times for each level.
+ * Writes Protobuf's wire format into a buffer whose size was worked out before. For the messages that carry an
+ * application's data, and them alone: the library copies what it nests, several times for each level.
  * https://protobuf.dev/programming-guides/encoding/
  */
 export class WireWriter {

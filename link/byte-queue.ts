@@ -7,7 +7,10 @@ const smallBytes = 1_024;
 /** Chunks are put together up to this. */
 const maxTailBytes = 16_384;
 
-/** Bytes that wait to be read, in little more memory than they are, in however small chunks and out of whatever buffers they came. */
+/**
+ * Bytes that wait to be read, in little more memory than they are, in however small chunks and out of whatever buffers
+ * they came.
+ */
 export class ByteQueue {
   readonly #chunks = new Fifo<Uint8Array>();
   /** What came last, after all chunks, and the room for more of its kind. */

@@ -45,7 +45,8 @@ async function serve(
     channel.respond(
       create(ChannelResponseSchema, { status: response.status, headers: headersToWire(response.header) }),
     );
-    // Ends the generators of a handler whose channel is over: they run what they have to run only when they are told so.
+    // Ends the generators of a handler whose channel is over: they run what they have to run only when they are told
+    // so.
     if (response.body) await channel.send(response.body);
     channel.endResponse(headersToWire(response.trailer));
   } catch (reason) {

@@ -20,7 +20,10 @@ import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";
 import type { IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
-/** What each side may send on a channel before the first grant, and how far a grant reaches ahead at first. `Packet.credit`. */
+/**
+ * What each side may send on a channel before the first grant, and how far a grant reaches ahead at first.
+ * `Packet.credit`.
+ */
 export const channelWindowBytes = 262_144;
 /** How far it reaches when the reader keeps up. */
 const maxChannelWindowBytes = 1_048_576;
@@ -30,7 +33,10 @@ export interface ChannelPort {
   role: "client" | "relay";
   /** Queues a packet, unless the link is over. */
   enqueue(packet: OutgoingPacket): void;
-  /** Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it is over. */
+  /**
+   * Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it
+   * is over.
+   */
   inTurn(channel: Channel, send: () => void): Promise<void> | undefined;
   maxPacketBytes: number;
   maxSentPacketBytes: number;
@@ -89,7 +95,9 @@ export class Channel {
     this.#enqueue({ case: "response", value: response });
   }
 
-  /** Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before. */
+  /**
+   * Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before.
+   */
   async send(body: AsyncIterable<Uint8Array | Parts> | Iterable<Uint8Array>): Promise<void> {
     for await (const next of body) {
       const chunk = next instanceof Parts ? next : new Parts([next]);
@@ -235,7 +243,10 @@ export class Channel {
     this.#grantFrom(Math.min((this.#windowBytes * 3) / 4, this.#windowBytes - this.#port.maxPacketBytes));
   }
 
-  /** Grants what was read, if it is so much. Beside data it costs next to nothing; a message of its own costs as much as any. */
+  /**
+   * Grants what was read, if it is so much. Beside data it costs next to nothing; a message of its own costs as much as
+   * any.
+   */
   #grantFrom(minBytes: number): void {
     const ungrantedBytes = this.#consumedBytes + this.#windowBytes - this.#grantedBytes;
     if (ungrantedBytes < minBytes) return;

@@ -205,8 +205,8 @@ export class Link {
   }
 
   /**
-   * The packets of a batch whose data is still there, to be asked for in the turn that copies it. A channel whose data the
-   * application has transferred away is reset, and none of its data follows: no bytes may be missing in between.
+   * The packets of a batch whose data is still there, to be asked for in the turn that copies it. A channel whose data
+   * the application has transferred away is reset, and none of its data follows: no bytes may be missing in between.
    */
   withoutLost(batch: readonly OutgoingPacket[]): readonly OutgoingPacket[] {
     const lost = new Set<number>();

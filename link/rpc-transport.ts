@@ -53,9 +53,9 @@ export interface RpcTransportOptions {
 }
 
 /**
- * Creates a transport in the Connect protocol, without compression, over an HTTP client. Its streaming calls hold nothing that
- * was received, while those of Connect 2.3.0 hold every message until the call ends: Connect races each read against one promise
- * that is as old as the call, and an unsettled promise keeps the result of every race.
+ * Creates a transport in the Connect protocol, without compression, over an HTTP client. Its streaming calls hold
+ * nothing that was received, while those of Connect 2.3.0 hold every message until the call ends: Connect races each
+ * read against one promise that is as old as the call, and an unsettled promise keeps the result of every race.
  */
 export function createRpcTransport(options: RpcTransportOptions): Transport {
   const { httpClient, baseUrl, readMaxBytes = maxEnvelopeBytes, interceptors = [], useBinaryFormat = true } = options;

@@ -3,8 +3,8 @@ export interface Clock {
   /** Milliseconds since some fixed point. */
   now(): number;
   /**
-   * Calls `action` once after `delayMs`; the returned function calls it off, and may be called at any time. In Node the process
-   * waits for the timer, unless `keepsAlive` is false.
+   * Calls `action` once after `delayMs`; the returned function calls it off, and may be called at any time. In Node the
+   * process waits for the timer, unless `keepsAlive` is false.
    */
   after(delayMs: number, action: () => void, keepsAlive?: boolean): () => void;
 }

@@ -18,8 +18,8 @@ import { isWellFormed } from "./well-formed.js";
 /**
  * Turns values of the application into messages and back.
  *
- * - Both methods are synchronous, and throw on a value or a message that they do not take. `write` then throws, and harms
- *   nothing; a message that cannot be decoded ends the stream.
+ * - Both methods are synchronous, and throw on a value or a message that they do not take. `write` then throws, and
+ *   harms nothing; a message that cannot be decoded ends the stream.
  * - `encode` returns `{ data: Uint8Array, text: boolean }`.
  *
  * @example

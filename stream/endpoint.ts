@@ -26,16 +26,19 @@ export type EndpointEvent = "sendable" | "readable" | "read" | "writable" | "sta
 export interface EndpointOptions {
   /** The largest message taken from the peer, in bytes. Default 16 MiB. */
   maxMessageBytes?: number | undefined;
-  /** Messages may wait unread up to so many bytes; then the peer is stopped. Default 2 MiB; less than 64 KiB is 64 KiB. */
+  /**
+   * Messages may wait unread up to so many bytes; then the peer is stopped. Default 2 MiB; less than 64 KiB is 64 KiB.
+   */
   windowBytes?: number | undefined;
   /** `write` returns false above so many bytes that wait to be sent. Default 256 KiB. */
   highWaterMarkBytes?: number | undefined;
   /** Messages may wait to be sent up to so many bytes; more fails the stream. Default 64 MiB. */
   maxBufferedBytes?: number | undefined;
   /**
-   * The moment at which the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve: "received", or
-   * "read", when the reader here has asked for more after the last message, but no later than half of the relay's linger timeout.
-   * Default "received". With "read", a peer that has finished still hears of a reader that fails.
+   * The moment at which the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve:
+   * "received", or "read", when the reader here has asked for more after the last message, but no later than half of
+   * the relay's linger timeout. Default "received". With "read", a peer that has finished still hears of a reader that
+   * fails.
    */
   acknowledgeEnd?: "received" | "read" | undefined;
 }
@@ -45,8 +48,8 @@ const minWindowBytes = 65_536;
 const ackEveryFrames = 16;
 
 /**
- * The end-to-end half of the stream protocol on either side: order, credit, acks, half-close, reset. A pure state machine:
- * frames and messages in and out, no clock, no socket. `notify` is called after a change and may call back in.
+ * The end-to-end half of the stream protocol on either side: order, credit, acks, half-close, reset. A pure state
+ * machine: frames and messages in and out, no clock, no socket. `notify` is called after a change and may call back in.
  */
 export class Endpoint {
   readonly #notify: (event: EndpointEvent) => void;
@@ -274,7 +277,9 @@ export class Endpoint {
     return owed > 0 && (owed >= ackEveryFrames || this.#state.receiving === "finished");
   }
 
-  /** The highest sequence that the peer may hear of. The fin is in the last frame, whose ack says that the fin has come. */
+  /**
+   * The highest sequence that the peer may hear of. The fin is in the last frame, whose ack says that the fin has come.
+   */
   get #ackableSequence(): number {
     return this.#receiver.sequence - (this.holdsEnd ? 1 : 0);
   }

@@ -42,8 +42,8 @@ const statedCodes: ReadonlySet<Code> = new Set([
 ]);
 
 /**
- * Why a call to a relay failed: what the relay said; or else FAILURE_LEG_LOST of HOP_RELAY, for a relay that cannot be reached
- * or is gone, whichever of many codes the platform has for that.
+ * Why a call to a relay failed: what the relay said; or else FAILURE_LEG_LOST of HOP_RELAY, for a relay that cannot be
+ * reached or is gone, whichever of many codes the platform has for that.
  *
  * - `relay`: what the message calls the relay, see {@link relayAt}.
  * - `isAnswered`: whether the relay had answered the call before.

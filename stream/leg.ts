@@ -7,7 +7,8 @@ import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.j
 import { StreamError } from "./stream-error.js";
 
 /**
- * How a stream travels: on a link over a WebSocket, on a link over `Receive` and `Send`, or in a bidirectional RPC of its own.
+ * How a stream travels: on a link over a WebSocket, on a link over `Receive` and `Send`, or in a bidirectional RPC of
+ * its own.
  */
 export type TransportKind = "websocket" | "fetch" | "native";
 
@@ -28,8 +29,8 @@ export interface LegEvents {
 }
 
 /**
- * One endpoint's attachment to the relay, seen from the RPC that carries it: frames out, frames in, and how it began and
- * ended. A `Stream` is the other side of it.
+ * One endpoint's attachment to the relay, seen from the RPC that carries it: frames out, frames in, and how it began
+ * and ended. A `Stream` is the other side of it.
  */
 export class Leg extends Emitter<LegEvents> {
   readonly endpoint: Endpoint;
@@ -94,7 +95,9 @@ export class Leg extends Emitter<LegEvents> {
     }
   }
 
-  /** Takes a frame. The next one may come when the promise resolves, or at once if there is none: the peer obeys credit. */
+  /**
+   * Takes a frame. The next one may come when the promise resolves, or at once if there is none: the peer obeys credit.
+   */
   receive(frame: Frame): Promise<void> | undefined {
     this.endpoint.receive(frame);
     return this.endpoint.hasRoom ? undefined : this.#untilRoom();

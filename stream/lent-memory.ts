@@ -6,12 +6,16 @@ interface Loan {
 
 const loans = new WeakMap<ArrayBufferLike, Loan>();
 
-/** Hands on the only view of a buffer. `onReturned` is called when it was given back, with all that it was divided into. */
+/**
+ * Hands on the only view of a buffer. `onReturned` is called when it was given back, with all that it was divided into.
+ */
 export function lend(view: Uint8Array, onReturned: () => void): void {
   loans.set(view.buffer, { views: new Set([view]), onReturned });
 }
 
-/** From now on these parts of a view are to be given back in its place. Does nothing with memory that nobody has lent. */
+/**
+ * From now on these parts of a view are to be given back in its place. Does nothing with memory that nobody has lent.
+ */
 export function divide(view: Uint8Array, parts: readonly Uint8Array[]): void {
   const loan = loans.get(view.buffer);
   if (!loan?.views.delete(view)) return;

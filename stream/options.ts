@@ -56,8 +56,8 @@ function shown(value: unknown): string {
 }
 
 /**
- * Says which known name is nearest, or all of them if none is near. A name is near if about half of its letters begin a pair of
- * neighbouring letters of the given one, whatever their case.
+ * Says which known name is nearest, or all of them if none is near. A name is near if about half of its letters begin a
+ * pair of neighbouring letters of the given one, whatever their case.
  */
 export function hint(name: string, known: readonly string[]): string {
   const letters = name.toLowerCase();

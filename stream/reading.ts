@@ -23,8 +23,8 @@ interface Pull<Out> {
 }
 
 /**
- * Hands an endpoint's messages to their reader: to a handler, as they come ("flowing"), or one by one to a reader that asks
- * ("pulling"). The first way used is the only one.
+ * Hands an endpoint's messages to their reader: to a handler, as they come ("flowing"), or one by one to a reader that
+ * asks ("pulling"). The first way used is the only one.
  */
 export class Reading<Out> {
   readonly #endpoint: Endpoint;
@@ -101,7 +101,9 @@ export class Reading<Out> {
     });
   }
 
-  /** In the same turn as the change, so that a failure right behind a message cannot drop one that a reader waits for. */
+  /**
+   * In the same turn as the change, so that a failure right behind a message cannot drop one that a reader waits for.
+   */
   #answerPulls(): void {
     while (this.#pulls.length > 0) {
       const message = this.#endpoint.read();

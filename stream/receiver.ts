@@ -25,9 +25,9 @@ export interface ReceiverOptions {
 /**
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
- * What waits unread never costs more than `windowBytes`, plus one message that came in parts: the parts of an unfinished
- * message are granted for as they come, but only while no finished message waits. The buffers that it is in may be four times
- * as large, if there was more in them.
+ * What waits unread never costs more than `windowBytes`, plus one message that came in parts: the parts of an
+ * unfinished message are granted for as they come, but only while no finished message waits. The buffers that it is in
+ * may be four times as large, if there was more in them.
  */
 export class Receiver {
   readonly #options: ReceiverOptions;

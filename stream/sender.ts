@@ -12,8 +12,8 @@ export const initialCreditBytes = 65_536;
 /** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
 const minPartBytes = 1024;
 /**
- * A message of at most this share of the window waits for credit instead of being split: a receiver grants again before so
- * little is left.
+ * A message of at most this share of the window waits for credit instead of being split: a receiver grants again before
+ * so little is left.
  */
 const unsplitShare = 1 / 4;
 
@@ -23,7 +23,10 @@ export interface EncodedMessage {
   text: boolean;
 }
 
-/** A message of the peer's application. Its data may share its buffer with other messages: copy it before you transfer it. */
+/**
+ * A message of the peer's application. Its data may share its buffer with other messages: copy it before you transfer
+ * it.
+ */
 export interface ReceivedMessage extends EncodedMessage {
   data: Uint8Array<ArrayBuffer>;
 }
@@ -85,8 +88,8 @@ export class Sender {
   }
 
   /**
-   * Takes the parts that fit into one frame and into the credit. Undefined if the data of a message is gone, because the
-   * application has transferred its buffer since it was written.
+   * Takes the parts that fit into one frame and into the credit. Undefined if the data of a message is gone, because
+   * the application has transferred its buffer since it was written.
    */
   takeParts(maxFrameBytes: number): Message[] | undefined {
     const parts: Message[] = [];

@@ -71,8 +71,8 @@ export class StreamError extends Error {
 }
 
 /**
- * The error of a side that gives up a stream: `canceled`, with the words of the reason if there is one. A reason that is
- * a StreamError is returned as it is.
+ * The error of a side that gives up a stream: `canceled`, with the words of the reason if there is one. A reason that
+ * is a StreamError is returned as it is.
  */
 export function canceledError(reason?: unknown): StreamError {
   if (reason instanceof StreamError) return reason;
@@ -86,8 +86,8 @@ export function isOwnCancel({ code, hop }: StreamError): boolean {
 }
 
 /**
- * The words for a person in anything that was thrown. Never empty. "all" adds those of the causes, as far as they say more:
- * of the platform's own errors, for those of an application may not be for others.
+ * The words for a person in anything that was thrown. Never empty. "all" adds those of the causes, as far as they say
+ * more: of the platform's own errors, for those of an application may not be for others.
  */
 export function messageOf(reason: unknown, whose: "own" | "all" = "own"): string {
   return wordsOf(reason, whose) || "no reason given";
@@ -101,7 +101,9 @@ export function nameOf(failure: Failure, code: Code): string {
 /** Causes are followed so deep: one may be the cause of itself. */
 const maxCauses = 8;
 
-/** Empty if there is nothing to say. An Error without a message has its words in `errors`, `cause`, `code` or its name. */
+/**
+ * Empty if there is nothing to say. An Error without a message has its words in `errors`, `cause`, `code` or its name.
+ */
 function wordsOf(reason: unknown, whose: "own" | "all" = "own", left = maxCauses): string {
   if (typeof reason !== "object" || reason === null) return String(reason ?? "").trim();
   const { rawMessage, message, errors, cause, code, name } = reason as Record<string, unknown>;

@@ -48,14 +48,16 @@ export interface StreamInit<Out, In> {
  *
  * - The first way to read is the only one: `on("data")`, `readable`, or `for await`; a second way throws
  *   `failed_precondition`. Messages that arrive before anybody reads wait, and the sender with them.
- * - A peer that finishes loses nothing: every message is read before "end", and "close" follows when both sides are done.
+ * - A peer that finishes loses nothing: every message is read before "end", and "close" follows when both sides are
+ *   done.
  * - A stream that fails drops the messages that were not read, at once and in both faces, whether it is paused or not:
  *   the peer has reset it, this side has destroyed it, or the connection of either is lost.
  * - `opened` resolves when the listener has accepted, and rejects with the `StreamError` that says why it did not.
- * - `closed` resolves when both sides have finished and everything has arrived, and rejects with a `StreamError` otherwise.
- *   Neither becomes an unhandled rejection.
- * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners are: one
- *   for "error", the caller of `closed`, the caller of `opened` while it is pending, and a reader or a writer that rejects.
+ * - `closed` resolves when both sides have finished and everything has arrived, and rejects with a `StreamError`
+ *   otherwise. Neither becomes an unhandled rejection.
+ * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners
+ *   are: one for "error", the caller of `closed`, the caller of `opened` while it is pending, and a reader or a writer
+ *   that rejects.
  * - To close it: `end()` on both sides, or `destroy()` on either.
  *
  * @example
@@ -111,8 +113,9 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   }
 
   /**
-   * Writes a message that is encoded already, for `broadcast`: whether there is room for more, as `write` says. Undefined if
-   * the stream did not take it, because it is over, this direction was finished, or its peer takes only smaller messages.
+   * Writes a message that is encoded already, for `broadcast`: whether there is room for more, as `write` says.
+   * Undefined if the stream did not take it, because it is over, this direction was finished, or its peer takes only
+   * smaller messages.
    */
   static writeEncoded(stream: Stream<unknown, never>, message: EncodedMessage): boolean | undefined {
     try {
@@ -159,15 +162,19 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    * - Returns false when more than the high-water mark waits: go on at "drain".
    * - Bytes are not copied: leave them as they are until "finish", or until `closed` settles. Bytes whose buffer is
    *   transferred away before they are sent end the stream with `invalid_argument`.
-   * - Throws a `StreamError`, changes nothing and accepts nothing when the codec refuses the message, when it is larger than
-   *   the peer takes, when a text has half of a surrogate pair, when a buffer was transferred away, and after `end()`.
+   * - Throws a `StreamError`, changes nothing and accepts nothing when the codec refuses the message, when it is larger
+   *   than the peer takes, when a text has half of a surrogate pair, when a buffer was transferred away, and after
+   *   `end()`.
    * - Does nothing on a stream that failed: "error" and `closed` have said so.
    */
   write(message: In): boolean {
     return this.#send(encodeMessage(this.#init.codec, message));
   }
 
-  /** Finishes this direction, after all messages written and after `message`, if given. Reading goes on. Accepts an offer. */
+  /**
+   * Finishes this direction, after all messages written and after `message`, if given. Reading goes on. Accepts an
+   * offer.
+   */
   end(message?: In): this {
     if (message !== undefined) this.write(message);
     this.#leg.endpoint.finish();
@@ -226,8 +233,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   }
 
   /**
-   * Writes every message to `destination`, at its pace, and ends it, unless `end` is false. A stream that fails destroys the
-   * destination at once; a destination that closes or fails destroys the stream.
+   * Writes every message to `destination`, at its pace, and ends it, unless `end` is false. A stream that fails
+   * destroys the destination at once; a destination that closes or fails destroys the stream.
    */
   pipe<D extends PipeDestination<Out>>(destination: D, options: { end?: boolean } = {}): D {
     const source = {
@@ -247,8 +254,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   }
 
   /**
-   * A write resolves when there is room for another, and closing when everything has arrived. Aborting it ends the stream,
-   * which is `canceled` for the peer.
+   * A write resolves when there is room for another, and closing when everything has arrived. Aborting it ends the
+   * stream, which is `canceled` for the peer.
    */
   get writable(): WritableStream<In> {
     this.#writable ??= createWritable(this.#webSource);

@@ -17,7 +17,9 @@ export function findChromium(): string | undefined {
 }
 
 export interface Tab {
-  /** Resolves with the value of an expression in the page, once its promise has resolved. Rejects with what it throws. */
+  /**
+   * Resolves with the value of an expression in the page, once its promise has resolved. Rejects with what it throws.
+   */
   evaluate(expression: string): Promise<unknown>;
 }
 
@@ -27,8 +29,8 @@ interface Waiting {
 }
 
 /**
- * Chromium over the pipe of its DevTools protocol, which ends it when this process ends. Libraries that drive browsers have it
- * report each message of a WebSocket to them, which takes more time than the message.
+ * Chromium over the pipe of its DevTools protocol, which ends it when this process ends. Libraries that drive browsers
+ * have it report each message of a WebSocket to them, which takes more time than the message.
  * https://chromedevtools.github.io/devtools-protocol/
  */
 export class Chromium {

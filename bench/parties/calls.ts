@@ -36,7 +36,9 @@ export interface ListenerCalls extends PartyCalls {
 }
 
 export interface ClientCalls extends PartyCalls {
-  /** Opens streams, on each connection to the name with its number, and keeps them as a group. Resolves with its number. */
+  /**
+   * Opens streams, on each connection to the name with its number, and keeps them as a group. Resolves with its number.
+   */
   open(port: number, streams: Spread): Promise<number>;
   /** Closes the streams of a group. Resolves when all are over. */
   close(group: number): Promise<void>;
@@ -45,7 +47,10 @@ export interface ClientCalls extends PartyCalls {
   /** Pings on each stream of a group at once, for a while; the times of all, in ms. */
   pings(group: number, durationMs: number): Promise<number[]>;
   pairings(port: number, name: string, atOnce: number, durationMs: number): Promise<PairingsResult>;
-  /** Has the listener stop reading each stream of a group, and writes until there is no room. Resolves with what was taken. */
+  /**
+   * Has the listener stop reading each stream of a group, and writes until there is no room. Resolves with what was
+   * taken.
+   */
   fill(group: number, messageBytes: number, maxBytesPerStream: number): Promise<number>;
 }
 

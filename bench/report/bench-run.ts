@@ -20,7 +20,10 @@ export interface Entry {
   spread: Spread;
 }
 
-/** The measurements of a run, by figure and contender. A figure's id is its work's name and its own: "bulk.megabytesPerS". */
+/**
+ * The measurements of a run, by figure and contender. A figure's id is its work's name and its own:
+ * "bulk.megabytesPerS".
+ */
 export class BenchRun {
   readonly data: BenchRunData;
 

@@ -1,4 +1,6 @@
-/** What a client asks of the listener on a stream. Orders and replies are 32 bytes, so that the smallest message is one. */
+/**
+ * What a client asks of the listener on a stream. Orders and replies are 32 bytes, so that the smallest message is one.
+ */
 export type Order =
   | { kind: "echo" }
   /** `totalBytes` of the pattern follow, in messages of `messageBytes`. */

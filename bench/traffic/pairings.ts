@@ -8,8 +8,8 @@ export interface PairingsResult {
 }
 
 /**
- * Opens streams, a number of them at once, each for one message there and back, and closes them. Closing may overlap with the
- * next opening, but counts: the time ends when the last stream is over.
+ * Opens streams, a number of them at once, each for one message there and back, and closes them. Closing may overlap
+ * with the next opening, but counts: the time ends when the last stream is over.
  */
 export async function pairings(
   open: () => Promise<BenchStream>,

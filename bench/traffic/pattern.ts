@@ -1,4 +1,6 @@
-/** The bytes that flow are this pattern over and over: a flow of any length is known at both ends without being kept. */
+/**
+ * The bytes that flow are this pattern over and over: a flow of any length is known at both ends without being kept.
+ */
 export const patternBytes = 1_048_576;
 
 const pattern = createPattern();

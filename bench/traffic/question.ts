@@ -4,7 +4,10 @@ import { patternMessages } from "./pattern.ts";
 
 export interface FlowOrder {
   messageBytes: number;
-  /** The listener replies after so many bytes, which is how the sender knows what has arrived. A multiple of the message. */
+  /**
+   * The listener replies after so many bytes, which is how the sender knows what has arrived. A multiple of the
+   * message.
+   */
   unitBytes: number;
   durationMs: number;
 }
@@ -50,7 +53,10 @@ export class Question {
     return timesMs;
   }
 
-  /** Sends for a while as fast as the stream takes it. Resolves when everything has arrived; rejects if a byte was another. */
+  /**
+   * Sends for a while as fast as the stream takes it. Resolves when everything has arrived; rejects if a byte was
+   * another.
+   */
   async flow({ messageBytes, unitBytes, durationMs }: FlowOrder): Promise<FlowResult> {
     const messages = patternMessages(messageBytes);
     const messagesPerUnit = unitBytes / messageBytes;
@@ -84,7 +90,10 @@ export class Question {
     return { startedMs, unitBytes, repliesMs };
   }
 
-  /** Has the listener read no more, and writes until there is no room for a while. Resolves with the bytes that were taken. */
+  /**
+   * Has the listener read no more, and writes until there is no room for a while. Resolves with the bytes that were
+   * taken.
+   */
   async fill(messageBytes: number, maxBytes: number, isFull: () => Promise<void>): Promise<number> {
     const [message = new Uint8Array(0)] = patternMessages(messageBytes);
     this.stream.write(encodeOrder({ kind: "pause" }));

@@ -1,8 +1,8 @@
 import { recall, remember } from "./memory.js";
 
 /*
- * The page's own address names a room and a relay. The name of a room is in the fragment, which browsers keep to themselves: it reaches no
- * server but the relay, inside the protocol.
+ * The page's own address names a room and a relay. The name of a room is in the fragment, which browsers keep to
+ * themselves: it reaches no server but the relay, inside the protocol.
  */
 const roomKey = "room";
 const relayKey = "relay";

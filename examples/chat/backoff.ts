@@ -4,9 +4,9 @@ const maxDelayMs = 15_000;
 const maxTries = 480;
 
 /**
- * Repeats an action at growing intervals: 0.5 s at first, doubled up to 15 s, each shortened at random by up to half, so that
- * the guests of one room do not all come back in the same moment. The page's return from the background, and a network's,
- * bring the next try forward.
+ * Repeats an action at growing intervals: 0.5 s at first, doubled up to 15 s, each shortened at random by up to half,
+ * so that the guests of one room do not all come back in the same moment. The page's return from the background, and a
+ * network's, bring the next try forward.
  */
 export class Backoff {
   readonly #action: () => void;

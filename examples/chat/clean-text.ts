@@ -1,7 +1,7 @@
 /*
- * Text of other people is shown without the characters that nobody sees and that change how the rest reads: a right-to-left
- * override makes "fdp.exe" of "exe.pdf". Joiners stay, because Persian names and many emoji need them, and so do Arabic signs
- * that are seen although Unicode counts them among the format characters.
+ * Text of other people is shown without the characters that nobody sees and that change how the rest reads: a
+ * right-to-left override makes "fdp.exe" of "exe.pdf". Joiners stay, because Persian names and many emoji need them,
+ * and so do Arabic signs that are seen although Unicode counts them among the format characters.
  */
 const kept = "\\u200c|\\u200d|\\ufe0f|[\\u0600-\\u0605\\u06dd]";
 const unseenBut = (kept: string) =>

@@ -6,8 +6,8 @@ const storageKey = "door";
 const maxKeys = 1_000;
 
 /**
- * Decides who comes into a room. It outlives the host's connection, and a reload of the host's tab: a room that was locked
- * stays locked, and guests who were lost with the connection come back in by their keys.
+ * Decides who comes into a room. It outlives the host's connection, and a reload of the host's tab: a room that was
+ * locked stays locked, and guests who were lost with the connection come back in by their keys.
  */
 export class Door {
   readonly #room: string;

@@ -48,7 +48,10 @@ export const refusals = {
 } as const satisfies Record<string, readonly [Code, string]>;
 
 const passing: readonly Why[] = ["gone", "no-such-room", "no-answer", "busy", "unreachable"];
-/** The relay may need two and a half heartbeats to notice that this tab's earlier connection is lost, and keeps the name. */
+/**
+ * The relay may need two and a half heartbeats to notice that this tab's earlier connection is lost, and keeps the
+ * name.
+ */
 const ownNameKeptMs = 60_000;
 
 /** Whether another try may succeed by itself, without anybody's decision. */

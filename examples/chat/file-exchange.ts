@@ -28,7 +28,9 @@ export class FileExchange {
     this.#ownFiles.set(id, file);
   }
 
-  /** Notes that a guest has a file. Returns false if the guest has announced too many, or a file that somebody else has. */
+  /**
+   * Notes that a guest has a file. Returns false if the guest has announced too many, or a file that somebody else has.
+   */
   offer(id: string, owner: Guest): boolean {
     if (owner.announcedFiles >= maxFilesPerGuest || this.#owners.has(id)) return false;
     owner.announcedFiles += 1;

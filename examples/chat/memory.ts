@@ -1,4 +1,6 @@
-/** Reads what this browser remembers. A page that may not keep anything, as in some private windows, remembers nothing. */
+/**
+ * Reads what this browser remembers. A page that may not keep anything, as in some private windows, remembers nothing.
+ */
 export function recall(where: "tab" | "browser", key: string): string | undefined {
   try {
     return storage(where).getItem(key) ?? undefined;

@@ -8,10 +8,10 @@ import { cleanFileName, cleanName, cleanText } from "./clean-text.js";
  * - "fetch": a guest gets a file. The bytes come from the host, in order, until the end.
  * - "give": a guest hands in a file that somebody wants. The bytes go to the host.
  *
- * Files are announced and then pulled: the owner announces a file, and a receiver asks for it. A guest that wants a guest's
- * file fetches it from the host, which asks the owner to give it and pipes one stream into the other. So each transfer is a
- * stream of its own: talk never waits behind a file, a slow receiver slows nobody else, cancelling is ending a stream, and the
- * host holds nothing of a file that it passes on.
+ * Files are announced and then pulled: the owner announces a file, and a receiver asks for it. A guest that wants a
+ * guest's file fetches it from the host, which asks the owner to give it and pipes one stream into the other. So each
+ * transfer is a stream of its own: talk never waits behind a file, a slow receiver slows nobody else, cancelling is
+ * ending a stream, and the host holds nothing of a file that it passes on.
  */
 export type RoomStream = Stream;
 
@@ -31,8 +31,8 @@ const maxTextLength = 8_192;
 export const maxPeople = 201;
 
 /*
- * Each field is read by a function that returns undefined for a value of another kind. The peer may be anybody's program, so
- * text that people will see is cleaned here, before the rest of the page gets it.
+ * Each field is read by a function that returns undefined for a value of another kind. The peer may be anybody's
+ * program, so text that people will see is cleaned here, before the rest of the page gets it.
  */
 const text = (value: unknown) => (typeof value === "string" && value.length <= maxTextLength ? value : undefined);
 const cleaned = (clean: (text: string) => string) => (value: unknown) => {

@@ -9,7 +9,9 @@ export interface PeopleHandlers {
   onRemove(id: string): void;
 }
 
-/** Who is in the room. A person's own entry has a button for another name; the host's view has one to remove each guest. */
+/**
+ * Who is in the room. A person's own entry has a button for another name; the host's view has one to remove each guest.
+ */
 export class PeopleView {
   readonly #list = find(document, "#people", HTMLElement);
   readonly #handlers: PeopleHandlers;

@@ -65,7 +65,9 @@ export class RoomView {
     });
   }
 
-  /** Opens a room, or joins one. Another role in the same room keeps the log, and the files that can be saved from it. */
+  /**
+   * Opens a room, or joins one. Another role in the same room keeps the log, and the files that can be saved from it.
+   */
   enter(name: string, role: Role): void {
     this.#handlers.onEnter(name, role);
     const before = this.#visit;

@@ -19,7 +19,9 @@ const FailureDetail = definition["streamserver.v1.FailureDetail"];
 const heartbeatMs = 15_000; // the default of relays, until one has said otherwise
 const heartbeatsUntilLost = 2.5;
 
-/** Asks every 15 s whether a silent connection is still there, and gives it up 22.5 s later: two and a half heartbeats. */
+/**
+ * Asks every 15 s whether a silent connection is still there, and gives it up 22.5 s later: two and a half heartbeats.
+ */
 const keepalive = {
   "grpc.keepalive_time_ms": heartbeatMs,
   "grpc.keepalive_timeout_ms": heartbeatMs * (heartbeatsUntilLost - 1),

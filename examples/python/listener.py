@@ -25,8 +25,8 @@ def decline(relay: RelayServiceStub, offer: Offer) -> None:
 
 
 def echo(relay: RelayServiceStub, offer: Offer) -> None:
-    # gRPC takes from the queue when it has sent what it took before. There is room for one request only, so that a client
-    # that does not read its echo is not read either.
+    # gRPC takes from the queue when it has sent what it took before. There is room for one request only, so that a
+    # client that does not read its echo is not read either.
     requests = Queue(maxsize=1)
     call = relay.Accept(iter(requests.get, None))
     sequence = 0

@@ -22,8 +22,8 @@ type ShouldUpgrade = (this: NodeServer, request: IncomingMessage) => boolean;
 const requestEvents = new Set<string | symbol>(["request", "checkContinue", "checkExpectation"]);
 
 const serverClosed =
-  "the server that the relay is installed on was closed, and the relay was not: nobody reaches it there any more, and " +
-  "its streams may keep the server from ending";
+  "the server that the relay is installed on was closed, and the relay was not: nobody reaches it there any more, " +
+  "and its streams may keep the server from ending";
 
 /** Empty listeners that relays have put on servers. They answer nothing, so they do not count as the server's own. */
 const placeholders = new WeakSet<object>();

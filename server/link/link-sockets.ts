@@ -19,7 +19,9 @@ import type { Links, LiveLink } from "./links.js";
 const maxBatchBytes = 212_992;
 /** A batch, and what is around its packets. */
 const maxMessageBytes = 2 * maxBatchBytes;
-/** Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416. */
+/**
+ * Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416.
+ */
 const maxFragments = 1_024;
 /** The same for the pieces in which the network brings a frame: those of the largest message have 104 bytes. */
 const maxBufferedChunks = 4_096;
@@ -140,7 +142,8 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
 async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
   const next = () => link.nextBatch(maxBatchBytes);
   for (let packets = await next(); packets !== undefined; packets = await next()) {
-    // Who has said goodbye takes nothing more. What is sent then is done at once, and a source without end would never let go.
+    // Who has said goodbye takes nothing more. What is sent then is done at once, and a source without end would never
+    // let go.
     if (socket.readyState !== socket.OPEN) return;
     // In one piece: a fragment costs a browser as much as a message, which is more than a copy.
     const parts = encodePackets(packets);

@@ -26,8 +26,8 @@ type LegState =
   | { kind: "over"; error: StreamError | undefined };
 
 /**
- * One side of a splice. It holds at most one frame on its way to the other side, so an endpoint whose peer is slow is held back
- * by its own transport.
+ * One side of a splice. It holds at most one frame on its way to the other side, so an endpoint whose peer is slow is
+ * held back by its own transport.
  */
 export class SpliceLeg {
   peer!: SpliceLeg;
@@ -70,8 +70,8 @@ export class SpliceLeg {
   }
 
   /**
-   * Hands a frame from this leg's endpoint to the peer. Returns false if the next one has to wait for `LegPort.resume`. A frame
-   * after a reset, or after the end of the stream, is dropped.
+   * Hands a frame from this leg's endpoint to the peer. Returns false if the next one has to wait for `LegPort.resume`.
+   * A frame after a reset, or after the end of the stream, is dropped.
    */
   put(frame: RelayedFrame): boolean {
     if (this.#said === "reset" || this.#state.kind === "over") return true;

@@ -6,8 +6,8 @@ import { StreamError } from "../../stream/stream-error.js";
 export type TokenPurpose = "client leg" | "listener leg" | "lease" | "link";
 
 /**
- * How long a token is good for when the relay does not hold what it is for: long enough for a stream or a listener to be taken up
- * again. A relay that restarted has nothing else to go by.
+ * How long a token is good for when the relay does not hold what it is for: long enough for a stream or a listener to
+ * be taken up again. A relay that restarted has nothing else to go by.
  */
 export const tokenTtlMs = 30 * 24 * 60 * 60 * 1000;
 
@@ -17,8 +17,8 @@ export function randomId(): string {
 }
 
 /**
- * Signs and checks tokens: an expiry and an HMAC-SHA256 over purpose, id and expiry. A relay with the same key knows a token
- * without ever having seen what it is for.
+ * Signs and checks tokens: an expiry and an HMAC-SHA256 over purpose, id and expiry. A relay with the same key knows a
+ * token without ever having seen what it is for.
  */
 export class TokenSigner {
   readonly #key: Uint8Array;
@@ -36,8 +36,8 @@ export class TokenSigner {
   }
 
   /**
-   * Throws FAILURE_TOKEN_INVALID. Throws FAILURE_TOKEN_EXPIRED for an old token of something that the relay does not hold: as long
-   * as it is held, its token is good, whatever the wall clock says.
+   * Throws FAILURE_TOKEN_INVALID. Throws FAILURE_TOKEN_EXPIRED for an old token of something that the relay does not
+   * hold: as long as it is held, its token is good, whatever the wall clock says.
    */
   verify(purpose: TokenPurpose, id: string, token: string, isHeld = false): void {
     const [expiresAt = "", mac = "", ...rest] = token.split(".");

@@ -7,7 +7,9 @@ import type { RelayLimits } from "./limits.js";
 export type WarningCause =
   /** A page may not use the relay: its origin is neither the relay's own nor among `origins`. */
   | { kind: "origin-refused" }
-  /** A request for the relay's WebSocket asks for another protocol, is no handshake, or came where none can be opened. */
+  /**
+   * A request for the relay's WebSocket asks for another protocol, is no handshake, or came where none can be opened.
+   */
   | { kind: "handshake-refused" }
   /** A request names an RPC of the relay, but not under the relay's prefix; or an RPC that there is none of. */
   | { kind: "path-unknown" }

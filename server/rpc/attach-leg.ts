@@ -40,7 +40,9 @@ export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
   [`/${RelayService.typeName}/${RelayService.method.accept.name}`, attachListener],
 ]);
 
-/** Legs of an ended stream stay until their endpoints have read the response; without a cap they could pile up unread. */
+/**
+ * Legs of an ended stream stay until their endpoints have read the response; without a cap they could pile up unread.
+ */
 function checkRoom({ legs, limits, warnings }: Relay, { resume }: Open): void {
   if (resume !== undefined) {
     throw new StreamError("this relay does not resume streams", { failure: Failure.FEATURE_UNSUPPORTED });

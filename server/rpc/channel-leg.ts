@@ -19,8 +19,8 @@ import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 const plainHeaders = new Set(["content-type", "connect-protocol-version", "user-agent"]);
 
 /**
- * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. Resolves when nothing runs any more.
- * Returns undefined for a channel that is something else, or has to be decoded.
+ * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. Resolves when nothing runs any
+ * more. Returns undefined for a channel that is something else, or has to be decoded.
  */
 export function serveChannelLeg(
   relay: Relay,

@@ -20,8 +20,8 @@ import { callerCanceled, callerOrigin } from "./caller.js";
 import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /**
- * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages are put
- * into envelopes and taken out of them again, so that there is one way of serving a leg.
+ * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages
+ * are put into envelopes and taken out of them again, so that there is one way of serving a leg.
  */
 export async function* decodedLeg(
   relay: Relay,
@@ -124,7 +124,9 @@ class DecodedLeg implements LegCarrier {
   }
 }
 
-/** The fault of a request that cannot be decoded. Undefined if its call broke off, which the signal of the call tells. */
+/**
+ * The fault of a request that cannot be decoded. Undefined if its call broke off, which the signal of the call tells.
+ */
 function requestError(reason: unknown): StreamError | undefined {
   const { code, message, failure } = fromConnectError(reason);
   if (failure !== Failure.UNSPECIFIED) return fromConnectError(reason);

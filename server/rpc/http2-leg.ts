@@ -44,8 +44,8 @@ function grpcStatus(error: ConnectError | undefined): Headers {
 }
 
 /**
- * Serves a leg on an HTTP/2 request, its bytes as they come. Returns false for a request that is left to a decoder: over
- * HTTP/1.1, in another format, compressed, with a deadline, or with a body that somebody has read.
+ * Serves a leg on an HTTP/2 request, its bytes as they come. Returns false for a request that is left to a decoder:
+ * over HTTP/1.1, in another format, compressed, with a deadline, or with a body that somebody has read.
  */
 export function serveHttp2Leg(relay: Relay, attach: AttachLeg, request: NodeRequest, response: NodeResponse): boolean {
   if (!("stream" in request) || !("stream" in response) || request.stream.readableDidRead) return false;

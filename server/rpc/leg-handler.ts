@@ -18,7 +18,10 @@ import type { RelayedFrame } from "../relay/relayed-frame.js";
 import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import type { AttachLeg } from "./attach-leg.js";
 
-/** An RPC message of a leg may hold this beside a full frame's messages: an `Open` with its metadata, or the heads of fields. */
+/**
+ * An RPC message of a leg may hold this beside a full frame's messages: an `Open` with its metadata, or the heads of
+ * fields.
+ */
 export const legOverheadBytes = 65_536;
 
 /** How much later than the end of its request's body a call may be aborted: HTTP/2 tells the two in two events. */
@@ -33,7 +36,9 @@ export interface LegCarrier {
   /** Hands in no more of the request's body until `resume`. */
   pause(): void;
   resume(): void;
-  /** Ends the response, well or with an error, as its RPC protocol has it. `LegHandler.close` follows when it was read. */
+  /**
+   * Ends the response, well or with an error, as its RPC protocol has it. `LegHandler.close` follows when it was read.
+   */
   end(error: StreamError | undefined): void;
 }
 
@@ -51,7 +56,8 @@ type LegHandlerState =
  * Serves one leg, whatever carries it: a body of envelopes in, a body of envelopes out. Its carrier hands in what comes
  * (`receive`, `endRequest`, `close`), and calls `drained` when it can send again.
  *
- * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is read.
+ * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is
+ * read.
  */
 export class LegHandler {
   readonly #relay: Relay;
@@ -113,7 +119,9 @@ export class LegHandler {
     if (state.kind !== "ended") state.leg.fail(error);
   }
 
-  /** Reads of the request, and pauses it where a frame has to wait for the peer. What comes after the end is dropped. */
+  /**
+   * Reads of the request, and pauses it where a frame has to wait for the peer. What comes after the end is dropped.
+   */
   #read(read: () => boolean): void {
     if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
     try {
@@ -199,7 +207,8 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violationError("only the first message is open");
   if (message.case === undefined) return undefined;
-  // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay says.
+  // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay
+  // says.
   const { messages, fin, reset } = message.value;
   const costBytes = messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));

@@ -33,7 +33,10 @@ export interface Tab {
 const bundled = (name: string) => readFile(new URL(`../.out/${name}.js`, import.meta.url), "utf8");
 const blankPath = "/blank-page";
 
-/** A page in which modules have their names, without a second request: the browser need not be asked for one by the test. */
+/**
+ * A page in which modules have their names, without a second request: the browser need not be asked for one by the
+ * test.
+ */
 async function blankPage(): Promise<string> {
   const sources = {
     "browser-stream-server": await bundled("package"),
@@ -61,7 +64,8 @@ export async function openTab(context: BrowserContext, origin: string): Promise<
   });
   page.on("pageerror", (error) => printed.push(`uncaught: ${error.message}`));
   await page.goto(origin + blankPath);
-  // A page with a route has each of its requests stopped and looked at, bodies and all, which makes them many times slower.
+  // A page with a route has each of its requests stopped and looked at, bodies and all, which makes them many times
+  // slower.
   await page.unrouteAll();
   return {
     page,

@@ -22,7 +22,9 @@ process.stdin.unref?.();
 /** What ends the WebSockets of a page that was frozen, when it wakes. https://github.com/whatwg/html/issues/12085 */
 const endingSockets = "DisconnectWebSocketOnBFCache";
 
-/** What becomes of a tab in the background: its sockets, or, a second after it was hidden and not minutes, its timers. */
+/**
+ * What becomes of a tab in the background: its sockets, or, a second after it was hidden and not minutes, its timers.
+ */
 const habits = {
   kept: `--disable-features=${endingSockets}`,
   ended: `--enable-features=${endingSockets}`,

@@ -9,7 +9,9 @@ import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
 const messageBytes = 1_000_000;
 const warmUpMessages = 50;
 const messages = 250;
-/** Half of what flows. Firefox's own memory comes and goes by some 50 MB; a call that holds what it received takes all. */
+/**
+ * Half of what flows. Firefox's own memory comes and goes by some 50 MB; a call that holds what it received takes all.
+ */
 const maxHeldBytes = (messages * messageBytes) / 2;
 
 let relay: TestRelay;

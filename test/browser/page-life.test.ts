@@ -85,7 +85,10 @@ async function failureOf(stream: { closed: Promise<void> }): Promise<StreamError
   );
 }
 
-/** Leaves the page of a tab that listens: its name is free for `next` in time. What the other side of its stream is told. */
+/**
+ * Leaves the page of a tab that listens: its name is free for `next` in time. What the other side of its stream is
+ * told.
+ */
 async function leave(leaving: () => Promise<void>, next?: EngineTab): Promise<StreamError> {
   const failed = failureOf(await streamToTab());
   const destroyed = once(relay.proxy, "server.destroyed");

@@ -33,7 +33,9 @@ async function openFurnishedRoom(options: BrowserContextOptions): Promise<{ host
   return { host, guest };
 }
 
-/** In the page: each visible text with less than 4.5:1 to what is behind it, and each control with less than 3:1 around. */
+/**
+ * In the page: each visible text with less than 4.5:1 to what is behind it, and each control with less than 3:1 around.
+ */
 const lowContrasts = `(() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgba = (color) => {

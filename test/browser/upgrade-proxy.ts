@@ -4,8 +4,8 @@ import { type AddressInfo, connect } from "node:net";
 import type { Duplex } from "node:stream";
 
 /**
- * How a proxy treats a request for a WebSocket: it answers 403, never answers, makes an ordinary request of it, breaks the first
- * connection that asks, or passes the first one on after 3 s.
+ * How a proxy treats a request for a WebSocket: it answers 403, never answers, makes an ordinary request of it, breaks
+ * the first connection that asks, or passes the first one on after 3 s.
  */
 export type UpgradeObstacle = "refuses" | "swallows" | "strips" | "cuts the first of" | "delays the first of";
 

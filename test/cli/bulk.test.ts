@@ -13,8 +13,8 @@ import { mainPath } from "./command-line.js";
 const mebibyte = 1024 * 1024;
 const maxProcessBytes = 200 * mebibyte;
 /**
- * The goal is half, which it is where the hashes and the random bytes have a processor of their own. On two cores they take a
- * quarter of the time, and the package gets the whole machine for its turn: 0.41 to 0.6 was seen.
+ * The goal is half, which it is where the hashes and the random bytes have a processor of their own. On two cores they
+ * take a quarter of the time, and the package gets the whole machine for its turn: 0.41 to 0.6 was seen.
  */
 const minShareOfPackage = 0.35;
 const samplingIntervalMs = 100;

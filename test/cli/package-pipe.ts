@@ -1,5 +1,6 @@
-// A program that moves bytes with the package alone, to compare the command with: `listen|connect RELAY NAME BYTES`. The
-// listener prints a line when it has its name; the client prints the milliseconds from the first byte to the last ack.
+// A program that moves bytes with the package alone, to compare the command with: `listen|connect RELAY NAME BYTES`.
+// The listener prints a line when it has its name; the client prints the milliseconds from the first byte to the last
+// ack.
 import { StreamClient, StreamServer } from "browser-stream-server";
 
 const [role, relay = "", name = "", bytes = ""] = process.argv.slice(2);

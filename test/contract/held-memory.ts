@@ -3,12 +3,14 @@ import { type Stream, StreamServer, type TransportLike } from "browser-stream-se
 const messageBytes = 250_000;
 const messages = 64;
 /**
- * Half of the 16 MB that flow in each direction. Windows and buffers on the way take less; a call that holds what it has received
- * takes all of it.
+ * Half of the 16 MB that flow in each direction. Windows and buffers on the way take less; a call that holds what it
+ * has received takes all of it.
  */
 export const maxHeldBytes = (messages * messageBytes) / 2;
 
-/** The bytes of all buffers that something still refers to, after the event loop has let go of what it refers to itself. */
+/**
+ * The bytes of all buffers that something still refers to, after the event loop has let go of what it refers to itself.
+ */
 async function heldBytes(collectGarbage: () => void): Promise<number> {
   for (let turn = 0; turn < 3; turn++) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -18,8 +20,8 @@ async function heldBytes(collectGarbage: () => void): Promise<number> {
 }
 
 /**
- * Sends messages through an echo, and resolves with the bytes by which the buffers of this process have grown before the stream
- * ends. Needs Node, with its `gc`.
+ * Sends messages through an echo, and resolves with the bytes by which the buffers of this process have grown before
+ * the stream ends. Needs Node, with its `gc`.
  */
 export async function growthOverEcho(
   name: string,

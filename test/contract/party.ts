@@ -13,12 +13,15 @@ import type { Reach } from "./reach.js";
 
 export type Role = "listener" | "client";
 
-/** From one try to find the other party to the next. Node's HTTP/2 server ends a connection on which a thousand calls fail. */
+/**
+ * From one try to find the other party to the next. Node's HTTP/2 server ends a connection on which a thousand calls
+ * fail.
+ */
 const retryDelaysMs = { first: 1, most: 50 };
 
 /**
- * One of the two who play a case. They may be in two programs that share nothing but the relay and a name, so they wait for
- * each other over a stream of their own, the meeting: the first under the name.
+ * One of the two who play a case. They may be in two programs that share nothing but the relay and a name, so they wait
+ * for each other over a stream of their own, the meeting: the first under the name.
  */
 export class Party {
   readonly name: string;

@@ -16,7 +16,10 @@ const values = new Set(enums.flatMap((each) => each.values.map(({ name }) => nam
 const rpcs = new Set(services.flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`)));
 const codes = Object.values(Code).filter((code): code is Code => typeof code === "number");
 
-/** The relay's own command, Protobuf's word, Connect's JSON and gRPC's trailer, HTTP/2's flag; and a package that is not there. */
+/**
+ * The relay's own command, Protobuf's word, Connect's JSON and gRPC's trailer, HTTP/2's flag; and a package that is not
+ * there.
+ */
 const foreign = ["serve", "oneof", "details", "value", "google.rpc.Status", "END_STREAM", "streamserver.v2"];
 
 const known = new Set<string>([
@@ -59,7 +62,10 @@ function diagramNames(diagram: string): string[] {
   });
 }
 
-/** Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be counted. An RFC's is its name. */
+/**
+ * Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be
+ * counted. An RFC's is its name.
+ */
 export function repeatedNumbers(handWritten: string): string[] {
   return (
     handWritten.match(

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The value of a constant that its file keeps to itself, or of a parameter's default: a number, or a product of numbers and such
- * constants.
+ * The value of a constant that its file keeps to itself, or of a parameter's default: a number, or a product of numbers
+ * and such constants.
  */
 export function sourceConstant(path: string, name: string): number {
   const text = readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");

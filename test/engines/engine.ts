@@ -14,7 +14,10 @@ export interface EngineBrowser {
 }
 
 export interface EngineTab {
-  /** What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it throws. */
+  /**
+   * What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it
+   * throws.
+   */
   evaluate(expression: string): Promise<unknown>;
   /** Runs a module in which "browser-stream-server" (and "browser-stream-server/contract" if built) can be imported. */
   run(source: string): Promise<void>;

@@ -8,7 +8,10 @@ import { startGroup } from "./process-group.js";
 
 /** A tab that nobody looks into but by evaluating. */
 export interface UnwatchedTab {
-  /** What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it throws. */
+  /**
+   * What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it
+   * throws.
+   */
   evaluate(expression: string): Promise<unknown>;
 }
 
@@ -24,8 +27,8 @@ interface Reply {
 }
 
 /**
- * Chromium for measuring. The libraries that drive browsers have it report each message of a WebSocket to them, which takes
- * more time than the message. https://chromedevtools.github.io/devtools-protocol/
+ * Chromium for measuring. The libraries that drive browsers have it report each message of a WebSocket to them, which
+ * takes more time than the message. https://chromedevtools.github.io/devtools-protocol/
  */
 export async function launchUnwatched(): Promise<UnwatchedChromium> {
   const program = findChromium();

@@ -7,7 +7,9 @@ const callTimeoutMs = 100_000;
 const closeTimeoutMs = 5_000;
 const pollMs = 10;
 
-/** A session of WebDriver (https://www.w3.org/TR/webdriver2/), with a driver of its own: WebKit's has but one at a time. */
+/**
+ * A session of WebDriver (https://www.w3.org/TR/webdriver2/), with a driver of its own: WebKit's has but one at a time.
+ */
 export interface WebDriverSession {
   call(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<unknown>;
   /** Closes the window as its user would, then ends the browser and the driver. */

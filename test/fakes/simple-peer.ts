@@ -4,7 +4,9 @@ import { rawCodec } from "../../stream/codec.js";
 import { frame } from "./frames.js";
 import type { Value } from "./two-endpoints.js";
 
-/** The least that a client in another language does: sends data frames and fin, reads data frames; no credit, no acks. */
+/**
+ * The least that a client in another language does: sends data frames and fin, reads data frames; no credit, no acks.
+ */
 export class SimplePeer {
   readonly read: Value[] = [];
   /** Acks and credit that it was sent although it knows neither. */

@@ -6,7 +6,10 @@ import { root } from "./command.ts";
 import { browserEntry } from "./import-rules.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
-/** What the browser's entry may weigh with all that it imports, minified and gzipped; most of it is Connect and Protobuf. */
+/**
+ * What the browser's entry may weigh with all that it imports, minified and gzipped; most of it is Connect and
+ * Protobuf.
+ */
 export const budgetBytes = 57.5 * 1024;
 
 /** Bundlers replace Node's modules by empty ones without a word; this hears of them first. */

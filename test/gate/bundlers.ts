@@ -20,7 +20,9 @@ const builds: Record<string, string[]> = {
   esbuild: ["esbuild", "page.js", "--bundle", "--format=esm", "--outfile=../out/esbuild/page.js"],
 };
 
-/** Bundlers that are not part of this repository make a page of the package, and nothing is left for the page to import. */
+/**
+ * Bundlers that are not part of this repository make a page of the package, and nothing is left for the page to import.
+ */
 export const checkBundlers = () =>
   withTarball(async (tarball, folder) => {
     const app = join(folder, "app");

@@ -16,8 +16,8 @@ export const allowedFolders: Record<string, readonly string[]> = {
 };
 
 /**
- * The rooms of a folder, from the ground up. A file in a room may import from its own room and from the rooms before it.
- * The files beside the rooms stand on top of all of them, so no room may import them.
+ * The rooms of a folder, from the ground up. A file in a room may import from its own room and from the rooms before
+ * it. The files beside the rooms stand on top of all of them, so no room may import them.
  */
 export const rooms: Record<string, readonly string[]> = {
   web: ["page", "transport", "node", "api"],

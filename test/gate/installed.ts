@@ -42,12 +42,13 @@ const consumerOptions = {
 };
 
 /**
- * The package works as people install it, in an empty folder and without this repository's lock file: its types resolve, it
- * keeps the stream contract over every way that Node has to a relay, and nothing holds what a stream has received. A release of
- * a dependency that breaks one of these is noticed here before people get it.
+ * The package works as people install it, in an empty folder and without this repository's lock file: its types
+ * resolve, it keeps the stream contract over every way that Node has to a relay, and nothing holds what a stream has
+ * received. A release of a dependency that breaks one of these is noticed here before people get it.
  *
- * The ranges for Connect in package.json admit patches only. The package uses those modules of Connect from which transports are
- * made, and these follow no semantic versioning: 2.3.0 came with a client that holds all that it has received.
+ * The ranges for Connect in package.json admit patches only. The package uses those modules of Connect from which
+ * transports are made, and these follow no semantic versioning: 2.3.0 came with a client that holds all that it has
+ * received.
  */
 export const checkInstalled = () =>
   withTarball(async (tarball, folder) => {

@@ -16,8 +16,8 @@ export function withTarball(check: (tarball: string, folder: string) => Promise<
 }
 
 /**
- * Installs packages into a folder as a user does: without a lock file, so that everything is the newest that its range admits.
- * Resolves with what went wrong, which a warning of npm is too if `allowsWarnings` is not set.
+ * Installs packages into a folder as a user does: without a lock file, so that everything is the newest that its range
+ * admits. Resolves with what went wrong, which a warning of npm is too if `allowsWarnings` is not set.
  */
 export async function installInto(
   folder: string,

@@ -6,8 +6,9 @@ import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 /**
- * Sends a file through the command as it is installed in the folder of this program, and exits with 1 if one of its processes
- * has had more memory than it needs. The listener is the process that a call which holds what it received shows in.
+ * Sends a file through the command as it is installed in the folder of this program, and exits with 1 if one of its
+ * processes has had more memory than it needs. The listener is the process that a call which holds what it received
+ * shows in.
  */
 const mebibyte = 1024 * 1024;
 const chunk = new Uint8Array(mebibyte);

@@ -7,8 +7,9 @@ import { openRelay, type TestRelay } from "../integration/relay-ports.js";
 import { allWays } from "../integration/ways.js";
 
 /**
- * Plays the stream contract and measures memory over the ways that Node has to a relay, with the package as it is installed in
- * the folder of this program. Prints a line for each failure, and exits with 1 if there is one. Needs `--expose-gc`.
+ * Plays the stream contract and measures memory over the ways that Node has to a relay, with the package as it is
+ * installed in the folder of this program. Prints a line for each failure, and exits with 1 if there is one. Needs
+ * `--expose-gc`.
  */
 const ways = [
   "a base URL",

@@ -3,7 +3,10 @@ import { expect } from "vitest";
 import type { TestRelay } from "./relay-ports.js";
 
 const pauseMs = 5;
-/** Several times what floods take on a busy machine, of which this process does both sides; a relay that stalls takes longer. */
+/**
+ * Several times what floods take on a busy machine, of which this process does both sides; a relay that stalls takes
+ * longer.
+ */
 const maxRoundTripMs = 5_000;
 
 /** A stream on a link of its own, which echoes all the while, whatever others do. */

@@ -25,7 +25,9 @@ afterAll(() => relay.close());
 
 const mine = new Error("the application's own");
 
-/** Ways for a listener to end a stream in the turn that uses it, what the client hears, and what the platform is told. */
+/**
+ * Ways for a listener to end a stream in the turn that uses it, what the client hears, and what the platform is told.
+ */
 const endings: {
   how: string;
   callback: (stream: Stream) => unknown;

@@ -88,7 +88,9 @@ async function http1Relay(): Promise<TestRelay> {
   return { ...relay, origin, url: `${origin}/browser-server` };
 }
 
-/** By what the application hands in: whether its URL is known to messages, a relay that it takes, and how it is made. */
+/**
+ * By what the application hands in: whether its URL is known to messages, a relay that it takes, and how it is made.
+ */
 const ways: [string, boolean, () => Promise<TestRelay>, (origin: string) => TransportLike][] = [
   ["a base URL with HTTP/2", true, http2Relay, (origin) => origin],
   ["a base URL without", true, http1Relay, (origin) => origin],

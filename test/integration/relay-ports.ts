@@ -27,7 +27,10 @@ export async function openRelay(
   return { proxy, origin, url: origin + proxy.prefixes[0], close: () => server.close() };
 }
 
-/** A key and a certificate for 127.0.0.1 that nobody trusts, kept in the repository so that making them takes no program. */
+/**
+ * A key and a certificate for 127.0.0.1 that nobody trusts, kept in the repository so that making them takes no
+ * program.
+ */
 export function selfSigned(): { cert: string; key: string } {
   const read = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url), "utf8");
   return { cert: read("cert"), key: read("key") };

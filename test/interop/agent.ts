@@ -90,7 +90,9 @@ export class Agent {
     if (code !== expected) throw this.#failure(`${this.title} ended with ${code} instead of ${expected}`);
   }
 
-  /** It ends with exit code 1, and its last line on stderr begins with the code and the failure. Resolves with the rest. */
+  /**
+   * It ends with exit code 1, and its last line on stderr begins with the code and the failure. Resolves with the rest.
+   */
   async fails(code: string, failure: string, deadlineMs?: number): Promise<string> {
     await this.exits(1, deadlineMs);
     const words = `${code} FAILURE_${failure} `;

@@ -33,7 +33,8 @@ describe.each(kinds)("$name listens", { concurrent: true }, (listenerKind) => {
   const row = new Row(listenerKind);
   afterAll(() => row.discard());
 
-  // The checks of a row share a listener. Each row begins with another column: they run at once, and tabs take the most.
+  // The checks of a row share a listener. Each row begins with another column: they run at once, and tabs take the
+  // most.
   const first = kinds.indexOf(listenerKind);
   describe.each([...kinds.slice(first), ...kinds.slice(0, first)])(
     "$name connects",

@@ -1,4 +1,5 @@
-// The package as a process: `node package-program.ts listener RELAY NAME [PASSWORD]`, or `client`, which takes --binary too.
+// The package as a process: `node package-program.ts listener RELAY NAME [PASSWORD]`, or `client`, which takes --binary
+// too.
 import { client } from "./echo-client.ts";
 import { listener } from "./echo-listener.ts";
 

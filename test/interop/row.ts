@@ -29,7 +29,10 @@ export async function startListener(stage: Stage, kind: Kind, password?: string)
   return { agent, name };
 }
 
-/** What the checks of one row of the matrix share: the listener's kind, and a listener that lives as long as all is well. */
+/**
+ * What the checks of one row of the matrix share: the listener's kind, and a listener that lives as long as all is
+ * well.
+ */
 export class Row {
   readonly kind: Kind;
   readonly password = "open sesame";

@@ -12,9 +12,9 @@ const modulePath = fileURLToPath(new URL("../.out/tab-program.js", import.meta.u
 const maxInputBytes = 262_144;
 
 /**
- * Runs a program in a page of its own. The page stays until it is killed: a process that ends by itself sends what it has
- * to send first, and a page that is closed does not. Its browser context is its own too, and the connections with it: a
- * context has six to one origin.
+ * Runs a program in a page of its own. The page stays until it is killed: a process that ends by itself sends what it
+ * has to send first, and a page that is closed does not. Its browser context is its own too, and the connections with
+ * it: a context has six to one origin.
  */
 export function startTab(
   browser: Browser,

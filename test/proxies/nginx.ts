@@ -17,7 +17,10 @@ export interface NginxOptions {
   tls?: boolean;
 }
 
-/** An nginx with the lines of docs/deploy.md, or where browsers get no WebSocket though it is in front of the same relay. */
+/**
+ * An nginx with the lines of docs/deploy.md, or where browsers get no WebSocket though it is in front of the same
+ * relay.
+ */
 export function startNginx({ relayOrigin, variant, tls = true }: NginxOptions): Promise<RunningProxy> {
   const { host } = new URL(relayOrigin);
   return startProxy({

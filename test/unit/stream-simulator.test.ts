@@ -110,7 +110,9 @@ function perform(step: (typeof steps)[number], self: Side, other: Side, nth: num
   if (step === "repeat") self.repeatTo(other, nth * 7 + self.delivered.length);
 }
 
-/** What a side has sent is within what it was granted; what the other has not read is a window and a message at most. */
+/**
+ * What a side has sent is within what it was granted; what the other has not read is a window and a message at most.
+ */
 function expectWithinBounds(sender: Side, receiverWindowBytes: number): void {
   expect(sender.sentBytes).toBeLessThanOrEqual(sender.grantedBytes);
   expect(sender.inFlightBytes).toBeLessThanOrEqual(receiverWindowBytes + sender.largestCostBytes);

@@ -17,9 +17,9 @@ import { type ShowLine, unheardLine } from "./unheard-error.js";
 
 export interface StreamServerFactory {
   /**
-   * Makes a stream server at the relay behind a base URL or a Connect transport; `listen(name)` claims a name. The callback
-   * gets a stream for each client; without it, iterate over the server. Throws `invalid_argument` for an option that does not
-   * exist or cannot have its value; an option that is undefined has its default.
+   * Makes a stream server at the relay behind a base URL or a Connect transport; `listen(name)` claims a name. The
+   * callback gets a stream for each client; without it, iterate over the server. Throws `invalid_argument` for an
+   * option that does not exist or cannot have its value; an option that is undefined has its default.
    */
   (transport: TransportLike, callback?: StreamCallback<RawMessage, RawInput>): StreamServer<RawMessage, RawInput>;
   <Out = RawMessage, In = RawInput>(
@@ -32,7 +32,8 @@ export interface StreamServerFactory {
 export interface StreamClientFactory {
   /**
    * Makes a client of the relay behind a base URL or a Connect transport. It holds nothing open by itself. Throws
-   * `invalid_argument` for an option that does not exist or cannot have its value; an option that is undefined has its default.
+   * `invalid_argument` for an option that does not exist or cannot have its value; an option that is undefined has its
+   * default.
    */
   (transport: TransportLike): StreamClient<RawMessage, RawInput>;
   <Out = RawMessage, In = RawInput>(

@@ -28,7 +28,9 @@ export interface LegDrive {
 
 /** The relay has this long to answer an `Open`, a connection to it included. */
 const attachTimeoutMs = 20_000;
-/** The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little. */
+/**
+ * The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little.
+ */
 const finishTimeoutMs = 45_000;
 /** The linger timeout of a relay that does not name it, as a relay in this process does not. */
 const usualLingerTimeoutMs = 30_000;
@@ -36,8 +38,8 @@ const usualLingerTimeoutMs = 30_000;
 const resetTimeoutMs = 1_000;
 
 /**
- * Runs the RPC of a leg from its `Open` to its end. Never rejects: the leg tells how it ended. A stream that is over before
- * the transport is there makes no call.
+ * Runs the RPC of a leg from its `Open` to its end. Never rejects: the leg tells how it ended. A stream that is over
+ * before the transport is there makes no call.
  */
 export async function driveLeg({ leg, transport: openTransport, method, open, peer, clock }: LegDrive): Promise<void> {
   let transport: Transport | undefined;

@@ -3,8 +3,8 @@ import { StreamError } from "../../stream/stream-error.js";
 import { isWellFormed } from "../../stream/well-formed.js";
 
 /**
- * The error of a name that cannot be sent to the relay as it is; undefined for all others, which the relay judges. An encoder
- * replaces half of a surrogate pair, so that another name than this was claimed or reached.
+ * The error of a name that cannot be sent to the relay as it is; undefined for all others, which the relay judges. An
+ * encoder replaces half of a surrogate pair, so that another name than this was claimed or reached.
  */
 export function nameError(name: unknown): StreamError | undefined {
   if (isWellFormed(name)) return undefined;

@@ -32,8 +32,8 @@ type Decision = "open" | "accepted" | "rejected" | "withdrawn";
 /**
  * A client at the door: its stream, which the first use accepts, unless it is rejected or withdrawn before.
  *
- * The relay is told of every decision: by `Accept`, or by `Reject` if there was no reason to call `Accept` any more, because
- * the stream was ended in the turn that accepted it, or if that call failed before the relay had answered it.
+ * The relay is told of every decision: by `Accept`, or by `Reject` if there was no reason to call `Accept` any more,
+ * because the stream was ended in the turn that accepted it, or if that call failed before the relay had answered it.
  */
 export class OfferStream<Out, In> {
   readonly stream: Stream<Out, In>;
@@ -69,9 +69,9 @@ export class OfferStream<Out, In> {
   }
 
   /**
-   * Hands the stream to the application, unless it is decided before that. It is accepted when `application` returns, or when
-   * the promise that it returned resolves. It is destroyed when `application` throws or its promise rejects, and the error
-   * goes on to the platform as the application's own.
+   * Hands the stream to the application, unless it is decided before that. It is accepted when `application` returns,
+   * or when the promise that it returned resolves. It is destroyed when `application` throws or its promise rejects,
+   * and the error goes on to the platform as the application's own.
    */
   handTo(application: (stream: Stream<Out, In>) => unknown): void {
     queueMicrotask(() => {
@@ -153,8 +153,8 @@ export class OfferStream<Out, In> {
   }
 
   /**
-   * A client that went away before the application used its stream is no failure of the application's, and an error that
-   * the application threw is shown by the platform.
+   * A client that went away before the application used its stream is no failure of the application's, and an error
+   * that the application threw is shown by the platform.
    */
   #onUnheard(error: StreamError): void {
     if (this.#decision !== "withdrawn" && error !== this.#applicationFailed) this.#init.onUnheard(error);

@@ -27,11 +27,12 @@ export interface ConnectOptions extends EndpointOptions {
 
 export interface StreamClient<Out = RawMessage, In = RawInput> {
   /**
-   * Opens a stream to the listener of `name`, and returns it at once: messages that are written before the listener accepts
-   * wait.
+   * Opens a stream to the listener of `name`, and returns it at once: messages that are written before the listener
+   * accepts wait.
    *
-   * - `opened` rejects, and "error" is emitted, with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME and
-   *   other failures that prevent the stream; with FAILURE_NAME_INVALID for a name that cannot be.
+   * - `opened` rejects, and "error" is emitted, with FAILURE_NO_SUCH_NAME, FAILURE_DECLINED,
+   *   FAILURE_NOT_ACCEPTED_IN_TIME and other failures that prevent the stream; with FAILURE_NAME_INVALID for a name
+   *   that cannot be.
    * - Throws `invalid_argument` for an option that does not exist, and for metadata that is no record of strings.
    * - The caller ends the stream.
    */

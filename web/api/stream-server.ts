@@ -20,8 +20,8 @@ import { clientOptions } from "./stream-client.js";
 import { StreamQueue } from "./stream-queue.js";
 
 /**
- * Called for each client. A client that the callback has neither used nor rejected is accepted when it returns, or when the
- * promise that it returned resolves. If it throws or its promise rejects, the client is declined with `internal`.
+ * Called for each client. A client that the callback has neither used nor rejected is accepted when it returns, or when
+ * the promise that it returned resolves. If it throws or its promise rejects, the client is declined with `internal`.
  */
 export type StreamCallback<Out, In> = (stream: Stream<Out, In>) => unknown;
 
@@ -73,14 +73,16 @@ type ServerState =
 const answerTimeoutMs = 5_000;
 
 /**
- * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the server.
+ * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the
+ * server.
  *
  * - The first use of a stream accepts the client; so does the callback's return, or the end of the promise it returned.
  *   `stream.reject(code, reason)` before that declines it.
  * - `ready` resolves when the name is claimed, and rejects with FAILURE_NAME_TAKEN and other failures that prevent it.
  * - `closed` resolves after `end()`, and rejects if the server failed. Neither becomes an unhandled rejection.
- * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners are:
- *   one for "error", the caller of `closed`, the caller of `ready` while it is pending, and a loop over the server.
+ * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners
+ *   are: one for "error", the caller of `closed`, the caller of `ready` while it is pending, and a loop over the
+ *   server.
  * - Call `end()` to give the name back. Streams live on.
  *
  * @example
@@ -120,7 +122,10 @@ export class StreamServer<Out, In = Out>
     return this.#closed.promise;
   }
 
-  /** The live streams: those that were accepted and are not over. The set is the server's own, and changes as they come and go. */
+  /**
+   * The live streams: those that were accepted and are not over. The set is the server's own, and changes as they come
+   * and go.
+   */
   get streams(): ReadonlySet<Stream<Out, In>> {
     return this.#streams;
   }
@@ -131,8 +136,8 @@ export class StreamServer<Out, In = Out>
   }
 
   /**
-   * Claims a name. A name that the relay cannot hold fails the server with FAILURE_NAME_INVALID. Throws `failed_precondition`
-   * the second time: a server has one name.
+   * Claims a name. A name that the relay cannot hold fails the server with FAILURE_NAME_INVALID. Throws
+   * `failed_precondition` the second time: a server has one name.
    */
   listen(name: string): this {
     if (this.#state.kind !== "idle") {
@@ -148,9 +153,9 @@ export class StreamServer<Out, In = Out>
   /**
    * Writes a message to all live streams. It is encoded once, and no stream holds up the others.
    *
-   * - A slow reader loses nothing: the message waits for it. Its stream fails with FAILURE_LIMIT_REACHED when more than its
-   *   `maxBufferedBytes` wait, and the others go on. To drop messages for it or to part with it earlier, look at `behind` in
-   *   the answer, or at a stream's `bufferedBytes`.
+   * - A slow reader loses nothing: the message waits for it. Its stream fails with FAILURE_LIMIT_REACHED when more than
+   *   its `maxBufferedBytes` wait, and the others go on. To drop messages for it or to part with it earlier, look at
+   *   `behind` in the answer, or at a stream's `bufferedBytes`.
    * - Bytes are not copied: leave them as they are until each stream has sent them.
    * - Throws, and writes to no stream, when the codec refuses the message.
    */

@@ -4,8 +4,8 @@ import { nameOf, type StreamError } from "../../stream/stream-error.js";
 export type ShowLine = (line: string, error: StreamError) => void;
 
 /**
- * One line about an error that nobody listens for: the failure's name, the stream or the server, the reason, and the relay's
- * URL where it is known. The reason may be the peer's, so control characters in it are left out.
+ * One line about an error that nobody listens for: the failure's name, the stream or the server, the reason, and the
+ * relay's URL where it is known. The reason may be the peer's, so control characters in it are left out.
  */
 export function unheardLine(what: string, error: StreamError, relayUrl: string | undefined): string {
   const { failure, code, message } = error;

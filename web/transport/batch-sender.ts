@@ -53,8 +53,8 @@ export class BatchSender {
   }
 
   /**
-   * Resolves when the link is over. `mayLackConnection`: whether `Send` may get no answer because the browser has no connection
-   * left for it beside `Receive`, and not because of the relay.
+   * Resolves when the link is over. `mayLackConnection`: whether `Send` may get no answer because the browser has no
+   * connection left for it beside `Receive`, and not because of the relay.
    */
   async run(
     { linkId, linkToken, maxBatchBytes: relayMaxBatchBytes }: LinkOpened,

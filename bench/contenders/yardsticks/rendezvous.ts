@@ -1,4 +1,6 @@
-/** Pairs clients with listeners for the bare relays: a client gets an id, the listener is told it, and accepts by it. */
+/**
+ * Pairs clients with listeners for the bare relays: a client gets an id, the listener is told it, and accepts by it.
+ */
 export class Rendezvous<Listener, Client> {
   readonly #names = new Map<string, Listener>();
   readonly #waiting = new Map<string, Client>();

@@ -13,8 +13,8 @@ export const file_streamserver_v1_failure: GenFile = /*@__PURE__*/
   fileDesc("Ch1zdHJlYW1zZXJ2ZXIvdjEvZmFpbHVyZS5wcm90bxIPc3RyZWFtc2VydmVyLnYxIl0KDUZhaWx1cmVEZXRhaWwSKQoHZmFpbHVyZRgBIAEoDjIYLnN0cmVhbXNlcnZlci52MS5GYWlsdXJlEiEKA2hvcBgCIAEoDjIULnN0cmVhbXNlcnZlci52MS5Ib3AqRwoDSG9wEhMKD0hPUF9VTlNQRUNJRklFRBAAEg4KCkhPUF9DQUxMRVIQARINCglIT1BfUkVMQVkQAhIMCghIT1BfUEVFUhADKowFCgdGYWlsdXJlEhcKE0ZBSUxVUkVfVU5TUEVDSUZJRUQQABIYChRGQUlMVVJFX05PX1NVQ0hfTkFNRRABEhYKEkZBSUxVUkVfTkFNRV9UQUtFThACEhgKFEZBSUxVUkVfTkFNRV9JTlZBTElEEAMSFAoQRkFJTFVSRV9ERUNMSU5FRBAEEiAKHEZBSUxVUkVfTk9UX0FDQ0VQVEVEX0lOX1RJTUUQBRIZChVGQUlMVVJFX0xJU1RFTkVSX0dPTkUQBhIUChBGQUlMVVJFX0xFR19MT1NUEAcSGQoVRkFJTFVSRV9QRUVSX0NBTkNFTEVEEAgSGQoVRkFJTFVSRV9MSU1JVF9SRUFDSEVEEAkSHQoZRkFJTFVSRV9NRVNTQUdFX1RPT19MQVJHRRAKEhsKF0ZBSUxVUkVfRlJBTUVfVE9PX0xBUkdFEAsSGQoVRkFJTFVSRV9OT1RfUEVSTUlUVEVEEAwSFAoQRkFJTFVSRV9EUkFJTklORxANEh4KGkZBSUxVUkVfUFJPVE9DT0xfVklPTEFUSU9OEA4SGAoURkFJTFVSRV9TRVFVRU5DRV9HQVAQDxIbChdGQUlMVVJFX0NSRURJVF9FWENFRURFRBAQEhkKFUZBSUxVUkVfVE9LRU5fSU5WQUxJRBAREhkKFUZBSUxVUkVfVE9LRU5fRVhQSVJFRBASEhYKEkZBSUxVUkVfT0ZGRVJfR09ORRATEhYKEkZBSUxVUkVfTEVBU0VfR09ORRAUEhUKEUZBSUxVUkVfTElOS19HT05FEBUSGwoXRkFJTFVSRV9DSEFOTkVMX0lOVkFMSUQQFhIfChtGQUlMVVJFX0ZFQVRVUkVfVU5TVVBQT1JURUQQF2IGcHJvdG8z");
 
 /**
- * The detail that the relay attaches to every error it answers with, beside the Connect or gRPC status code and a message
- * for people. A program branches on `failure`; `hop` says where to look.
+ * The detail that the relay attaches to every error it answers with, beside the Connect or gRPC status code and a
+ * message for people. A program branches on `failure`; `hop` says where to look.
  *
  * @generated from message streamserver.v1.FailureDetail
  */
@@ -138,8 +138,9 @@ export enum Failure {
   LISTENER_GONE = 6,
 
   /**
-   * A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY this
-   * endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable, HOP_PEER]
+   * A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY
+   * this endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable,
+   * HOP_PEER]
    *
    * @generated from enum value: FAILURE_LEG_LOST = 7;
    */
@@ -169,8 +170,8 @@ export enum Failure {
 
   /**
    * A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or `Capabilities`, too
-   * large. [resource_exhausted, HOP_CALLER]
+   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or
+   * `Capabilities`, too large. [resource_exhausted, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_FRAME_TOO_LARGE = 11;
    */
@@ -191,9 +192,9 @@ export enum Failure {
   DRAINING = 13,
 
   /**
-   * A message that does not belong here: a first message that is not `Open`, a second `Open`, a compressed one, a frame with a
-   * number and neither data nor fin, or without a number and with either, an ack for what was never sent, data after fin, a
-   * request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
+   * A message that does not belong here: a first message that is not `Open`, a second `Open`, a compressed one, a frame
+   * with a number and neither data nor fin, or without a number and with either, an ack for what was never sent, data
+   * after fin, a request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
    * ran out; HOP_CALLER or HOP_PEER]
    *
    * @generated from enum value: FAILURE_PROTOCOL_VIOLATION = 14;
@@ -250,7 +251,8 @@ export enum Failure {
   LINK_GONE = 21,
 
   /**
-   * The packet's channel is not open, or was opened before. Only that channel is reset. [failed_precondition, HOP_CALLER]
+   * The packet's channel is not open, or was opened before. Only that channel is reset. [failed_precondition,
+   * HOP_CALLER]
    *
    * @generated from enum value: FAILURE_CHANNEL_INVALID = 22;
    */

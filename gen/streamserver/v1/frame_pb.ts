@@ -21,8 +21,8 @@ export const file_streamserver_v1_frame: GenFile = /*@__PURE__*/
  * Frames are end to end. The client and the listener number, acknowledge, grant credit, half-close and reset; the relay
  * forwards. Each direction of a stream is independent of the other.
  *
- * A frame may do several things at once: carry data, acknowledge, grant credit. A frame that does nothing is allowed and
- * ignored.
+ * A frame may do several things at once: carry data, acknowledge, grant credit. A frame that does nothing is allowed
+ * and ignored.
  *
  * @generated from message streamserver.v1.Frame
  */
@@ -31,8 +31,8 @@ export type Frame = Message$1<"streamserver.v1.Frame"> & {
    * The number of this frame in its direction: 1, 2, 3, … for frames that carry `messages` or `fin`; 0 for frames that
    * carry neither.
    *
-   * The receiver drops a number that it has already seen, because a frame is sent again after a leg was attached anew. A
-   * number that leaves a gap ends the stream with FAILURE_SEQUENCE_GAP.
+   * The receiver drops a number that it has already seen, because a frame is sent again after a leg was attached anew.
+   * A number that leaves a gap ends the stream with FAILURE_SEQUENCE_GAP.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -47,14 +47,14 @@ export type Frame = Message$1<"streamserver.v1.Frame"> & {
   ack: bigint;
 
   /**
-   * An absolute offset in the other direction: the receiver of this frame may send until the cost of all that it has sent
-   * since the stream began reaches this many bytes. Because the offset is absolute, a grant that is lost, repeated or
-   * late does no harm: the highest one counts. 0 says nothing.
+   * An absolute offset in the other direction: the receiver of this frame may send until the cost of all that it has
+   * sent since the stream began reaches this many bytes. Because the offset is absolute, a grant that is lost, repeated
+   * or late does no harm: the highest one counts. 0 says nothing.
    *
-   * The cost of a message is the length of its `data` plus 16. Before the first grant, each direction may carry a cost of
-   * 65,536 bytes; a client may use that up before it is accepted. Sending beyond the credit ends the stream with
-   * FAILURE_CREDIT_EXCEEDED. An endpoint that did not name FEATURE_CREDIT neither grants nor obeys credit: its peer sends
-   * as fast as the transport takes it, and stops reading the leg when its own buffer is full.
+   * The cost of a message is the length of its `data` plus 16. Before the first grant, each direction may carry a cost
+   * of 65,536 bytes; a client may use that up before it is accepted. Sending beyond the credit ends the stream with
+   * FAILURE_CREDIT_EXCEEDED. An endpoint that did not name FEATURE_CREDIT neither grants nor obeys credit: its peer
+   * sends as fast as the transport takes it, and stops reading the leg when its own buffer is full.
    *
    * @generated from field: uint64 credit = 3;
    */
@@ -92,7 +92,8 @@ export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_frame, 0);
 
 /**
- * One message of the application, or one part of it. Boundaries are kept: what was written as one message is read as one.
+ * One message of the application, or one part of it. Boundaries are kept: what was written as one message is read as
+ * one.
  *
  * @generated from message streamserver.v1.Message
  */

@@ -28,8 +28,8 @@ export type LinkMessage = Message<"streamserver.v1.LinkMessage"> & {
   opened?: LinkOpened | undefined;
 
   /**
-   * In order. Their `Packet.data` together are at most `LinkOpened.max_batch_bytes`, their number at most a 64th of it: more of
-   * them end the link.
+   * In order. Their `Packet.data` together are at most `LinkOpened.max_batch_bytes`, their number at most a 64th of it:
+   * more of them end the link.
    *
    * @generated from field: repeated streamserver.v1.Packet packets = 2;
    */
@@ -103,8 +103,8 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
   linkToken: string;
 
   /**
-   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED; so is any while the relay runs twice as
-   * many RPCs, for it may still run those of channels that were reset. Not 0, as none of these limits is.
+   * How many channels may be open at once. One more is reset with FAILURE_LIMIT_REACHED; so is any while the relay runs
+   * twice as many RPCs, for it may still run those of channels that were reset. Not 0, as none of these limits is.
    *
    * @generated from field: uint32 max_channels = 3;
    */
@@ -119,9 +119,9 @@ export type LinkOpened = Message<"streamserver.v1.LinkOpened"> & {
 
   /**
    * The largest sum of `Packet.data` in one Send, or in one message of a WebSocket. A larger Send is answered with
-   * resource_exhausted, by the relay with FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not taken, and so
-   * is one with more packets than a 64th of this number. A
-   * message of a WebSocket that is more than twice as large, all in all, ends the link.
+   * resource_exhausted, by the relay with FAILURE_FRAME_TOO_LARGE or by the RPC library without a detail, and not
+   * taken, and so is one with more packets than a 64th of this number. A message of a WebSocket that is more than twice
+   * as large, all in all, ends the link.
    *
    * @generated from field: uint32 max_batch_bytes = 5;
    */
@@ -199,16 +199,17 @@ export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_link, 5);
 
 /**
- * The unit that travels on a link. One without `data` takes no more than 65,536 bytes; on a WebSocket, a larger one ends the link.
+ * The unit that travels on a link. One without `data` takes no more than 65,536 bytes; on a WebSocket, a larger one
+ * ends the link.
  *
  * @generated from message streamserver.v1.Packet
  */
 export type Packet = Message<"streamserver.v1.Packet"> & {
   /**
-   * Chosen by the client, rising: 1, 2, 3, … A number that was left out counts as closed. A packet for a channel that has
-   * closed is ignored, for it may have been on its way; a packet other than `request` and `reset` for a channel that never
-   * was, and a `request` for one that was, resets that channel with FAILURE_CHANNEL_INVALID. 0 for `ping` and `pong`, and
-   * for a `reset` that ends the whole link.
+   * Chosen by the client, rising: 1, 2, 3, … A number that was left out counts as closed. A packet for a channel that
+   * has closed is ignored, for it may have been on its way; a packet other than `request` and `reset` for a channel
+   * that never was, and a `request` for one that was, resets that channel with FAILURE_CHANNEL_INVALID. 0 for `ping`
+   * and `pong`, and for a `reset` that ends the whole link.
    *
    * @generated from field: uint32 channel = 1;
    */
@@ -246,8 +247,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "data";
   } | {
     /**
-     * Either way: nothing more from this side but credit and a reset. The relay's end follows its `response` and closes the
-     * channel: what the client still sends on it is ignored.
+     * Either way: nothing more from this side but credit and a reset. The relay's end follows its `response` and closes
+     * the channel: what the client still sends on it is ignored.
      *
      * @generated from field: streamserver.v1.ChannelEnd end = 5;
      */
@@ -263,10 +264,11 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "reset";
   } | {
     /**
-     * Either way: an absolute offset, like `Frame.credit`: the receiver of this packet may send data on this channel until
-     * its length since the channel opened reaches this many bytes. Each side may send 262,144 bytes before the first grant.
-     * Data beyond the credit resets the channel with FAILURE_CREDIT_EXCEEDED. A sender may wait until a packet fits whole: once
-     * everything is read that came, at least `LinkOpened.max_packet_bytes` must be left to send.
+     * Either way: an absolute offset, like `Frame.credit`: the receiver of this packet may send data on this channel
+     * until its length since the channel opened reaches this many bytes. Each side may send 262,144 bytes before the
+     * first grant. Data beyond the credit resets the channel with FAILURE_CREDIT_EXCEEDED. A sender may wait until a
+     * packet fits whole: once everything is read that came, at least `LinkOpened.max_packet_bytes` must be left to
+     * send.
      *
      * @generated from field: uint64 credit = 7;
      */
@@ -274,7 +276,8 @@ export type Packet = Message<"streamserver.v1.Packet"> & {
     case: "credit";
   } | {
     /**
-     * Either way: answer with a pong. A client asks whether the relay is still there, or has taken what was sent before.
+     * Either way: answer with a pong. A client asks whether the relay is still there, or has taken what was sent
+     * before.
      *
      * @generated from field: streamserver.v1.Packet.Ping ping = 8;
      */
@@ -432,24 +435,25 @@ export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_link, 10);
 
 /**
- * A link: many RPCs of every kind, full duplex, over what a browser has: one WebSocket, or the two RPCs of this service.
+ * A link: many RPCs of every kind, full duplex, over what a browser has: one WebSocket, or the two RPCs of this
+ * service.
  *
- * On a link travel packets; a packet belongs to a channel, and a channel is one RPC in the Connect protocol: the packets
- * carry the headers and the bytes that HTTP/2 would carry.
+ * On a link travel packets; a packet belongs to a channel, and a channel is one RPC in the Connect protocol: the
+ * packets carry the headers and the bytes that HTTP/2 would carry.
  *
  * A WebSocket link is a WebSocket (RFC 6455) at this service's path with `WebSocket` for a method,
  * `/streamserver.v1.LinkService/WebSocket`, of the subprotocol `streamserver.v1`. Each of its messages, either way, is
  * binary and one `LinkMessage`.
  *
- * Without a WebSocket, the client calls Receive and keeps it open; that is the relay's half. The client's half is a row of
- * Sends. A link ends when its WebSocket or its Receive ends.
+ * Without a WebSocket, the client calls Receive and keeps it open; that is the relay's half. The client's half is a row
+ * of Sends. A link ends when its WebSocket or its Receive ends.
  *
  * @generated from service streamserver.v1.LinkService
  */
 export const LinkService: GenService<{
   /**
-   * Opens a link. The first response message carries `opened`; the others carry `packets`, at least one message for every
-   * `heartbeat_interval_ms`. FAILURE_LIMIT_REACHED if the relay holds too many links.
+   * Opens a link. The first response message carries `opened`; the others carry `packets`, at least one message for
+   * every `heartbeat_interval_ms`. FAILURE_LIMIT_REACHED if the relay holds too many links.
    *
    * @generated from rpc streamserver.v1.LinkService.Receive
    */
@@ -459,10 +463,10 @@ export const LinkService: GenService<{
     output: typeof ReceiveResponseSchema;
   },
   /**
-   * Hands packets to the relay. The client sends one batch at a time, numbered 1, 2, 3, …, the next one when the relay has
-   * answered. A batch that got no answer may be sent again under its number: the relay answers a repeated number without
-   * taking the packets twice. A gap: FAILURE_SEQUENCE_GAP. An ended link: FAILURE_LINK_GONE. The relay answers when it has
-   * the packets, not when they are read.
+   * Hands packets to the relay. The client sends one batch at a time, numbered 1, 2, 3, …, the next one when the relay
+   * has answered. A batch that got no answer may be sent again under its number: the relay answers a repeated number
+   * without taking the packets twice. A gap: FAILURE_SEQUENCE_GAP. An ended link: FAILURE_LINK_GONE. The relay answers
+   * when it has the packets, not when they are read.
    *
    * @generated from rpc streamserver.v1.LinkService.Send
    */

@@ -15,8 +15,8 @@ export const file_streamserver_v1_relay: GenFile = /*@__PURE__*/
   fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLUAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlIoACCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIjCgZSZXN1bWUSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYASABKAQidgoGT3BlbmVkEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0iPwoIQWNjZXB0ZWQSMwoMY2FwYWJpbGl0aWVzGAEgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcyIdCglTdXNwZW5kZWQSEAoIZ3JhY2VfbXMYASABKA0iJAoHUmVzdW1lZBIZChFyZWNlaXZlZF9zZXF1ZW5jZRgBIAEoBCJrCg5Db25uZWN0UmVxdWVzdBIlCgRvcGVuGAEgASgLMhUuc3RyZWFtc2VydmVyLnYxLk9wZW5IABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAQgkKB21lc3NhZ2Ui/QEKD0Nvbm5lY3RSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABItCghhY2NlcHRlZBgDIAEoCzIZLnN0cmVhbXNlcnZlci52MS5BY2NlcHRlZEgAEi8KCXN1c3BlbmRlZBgEIAEoCzIaLnN0cmVhbXNlcnZlci52MS5TdXNwZW5kZWRIABIrCgdyZXN1bWVkGAUgASgLMhguc3RyZWFtc2VydmVyLnYxLlJlc3VtZWRIAEIJCgdtZXNzYWdlImoKDUFjY2VwdFJlcXVlc3QSJQoEb3BlbhgBIAEoCzIVLnN0cmVhbXNlcnZlci52MS5PcGVuSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIAEIJCgdtZXNzYWdlIs0BCg5BY2NlcHRSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABIvCglzdXNwZW5kZWQYBCABKAsyGi5zdHJlYW1zZXJ2ZXIudjEuU3VzcGVuZGVkSAASKwoHcmVzdW1lZBgFIAEoCzIYLnN0cmVhbXNlcnZlci52MS5SZXN1bWVkSABCCQoHbWVzc2FnZSKJAQoNTGlzdGVuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmxpc3RlZBgCIAEoCBIzCgxjYXBhYmlsaXRpZXMYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEhAKCGxlYXNlX2lkGAQgASgJEhMKC2xlYXNlX3Rva2VuGAUgASgJIvwBCg5MaXN0ZW5SZXNwb25zZRIxCgpyZWdpc3RlcmVkGAEgASgLMhsuc3RyZWFtc2VydmVyLnYxLlJlZ2lzdGVyZWRIABInCgVvZmZlchgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5PZmZlckgAEi8KCXdpdGhkcmF3bhgDIAEoCzIaLnN0cmVhbXNlcnZlci52MS5XaXRoZHJhd25IABIlCgRwaW5nGAQgASgLMhUuc3RyZWFtc2VydmVyLnYxLlBpbmdIABItCghkcmFpbmluZxgFIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgcKBWV2ZW50InsKClJlZ2lzdGVyZWQSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0ijwIKBU9mZmVyEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSGQoRYWNjZXB0X3RpbWVvdXRfbXMYAyABKA0SNgoIbWV0YWRhdGEYBCADKAsyJC5zdHJlYW1zZXJ2ZXIudjEuT2ZmZXIuTWV0YWRhdGFFbnRyeRIzCgxjYXBhYmlsaXRpZXMYBSABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEicKBmNhbGxlchgGIAEoCzIXLnN0cmVhbXNlcnZlci52MS5DYWxsZXIaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhgKBkNhbGxlchIOCgZvcmlnaW4YASABKAkiHgoJV2l0aGRyYXduEhEKCXN0cmVhbV9pZBgBIAEoCSIGCgRQaW5nIhwKCERyYWluaW5nEhAKCGdyYWNlX21zGAEgASgNIlMKDVJlamVjdFJlcXVlc3QSEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIMCgRjb2RlGAMgASgNEg4KBnJlYXNvbhgEIAEoCSIQCg5SZWplY3RSZXNwb25zZSI4Cg9Vbmxpc3RlblJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkiEgoQVW5saXN0ZW5SZXNwb25zZSJECgtMaXN0UmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiNgoMTGlzdFJlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeCgxXYXRjaFJlcXVlc3QSDgoGcHJlZml4GAEgASgJItcBCg1XYXRjaFJlc3BvbnNlEi8KB2NyZWF0ZWQYASABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuTmFtZUNyZWF0ZWRIABIzCglkZXN0cm95ZWQYAiABKAsyHi5zdHJlYW1zZXJ2ZXIudjEuTmFtZURlc3Ryb3llZEgAEjAKB2N1cnJlbnQYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hDdXJyZW50SAASJQoEcGluZxgEIAEoCzIVLnN0cmVhbXNlcnZlci52MS5QaW5nSABCBwoFZXZlbnQiGwoLTmFtZUNyZWF0ZWQSDAoEbmFtZRgBIAEoCSIdCg1OYW1lRGVzdHJveWVkEgwKBG5hbWUYASABKAkiDgoMV2F0Y2hDdXJyZW50KlsKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhIKDkZFQVRVUkVfQ1JFRElUEAESDwoLRkVBVFVSRV9BQ0sQAhISCg5GRUFUVVJFX1JFU1VNRRADMqwECgxSZWxheVNlcnZpY2USSwoGTGlzdGVuEh4uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuTGlzdGVuUmVzcG9uc2UwARJQCgdDb25uZWN0Eh8uc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXNwb25zZSgBMAESTQoGQWNjZXB0Eh4uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0UmVzcG9uc2UoATABEkkKBlJlamVjdBIeLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLlJlamVjdFJlc3BvbnNlEk8KCFVubGlzdGVuEiAuc3RyZWFtc2VydmVyLnYxLlVubGlzdGVuUmVxdWVzdBohLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlc3BvbnNlEkgKBExpc3QSHC5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlc3BvbnNlIgOQAgESSAoFV2F0Y2gSHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hSZXF1ZXN0Gh4uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_streamserver_v1_frame]);
 
 /**
- * What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know. More than
- * 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
+ * What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know.
+ * More than 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
  *
  * @generated from message streamserver.v1.Capabilities
  */
@@ -85,8 +85,8 @@ export type Limits = Message<"streamserver.v1.Limits"> & {
   acceptTimeoutMs: number;
 
   /**
-   * How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on, in
-   * milliseconds; then it ends the calls itself.
+   * How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on,
+   * in milliseconds; then it ends the calls itself.
    *
    * @generated from field: uint32 linger_timeout_ms = 6;
    */
@@ -170,8 +170,8 @@ export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
  */
 export type Resume = Message<"streamserver.v1.Resume"> & {
   /**
-   * The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what comes
-   * after it.
+   * The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what
+   * comes after it.
    *
    * @generated from field: uint64 received_sequence = 1;
    */
@@ -213,8 +213,9 @@ export type Opened = Message<"streamserver.v1.Opened"> & {
   limits?: Limits | undefined;
 
   /**
-   * The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either side that
-   * hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its own heartbeat.
+   * The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either
+   * side that hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its
+   * own heartbeat.
    *
    * @generated from field: uint32 heartbeat_interval_ms = 4;
    */
@@ -577,8 +578,8 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
   limits?: Limits | undefined;
 
   /**
-   * The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two and
-   * a half times as long may take the relay for lost.
+   * The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two
+   * and a half times as long may take the relay for lost.
    *
    * @generated from field: uint32 heartbeat_interval_ms = 4;
    */
@@ -1024,8 +1025,8 @@ export enum Feature {
   ACK = 2,
 
   /**
-   * Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers an
-   * `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
+   * Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers
+   * an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
    *
    * @generated from enum value: FEATURE_RESUME = 3;
    */
@@ -1042,13 +1043,13 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  * Names, and streams between a client and the listener of a name.
  *
  * A listener calls Listen and keeps the call open: while it is open, the listener holds a lease on the name. A client
- * calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes it
- * with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
+ * calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes
+ * it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
  * Connect call to the listener's Accept call, and back.
  *
- * Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by itself, without
- * a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones with unimplemented.
- * Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+ * Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
+ * itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
+ * with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
  *
  * Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
  * FAILURE_TOKEN_EXPIRED.
@@ -1058,8 +1059,9 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
 export const RelayService: GenService<{
   /**
    * Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
-   * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease
-   * with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were accepted before live on.
+   * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
+   * lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
+   * accepted before live on.
    *
    * @generated from rpc streamserver.v1.RelayService.Listen
    */
@@ -1071,13 +1073,13 @@ export const RelayService: GenService<{
   /**
    * Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
    * `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
-   * frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED, FAILURE_FRAME_TOO_LARGE,
-   * FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or FAILURE_PEER_CANCELED where
-   * that is what happened.
+   * frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED,
+   * FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or
+   * FAILURE_PEER_CANCELED where that is what happened.
    *
    * An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
-   * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before that
-   * is FAILURE_PEER_CANCELED for the other endpoint.
+   * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
+   * that is FAILURE_PEER_CANCELED for the other endpoint.
    *
    * @generated from rpc streamserver.v1.RelayService.Connect
    */
@@ -1088,8 +1090,8 @@ export const RelayService: GenService<{
   },
   /**
    * Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
-   * `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames. Ends
-   * like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
+   * `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
+   * Ends like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
    *
    * @generated from rpc streamserver.v1.RelayService.Accept
    */
@@ -1110,8 +1112,8 @@ export const RelayService: GenService<{
     output: typeof RejectResponseSchema;
   },
   /**
-   * Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it has
-   * ended before.
+   * Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
+   * has ended before.
    *
    * @generated from rpc streamserver.v1.RelayService.Unlisten
    */

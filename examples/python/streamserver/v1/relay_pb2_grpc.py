@@ -29,13 +29,13 @@ class RelayServiceStub:
     """Names, and streams between a client and the listener of a name.
 
     A listener calls Listen and keeps the call open: while it is open, the listener holds a lease on the name. A client
-    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes it
-    with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
+    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes
+    it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by itself, without
-    a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones with unimplemented.
-    Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
+    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
+    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
     FAILURE_TOKEN_EXPIRED.
@@ -88,13 +88,13 @@ class RelayServiceServicer:
     """Names, and streams between a client and the listener of a name.
 
     A listener calls Listen and keeps the call open: while it is open, the listener holds a lease on the name. A client
-    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes it
-    with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
+    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes
+    it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by itself, without
-    a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones with unimplemented.
-    Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
+    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
+    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
     FAILURE_TOKEN_EXPIRED.
@@ -102,8 +102,9 @@ class RelayServiceServicer:
 
     def Listen(self, request, context):
         """Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
-        FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease
-        with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were accepted before live on.
+        FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
+        lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
+        accepted before live on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,13 +113,13 @@ class RelayServiceServicer:
     def Connect(self, request_iterator, context):
         """Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
         `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
-        frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED, FAILURE_FRAME_TOO_LARGE,
-        FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or FAILURE_PEER_CANCELED where
-        that is what happened.
+        frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED,
+        FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or
+        FAILURE_PEER_CANCELED where that is what happened.
 
         An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
-        have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before that
-        is FAILURE_PEER_CANCELED for the other endpoint.
+        have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
+        that is FAILURE_PEER_CANCELED for the other endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,8 +127,8 @@ class RelayServiceServicer:
 
     def Accept(self, request_iterator, context):
         """Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
-        `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames. Ends
-        like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
+        `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
+        Ends like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,8 +143,8 @@ class RelayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Unlisten(self, request, context):
-        """Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it has
-        ended before.
+        """Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
+        has ended before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,13 +214,13 @@ class RelayService:
     """Names, and streams between a client and the listener of a name.
 
     A listener calls Listen and keeps the call open: while it is open, the listener holds a lease on the name. A client
-    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes it
-    with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
+    calls Connect with that name. The relay announces the client as an Offer on the listener's Listen; the listener takes
+    it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by itself, without
-    a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones with unimplemented.
-    Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
+    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
+    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
     FAILURE_TOKEN_EXPIRED.

@@ -121,8 +121,8 @@ export const HealthListResponseSchema: GenMessage<HealthListResponse> = /*@__PUR
  */
 export const Health: GenService<{
   /**
-   * Whether a service is served now. not_found if the server does not know the service. The empty name is the server as a
-   * whole.
+   * Whether a service is served now. not_found if the server does not know the service. The empty name is the server as
+   * a whole.
    *
    * @generated from rpc grpc.health.v1.Health.Check
    */

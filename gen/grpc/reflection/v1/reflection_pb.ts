@@ -161,8 +161,8 @@ export const ServerReflectionResponseSchema: GenMessage<ServerReflectionResponse
  */
 export type FileDescriptorResponse = Message<"grpc.reflection.v1.FileDescriptorResponse"> & {
   /**
-   * Each a google.protobuf.FileDescriptorProto: the file that was asked for, and what it imports, unless an earlier answer of
-   * the same call had it.
+   * Each a google.protobuf.FileDescriptorProto: the file that was asked for, and what it imports, unless an earlier
+   * answer of the same call had it.
    *
    * @generated from field: repeated bytes file_descriptor_proto = 1;
    */

@@ -96,8 +96,9 @@ const (
 	Failure_FAILURE_NOT_ACCEPTED_IN_TIME Failure = 5
 	// The lease ended while the offer waited. [unavailable, HOP_PEER]
 	Failure_FAILURE_LISTENER_GONE Failure = 6
-	// A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY this
-	// endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable, HOP_PEER]
+	// A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY
+	// this endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable,
+	// HOP_PEER]
 	Failure_FAILURE_LEG_LOST Failure = 7
 	// The other endpoint cancelled its call. [canceled, HOP_PEER]
 	Failure_FAILURE_PEER_CANCELED Failure = 8
@@ -107,16 +108,16 @@ const (
 	// A message is larger than its receiver takes. [resource_exhausted, HOP_PEER]
 	Failure_FAILURE_MESSAGE_TOO_LARGE Failure = 10
 	// A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or `Capabilities`, too
-	// large. [resource_exhausted, HOP_CALLER]
+	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or
+	// `Capabilities`, too large. [resource_exhausted, HOP_CALLER]
 	Failure_FAILURE_FRAME_TOO_LARGE Failure = 11
 	// The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
 	Failure_FAILURE_NOT_PERMITTED Failure = 12
 	// The relay is going away and takes nothing new. [unavailable, HOP_RELAY]
 	Failure_FAILURE_DRAINING Failure = 13
-	// A message that does not belong here: a first message that is not `Open`, a second `Open`, a compressed one, a frame with a
-	// number and neither data nor fin, or without a number and with either, an ack for what was never sent, data after fin, a
-	// request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
+	// A message that does not belong here: a first message that is not `Open`, a second `Open`, a compressed one, a frame
+	// with a number and neither data nor fin, or without a number and with either, an ack for what was never sent, data
+	// after fin, a request that ended before fin; no `Open` in time. [invalid_argument, or deadline_exceeded where time
 	// ran out; HOP_CALLER or HOP_PEER]
 	Failure_FAILURE_PROTOCOL_VIOLATION Failure = 14
 	// A frame or a `Send` left a gap in the numbers. [out_of_range, HOP_CALLER or HOP_PEER]
@@ -133,7 +134,8 @@ const (
 	Failure_FAILURE_LEASE_GONE Failure = 20
 	// The link has ended, or never was. [not_found, HOP_RELAY]
 	Failure_FAILURE_LINK_GONE Failure = 21
-	// The packet's channel is not open, or was opened before. Only that channel is reset. [failed_precondition, HOP_CALLER]
+	// The packet's channel is not open, or was opened before. Only that channel is reset. [failed_precondition,
+	// HOP_CALLER]
 	Failure_FAILURE_CHANNEL_INVALID Failure = 22
 	// This relay does not offer the feature. [unimplemented, HOP_RELAY]
 	Failure_FAILURE_FEATURE_UNSUPPORTED Failure = 23
@@ -222,8 +224,8 @@ func (Failure) EnumDescriptor() ([]byte, []int) {
 	return file_streamserver_v1_failure_proto_rawDescGZIP(), []int{1}
 }
 
-// The detail that the relay attaches to every error it answers with, beside the Connect or gRPC status code and a message
-// for people. A program branches on `failure`; `hop` says where to look.
+// The detail that the relay attaches to every error it answers with, beside the Connect or gRPC status code and a
+// message for people. A program branches on `failure`; `hop` says where to look.
 type FailureDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What went wrong.

@@ -27,27 +27,27 @@ const (
 // Frames are end to end. The client and the listener number, acknowledge, grant credit, half-close and reset; the relay
 // forwards. Each direction of a stream is independent of the other.
 //
-// A frame may do several things at once: carry data, acknowledge, grant credit. A frame that does nothing is allowed and
-// ignored.
+// A frame may do several things at once: carry data, acknowledge, grant credit. A frame that does nothing is allowed
+// and ignored.
 type Frame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of this frame in its direction: 1, 2, 3, … for frames that carry `messages` or `fin`; 0 for frames that
 	// carry neither.
 	//
-	// The receiver drops a number that it has already seen, because a frame is sent again after a leg was attached anew. A
-	// number that leaves a gap ends the stream with FAILURE_SEQUENCE_GAP.
+	// The receiver drops a number that it has already seen, because a frame is sent again after a leg was attached anew.
+	// A number that leaves a gap ends the stream with FAILURE_SEQUENCE_GAP.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Cumulative: the highest `sequence` that the sender of this frame has received in the other direction without a gap.
 	// 0 says nothing. A value above what was ever sent ends the stream with FAILURE_PROTOCOL_VIOLATION.
 	Ack uint64 `protobuf:"varint,2,opt,name=ack,proto3" json:"ack,omitempty"`
-	// An absolute offset in the other direction: the receiver of this frame may send until the cost of all that it has sent
-	// since the stream began reaches this many bytes. Because the offset is absolute, a grant that is lost, repeated or
-	// late does no harm: the highest one counts. 0 says nothing.
+	// An absolute offset in the other direction: the receiver of this frame may send until the cost of all that it has
+	// sent since the stream began reaches this many bytes. Because the offset is absolute, a grant that is lost, repeated
+	// or late does no harm: the highest one counts. 0 says nothing.
 	//
-	// The cost of a message is the length of its `data` plus 16. Before the first grant, each direction may carry a cost of
-	// 65,536 bytes; a client may use that up before it is accepted. Sending beyond the credit ends the stream with
-	// FAILURE_CREDIT_EXCEEDED. An endpoint that did not name FEATURE_CREDIT neither grants nor obeys credit: its peer sends
-	// as fast as the transport takes it, and stops reading the leg when its own buffer is full.
+	// The cost of a message is the length of its `data` plus 16. Before the first grant, each direction may carry a cost
+	// of 65,536 bytes; a client may use that up before it is accepted. Sending beyond the credit ends the stream with
+	// FAILURE_CREDIT_EXCEEDED. An endpoint that did not name FEATURE_CREDIT neither grants nor obeys credit: its peer
+	// sends as fast as the transport takes it, and stops reading the leg when its own buffer is full.
 	Credit uint64 `protobuf:"varint,3,opt,name=credit,proto3" json:"credit,omitempty"`
 	// In the order in which the application wrote them. The sum of their costs is at most `Limits.max_frame_bytes`.
 	Messages []*Message `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
@@ -133,7 +133,8 @@ func (x *Frame) GetReset_() *Reset {
 	return nil
 }
 
-// One message of the application, or one part of it. Boundaries are kept: what was written as one message is read as one.
+// One message of the application, or one part of it. Boundaries are kept: what was written as one message is read as
+// one.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bytes; UTF-8 where `text` is set. A text message that is not valid UTF-8 once it is whole ends the stream with

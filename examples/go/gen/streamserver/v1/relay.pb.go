@@ -31,8 +31,8 @@ const (
 	Feature_FEATURE_CREDIT Feature = 1
 	// Acknowledges what it receives, a fin at once. See `Frame.ack`.
 	Feature_FEATURE_ACK Feature = 2
-	// Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers an
-	// `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
+	// Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers
+	// an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
 	Feature_FEATURE_RESUME Feature = 3
 )
 
@@ -79,8 +79,8 @@ func (Feature) EnumDescriptor() ([]byte, []int) {
 	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{0}
 }
 
-// What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know. More than
-// 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
+// What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know.
+// More than 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
 type Capabilities struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the endpoint speaks. Empty for a simple client.
@@ -148,8 +148,8 @@ type Limits struct {
 	MaxOffersPerName uint32 `protobuf:"varint,4,opt,name=max_offers_per_name,json=maxOffersPerName,proto3" json:"max_offers_per_name,omitempty"`
 	// How long an offer waits, in milliseconds.
 	AcceptTimeoutMs uint32 `protobuf:"varint,5,opt,name=accept_timeout_ms,json=acceptTimeoutMs,proto3" json:"accept_timeout_ms,omitempty"`
-	// How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on, in
-	// milliseconds; then it ends the calls itself.
+	// How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on,
+	// in milliseconds; then it ends the calls itself.
 	LingerTimeoutMs uint32 `protobuf:"varint,6,opt,name=linger_timeout_ms,json=lingerTimeoutMs,proto3" json:"linger_timeout_ms,omitempty"`
 	// What the relay itself can do.
 	Features      []Feature `protobuf:"varint,7,rep,packed,name=features,proto3,enum=streamserver.v1.Feature" json:"features,omitempty"`
@@ -330,8 +330,8 @@ func (x *Open) GetResume() *Resume {
 // Says that an `Open` attaches a leg again. Either leg may come first.
 type Resume struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what comes
-	// after it.
+	// The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what
+	// comes after it.
 	ReceivedSequence uint64 `protobuf:"varint,1,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -383,8 +383,9 @@ type Opened struct {
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// What the relay allows.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
-	// The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either side that
-	// hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its own heartbeat.
+	// The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either
+	// side that hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its
+	// own heartbeat.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -1228,8 +1229,8 @@ type Registered struct {
 	LeaseToken string `protobuf:"bytes,2,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	// What the relay allows.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
-	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two and
-	// a half times as long may take the relay for lost.
+	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two
+	// and a half times as long may take the relay for lost.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
