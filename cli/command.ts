@@ -8,7 +8,7 @@ export interface Command {
   readonly name: string;
   /** One line. */
   readonly summary: string;
-  /** What `--help` prints. */
+  /** The text that `--help` prints. */
   readonly help: string;
   /**
    * Resolves when all is done. Rejects with why it was not: a `UsageError`, a `StreamError`, or what the machine says.
@@ -23,7 +23,7 @@ export class UsageError extends Error {}
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>;
 
-/** What stands on the command line; throws a `UsageError` for what does not belong there. */
+/** Parses a command line. Throws a `UsageError` for an option that the command does not have. */
 export function parseCommandLine<O extends Options>(args: string[], options: O): Parsed<O> {
   try {
     return parseArgs({ args, options, allowPositionals: true });

@@ -3,7 +3,7 @@ import { UsageError } from "./command.js";
 import { Interrupted } from "./interruption.js";
 import { OutputClosed } from "./output.js";
 
-/** What a script can tell from how the program ended. */
+/** The exit codes, by which a script tells why the program ended. */
 const exitCodes = {
   done: 0,
   failed: 1,

@@ -13,7 +13,7 @@ export function whenAborted(signal: AbortSignal, action: () => void): void {
   else signal.addEventListener("abort", action, { once: true });
 }
 
-/** What a stream that an interruption ends tells the other side. */
+/** The error that the peer gets from a stream that an interruption ends. */
 export function interruptedStreamError(): StreamError {
   return new StreamError("interrupted", { failure: Failure.PEER_CANCELED });
 }

@@ -41,8 +41,8 @@ export const listenCommand: Command = {
     if (target === undefined) return transferStandardIo(await firstClient(open, signal));
     const serving = new Map<Stream, Promise<void>>();
     const server = await open(async (stream) => {
-      // What it rejects with has been told to the client; to the callback's caller it would be an error of this
-      // program.
+      // A failed connection concerns one client, which has been told. If the callback rejected, Node would take it for
+      // an unhandled rejection and end the program.
       const served = serveFromTcp(stream, target).catch((error: unknown) => {
         if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
       });

@@ -59,7 +59,7 @@ for (const signalName of ["SIGINT", "SIGTERM"] as const) {
   process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
 }
 
-// What cannot be written is told to whoever wrote it; what nobody waits for is the person's own affair.
+// A write that fails rejects for its caller. Without a listener for "error" it ends the process as well.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
 try {
@@ -67,7 +67,7 @@ try {
   checkGivenArguments(args);
   await run(args, interruption.signal);
 } catch (caught) {
-  // Whatever broke because of the interruption was broken by it.
+  // An interruption breaks streams and connections, whose errors say less than the interruption itself.
   const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;
   process.exitCode = exitCodeOf(reason);
   notice(wordsFor(reason));

@@ -1,7 +1,7 @@
 import type { RelayWarning, StreamServerProxy } from "../server/index.js";
 import { jsonLine, shellWord, visibleText } from "./visible-text.js";
 
-/** What a relay tells those who run it. */
+/** The events that a relay logs for those who run it. */
 export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }

@@ -4,7 +4,7 @@ import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/inde
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parsePort, UsageError } from "./command.js";
 
-/** What `bss serve` is told, from wherever. */
+/** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
 export interface ServeOptions {
   port: number;
   /** Undefined: all interfaces. */
@@ -103,7 +103,7 @@ function withoutUndefined(settings: Settings): Settings {
 const isString = (value: unknown) => typeof value === "string";
 const isStrings = (value: unknown) => Array.isArray(value) && value.every(isString);
 
-/** What the configuration may hold, each with what it must be. */
+/** The keys of the configuration file: a check of the value, and the words that describe a value that passes. */
 const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, description: string]> = {
   port: [isPort, "a whole number from 0 to 65535"],
   host: [isString, "a string"],

@@ -41,7 +41,7 @@ export async function transferStandardIo(stream: Stream): Promise<void> {
 }
 
 async function send(stream: Stream, input: AsyncIterable<Uint8Array<ArrayBuffer>>, meter: Meter): Promise<void> {
-  // Not before somebody is there who takes it.
+  // Input is read only once a peer is there to take it.
   await stream.opened;
   const writer = stream.writable.getWriter();
   for await (const chunk of input) {
@@ -51,7 +51,7 @@ async function send(stream: Stream, input: AsyncIterable<Uint8Array<ArrayBuffer>
   await writer.close();
 }
 
-/** What is read, until its end or until the other side hangs up. */
+/** The chunks of standard input, until its end or until the peer hangs up. */
 async function* inputOf(
   input: Readable,
   hungUp: Promise<Input> | undefined,

@@ -8,21 +8,21 @@ import { Code, type RawMessage, type Stream, StreamError } from "../web/node.js"
  */
 export async function bridge(socket: Socket, stream: Stream): Promise<void> {
   socket.setNoDelay();
-  // What it is shows in what is read and written.
+  // Reading and writing the socket fail with the same error, so a listener has nothing to do.
   socket.on("error", () => {});
   try {
     await Promise.all([toStream(socket, stream), toSocket(stream, socket), stream.closed]);
   } catch (reason) {
     const error = reason instanceof StreamError ? reason : brokenSocketError(reason);
     stream.destroy(error);
-    // An orderly end would make what was cut short look whole.
+    // After an orderly end, data that was cut short looks whole.
     socket.resetAndDestroy();
     throw error;
   }
 }
 
 async function toStream(socket: Socket, stream: Stream): Promise<void> {
-  // Not before somebody is there who takes it.
+  // The socket is read only once a peer is there to take its bytes.
   await stream.opened;
   const writer = stream.writable.getWriter();
   for await (const chunk of socket) await writer.write(chunk);

@@ -48,7 +48,7 @@ export async function openTcpPort({ port, host, connect, onBroken }: TcpPortInit
     }
   };
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-    // Who reads it hears of it.
+    // `bridge` reports the error; without a listener it ends the process.
     socket.on("error", () => {});
     waiting.push(socket);
     openNext();

@@ -30,7 +30,7 @@ export async function serveFromTcp(stream: Stream, target: TcpTarget): Promise<v
   // The caller of this function hears of it, and the package need not print it.
   stream.on("error", () => {});
   const socket = connect({ ...target, allowHalfOpen: true });
-  // Whoever went away meanwhile leaves nothing behind.
+  // A client that leaves while the target is connected to must leave no connection behind.
   const hangUp = () => socket.destroy();
   stream.once("close", hangUp);
   try {

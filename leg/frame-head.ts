@@ -15,9 +15,9 @@ import {
 import type { Parts } from "./parts.js";
 import { WireReader } from "./wire-reader.js";
 
-/** What a relay has to know of a frame that it passes on. */
+/** The facts that a relay has to know about a frame that it passes on. */
 export interface FrameHead {
-  /** What the messages of the frame count against `Limits.max_frame_bytes`. */
+  /** The bytes that the messages of the frame count against `Limits.max_frame_bytes`. */
   costBytes: number;
   fin: boolean;
   reset: boolean;

@@ -24,18 +24,18 @@ import { type FrameFields, readFrameFields } from "./frame-fields.js";
 import type { Parts } from "./parts.js";
 import { responseMessages } from "./response-messages.js";
 
-/** What `ConnectRequest` and `AcceptRequest` have in common, which is everything. */
+/** A `ConnectRequest` or an `AcceptRequest`, which have the same fields. */
 export interface LegRequest {
   message: { case: "open"; value: MessageInitShape<typeof OpenSchema> } | { case: "frame"; value: Frame };
 }
 
-/** What a leg has to know of `ConnectResponse` and `AcceptResponse`. */
+/** The parts of `ConnectResponse` and `AcceptResponse` that a leg reads. */
 export type LegResponse = Pick<ConnectResponse, "message"> | Pick<AcceptResponse, "message">;
 
 /** The RPC of a leg. */
 export type LegMethod = "connect" | "accept";
 
-/** A frame, and what is around it; the relay sends no larger messages. */
+/** The largest message of the relay: a frame of at most 983,040 bytes, and 65,536 bytes for its fields. */
 export const maxMessageBytes = 1_048_576;
 
 /** Connect's interface of an HTTP client, with a body that may come in parts. */

@@ -1,4 +1,4 @@
-/** Up to here, copying bytes costs less than to keep them apart. */
+/** Bytes up to which copying an array costs less than keeping it apart. */
 const smallBytes = 4_096;
 
 export function isSmall({ byteLength }: Uint8Array): boolean {
@@ -20,7 +20,7 @@ export class Parts {
     return this.arrays.reduce((left, { byteLength }) => left - byteLength, this.byteLength) === 0;
   }
 
-  /** Views, as of an array. */
+  /** Views of a range of the bytes, as `Uint8Array.subarray` returns one. */
   subarray(from: number, to: number): Parts {
     if (from === 0 && to === this.byteLength) return this;
     const views: Uint8Array[] = [];

@@ -29,14 +29,14 @@ export class WireWriter {
     return this;
   }
 
-  /** What was written since the last cut. */
+  /** Returns a view of the bytes that were written since the last cut. */
   cut(): Uint8Array<ArrayBuffer> {
     const written = this.bytes.subarray(this.#cutAt, this.#at);
     this.#cutAt = this.#at;
     return written;
   }
 
-  /** Leaves bytes to be written otherwise. */
+  /** Passes over bytes that the caller writes by itself. */
   skip(byteLength: number): this {
     this.#at += byteLength;
     return this;

@@ -1,6 +1,6 @@
 import { Fifo } from "../stream/fifo.js";
 
-/** What waits may keep this many times its own size in memory. */
+/** A chunk may keep a buffer of up to this many times its own size in memory while it waits; beyond, it is copied. */
 const pinnedFactor = 8;
 /** A chunk's own overhead is a small part of more than this. */
 const smallBytes = 1_024;
@@ -13,7 +13,7 @@ const maxTailBytes = 16_384;
  */
 export class ByteQueue {
   readonly #chunks = new Fifo<Uint8Array>();
-  /** What came last, after all chunks, and the room for more of its kind. */
+  /** Small chunks that came after all others, put together, with room for more of them. */
   #tail: { bytes: Uint8Array<ArrayBuffer>; length: number } | undefined;
 
   get isEmpty(): boolean {

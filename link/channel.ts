@@ -20,15 +20,12 @@ import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";
 import type { IncomingPacket } from "./link-message.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
-/**
- * What each side may send on a channel before the first grant, and how far a grant reaches ahead at first.
- * `Packet.credit`.
- */
+/** A channel's window at first, which each side may send before the first grant. `Packet.credit`. */
 export const channelWindowBytes = 262_144;
-/** How far it reaches when the reader keeps up. */
+/** The largest window of a channel, whose reader keeps up. */
 const maxChannelWindowBytes = 1_048_576;
 
-/** What a channel needs of its link. */
+/** The services of a link that its channels use. */
 export interface ChannelPort {
   role: "client" | "relay";
   /** Queues a packet, unless the link is over. */
@@ -40,7 +37,7 @@ export interface ChannelPort {
   inTurn(channel: Channel, send: () => void): Promise<void> | undefined;
   maxPacketBytes: number;
   maxSentPacketBytes: number;
-  /** Asks for a larger window, of which the link has so many bytes for all its channels. */
+  /** Takes bytes for a wider window from the link's allowance for all channels. Returns false if too few are left. */
   widen(bytes: number): boolean;
   /** The channel is over; packets for it need not be handed in any more. */
   onClosed(channel: Channel): void;
@@ -77,7 +74,7 @@ export class Channel {
     this.#state = { kind: "open", sending: "open", receiving: port.role === "client" ? "head" : "body" };
   }
 
-  /** What was taken of the link's bytes for wider windows. */
+  /** Bytes of the link's allowance that this channel has taken for its wider window. */
   get widenedBytes(): number {
     return this.#windowBytes - channelWindowBytes;
   }
@@ -115,7 +112,7 @@ export class Channel {
     }
   }
 
-  /** Whoever reads has to put together what was cut, so that nothing is cut for lack of credit. */
+  /** A reader has to join the packets of data that was cut, so data is not cut for lack of credit. */
   #hasCredit(bytes: number): boolean {
     return this.#creditBytes - this.#sentBytes >= Math.min(bytes, this.#maxCutBytes);
   }
@@ -199,7 +196,7 @@ export class Channel {
       case "end":
         if (receiving !== "body") break;
         return this.#receiveEnd(content.value.trailers);
-      // A kind of packet that came after this code was written.
+      // A kind of packet that this code does not know.
       case undefined:
         return;
     }
@@ -239,7 +236,7 @@ export class Channel {
   #consume(bytes: number): void {
     this.#consumedBytes += bytes;
     if (this.#state.kind !== "open") return;
-    // Seldom, but early enough that the other side always has credit for a whole packet. `Packet.credit`.
+    // Grants are few, but early enough that the other side always has credit for a whole packet. `Packet.credit`.
     this.#grantFrom(Math.min((this.#windowBytes * 3) / 4, this.#windowBytes - this.#port.maxPacketBytes));
   }
 

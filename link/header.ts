@@ -3,10 +3,10 @@ import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { type Header, HeaderSchema } from "../gen/streamserver/v1/link_pb.js";
 import { StreamError } from "../stream/stream-error.js";
 
-/** The same that Node's HTTP server takes by default. A channel keeps its head as long as it lives. */
+/** The default limit of Node's HTTP server. A channel keeps its head as long as it lives. */
 export const maxHeadBytes = 16_384;
 
-/** What a header takes beside its characters. */
+/** Bytes that a header counts for beside its characters. */
 export const headerOverheadBytes = 32;
 
 export function headersToWire(headers: Headers | undefined): Header[] {
@@ -24,7 +24,7 @@ export function headersFromWire(headers: readonly Header[]): Headers {
   return result;
 }
 
-/** What headers count for. RFC 9113, section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE. */
+/** The bytes that headers count for. RFC 9113, section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE. */
 export function headBytes(headers: readonly Header[]): number {
   return headers.reduce((bytes, { name, value }) => bytes + name.length + value.length + headerOverheadBytes, 0);
 }

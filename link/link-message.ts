@@ -66,7 +66,7 @@ function packetBytes(packet: EncodedPacket): number {
   return 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength) + data.byteLength;
 }
 
-/** Of a packet and what is before it, without large data. */
+/** The bytes of an encoded packet and of its tag and length, without large data. */
 function copiedBytes(packet: EncodedPacket): number {
   const bytes = packetBytes(packet);
   const large = isData(packet) ? packet.data.arrays.filter((array) => !isSmall(array)) : [];

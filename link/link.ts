@@ -38,9 +38,9 @@ const maxWidenedBytes = 16_777_216;
 
 export interface LinkOptions {
   maxChannels: number;
-  /** The largest that may come. */
+  /** The largest packet that may come, in bytes of data. */
   maxPacketBytes: number;
-  /** The largest that is sent. Default `maxPacketBytes`. */
+  /** The largest packet that is sent, in bytes of data. Default `maxPacketBytes`. */
   maxSentPacketBytes?: number;
   /**
    * Relay: serves a channel that was opened, until what it returns resolves, which may be after the channel has closed;

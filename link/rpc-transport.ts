@@ -60,7 +60,7 @@ export interface RpcTransportOptions {
 export function createRpcTransport(options: RpcTransportOptions): Transport {
   const { httpClient, baseUrl, readMaxBytes = maxEnvelopeBytes, interceptors = [], useBinaryFormat = true } = options;
 
-  /** What the requests of both kinds have in common. */
+  /** The fields that unary and streaming requests share. */
   const begin = (
     { methodKind, parent }: DescMethod,
     timeoutMs: number | undefined,

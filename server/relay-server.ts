@@ -7,13 +7,11 @@ import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
-/**
- * In so many turns of the event loop the errors that end all calls are handed to the connections, before these are
- * closed.
- */
+/** Turns of the event loop before the connections are closed, in which they get the errors that end all calls. */
 const lastTurns = 10;
 
 export interface RelayServerOptions {
+  /** The relay. `serveRelay` installs it on its own servers. */
   proxy: StreamServerProxy;
   /** From 0 to 65535; 0 is any port that is free. */
   port: number;
@@ -27,14 +25,22 @@ export interface RelayServerOptions {
 
 /** A relay that listens on a port. The caller must close it. */
 export interface RelayServer {
+  /** The port that is listened on, also where the option was 0. */
   readonly port: number;
-  /** Ends the relay and every connection. */
+  /** Ends the relay and every connection. Resolves when the port is free; never rejects. */
   close(): Promise<void>;
 }
 
 /**
- * Serves a relay on a port of its own. Rejects if the port cannot be had, with a TypeError for an unknown option or one
- * of a wrong type, and with a RangeError for a port that cannot be.
+ * Serves a relay on a port of its own: HTTP/1.1 and HTTP/2, over TLS if `tls` is given.
+ *
+ * - Resolves when the port is open. The caller must call `close()`, which ends the relay too.
+ * - Rejects with the system's error if the port cannot be had, with a TypeError for an unknown option or one of a wrong
+ *   type, and with a RangeError for a port that cannot be.
+ *
+ * @example
+ * const server = await serveRelay({ proxy: StreamServerProxy(), port: 8080 });
+ * process.once("SIGTERM", () => server.close());
  */
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, tls, fallback } = checkedOptions(options);

@@ -21,7 +21,7 @@ import { TokenSigner } from "./relay/token.js";
 import { quoted, type RelayWarning, Warnings } from "./relay/warnings.js";
 import { Routes } from "./routes.js";
 
-/** What the events of a name carry. */
+/** A lease, as the events of its name describe it. */
 export interface LeaseInfo {
   id: string;
   name: string;
@@ -34,10 +34,15 @@ export interface LeaseInfo {
  * it is told as a warning. Warnings that nobody listens for go to standard error, a line each.
  */
 export interface StreamServerProxyEvents {
+  /** A listener has claimed a name. */
   "server.created": [name: string, lease: LeaseInfo];
+  /** A name is free again. */
   "server.destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
+  /** Another name for "server.created". */
   "server-created": [name: string, lease: LeaseInfo];
+  /** Another name for "server.destroyed". */
   "server-destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
+  /** Trouble that the operator can do something about, each cause at most once a minute. */
   warning: [warning: RelayWarning];
 }
 
@@ -143,7 +148,10 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#routes.upgrade(request, connection, head);
   };
 
-  /** Connects to a name from this process, through the same routes as everybody. See `StreamClient`. */
+  /**
+   * Connects to a name from this process, without a network, and returns the stream at once. Fails as `connect` of a
+   * `StreamClient` does. The caller ends the stream.
+   */
   connect(name: string, options?: ConnectOptions): Stream<RawMessage, RawInput>;
   connect<Out, In>(name: string, options: ConnectOptions & { codec: Codec<Out, In> }): Stream<Out, In>;
   connect(name: string, options: ConnectOptions & { codec?: Codec<unknown> } = {}): Stream<unknown> {

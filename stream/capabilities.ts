@@ -1,6 +1,6 @@
 import { Feature } from "../gen/streamserver/v1/relay_pb.js";
 
-/** What an endpoint can do, as the other endpoint needs to know it. */
+/** The abilities of an endpoint that its peer needs to know. */
 export interface Capabilities {
   /** Grants and obeys credit. */
   credit: boolean;
@@ -10,7 +10,7 @@ export interface Capabilities {
   maxMessageBytes: number;
 }
 
-/** What `max_message_bytes` means when it is 0: 16 MiB. */
+/** The meaning of a `max_message_bytes` of 0: 16 MiB. */
 export const defaultMaxMessageBytes = 16_777_216;
 
 /** Reads `Capabilities` from the wire; an endpoint that says nothing is a simple client. */

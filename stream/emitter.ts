@@ -33,7 +33,7 @@ export class Emitter<Events> {
     return this.#set(event, [...this.#of(event), registration(listener, "once")]);
   }
 
-  /** The same as `on`. */
+  /** Another name for `on`, as in Node. */
   addListener<Name extends keyof Events>(event: Name, listener: Listener<Events, Name>): this {
     return this.on(event, listener);
   }
@@ -51,7 +51,7 @@ export class Emitter<Events> {
     return this;
   }
 
-  /** The same as `off`. */
+  /** Another name for `off`, as in Node. */
   removeListener<Name extends keyof Events>(event: Name, listener: Listener<Events, Name>): this {
     return this.off(event, listener);
   }

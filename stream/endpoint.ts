@@ -10,9 +10,9 @@ import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
 /**
  * The life of an endpoint.
  *
- * `open` → `closed`, when both directions are finished and the other endpoint has acknowledged it;
+ * `open` → `closed`, when both directions are finished and the peer has acknowledged it;
  * `open` → `resetting` → `failed`, when this side ends it: the reset is taken by the leg in between;
- * `open` → `failed`, when the other side or the way between them ends it.
+ * `open` → `failed`, when the peer, the relay or a lost connection ends it.
  */
 export type EndpointState =
   | { kind: "open"; sending: "open" | "finishing" | "finished" | "acked"; receiving: "open" | "finished" }
@@ -190,7 +190,7 @@ export class Endpoint {
     this.#settle();
   }
 
-  /** Takes a frame from the other endpoint. What comes after the end is ignored. */
+  /** Takes a frame from the peer. A frame after the end is ignored. */
   receive(frame: Frame): void {
     if (this.#state.kind !== "open") return;
     if (frame.reset !== undefined) {

@@ -55,12 +55,12 @@ export function callError(reason: unknown, relay = relayAt(), isAnswered = false
   return relayLostError(`${lost}: ${error.message}`, reason);
 }
 
-/** What messages call a relay, whose URL may not be known. */
+/** The name of a relay in messages. Its URL may not be known. */
 export function relayAt(url?: string): string {
   return url === undefined ? "the relay" : `the relay at ${url}`;
 }
 
-/** What failed is the way from here to the relay, or the relay. */
+/** The error of a relay that cannot be reached, or is gone. */
 export function relayLostError(message: string, cause?: unknown): StreamError {
   return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause });
 }

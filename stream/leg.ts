@@ -30,7 +30,7 @@ export interface LegEvents {
 
 /**
  * One endpoint's attachment to the relay, seen from the RPC that carries it: frames out, frames in, and how it began
- * and ended. A `Stream` is the other side of it.
+ * and ended. The application's side of it is a `Stream`.
  */
 export class Leg extends Emitter<LegEvents> {
   readonly endpoint: Endpoint;

@@ -10,7 +10,7 @@ export interface ReadingHandlers<Out> {
   onData(message: Out): void;
   /** The reader knows that no message will come any more. Called once. */
   onDrained(): void;
-  /** Instead of it: a message that the codec refused arrived before the stream ended, and nothing else will say so. */
+  /** Called instead of `onDrained` for a refused message of a stream that is over, whose end does not tell of it. */
   onUnreadable(error: StreamError): void;
 }
 

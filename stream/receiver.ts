@@ -4,7 +4,9 @@ import { Fifo } from "./fifo.js";
 import { giveBack } from "./lent-memory.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
-/** What waits unread may keep this many times its own size in memory: three messages of 64 KiB, which share a frame. */
+/**
+ * A message may pin a buffer of four times its size: the three messages of 64 KiB that share a frame are not copied.
+ */
 const pinnedFactor = 4;
 
 /** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
@@ -25,7 +27,7 @@ export interface ReceiverOptions {
 /**
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
- * What waits unread never costs more than `windowBytes`, plus one message that came in parts: the parts of an
+ * Unread messages never cost more than `windowBytes`, plus one message that came in parts: the parts of an
  * unfinished message are granted for as they come, but only while no finished message waits. The buffers that it is in
  * may be four times as large, if there was more in them.
  */
@@ -47,7 +49,7 @@ export class Receiver {
     return this.#sequence;
   }
 
-  /** Whether there is room: what a peer without credit needs to be asked before each frame. */
+  /** Whether there is room for another frame. The leg of a peer without credit asks before each one. */
   get hasRoom(): boolean {
     return this.#heldBytes < this.#options.windowBytes;
   }

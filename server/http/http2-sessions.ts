@@ -7,7 +7,7 @@ import type { NodeServer } from "./node-server.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */
 const connectionWindowBytes = 4 * 1024 * 1024;
-/** The same for each stream of a connection. */
+/** Node's default of 64 KiB for each stream halves bulk throughput as well. */
 const streamWindowBytes = 1024 * 1024;
 
 /** The parts of the relay that supervision of its connections needs. */

@@ -14,7 +14,7 @@ import type { Links, LiveLink } from "./links.js";
 const maxBatchBytes = 524_288;
 /** A batch as JSON is a third larger, and has headers around its packets. */
 const readMaxBytes = 2 * maxBatchBytes;
-/** A slow network brings so much to a page before the page takes the silence for a lost link. */
+/** Even a slow network brings a response of this size before the page takes the silence for a lost link. */
 const maxResponseBytes = 163_840;
 
 interface ReceivingLink extends LiveLink {

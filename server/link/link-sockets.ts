@@ -15,22 +15,26 @@ import type { RelayLimits } from "../relay/limits.js";
 import { quoted, type Warnings } from "../relay/warnings.js";
 import type { Links, LiveLink } from "./links.js";
 
-/** More in one message would only delay what comes after it. */
+/** Bytes of packets in one message. A larger message only delays the packets after it. */
 const maxBatchBytes = 212_992;
-/** A batch, and what is around its packets. */
+/** Twice a batch, so that the heads of its packets fit in too. */
 const maxMessageBytes = 2 * maxBatchBytes;
 /**
- * Each is kept until its message is whole, and takes some hundred bytes beside its own; those of the largest have 416.
+ * Fragments in one message. Each is kept until the message is whole, and takes some hundred bytes beside its own; 1,024
+ * still allow 416-byte fragments in the largest message.
  */
 const maxFragments = 1_024;
-/** The same for the pieces in which the network brings a frame: those of the largest message have 104 bytes. */
+/**
+ * Chunks in which the network may bring one frame, which `ws` keeps until the frame is whole; 4,096 still allow chunks
+ * of 104 bytes in the largest message.
+ */
 const maxBufferedChunks = 4_096;
-/** More than this is not handed to a socket that has not sent what it got before. */
+/** A socket that holds more unsent bytes than this is given nothing more until it has sent them. */
 const socketHighWaterMarkBytes = 262_144;
-/** A buffer for less is cheaper made anew than kept. */
+/** A message of at most this size gets a buffer of its own, which costs less than keeping one for the next. */
 const minReuseBytes = 16_384;
 
-/** What `LinkSockets` needs of the relay. */
+/** The parts of the relay that `LinkSockets` uses. */
 export interface LinkSocketsInit {
   clock: Clock;
   limits: RelayLimits;
@@ -90,7 +94,7 @@ export class LinkSockets {
       return this.#end(socket, StreamError.from(reason));
     }
     const { link, watch, maxPackets, opened } = live;
-    // The browser answers these, even for a tab whose scripts stand still. RFC 6455, section 5.5.2.
+    // The browser itself answers a ping, even while the scripts of its tab stand still. RFC 6455, section 5.5.2.
     const stopPinging = atIntervals(this.#clock, this.#heartbeatIntervalMs, () => {
       if (socket.readyState === socket.OPEN) socket.ping();
     });
@@ -100,7 +104,7 @@ export class LinkSockets {
     });
     // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
-    // Not only whole messages: a large one takes its time where the network is slow.
+    // Bytes count as a sign of life, not only whole messages: on a slow network a large message takes long.
     connection.on("data", () => watch.heard());
     socket.on("message", (data: Buffer, isBinary) => {
       if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
@@ -134,7 +138,7 @@ export class LinkSockets {
 /** Answers a request for a WebSocket with a status, and ends its connection. */
 export function refuseUpgrade(connection: Duplex, status: number): void {
   connection.on("error", () => {});
-  // Who keeps the other half open would keep the connection.
+  // A client that keeps its half open must not keep the connection.
   connection.once("finish", () => connection.destroy());
   connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
@@ -142,14 +146,13 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
 async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
   const next = () => link.nextBatch(maxBatchBytes);
   for (let packets = await next(); packets !== undefined; packets = await next()) {
-    // Who has said goodbye takes nothing more. What is sent then is done at once, and a source without end would never
-    // let go.
+    // A socket that is closing drops messages at once, so that an endless source would be drained without a pause.
     if (socket.readyState !== socket.OPEN) return;
-    // In one piece: a fragment costs a browser as much as a message, which is more than a copy.
+    // A batch goes out in one piece, because a fragment costs a browser as much as a message, and more than a copy.
     const parts = encodePackets(packets);
     if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
       socket.send(joiner.join(parts));
-      // What the kernel did not take at once is still read.
+      // The socket still reads from the buffer what the kernel did not take at once.
       if (socket.bufferedAmount > 0) joiner.release();
       continue;
     }

@@ -14,15 +14,15 @@ import { randomId, type TokenSigner, tokenTtlMs } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
 import { linkOriginKey } from "../rpc/caller.js";
 
-/** A full frame fits in, with what is around it. */
+/** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
 const maxPacketBytes = 212_992;
 
 /** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {
   link: Link;
-  /** To be told of everything that comes. */
+  /** The owner of the pipe calls `heard` for everything that comes. */
   watch: LinkWatch;
-  /** The most packets of a batch. Each takes the relay some time, however small it is. */
+  /** Packets allowed in one batch. Each takes the relay some time, however small it is. */
   maxPackets: number;
   /** The first message to the client. */
   opened: MessageInitShape<typeof LinkOpenedSchema> & { linkId: string };
@@ -39,7 +39,7 @@ export interface LinksInit {
   serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => Promise<void> | undefined;
 }
 
-/** All links of the relay, whatever carries them. */
+/** All links of the relay: those over WebSockets, and those over `Receive` and `Send`. */
 export class Links {
   readonly #init: LinksInit;
   readonly #links = new Set<Link>();
@@ -73,7 +73,7 @@ export class Links {
     };
     const link: Link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);
-    // An answer is something heard, and silence is noticed as such.
+    // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
     void link.closed.then(() => {
       stopBeating();

@@ -1,10 +1,10 @@
 import type { Clock } from "../../stream/clock.js";
 import { Condition } from "../../stream/deferred.js";
 
-/** Stands between the events of a quiet call. */
+/** The value that `withHeartbeat` yields between the events of a quiet call. */
 export const heartbeat: unique symbol = Symbol("heartbeat");
 
-/** What `source` yields, and a heartbeat whenever it has yielded nothing for `intervalMs`. */
+/** Yields the values of `source`, and a heartbeat whenever it has yielded nothing for `intervalMs`. */
 export async function* withHeartbeat<T>(
   source: AsyncIterator<T, unknown>,
   clock: Clock,

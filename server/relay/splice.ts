@@ -135,7 +135,7 @@ export class Splice implements Offer {
   }
 }
 
-/** What the other endpoint hears of a leg that failed. */
+/** The error that the peer gets when a leg failed. */
 function peerError(error: StreamError): StreamError {
   const failure = error.failure === Failure.PEER_CANCELED ? Failure.PEER_CANCELED : Failure.LEG_LOST;
   return new StreamError(`the other side: ${error.message}`, { failure, hop: Hop.PEER });

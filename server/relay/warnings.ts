@@ -30,7 +30,10 @@ export type WarningCause =
 
 /** Trouble that the operator of a relay can do something about. */
 export type RelayWarning = WarningCause & {
-  /** What happened, why, and what helps: one line, in which text from callers is cut and has no control characters. */
+  /**
+   * One line that says the trouble, its reason and its remedy. Text from callers in it is cut, without control
+   * characters.
+   */
   message: string;
   /** How often this has happened since the warning before it of the same cause, this time included. */
   count: number;

@@ -25,7 +25,7 @@ const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
   description: "expects the response to be read to its end",
 });
 
-/** What a request tells of its caller beside its headers, and how to expect the end of its response. */
+/** Values for the RPC of a request: whether its connection is lost, and how to expect the end of its response. */
 export function callerValues(request: NodeRequest, expectEnd: () => void): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
   return createContextValues()
@@ -33,12 +33,12 @@ export function callerValues(request: NodeRequest, expectEnd: () => void): Conte
     .set(expectEndKey, expectEnd);
 }
 
-/** What is called for is over: a caller that does not read its response to the end is cut off a while later. */
+/** Marks the call as over. Its response is destroyed after 5 s unless the caller has read it to the end. */
 export function expectEnd({ values }: HandlerContext): void {
   values.get(expectEndKey)();
 }
 
-/** The Origin header of whoever calls, or empty. */
+/** The Origin header of the caller's request, or empty. */
 export function callerOrigin(context: HandlerContext): string {
   return context.values.get(linkOriginKey) ?? context.requestHeader.get("origin") ?? "";
 }

@@ -18,7 +18,7 @@ import {
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 /**
- * What a server serves, as gRPC's server reflection tells it: the services it is given, and every file that they need.
+ * Answers gRPC's server reflection for a list of services, with every file that they need.
  * https://grpc.io/docs/guides/reflection/
  */
 export class Reflection {

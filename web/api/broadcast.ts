@@ -5,7 +5,9 @@ import { Stream } from "../../stream/stream.js";
 export interface Broadcast<Out, In> {
   /** How many streams took the message. */
   sent: number;
-  /** Those of them that are above their high-water mark now: `write()` would have returned false. "drain" follows. */
+  /**
+   * The streams that took the message and are above their high-water mark now, as after a `write()` that returns false.
+   */
   behind: Stream<Out, In>[];
   /** Live streams that did not take it: `end()` was called, the peer takes only smaller messages, or too much waits. */
   missed: Stream<Out, In>[];

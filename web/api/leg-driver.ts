@@ -29,12 +29,12 @@ export interface LegDrive {
 /** The relay has this long to answer an `Open`, a connection to it included. */
 const attachTimeoutMs = 20_000;
 /**
- * The relay has this long to end the call after the stream was finished: its own wait for the other side, and a little.
+ * The relay has this long to end the call after the stream was finished: its own wait for the peer, and 15 s more.
  */
 const finishTimeoutMs = 45_000;
 /** The linger timeout of a relay that does not name it, as a relay in this process does not. */
 const usualLingerTimeoutMs = 30_000;
-/** The reset has this long to get out; then the call is cancelled, which tells the other side the same less well. */
+/** The reset has this long to get out; then the call is cancelled, which the peer hears without the reason. */
 const resetTimeoutMs = 1_000;
 
 /**

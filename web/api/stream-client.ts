@@ -35,6 +35,10 @@ export interface StreamClient<Out = RawMessage, In = RawInput> {
    *   that cannot be.
    * - Throws `invalid_argument` for an option that does not exist, and for metadata that is no record of strings.
    * - The caller ends the stream.
+   *
+   * @example
+   * const stream = StreamClient(relayUrl).connect("SERVER_NAME", { metadata: { user: "me" } });
+   * for await (const message of stream) console.log(message);
    */
   connect(name: string, options?: ConnectOptions): Stream<Out, In>;
 }

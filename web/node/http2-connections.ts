@@ -23,7 +23,7 @@ const maxTries = 2 * maxConnections;
 export interface Http2ConnectionsInit {
   url: RelayUrl;
   clock: Clock;
-  /** How long a connection without calls is kept for the next one. */
+  /** How long a connection without calls is kept for the next one, in milliseconds. */
   idleTimeoutMs: number;
 }
 

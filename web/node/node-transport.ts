@@ -19,7 +19,7 @@ import { Http2Connections } from "./http2-connections.js";
 import { nodeSockets } from "./node-websocket.js";
 
 export interface NodeTransportOptions {
-  /** How long a connection without calls is kept for the next one. Default 1,000. */
+  /** How long a connection without calls is kept for the next one, in milliseconds. Default 1,000. */
   idleConnectionTimeoutMs?: number;
   /** Gives up finding the way. */
   signal?: AbortSignal;

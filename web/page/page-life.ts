@@ -27,7 +27,7 @@ export function followPage({ onLeave, onShow, onWake }: PageLife): () => void {
   addEventListener("pagehide", onLeave, { signal });
   addEventListener("pageshow", onShow, first);
   addEventListener("online", onWake, { signal });
-  // Of a page that comes back Chromium says this, and that it is visible, before "pageshow".
+  // When a page comes back, Chromium emits "resume" and "visibilitychange" before "pageshow".
   document.addEventListener("resume", onRun, first);
   document.addEventListener("visibilitychange", onVisibility, first);
   return () => following.abort();

@@ -10,8 +10,8 @@ import { HandshakeError } from "./websocket-link.js";
 /** How long a WebSocket may take before fetch is tried beside it: a fetch link is to be there within 3 s. */
 export const patienceMs = 2_500;
 /**
- * The same where WebSockets are known to get through. After failures, as when a relay restarts, Firefox holds back each
- * new WebSocket, for about half as long as the relay was away.
+ * The patience where WebSockets are known to get through. After failures, as when a relay restarts, Firefox holds back
+ * each new WebSocket, for about half as long as the relay was away.
  */
 const knownPatienceMs = 10_000;
 /** How long a WebSocket may take in all, so that a call hears of it within the 20 s that it waits. */

@@ -119,7 +119,8 @@ export class LinkPool {
       if (this.#state === state) this.#dropIfUnused();
     });
     this.#opened();
-    // Those who asked for the link may have given up while it was opened. Those who did not come next.
+    // The calls that asked for the link may have been given up while it was opened. All others open their channels
+    // first.
     queueMicrotask(() => link.size === 0 && link.onIdle());
   }
 

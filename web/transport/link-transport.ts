@@ -12,9 +12,9 @@ import { setTransportFacts } from "./transport-facts.js";
 const baseUrl = "http://link";
 
 export interface LinkTransportOptions {
-  /** How long a link without calls is kept for the next one. Default 2,000. */
+  /** How long a link without calls is kept for the next one, in milliseconds. Default 2,000. */
   idleTimeoutMs?: number | undefined;
-  /** Connect's. Default none. */
+  /** Interceptors of Connect, which see each call. Default none. */
   interceptors?: Interceptor[];
   /** Whether messages are Protobuf's binary rather than JSON. Default true. */
   useBinaryFormat?: boolean;

@@ -14,7 +14,7 @@ export interface WebSocketTransportOptions extends LinkTransportOptions {
    * them.
    */
   baseUrl: string | URL;
-  /** How long the relay may take to open the link. Default 10,000. */
+  /** How long the relay may take to open the link, in milliseconds. Default 10,000. */
   openTimeoutMs?: number;
 }
 
@@ -27,10 +27,9 @@ export interface WebSocketTransportOptions extends LinkTransportOptions {
  * - Calls fail with `unavailable`, and FAILURE_LEG_LOST of HOP_RELAY, when no socket can be had.
  * - Throws `invalid_argument` for a URL that cannot be a relay's.
  *
- * ```ts
+ * @example
  * const transport = createWebSocketTransport({ baseUrl: "https://relay.example/browser-server" });
  * const stream = StreamClient(transport).connect("SERVER_NAME");
- * ```
  */
 export function createWebSocketTransport(options: WebSocketTransportOptions): Transport {
   return openWebSocketTransport(options, (url) => {
