@@ -19,11 +19,6 @@ export function writeEnvelopeHead(bytes: Uint8Array, flags: number, dataBytes: n
   bytes[4] = dataBytes;
 }
 
-/** The flags of an envelope. */
-export function flagsOf({ arrays: [first] }: Parts): number {
-  return first?.[0] ?? 0;
-}
-
 /** The data of an envelope, without its head, in one array. It is copied if the envelope came in several chunks. */
 export function dataOf(envelope: Parts): Uint8Array {
   return envelope.joined.subarray(envelopeHeadBytes);

@@ -46,7 +46,7 @@ export interface StreamClient<Out = RawMessage, In = RawInput> {
 export const defaultPrefix = "/browser-server";
 
 /** The options of an endpoint, which each side of a stream has for itself. */
-export const endpointOptions: Record<keyof EndpointOptions, OptionType> = {
+const endpointOptions: Record<keyof EndpointOptions, OptionType> = {
   maxMessageBytes: wholeNumber,
   windowBytes: wholeNumber,
   highWaterMarkBytes: wholeNumber,
