@@ -20,7 +20,7 @@ export const file_streamserver_v1_failure: GenFile = /*@__PURE__*/
  */
 export type FailureDetail = Message<"streamserver.v1.FailureDetail"> & {
   /**
-   * What went wrong.
+   * The failure, one of the protocol's own; FAILURE_UNSPECIFIED if it is none of them.
    *
    * @generated from field: streamserver.v1.Failure failure = 1;
    */
@@ -69,7 +69,7 @@ export enum Hop {
   RELAY = 2,
 
   /**
-   * The endpoint on the other side, or its leg to the relay.
+   * The peer, which is the endpoint on the other side of the stream, or its leg to the relay.
    *
    * @generated from enum value: HOP_PEER = 3;
    */
@@ -138,8 +138,8 @@ export enum Failure {
   LISTENER_GONE = 6,
 
   /**
-   * A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY
-   * this endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable,
+   * A leg is gone that nobody cancelled: the peer's connection broke, or its page was left; with HOP_RELAY
+   * this endpoint's own. Also the peer's leg when the relay ended it for a rule that it broke. [unavailable,
    * HOP_PEER]
    *
    * @generated from enum value: FAILURE_LEG_LOST = 7;
@@ -147,7 +147,7 @@ export enum Failure {
   LEG_LOST = 7,
 
   /**
-   * The other endpoint cancelled its call. [canceled, HOP_PEER]
+   * The peer cancelled its call. [canceled, HOP_PEER]
    *
    * @generated from enum value: FAILURE_PEER_CANCELED = 8;
    */

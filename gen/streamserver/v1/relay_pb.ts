@@ -15,14 +15,14 @@ export const file_streamserver_v1_relay: GenFile = /*@__PURE__*/
   fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLUAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlIoACCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIjCgZSZXN1bWUSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYASABKAQidgoGT3BlbmVkEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0iPwoIQWNjZXB0ZWQSMwoMY2FwYWJpbGl0aWVzGAEgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcyIdCglTdXNwZW5kZWQSEAoIZ3JhY2VfbXMYASABKA0iJAoHUmVzdW1lZBIZChFyZWNlaXZlZF9zZXF1ZW5jZRgBIAEoBCJrCg5Db25uZWN0UmVxdWVzdBIlCgRvcGVuGAEgASgLMhUuc3RyZWFtc2VydmVyLnYxLk9wZW5IABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAQgkKB21lc3NhZ2Ui/QEKD0Nvbm5lY3RSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABItCghhY2NlcHRlZBgDIAEoCzIZLnN0cmVhbXNlcnZlci52MS5BY2NlcHRlZEgAEi8KCXN1c3BlbmRlZBgEIAEoCzIaLnN0cmVhbXNlcnZlci52MS5TdXNwZW5kZWRIABIrCgdyZXN1bWVkGAUgASgLMhguc3RyZWFtc2VydmVyLnYxLlJlc3VtZWRIAEIJCgdtZXNzYWdlImoKDUFjY2VwdFJlcXVlc3QSJQoEb3BlbhgBIAEoCzIVLnN0cmVhbXNlcnZlci52MS5PcGVuSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIAEIJCgdtZXNzYWdlIs0BCg5BY2NlcHRSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABIvCglzdXNwZW5kZWQYBCABKAsyGi5zdHJlYW1zZXJ2ZXIudjEuU3VzcGVuZGVkSAASKwoHcmVzdW1lZBgFIAEoCzIYLnN0cmVhbXNlcnZlci52MS5SZXN1bWVkSABCCQoHbWVzc2FnZSKJAQoNTGlzdGVuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmxpc3RlZBgCIAEoCBIzCgxjYXBhYmlsaXRpZXMYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEhAKCGxlYXNlX2lkGAQgASgJEhMKC2xlYXNlX3Rva2VuGAUgASgJIvwBCg5MaXN0ZW5SZXNwb25zZRIxCgpyZWdpc3RlcmVkGAEgASgLMhsuc3RyZWFtc2VydmVyLnYxLlJlZ2lzdGVyZWRIABInCgVvZmZlchgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5PZmZlckgAEi8KCXdpdGhkcmF3bhgDIAEoCzIaLnN0cmVhbXNlcnZlci52MS5XaXRoZHJhd25IABIlCgRwaW5nGAQgASgLMhUuc3RyZWFtc2VydmVyLnYxLlBpbmdIABItCghkcmFpbmluZxgFIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgcKBWV2ZW50InsKClJlZ2lzdGVyZWQSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0ijwIKBU9mZmVyEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSGQoRYWNjZXB0X3RpbWVvdXRfbXMYAyABKA0SNgoIbWV0YWRhdGEYBCADKAsyJC5zdHJlYW1zZXJ2ZXIudjEuT2ZmZXIuTWV0YWRhdGFFbnRyeRIzCgxjYXBhYmlsaXRpZXMYBSABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEicKBmNhbGxlchgGIAEoCzIXLnN0cmVhbXNlcnZlci52MS5DYWxsZXIaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhgKBkNhbGxlchIOCgZvcmlnaW4YASABKAkiHgoJV2l0aGRyYXduEhEKCXN0cmVhbV9pZBgBIAEoCSIGCgRQaW5nIhwKCERyYWluaW5nEhAKCGdyYWNlX21zGAEgASgNIlMKDVJlamVjdFJlcXVlc3QSEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIMCgRjb2RlGAMgASgNEg4KBnJlYXNvbhgEIAEoCSIQCg5SZWplY3RSZXNwb25zZSI4Cg9Vbmxpc3RlblJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkiEgoQVW5saXN0ZW5SZXNwb25zZSJECgtMaXN0UmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiNgoMTGlzdFJlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeCgxXYXRjaFJlcXVlc3QSDgoGcHJlZml4GAEgASgJItcBCg1XYXRjaFJlc3BvbnNlEi8KB2NyZWF0ZWQYASABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuTmFtZUNyZWF0ZWRIABIzCglkZXN0cm95ZWQYAiABKAsyHi5zdHJlYW1zZXJ2ZXIudjEuTmFtZURlc3Ryb3llZEgAEjAKB2N1cnJlbnQYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hDdXJyZW50SAASJQoEcGluZxgEIAEoCzIVLnN0cmVhbXNlcnZlci52MS5QaW5nSABCBwoFZXZlbnQiGwoLTmFtZUNyZWF0ZWQSDAoEbmFtZRgBIAEoCSIdCg1OYW1lRGVzdHJveWVkEgwKBG5hbWUYASABKAkiDgoMV2F0Y2hDdXJyZW50KlsKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhIKDkZFQVRVUkVfQ1JFRElUEAESDwoLRkVBVFVSRV9BQ0sQAhISCg5GRUFUVVJFX1JFU1VNRRADMqwECgxSZWxheVNlcnZpY2USSwoGTGlzdGVuEh4uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuTGlzdGVuUmVzcG9uc2UwARJQCgdDb25uZWN0Eh8uc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXNwb25zZSgBMAESTQoGQWNjZXB0Eh4uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0UmVzcG9uc2UoATABEkkKBlJlamVjdBIeLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLlJlamVjdFJlc3BvbnNlEk8KCFVubGlzdGVuEiAuc3RyZWFtc2VydmVyLnYxLlVubGlzdGVuUmVxdWVzdBohLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlc3BvbnNlEkgKBExpc3QSHC5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlc3BvbnNlIgOQAgESSAoFV2F0Y2gSHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hSZXF1ZXN0Gh4uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_streamserver_v1_frame]);
 
 /**
- * What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know.
+ * Facts that an endpoint tells its peer about itself, through the relay, which passes on fields that it does not know.
  * More than 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
  *
  * @generated from message streamserver.v1.Capabilities
  */
 export type Capabilities = Message<"streamserver.v1.Capabilities"> & {
   /**
-   * What the endpoint speaks. Empty for a simple client.
+   * The features of the endpoint. Empty for a simple client.
    *
    * @generated from field: repeated streamserver.v1.Feature features = 1;
    */
@@ -44,7 +44,7 @@ export const CapabilitiesSchema: GenMessage<Capabilities> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 0);
 
 /**
- * What the relay allows. Limits count live resources, never attempts.
+ * The limits of the relay. They count live resources, never attempts.
  *
  * @generated from message streamserver.v1.Limits
  */
@@ -93,7 +93,7 @@ export type Limits = Message<"streamserver.v1.Limits"> & {
   lingerTimeoutMs: number;
 
   /**
-   * What the relay itself can do.
+   * The features of the relay itself.
    *
    * @generated from field: repeated streamserver.v1.Feature features = 7;
    */
@@ -142,7 +142,7 @@ export type Open = Message<"streamserver.v1.Open"> & {
   legToken: string;
 
   /**
-   * What this endpoint can do.
+   * The capabilities of this endpoint.
    *
    * @generated from field: streamserver.v1.Capabilities capabilities = 5;
    */
@@ -170,7 +170,7 @@ export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
  */
 export type Resume = Message<"streamserver.v1.Resume"> & {
   /**
-   * The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what
+   * The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what
    * comes after it.
    *
    * @generated from field: uint64 received_sequence = 1;
@@ -206,7 +206,7 @@ export type Opened = Message<"streamserver.v1.Opened"> & {
   legToken: string;
 
   /**
-   * What the relay allows.
+   * The limits of the relay.
    *
    * @generated from field: streamserver.v1.Limits limits = 3;
    */
@@ -236,7 +236,7 @@ export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
  */
 export type Accepted = Message<"streamserver.v1.Accepted"> & {
   /**
-   * What the listener can do.
+   * The capabilities of the listener.
    *
    * @generated from field: streamserver.v1.Capabilities capabilities = 1;
    */
@@ -251,7 +251,7 @@ export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 5);
 
 /**
- * The other endpoint's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
+ * The peer's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
  *
  * @generated from message streamserver.v1.Suspended
  */
@@ -272,13 +272,13 @@ export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 6);
 
 /**
- * The other endpoint is back. FEATURE_RESUME.
+ * The peer is back. FEATURE_RESUME.
  *
  * @generated from message streamserver.v1.Resumed
  */
 export type Resumed = Message<"streamserver.v1.Resumed"> & {
   /**
-   * The highest `Frame.sequence` that the other endpoint has: send again what comes after it.
+   * The highest `Frame.sequence` that the peer has: send again what comes after it.
    *
    * @generated from field: uint64 received_sequence = 1;
    */
@@ -293,7 +293,7 @@ export const ResumedSchema: GenMessage<Resumed> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 7);
 
 /**
- * What a client sends.
+ * The messages that a client sends.
  *
  * @generated from message streamserver.v1.ConnectRequest
  */
@@ -326,7 +326,7 @@ export const ConnectRequestSchema: GenMessage<ConnectRequest> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 8);
 
 /**
- * What a client receives.
+ * The messages that a client receives.
  *
  * @generated from message streamserver.v1.ConnectResponse
  */
@@ -377,7 +377,7 @@ export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 9);
 
 /**
- * What a listener sends on the leg of one stream.
+ * The messages that a listener sends on the leg of one stream.
  *
  * @generated from message streamserver.v1.AcceptRequest
  */
@@ -410,7 +410,7 @@ export const AcceptRequestSchema: GenMessage<AcceptRequest> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 10);
 
 /**
- * What a listener receives on the leg of one stream.
+ * The messages that a listener receives on the leg of one stream.
  *
  * @generated from message streamserver.v1.AcceptResponse
  */
@@ -473,7 +473,7 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
   listed: boolean;
 
   /**
-   * What the listener can do, for the relay; for each stream, `Open.capabilities` counts.
+   * The capabilities of the listener, for the relay; for each stream, `Open.capabilities` counts.
    *
    * @generated from field: streamserver.v1.Capabilities capabilities = 3;
    */
@@ -571,7 +571,7 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
   leaseToken: string;
 
   /**
-   * What the relay allows.
+   * The limits of the relay.
    *
    * @generated from field: streamserver.v1.Limits limits = 3;
    */
@@ -621,21 +621,21 @@ export type Offer = Message<"streamserver.v1.Offer"> & {
   acceptTimeoutMs: number;
 
   /**
-   * What the client gave with its `Open`.
+   * The metadata that the client gave with its `Open`.
    *
    * @generated from field: map<string, string> metadata = 4;
    */
   metadata: { [key: string]: string };
 
   /**
-   * What the client can do.
+   * The capabilities of the client.
    *
    * @generated from field: streamserver.v1.Capabilities capabilities = 5;
    */
   capabilities?: Capabilities | undefined;
 
   /**
-   * What the relay knows of the client.
+   * The facts that the relay knows about the client.
    *
    * @generated from field: streamserver.v1.Caller caller = 6;
    */
@@ -650,7 +650,7 @@ export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 15);
 
 /**
- * What the relay knows of whoever calls.
+ * The facts that the relay knows about a caller.
  *
  * @generated from message streamserver.v1.Caller
  */
@@ -998,7 +998,7 @@ export const WatchCurrentSchema: GenMessage<WatchCurrent> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 30);
 
 /**
- * What the endpoint or the relay can do beyond the least: open, send data frames, read data frames, fin.
+ * Abilities of an endpoint or of the relay beyond the least: open, send data frames, read data frames, fin.
  *
  * @generated from enum streamserver.v1.Feature
  */
@@ -1079,7 +1079,7 @@ export const RelayService: GenService<{
    *
    * An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
    * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-   * that is FAILURE_PEER_CANCELED for the other endpoint.
+   * that is FAILURE_PEER_CANCELED for the peer.
    *
    * @generated from rpc streamserver.v1.RelayService.Connect
    */

@@ -119,7 +119,7 @@ class RelayServiceServicer:
 
         An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
         have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-        that is FAILURE_PEER_CANCELED for the other endpoint.
+        that is FAILURE_PEER_CANCELED for the peer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

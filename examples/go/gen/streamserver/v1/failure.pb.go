@@ -31,7 +31,7 @@ const (
 	Hop_HOP_CALLER Hop = 1
 	// The relay.
 	Hop_HOP_RELAY Hop = 2
-	// The endpoint on the other side, or its leg to the relay.
+	// The peer, which is the endpoint on the other side of the stream, or its leg to the relay.
 	Hop_HOP_PEER Hop = 3
 )
 
@@ -96,11 +96,11 @@ const (
 	Failure_FAILURE_NOT_ACCEPTED_IN_TIME Failure = 5
 	// The lease ended while the offer waited. [unavailable, HOP_PEER]
 	Failure_FAILURE_LISTENER_GONE Failure = 6
-	// A leg is gone that nobody cancelled: the other endpoint's connection broke, or its page was left; with HOP_RELAY
-	// this endpoint's own. Also the other endpoint's leg when the relay ended it for a rule that it broke. [unavailable,
+	// A leg is gone that nobody cancelled: the peer's connection broke, or its page was left; with HOP_RELAY
+	// this endpoint's own. Also the peer's leg when the relay ended it for a rule that it broke. [unavailable,
 	// HOP_PEER]
 	Failure_FAILURE_LEG_LOST Failure = 7
-	// The other endpoint cancelled its call. [canceled, HOP_PEER]
+	// The peer cancelled its call. [canceled, HOP_PEER]
 	Failure_FAILURE_PEER_CANCELED Failure = 8
 	// A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent.
 	// [resource_exhausted, HOP_RELAY]
@@ -228,7 +228,7 @@ func (Failure) EnumDescriptor() ([]byte, []int) {
 // message for people. A program branches on `failure`; `hop` says where to look.
 type FailureDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What went wrong.
+	// The failure, one of the protocol's own; FAILURE_UNSPECIFIED if it is none of them.
 	Failure Failure `protobuf:"varint,1,opt,name=failure,proto3,enum=streamserver.v1.Failure" json:"failure,omitempty"`
 	// Where it went wrong.
 	Hop           Hop `protobuf:"varint,2,opt,name=hop,proto3,enum=streamserver.v1.Hop" json:"hop,omitempty"`

@@ -21,7 +21,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What the endpoint or the relay can do beyond the least: open, send data frames, read data frames, fin.
+// Abilities of an endpoint or of the relay beyond the least: open, send data frames, read data frames, fin.
 type Feature int32
 
 const (
@@ -79,11 +79,11 @@ func (Feature) EnumDescriptor() ([]byte, []int) {
 	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{0}
 }
 
-// What an endpoint tells the other endpoint about itself, through the relay, which passes on what it does not know.
+// Facts that an endpoint tells its peer about itself, through the relay, which passes on fields that it does not know.
 // More than 1,024 bytes end the call with FAILURE_FRAME_TOO_LARGE.
 type Capabilities struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the endpoint speaks. Empty for a simple client.
+	// The features of the endpoint. Empty for a simple client.
 	Features []Feature `protobuf:"varint,1,rep,packed,name=features,proto3,enum=streamserver.v1.Feature" json:"features,omitempty"`
 	// The largest message that the endpoint takes, in bytes of data. 0: 16,777,216.
 	MaxMessageBytes uint64 `protobuf:"varint,2,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
@@ -135,7 +135,7 @@ func (x *Capabilities) GetMaxMessageBytes() uint64 {
 	return 0
 }
 
-// What the relay allows. Limits count live resources, never attempts.
+// The limits of the relay. They count live resources, never attempts.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The largest cost of the messages of one frame. See `Frame.credit` for what costs.
@@ -151,7 +151,7 @@ type Limits struct {
 	// How long the relay waits for the endpoints to end their requests once both have sent fin, from the last frame on,
 	// in milliseconds; then it ends the calls itself.
 	LingerTimeoutMs uint32 `protobuf:"varint,6,opt,name=linger_timeout_ms,json=lingerTimeoutMs,proto3" json:"linger_timeout_ms,omitempty"`
-	// What the relay itself can do.
+	// The features of the relay itself.
 	Features      []Feature `protobuf:"varint,7,rep,packed,name=features,proto3,enum=streamserver.v1.Feature" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -247,7 +247,7 @@ type Open struct {
 	StreamId string `protobuf:"bytes,3,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	// Accept, and Connect to resume: the token that came with `stream_id`.
 	LegToken string `protobuf:"bytes,4,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
-	// What this endpoint can do.
+	// The capabilities of this endpoint.
 	Capabilities *Capabilities `protobuf:"bytes,5,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// To resume: set, and holding what the endpoint has. FEATURE_RESUME.
 	Resume        *Resume `protobuf:"bytes,6,opt,name=resume,proto3" json:"resume,omitempty"`
@@ -330,7 +330,7 @@ func (x *Open) GetResume() *Resume {
 // Says that an `Open` attaches a leg again. Either leg may come first.
 type Resume struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The highest `Frame.sequence` that the endpoint has received without a gap: the other endpoint sends again what
+	// The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what
 	// comes after it.
 	ReceivedSequence uint64 `protobuf:"varint,1,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
 	unknownFields    protoimpl.UnknownFields
@@ -381,7 +381,7 @@ type Opened struct {
 	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	// Proves that this leg is the endpoint's: needed to resume. Opaque; to be kept secret.
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
-	// What the relay allows.
+	// The limits of the relay.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
 	// The relay sends a PING on the call's HTTP/2 connection this often, in milliseconds, and so may the caller. Either
 	// side that hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its
@@ -452,7 +452,7 @@ func (x *Opened) GetHeartbeatIntervalMs() uint32 {
 // The listener has taken the offer: frames go both ways now.
 type Accepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the listener can do.
+	// The capabilities of the listener.
 	Capabilities  *Capabilities `protobuf:"bytes,1,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -495,7 +495,7 @@ func (x *Accepted) GetCapabilities() *Capabilities {
 	return nil
 }
 
-// The other endpoint's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
+// The peer's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
 type Suspended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long the relay waits, in milliseconds; then the call ends with FAILURE_LEG_LOST.
@@ -541,10 +541,10 @@ func (x *Suspended) GetGraceMs() uint32 {
 	return 0
 }
 
-// The other endpoint is back. FEATURE_RESUME.
+// The peer is back. FEATURE_RESUME.
 type Resumed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The highest `Frame.sequence` that the other endpoint has: send again what comes after it.
+	// The highest `Frame.sequence` that the peer has: send again what comes after it.
 	ReceivedSequence uint64 `protobuf:"varint,1,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -587,7 +587,7 @@ func (x *Resumed) GetReceivedSequence() uint64 {
 	return 0
 }
 
-// What a client sends.
+// The messages that a client sends.
 type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first message is `open`, and only the first.
@@ -672,7 +672,7 @@ func (*ConnectRequest_Open) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Frame) isConnectRequest_Message() {}
 
-// What a client receives.
+// The messages that a client receives.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `opened`, then `accepted`, then frames.
@@ -805,7 +805,7 @@ func (*ConnectResponse_Suspended) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Resumed) isConnectResponse_Message() {}
 
-// What a listener sends on the leg of one stream.
+// The messages that a listener sends on the leg of one stream.
 type AcceptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first message is `open`, and only the first.
@@ -890,7 +890,7 @@ func (*AcceptRequest_Open) isAcceptRequest_Message() {}
 
 func (*AcceptRequest_Frame) isAcceptRequest_Message() {}
 
-// What a listener receives on the leg of one stream.
+// The messages that a listener receives on the leg of one stream.
 type AcceptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `opened`, then frames.
@@ -1013,7 +1013,7 @@ type ListenRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether List and Watch show the name. A name that is not listed can only be reached by those who know it.
 	Listed bool `protobuf:"varint,2,opt,name=listed,proto3" json:"listed,omitempty"`
-	// What the listener can do, for the relay; for each stream, `Open.capabilities` counts.
+	// The capabilities of the listener, for the relay; for each stream, `Open.capabilities` counts.
 	Capabilities *Capabilities `protobuf:"bytes,3,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// To take up a lease that broke: its id and token. FEATURE_RESUME.
 	LeaseId string `protobuf:"bytes,4,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
@@ -1227,7 +1227,7 @@ type Registered struct {
 	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 	// Proves that the lease is the caller's: needed by Unlisten. Opaque; to be kept secret.
 	LeaseToken string `protobuf:"bytes,2,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
-	// What the relay allows.
+	// The limits of the relay.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
 	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two
 	// and a half times as long may take the relay for lost.
@@ -1303,11 +1303,11 @@ type Offer struct {
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// How long the offer waits from now, in milliseconds. A duration, because clocks differ.
 	AcceptTimeoutMs uint32 `protobuf:"varint,3,opt,name=accept_timeout_ms,json=acceptTimeoutMs,proto3" json:"accept_timeout_ms,omitempty"`
-	// What the client gave with its `Open`.
+	// The metadata that the client gave with its `Open`.
 	Metadata map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What the client can do.
+	// The capabilities of the client.
 	Capabilities *Capabilities `protobuf:"bytes,5,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
-	// What the relay knows of the client.
+	// The facts that the relay knows about the client.
 	Caller        *Caller `protobuf:"bytes,6,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1385,7 +1385,7 @@ func (x *Offer) GetCaller() *Caller {
 	return nil
 }
 
-// What the relay knows of whoever calls.
+// The facts that the relay knows about a caller.
 type Caller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The Origin header of the client's request, as a browser sends it; empty from elsewhere.

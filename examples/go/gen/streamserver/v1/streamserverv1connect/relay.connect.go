@@ -64,7 +64,7 @@ type RelayServiceClient interface {
 	//
 	// An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
 	// have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-	// that is FAILURE_PEER_CANCELED for the other endpoint.
+	// that is FAILURE_PEER_CANCELED for the peer.
 	Connect(context.Context) *connect.BidiStreamForClient[v1.ConnectRequest, v1.ConnectResponse]
 	// Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
 	// `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
@@ -200,7 +200,7 @@ type RelayServiceHandler interface {
 	//
 	// An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
 	// have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-	// that is FAILURE_PEER_CANCELED for the other endpoint.
+	// that is FAILURE_PEER_CANCELED for the peer.
 	Connect(context.Context, *connect.BidiStream[v1.ConnectRequest, v1.ConnectResponse]) error
 	// Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
 	// `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
