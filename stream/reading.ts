@@ -42,6 +42,11 @@ export class Reading<Out> {
     this.#handlers = handlers;
   }
 
+  /** The reader that pulls, or did: the object that it gave to `pull`. */
+  get reader(): object | undefined {
+    return this.#reader;
+  }
+
   /** Whether a reader pulls, and so learns by pulling that the stream failed. */
   get isPulling(): boolean {
     return this.#mode === "pulling";

@@ -83,6 +83,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   #drain: "not needed" | "needed" = "not needed";
   /** The end is "told" before it is announced if it needs no "error". */
   #end: "pending" | "told" | "announced" = "pending";
+  /** Whether a reader or a writer learned by its own face that the stream failed. It may have let go of the stream since. */
+  #isFaced = false;
   #readable: ReadableStream<Out> | undefined;
   #writable: WritableStream<In> | undefined;
 
@@ -279,10 +281,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     if (event === "data") this.resume();
   }
 
-  /** A reader or a writer learns by its own face that the stream failed. */
   protected override errorUnheard(error: unknown): void {
-    const isFaced = this.#reading.isPulling || this.#readable?.locked || this.#writable?.locked;
-    if (!isFaced) this.#showUnheard(StreamError.from(error));
+    if (!this.#isFaced) this.#showUnheard(StreamError.from(error));
   }
 
   get #webSource(): WebStreamsSource<Out, In> {
@@ -343,6 +343,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     }
     if (state.kind === "closed") this.#closed.resolve();
     if (state.kind === "failed" || state.kind === "resetting") {
+      const isIterated = this.#reading.isPulling && this.#reading.reader !== this.#leg;
+      this.#isFaced ||= isIterated || Boolean(this.#readable?.locked || this.#writable?.locked);
       for (const pending of [this.#leg.opened, this.#finished, this.#closed]) pending.reject(state.error);
     }
     if (state.kind !== "open") queueMicrotask(() => this.#announceClose());

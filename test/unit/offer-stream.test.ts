@@ -124,6 +124,13 @@ test("OfferStream.withdraw is no error to show, and neither is one that the appl
   expect(unheard.map(({ message }) => message)).toEqual(["no"]);
 });
 
+test("OfferStream.handTo declines by a promise that rejects with undefined", async () => {
+  const offer = offered();
+  offer.handTo(() => Promise.reject());
+  expect(await uncaughtDuring(() => settled())).toEqual([undefined]);
+  expect(heard).toEqual([["Internal", "the listener failed"]]);
+});
+
 test("OfferStream.handTo hands over no stream that was withdrawn before", async () => {
   const offer = offered();
   let handed = 0;

@@ -13,8 +13,16 @@ type AnyStream = Stream<string | Uint8Array, string | Bytes>;
 
 const lost = new StreamError("the relay is gone", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 
-async function loop(stream: AnyStream): Promise<void> {
-  for await (const _message of stream);
+async function loop(messages: AsyncIterable<unknown>): Promise<void> {
+  for await (const _message of messages);
+}
+
+async function loopAndDestroy(messages: AsyncIterable<unknown>, stream: AnyStream): Promise<void> {
+  try {
+    for await (const _message of messages);
+  } catch (error) {
+    stream.destroy(error);
+  }
 }
 
 /** Uses of a stream after which its failure is heard by somebody. */
@@ -24,6 +32,8 @@ const listening: [string, (stream: AnyStream) => unknown][] = [
   ["whoever awaits closed", (stream) => stream.closed.catch(() => {})],
   ["whoever awaits opened while it is pending", (stream) => stream.opened.catch(() => {})],
   ["a loop", (stream) => loop(stream).catch(() => {})],
+  ["a loop that then ends the stream by the error it got", (stream) => loopAndDestroy(stream, stream)],
+  ["a loop over readable that then ends it so", (stream) => loopAndDestroy(stream.readable, stream)],
   ["a reader", (stream) => stream.readable.getReader().closed.catch(() => {})],
   ["a writer", (stream) => stream.writable.getWriter().closed.catch(() => {})],
   ["a pipeTo", (stream) => stream.readable.pipeTo(new WritableStream()).catch(() => {})],
@@ -64,7 +74,7 @@ describe("Stream shows an error that nobody listens for", () => {
     expect(unheard).toEqual([lost]);
   });
 
-  test("also to those who heard that it had opened, or had read it to its end", async () => {
+  test("also to those who heard that it had opened, had read it to its end, or had let go of it", async () => {
     const uses = [
       async ({ stream, leg, peer }: StreamAndPeer<string | Uint8Array, string | Bytes>) => {
         leg.accept(peer.capabilities);
@@ -81,6 +91,14 @@ describe("Stream shows an error that nobody listens for", () => {
         peer.finish();
         await carry();
         await reading;
+      },
+      async ({ stream, peer, carry }: StreamAndPeer<string | Uint8Array, string | Bytes>) => {
+        const reader = stream.readable.getReader();
+        const reading = reader.read();
+        peer.write(textMessage("one"));
+        await carry();
+        await reading;
+        reader.releaseLock();
       },
     ];
     for (const use of uses) {

@@ -83,7 +83,7 @@ export class OfferStream<Out, In> {
           () => this.accept(),
           (reason: unknown) => {
             // A callback that reads until its stream fails has not failed itself.
-            if (this.#error === reason) return;
+            if (this.#error !== undefined && this.#error === reason) return;
             this.stream.destroy(this.#applicationFailed);
             throw reason;
           },
