@@ -43,6 +43,18 @@ describe("relayUrl", () => {
     expect(error.message).not.toContain("s3");
   });
 
+  test("has no credentials for a user with a colon, which would be another user", () => {
+    const error = thrown(() => basicCredentials(relayUrl("https://us3r%3As3cret:p@relay.example")));
+    expect(error).toMatchObject(invalid);
+    expect(error.message).not.toContain("s3");
+  });
+
+  test("refuses what is neither a string nor a URL, in a page too", () => {
+    vi.stubGlobal("location", new URL("https://page.example/"));
+    for (const base of [null, undefined, 8080, {}])
+      expect(thrown(() => relayUrl(base as never))).toMatchObject(invalid);
+  });
+
   test("reads a URL relative to the page, whose own query, fragment and user are the page's", () => {
     vi.stubGlobal("location", new URL("https://u:p@page.example/room/?name=a#b"));
     expect(relayUrl("")).toEqual({ href: "https://page.example/room", username: "", password: "" });

@@ -49,3 +49,9 @@ test("a transport whose relay was away is asked again, and once it is there, not
   for (let times = 0; times < 2; times += 1) expect(await resolve()).toBe(transport);
   expect(asked.times).toBe(2);
 });
+
+test("what is no URL and no transport is the caller's mistake, and no lost connection", async () => {
+  const transports = new Transports(async () => Promise.reject(away()), new FakeClock());
+  const refusals = [null, undefined, 8080, {}].map((given) => rejection(transports.resolve(given as never, "")));
+  for (const { code } of await Promise.all(refusals)) expect(code).toBe(Code.InvalidArgument);
+});

@@ -3,7 +3,7 @@ import { type Codec, type RawInput, type RawMessage, rawCodec } from "../../stre
 import { checkOptions, invalidArgumentError } from "../../stream/options.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { relayUrl } from "../transport/relay-url.js";
-import type { TransportLike, Transports } from "../transport/transports.js";
+import { isTransport, type TransportLike, type Transports } from "../transport/transports.js";
 import {
   clientOptions,
   connectOptions,
@@ -96,7 +96,7 @@ export function createEntry(
 /** For messages. Undefined where it is not known, because the application has made the transport. */
 function urlOf(transport: TransportLike, prefix: string): string | undefined {
   try {
-    return typeof transport === "object" && "unary" in transport ? undefined : relayUrl(transport, prefix).href;
+    return isTransport(transport) ? undefined : relayUrl(transport, prefix).href;
   } catch {
     // The error that is shown says that this is no URL.
     return undefined;

@@ -17,7 +17,7 @@ export interface RelayUrl {
  * fragment, and a query unless it is to be kept. No message repeats a password.
  */
 export function relayUrl(base: string | URL, prefix = "", query: "refused" | "kept" = "refused"): RelayUrl {
-  const url = parse(String(base));
+  const url = parse(textOf(base));
   const { protocol, username, password, search, hash } = url;
   if (!/^https?:$/.test(protocol)) {
     throw refusedUrlError(`the URL of a relay begins with "http:" or "https:", not with "${protocol}"`);
@@ -41,6 +41,13 @@ export function refuseCredentials({ href, username, password }: RelayUrl): void 
   throw refusedUrlError(
     `a page cannot send the user and the password in the URL of a relay: leave them out of ${href}`,
   );
+}
+
+/** A URL may be of another realm, whose class is another. In a page "null" and "8080" would be relative URLs. */
+function textOf(base: unknown): string {
+  const text = typeof base === "object" ? (base as URL | null)?.href : base;
+  if (typeof text === "string") return text;
+  throw refusedUrlError("a relay is given by its URL, as a string or as a URL, or by a Connect transport");
 }
 
 function parse(base: string): URL {

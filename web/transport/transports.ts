@@ -8,6 +8,11 @@ import { type RelayUrl, relayUrl } from "./relay-url.js";
 /** A Connect transport, or the base URL of a relay. */
 export type TransportLike = Transport | string | URL;
 
+/** By what it has: a URL may be of another realm, whose class is another. */
+export function isTransport(transport: TransportLike): transport is Transport {
+  return typeof transport === "object" && transport !== null && "unary" in transport;
+}
+
 /** Reaches a relay of which only the URL is known, as the platform can. */
 export type TransportFactory = (url: RelayUrl, clock: Clock) => Promise<Transport>;
 
@@ -31,8 +36,7 @@ export class Transports {
    * with `invalid_argument` for a URL that cannot be a relay's.
    */
   async resolve(transport: TransportLike, prefix: string): Promise<Transport> {
-    // By what it has: a URL may be of another realm, whose class is another.
-    if (typeof transport === "object" && "unary" in transport) return this.#resolveTransport(transport);
+    if (isTransport(transport)) return this.#resolveTransport(transport);
     const url = relayUrl(transport, prefix);
     const key = `${url.username}:${url.password}@${url.href}`;
     const known = this.#byUrl.get(key);
