@@ -61,7 +61,7 @@ function shown(value: unknown): string {
  */
 export function hint(name: string, known: readonly string[]): string {
   const letters = name.toLowerCase();
-  // Of two names that share as many pairs, the shorter one is nearer.
+  // Where two names share as many pairs, the shorter one is nearer.
   const shared = (each: string) =>
     [...letters].filter((_, at) => each.toLowerCase().includes(letters.slice(at, at + 2))).length - each.length / 99;
   const [nearest = ""] = [...known].sort((a, b) => shared(b) - shared(a));

@@ -4,7 +4,7 @@ import type { Transfer } from "./transfer.js";
 
 /** A file is read in slices of this size; with the stream's own buffer, no more of it is ever in memory. */
 const sliceBytes = 262_144;
-/** So many bytes of chunks are handed over to a Blob, which the browser may keep on disk. */
+/** Bytes of received chunks that are put into one Blob, which the browser may keep on disk. */
 const partBytes = 4_194_304;
 
 /** Browsers show these as pictures and nothing else. */

@@ -10,7 +10,8 @@ export interface PeopleHandlers {
 }
 
 /**
- * Who is in the room. A person's own entry has a button for another name; the host's view has one to remove each guest.
+ * The list of people in the room. A person's own entry has a button for another name; the host's view has one to remove
+ * each guest.
  */
 export class PeopleView {
   readonly #list = find(document, "#people", HTMLElement);

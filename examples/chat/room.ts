@@ -14,7 +14,7 @@ export type RoomState =
 
 /** The events of a room that is open, or was joined. */
 export interface RoomEvents {
-  /** Who is here, the host first. `selfId` is this tab's. */
+  /** The list of people has changed. The host is first; `selfId` is this tab's. */
   onPeople(people: readonly Person[], selfId: string): void;
   onChat(from: string, text: string): void;
   /** Somebody else announced a file, which can be received for as long as the room lasts. */

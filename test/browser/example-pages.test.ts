@@ -11,7 +11,7 @@ const pages = readdirSync(folder).filter((name) => name.endsWith(".html"));
 let browser: Browser;
 let relay: RelayProcess;
 let context: BrowserContext;
-/** What went wrong in any tab of the test at hand. */
+/** The errors of all tabs of the test at hand. */
 let faults: string[];
 
 beforeAll(async () => {

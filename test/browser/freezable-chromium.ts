@@ -19,11 +19,11 @@ export interface FreezableChromium {
 // puppeteer-core imports all of node:process, which opens standard input, and nobody reads that.
 process.stdin.unref?.();
 
-/** What ends the WebSockets of a page that was frozen, when it wakes. https://github.com/whatwg/html/issues/12085 */
+/** The feature that ends the WebSockets of a frozen page when it wakes. https://github.com/whatwg/html/issues/12085 */
 const endingSockets = "DisconnectWebSocketOnBFCache";
 
 /**
- * What becomes of a tab in the background: its sockets, or, a second after it was hidden and not minutes, its timers.
+ * The fate of a tab in the background: its sockets, or, a second after it was hidden and not minutes, its timers.
  */
 const habits = {
   kept: `--disable-features=${endingSockets}`,

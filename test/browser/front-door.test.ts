@@ -89,7 +89,7 @@ async function freePort(): Promise<number> {
 
 const startVite = async (cwd: string) => start(`npx vite --port ${await freePort()}`, cwd);
 
-/** What goes wrong in a page is added to `faults`. */
+/** Opens a page, and adds its errors to `faults`. */
 async function open(url: string, faults: string[] = []): Promise<Page> {
   const page = await browser.newPage();
   onTestFinished(() => page.close());

@@ -95,7 +95,7 @@ describe.each(["light", "dark"] as const)("in %s colours", (colorScheme) => {
   });
 });
 
-/** What an element looks like: the colours at points of it, given as fractions of its width and height. */
+/** The look of an element: the colours at points of it, given as fractions of its width and height. */
 async function colorsOf(element: Locator, points: readonly (readonly [x: number, y: number])[]): Promise<string[]> {
   const picture = (await element.screenshot({ scale: "css" })).toString("base64");
   const page = await visits.browser.newPage();

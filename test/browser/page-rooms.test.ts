@@ -178,7 +178,7 @@ describe("a room", () => {
     await button(host, "Copy the link").focus();
     const removed = await visits.join(link);
     await present(host, 2);
-    // Who comes takes no focus away from a person who is about something else.
+    // A guest who comes takes no focus away from a person who is about something else.
     await button(host, "Copy the link").and(focused(host)).waitFor();
     await button(host, "Lock the room").click();
     await button(host, `Remove ${await knownAs(removed)}`).click();

@@ -15,8 +15,8 @@ export interface EngineBrowser {
 
 export interface EngineTab {
   /**
-   * What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it
-   * throws.
+   * Evaluates an expression in the page, awaits its promise, and resolves with the value as JSON can carry it. Rejects
+   * with the error that it throws.
    */
   evaluate(expression: string): Promise<unknown>;
   /** Runs a module in which "browser-stream-server" (and "browser-stream-server/contract" if built) can be imported. */

@@ -9,8 +9,8 @@ import { startGroup } from "./process-group.js";
 /** A tab that nobody looks into but by evaluating. */
 export interface UnwatchedTab {
   /**
-   * What an expression gives in the page, once its promise has resolved, as JSON can carry it; rejects with what it
-   * throws.
+   * Evaluates an expression in the page, awaits its promise, and resolves with the value as JSON can carry it. Rejects
+   * with the error that it throws.
    */
   evaluate(expression: string): Promise<unknown>;
 }

@@ -23,7 +23,7 @@ export class FakeEpoch {
 
 export interface TestRelay {
   relay: Relay;
-  /** What the operator has been told. */
+  /** The warnings that the operator has been told. */
   told: RelayWarning[];
   clock: FakeClock;
   epoch: FakeEpoch;

@@ -7,7 +7,7 @@ import { browserEntry } from "./import-rules.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
 /**
- * What the browser's entry may weigh with all that it imports, minified and gzipped; most of it is Connect and
+ * The size that the browser's entry may have with all that it imports, minified and gzipped; most of it is Connect and
  * Protobuf.
  */
 export const budgetBytes = 57.5 * 1024;

@@ -41,7 +41,7 @@ async function startRelay(options: StreamServerProxyOptions): Promise<TestRelay>
   return relay;
 }
 
-/** The same relay on a server that speaks HTTP/1.1 alone, which refuses WebSockets if it is to. */
+/** A relay on a server that speaks HTTP/1.1 alone, and that refuses WebSockets if it is to. */
 async function overHttp1({ proxy }: TestRelay, webSockets: "taken" | "refused"): Promise<string> {
   const server = createServer(webSockets === "refused" ? proxy.handler : undefined);
   if (webSockets === "taken") proxy.install(server);

@@ -30,8 +30,8 @@ export async function startListener(stage: Stage, kind: Kind, password?: string)
 }
 
 /**
- * What the checks of one row of the matrix share: the listener's kind, and a listener that lives as long as all is
- * well.
+ * The things that the checks of one row of the matrix share: the listener's kind, and a listener that lives as long as
+ * all is well.
  */
 export class Row {
   readonly kind: Kind;

@@ -169,7 +169,7 @@ const foreign = runInNewContext(
   "const b = new Uint8Array([1, 2, 3, 4]).buffer; [b, new Uint8Array(b, 1, 2), new DataView(b, 3)]",
 );
 
-test("bytes of another realm, shared ones and ones that may be resized are written like all others", () => {
+test("bytesCodec: bytes of another realm, shared ones and ones that may be resized are written like all others", () => {
   const [buffer, view, dataView] = foreign;
   expect(buffer).not.toBeInstanceOf(ArrayBuffer);
   for (const codec of [rawCodec, bytesCodec]) {
@@ -222,7 +222,7 @@ test.each(encodes)(
   },
 );
 
-test("an encode that throws is invalid_argument, whatever it throws", () => {
+test("encodeMessage: an encode that throws is invalid_argument, whatever it throws", () => {
   const cause = new RangeError("too odd");
   const codec = {
     ...rawCodec,
@@ -249,7 +249,7 @@ test("a decode that returns a promise ends the stream on both sides, as a mistak
   expect(errorOf(peer).code).toBe(Code.InvalidArgument);
 });
 
-test("a text with half of a surrogate pair is refused, not changed; JSON carries it", () => {
+test("textCodec: a text with half of a surrogate pair is refused, not changed; JSON carries it", () => {
   for (const half of ["\ud83d", "a\ude00b"]) {
     for (const codec of [rawCodec, textCodec]) expect(thrown(() => codec.encode(half)).code).toBe(Code.InvalidArgument);
     expect(there(jsonCodec(), { [half]: half })).toEqual({ [half]: half });

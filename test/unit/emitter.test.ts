@@ -7,7 +7,7 @@ interface Events {
   other: [];
 }
 
-/** What both emitters have in common: the behaviour of Node's is what ours is measured by. */
+/** The methods that both emitters have. The behaviour of Node's is what ours is measured by. */
 interface AnyEmitter {
   on(event: "note", listener: (text: string) => void): unknown;
   once(event: "note", listener: (text: string) => void): unknown;

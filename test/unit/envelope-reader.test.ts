@@ -63,7 +63,7 @@ test("envelopes that come byte by byte", async () => {
   expect(contents(await read(chunks(...[...wire].map((byte) => new Uint8Array([byte])))))).toEqual(written);
 });
 
-test("an envelope consists of views of its chunks, head and all", async () => {
+test("EnvelopeReader: an envelope consists of views of its chunks, head and all", async () => {
   for (const { parts } of await read(chunks(wire))) {
     expect(parts.arrays.map(({ buffer }) => buffer)).toEqual([wire.buffer]);
   }

@@ -22,7 +22,7 @@ describe("fromConnectError", () => {
   });
 });
 
-describe("callFailure", () => {
+describe("callError", () => {
   const unreachable = [
     Code.Canceled,
     Code.Unknown,

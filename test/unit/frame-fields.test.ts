@@ -74,7 +74,7 @@ test("large data is not copied, and small data is not kept apart", () => {
   expect(arrays[1]).toBe(sent.messages[2]?.data);
 });
 
-test("the data of a message is a view of the chunk that it came in, and a copy if it came in several", () => {
+test("readFrameFields: the data of a message is a view of the chunk that it came in, and a copy if it came in several", () => {
   const sent = frameEnvelope(frame({ sequence: 1n, messages: [{ data: new Uint8Array([7, 8, 9]) }] })).joined;
   expect(readFrameFields(new Parts([sent]))?.messages[0]?.data.buffer).toBe(sent.buffer);
   const inTwo = new Parts([sent.subarray(0, -1), sent.subarray(-1)]);

@@ -22,7 +22,7 @@ function withEndUnread(): Endpoint {
   return endpoint;
 }
 
-test("the ack of a fin waits until the reader asks for more after the last message; the others do not", () => {
+test("Endpoint with acknowledgeEnd: the ack of a fin waits until the reader asks for more after the last message; the others do not", () => {
   const endpoint = withEndUnread();
   expect(takeFrames(endpoint).map(({ ack }) => ack)).toEqual([1n]);
   endpoint.read();
@@ -32,7 +32,7 @@ test("the ack of a fin waits until the reader asks for more after the last messa
   expect(takeFrames(endpoint).map(({ ack }) => ack)).toEqual([2n]);
 });
 
-test("a stream is open until the end is acknowledged, so that a reader that fails can still say so", () => {
+test("Endpoint with acknowledgeEnd: a stream is open until the end is acknowledged, so that a reader that fails can still say so", () => {
   const endpoint = withEndUnread();
   endpoint.finish();
   takeFrames(endpoint);
@@ -42,7 +42,7 @@ test("a stream is open until the end is acknowledged, so that a reader that fail
   expect(takeFrames(endpoint).map(({ reset }) => reset?.reason)).toEqual(["the disk is full"]);
 });
 
-test("acknowledgeEnd does nothing before the end has come", () => {
+test("Endpoint.acknowledgeEnd does nothing before the end has come", () => {
   const endpoint = new Endpoint({ acknowledgeEnd: "read" }, () => {});
   endpoint.receive(dataFrame(1, { data }));
   endpoint.acknowledgeEnd();

@@ -3,7 +3,7 @@ import { sessionMemory } from "../../web/transport/link-memory.js";
 
 const ageMs = 600_000;
 
-/** What `Storage` is to a memory. */
+/** A `Storage`, as far as a memory uses it. */
 function fakeStorage() {
   const items = new Map<string, string>();
   return {

@@ -127,7 +127,7 @@ test("what a page gets at once is no more than a slow network brings it in time"
   await rejection(responses.next());
 });
 
-test("nobody sends on another's link, or with a forged token", async () => {
+test("LinkRoutes: nobody sends on another's link, or with a forged token", async () => {
   const routes = linkRoutes();
   const [mine, other] = [await openLink(routes), await openLink(routes)];
   const { linkId } = mine.opened;

@@ -17,7 +17,7 @@ const resetTimeoutMs = 1_000;
 let clock: FakeClock;
 /** The relay's answer to `Accept`. */
 let answer: Deferred<void>;
-/** What the relay has heard, in its order. */
+/** The calls that the relay has heard, in order. */
 let heard: unknown[];
 let transport: Transport;
 let unheard: StreamError[];

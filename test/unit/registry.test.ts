@@ -92,7 +92,7 @@ test("unlisten frees the name; a second time there is no lease", () => {
   });
 });
 
-test("nobody ends a lease with another's token", () => {
+test("Relay.unlisten: nobody ends a lease with another's token", () => {
   const { relay } = newRelay();
   const mine = relay.listen("mine", false);
   const other = relay.listen("other", false);

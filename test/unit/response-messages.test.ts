@@ -10,7 +10,7 @@ const message = (data: string) => envelope(0, text.encode(data));
 const end = (json: unknown = {}) => envelope(endStreamFlag, text.encode(JSON.stringify(json)));
 const broken = new Error("the stream was reset");
 
-/** What is read of a response with this body, whose reading fails with an error that is among its chunks. */
+/** Reads a response with this body; an error among the chunks makes reading the body fail. */
 async function read(...chunks: (Uint8Array | Error)[]) {
   async function* body() {
     for (const chunk of chunks) {

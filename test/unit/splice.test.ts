@@ -10,14 +10,17 @@ const gone = { leases: 1, offers: 0, streams: 0, legs: 0 };
 const fin = (sequence: number) => frame({ sequence: BigInt(sequence), fin: true });
 const [clientFirst, listenerFirst] = [["client", "listener"] as const, ["listener", "client"] as const];
 
-test.each([clientFirst, listenerFirst])("what the %s sends arrives at the %s, in order and unchanged", (a, b) => {
-  const paired = splicedStream();
-  const heard = new Listening(paired[b]);
-  const frames = [1, 2, 3].map((sequence) => relayed(dataFrame(sequence, { data })));
-  for (const next of frames) expect(paired[a].put(next)).toBe(true);
-  expect(heard.envelopes).toEqual(frames.map(({ envelope }) => envelope));
-  expect(heard.envelopes[0]).toBe(frames[0]?.envelope);
-});
+test.each([clientFirst, listenerFirst])(
+  "Splice: what the %s sends arrives at the %s, in order and unchanged",
+  (a, b) => {
+    const paired = splicedStream();
+    const heard = new Listening(paired[b]);
+    const frames = [1, 2, 3].map((sequence) => relayed(dataFrame(sequence, { data })));
+    for (const next of frames) expect(paired[a].put(next)).toBe(true);
+    expect(heard.envelopes).toEqual(frames.map(({ envelope }) => envelope));
+    expect(heard.envelopes[0]).toBe(frames[0]?.envelope);
+  },
+);
 
 test("SpliceLeg.put holds one frame while the peer has no room, and resumes its endpoint when it was sent", () => {
   const { client, listener } = splicedStream();
@@ -29,7 +32,7 @@ test("SpliceLeg.put holds one frame while the peer has no room, and resumes its 
   expect(client.put(relayed(dataFrame(3, { data })))).toBe(false);
 });
 
-test("what a client sends before it is accepted waits, one frame of it", () => {
+test("Splice: what a client sends before it is accepted waits, one frame of it", () => {
   const { relay, splice, client, listener } = offeredStream();
   const atClient = new Listening(client);
   expect(client.put(relayed(dataFrame(1, { data })))).toBe(false);
@@ -40,7 +43,7 @@ test("what a client sends before it is accepted waits, one frame of it", () => {
   expect(heard.frames.map(({ sequence }) => sequence)).toEqual([1n, 2n]);
 });
 
-test("accepted comes before the first frame, with what the listener can do", () => {
+test("Splice.accept: accepted comes before the first frame, with what the listener can do", () => {
   const { relay, splice, client, listener } = offeredStream();
   const heard = new Listening(client);
   const capabilities = create(CapabilitiesSchema, { maxMessageBytes: 7n });
@@ -76,7 +79,7 @@ test("both finished and both requests ended: both legs end well", async () => {
   expect(clock.timers).toBe(0);
 });
 
-test("a last frame that still waits when both requests have ended arrives all the same", () => {
+test("Splice.end: a last frame that still waits when both requests have ended arrives all the same", () => {
   const { client, listener } = splicedStream();
   const heard = [new Listening(client, 1), new Listening(listener, 1)];
   for (const leg of [client, listener]) leg.put(relayed(dataFrame(1, { data })));

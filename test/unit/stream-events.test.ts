@@ -90,7 +90,7 @@ test("what the other side does not read is held back, not lost", async () => {
   expect(read).toBe(written);
 });
 
-test("a failure comes after the data that was read before it, and drops what was not", async () => {
+test("Stream: a failure comes after the data that was read before it, and drops what was not", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const events = eventsOf(stream);
   peer.write(textMessage("one"));
@@ -118,7 +118,7 @@ const failures: [string, (made: StreamAndPeer<string | Uint8Array, string | Byte
   ["the loss of its leg", async ({ leg }) => leg.fail(new StreamError("gone", { code: Code.Unavailable }))],
 ];
 
-/** What an application may be about to do with the messages. */
+/** The ways in which an application may be reading when its stream fails. */
 const readers: [string, (stream: Stream<string | Uint8Array, string | Bytes>) => unknown][] = [
   ["nobody reads", () => {}],
   ["it is paused", (stream) => stream.on("data", () => {}).pause()],
@@ -143,7 +143,7 @@ test.each(failures.flatMap(([how, fail]) => readers.map(([reader, read]) => ({ h
   },
 );
 
-test("a message that a reader waits for arrives, even when a reset follows in the same turn", async () => {
+test("Stream: a message that a reader waits for arrives, even when a reset follows in the same turn", async () => {
   for (const face of ["loop", "readable"]) {
     const { stream, leg } = streamAndPeer();
     const next =
@@ -157,7 +157,7 @@ test("a message that a reader waits for arrives, even when a reset follows in th
   }
 });
 
-test("a listener that throws keeps nobody from hearing what follows", async () => {
+test("Stream: a listener that throws keeps nobody from hearing what follows", async () => {
   const { stream, peer, leg, carry } = streamAndPeer();
   const uncaught: unknown[] = [];
   const others = process.listeners("uncaughtException");

@@ -78,7 +78,7 @@ test("a source that fails destroys the destination with its error", async () => 
   expect(destination.errored).toMatchObject({ code: Code.Unavailable });
 });
 
-test("a source that fails destroys a destination that takes nothing, and leaves nothing on it", async () => {
+test("Stream.pipe: a source that fails destroys a destination that takes nothing, and leaves nothing on it", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const stuck = stream.pipe(new Writable({ highWaterMark: 1, write() {} }));
   peer.write(textMessage("one"));
@@ -91,7 +91,7 @@ test("a source that fails destroys a destination that takes nothing, and leaves 
   expect(stuck.listenerCount("drain")).toBe(0);
 });
 
-test("a destination that has everything is left alone when its source fails afterwards", async () => {
+test("Stream.pipe: a destination that has everything is left alone when its source fails afterwards", async () => {
   const { stream, peer, leg, carry } = streamAndPeer();
   const destination = stream.pipe(new PassThrough(), { end: false });
   peer.finish();

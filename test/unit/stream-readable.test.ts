@@ -33,7 +33,7 @@ test("readable takes nothing before it is asked", async () => {
   expect(leg.endpoint.read()).toMatchObject(textMessage("waits"));
 });
 
-test("readable fails with the stream, at once and without the messages that were not read", async () => {
+test("Stream.readable fails with the stream, at once and without the messages that were not read", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const reader = stream.readable.getReader();
   peer.write(textMessage("one"));

@@ -111,7 +111,7 @@ function perform(step: (typeof steps)[number], self: Side, other: Side, nth: num
 }
 
 /**
- * What a side has sent is within what it was granted; what the other has not read is a window and a message at most.
+ * The cost of what a side has sent is within its credit, and its peer holds at most a window and a message unread.
  */
 function expectWithinBounds(sender: Side, receiverWindowBytes: number): void {
   expect(sender.sentBytes).toBeLessThanOrEqual(sender.grantedBytes);

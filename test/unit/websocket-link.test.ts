@@ -100,7 +100,7 @@ test("a link ends when its WebSocket takes nothing", async () => {
   expect(link.isOpen).toBe(false);
 });
 
-test("a WebSocket that sends what it was handed later, as jsdom's does, sends what it was handed", async () => {
+test("openWebSocketLink: a WebSocket that sends later, as jsdom's does, sends the bytes that it was handed", async () => {
   const kept: Uint8Array[] = [];
   vi.stubGlobal(
     "WebSocket",
