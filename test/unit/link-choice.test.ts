@@ -22,6 +22,7 @@ const draining = new StreamError("going away", { failure: Failure.DRAINING });
 /** How long fetch waits for a WebSocket, and how long where WebSockets have got through. */
 const [patienceMs, knownPatienceMs] = [2_500, 10_000];
 const refusalAgeMs = 600_000;
+const failureAgeMs = 60_000;
 
 let clock: FakeClock;
 let memory: LinkMemory;
@@ -144,7 +145,7 @@ describe("chooseLink rejects with", () => {
   });
 
   test.each(["websocket", "fetch"] as const)("why the page was left while a %s link opened", async (kind) => {
-    if (kind === "fetch") memory.refuse();
+    if (kind === "fetch") memory.refuse(true);
     const chosen = rejection(choose());
     const left = new StreamError("left");
     leaving.abort(left);
@@ -184,21 +185,21 @@ describe("chooseLink beside an open fetch link", () => {
   });
 
   test.each([
-    ["one refusal", [refused]],
-    ["two failures in a row", [failed, failed]],
-  ])("remembers %s, and tries WebSockets again when the refusal has aged", async (_, [first = failed, ...others]) => {
+    ["one refusal", refusalAgeMs, [refused]],
+    ["two failures in a row", failureAgeMs, [failed, failed]],
+  ])("remembers %s for %i ms, and tries WebSockets again after that", async (_, ageMs, [first = failed, ...others]) => {
     const chosen = beside(first);
     await settled();
     for (const other of others) await fails("websocket", other);
     const fetched = await chosen;
-    expect(memory.leftMs).toBe(refusalAgeMs);
+    expect(memory.leftMs).toBe(ageMs);
     const triesBefore = tries.websocket.length;
     const again = choose();
     await opens("fetch");
     expect((await again).kind).toBe("fetch");
     expect(counts()).toEqual([triesBefore, 2]);
-    vi.advanceTimersByTime(refusalAgeMs);
-    await passes(refusalAgeMs);
+    vi.advanceTimersByTime(ageMs);
+    await passes(ageMs);
     expect(memory.leftMs).toBe(0);
     expect(tries.websocket.length).toBeGreaterThan(triesBefore);
     fetched.link.close(new StreamError("over"));
@@ -226,7 +227,7 @@ describe("chooseLink beside an open fetch link", () => {
 });
 
 test("chooseLink forgets a refusal when no fetch link can be had", async () => {
-  memory.refuse();
+  memory.refuse(true);
   const chosen = choose();
   await fails("fetch", away);
   expect(await opens("websocket")).toBe(await chosen);

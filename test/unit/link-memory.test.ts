@@ -25,7 +25,7 @@ describe("sessionMemory", () => {
   test("outlives its page, for the relay that it is of", () => {
     vi.stubGlobal("sessionStorage", fakeStorage());
     expect(sessionMemory("https://a").leftMs).toBe(0);
-    sessionMemory("https://a").refuse();
+    sessionMemory("https://a").refuse(true);
     expect(sessionMemory("https://a").leftMs).toBe(ageMs);
     expect(sessionMemory("https://b").leftMs).toBe(0);
   });
@@ -35,7 +35,7 @@ describe("sessionMemory", () => {
     ["is forgotten when the clock is set back", -1],
   ])("%s", (_, ms) => {
     vi.stubGlobal("sessionStorage", fakeStorage());
-    sessionMemory("https://a").refuse();
+    sessionMemory("https://a").refuse(true);
     vi.setSystemTime(Date.now() + ms);
     expect(sessionMemory("https://a").leftMs).toBe(0);
   });
@@ -44,7 +44,7 @@ describe("sessionMemory", () => {
     const storage = fakeStorage();
     vi.stubGlobal("sessionStorage", storage);
     const memory = sessionMemory("https://a");
-    memory.refuse();
+    memory.refuse(true);
     expect(storage.items.size).toBe(1);
     memory.forget();
     expect(memory.leftMs).toBe(0);
@@ -57,7 +57,7 @@ describe("sessionMemory", () => {
     };
     vi.stubGlobal("sessionStorage", { getItem: denied, setItem: denied, removeItem: denied });
     const memory = sessionMemory("https://a");
-    memory.refuse();
+    memory.refuse(true);
     expect(memory.leftMs).toBe(ageMs);
     memory.forget();
     expect(memory.leftMs).toBe(0);

@@ -34,9 +34,9 @@ export interface LinkWays {
  * Opens WebSocket links, and fetch links where no WebSocket can be had. While a fetch link is open, WebSockets are
  * tried in the background, and the first one that opens is handed to `onBetter`.
  *
- * - Only refusals are remembered: an HTTP status, a browser that allows no WebSocket, or two failures in a row while
- *   fetch gets through, because a browser does not say why a WebSocket failed. Timeouts, cuts and a relay that is away
- *   are not.
+ * - Only refusals are remembered: an HTTP status or a browser that allows no WebSocket for ten minutes, and for one
+ *   minute two failures in a row while fetch gets through, because a browser does not say why a WebSocket failed.
+ *   Timeouts, cuts and a relay that is away are not.
  * - While a refusal is remembered, fetch links are opened at once, as far as they can be had.
  * - Where no link can be had, rejects with what stood in the fetch link's way; or in the WebSocket's, if the fetch link
  *   found no connection left and WebSockets have got through before.
@@ -124,7 +124,7 @@ class LinkChoice {
   #pauseAfter(error: StreamError | undefined, hasFailedBefore: boolean, retryDelayMs = 0): number {
     const { memory } = this.#ways;
     if (error === undefined || !(isRefusal(error) || (hasFailedBefore && isFailure(error)))) return retryDelayMs;
-    memory.refuse();
+    memory.refuse(isRefusal(error));
     return memory.leftMs;
   }
 

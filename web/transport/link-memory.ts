@@ -1,10 +1,12 @@
 /** How long a refusal of WebSockets is believed. A proxy's settings, or the network, may be others by then. */
 const refusalAgeMs = 600_000;
+/** The same for failures that a browser does not explain: they may have been accidents, as while a relay restarts. */
+const failureAgeMs = 60_000;
 
 type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 /**
- * Remembers that a relay's WebSockets are refused, for ten minutes: in a storage if one can be had, or else by itself.
+ * Remembers that a relay's WebSockets are refused, for ten minutes, or for one if that is not certain: in a storage if one can be had, or else by itself.
  */
 export class LinkMemory {
   readonly #key: string;
@@ -24,8 +26,8 @@ export class LinkMemory {
     return leftMs > 0 && leftMs <= refusalAgeMs ? leftMs : 0;
   }
 
-  refuse(): void {
-    this.#untilMs = Date.now() + refusalAgeMs;
+  refuse(isCertain: boolean): void {
+    this.#untilMs = Date.now() + (isCertain ? refusalAgeMs : failureAgeMs);
     this.#stored((storage) => storage?.setItem(this.#key, String(this.#untilMs)));
   }
 
