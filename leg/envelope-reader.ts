@@ -1,13 +1,14 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../stream/stream-error.js";
 import { envelopeHeadBytes } from "./envelope.js";
-import { Parts } from "./parts.js";
+import { isSmall, Parts } from "./parts.js";
 
 /** Called with the flags of a whole envelope, and with its bytes, head included. Returns whether reading goes on. */
 export type OnEnvelope = (flags: number, envelope: Parts) => boolean;
 
 /**
- * Finds the envelopes of a body that comes in chunks. Nothing is copied: an envelope consists of views of its chunks.
+ * Finds the envelopes of a body that comes in chunks. An envelope consists of views of its chunks; only small pieces of
+ * one that has to wait for its rest are copied.
  *
  * When `onEnvelope` returns false, reading stops after that envelope, and the rest of the chunk waits in the reader
  * until `resume`.
@@ -31,9 +32,14 @@ export class EnvelopeReader {
     this.#onEnvelope = onEnvelope;
   }
 
-  /** The body has ended. Throws FAILURE_PROTOCOL_VIOLATION if it did within an envelope. */
+  /** Whether bytes of the body wait for `resume`. */
+  get isStopped(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** The body has ended, and no bytes of it wait. Throws FAILURE_PROTOCOL_VIOLATION if it ended within an envelope. */
   end(): void {
-    if (this.#headReadBytes === 0 && this.#rest === undefined) return;
+    if (this.#headReadBytes === 0 && !this.isStopped) return;
     throw new StreamError("the body ended within a message", { failure: Failure.PROTOCOL_VIOLATION });
   }
 
@@ -47,8 +53,7 @@ export class EnvelopeReader {
       at = this.#readHead(chunk, at);
       const missingBytes = envelopeHeadBytes + this.#dataBytes - this.#pieceBytes - (at - start);
       if (this.#headReadBytes < envelopeHeadBytes || chunk.byteLength - at < missingBytes) {
-        this.#pieces.push(start === 0 ? chunk : chunk.subarray(start));
-        this.#pieceBytes += chunk.byteLength - start;
+        this.#keep(start === 0 ? chunk : chunk.subarray(start));
         return true;
       }
       at += missingBytes;
@@ -83,6 +88,22 @@ export class EnvelopeReader {
       });
     }
     return at;
+  }
+
+  /**
+   * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope that comes
+   * in many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
+   */
+  #keep(piece: Uint8Array): void {
+    this.#pieceBytes += piece.byteLength;
+    let kept = isSmall(piece) ? new Uint8Array(piece) : piece;
+    // A piece is joined with smaller ones only, so a byte is copied no more often than its piece can double.
+    for (let last = this.#pieces.at(-1); isSmall(kept) && last !== undefined; last = this.#pieces.at(-1)) {
+      if (last.byteLength > kept.byteLength) break;
+      this.#pieces.pop();
+      kept = new Parts([last, kept]).joined;
+    }
+    this.#pieces.push(kept);
   }
 
   #take(): boolean {

@@ -34,7 +34,7 @@ export function readFrameFields(envelope: Parts): FrameFields | undefined {
   try {
     const reader = new WireReader(envelope);
     reader.skip(envelopeHeadBytes);
-    if (reader.tag() !== frameTag || reader.varint() !== reader.leftBytes) return undefined;
+    if (reader.uint32() !== frameTag || reader.uint32() !== reader.leftBytes) return undefined;
     return readFrame(reader);
   } catch {
     return undefined;
@@ -44,7 +44,7 @@ export function readFrameFields(envelope: Parts): FrameFields | undefined {
 function readFrame(reader: WireReader): FrameFields {
   const fields: FrameFields = { sequence: 0, ack: 0, credit: 0, messages: [], fin: false };
   while (reader.leftBytes > 0) {
-    switch (reader.tag()) {
+    switch (reader.uint32()) {
       case messagesTag:
         fields.messages.push(readMessage(reader));
         break;
@@ -72,7 +72,7 @@ function readMessage(reader: WireReader): FrameFields["messages"][number] {
   const messageBytes = reader.varint();
   const end = reader.at + messageBytes;
   while (reader.at < end) {
-    switch (reader.tag()) {
+    switch (reader.uint32()) {
       case dataTag:
         message.data = reader.take(reader.varint());
         break;

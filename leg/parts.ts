@@ -1,7 +1,7 @@
 /** Bytes up to which copying an array costs less than keeping it apart. */
 const smallBytes = 4_096;
 
-export function isSmall({ byteLength }: Uint8Array): boolean {
+export function isSmall({ byteLength }: { readonly byteLength: number }): boolean {
   return byteLength <= smallBytes;
 }
 

@@ -50,17 +50,18 @@ export class WireReader {
     throw new RangeError("no number below 2^53");
   }
 
-  /** The number and the wire type of the next field. Decoders cut a larger varint to 32 bits, so it is refused here. */
-  tag(): number {
-    const tag = this.varint();
-    if (tag > 0xffffffff) throw new RangeError("a tag of more than 32 bits");
-    return tag;
+  /** A tag or a length: a number of 32 bits in at most five bytes. Decoders differ in how they read a longer one. */
+  uint32(): number {
+    const start = this.at;
+    const number = this.varint();
+    if (number > 0xffffffff || this.at - start > 5) throw new RangeError("no number of 32 bits");
+    return number;
   }
 
-  /** Passes over a varint of any size that Protobuf allows, which is ten bytes. */
+  /** Passes over a number of up to 64 bits. Nine bytes hold 63 of them, so the tenth is one at most. */
   skipVarint(): void {
-    for (let bytes = 1; bytes <= 10; bytes += 1) if (this.byte() < 0x80) return;
-    throw new RangeError("a varint of more than ten bytes");
+    for (let bytes = 1; bytes < 10; bytes += 1) if (this.byte() < 0x80) return;
+    if (this.byte() > 1) throw new RangeError("no number of 64 bits");
   }
 
   skip(byteLength: number): void {

@@ -74,6 +74,24 @@ test("EnvelopeReader: an envelope consists of views of its chunks, head and all"
   expect(cutOnce?.parts.arrays.map((array) => [...array])).toEqual([[3, 0, 0, 0, 2, 4], [5]]);
 });
 
+test("an envelope that comes byte by byte keeps few arrays, and none of the chunks of the bytes", () => {
+  const sent = envelope(
+    0,
+    Uint8Array.from({ length: maxDataBytes }, (_, at) => at),
+  );
+  const received: Parts[] = [];
+  const reader = new EnvelopeReader(maxDataBytes, (_flags, parts) => received.push(parts) > 0);
+  for (const [at, byte] of sent.entries()) {
+    // The last byte is passed on with the view that it came in.
+    const chunk = new Uint8Array(at < sent.byteLength - 1 ? 65_536 : 1).fill(byte);
+    reader.push(chunk.subarray(0, 1));
+  }
+  expect(received.map(({ joined }) => joined)).toEqual([sent]);
+  const arrays = received.flatMap((parts) => parts.arrays);
+  expect(arrays.length).toBeLessThanOrEqual(Math.log2(sent.byteLength) + 2);
+  expect(arrays.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)).toBe(sent.byteLength);
+});
+
 test.each([1, 7, wire.byteLength])("EnvelopeReader stops after each envelope, in chunks of %d bytes", (chunkBytes) => {
   const received: Received[] = [];
   const reader = new EnvelopeReader(maxDataBytes, (flags, parts) => received.push({ flags, parts }) === 0);
