@@ -140,12 +140,12 @@ export class Routes {
     // If the caller hung up while middleware had the request, "close" does not come again. In HTTP/2 only the stream
     // knows.
     if (("stream" in response ? response.stream : response).destroyed) return;
-    repairAuthority(request);
-    forbidTransforms(response);
     this.#responses.add(response);
     const attach = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
-    if (attach !== undefined && serveHttp2Leg(this.#relay, attach, request, response)) return;
     try {
+      repairAuthority(request);
+      forbidTransforms(response);
+      if (attach !== undefined && serveHttp2Leg(this.#relay, attach, request, response)) return;
       const values = callerValues(request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       const body = parsedBody(request, () => this.#lostBodyError(request)) ?? universal.body;

@@ -59,7 +59,11 @@ class ChannelLeg implements LegCarrier {
   async run(): Promise<void> {
     const channel = this.#channel;
     const { signal } = channel;
-    const onAbort = () => this.#handler.close(callOverError(isCanceled(signal.reason)));
+    const onAbort = () => {
+      this.#handler.close(callOverError(isCanceled(signal.reason)));
+      this.#readable.notify();
+      this.#sendable.notify();
+    };
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
     const receiving = this.#receive();
@@ -96,7 +100,7 @@ class ChannelLeg implements LegCarrier {
   }
 
   async *#envelopes(): AsyncGenerator<Uint8Array | Parts, void, undefined> {
-    for (;;) {
+    while (!this.#channel.signal.aborted) {
       const next = this.#outgoing.shift();
       if (next !== undefined) yield next;
       else if (this.#response.kind === "ended") return;
@@ -109,7 +113,6 @@ class ChannelLeg implements LegCarrier {
 
   async #receive(): Promise<void> {
     const { signal } = this.#channel;
-    signal.addEventListener("abort", () => this.#readable.notify(), { once: true });
     try {
       for await (const chunk of this.#channel.body()) {
         this.#handler.receive(chunk);

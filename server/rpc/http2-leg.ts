@@ -75,13 +75,13 @@ class Http2Leg implements LegCarrier {
     this.#response = response;
     this.#stream = stream;
     this.#end = end;
-    const handler = new LegHandler(relay, this, attach);
     const { session } = stream;
-    // The response has headers that say which pages may read it.
+    // The response has headers that say which pages may read it. Throws if somebody has responded already.
     stream.respond(
       { ...response.getHeaders(), "content-type": request.headers["content-type"], ":status": 200 },
       { waitForTrailers: end === grpcEnd },
     );
+    const handler = new LegHandler(relay, this, attach);
     stream.on("data", (chunk: Buffer) => handler.receive(chunk));
     stream.on("end", () => handler.endRequest());
     stream.on("drain", () => handler.drained());

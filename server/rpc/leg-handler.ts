@@ -9,7 +9,7 @@ import {
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { readFrameHead } from "../../leg/frame-head.js";
-import { Parts } from "../../leg/parts.js";
+import { isSmall, Parts } from "../../leg/parts.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { limitsToWire } from "../relay/limits.js";
@@ -23,6 +23,9 @@ import type { AttachLeg } from "./attach-leg.js";
  * fields.
  */
 export const legOverheadBytes = 65_536;
+
+/** A frame that waits may keep this many times its own bytes in memory. A chunk of 64 KiB is 16 times a small envelope of 4 KiB. */
+const maxHeldRatio = 16;
 
 /** How much later than the end of its request's body a call may be aborted: HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
@@ -45,7 +48,7 @@ export interface LegCarrier {
 type LegHandlerState =
   /** The first message of the request has not come yet. */
   | { kind: "opening"; cancelDeadline: () => void }
-  | { kind: "attached"; leg: SpliceLeg }
+  | { kind: "attached"; leg: SpliceLeg; request: "open" | "ended" }
   /** The body of the request ended without a last word. The abort of its call may follow, and tell why. */
   | { kind: "broken off"; leg: SpliceLeg; cancelDeadline: () => void }
   /** The response has ended, and was not read to its end yet. */
@@ -81,11 +84,12 @@ export class LegHandler {
     this.#read(() => this.#reader.push(chunk));
   }
 
-  /** The body of the request is whole. */
+  /** The body of the request is whole. Bytes of it that wait for the peer come before its end. */
   endRequest(): void {
     const state = this.#state;
     if (state.kind === "opening") return this.fail(violationError("the first message is not open"));
     if (state.kind !== "attached") return;
+    if (this.#reader.isStopped) return this.#set({ ...state, request: "ended" });
     const { leg } = state;
     try {
       this.#reader.end();
@@ -125,7 +129,9 @@ export class LegHandler {
   #read(read: () => boolean): void {
     if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
     try {
-      if (!read()) this.#carrier.pause();
+      const goesOn = read();
+      // A frame that is not taken may end the stream, and what comes after the end is read and dropped.
+      if (!goesOn && this.#state.kind === "attached") this.#carrier.pause();
     } catch (reason) {
       this.fail(StreamError.from(reason, Code.Internal));
     }
@@ -148,7 +154,7 @@ export class LegHandler {
     if (message.case !== "open") throw violationError("the first message is not open");
     const { leg, streamId, legToken } = this.#attach(this.#relay, message.value, this.#carrier.origin);
     this.#relay.legs.add(leg);
-    this.#set({ kind: "attached", leg });
+    this.#set({ kind: "attached", leg, request: "open" });
     const { limits } = this.#relay;
     const { heartbeatIntervalMs } = limits;
     this.#send({
@@ -169,6 +175,7 @@ export class LegHandler {
           if (hasRoom) this.#carrier.resume();
           return hasRoom;
         });
+        if (this.#state.kind === "attached" && this.#state.request === "ended") this.endRequest();
       },
       finish: (error) => this.#end(leg, error),
     };
@@ -203,7 +210,8 @@ export function callOverError(isCanceled: boolean): StreamError {
 /** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
 function frameOf(bytes: Parts): RelayedFrame | undefined {
   const head = readFrameHead(bytes);
-  if (head !== undefined) return { ...head, envelope: bytes };
+  // The peer's decoder refuses a reset that is malformed, and the fault is not its relay's: this decoder refuses it first.
+  if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunk(bytes) };
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violationError("only the first message is open");
   if (message.case === undefined) return undefined;
@@ -213,6 +221,19 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   const costBytes = messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
   return { costBytes, fin, reset: reset !== undefined, envelope: new Parts([envelope(0, data)]) };
+}
+
+/**
+ * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the chunk in memory,
+ * while queues count the bytes of the frame alone.
+ */
+function withoutChunk(envelope: Parts): Parts {
+  if (!isSmall(envelope)) return envelope;
+  const heldBytes = envelope.arrays.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  if (heldBytes <= maxHeldRatio * envelope.byteLength) return envelope;
+  const copy = new Uint8Array(envelope.byteLength);
+  envelope.copyTo(copy);
+  return new Parts([copy]);
 }
 
 function decodeRequest(bytes: Parts): ConnectRequest {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, request, type Server } from "node:http";
-import { createServer as createHttp2Server, createSecureServer } from "node:http2";
+import { connect as connectHttp2, createServer as createHttp2Server, createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -153,6 +153,30 @@ test("pages of the origins that are allowed are let in, and no others", async ()
   });
   expect(headers.get("access-control-allow-origin")).toBe("*");
 });
+
+test.each(["application/connect+proto", "application/grpc", "application/grpc-web+proto"])(
+  "the response of a leg in %s may be read by pages of the origins that are allowed, and not be transformed",
+  async (contentType) => {
+    const relay = await openRelay({ origins: ["https://allowed.example"] });
+    cleanUp.push(() => relay.close());
+    const session = connectHttp2(relay.origin);
+    cleanUp.push(() => session.destroy());
+    const leg = session.request({
+      ":method": "POST",
+      ":path": `${new URL(relay.url).pathname}/streamserver.v1.RelayService/Connect`,
+      "content-type": contentType,
+      origin: "https://allowed.example",
+    });
+    const [headers] = await once(leg, "response");
+    expect(headers).toMatchObject({
+      ":status": 200,
+      "content-type": contentType,
+      "cache-control": "no-transform",
+      "access-control-allow-origin": "https://allowed.example",
+    });
+    expect(String(headers["access-control-expose-headers"]).toLowerCase()).toContain("grpc-status");
+  },
+);
 
 describe("HTTP/1.1 and HTTP/2 on one port", () => {
   const asked = "GET /nothing HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";

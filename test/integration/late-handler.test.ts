@@ -25,6 +25,28 @@ const callers = {
   },
 };
 
+test("a leg that was reset, and is not destroyed yet, leaves nothing in the relay", async () => {
+  const clock = new FakeClock();
+  const proxy = StreamServerProxy({ clock });
+  const server = createHttp2Server((request, response) => {
+    response.stream.close();
+    proxy.handler(request, response);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const session = http2Connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const leg = session.request({
+    ":method": "POST",
+    ":path": "/browser-server/streamserver.v1.RelayService/Connect",
+    "content-type": "application/grpc",
+  });
+  await once(leg.resume(), "close");
+  session.close();
+  server.close();
+  proxy.close();
+  expect(clock.timers).toBe(0);
+});
+
 test.each([
   ["HTTP/1.1", () => createServer()],
   ["HTTP/2", () => createHttp2Server() as unknown as Server],

@@ -16,6 +16,7 @@ import type { Relay } from "../../server/relay/relay.js";
 import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
 import { legOverheadBytes } from "../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
+import { StreamError } from "../../stream/stream-error.js";
 import { joinedLinks, packet } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
 import { Listening, newRelay } from "../fakes/relays.js";
@@ -75,6 +76,21 @@ test.each<[string, Headers]>([
 
 test("an RPC that is no leg is left to the handlers", async () => {
   expect(await servesHere(legRequest(plain, "Listen"))).toEqual([false]);
+});
+
+test("legs that were canceled leave the channels of their link to others", async () => {
+  const { relay } = newRelay();
+  relay.listen("room", false);
+  const serve: Serve = (channel, request) => serveChannelLeg(relay, channel, request, "");
+  const [link] = joinedLinks(serve, { maxChannels: 1 });
+  for (let legs = 0; legs < 4; legs += 1) {
+    const channel = link.open(legRequest(plain));
+    await channel.send([open]);
+    expect((await channel.response.promise).status).toBe(200);
+    await settled();
+    channel.reset(new StreamError("enough", { code: Code.Canceled }));
+    await settled();
+  }
 });
 
 function bytesOf(request: MessageInitShape<typeof ConnectRequestSchema>): Uint8Array {

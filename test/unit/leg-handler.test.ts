@@ -10,7 +10,7 @@ import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import type { Relay } from "../../server/relay/relay.js";
 import { attachClient } from "../../server/rpc/attach-leg.js";
 import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
-import { LegHandler } from "../../server/rpc/leg-handler.js";
+import { type LegCarrier, LegHandler } from "../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { Condition } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
@@ -19,9 +19,9 @@ import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { joinedLinks } from "../fakes/links.js";
 import { rejection, settled } from "../fakes/outcome.js";
-import { newRelay } from "../fakes/relays.js";
+import { Listening, newRelay } from "../fakes/relays.js";
 
-type Said = MessageInitShape<typeof ConnectRequestSchema>["message"];
+type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
 /** A leg as any other RPC. */
 function overRoutes(relay: Relay): Transport {
@@ -109,28 +109,101 @@ const broken: [string, (Said | "end")[], Failure][] = [
   ],
 ];
 
+/** A carrier whose request a test hands in. */
+class HeldCarrier implements LegCarrier {
+  readonly origin = "";
+  reading: "on" | "paused" = "on";
+  ended: "open" | "well" | StreamError = "open";
+
+  send(): boolean {
+    return true;
+  }
+
+  pause(): void {
+    this.reading = "paused";
+  }
+
+  resume(): void {
+    this.reading = "on";
+  }
+
+  end(error: StreamError | undefined): void {
+    this.ended = error ?? "well";
+  }
+}
+
+function enveloped(...all: Said[]): Uint8Array {
+  const envelopes = all.map((message) =>
+    envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))),
+  );
+  return new Uint8Array(Buffer.concat(envelopes));
+}
+
+/** A client's leg whose offer waits, and what accepts it. */
+function heldLeg() {
+  const { relay } = newRelay();
+  const { lease } = relay.listen("room", false);
+  const carrier = new HeldCarrier();
+  const handler = new LegHandler(relay, carrier, attachClient);
+  handler.receive(enveloped(open));
+  async function accept(): Promise<Listening> {
+    for await (const event of lease.events()) {
+      if (event.kind !== "offer") continue;
+      return new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
+    }
+    throw new Error("nothing was offered");
+  }
+  return { relay, carrier, handler, accept };
+}
+
+test("LegHandler.endRequest comes after the frames that wait for the peer", async () => {
+  const { carrier, handler, accept } = heldLeg();
+  handler.receive(enveloped(frameOf(1), frameOf(2), { case: "frame", value: { sequence: 2n, fin: true } }));
+  handler.endRequest();
+  expect([carrier.ended, carrier.reading]).toEqual(["open", "paused"]);
+  const peer = await accept();
+  expect(peer.frames.map(({ messages, fin }) => (fin ? "fin" : messages[0]?.data.byteLength))).toEqual([1, 2, "fin"]);
+  expect([carrier.ended, peer.end]).toEqual(["open", "open"]);
+});
+
+test("LegHandler.endRequest within a frame is a violation, once the frames that wait have arrived", async () => {
+  const { carrier, handler, accept } = heldLeg();
+  handler.receive(enveloped(frameOf(1), frameOf(2), frameOf(3)).subarray(0, -1));
+  handler.endRequest();
+  const peer = await accept();
+  expect(peer.frames).toHaveLength(2);
+  expect(carrier.ended).toMatchObject({ failure: PROTOCOL_VIOLATION });
+  expect(peer.end).toMatchObject({ failure: Failure.LEG_LOST });
+});
+
+test("the rest of a request is read to its end when a frame that was not taken has ended the stream", () => {
+  const { carrier, handler } = heldLeg();
+  handler.receive(enveloped({ case: "frame", value: { reset: { code: Code.Aborted } } }));
+  expect([carrier.ended, carrier.reading]).toEqual(["well", "on"]);
+});
+
+test("a small frame that waits keeps no large chunk in memory", async () => {
+  const { handler, accept } = heldLeg();
+  const bytes = enveloped(frameOf(100));
+  const chunk = new Uint8Array(65_536);
+  chunk.set(bytes);
+  handler.receive(chunk.subarray(0, bytes.byteLength));
+  const [sent] = (await accept()).envelopes;
+  expect(sent?.arrays.map(({ buffer }) => buffer.byteLength)).toEqual([bytes.byteLength]);
+});
+
 test("legs that nobody has read to their end count when others are opened, though their streams have ended", async () => {
   const { relay } = newRelay({ maxStreams: 1 });
   const handlers: LegHandler[] = [];
   function openLeg(): StreamError | "open" {
-    let end: StreamError | "open" = "open";
-    const carrier = {
-      origin: "",
-      send: () => true,
-      pause: () => {},
-      resume: () => {},
-      end: (error: StreamError | undefined) => {
-        end = error ?? end;
-      },
-    };
+    const carrier = new HeldCarrier();
     const { lease } = relay.listen("room", false);
     const handler = new LegHandler(relay, carrier, attachClient);
-    const message = { case: "open" as const, value: { name: "room" } };
-    handler.receive(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
+    handler.receive(enveloped(open));
     handlers.push(handler);
-    const before = end;
+    const before = carrier.ended;
     lease.end("lost");
-    return before;
+    return before === "open" || before === "well" ? "open" : before;
   }
   for (let legs = 0; legs < 4; legs += 1) expect(openLeg()).toBe("open");
   expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
