@@ -85,6 +85,7 @@ test.each([
   ["a query", "http://u:s3cret@host/?relay=1"],
   ["a fragment", "http://u:s3cret@host/#relay"],
   ["a port that is none", "http://u:s3cret@host:99999"],
+  ["a colon in the user", "http://u%3As3cret:p@host"],
   ["a password that is not escaped", "http://u:s3cret#x@host"],
   ["nothing", ""],
 ])("a relay's URL with %s is refused without the password: 2", async (_, url) => {

@@ -1,13 +1,8 @@
-import { invalidArgumentError } from "../../stream/options.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 
-/**
- * The headers that send the user and the password of a URL, in UTF-8. RFC 7617. Throws `invalid_argument` for a user with a
- * colon: what follows it would be read as the password.
- */
+/** The headers that send the user and the password of a URL, in UTF-8. RFC 7617. */
 export function basicCredentials({ username, password }: RelayUrl): { authorization?: string } {
   if (username + password === "") return {};
-  if (decode(username).includes(":")) throw invalidArgumentError("the user in the URL of a relay has no colon");
   const credentials = `${decode(username)}:${decode(password)}`;
   return { authorization: `Basic ${Buffer.from(credentials).toString("base64")}` };
 }

@@ -14,7 +14,7 @@ export interface RelayUrl {
 /**
  * Reads the URL of a relay, which in a page may be relative to the page, and adds a prefix to its path. Throws a
  * `StreamError` with `invalid_argument` for anything that it would have to ignore: another scheme than HTTP's, a
- * fragment, and a query unless it is to be kept. No message repeats a password.
+ * fragment, a query unless it is to be kept, and a user with a colon. No message repeats a password.
  */
 export function relayUrl(base: string | URL, prefix = "", query: "refused" | "kept" = "refused"): RelayUrl {
   const url = parse(textOf(base));
@@ -26,6 +26,8 @@ export function relayUrl(base: string | URL, prefix = "", query: "refused" | "ke
   if (search !== "" && query === "refused") {
     throw refusedUrlError('the URL of a relay has no query: leave out the "?" and what follows it');
   }
+  // Basic credentials have one before the password: what follows it would be read as the password.
+  if (/%3a/i.test(username)) throw refusedUrlError("the user in the URL of a relay has no colon");
   // The setter escapes what a URL would take for the beginning of a query.
   url.pathname = `${url.pathname}/${prefix}`.replace(/\/+/g, "/");
   return {
