@@ -1,0 +1,220 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { packetMessage } from "../../../../link/outgoing-packet.js";
+import { LinkRoutes } from "../../../../server/link/link-routes.js";
+import { Links } from "../../../../server/link/links.js";
+import { Deferred } from "../../../../stream/deferred.js";
+import { StreamError } from "../../../../stream/stream-error.js";
+import { packet, request } from "../../../fakes/links.js";
+import { rejection, settled } from "../../../fakes/outcome.js";
+import { newRelay, type TestRelay } from "../../../fakes/relays.js";
+
+function linkRoutes(test: TestRelay = newRelay()) {
+  const links = new Links({ ...test.relay, handlers: [] });
+  const routes = new LinkRoutes(links, test.relay.signer);
+  const client = createClient(
+    LinkService,
+    createRouterTransport((router) => routes.register(router)),
+  );
+  return { ...test, links, client };
+}
+
+type Routes = ReturnType<typeof linkRoutes>;
+
+/** Opens a link, and hears what the relay says on it. */
+async function openLink({ client }: Routes) {
+  const abort = new AbortController();
+  const responses = client.receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
+  const first = await responses.next();
+  const opened = first.value?.opened;
+  if (opened === undefined) throw new Error("the link was not opened");
+  const heard: Packet[] = [];
+  const ended = (async () => {
+    for (let next = await responses.next(); !next.done; next = await responses.next()) {
+      heard.push(...next.value.packets);
+    }
+  })();
+  ended.catch(() => {});
+  const { linkId, linkToken } = opened;
+  const send = (sequence: bigint, packets: Packet[] = []) => client.send({ linkId, linkToken, sequence, packets });
+  return { opened, heard, ended, send, cancel: () => abort.abort() };
+}
+
+const opening = (channel: number) => packet({ channel, content: { case: "request", value: request() } });
+const data = (bytes: number) => packet({ channel: 1, content: { case: "data", value: new Uint8Array(bytes) } });
+
+test("a link is there while Receive is, and its channels with it", async () => {
+  const routes = linkRoutes();
+  const { opened, cancel, ended } = await openLink(routes);
+  expect(opened).toMatchObject({ maxChannels: 512, heartbeatIntervalMs: 15_000 });
+  expect(routes.links.counts).toEqual({ links: 1, channels: 0 });
+  cancel();
+  await rejection(ended);
+  await settled();
+  expect(routes.links.counts).toEqual({ links: 0, channels: 0 });
+  expect(routes.clock.timers).toBe(0);
+});
+
+test("a link whose answer nobody reads any more is gone with its request", async () => {
+  const { client, links, clock } = linkRoutes();
+  const abort = new AbortController();
+  const responses = client.receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
+  await responses.next();
+  expect(links.counts.links).toBe(1);
+  abort.abort();
+  await settled();
+  expect(links.counts.links).toBe(0);
+  expect(clock.timers).toBe(0);
+});
+
+test("a batch that is sent again under its number is answered, and not taken twice", async () => {
+  const { heard, send } = await openLink(linkRoutes());
+  await send(1n, [opening(1)]);
+  await send(1n, [opening(1)]);
+  await send(2n);
+  await send(1n, [opening(1)]);
+  await settled();
+  const resets = heard.filter(({ content }) => content.case === "reset");
+  expect(heard.map(({ channel }) => channel)).toEqual([1, 1]);
+  expect(resets).toEqual([]);
+});
+
+test("a gap in the batches is refused, and the next number is still the next", async () => {
+  const { send } = await openLink(linkRoutes());
+  expect(await rejection(send(2n))).toMatchObject({ failure: Failure.SEQUENCE_GAP, code: Code.OutOfRange });
+  await send(1n);
+  await send(2n);
+});
+
+test("batches are numbered from 1", async () => {
+  const { send } = await openLink(linkRoutes());
+  expect((await rejection(send(0n))).failure).toBe(Failure.PROTOCOL_VIOLATION);
+});
+
+test("a batch that is too large is refused, and not taken", async () => {
+  const { send, opened } = await openLink(linkRoutes());
+  const half = opened.maxBatchBytes / 2;
+  expect(await rejection(send(1n, [data(half), data(half + 1)]))).toMatchObject({
+    failure: Failure.FRAME_TOO_LARGE,
+    code: Code.ResourceExhausted,
+  });
+  await send(1n, [data(half), data(half)]);
+});
+
+test("a batch of too many packets is refused, and not taken", async () => {
+  const { send, opened, heard } = await openLink(linkRoutes());
+  const most = opened.maxBatchBytes / 64;
+  const ping = packet({ content: { case: "ping", value: {} } });
+  expect((await rejection(send(1n, Array(most + 1).fill(ping)))).failure).toBe(Failure.FRAME_TOO_LARGE);
+  await send(1n, Array(most).fill(ping));
+  await settled();
+  expect(heard).toHaveLength(most);
+});
+
+test("what a page gets at once is no more than a slow network brings it in time", async () => {
+  const routes = linkRoutes();
+  const abort = new AbortController();
+  const responses = routes.client.receive({}, { signal: abort.signal })[Symbol.asyncIterator]();
+  const opened = (await responses.next()).value?.opened;
+  if (opened === undefined) throw new Error("the link was not opened");
+  const packets = Array(4_000).fill(packet({ content: { case: "ping", value: {} } }));
+  await routes.client.send({ linkId: opened.linkId, linkToken: opened.linkToken, sequence: 1n, packets });
+  expect((await responses.next()).value?.packets).toHaveLength(163_840 / 64);
+  abort.abort();
+  await rejection(responses.next());
+});
+
+test("LinkRoutes: nobody sends on another's link, or with a forged token", async () => {
+  const routes = linkRoutes();
+  const [mine, other] = [await openLink(routes), await openLink(routes)];
+  const { linkId } = mine.opened;
+  const sendWith = (init: MessageInitShape<typeof SendRequestSchema>) =>
+    rejection(routes.client.send({ linkId, sequence: 1n, packets: [], ...init }));
+  expect((await sendWith({ linkToken: other.opened.linkToken })).failure).toBe(Failure.TOKEN_INVALID);
+  expect((await sendWith({ linkToken: "" })).failure).toBe(Failure.TOKEN_INVALID);
+});
+
+test("LinkRoutes takes what is sent on a link as long as it lives, however old its token is", async () => {
+  const routes = linkRoutes();
+  const { send, cancel, ended } = await openLink(routes);
+  routes.epoch.nowMs += 31 * 24 * 60 * 60 * 1_000;
+  await send(1n);
+  cancel();
+  await rejection(ended);
+  await settled();
+  expect((await rejection(send(2n))).failure).toBe(Failure.TOKEN_EXPIRED);
+});
+
+test("a link that has ended takes nothing", async () => {
+  const { send, cancel, ended } = await openLink(linkRoutes());
+  cancel();
+  await rejection(ended);
+  await settled();
+  expect(await rejection(send(1n))).toMatchObject({ failure: Failure.LINK_GONE, code: Code.NotFound });
+});
+
+test("what is wrong on one link leaves the others alone", async () => {
+  const routes = linkRoutes();
+  const [bad, good] = [await openLink(routes), await openLink(routes)];
+  await rejection(bad.send(7n));
+  await bad.send(1n, [data(1)]);
+  await good.send(1n, [opening(1)]);
+  await settled();
+  expect(bad.heard.map(({ content }) => content.case)).toEqual(["reset"]);
+  expect(good.heard.map(({ content }) => content.case)).toEqual(["response", "end"]);
+});
+
+test("a channel counts until it was served to the end, by whatever serves it", async () => {
+  const { relay } = newRelay({ maxChannelsPerLink: 1 });
+  const served = new Deferred<void>();
+  const links = new Links({ ...relay, handlers: [], serveChannel: () => served.promise });
+  const { link } = links.open("", 1_000_000);
+  for (const channel of [1, 2, 3]) {
+    link.receive(opening(channel));
+    link.receive(packet({ channel, content: { case: "reset", value: { code: Code.Canceled } } }));
+    await settled();
+  }
+  const said = (await link.nextBatch(1_000_000)) ?? [];
+  expect(said.map(packetMessage)).toMatchObject([{ channel: 3, content: { case: "reset" } }]);
+  served.resolve();
+  await settled();
+  link.receive(opening(4));
+  expect(link.size).toBe(1);
+  link.close(new StreamError("over"));
+});
+
+test("so many links are open at once; one that ends makes room", async () => {
+  const routes = linkRoutes(newRelay({ maxLinks: 1 }));
+  const first = await openLink(routes);
+  expect((await rejection(openLink(routes))).failure).toBe(Failure.LIMIT_REACHED);
+  first.cancel();
+  await rejection(first.ended);
+  await settled();
+  await openLink(routes);
+});
+
+test("the relay pings at intervals, and gives up a link that stays silent for more than two and a half", async () => {
+  const routes = linkRoutes();
+  const { heard, ended, send } = await openLink(routes);
+  const failed = rejection(ended);
+  routes.clock.advance(15_000);
+  await send(1n, [packet({ content: { case: "pong", value: {} } })]);
+  routes.clock.advance(37_499);
+  await settled();
+  expect(heard.map(({ content }) => content.case)).toEqual(["ping", "ping", "ping"]);
+  expect(routes.links.counts.links).toBe(1);
+  routes.clock.advance(1);
+  expect(await failed).toMatchObject({ failure: Failure.LEG_LOST, code: Code.Unavailable });
+  expect(routes.links.counts.links).toBe(0);
+  expect(routes.clock.timers).toBe(0);
+});
+
+test("links end with the relay, and say why", async () => {
+  const routes = linkRoutes();
+  const { ended } = await openLink(routes);
+  routes.links.close(routes.relay.close());
+  expect((await rejection(ended)).failure).toBe(Failure.DRAINING);
+});

@@ -1,0 +1,184 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { ListRequestSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { Directory } from "../../../../server/relay/directory.js";
+import type { Relay } from "../../../../server/relay/relay.js";
+import { rejection, settled, thrown } from "../../../fakes/outcome.js";
+import { newRelay } from "../../../fakes/relays.js";
+
+function listen(relay: Relay, ...names: string[]) {
+  return names.map((name) => relay.listen(name, true).lease);
+}
+
+function list(directory: Directory, init: { prefix?: string; pageSize?: number; pageToken?: string } = {}) {
+  return directory.list(create(ListRequestSchema, init));
+}
+
+test("names are listed in the order of their UTF-8 bytes, if their listeners want it", () => {
+  const { relay } = newRelay();
+  // U+FF5E comes before U+1F600 in UTF-8, and after it in UTF-16.
+  listen(relay, "b", "\u{1f600}", "\uff5e", "a", "B", "é");
+  relay.listen("hidden", false);
+  expect(list(new Directory(relay)).names).toEqual(["B", "a", "b", "é", "\uff5e", "\u{1f600}"]);
+});
+
+test("names are listed by prefix, page by page", () => {
+  const { relay } = newRelay();
+  listen(relay, "x/3", "x/1", "y", "x/2", "x/4", "x/5");
+  const directory = new Directory(relay);
+  const pages: string[][] = [];
+  let pageToken = "";
+  do {
+    const page = list(directory, { prefix: "x/", pageSize: 2, pageToken });
+    pages.push(page.names ?? []);
+    pageToken = page.nextPageToken ?? "";
+  } while (pageToken !== "");
+  expect(pages).toEqual([["x/1", "x/2"], ["x/3", "x/4"], ["x/5"]]);
+});
+
+test("a page that holds exactly what is left is the last one", () => {
+  const { relay } = newRelay();
+  listen(relay, "a", "b");
+  expect(list(new Directory(relay), { pageSize: 2 })).toEqual({ names: ["a", "b"], nextPageToken: "" });
+});
+
+test("paging goes on where it was, though names come and go", () => {
+  const { relay } = newRelay();
+  const [, b] = listen(relay, "a", "b", "d");
+  const directory = new Directory(relay);
+  const { nextPageToken = "" } = list(directory, { pageSize: 2 });
+  b?.end("canceled");
+  listen(relay, "c", "a2");
+  expect(list(directory, { pageToken: nextPageToken }).names).toEqual(["c", "d"]);
+});
+
+test.each([0, 1_001, 4_294_967_295])("a page size of %d is 1,000", (pageSize) => {
+  const { relay } = newRelay();
+  listen(relay, ...Array.from({ length: 1_001 }, (_, at) => `${at}`.padStart(4, "0")));
+  const { names, nextPageToken } = list(new Directory(relay), { pageSize });
+  expect([names?.length, nextPageToken]).toEqual([1_000, "0999"]);
+});
+
+/** A watcher that hears everything as it comes. */
+function watching(directory: Directory, prefix = "") {
+  const abort = new AbortController();
+  const heard: string[] = [];
+  const ended = (async () => {
+    for await (const { event } of directory.watch(prefix, abort.signal)) {
+      heard.push(
+        event?.case === "created" || event?.case === "destroyed"
+          ? `${event.case} ${event.value.name}`
+          : `${event?.case}`,
+      );
+    }
+  })();
+  return { heard, ended, stop: () => abort.abort() };
+}
+
+/** Those who observe the names from now on. */
+function observersOf({ registry }: Relay): Set<unknown> {
+  const observers = new Set<unknown>();
+  const observe = registry.observe.bind(registry);
+  registry.observe = (observer) => {
+    observers.add(observer);
+    const stop = observe(observer);
+    return () => {
+      observers.delete(observer);
+      stop();
+    };
+  };
+  return observers;
+}
+
+test("a watcher hears what there is, that this was all, and then what changes", async () => {
+  const { relay } = newRelay();
+  const [b] = listen(relay, "b", "a");
+  relay.listen("hidden", false);
+  const { heard, stop, ended } = watching(new Directory(relay));
+  await settled();
+  listen(relay, "c");
+  b?.end("canceled");
+  await settled();
+  expect(heard).toEqual(["created a", "created b", "current", "created c", "destroyed b"]);
+  stop();
+  await ended;
+});
+
+test("a watcher hears of names that begin with its prefix only", async () => {
+  const { relay } = newRelay();
+  listen(relay, "x/1", "y/1");
+  const { heard, stop } = watching(new Directory(relay), "x/");
+  await settled();
+  for (const lease of listen(relay, "x/2", "y/2")) lease.end("canceled");
+  listen(relay, "x/3", "y/3");
+  await settled();
+  expect(heard).toEqual(["created x/1", "current", "created x/3"]);
+  stop();
+});
+
+test("a slow watcher hears of each name once: how it is now", async () => {
+  const { relay } = newRelay();
+  const [kept, lost] = listen(relay, "kept", "lost");
+  const directory = new Directory(relay);
+  const abort = new AbortController();
+  const watch = directory.watch("", abort.signal);
+  for (let heard = 0; heard < 3; heard++) await watch.next();
+  for (let times = 0; times < 100; times++) {
+    for (const lease of listen(relay, "flicker")) lease.end("canceled");
+  }
+  lost?.end("canceled");
+  kept?.end("canceled");
+  listen(relay, "kept");
+  const events = [await watch.next(), await watch.next()].map(({ value }) => value?.event);
+  expect(events).toMatchObject([
+    { case: "destroyed", value: { name: "lost" } },
+    { case: "created", value: { name: "kept" } },
+  ]);
+  const nothingMore = watch.next();
+  abort.abort();
+  expect((await nothingMore).done).toBe(true);
+});
+
+test("a quiet watch beats", async () => {
+  const { relay, clock } = newRelay({ heartbeatIntervalMs: 1_000 });
+  const { heard, stop, ended } = watching(new Directory(relay));
+  await settled();
+  clock.advance(1_000);
+  await settled();
+  expect(heard).toEqual(["current", "ping"]);
+  stop();
+  await ended;
+  expect(clock.timers).toBe(0);
+});
+
+test("so many watch at once; one that stops makes room, and nothing of it stays", async () => {
+  const { relay } = newRelay({ maxWatchers: 1 });
+  const directory = new Directory(relay);
+  const observers = observersOf(relay);
+  const first = watching(directory);
+  await settled();
+  expect((await rejection(watching(directory).ended)).failure).toBe(Failure.LIMIT_REACHED);
+  expect(directory.watchers).toBe(1);
+  first.stop();
+  await first.ended;
+  expect([directory.watchers, observers.size]).toEqual([0, 0]);
+});
+
+test("a watch that was cancelled before it began ends at once", async () => {
+  const directory = new Directory(newRelay().relay);
+  const { done } = await directory.watch("", AbortSignal.abort()).next();
+  expect([done, directory.watchers]).toEqual([true, 0]);
+});
+
+test("watches end with the relay, and say why", async () => {
+  const { relay } = newRelay();
+  const directory = new Directory(relay);
+  const { ended } = watching(directory);
+  await settled();
+  relay.close();
+  directory.close();
+  expect((await rejection(ended)).failure).toBe(Failure.DRAINING);
+  expect(directory.watchers).toBe(0);
+  expect(thrown(() => relay.listen("x", true)).failure).toBe(Failure.DRAINING);
+});

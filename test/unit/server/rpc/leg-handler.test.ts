@@ -1,0 +1,298 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../../../leg/envelope.js";
+import { LinkWatch } from "../../../../link/link-watch.js";
+import { Directory } from "../../../../server/relay/directory.js";
+import { defaultLimits, type RelayLimits } from "../../../../server/relay/limits.js";
+import type { Relay } from "../../../../server/relay/relay.js";
+import { attachClient } from "../../../../server/rpc/attach-leg.js";
+import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
+import { type LegCarrier, LegHandler } from "../../../../server/rpc/leg-handler.js";
+import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
+import { Condition } from "../../../../stream/deferred.js";
+import { Fifo } from "../../../../stream/fifo.js";
+import { failureTable, StreamError } from "../../../../stream/stream-error.js";
+import { createLinkTransport } from "../../../../web/transport/link-transport.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { joinedLinks } from "../../../fakes/links.js";
+import { rejection, settled } from "../../../fakes/outcome.js";
+import { Listening, newRelay } from "../../../fakes/relays.js";
+
+type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
+
+/** A leg as any other RPC. */
+function overRoutes(relay: Relay): Transport {
+  return createRouterTransport((router) => relayRoutes(router, relay, new Directory(relay)));
+}
+
+/** A leg on a channel of a link, which nothing else serves here. */
+function overLink(relay: Relay): Transport {
+  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, ""));
+  const clock = new FakeClock();
+  return createLinkTransport(
+    async () => ({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) }),
+    clock,
+  );
+}
+
+function routes(limits: Partial<RelayLimits> = {}, transport = overRoutes) {
+  const test = newRelay(limits);
+  return { ...test, client: createClient(RelayService, transport(test.relay)) };
+}
+
+/** A `Connect` call in the test's hand. */
+class Call {
+  readonly heard: ConnectResponse["message"][] = [];
+  readonly error: Promise<StreamError>;
+  readonly #abort = new AbortController();
+  readonly #said = new Fifo<Said | "end">();
+  readonly #changed = new Condition();
+
+  constructor({ client }: ReturnType<typeof routes>) {
+    this.error = rejection(this.#run(client));
+    this.error.catch(() => {});
+  }
+
+  say(...said: (Said | "end")[]): this {
+    for (const next of said) this.#said.push(next);
+    this.#changed.notify();
+    return this;
+  }
+
+  cancel(): void {
+    this.#abort.abort();
+  }
+
+  async #run(client: ReturnType<typeof routes>["client"]): Promise<void> {
+    for await (const { message } of client.connect(this.#requests(), { signal: this.#abort.signal })) {
+      this.heard.push(message);
+    }
+  }
+
+  async *#requests() {
+    for (;;) {
+      const next = this.#said.shift();
+      if (next === "end") return;
+      if (next === undefined) await this.#changed.changed();
+      else yield create(ConnectRequestSchema, { message: next });
+    }
+  }
+}
+
+/** How long a request that ends early may turn out to belong to a call that was cancelled. */
+const graceMs = 100;
+const open: Said = { case: "open", value: { name: "room" } };
+const frameOf = (bytes: number): Said => ({
+  case: "frame",
+  value: { sequence: 1n, messages: [{ data: new Uint8Array(bytes) }] },
+});
+const { maxFrameBytes } = defaultLimits;
+const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, FEATURE_UNSUPPORTED, NAME_INVALID, NO_SUCH_NAME } = Failure;
+
+const broken: [string, (Said | "end")[], Failure][] = [
+  ["a first message that is not open", [frameOf(1)], PROTOCOL_VIOLATION],
+  ["a first message that is nothing", [{ case: undefined }], PROTOCOL_VIOLATION],
+  ["a request that ends before open", ["end"], PROTOCOL_VIOLATION],
+  ["a second open", [open, open], PROTOCOL_VIOLATION],
+  ["a request that ends before fin", [open, "end"], PROTOCOL_VIOLATION],
+  ["a frame that is too large", [open, frameOf(maxFrameBytes - 16 + 1)], FRAME_TOO_LARGE],
+  ["an open that resumes", [{ case: "open", value: { name: "room", resume: {} } }], FEATURE_UNSUPPORTED],
+  ["a name that is empty", [{ case: "open", value: {} }], NAME_INVALID],
+  ["a name that nobody listens on", [{ case: "open", value: { name: "other" } }], NO_SUCH_NAME],
+  [
+    "metadata that is too large",
+    [{ case: "open", value: { name: "room", metadata: { a: "x".repeat(8_192) } } }],
+    FRAME_TOO_LARGE,
+  ],
+];
+
+/** A carrier whose request a test hands in. */
+class HeldCarrier implements LegCarrier {
+  readonly origin = "";
+  reading: "on" | "paused" = "on";
+  ended: "open" | "well" | StreamError = "open";
+
+  send(): boolean {
+    return true;
+  }
+
+  pause(): void {
+    this.reading = "paused";
+  }
+
+  resume(): void {
+    this.reading = "on";
+  }
+
+  end(error: StreamError | undefined): void {
+    this.ended = error ?? "well";
+  }
+}
+
+function enveloped(...all: Said[]): Uint8Array {
+  const envelopes = all.map((message) =>
+    envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))),
+  );
+  return new Uint8Array(Buffer.concat(envelopes));
+}
+
+/** A client's leg whose offer waits, and what accepts it. */
+function heldLeg() {
+  const { relay } = newRelay();
+  const { lease } = relay.listen("room", false);
+  const carrier = new HeldCarrier();
+  const handler = new LegHandler(relay, carrier, attachClient);
+  handler.receive(enveloped(open));
+  async function accept(): Promise<Listening> {
+    for await (const event of lease.events()) {
+      if (event.kind !== "offer") continue;
+      return new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
+    }
+    throw new Error("nothing was offered");
+  }
+  return { relay, carrier, handler, accept };
+}
+
+test("LegHandler.endRequest comes after the frames that wait for the peer", async () => {
+  const { carrier, handler, accept } = heldLeg();
+  handler.receive(enveloped(frameOf(1), frameOf(2), { case: "frame", value: { sequence: 2n, fin: true } }));
+  handler.endRequest();
+  expect([carrier.ended, carrier.reading]).toEqual(["open", "paused"]);
+  const peer = await accept();
+  expect(peer.frames.map(({ messages, fin }) => (fin ? "fin" : messages[0]?.data.byteLength))).toEqual([1, 2, "fin"]);
+  expect([carrier.ended, peer.end]).toEqual(["open", "open"]);
+});
+
+test("LegHandler.endRequest within a frame is a violation, once the frames that wait have arrived", async () => {
+  const { carrier, handler, accept } = heldLeg();
+  handler.receive(enveloped(frameOf(1), frameOf(2), frameOf(3)).subarray(0, -1));
+  handler.endRequest();
+  const peer = await accept();
+  expect(peer.frames).toHaveLength(2);
+  expect(carrier.ended).toMatchObject({ failure: PROTOCOL_VIOLATION });
+  expect(peer.end).toMatchObject({ failure: Failure.LEG_LOST });
+});
+
+test("the rest of a request is read to its end when a frame that was not taken has ended the stream", () => {
+  const { carrier, handler } = heldLeg();
+  handler.receive(enveloped({ case: "frame", value: { reset: { code: Code.Aborted } } }));
+  expect([carrier.ended, carrier.reading]).toEqual(["well", "on"]);
+});
+
+test("a small frame that waits keeps no large chunk in memory", async () => {
+  const { handler, accept } = heldLeg();
+  const bytes = enveloped(frameOf(100));
+  const chunk = new Uint8Array(65_536);
+  chunk.set(bytes);
+  handler.receive(chunk.subarray(0, bytes.byteLength));
+  const [sent] = (await accept()).envelopes;
+  expect(sent?.arrays.map(({ buffer }) => buffer.byteLength)).toEqual([bytes.byteLength]);
+});
+
+test("legs that nobody has read to their end count when others are opened, though their streams have ended", async () => {
+  const { relay } = newRelay({ maxStreams: 1 });
+  const handlers: LegHandler[] = [];
+  function openLeg(): StreamError | "open" {
+    const carrier = new HeldCarrier();
+    const { lease } = relay.listen("room", false);
+    const handler = new LegHandler(relay, carrier, attachClient);
+    handler.receive(enveloped(open));
+    handlers.push(handler);
+    const before = carrier.ended;
+    lease.end("lost");
+    return before === "open" || before === "well" ? "open" : before;
+  }
+  for (let legs = 0; legs < 4; legs += 1) expect(openLeg()).toBe("open");
+  expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
+  expect(openLeg()).toMatchObject({ failure: Failure.LIMIT_REACHED });
+  for (const handler of handlers) handler.close(new StreamError("read to its end"));
+  expect(relay.counts.legs).toBe(0);
+});
+
+describe.each([
+  ["the routes", overRoutes],
+  ["a link", overLink],
+])("over %s", (_way, transport) => {
+  test.each(broken)("%s ends the call with its code, and leaves nothing behind", async (_what, said, failure) => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const bystander = new Call(server).say(open);
+    const call = new Call(server).say(...said);
+    await settled();
+    server.clock.advance(graceMs);
+    expect(await call.error).toMatchObject({ failure, code: failureTable[failure][0] });
+    await settled();
+    expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
+    bystander.cancel();
+    expect((await bystander.error).code).toBe(Code.Canceled);
+    await settled();
+    expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
+    expect(server.clock.timers).toBe(0);
+  });
+
+  test("a frame as large as the relay allows passes", async () => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const call = new Call(server).say(open, frameOf(maxFrameBytes - 16));
+    await settled();
+    expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+    expect(server.relay.counts.offers).toBe(1);
+    call.cancel();
+    await call.error;
+  });
+
+  test("a later message of a kind that nobody knows yet is ignored", async () => {
+    const server = routes({}, transport);
+    server.relay.listen("room", false);
+    const call = new Call(server).say(open, { case: undefined }, frameOf(1));
+    await settled();
+    expect(call.heard.map((message) => message.case)).toEqual(["opened"]);
+    expect(server.relay.counts).toMatchObject({ offers: 1, legs: 1 });
+    call.cancel();
+    await call.error;
+  });
+
+  test("a call that says nothing is ended in time", async () => {
+    const server = routes({ openTimeoutMs: 500 }, transport);
+    const call = new Call(server);
+    await settled();
+    server.clock.advance(500);
+    expect(await call.error).toMatchObject({ failure: PROTOCOL_VIOLATION, code: Code.DeadlineExceeded });
+    expect(server.clock.timers).toBe(0);
+  });
+});
+
+test("opened says what the relay allows, and names the stream", async () => {
+  const server = routes({ maxFrameBytes: 4_096 });
+  server.relay.listen("room", false);
+  const call = new Call(server).say(open);
+  await settled();
+  expect(call.heard[0]).toMatchObject({
+    case: "opened",
+    value: { limits: { maxFrameBytes: 4_096, maxNameBytes: 256, acceptTimeoutMs: 10_000, lingerTimeoutMs: 30_000 } },
+  });
+  call.cancel();
+  await call.error;
+});
+
+test("an unlistened name ends Listen without an error; a cancelled Listen ends the lease", async () => {
+  const { client, relay } = routes();
+  const events = client.listen({ name: "room" })[Symbol.asyncIterator]();
+  const { event } = (await events.next()).value ?? {};
+  if (event?.case !== "registered") throw new Error("the name was not registered");
+  await client.unlisten(event.value);
+  expect((await events.next()).done).toBe(true);
+  const abort = new AbortController();
+  const ends: string[] = [];
+  relay.registry.observe((change) => change.kind === "destroyed" && ends.push(change.end));
+  const listening = client.listen({ name: "room" }, { signal: abort.signal })[Symbol.asyncIterator]();
+  await listening.next();
+  abort.abort();
+  await rejection(listening.next());
+  await settled();
+  expect(ends).toEqual(["canceled"]);
+  expect(relay.counts.leases).toBe(0);
+});

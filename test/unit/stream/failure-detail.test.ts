@@ -1,0 +1,63 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
+import { callError, fromConnectError, relayAt, toConnectError } from "../../../stream/failure-detail.js";
+import { StreamError } from "../../../stream/stream-error.js";
+
+const url = "https://relay.example/browser-server";
+const [first, second] = ["connect ECONNREFUSED 127.0.0.1:8080", "connect ECONNREFUSED ::1:8080"];
+const bothAddresses = new AggregateError([new Error(first), new Error(second)]);
+
+describe("fromConnectError", () => {
+  test.each<[string, unknown, string]>([
+    ["each address of an AggregateError", bothAddresses, `${first}, ${second}`],
+    ["the cause of a message that says nothing", new TypeError("fetch failed", { cause: bothAddresses }), first],
+    ["the code of an error without a message", Object.assign(new Error(""), { code: "ECONNRESET" }), "ECONNRESET"],
+    ["something of an error without anything", new Error(""), "no reason"],
+  ])("tells %s", (_, cause, said) => {
+    expect(fromConnectError(ConnectError.from(cause)).message).toContain(said);
+    const { message } = fromConnectError(new ConnectError("", Code.Unavailable, undefined, undefined, cause));
+    expect(message).toContain(said);
+    expect(message).not.toContain("[unavailable]");
+  });
+});
+
+describe("callError", () => {
+  const unreachable = [
+    Code.Canceled,
+    Code.Unknown,
+    Code.DeadlineExceeded,
+    Code.Aborted,
+    Code.Unimplemented,
+    Code.Internal,
+  ];
+
+  test.each([...unreachable, Code.Unavailable])(
+    "takes the code %i without a failure for a relay that is away",
+    (code) => {
+      for (const isAnswered of [false, true]) {
+        const error = callError(new ConnectError("no route", code), relayAt(url), isAnswered);
+        expect(error).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable });
+        expect(error.message).toContain(url);
+        expect(error.message).toContain("no route");
+      }
+    },
+  );
+
+  test.each([Code.Unauthenticated, Code.PermissionDenied, Code.InvalidArgument])(
+    "leaves the code %i as it is",
+    (code) => {
+      expect(callError(new ConnectError("no", code))).toMatchObject({ failure: Failure.UNSPECIFIED, code });
+    },
+  );
+
+  test("leaves what the relay said as it is", () => {
+    const said = new StreamError("gone", { failure: Failure.LEG_LOST, hop: Hop.PEER });
+    expect(callError(toConnectError(said))).toMatchObject({
+      failure: Failure.LEG_LOST,
+      hop: Hop.PEER,
+      message: "gone",
+    });
+    expect(callError(said)).toBe(said);
+  });
+});

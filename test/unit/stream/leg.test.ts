@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { Leg } from "../../../stream/leg.js";
+import { StreamError } from "../../../stream/stream-error.js";
+import { dataFrame, frame } from "../../fakes/frames.js";
+import { promiseState, settled } from "../../fakes/outcome.js";
+import { joinedStreams } from "../../fakes/streams.js";
+
+const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
+const data = new Uint8Array(40_000);
+
+test("a leg takes frames as they come from a peer with credit, and at the reader's pace from one without", async () => {
+  const leg = new Leg({ windowBytes: 65_536 });
+  leg.accept(simple);
+  expect(leg.receive(dataFrame(1, { data }))).toBe(undefined);
+  const second = Promise.resolve(leg.receive(dataFrame(2, { data })));
+  expect(await promiseState(second)).toBe("pending");
+  leg.endpoint.read();
+  expect(await promiseState(second)).toBe("resolved");
+});
+
+test("a frame that waits for room is let go when the stream ends", async () => {
+  const leg = new Leg({ windowBytes: 65_536 });
+  leg.accept(simple);
+  const received = Promise.resolve(leg.receive(dataFrame(1, { data }, { data })));
+  expect(await promiseState(received)).toBe("pending");
+  leg.fail(new StreamError("gone"));
+  expect(await promiseState(received)).toBe("resolved");
+});
+
+test("what the relay said when it took the leg holds: the stream's id, and how large a frame may be", () => {
+  const leg = new Leg({});
+  leg.endpoint.write({ data, text: false });
+  expect(leg.streamId).toBe("");
+  expect(leg.transport).toBe(undefined);
+  leg.attach({ streamId: "id", maxFrameBytes: 4_096, transport: "websocket" });
+  expect([leg.streamId, leg.transport]).toEqual(["id", "websocket"]);
+  expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
+  leg.attach({ streamId: "id", maxFrameBytes: undefined, transport: "websocket" });
+  expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
+});
+
+test("frames end after the last ack of a stream that closed, and after the reset of one that failed", async () => {
+  for (const how of ["closed", "resetting"] as const) {
+    const leg = new Leg({ windowBytes: 65_536 });
+    const over: string[] = [];
+    leg.on("over", (kind) => over.push(kind));
+    const sent: string[] = [];
+    const frames = (async () => {
+      for (let next = await leg.nextFrame(); next !== undefined; next = await leg.nextFrame()) {
+        sent.push(next.fin ? "fin" : next.reset ? "reset" : "ack");
+      }
+    })();
+    if (how === "closed") leg.endpoint.finish();
+    else leg.endpoint.reset(new StreamError("enough"));
+    await settled();
+    leg.endpoint.receive(frame({ sequence: 1n, fin: true, ack: 1n }));
+    await frames;
+    expect([over, sent]).toEqual(
+      how === "closed" ? [["closed"], ["fin", "ack"]] : [["resetting", "failed"], ["reset"]],
+    );
+  }
+});
+
+test("many windows go through, with nobody but the reader to keep them moving", async () => {
+  const [a, b] = joinedStreams({ windowBytes: 65_536 });
+  for (let at = 0; at < 20; at++) a.write(data);
+  a.end();
+  let read = 0;
+  for await (const message of b) read += message.length;
+  b.end();
+  await Promise.all([a.closed, b.closed]);
+  expect(read).toBe(20 * data.length);
+});
