@@ -20,7 +20,7 @@ export interface ContenderEntry {
   /** The name in tables. */
   title: string;
   isOurs: boolean;
-  /** What `bench/package.json` must have installed for it. */
+  /** The packages of `bench/package.json` that the contender needs. */
   packages: readonly string[];
   /** Options of Node for the relay's process. */
   relayFlags: readonly string[];
@@ -35,7 +35,7 @@ export interface ContenderEntry {
   load(): Promise<Contender>;
 }
 
-/** What `npm start` gives to Node, so that the relay of this package is the one that people start. */
+/** The flags that `npm start` gives to Node, so that the relay of this package is the one that people start. */
 export function startArguments(): string[] {
   const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   const words = (scripts.start as string).split(" ");

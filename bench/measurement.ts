@@ -1,7 +1,7 @@
 import type { CpuTimes } from "./parties/trio.ts";
 import type { FlowResult } from "./traffic/question.ts";
 
-/** What one measurement gave, by the names of the work's figures. */
+/** The results of one measurement, by the names of the work's figures. */
 export type Values = Readonly<Record<string, number>>;
 
 /** A work that broke after it had measured something. */

@@ -91,8 +91,8 @@ export class EnvelopeReader {
   }
 
   /**
-   * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope that comes
-   * in many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
+   * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope that
+   * comes in many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
    */
   #keep(piece: Uint8Array): void {
     this.#pieceBytes += piece.byteLength;

@@ -83,7 +83,10 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   #drain: "not needed" | "needed" = "not needed";
   /** The end is "told" before it is announced if it needs no "error". */
   #end: "pending" | "told" | "announced" = "pending";
-  /** Whether a reader or a writer learned by its own face that the stream failed. It may have let go of the stream since. */
+  /**
+   * Whether a reader or a writer learned by its own face that the stream failed. It may have let go of the stream
+   * since.
+   */
   #isFaced = false;
   #readable: ReadableStream<Out> | undefined;
   #writable: WritableStream<In> | undefined;

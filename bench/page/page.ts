@@ -22,7 +22,7 @@ const endpoints: Record<string, Endpoints> = {
 const name = "tab";
 let question: Question | undefined;
 
-/** What the bench evaluates in a tab. */
+/** The calls that the bench evaluates in a tab. */
 const tab = {
   async listen(contender: string, port: number): Promise<void> {
     const connection = await endpoints[contender]?.listener(port, 0);

@@ -1,7 +1,7 @@
 import type { PairingsResult } from "../traffic/pairings.ts";
 import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 
-/** What each of the three processes can be asked. */
+/** The calls that each of the three processes answers. */
 export interface PartyCalls {
   /** CPU time since it began, in ms. */
   cpuMs(): number;
@@ -15,9 +15,9 @@ export interface RelayCalls extends PartyCalls {
 
 /** Memory after garbage collection, when it stays as it is. */
 export interface SettledMemory {
-  /** What the process has, with memory that was freed and is kept for later. */
+  /** The memory of the process, with memory that was freed and is kept for later. */
   residentBytes: number;
-  /** What JavaScript holds: objects and buffers. */
+  /** The memory that JavaScript holds: objects and buffers. */
   heldBytes: number;
 }
 

@@ -46,7 +46,7 @@ export class BenchRun {
     return this.data.failed.some((each) => each.work === work && each.contender === contender);
   }
 
-  /** Those that have the figure, in the order of the tables. */
+  /** The contenders that have the figure, in the order of the tables. */
   entries(figure: string): Entry[] {
     return contenders.flatMap(({ name, title, isOurs }) => {
       const found = this.spread(figure, name);

@@ -4,7 +4,7 @@ import { behindTable, crowdTable, curveTable, failedList, nodeTable, ratioTable,
 
 const notMeasured = "(not measured)";
 
-/** What a placeholder of the template may begin with. Arguments follow, separated by spaces. */
+/** The names with which a placeholder of the template may begin. Arguments follow, separated by spaces. */
 const placeholders: Record<string, (run: BenchRun, profile: string, ...args: string[]) => string> = {
   machine: ({ data: { machine } }) =>
     `${machine.cores} cores (${machine.processor}), ${machine.memoryGib} GiB, ${machine.system}, Node ${machine.node}`,

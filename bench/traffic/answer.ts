@@ -46,7 +46,7 @@ export function answer(stream: BenchStream, keepsMessages: boolean): void {
   };
 
   stream.receive((bytes) => {
-    // What was already on its way when the reader stopped may still come.
+    // Bytes that were on their way when the reader stopped may still come.
     for (let at = 0; at < bytes.byteLength && state.kind !== "stopped"; ) {
       at += state.kind === "idle" ? takeOrder(state, bytes, at) : takeFlow(state, bytes, at);
     }

@@ -24,7 +24,10 @@ import type { AttachLeg } from "./attach-leg.js";
  */
 export const legOverheadBytes = 65_536;
 
-/** A frame that waits may keep this many times its own bytes in memory. A chunk of 64 KiB is 16 times a small envelope of 4 KiB. */
+/**
+ * A frame that waits may keep this many times its own bytes in memory. A chunk of 64 KiB is 16 times a small envelope
+ * of 4 KiB.
+ */
 const maxHeldRatio = 16;
 
 /** How much later than the end of its request's body a call may be aborted: HTTP/2 tells the two in two events. */
@@ -210,7 +213,8 @@ export function callOverError(isCanceled: boolean): StreamError {
 /** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
 function frameOf(bytes: Parts): RelayedFrame | undefined {
   const head = readFrameHead(bytes);
-  // The peer's decoder refuses a reset that is malformed, and the fault is not its relay's: this decoder refuses it first.
+  // The peer's decoder refuses a reset that is malformed, and the fault is not its relay's: this decoder refuses it
+  // first.
   if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunk(bytes) };
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violationError("only the first message is open");
@@ -224,8 +228,8 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
 }
 
 /**
- * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the chunk in memory,
- * while queues count the bytes of the frame alone.
+ * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the chunk in
+ * memory, while queues count the bytes of the frame alone.
  */
 function withoutChunk(envelope: Parts): Parts {
   if (!isSmall(envelope)) return envelope;

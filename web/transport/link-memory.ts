@@ -6,7 +6,8 @@ const failureAgeMs = 60_000;
 type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 /**
- * Remembers that a relay's WebSockets are refused, for ten minutes, or for one if that is not certain: in a storage if one can be had, or else by itself.
+ * Remembers that a relay's WebSockets are refused, for ten minutes, or for one if that is not certain: in a storage if
+ * one can be had, or else by itself.
  */
 export class LinkMemory {
   readonly #key: string;

@@ -4,7 +4,7 @@ import createMux, { type Mux, type MuxStream } from "mux-demux/msgpack.js";
 import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
-/** What a stream is for, which its other end gets with it. */
+/** The purpose of a stream, which its other end gets with it. */
 interface Meta {
   verb: "listen" | "connect" | "accept";
   what: string;
