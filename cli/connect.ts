@@ -9,11 +9,11 @@ import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss connect NAME [--port PORT [--host ADDRESS]] [options]
 
-Connects to whoever listens on NAME. Standard input goes there, and what comes from there to standard output; the end of the
-input half-closes the stream, which then goes on until the other side has finished too.
+Connects to whoever listens on NAME. Standard input goes there, and what comes from there to standard output; the end of
+the input half-closes the stream, which then goes on until the other side has finished too.
 
-  --port PORT     instead: opens a TCP port on this machine, 0 for any that is free; each connection to it becomes a stream
-                  of its own to NAME, until Ctrl-C, also when the relay was away meanwhile
+  --port PORT     instead: opens a TCP port on this machine, 0 for any that is free; each connection to it becomes a
+                  stream of its own to NAME, until Ctrl-C, also when the relay was away meanwhile
   --host ADDRESS  the interface of that port (default 127.0.0.1)
 ${relayOptionsHelp}
 Examples:

@@ -27,9 +27,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
-In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY, BSS_PAGE,
-BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and limits, an object with
-any of the limits that the README names.
+In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY,
+BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and limits,
+an object with any of the limits that the README names.
 `;
 
 /** `bss serve` */
