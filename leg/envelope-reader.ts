@@ -19,7 +19,7 @@ export class EnvelopeReader {
   /** The views of the current envelope in chunks that came before, and how many bytes they are. */
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
-  /** How many bytes of the current envelope's head were read, and what they say. */
+  /** The number of bytes of the current envelope's head that were read, and the flags and the length in them. */
   #headReadBytes = 0;
   #flags = 0;
   #dataBytes = 0;
@@ -72,7 +72,7 @@ export class EnvelopeReader {
     return rest === undefined || this.push(rest);
   }
 
-  /** Reads what is missing of the head, and returns where its bytes end in the chunk. */
+  /** Reads the missing bytes of the head, and returns where they end in the chunk. */
   #readHead(chunk: Uint8Array, from: number): number {
     let at = from;
     while (this.#headReadBytes < envelopeHeadBytes && at < chunk.byteLength) {
@@ -91,13 +91,13 @@ export class EnvelopeReader {
   }
 
   /**
-   * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope that
-   * comes in many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
+   * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope in
+   * many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
    */
   #keep(piece: Uint8Array): void {
     this.#pieceBytes += piece.byteLength;
     let kept = isSmall(piece) ? new Uint8Array(piece) : piece;
-    // A piece is joined with smaller ones only, so a byte is copied no more often than its piece can double.
+    // A piece of at most 4,096 bytes is joined with pieces before it that are not larger, so sizes double and few are left.
     for (let last = this.#pieces.at(-1); isSmall(kept) && last !== undefined; last = this.#pieces.at(-1)) {
       if (last.byteLength > kept.byteLength) break;
       this.#pieces.pop();

@@ -27,8 +27,8 @@ export interface FrameFields {
 
 /**
  * Reads the frame in an envelope. The data of a message is a view where it came in one chunk, and a copy where it came
- * in several. Returns undefined for what takes a decoder: anything that is not one frame and nothing else, a frame with
- * a reset, and a frame with a field that this code does not know.
+ * in several. Returns undefined for an envelope that has to be decoded: one that holds anything but one frame, a frame
+ * with a reset, or a frame with a field that this code does not know.
  */
 export function readFrameFields(envelope: Parts): FrameFields | undefined {
   try {

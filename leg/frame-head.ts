@@ -25,11 +25,11 @@ export interface FrameHead {
 
 /**
  * Reads the head of the frame in an envelope, and skips over the data of its messages. Unknown fields are skipped.
- * Returns undefined for what takes a decoder: anything beside one frame, such as an `Open`, and bytes that are no
- * frame.
+ * Returns undefined for an envelope that has to be decoded: one that holds anything but one frame, such as an `Open`,
+ * or a frame in an encoding that some decoders refuse.
  */
 export function readFrameHead(envelope: Parts): FrameHead | undefined {
-  // Throwing takes a hundred times longer, and such an envelope takes its sender five bytes.
+  // An empty envelope costs its sender five bytes, and an exception costs the relay 10 µs.
   if (envelope.byteLength === envelopeHeadBytes) return undefined;
   try {
     const reader = new WireReader(envelope);

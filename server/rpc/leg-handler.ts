@@ -19,18 +19,15 @@ import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import type { AttachLeg } from "./attach-leg.js";
 
 /**
- * An RPC message of a leg may hold this beside a full frame's messages: an `Open` with its metadata, or the heads of
- * fields.
+ * An RPC message of a leg may be this much larger than the messages of a full frame. An `Open` with its metadata fits
+ * in, and so do the tags and lengths of a frame's fields.
  */
 export const legOverheadBytes = 65_536;
 
-/**
- * A frame that waits may keep this many times its own bytes in memory. A chunk of 64 KiB is 16 times a small envelope
- * of 4 KiB.
- */
+/** A small frame may keep this many times its own bytes in memory: a chunk of 64 KiB is 16 times a frame of 4 KiB. */
 const maxHeldRatio = 16;
 
-/** How much later than the end of its request's body a call may be aborted: HTTP/2 tells the two in two events. */
+/** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
 
 /** The relay's end of the call that carries a leg. */
@@ -39,11 +36,12 @@ export interface LegCarrier {
   readonly origin: string;
   /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
   send(envelope: Parts): boolean;
-  /** Hands in no more of the request's body until `resume`. */
+  /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
   pause(): void;
   resume(): void;
   /**
-   * Ends the response, well or with an error, as its RPC protocol has it. `LegHandler.close` follows when it was read.
+   * Ends the response, well or with an error, as its RPC protocol does. The carrier calls `LegHandler.close` once the
+   * response was read.
    */
   end(error: StreamError | undefined): void;
 }
@@ -54,7 +52,7 @@ type LegHandlerState =
   | { kind: "attached"; leg: SpliceLeg; request: "open" | "ended" }
   /** The body of the request ended without a last word. The abort of its call may follow, and tell why. */
   | { kind: "broken off"; leg: SpliceLeg; cancelDeadline: () => void }
-  /** The response has ended, and was not read to its end yet. */
+  /** The response has ended, but its caller has not read it to the end yet. */
   | { kind: "ended"; leg: SpliceLeg | undefined }
   | { kind: "closed" };
 
@@ -116,7 +114,7 @@ export class LegHandler {
     if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.leg.drained();
   }
 
-  /** The call is over. `error` says why, in case that it was over before the end of its response. */
+  /** The call is over. `error` says why, for a call that was over before its response had ended. */
   close(error: StreamError): void {
     const state = this.#state;
     if (state.kind === "closed") return;
@@ -127,13 +125,14 @@ export class LegHandler {
   }
 
   /**
-   * Reads of the request, and pauses it where a frame has to wait for the peer. What comes after the end is dropped.
+   * Reads some of the request, and pauses it if a frame has to wait for the peer. Bytes after the end of the leg are
+   * dropped.
    */
   #read(read: () => boolean): void {
     if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
     try {
       const goesOn = read();
-      // A frame that is not taken may end the stream, and what comes after the end is read and dropped.
+      // A frame that is not taken may have ended the stream, and then the rest of the request has to be read.
       if (!goesOn && this.#state.kind === "attached") this.#carrier.pause();
     } catch (reason) {
       this.fail(StreamError.from(reason, Code.Internal));
@@ -213,8 +212,7 @@ export function callOverError(isCanceled: boolean): StreamError {
 /** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
 function frameOf(bytes: Parts): RelayedFrame | undefined {
   const head = readFrameHead(bytes);
-  // The peer's decoder refuses a reset that is malformed, and the fault is not its relay's: this decoder refuses it
-  // first.
+  // A malformed reset is refused here, where its sender hears of the fault, rather than by the peer's decoder.
   if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunk(bytes) };
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violationError("only the first message is open");
@@ -228,8 +226,8 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
 }
 
 /**
- * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the chunk in
- * memory, while queues count the bytes of the frame alone.
+ * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the whole
+ * chunk in memory, while queues count the bytes of the frame alone.
  */
 function withoutChunk(envelope: Parts): Parts {
   if (!isSmall(envelope)) return envelope;

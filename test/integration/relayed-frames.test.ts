@@ -1,4 +1,4 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Failure } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -13,13 +13,15 @@ const name = "room";
 
 let relay: TestRelay;
 let way: Way;
+let relayClient: Client<typeof RelayService>;
 let listener: RawListener;
 let legs: WireLeg[] = [];
 
 beforeAll(async () => {
   relay = await openRelay();
   way = http2Ways["Connect over HTTP/2"](relay.url);
-  listener = new RawListener(createClient(RelayService, way.transport as Transport), name);
+  relayClient = createClient(RelayService, way.transport as Transport);
+  listener = new RawListener(relayClient, name);
   await listener.event("registered");
 });
 
@@ -171,6 +173,25 @@ describe.each(pairs)("%s to %s", (_from, _to, from, to) => {
       if (from.format === "binary" && to.format === "binary") {
         expect(peer.received.slice(-3, -1).map((data) => [...data])).toEqual([frameBytes, frameBytes]);
       }
+    });
+
+    test("frames for a peer that reads late arrive in order, though their request has ended", async () => {
+      const [sending, peer] = await paired(from, to, sender);
+      peer.pause();
+      // More than the 128 KiB that HTTP/2's window and Node's buffer hold, less than a channel's first credit of 256 KiB.
+      const sizes = [60_000, 60_000, 60_000, ...new Array(20).fill(100)];
+      const frames = sizes.map((bytes, at) =>
+        frame({ sequence: BigInt(at + 1), messages: [{ data: new Uint8Array(bytes) }] }),
+      );
+      const last = frame({ sequence: BigInt(sizes.length + 1), fin: true });
+      sending.write(...[...frames, last].map((next) => sending.encoded(next)));
+      sending.endRequest();
+      // The relay answers other calls meanwhile, and mostly later than it has read the frames.
+      for (let turns = 0; turns < 3; turns += 1) await relayClient.list({});
+      peer.resume();
+      const heardSizes = (await heardNext(peer, sizes.length)).map((next) => (next as string[])[1]?.length);
+      expect(heardSizes).toEqual(sizes);
+      expect(await heard(peer)).toEqual([sizes.length + 1, "fin"]);
     });
 
     test("a reset reaches a peer whose own frame is half sent", async () => {

@@ -36,6 +36,9 @@ export type LegEnd = Failure | "well";
 interface Body {
   write(bytes: Uint8Array): void;
   end(): void;
+  /** Reads no more of the response until `resume`. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 
@@ -65,8 +68,13 @@ function http2Carrier(name: string, contentType: string): Carrier {
         for (const [field, value] of Object.entries(received)) trailers.set(field, String(value));
       });
       call.on("end", () => onEnd(trailers)).on("error", () => {});
-      const close = () => session.destroy();
-      return { write: (bytes) => call.write(bytes), end: () => call.end(), close };
+      return {
+        write: (bytes) => call.write(bytes),
+        end: () => call.end(),
+        pause: () => call.pause(),
+        resume: () => call.resume(),
+        close: () => session.destroy(),
+      };
     },
   };
 }
@@ -86,6 +94,8 @@ const linkCarrier: Carrier = {
     return {
       write: (bytes) => link.send(data(1, bytes)),
       end: () => link.send(end(1)),
+      pause: () => link.socket.pause(),
+      resume: () => link.socket.resume(),
       close: () => link.socket.terminate(),
     };
   },
@@ -139,6 +149,14 @@ export class WireLeg {
 
   endRequest(): void {
     this.#body.end();
+  }
+
+  pause(): void {
+    this.#body.pause();
+  }
+
+  resume(): void {
+    this.#body.resume();
   }
 
   /** The next message, or how the leg ended. */
