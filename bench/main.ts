@@ -7,7 +7,7 @@ import { fullPlan, quickPlan } from "./plan.ts";
 import { BenchRun, type BenchRunData } from "./report/bench-run.ts";
 import { writeReport } from "./report/report.ts";
 import { behindTable, crowdTable, curveTable, failedList, nodeTable, ratioTable, tabTable } from "./report/tables.ts";
-import { run } from "./run.ts";
+import { type RunResult, run } from "./run.ts";
 import { Selection } from "./selection.ts";
 
 const folder = import.meta.dirname;
@@ -31,13 +31,18 @@ async function measure(): Promise<BenchRunData> {
     console.error(`This machine is busy (load ${machine.loadBefore.toFixed(1)}): the figures will mean little.`);
   }
   const startedMs = performance.now();
-  const result = await run(selection.sections(quick ? quickPlan : fullPlan), (line) => console.error(line));
-  return { machine, durationS: (performance.now() - startedMs) / 1_000, ...result };
+  const data = (result: RunResult) => ({ machine, durationS: (performance.now() - startedMs) / 1_000, ...result });
+  const sections = selection.sections(quick ? quickPlan : fullPlan);
+  return data(await run(sections, console.error, (result) => keep(data(result))));
+}
+
+/** A run that is stopped leaves the sections that it finished. */
+function keep(data: BenchRunData): void {
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(data, undefined, 1)}\n`);
 }
 
 const data = from === undefined ? await measure() : (JSON.parse(readFileSync(from, "utf8")) as BenchRunData);
 const benchRun = new BenchRun(data);
-if (json !== undefined) writeFileSync(json, `${JSON.stringify(data, undefined, 1)}\n`);
 const isWhole = from !== undefined || (!quick && only.length === 0);
 if (isWhole) writeReport(benchRun, folder);
 const tables = [nodeTable, crowdTable, tabTable, curveTable, ratioTable, behindTable, failedList];

@@ -47,8 +47,15 @@ const printed = (values: object) =>
     .map(([name, value]) => `${name} ${Number((value as number).toPrecision(3))}`)
     .join(", ");
 
-/** Runs sections one after the other, each round by round. Never rejects because of a contender. */
-export async function run(openers: readonly SectionOpener[], log: (line: string) => void): Promise<RunResult> {
+/**
+ * Runs sections one after the other, each round by round. Never rejects because of a contender. `onSection` is called after
+ * each section, with what there is by then.
+ */
+export async function run(
+  openers: readonly SectionOpener[],
+  log: (line: string) => void,
+  onSection: (result: RunResult) => void,
+): Promise<RunResult> {
   const result: RunResult = { samples: [], failed: [] };
   for (const open of openers) {
     const section = open();
@@ -57,6 +64,7 @@ export async function run(openers: readonly SectionOpener[], log: (line: string)
     } finally {
       await section.close();
     }
+    onSection(result);
   }
   return result;
 }
