@@ -12,6 +12,7 @@ export class TransferRow {
   readonly #amount = find(this.element, ".amount", HTMLElement);
   readonly #cancel = find(this.element, ".cancel", HTMLButtonElement);
   readonly #onState: (state: TransferState) => void;
+  #nextPaint: ReturnType<typeof setTimeout> | undefined;
   #painted: { kind: TransferState["kind"] | undefined; atMs: number } = { kind: undefined, atMs: 0 };
 
   /** `peer` is the name of the person that the file goes to, and empty for a file that this tab receives. */
@@ -30,12 +31,22 @@ export class TransferRow {
   }
 
   #onChange(): void {
+    const { state } = this.#transfer;
+    if (state.kind !== this.#painted.kind) {
+      this.#onState(state);
+      return this.#paint();
+    }
+    // The last change before a transfer stands still is painted too.
+    const waitMs = this.#painted.atMs + minPaintIntervalMs - performance.now();
+    if (waitMs <= 0) this.#paint();
+    else this.#nextPaint ??= setTimeout(() => this.#paint(), waitMs);
+  }
+
+  #paint(): void {
+    clearTimeout(this.#nextPaint);
+    this.#nextPaint = undefined;
     const { state, transferredBytes, sizeBytes, bytesPerSecond } = this.#transfer;
-    const now = performance.now();
-    if (state.kind === this.#painted.kind) {
-      if (now - this.#painted.atMs < minPaintIntervalMs) return;
-    } else this.#onState(state);
-    this.#painted = { kind: state.kind, atMs: now };
+    this.#painted = { kind: state.kind, atMs: performance.now() };
     this.element.dataset.state = state.kind;
     this.#bar.value = sizeBytes === 0 ? Number(state.kind === "done") : transferredBytes / sizeBytes;
     this.#bar.hidden = this.#cancel.hidden = this.#transfer.isOver;

@@ -140,6 +140,8 @@ test("a transfer under way can be seen and cancelled; UPDATE_SCREENSHOT=1 renews
   });
   const { host, link } = await visits.openRoom("quiet-harbor-k7m2x-9pwtd", options("Mira"));
   const guest = await visits.join(link, options("Tomas"));
+  // A message to nobody is kept and not sent.
+  await Promise.all([present(host, 1), present(guest, 1)]);
   await say(host, "The pictures from Saturday are ready. Shall I send them here?");
   await said(guest, "Shall I send").waitFor();
   await say(guest, "Yes please! Here is the one from the ridge.");
