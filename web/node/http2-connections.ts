@@ -17,6 +17,8 @@ const connectionWindowBytes = 4_194_304;
 const connectTimeoutMs = 10_000;
 /** Proxies allow a connection 100 streams and more, so these are enough for all streams of a relay. */
 const maxConnections = 100;
+/** A request has this long to end after its response: its last bytes are on their way by then. */
+const requestEndTimeoutMs = 1_000;
 /** How often a call asks for another connection: others that wait may take all the room of each. */
 const maxTries = 2 * maxConnections;
 
@@ -170,7 +172,13 @@ class Http2Connection {
     this.#stopIdling();
     if (this.#calls === 0) this.#session.ref();
     this.#calls += 1;
+    let cancelDeadline = () => {};
+    // A call is over with its response. A stream whose request goes on would keep the connection, and with it the process.
+    stream.once("end", () => {
+      cancelDeadline = this.#clock.after(requestEndTimeoutMs, () => stream.destroy(), false);
+    });
     stream.once("close", () => {
+      cancelDeadline();
       this.#calls -= 1;
       if (this.#calls === 0) this.#idle();
     });
