@@ -22,8 +22,8 @@ import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /** A channel's window at first, which each side may send before the first grant. `Packet.credit`. */
 export const channelWindowBytes = 262_144;
-/** The largest window of a channel, whose reader keeps up. */
-const maxChannelWindowBytes = 1_048_576;
+/** The largest window of a channel whose reader keeps up. */
+export const maxChannelWindowBytes = 1_048_576;
 
 /** The services of a link that its channels use. */
 export interface ChannelPort {

@@ -23,7 +23,7 @@ export const linkProtocol = "streamserver.v1";
 export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
 
 /** The largest packet without data: a head fits in, however it is encoded. */
-const maxOtherPacketBytes = 65_536;
+export const maxOtherPacketBytes = 65_536;
 
 const { opened, packets } = LinkMessageSchema.field;
 const packetsTag = lengthTag(packets.number);

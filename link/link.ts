@@ -26,15 +26,15 @@ const outboxHighWaterMarkBytes = 262_144;
  * Packets that ask for no room, such as resets, may pile up to this; a peer that provokes more and reads none is cut
  * off.
  */
-const maxOutboxBytes = 4_194_304;
+export const maxOutboxBytes = 4_194_304;
 /** Requests may fill the outbox only up to 3 MiB, so that resets of their channels still fit under `maxOutboxBytes`. */
-const maxRequestsBytes = 3_145_728;
+export const maxRequestsBytes = 3_145_728;
 
 /** Unanswered pings before a link is cut off. A frozen tab answers none; at one per 15 s this covers 17 days. */
-const maxPings = 100_000;
+export const maxPings = 100_000;
 
 /** The windows of all channels of a link together may grow by this. */
-const maxWidenedBytes = 16_777_216;
+export const maxWidenedBytes = 16_777_216;
 
 export interface LinkOptions {
   maxChannels: number;

@@ -10,7 +10,7 @@ export const messageOverheadBytes = 16;
 export const initialCreditBytes = 65_536;
 
 /** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
-const minPartBytes = 1024;
+export const minPartBytes = 1024;
 /**
  * A message of at most this share of the window waits for credit instead of being split: a receiver grants again before
  * so little is left.

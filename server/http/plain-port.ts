@@ -6,7 +6,7 @@ import type { NodeServer } from "./node-server.js";
 /** The first bytes of an HTTP/2 connection with prior knowledge. RFC 9113, section 3.4. */
 const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A connection is closed if its first bytes do not tell by then which protocol it speaks. */
-const firstBytesTimeoutMs = 10_000;
+export const firstBytesTimeoutMs = 10_000;
 
 /**
  * Serves HTTP/1.1, and HTTP/2 with prior knowledge, on one TCP port without TLS, so that a browser and a gRPC client

@@ -10,8 +10,8 @@ import type { TokenSigner } from "../relay/token.js";
 import { callerOrigin, expectEnd } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
-/** A batch from a stranger is decoded, and refused for its token, in a fraction of a second. */
-const maxBatchBytes = 524_288;
+/** Bytes of packets in one `Send`. A batch with a wrong token is decoded, and refused, in a fraction of a second. */
+export const maxBatchBytes = 524_288;
 /** A batch as JSON is a third larger, and has headers around its packets. */
 const readMaxBytes = 2 * maxBatchBytes;
 /** Even a slow network brings a response of this size before the page takes the silence for a lost link. */

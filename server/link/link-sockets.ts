@@ -16,19 +16,19 @@ import { quoted, type Warnings } from "../relay/warnings.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one message. A larger message only delays the packets after it. */
-const maxBatchBytes = 212_992;
+export const maxBatchBytes = 212_992;
 /** Twice a batch, so that the heads of its packets fit in too. */
-const maxMessageBytes = 2 * maxBatchBytes;
+export const maxMessageBytes = 2 * maxBatchBytes;
 /**
  * Fragments in one message. Each is kept until the message is whole, and takes some hundred bytes beside its own; 1,024
  * still allow 416-byte fragments in the largest message.
  */
-const maxFragments = 1_024;
+export const maxFragments = 1_024;
 /**
  * Chunks in which the network may bring one frame, which `ws` keeps until the frame is whole; 4,096 still allow chunks
  * of 104 bytes in the largest message.
  */
-const maxBufferedChunks = 4_096;
+export const maxBufferedChunks = 4_096;
 /** A socket that holds more unsent bytes than this is given nothing more until it has sent them. */
 const socketHighWaterMarkBytes = 262_144;
 /** A message of at most this size gets a buffer of its own, which costs less than keeping one for the next. */

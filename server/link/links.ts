@@ -15,7 +15,7 @@ import type { Warnings } from "../relay/warnings.js";
 import { linkOriginKey } from "../rpc/caller.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
-const maxPacketBytes = 212_992;
+export const maxPacketBytes = 212_992;
 
 /** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {

@@ -5,7 +5,8 @@ import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";
 
-const maxPageSize = 1_000;
+/** Names in one answer to `List`. The data of 1,000 names of 256 bytes, the default limit, is 256,000 bytes. */
+export const maxNamesPerPage = 1_000;
 
 type WatchEvent = NonNullable<MessageInitShape<typeof WatchResponseSchema>["event"]>;
 
@@ -28,7 +29,7 @@ export class Directory {
   }
 
   list({ prefix, pageSize, pageToken }: ListRequest): MessageInitShape<typeof ListResponseSchema> {
-    const size = pageSize === 0 ? maxPageSize : Math.min(pageSize, maxPageSize);
+    const size = pageSize === 0 ? maxNamesPerPage : Math.min(pageSize, maxNamesPerPage);
     const after = this.#relay.registry
       .listed(prefix)
       .filter((name) => pageToken === "" || compareUtf8(name, pageToken) > 0);

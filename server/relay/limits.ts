@@ -62,9 +62,9 @@ export const defaultLimits: Readonly<RelayLimits> = {
 };
 
 /** A smaller frame could not hold the smallest part that a message is split into. */
-const minMaxFrameBytes = 4_096;
+export const minMaxFrameBytes = 4_096;
 /** Clients take RPC messages of 1,048,576 bytes; 65,536 of them are left for all that is not a frame's messages. */
-const maxMaxFrameBytes = 983_040;
+export const maxMaxFrameBytes = 983_040;
 
 /** Node's timers fire at once when they are given more; no other limit needs more either. */
 const maxTimerMs = 2_147_483_647;

@@ -13,7 +13,7 @@ import { randomId, type TokenSigner, tokenTtlMs } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
 /** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
-const maxCapabilitiesBytes = 1_024;
+export const maxCapabilitiesBytes = 1_024;
 
 export interface RelayInit {
   limits: RelayLimits;

@@ -6,8 +6,8 @@ import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */
 const maxRequestBytes = 4_096;
-/** Tools ask all they want to know within seconds. */
-const idleTimeoutMs = 60_000;
+/** A reflection call ends after 60 s without a request. Tools ask all they need to know within seconds. */
+export const idleTimeoutMs = 60_000;
 
 /** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for a minute ends. */
 export function reflectionRoutes(router: ConnectRouter, reflection: Reflection, clock: Clock): void {

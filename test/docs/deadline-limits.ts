@@ -1,12 +1,14 @@
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
 import { closeTimeoutMs } from "../../server/http/open-responses.js";
+import { firstBytesTimeoutMs } from "../../server/http/plain-port.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import { tokenTtlMs } from "../../server/relay/token.js";
+import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../server/rpc/reflection-routes.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../web/node/http2-watch.js";
 import { patienceMs, webSocketTimeoutMs } from "../../web/transport/link-choice.js";
+import { defaultOpenTimeoutMs } from "../../web/transport/websocket-transport.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 import { grouped } from "./markdown.js";
-import { sourceConstant } from "./source-constant.js";
 
 const silenceMs = heartbeatsUntilLost * defaultLimits.heartbeatIntervalMs;
 
@@ -58,7 +60,7 @@ export const fixedDeadlines: LimitRow[] = [
   },
   {
     what: "from the request for a WebSocket to `opened`",
-    value: `${ms(sourceConstant("web/transport/websocket-transport.ts", "defaultOpenTimeoutMs"))}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place, which is asked for after ${ms(patienceMs)}`,
+    value: `${ms(defaultOpenTimeoutMs)}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place, which is asked for after ${ms(patienceMs)}`,
     enforcedBy: "the client, if it is this project's own",
     beyond: "it closes the WebSocket",
     told: notTold,
@@ -79,14 +81,14 @@ export const fixedDeadlines: LimitRow[] = [
   },
   {
     what: "the first bytes of a connection without TLS, by which HTTP/1.1 and HTTP/2 are told apart",
-    value: ms(sourceConstant("server/http/plain-port.ts", "firstBytesTimeoutMs")),
+    value: ms(firstBytesTimeoutMs),
     enforcedBy: "the relay, where it has a port of its own",
     beyond: "the connection is closed",
     told: notTold,
   },
   {
     what: "the next request of a call of the reflection service",
-    value: ms(sourceConstant("server/rpc/reflection-routes.ts", "idleTimeoutMs")),
+    value: ms(reflectionIdleTimeoutMs),
     enforcedBy: "the relay",
     beyond: "the call ends with `deadline_exceeded`",
     told: notTold,

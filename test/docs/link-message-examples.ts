@@ -3,14 +3,12 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type LinkMessage, LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { encodePackets, lastPacket } from "../../link/link-message.js";
 import type { OutgoingPacket } from "../../link/outgoing-packet.js";
+import { maxBatchBytes } from "../../server/link/link-sockets.js";
 import { Links } from "../../server/link/links.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { newRelay } from "../fakes/relays.js";
 import { requestPackets } from "./link-examples.js";
-import { sourceConstant } from "./source-constant.js";
 import type { WireExample } from "./stream-examples.js";
-
-const maxBatchBytes = sourceConstant("server/link/link-sockets.ts", "maxBatchBytes");
 
 /** As it is sent over a WebSocket. */
 function sent(packets: OutgoingPacket[]): LinkMessage {

@@ -1,20 +1,24 @@
-import { channelWindowBytes } from "../../link/channel.js";
+import { channelWindowBytes, maxChannelWindowBytes } from "../../link/channel.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
-import { packetOverheadBytes } from "../../link/link.js";
+import { maxOutboxBytes, maxPings, maxRequestsBytes, maxWidenedBytes, packetOverheadBytes } from "../../link/link.js";
+import { maxOtherPacketBytes } from "../../link/link-message.js";
+import { maxBatchBytes as maxSendBytes } from "../../server/link/link-routes.js";
+import {
+  maxBufferedChunks,
+  maxFragments,
+  maxBatchBytes as maxSocketBatchBytes,
+  maxMessageBytes as maxSocketMessageBytes,
+} from "../../server/link/link-sockets.js";
+import { maxPacketBytes } from "../../server/link/links.js";
+import { maxNamesPerPage } from "../../server/relay/directory.js";
+import { maxMaxFrameBytes, minMaxFrameBytes } from "../../server/relay/limits.js";
+import { maxCapabilitiesBytes } from "../../server/relay/relay.js";
 import { legOverheadBytes } from "../../server/rpc/leg-handler.js";
 import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
-import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
+import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../stream/sender.js";
 import { maxReasonBytes } from "../../stream/stream-error.js";
 import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
-import { sourceConstant } from "./source-constant.js";
-
-const maxPacketBytes = sourceConstant("server/link/links.ts", "maxPacketBytes");
-const maxSendBytes = sourceConstant("server/link/link-routes.ts", "maxBatchBytes");
-const maxSocketBatchBytes = sourceConstant("server/link/link-sockets.ts", "maxBatchBytes");
-const maxChannelWindowBytes = sourceConstant("link/channel.ts", "maxChannelWindowBytes");
-const maxWidenedBytes = sourceConstant("link/link.ts", "maxWidenedBytes");
-const maxPageSize = sourceConstant("server/relay/directory.ts", "maxPageSize");
 
 /** Limits of size and number. */
 export const relaySizes: RelayRows = {
@@ -32,7 +36,7 @@ export const relaySizes: RelayRows = {
   }),
   maxFrameBytes: (value) => ({
     what: "the cost of a frame's messages",
-    value: `${bytes(value)}; no relay has less than ${grouped(sourceConstant("server/relay/limits.ts", "minMaxFrameBytes"))}, or more than ${grouped(sourceConstant("server/relay/limits.ts", "maxMaxFrameBytes"))}`,
+    value: `${bytes(value)}; no relay has less than ${grouped(minMaxFrameBytes)}, or more than ${grouped(maxMaxFrameBytes)}`,
     beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
     told: inLimits("max_frame_bytes"),
   }),
@@ -95,7 +99,7 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "a part that a message is split into because credit is short",
-    value: `not less than ${bytes(sourceConstant("stream/sender.ts", "minPartBytes"))}`,
+    value: `not less than ${bytes(minPartBytes)}`,
     enforcedBy: "the sender, if it is this project's own",
     beyond: "it waits for more credit",
     told: notTold,
@@ -123,14 +127,14 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "the capabilities of an `Open`, encoded",
-    value: bytes(sourceConstant("server/relay/relay.ts", "maxCapabilitiesBytes")),
+    value: bytes(maxCapabilitiesBytes),
     enforcedBy: "the relay",
     beyond: `the call ends with ${tooLarge}`,
     told: "`Capabilities`",
   },
   {
     what: "a packet without data, encoded",
-    value: bytes(sourceConstant("link/link-message.ts", "maxOtherPacketBytes")),
+    value: bytes(maxOtherPacketBytes),
     enforcedBy: "both sides of a link over a WebSocket",
     beyond: "the WebSocket is closed, by the relay with 1009",
     told: "`Packet`",
@@ -144,7 +148,7 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "names in one answer to `List`",
-    value: grouped(maxPageSize),
+    value: grouped(maxNamesPerPage),
     enforcedBy: "the relay",
     beyond: "the rest is on the next page",
     told: "`ListRequest.page_size`",
@@ -172,14 +176,14 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "a message of a WebSocket, all in all",
-    value: `twice as much: ${bytes(sourceConstant("server/link/link-sockets.ts", "maxMessageBytes"))}`,
+    value: `twice as much: ${bytes(maxSocketMessageBytes)}`,
     enforcedBy: "the relay",
     beyond: "the WebSocket is closed with 1009",
     told: notTold,
   },
   {
     what: "the fragments of one message of a WebSocket, and the pieces in which the network brings one of its frames",
-    value: `${grouped(sourceConstant("server/link/link-sockets.ts", "maxFragments"))}, and ${grouped(sourceConstant("server/link/link-sockets.ts", "maxBufferedChunks"))}`,
+    value: `${grouped(maxFragments)}, and ${grouped(maxBufferedChunks)}`,
     enforcedBy: "the relay",
     beyond: "the WebSocket is closed with 1008",
     told: notTold,
@@ -221,21 +225,21 @@ export const fixedSizes: LimitRow[] = [
   },
   {
     what: "packets that wait to be sent because the other side of the link does not read",
-    value: bytes(sourceConstant("link/link.ts", "maxOutboxBytes")),
+    value: bytes(maxOutboxBytes),
     enforcedBy: "both sides of a link",
     beyond: `the link ends with ${limitReached}; only packets without credit, such as resets, can come to so much`,
     told: notTold,
   },
   {
     what: "the same, beyond which a client opens no channels",
-    value: bytes(sourceConstant("link/link.ts", "maxRequestsBytes")),
+    value: bytes(maxRequestsBytes),
     enforcedBy: "the client, if it is this project's own",
     beyond: `its call fails with ${limitReached} of \`HOP_CALLER\``,
     told: notTold,
   },
   {
     what: "pings that were not answered",
-    value: grouped(sourceConstant("link/link.ts", "maxPings")),
+    value: grouped(maxPings),
     enforcedBy: "each side of a link, if it is this project's own, which sends them",
     beyond: `the link ends with ${limitReached}`,
     told: notTold,

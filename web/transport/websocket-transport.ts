@@ -5,7 +5,8 @@ import { createLinkTransport, type LinkTransportOptions } from "./link-transport
 import { type RelayUrl, refuseCredentials, relayUrl } from "./relay-url.js";
 import { browserSocket, openWebSocketLink, type SocketFactory } from "./websocket-link.js";
 
-const defaultOpenTimeoutMs = 10_000;
+/** The relay has this long to open a link over a WebSocket, unless the caller names another number. */
+export const defaultOpenTimeoutMs = 10_000;
 
 export interface WebSocketTransportOptions extends LinkTransportOptions {
   /**

@@ -8,6 +8,9 @@ import type { Frame } from "../../../gen/streamserver/v1/frame_pb.js";
 import { PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { channelWindowBytes } from "../../../link/channel.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../../link/header.js";
+import { maxOtherPacketBytes } from "../../../link/link-message.js";
+import { maxNamesPerPage } from "../../../server/relay/directory.js";
+import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
 import { defaultMaxMessageBytes } from "../../../stream/capabilities.js";
 import { rawCodec } from "../../../stream/codec.js";
 import { Endpoint } from "../../../stream/endpoint.js";
@@ -24,7 +27,6 @@ import { brokenLinks } from "../../docs/page-links.js";
 import { repeatedNumbers, unknownNames } from "../../docs/page-names.js";
 import { readProtoProse } from "../../docs/proto-prose.js";
 import { fillBlocks, generatedBlocks, handWritten } from "../../docs/protocol-page.js";
-import { sourceConstant } from "../../docs/source-constant.js";
 import { lastFrames, messagesRead, openingExamples, streamFrames } from "../../docs/stream-examples.js";
 import { bytesOf, loneLink, loneRelayLink, packet, request } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";
@@ -83,9 +85,9 @@ test.each([
   ["ChannelRequest.headers", maxHeadBytes],
   ["ChannelRequest.headers", headerOverheadBytes],
   ["ChannelEnd.trailers", maxHeadBytes],
-  ["Capabilities", sourceConstant("server/relay/relay.ts", "maxCapabilitiesBytes")],
-  ["Packet", sourceConstant("link/link-message.ts", "maxOtherPacketBytes")],
-  ["ListRequest.page_size", sourceConstant("server/relay/directory.ts", "maxPageSize")],
+  ["Capabilities", maxCapabilitiesBytes],
+  ["Packet", maxOtherPacketBytes],
+  ["ListRequest.page_size", maxNamesPerPage],
 ])("the prose of %s has the code's number, %i", (name, value) => {
   expect(prose.get(`streamserver.v1.${name}`)).toContain(` ${grouped(value)}`);
 });
