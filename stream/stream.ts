@@ -31,10 +31,26 @@ export interface StreamEvents<Out> {
   close: [];
 }
 
+/** The facts that the relay knows about the client of a stream, and tells the listener. */
+export interface Caller {
+  /**
+   * The Origin header of the request by which the client reached the relay, such as "https://example.com".
+   *
+   * - A browser writes this header itself, and no script can change it. It names the site of the client's page, or is
+   *   "null" for a page without one, such as a file.
+   * - Empty for a client that sent no such header, as Node, the command and other programs do by default.
+   * - A program outside of a browser can send any Origin header. So the origin tells one page from another, and is no
+   *   proof of identity unless the relay, or a proxy before it, checks who calls.
+   */
+  readonly origin: string;
+}
+
 export interface StreamInit<Out, In> {
   codec: Codec<Out, In>;
   /** The metadata that the client gave to `connect`. */
   metadata: Readonly<Record<string, string>>;
+  /** For an offer: the facts that the relay knows about the client. */
+  caller?: Caller;
   /** For an offer: called when the stream is first used. */
   accept?: () => void;
   /** For an offer: called by `reject`. */
@@ -72,6 +88,15 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 {
   /** The metadata that the client gave to `connect`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * The facts that the relay knows about the client, for its listener. Undefined on the client's own side.
+   *
+   * @example
+   * StreamServer(relayUrl, (stream) => {
+   *   if (stream.caller?.origin !== "https://example.com") stream.reject();
+   * }).listen("SERVER_NAME");
+   */
+  readonly caller: Caller | undefined;
   readonly #init: StreamInit<Out, In>;
   readonly #leg: Leg;
   readonly #reading: Reading<Out>;
@@ -96,6 +121,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
     this.#leg = leg;
     this.#init = init;
     this.metadata = init.metadata;
+    this.caller = init.caller;
     this.#reading = new Reading<Out>(leg.endpoint, init.codec as Codec<Out, never>, {
       onData: (message) => this.emit("data", message),
       onDrained: () => this.#onDrained(),

@@ -15,7 +15,7 @@ export {
 export type { EndpointOptions } from "../stream/endpoint.js";
 export type { TransportKind } from "../stream/leg.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/sender.js";
-export type { Stream, StreamEvents } from "../stream/stream.js";
+export type { Caller, Stream, StreamEvents } from "../stream/stream.js";
 export { StreamError } from "../stream/stream-error.js";
 export type { Broadcast } from "./api/broadcast.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";

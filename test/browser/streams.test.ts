@@ -1,5 +1,6 @@
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { WebWay } from "../contract/web-way.js";
 import type { EngineTab } from "../engines/engine.js";
 import { engines } from "../engines/engines.js";
 import { launchedEngines } from "../engines/launched-engines.js";
@@ -22,6 +23,7 @@ afterAll(async () => {
 
 const page = `
   import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
+  import { transportOf } from "browser-stream-server/contract";
   const client = StreamClient(location.origin);
   const printed = [];
   console.error = (line) => printed.push(line);
@@ -70,6 +72,13 @@ const page = `
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
     return stream.closed.catch(({ code, failure }) => [Code[code], Failure[failure]]);
   };
+  /** Connects over a link of its own, and ends well. */
+  globalThis.knock = async (way) => {
+    const stream = StreamClient(transportOf(way)).connect("door");
+    stream.end().resume();
+    await stream.closed;
+    return typeof stream.caller;
+  };
   /** A host: every client gets what any of them says. */
   globalThis.host = async (name) => {
     const server = StreamServer(location.origin, (stream) => {
@@ -116,6 +125,22 @@ describe.each(engines)("streams in $name", (engine) => {
     expect(await tab.evaluate("transferTooEarly()")).toEqual([invalid, Failure[Failure.UNSPECIFIED]]);
     await server.end();
   });
+
+  test.each(["websocket", "connect-binary"] as const)(
+    "Stream.caller has the origin of a page over %s",
+    async (kind) => {
+      const origins: (string | undefined)[] = [];
+      const server = StreamServer(relay.origin, (stream) => {
+        origins.push(stream.caller?.origin);
+        stream.end().resume();
+      }).listen("door");
+      await server.ready;
+      const way: WebWay = { kind, url: `${pages.origin}/browser-server` };
+      expect(await tab.evaluate(`knock(${JSON.stringify(way)})`)).toBe("undefined");
+      expect(origins).toEqual([pages.origin]);
+      await server.end();
+    },
+  );
 
   test("a tab broadcasts to its live streams", async () => {
     const name = `room in ${engine.name}`;

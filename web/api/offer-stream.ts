@@ -51,6 +51,7 @@ export class OfferStream<Out, In> {
     this.stream = new Stream<Out, In>(this.#leg, {
       codec: init.codec,
       metadata: init.offer.metadata,
+      caller: { origin: init.offer.caller?.origin ?? "" },
       accept: () => this.accept(),
       reject: (error) => this.#reject(error),
       onUnheard: (error) => this.#onUnheard(error),

@@ -656,7 +656,8 @@ export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
  */
 export type Caller = Message<"streamserver.v1.Caller"> & {
   /**
-   * The Origin header of the client's request, as a browser sends it; empty from elsewhere.
+   * The Origin header of the client's request, or of the request that opened its link. A browser sends the origin of
+   * its page. Another program may send none, which is empty here, or any, so that it proves nothing by itself.
    *
    * @generated from field: string origin = 1;
    */

@@ -1388,7 +1388,8 @@ func (x *Offer) GetCaller() *Caller {
 // The facts that the relay knows about a caller.
 type Caller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The Origin header of the client's request, as a browser sends it; empty from elsewhere.
+	// The Origin header of the client's request, or of the request that opened its link. A browser sends the origin of
+	// its page. Another program may send none, which is empty here, or any, so that it proves nothing by itself.
 	Origin        string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
