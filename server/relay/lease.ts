@@ -1,18 +1,19 @@
+import type { Message } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Offer as WireOffer } from "../../gen/streamserver/v1/relay_pb.js";
 import { Condition, Deferred } from "../../stream/deferred.js";
 import { Fifo } from "../../stream/fifo.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { quoted, type Warnings } from "./warnings.js";
 
+/** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */
+export type OfferFacts = Omit<WireOffer, keyof Message | "streamId" | "legToken" | "acceptTimeoutMs">;
+
 /** A client that waits for a listener to accept its stream. */
 export interface Offer {
   /** The id of the stream. */
   readonly id: string;
-  readonly metadata: Record<string, string>;
-  readonly capabilities: Capabilities | undefined;
-  /** The Origin header of the client's request, or empty. */
-  readonly origin: string;
+  readonly facts: OfferFacts;
   readonly acceptTimeoutMs: number;
   /** Ends the wait, by decision of the relay. */
   decline(error: StreamError): void;

@@ -4,7 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Capabilities, CapabilitiesSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Clock } from "../../stream/clock.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
-import { Lease, type Offer } from "./lease.js";
+import { Lease, type Offer, type OfferFacts } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
 import { Registry } from "./registry.js";
 import { Splice } from "./splice.js";
@@ -21,14 +21,6 @@ export interface RelayInit {
   signer: TokenSigner;
   /** Tells the operator when a limit is reached. */
   warnings: Warnings;
-}
-
-/** A client's request to open a stream. */
-export interface ConnectInit {
-  name: string;
-  metadata: Record<string, string>;
-  capabilities: Capabilities | undefined;
-  origin: string;
 }
 
 /** The relay itself: names, offers, and streams between two legs. It knows nothing of RPCs. */
@@ -88,11 +80,11 @@ export class Relay {
    * Opens a stream and offers it to the name's listener. Throws FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME,
    * FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or FAILURE_DRAINING.
    */
-  connect({ name, metadata, capabilities, origin }: ConnectInit): { splice: Splice; token: string } {
+  connect(name: string, facts: OfferFacts): { splice: Splice; token: string } {
     this.#checkOpen();
     this.registry.checkName(name);
-    this.#checkMetadata(metadata);
-    checkCapabilities(capabilities);
+    this.#checkMetadata(facts.metadata);
+    checkCapabilities(facts.capabilities);
     const lease = this.registry.byName(name);
     if (this.#splices.size >= this.limits.maxStreams) {
       throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
@@ -101,9 +93,7 @@ export class Relay {
     const splice = new Splice({
       id: randomId(),
       lease,
-      metadata,
-      capabilities,
-      origin,
+      facts,
       clock: this.clock,
       acceptTimeoutMs,
       lingerTimeoutMs,

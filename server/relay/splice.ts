@@ -2,16 +2,13 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
-import type { Lease, Offer } from "./lease.js";
+import type { Lease, Offer, OfferFacts } from "./lease.js";
 import { type LegChange, SpliceLeg } from "./splice-leg.js";
 
 export interface SpliceInit {
   id: string;
   lease: Lease;
-  metadata: Record<string, string>;
-  capabilities: Capabilities | undefined;
-  /** The Origin header of the client's request, or empty. */
-  origin: string;
+  facts: OfferFacts;
   clock: Clock;
   acceptTimeoutMs: number;
   lingerTimeoutMs: number;
@@ -30,9 +27,7 @@ type SpliceState =
 export class Splice implements Offer {
   readonly id: string;
   readonly lease: Lease;
-  readonly metadata: Record<string, string>;
-  readonly capabilities: Capabilities | undefined;
-  readonly origin: string;
+  readonly facts: OfferFacts;
   readonly acceptTimeoutMs: number;
   readonly client: SpliceLeg;
   readonly listener: SpliceLeg;
@@ -43,9 +38,7 @@ export class Splice implements Offer {
   constructor(init: SpliceInit) {
     this.id = init.id;
     this.lease = init.lease;
-    this.metadata = init.metadata;
-    this.capabilities = init.capabilities;
-    this.origin = init.origin;
+    this.facts = init.facts;
     this.acceptTimeoutMs = init.acceptTimeoutMs;
     this.#init = init;
     this.client = new SpliceLeg((change) => this.#onLeg(this.client, this.listener, change));

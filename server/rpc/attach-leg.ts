@@ -1,5 +1,6 @@
+import { create } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Open, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { CallerSchema, type Open, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
 import type { SpliceLeg } from "../relay/splice-leg.js";
@@ -23,7 +24,8 @@ export type AttachLeg = (relay: Relay, open: Open, origin: string) => AttachedLe
 export const attachClient: AttachLeg = (relay, open, origin) => {
   checkRoom(relay, open);
   const { name, metadata, capabilities } = open;
-  const { splice, token } = relay.connect({ name, metadata, capabilities, origin });
+  const caller = create(CallerSchema, { origin });
+  const { splice, token } = relay.connect(name, { metadata, capabilities, caller });
   return { leg: splice.client, streamId: splice.id, legToken: token };
 };
 

@@ -86,9 +86,7 @@ function leaseEventToWire(
       streamId: offer.id,
       legToken: relay.offerToken(offer),
       acceptTimeoutMs: offer.acceptTimeoutMs,
-      metadata: offer.metadata,
-      ...(offer.capabilities === undefined ? {} : { capabilities: offer.capabilities }),
-      caller: { origin: offer.origin },
+      ...offer.facts,
     },
   };
 }

@@ -40,7 +40,7 @@ export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
 }
 
 export function connect(relay: Relay, name = "room", metadata: Record<string, string> = {}): Splice {
-  return relay.connect({ name, metadata, capabilities: undefined, origin: "" }).splice;
+  return relay.connect(name, { metadata }).splice;
 }
 
 export interface Paired extends TestRelay {

@@ -2,7 +2,7 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { CallerSchema, CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { tokenTtlMs } from "../../../../server/relay/token.js";
 import { cutReason, StreamError } from "../../../../stream/stream-error.js";
 import { frame } from "../../../fakes/frames.js";
@@ -15,15 +15,11 @@ test("a client waits as an offer, with all that the listener is to know", async 
   const { relay, clock } = newRelay();
   const { lease } = relay.listen("room", false);
   const events = leaseEvents(lease);
-  const { splice } = relay.connect({
-    name: "room",
-    metadata: { who: "me" },
-    capabilities: undefined,
-    origin: "https://page.test",
-  });
+  const facts = { metadata: { who: "me" }, caller: create(CallerSchema, { origin: "https://page.test" }) };
+  const { splice } = relay.connect("room", facts);
   await settled();
   expect(events).toEqual([{ kind: "offer", offer: splice }]);
-  expect(splice).toMatchObject({ metadata: { who: "me" }, origin: "https://page.test", acceptTimeoutMs: 10_000 });
+  expect(splice).toMatchObject({ facts, acceptTimeoutMs: 10_000 });
   expect(relay.counts).toEqual({ ...empty, offers: 1 });
   expect(clock.timers).toBe(1);
 });
@@ -145,12 +141,7 @@ test("an offer is taken or declined once", () => {
 test("only the listener's own token takes an offer", () => {
   const { relay } = newRelay();
   relay.listen("room", false);
-  const { splice, token: clientToken } = relay.connect({
-    name: "room",
-    metadata: {},
-    capabilities: undefined,
-    origin: "",
-  });
+  const { splice, token: clientToken } = relay.connect("room", { metadata: {} });
   const other = connect(relay);
   for (const token of [clientToken, relay.offerToken(other), "", "a.b"]) {
     expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_INVALID);
@@ -201,9 +192,9 @@ test("capabilities have a limit, with what nobody knows of them", () => {
   const large = create(CapabilitiesSchema, { features: Array(1_100).fill(Feature.CREDIT) });
   const unknown = fromBinary(CapabilitiesSchema, new Uint8Array(Array(513).fill([0x78, 1]).flat()));
   for (const capabilities of [large, unknown]) {
-    const init = { name: "room", metadata: {}, capabilities, origin: "" };
-    expect(thrown(() => relay.connect(init)).failure).toBe(Failure.FRAME_TOO_LARGE);
-    const { splice } = relay.connect({ ...init, capabilities: undefined });
+    const connecting = () => relay.connect("room", { metadata: {}, capabilities });
+    expect(thrown(connecting).failure).toBe(Failure.FRAME_TOO_LARGE);
+    const { splice } = relay.connect("room", { metadata: {} });
     const accepting = () => relay.accept(splice.id, relay.offerToken(splice), capabilities);
     expect(thrown(accepting).failure).toBe(Failure.FRAME_TOO_LARGE);
   }
