@@ -5,7 +5,7 @@ import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
-import type { Lease, LeaseEvent } from "../../server/relay/lease.js";
+import type { Lease, LeaseEvent, OfferFacts } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
@@ -39,8 +39,11 @@ export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
   return { relay, told, clock, epoch };
 }
 
+/** The facts about a client that has told nothing of itself. */
+export const noFacts: OfferFacts = { metadata: {} };
+
 export function connect(relay: Relay, name = "room", metadata: Record<string, string> = {}): Splice {
-  return relay.connect(name, { metadata }).splice;
+  return relay.connect(name, { ...noFacts, metadata }).splice;
 }
 
 export interface Paired extends TestRelay {

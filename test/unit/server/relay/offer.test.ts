@@ -7,7 +7,7 @@ import { tokenTtlMs } from "../../../../server/relay/token.js";
 import { cutReason, StreamError } from "../../../../stream/stream-error.js";
 import { frame } from "../../../fakes/frames.js";
 import { settled, thrown } from "../../../fakes/outcome.js";
-import { connect, Listening, leaseEvents, newRelay, offeredStream, relayed } from "../../../fakes/relays.js";
+import { connect, Listening, leaseEvents, newRelay, noFacts, offeredStream, relayed } from "../../../fakes/relays.js";
 
 const empty = { leases: 1, offers: 0, streams: 0, legs: 0 };
 
@@ -15,7 +15,7 @@ test("a client waits as an offer, with all that the listener is to know", async 
   const { relay, clock } = newRelay();
   const { lease } = relay.listen("room", false);
   const events = leaseEvents(lease);
-  const facts = { metadata: { who: "me" }, caller: create(CallerSchema, { origin: "https://page.test" }) };
+  const facts = { ...noFacts, metadata: { who: "me" }, caller: create(CallerSchema, { origin: "https://page.test" }) };
   const { splice } = relay.connect("room", facts);
   await settled();
   expect(events).toEqual([{ kind: "offer", offer: splice }]);
@@ -141,7 +141,7 @@ test("an offer is taken or declined once", () => {
 test("only the listener's own token takes an offer", () => {
   const { relay } = newRelay();
   relay.listen("room", false);
-  const { splice, token: clientToken } = relay.connect("room", { metadata: {} });
+  const { splice, token: clientToken } = relay.connect("room", noFacts);
   const other = connect(relay);
   for (const token of [clientToken, relay.offerToken(other), "", "a.b"]) {
     expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_INVALID);
@@ -192,9 +192,9 @@ test("capabilities have a limit, with what nobody knows of them", () => {
   const large = create(CapabilitiesSchema, { features: Array(1_100).fill(Feature.CREDIT) });
   const unknown = fromBinary(CapabilitiesSchema, new Uint8Array(Array(513).fill([0x78, 1]).flat()));
   for (const capabilities of [large, unknown]) {
-    const connecting = () => relay.connect("room", { metadata: {}, capabilities });
+    const connecting = () => relay.connect("room", { ...noFacts, capabilities });
     expect(thrown(connecting).failure).toBe(Failure.FRAME_TOO_LARGE);
-    const { splice } = relay.connect("room", { metadata: {} });
+    const { splice } = relay.connect("room", noFacts);
     const accepting = () => relay.accept(splice.id, relay.offerToken(splice), capabilities);
     expect(thrown(accepting).failure).toBe(Failure.FRAME_TOO_LARGE);
   }
