@@ -1,4 +1,4 @@
-import { table } from "../docs/markdown.js";
+import { table } from "../interop/matrix.js";
 import type { ContractCase } from "./contract-case.js";
 import type { Role } from "./party.js";
 

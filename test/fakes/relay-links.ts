@@ -1,14 +1,47 @@
-import type { Transport } from "@connectrpc/connect";
+import { type Client, createClient, createConnectRouter, type Transport } from "@connectrpc/connect";
+import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
+import { createTransport } from "@connectrpc/connect/protocol-connect";
+import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
+import { maxBatchBytes } from "../../server/link/link-sockets.js";
 import { Links, type LiveLink } from "../../server/link/links.js";
+import { Directory } from "../../server/relay/directory.js";
+import type { Relay } from "../../server/relay/relay.js";
 import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
+import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { systemClock } from "../../stream/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
-import { type MemoryRelay, newMemoryRelay } from "../docs/memory-relay.js";
 import { packetBatches } from "./links.js";
+import { newRelay } from "./relays.js";
 
-export const maxBatchBytes = 212_992;
+/** A relay without a network, and its handlers, which take HTTP requests and give HTTP responses. */
+export interface MemoryRelay {
+  relay: Relay;
+  handlers: readonly UniversalHandler[];
+  client: Client<typeof RelayService>;
+}
+
+const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
+/** The length of an envelope has 32 bits, so no message is too large for this client. */
+const maxMessageBytes = 0xffffffff;
+
+export function newMemoryRelay(): MemoryRelay {
+  const { relay } = newRelay();
+  const router = createConnectRouter(noCompression);
+  relayRoutes(router, relay, new Directory(relay));
+  const transport = createTransport({
+    ...noCompression,
+    httpClient: createUniversalHandlerClient(router.handlers),
+    baseUrl: "http://local",
+    useBinaryFormat: true,
+    interceptors: [],
+    sendCompression: null,
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxMessageBytes,
+  });
+  return { relay, handlers: router.handlers, client: createClient(RelayService, transport) };
+}
 
 /** A relay without a network, and the links to it, whose packets a test carries. */
 export interface LinkedRelay extends MemoryRelay {

@@ -27,12 +27,22 @@ export function differences(fresh: Map<string, string>, present: Map<string, str
   return problems;
 }
 
-/** `gen/` holds exactly what `npm run generate` would write there. */
+/** `gen/` and docs/protocol.md are exactly what `npm run generate` would write. */
 export function checkGenerated(): Promise<Outcome> {
   return withTemporaryFolder(async (folder) => {
-    const { code, output } = await run("buf", ["generate", "--output", folder]);
-    if (code !== 0) return failed(`buf generate (exit code ${code})\n${output.trim()}`);
+    const newPage = join(folder, "protocol.md");
+    for (const [program, args] of [
+      ["buf", ["generate", "--output", folder]],
+      ["node", ["tools/protocol-page/main.ts", newPage]],
+    ] as const) {
+      const { code, output } = await run(program, [...args]);
+      if (code !== 0) return failed(`${program} ${args.join(" ")} (exit code ${code})\n${output.trim()}`);
+    }
     const problems = differences(readTree(join(folder, "gen")), readTree(join(root, "gen")), "gen");
+    const page = join(root, "docs/protocol.md");
+    if (readFileSync(newPage, "utf8") !== readFileSync(page, "utf8")) {
+      problems.push("docs/protocol.md is not what proto/ and the code give now");
+    }
     if (problems.length === 0) return passed();
     return failed([...problems, "Run: npm run generate"].join("\n"));
   });

@@ -6,6 +6,7 @@ import {
   foldersOfThePackage,
   foldersWithoutNode,
   nodeOnlyPackages,
+  onlyImporters,
   packageName,
   rooms,
   rpcFiles,
@@ -31,6 +32,10 @@ function* problemsOf({ file, specifier, target, names }: Import): Generator<stri
   if (specifier.startsWith(".") && target === undefined) yield "leads to no file";
   if (target !== undefined && folderOf(target) !== folder && !allowedFolders[folder]?.includes(folderOf(target))) {
     yield `runs against the direction: ${folder}/ may import from ${allowedFolders[folder]?.join(", ") || "nothing"}`;
+  }
+  const importers = target === undefined || folderOf(target) === folder ? undefined : onlyImporters[folderOf(target)];
+  if (importers?.some((pattern) => matchesGlob(file, pattern)) === false) {
+    yield `leads into ${folderOf(target ?? "")}/, which only ${importers.join(", ")} may import from`;
   }
   if (floorOf(file) < 0) yield "stands in a room that the rules do not name";
   if (target !== undefined && folderOf(target) === folder && floorOf(target) > floorOf(file)) {

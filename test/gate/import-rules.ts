@@ -10,9 +10,16 @@ export const allowedFolders: Record<string, readonly string[]> = {
   // What the programs do, the package does; the command line only offers it to people.
   cli: ["leg", "server", "web", "stream", "link", "gen"],
   bench: ["leg", "server", "web", "stream", "link", "gen"],
-  test: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench"],
+  test: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench", "tools"],
+  // A tool is a program on top of everything; it borrows fakes from the tests.
+  tools: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench", "test"],
   // An example uses the package by its name, as its users do.
   examples: [],
+};
+
+/** The only files outside a folder that may import from it: nothing builds on a tool, and only its own test looks inside. */
+export const onlyImporters: Record<string, readonly string[]> = {
+  tools: ["test/unit/tools/*.ts"],
 };
 
 /**

@@ -39,7 +39,7 @@ export class Matrix {
   }
 }
 
-/** A Markdown table, its columns aligned. */
+/** A Markdown table. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

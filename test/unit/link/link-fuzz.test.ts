@@ -13,6 +13,7 @@ import { readFrameFields } from "../../../leg/frame-fields.js";
 import { readFrameHead } from "../../../leg/frame-head.js";
 import { Parts } from "../../../leg/parts.js";
 import { decodeLinkMessage } from "../../../link/link-message.js";
+import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import type { LiveLink } from "../../../server/link/links.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import type { FakeClock } from "../../fakes/fake-clock.js";
@@ -21,7 +22,7 @@ import { echoName, linkTraffic, mutatedMessage } from "../../fakes/link-traffic.
 import { packet, packetBatches } from "../../fakes/links.js";
 import { mutated, Random } from "../../fakes/mutations.js";
 import { settled } from "../../fakes/outcome.js";
-import { type LinkedRelay, maxBatchBytes, newLinkedRelay } from "../../fakes/relay-links.js";
+import { type LinkedRelay, newLinkedRelay } from "../../fakes/relay-links.js";
 
 const seed = 20_120_406;
 const mutants = 100_000;

@@ -1,21 +1,21 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type LinkMessage, LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { encodePackets, lastPacket } from "../../link/link-message.js";
-import type { OutgoingPacket } from "../../link/outgoing-packet.js";
-import { maxBatchBytes } from "../../server/link/link-sockets.js";
-import { Links } from "../../server/link/links.js";
-import { StreamError } from "../../stream/stream-error.js";
-import { newRelay } from "../fakes/relays.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { type LinkMessage, LinkMessageSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { encodePackets, lastPacket } from "../../../link/link-message.js";
+import type { OutgoingPacket } from "../../../link/outgoing-packet.js";
+import { maxBatchBytes } from "../../../server/link/link-sockets.js";
+import { Links } from "../../../server/link/links.js";
+import { StreamError } from "../../../stream/stream-error.js";
+import { newRelay } from "../../../test/fakes/relays.js";
 import { requestPackets } from "./link-examples.js";
 import type { WireExample } from "./stream-examples.js";
 
-/** As it is sent over a WebSocket. */
+/** The packets as one message of a WebSocket. */
 function sent(packets: OutgoingPacket[]): LinkMessage {
   return fromBinary(LinkMessageSchema, encodePackets(packets).joined);
 }
 
-/** What a relay says first, with ids that are the same each time. */
+/** A relay's first message, with ids that are the same each time. */
 function openedMessage(): LinkMessage {
   const { relay } = newRelay();
   const { limits, clock, signer, warnings } = relay;
@@ -25,7 +25,7 @@ function openedMessage(): LinkMessage {
   return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });
 }
 
-/** What the two sides of a WebSocket say. */
+/** Messages of both sides of a WebSocket. */
 export function linkMessageExamples(): WireExample<typeof LinkMessageSchema>[] {
   const { data, end } = requestPackets;
   const tooMany = new StreamError("too many links", { failure: Failure.LIMIT_REACHED });

@@ -1,12 +1,15 @@
-import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
+import { defaultLimits, type RelayLimits } from "../../../server/relay/limits.js";
 import { code, grouped, table } from "./markdown.js";
 
-/** What is limited, to what, by whom, what happens beyond it, and where an endpoint is told. */
+/** A row of the page's tables of limits. */
 export interface LimitRow {
+  /** The thing that is limited. */
   what: string;
   value: string;
   enforcedBy: string;
+  /** What happens when the limit is exceeded. */
   beyond: string;
+  /** The field in which an endpoint learns the limit. */
   told: string;
 }
 
@@ -17,7 +20,7 @@ export const inLimits = (field: string) => `${code(`Limits.${field}`)}, in ${cod
 export const limitReached = code("FAILURE_LIMIT_REACHED");
 export const tooLarge = code("FAILURE_FRAME_TOO_LARGE");
 
-/** Rows for limits that whoever runs the relay may set, each made of its default. */
+/** Rows of limits that the operator of the relay may set. Each row is made from the default value. */
 export type RelayRows = Partial<Record<keyof RelayLimits, (value: number) => Omit<LimitRow, "enforcedBy">>>;
 
 export function limitTable(relayRows: RelayRows, fixedRows: readonly LimitRow[]): string {

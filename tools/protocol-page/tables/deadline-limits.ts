@@ -1,18 +1,18 @@
-import { heartbeatsUntilLost } from "../../link/link-watch.js";
-import { closeTimeoutMs } from "../../server/http/open-responses.js";
-import { firstBytesTimeoutMs } from "../../server/http/plain-port.js";
-import { defaultLimits } from "../../server/relay/limits.js";
-import { tokenTtlMs } from "../../server/relay/token.js";
-import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../server/rpc/reflection-routes.js";
-import { heartbeatsUntilLostWhenBlocked } from "../../web/node/http2-watch.js";
-import { patienceMs, webSocketTimeoutMs } from "../../web/transport/link-choice.js";
-import { defaultOpenTimeoutMs } from "../../web/transport/websocket-transport.js";
+import { heartbeatsUntilLost } from "../../../link/link-watch.js";
+import { closeTimeoutMs } from "../../../server/http/open-responses.js";
+import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
+import { defaultLimits } from "../../../server/relay/limits.js";
+import { tokenTtlMs } from "../../../server/relay/token.js";
+import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
+import { heartbeatsUntilLostWhenBlocked } from "../../../web/node/http2-watch.js";
+import { patienceMs, webSocketTimeoutMs } from "../../../web/transport/link-choice.js";
+import { defaultOpenTimeoutMs } from "../../../web/transport/websocket-transport.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 
 const silenceMs = heartbeatsUntilLost * defaultLimits.heartbeatIntervalMs;
 
-/** Deadlines that whoever runs the relay may set. */
+/** Deadlines that the operator of the relay may set. */
 export const relayDeadlines: RelayRows = {
   openTimeoutMs: (value) => ({
     what: "the first message of `Connect` and `Accept`",
@@ -41,7 +41,7 @@ export const relayDeadlines: RelayRows = {
   }),
 };
 
-/** Deadlines that no relay sets otherwise. */
+/** Deadlines that are the same for every relay. */
 export const fixedDeadlines: LimitRow[] = [
   {
     what: "silence of a listener's relay, of either end of a link, and of either end of an HTTP/2 connection",

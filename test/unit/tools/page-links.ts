@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 
-/** The links of a page to headings and files that are not there. `base`: where the page is. */
+/** The links of a page to headings and files that do not exist. Links to files are relative to `base`. */
 export function brokenLinks(page: string, base: URL): string[] {
   const text = page.replaceAll(/^```.*?^```$/gms, "");
   const anchors = new Set([...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => `#${anchorOf(heading)}`));
@@ -11,7 +11,7 @@ export function brokenLinks(page: string, base: URL): string[] {
   });
 }
 
-/** As GitHub makes them. */
+/** The anchor that GitHub gives to a heading. */
 function anchorOf(heading: string): string {
   return heading
     .toLowerCase()

@@ -1,4 +1,4 @@
-/** A table; a cell may have paragraphs. */
+/** A Markdown table. Paragraphs of a cell become lines. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
@@ -16,7 +16,7 @@ export function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** 65,536 */
+/** The number with commas between its thousands, as in 65,536. */
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }

@@ -1,19 +1,19 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createContextValues } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { ListRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { createChannelHandler } from "../../link/channel-handler.js";
-import { loneLink, packet } from "../fakes/links.js";
-import { settled } from "../fakes/outcome.js";
-import { newMemoryRelay } from "./memory-relay.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { ListRequestSchema } from "../../../gen/streamserver/v1/relay_pb.js";
+import { createChannelHandler } from "../../../link/channel-handler.js";
+import { loneLink, packet } from "../../../test/fakes/links.js";
+import { settled } from "../../../test/fakes/outcome.js";
+import { newMemoryRelay } from "../../../test/fakes/relay-links.js";
 import type { WireExample } from "./stream-examples.js";
 
 function example(title: string, message: Packet): WireExample<typeof PacketSchema> {
   return { title, schema: PacketSchema, message };
 }
 
-/** What a client sends for a `List` on its link's first channel. */
+/** The packets that a client sends for a `List` on the first channel of its link. */
 export const requestPackets = {
   request: packet({
     channel: 1,
@@ -32,7 +32,7 @@ export const requestPackets = {
   end: packet({ channel: 1, content: { case: "end", value: {} } }),
 };
 
-/** What either side says beside that. */
+/** The kinds of packets that are in no {@link requestPackets} and no response. */
 export const otherPackets = {
   credit: packet({ channel: 1, content: { case: "credit", value: 393_216n } }),
   reset: packet({
@@ -46,7 +46,7 @@ export const otherPackets = {
   pong: packet({ content: { case: "pong", value: {} } }),
 };
 
-/** What a relay's end of a link answers to {@link requestPackets}. */
+/** The packets with which a relay answers {@link requestPackets}. */
 export async function responsePackets(): Promise<Packet[]> {
   const { relay, handlers } = newMemoryRelay();
   relay.listen("demo", true);
@@ -57,7 +57,7 @@ export async function responsePackets(): Promise<Packet[]> {
   return said;
 }
 
-/** Every kind of packet. */
+/** An example of every kind of packet. */
 export async function linkExamples(): Promise<WireExample[]> {
   const [response, data, end] = await responsePackets();
   if (response === undefined || data === undefined || end === undefined) throw new Error("the relay did not answer");

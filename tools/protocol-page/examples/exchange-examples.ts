@@ -1,13 +1,16 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { FailureDetailSchema } from "../../gen/streamserver/v1/failure_pb.js";
+import { endStreamFlag } from "@connectrpc/connect/protocol-connect";
+import { FailureDetailSchema } from "../../../gen/streamserver/v1/failure_pb.js";
 import {
   ConnectRequestSchema,
   ConnectResponseSchema,
   RejectRequestSchema,
-} from "../../gen/streamserver/v1/relay_pb.js";
-import { decodeEnvelopes, type Envelope, encodeEnvelope, endStreamFlag, walkEnvelope } from "./envelope.js";
-import { fenced } from "./markdown.js";
-import { exchange, greetOneClient, type HttpRequest, type HttpResponse, newMemoryRelay } from "./memory-relay.js";
+} from "../../../gen/streamserver/v1/relay_pb.js";
+import { newMemoryRelay } from "../../../test/fakes/relay-links.js";
+import { fenced } from "../tables/markdown.js";
+import { decodeEnvelopes, type Envelope, encodeEnvelope, walkEnvelope } from "./envelope.js";
+import { greetOneClient } from "./greeting-listener.js";
+import { type HttpRequest, type HttpResponse, httpExchange } from "./http-exchange.js";
 import { dumpLines, type WireLine, walkWire } from "./wire-walk.js";
 
 export const connectPath = "/streamserver.v1.RelayService/Connect";
@@ -18,7 +21,7 @@ type Said = MessageInitShape<typeof ConnectRequestSchema>;
 
 const openDemo: Said = { message: { case: "open", value: { name: "demo" } } };
 const hello = [{ data: new TextEncoder().encode("hello"), text: true }];
-/** All that a simple client says. */
+/** Every message of a simple client, in order. */
 export const conversation: Said[] = [
   openDemo,
   { message: { case: "frame", value: { sequence: 1n, messages: hello } } },
@@ -33,12 +36,12 @@ function request(headers: Record<string, string>, said: Said[]): HttpRequest {
   return { path: connectPath, headers, body: said.map(requestEnvelope) };
 }
 
-/** A simple client's whole `Connect`, as a relay has answered it. */
+/** The two halves of a simple client's whole `Connect`, with the answer of a relay. */
 export async function conversationExample(): Promise<string> {
   const relay = newMemoryRelay();
   await greetOneClient(relay, "demo", "welcome");
   const call = request(connectHeaders, conversation);
-  const response = await exchange(relay, call);
+  const response = await httpExchange(relay, call);
   return [
     "The client's half of the exchange:",
     fenced([requestHead(call), dumpLines(requestLines(call)), "(the end of the request)"].join("\n\n")),
@@ -47,12 +50,12 @@ export async function conversationExample(): Promise<string> {
   ].join("\n\n");
 }
 
-/** A name nobody listens on, over Connect and over gRPC; and an error of a unary RPC. */
+/** The answers of a relay to a name that has no listener, over Connect and over gRPC, and to a wrong unary RPC. */
 export async function errorExamples(): Promise<string> {
   const relay = newMemoryRelay();
-  const streaming = await exchange(relay, request(connectHeaders, [openDemo]));
-  const grpc = await exchange(relay, request(grpcHeaders, [openDemo]));
-  const unary = await exchange(relay, {
+  const streaming = await httpExchange(relay, request(connectHeaders, [openDemo]));
+  const grpc = await httpExchange(relay, request(grpcHeaders, [openDemo]));
+  const unary = await httpExchange(relay, {
     path: "/streamserver.v1.RelayService/Reject",
     headers: { "content-type": "application/proto" },
     body: [
@@ -79,7 +82,7 @@ function* connectLines({ body }: HttpResponse): Generator<WireLine> {
   for (const envelope of decodeEnvelopes(body)) yield* walkEnvelope(ConnectResponseSchema, withoutChance(envelope));
 }
 
-/** What is random in a relay's answer is replaced: the page is the same each time. */
+/** Replaces the random ids and tokens in a relay's answer, so that the page is the same each time. */
 export function withoutChance(envelope: Envelope): Envelope {
   if ((envelope.flags & endStreamFlag) !== 0) return envelope;
   const response = fromBinary(ConnectResponseSchema, envelope.content);

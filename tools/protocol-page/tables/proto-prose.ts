@@ -8,18 +8,18 @@ import {
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 
-/** Field numbers of descriptor.proto, of which the paths of `SourceCodeInfo` are made. */
+/** Field numbers of descriptor.proto. The paths in `SourceCodeInfo` consist of them. */
 const inFile = { message: 4, enum: 5, service: 6 };
 const inMessage = { field: 2, message: 3, enum: 4 };
 const inEnum = { value: 2 };
 const inService = { method: 2 };
 
-/** The comments of the proto files by the full name of what they stand on, such as `streamserver.v1.Frame.ack`. */
+/** The comments in the proto files, by the full name of the declaration below them, such as `streamserver.v1.Frame.ack`. */
 export type ProtoProse = ReadonlyMap<string, string>;
 
-/** Reads the proto files as buf reads them. */
+/** Reads the comments in the proto files with `buf build`. */
 export function readProtoProse(): ProtoProse {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
   const set = execFileSync("node_modules/.bin/buf", ["build", "-o", "-"], { cwd: root, maxBuffer: 16_777_216 });
   return new Map(fromBinary(FileDescriptorSetSchema, set).file.flatMap((file) => [...fileProse(file)]));
 }
@@ -35,7 +35,7 @@ function* fileProse(file: FileDescriptorProto): Generator<[string, string]> {
   }
 }
 
-/** Lines run on; paragraphs stay. */
+/** Joins the lines of each paragraph, and keeps the paragraphs apart. */
 function tidy(comment: string): string {
   return comment
     .split(/\n\s*\n/)

@@ -1,13 +1,14 @@
 import { create, type DescMessage, toBinary } from "@bufbuild/protobuf";
-import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { ConnectRequestSchema, ConnectResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
-import { packet, packetBatches } from "../fakes/links.js";
-import { maxBatchBytes, newLinkedRelay } from "../fakes/relay-links.js";
+import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { ConnectRequestSchema, ConnectResponseSchema } from "../../../gen/streamserver/v1/relay_pb.js";
+import { maxBatchBytes } from "../../../server/link/link-sockets.js";
+import { StreamError } from "../../../stream/stream-error.js";
+import { packet, packetBatches } from "../../../test/fakes/links.js";
+import { newLinkedRelay } from "../../../test/fakes/relay-links.js";
+import { fenced } from "../tables/markdown.js";
 import { decodeEnvelopes, encodeEnvelope, walkEnvelope } from "./envelope.js";
 import { connectHeaders, connectPath, conversation, requestEnvelope, withoutChance } from "./exchange-examples.js";
-import { fenced } from "./markdown.js";
-import { greetOneClient } from "./memory-relay.js";
+import { greetOneClient } from "./greeting-listener.js";
 import { dumpLines, type WireLine, walkWire } from "./wire-walk.js";
 
 const channel = 1;
@@ -23,7 +24,7 @@ function clientPackets(): Packet[] {
   ];
 }
 
-/** A simple client's whole `Connect` on a link's first channel, as a relay has answered it. */
+/** The packets of a simple client's whole `Connect` on the first channel of a link, and the answer of a relay. */
 export async function channelPackets(): Promise<{ client: Packet[]; relay: Packet[] }> {
   const memory = newLinkedRelay();
   await greetOneClient(memory, "demo", "welcome");
@@ -59,7 +60,7 @@ function joined(chunks: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** A packet's lines; where it has data, with those of the envelopes in it. */
+/** The lines of a packet. Data is shown as the envelopes in it. */
 function* packetLines(schema: DescMessage, said: Packet): Generator<WireLine> {
   const bytes = toBinary(PacketSchema, said);
   if (said.content.case !== "data") return yield* walkWire(PacketSchema, bytes);

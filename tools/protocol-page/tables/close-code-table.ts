@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { closeError, closeFrame } from "../../link/close-code.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { closeError, closeFrame } from "../../../link/close-code.js";
+import { StreamError } from "../../../stream/stream-error.js";
 import { code, table } from "./markdown.js";
 
-/** Who closes a WebSocket so, and why. */
+/** The sender of each close code, and its reason, in the words of the page. */
 const reasons: Readonly<Record<number, string>> = {
   1000: "either side: a goodbye. The link is not needed any more, or its page was left",
   1001: "either side: a goodbye. Browsers say so for a page that goes away",
@@ -22,10 +22,10 @@ const reasons: Readonly<Record<number, string>> = {
 const statusCodes = Object.values(Code).filter((each): each is Code => typeof each === "number");
 const standardCloseCodes = Array.from({ length: 16 }, (_, at) => 1000 + at);
 
-/** The close codes that mean something else than a lost connection, in both directions. */
+/** The close codes, in both directions, that do not mean a lost connection. Throws if the table lacks one of them. */
 export function closeCodeTable(): string {
   const read = standardCloseCodes.filter((closeCode) => statusOf(closeCode) !== Code.Unavailable);
-  // A status code over 4,000, but for a goodbye.
+  // A close code is 4,000 and the status code, except for a goodbye.
   const written = statusCodes.map((status) => closeFrame(new StreamError("", { code: status })).code);
   const untold = read.filter((closeCode) => reasons[closeCode] === undefined);
   const unheard = Object.keys(reasons).filter((closeCode) => ![...read, ...written].includes(Number(closeCode)));
@@ -42,7 +42,7 @@ export function closeCodeTable(): string {
   );
 }
 
-/** What a link ends with whose WebSocket is closed so. */
+/** The status code that a link ends with when its WebSocket is closed with this code. */
 function statusOf(closeCode: number): Code {
   return closeError(closeCode, "").code;
 }

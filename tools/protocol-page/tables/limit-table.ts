@@ -1,7 +1,7 @@
-import { defaultLimits } from "../../server/relay/limits.js";
 import { fixedDeadlines, relayDeadlines } from "./deadline-limits.js";
+import { fixedSizes } from "./fixed-sizes.js";
 import { limitTable } from "./limit-row.js";
-import { fixedSizes, relaySizes } from "./size-limits.js";
+import { relaySizes } from "./relay-sizes.js";
 
 export function sizeTable(): string {
   return limitTable(relaySizes, fixedSizes);
@@ -10,6 +10,3 @@ export function sizeTable(): string {
 export function deadlineTable(): string {
   return limitTable(relayDeadlines, fixedDeadlines);
 }
-
-/** The limits of the relay that no row tells of. */
-export const untoldLimits = Object.keys(defaultLimits).filter((key) => !(key in relaySizes || key in relayDeadlines));

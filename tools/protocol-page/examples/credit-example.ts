@@ -1,13 +1,13 @@
-import { Endpoint } from "../../stream/endpoint.js";
-import { costOf, takeFrames } from "../fakes/frames.js";
-import { grouped, table } from "./markdown.js";
+import { Endpoint } from "../../../stream/endpoint.js";
+import { costOf, takeFrames } from "../../../test/fakes/frames.js";
+import { grouped, table } from "../tables/markdown.js";
 
 const messageBytes = 20_000;
 const messages = 6;
-/** A small one, so that the example is short. */
+/** A small window makes the example short. */
 const windowBytes = 65_536;
 
-/** One endpoint writes more than its credit, and the application of the other one reads: what goes over the wire. */
+/** A table of the frames between an endpoint that writes more than its credit and a peer whose application reads. */
 export function creditExample(): string {
   const [sender, receiver] = [new Endpoint({}, () => {}), new Endpoint({ windowBytes }, () => {})];
   sender.setPeer(receiver.capabilities);
@@ -41,7 +41,7 @@ export function creditExample(): string {
   return table(["who", "what", "cost sent so far", "credit so far"], rows);
 }
 
-/** "3 × 10,000, 40" */
+/** Counts equal neighbours, as in "3 × 10,000, 40". */
 function tally(parts: string[]): string {
   const runs: { part: string; count: number }[] = [];
   for (const part of parts) {

@@ -1,87 +1,31 @@
-import { channelWindowBytes, maxChannelWindowBytes } from "../../link/channel.js";
-import { headerOverheadBytes, maxHeadBytes } from "../../link/header.js";
-import { maxOutboxBytes, maxPings, maxRequestsBytes, maxWidenedBytes, packetOverheadBytes } from "../../link/link.js";
-import { maxOtherPacketBytes } from "../../link/link-message.js";
-import { maxBatchBytes as maxSendBytes } from "../../server/link/link-routes.js";
+import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel.js";
+import { headerOverheadBytes, maxHeadBytes } from "../../../link/header.js";
+import {
+  maxOutboxBytes,
+  maxPings,
+  maxRequestsBytes,
+  maxWidenedBytes,
+  packetOverheadBytes,
+} from "../../../link/link.js";
+import { maxOtherPacketBytes } from "../../../link/link-message.js";
+import { maxBatchBytes as maxSendBytes } from "../../../server/link/link-routes.js";
 import {
   maxBufferedChunks,
   maxFragments,
   maxBatchBytes as maxSocketBatchBytes,
   maxMessageBytes as maxSocketMessageBytes,
-} from "../../server/link/link-sockets.js";
-import { maxPacketBytes } from "../../server/link/links.js";
-import { maxNamesPerPage } from "../../server/relay/directory.js";
-import { maxMaxFrameBytes, minMaxFrameBytes } from "../../server/relay/limits.js";
-import { maxCapabilitiesBytes } from "../../server/relay/relay.js";
-import { legOverheadBytes } from "../../server/rpc/leg-handler.js";
-import { defaultMaxMessageBytes } from "../../stream/capabilities.js";
-import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../stream/sender.js";
-import { maxReasonBytes } from "../../stream/stream-error.js";
-import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
+} from "../../../server/link/link-sockets.js";
+import { maxPacketBytes } from "../../../server/link/links.js";
+import { maxNamesPerPage } from "../../../server/relay/directory.js";
+import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
+import { legOverheadBytes } from "../../../server/rpc/leg-handler.js";
+import { defaultMaxMessageBytes } from "../../../stream/capabilities.js";
+import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../../stream/sender.js";
+import { maxReasonBytes } from "../../../stream/stream-error.js";
+import { bytes, type LimitRow, limitReached, notTold, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 
-/** Limits of size and number. */
-export const relaySizes: RelayRows = {
-  maxNameBytes: (value) => ({
-    what: "a name",
-    value: bytes(value),
-    beyond: "`Listen` and `Connect` end with `FAILURE_NAME_INVALID`, as for an empty name",
-    told: inLimits("max_name_bytes"),
-  }),
-  maxMetadataBytes: (value) => ({
-    what: "the metadata of an `Open`, keys and values together",
-    value: bytes(value),
-    beyond: `\`Connect\` ends with ${tooLarge}`,
-    told: inLimits("max_metadata_bytes"),
-  }),
-  maxFrameBytes: (value) => ({
-    what: "the cost of a frame's messages",
-    value: `${bytes(value)}; no relay has less than ${grouped(minMaxFrameBytes)}, or more than ${grouped(maxMaxFrameBytes)}`,
-    beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
-    told: inLimits("max_frame_bytes"),
-  }),
-  maxNames: (value) => cap("names that are listened on", value, `\`Listen\` ends with ${limitReached}`),
-  maxOffersPerName: (value) => ({
-    ...cap("offers that wait at one listener", value, `\`Connect\` ends with ${limitReached}`),
-    told: inLimits("max_offers_per_name"),
-  }),
-  maxStreams: (value) =>
-    cap(
-      "streams, offers included; twice as many legs as these have may be open, those that their endpoints have not read to the end among them",
-      value,
-      `\`Connect\` ends with ${limitReached}, where there are too many legs \`Accept\` too`,
-    ),
-  maxWatchers: (value) =>
-    cap(
-      "calls of `Watch`",
-      value,
-      `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
-    ),
-  maxLinks: (value) =>
-    cap(
-      "links",
-      value,
-      `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
-    ),
-  maxChannelsPerLink: (value) => ({
-    ...cap(
-      "channels of one link; twice as many RPCs may run for it, those of channels that were reset among them",
-      value,
-      `the channel is reset with ${limitReached}`,
-    ),
-    told: "`LinkOpened.max_channels`",
-  }),
-  maxStreamsPerConnection: (value) => ({
-    ...cap("calls of one HTTP/2 connection", value, "HTTP/2 refuses the call; libraries wait with it instead"),
-    told: "HTTP/2's SETTINGS_MAX_CONCURRENT_STREAMS",
-  }),
-};
-
-function cap(what: string, value: number, beyond: string): Omit<LimitRow, "enforcedBy"> {
-  return { what, value: grouped(value), beyond, told: notTold };
-}
-
-/** What no relay sets otherwise. */
+/** Limits of size and number that are the same for every relay. */
 export const fixedSizes: LimitRow[] = [
   {
     what: "what each direction of a stream may cost before the first grant",

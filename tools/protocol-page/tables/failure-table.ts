@@ -1,22 +1,25 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { Failure, FailureSchema, Hop, HopSchema } from "../../gen/streamserver/v1/failure_pb.js";
-import { failureTable } from "../../stream/stream-error.js";
+import { Failure, FailureSchema, type Hop, HopSchema } from "../../../gen/streamserver/v1/failure_pb.js";
 import { code, table } from "./markdown.js";
 import type { ProtoProse } from "./proto-prose.js";
 
-/** A failure as `failure.proto` has it: what it means, and in brackets the codes and hops that come with it. */
+/**
+ * A failure as the comment in `failure.proto` describes it: a meaning and, in brackets, the codes and hops that come with
+ * it.
+ */
 export interface FailureProse {
   failure: Failure;
   name: string;
   meaning: string;
-  /** Empty where the application chooses. */
+  /** The list is empty where the application chooses the code. */
   codes: Code[];
   hops: Hop[];
 }
 
 const allCodes = Object.values(Code).filter((each): each is Code => typeof each === "number");
 
+/** Reads the comments on the values of `Failure`. */
 export function failureProse(prose: ProtoProse): FailureProse[] {
   return FailureSchema.values.map(({ name, number }) => {
     const text = prose.get(`${FailureSchema.typeName}.${name}`) ?? "";
@@ -32,19 +35,7 @@ export function failureProse(prose: ProtoProse): FailureProse[] {
   });
 }
 
-/** Where the table of the code says something else than the prose. */
-export function failureDisagreements(prose: ProtoProse): string[] {
-  return failureProse(prose).flatMap(({ failure, name, codes, hops }) => {
-    const [ownCode, ownHop] = failureTable[failure];
-    if (failure === Failure.UNSPECIFIED) return [];
-    const problems: string[] = [];
-    if (codes.length > 0 && !codes.includes(ownCode)) problems.push(`${name}: the code gives ${codeToString(ownCode)}`);
-    if (!hops.includes(ownHop)) problems.push(`${name}: the code gives hop ${Hop[ownHop]}`);
-    return problems;
-  });
-}
-
-/** Every failure with what comes with it. */
+/** A table of every failure with its codes, hops and meaning. */
 export function failureRows(prose: ProtoProse): string {
   const rows = failureProse(prose).map(({ failure, name, meaning, codes, hops }) => [
     String(failure),

@@ -2,14 +2,14 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/** One line of a dump. */
+/** One line of a dump: some bytes, and a note that says what they mean. */
 export interface WireLine {
   depth: number;
   bytes: Uint8Array;
   note: string;
 }
 
-/** What the bytes of a message are, field by field in the order in which they stand. */
+/** The lines of a message, field by field in the order of its bytes. */
 export function* walkWire(schema: DescMessage, bytes: Uint8Array, depth = 0): Generator<WireLine> {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
@@ -41,7 +41,7 @@ function* walkDelimited(field: DescField, head: Uint8Array, content: Uint8Array,
   }
 }
 
-/** A map of strings, which is the only kind that the protocol has. */
+/** The lines of an entry of a map from strings to strings. The protocol has no other maps. */
 function* walkEntry(bytes: Uint8Array, depth: number): Generator<WireLine> {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
@@ -75,7 +75,7 @@ function enumName(field: DescField, value: number): string {
   return field.enum?.value[value]?.name ?? String(value);
 }
 
-/** The dump, for a reader: bytes to the left, what they are to the right, contents indented. */
+/** Lays the lines out: bytes on the left, notes on the right, and contents indented. */
 export function dumpLines(lines: Iterable<WireLine>): string {
   const hexes = [...lines].map(({ depth, bytes, note }) => {
     const pairs = [...bytes].map((byte) => byte.toString(16).padStart(2, "0"));

@@ -1,9 +1,9 @@
 import type { DescEnum, DescField, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
-import { file_streamserver_v1_failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { file_streamserver_v1_frame } from "../../gen/streamserver/v1/frame_pb.js";
-import { file_streamserver_v1_link } from "../../gen/streamserver/v1/link_pb.js";
-import { file_streamserver_v1_relay } from "../../gen/streamserver/v1/relay_pb.js";
+import { file_streamserver_v1_failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { file_streamserver_v1_frame } from "../../../gen/streamserver/v1/frame_pb.js";
+import { file_streamserver_v1_link } from "../../../gen/streamserver/v1/link_pb.js";
+import { file_streamserver_v1_relay } from "../../../gen/streamserver/v1/relay_pb.js";
 import { code, table } from "./markdown.js";
 import type { ProtoProse } from "./proto-prose.js";
 
@@ -22,12 +22,12 @@ function withNested(message: DescMessage): DescMessage[] {
   return [message, ...message.nestedMessages.flatMap(withNested)];
 }
 
-/** A message's name inside the package, `Packet.Ping` for one inside another. */
+/** A message's name inside the package. The name of a nested message begins with the outer one's, as in `Packet.Ping`. */
 export function shortName({ typeName }: { typeName: string }): string {
   return typeName.replace("streamserver.v1.", "");
 }
 
-/** Every RPC, message, field and value with its prose. */
+/** Every RPC, message, field and enum value with its comment in the proto files. */
 export function reference(prose: ProtoProse): string {
   const parts = [
     ...services.flatMap((service) => serviceReference(service, prose)),

@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { Health } from "../../gen/grpc/health/v1/health_pb.js";
-import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
-import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
-import { defaultLimits } from "../../server/relay/limits.js";
-import { enums, messages, services, shortName } from "./reference.js";
+import { Health } from "../../../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
+import { linkProtocol, linkSocketPath } from "../../../link/link-message.js";
+import { defaultLimits } from "../../../server/relay/limits.js";
+import { enums, messages, services, shortName } from "../../../tools/protocol-page/tables/reference.js";
 
 const fieldsOf = new Map(
   messages.map((message) => [
@@ -17,8 +17,8 @@ const rpcs = new Set(services.flatMap(({ name, methods }) => methods.map((method
 const codes = Object.values(Code).filter((code): code is Code => typeof code === "number");
 
 /**
- * The relay's own command, Protobuf's word, Connect's JSON and gRPC's trailer, HTTP/2's flag; and a package that is not
- * there.
+ * Names on the page that are none of the protocol's: the relay's command, words of Protobuf, Connect, gRPC and HTTP/2,
+ * and a package that does not exist.
  */
 const foreign = ["serve", "oneof", "details", "value", "google.rpc.Status", "END_STREAM", "streamserver.v2"];
 
@@ -42,7 +42,10 @@ const known = new Set<string>([
 const name = /^[A-Za-z]\w*(?:\.\w+)*$/;
 const valueName = /\b(?:FAILURE|FEATURE|HOP)_[A-Z_]*[A-Z]\b/g;
 
-/** The names in a page that nothing in the protocol has: in backticks, values of enums anywhere, and in diagrams. */
+/**
+ * The names that a page uses and the protocol does not have. Names are words in backticks and in diagrams, and values of
+ * enums anywhere.
+ */
 export function unknownNames(page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, "");
   const inBackticks = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, text = ""]) => text);
@@ -51,7 +54,7 @@ export function unknownNames(page: string): string[] {
   return [...new Set(used.filter((text) => !known.has(text)))];
 }
 
-/** In a diagram's arrow: `Listen`, and of `Offer{stream_id, metadata}` the message and its fields. */
+/** The names on the arrows of a diagram: `Offer{stream_id, metadata}` names a message and two of its fields. */
 function diagramNames(diagram: string): string[] {
   const labels = [...diagram.matchAll(/^\s*\w+-{1,2}(?:>>|x)\w+: (.*)$/gm)].map(([, label = ""]) => label);
   return labels.flatMap((label) => {
@@ -63,8 +66,8 @@ function diagramNames(diagram: string): string[] {
 }
 
 /**
- * Numbers of the protocol that a page repeats instead of referring to its tables: with a unit, or too large to be
- * counted. An RFC's is its name.
+ * Numbers that a page repeats instead of referring to its tables: numbers with a unit, and numbers of four digits or
+ * more. The number of an RFC is a name and does not count.
  */
 export function repeatedNumbers(handWritten: string): string[] {
   return (

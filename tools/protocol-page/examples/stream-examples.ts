@@ -1,7 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Frame, FrameSchema } from "../../gen/streamserver/v1/frame_pb.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { type Frame, FrameSchema } from "../../../gen/streamserver/v1/frame_pb.js";
 import {
   AcceptedSchema,
   ConnectRequestSchema,
@@ -10,9 +10,9 @@ import {
   OpenedSchema,
   OpenSchema,
   RejectRequestSchema,
-} from "../../gen/streamserver/v1/relay_pb.js";
+} from "../../../gen/streamserver/v1/relay_pb.js";
 
-/** A message to show byte for byte. */
+/** A message that the page shows byte for byte. */
 export interface WireExample<Desc extends DescMessage = DescMessage> {
   title: string;
   schema: Desc;
@@ -30,7 +30,7 @@ function example<Desc extends DescMessage>(
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const frame = (title: string, init: MessageInitShape<typeof FrameSchema>) => example(title, FrameSchema, init);
 
-/** What one endpoint sends, in this order, to another that has sent one frame. */
+/** Frames that an endpoint sends, in this order, after its peer has sent one frame. */
 export const streamFrames = {
   text: frame("A text message", { sequence: 1n, messages: [{ data: utf8("hello"), text: true }] }),
   binary: frame("A binary message", { sequence: 2n, messages: [{ data: Uint8Array.of(0x00, 0xff) }] }),
@@ -53,10 +53,10 @@ export const streamFrames = {
   }),
 };
 
-/** What the application of the other endpoint reads. */
+/** The messages that the application of the peer reads from {@link streamFrames}. */
 export const messagesRead: readonly (string | Uint8Array)[] = ["hello", Uint8Array.of(0x00, 0xff), "goodbye", "a", "b"];
 
-/** Frames that end a stream instead of {@link streamFrames}' last one. */
+/** Frames that may end the stream in place of the last one of {@link streamFrames}. */
 export const lastFrames = {
   fin: frame("Fin alone", { sequence: 5n, fin: true }),
   reset: frame("A reset by the application", {
@@ -69,7 +69,7 @@ export const lastFrames = {
 
 const text: Frame = streamFrames.text.message;
 
-/** The messages around the frames. */
+/** The messages of the RPCs that open a stream. */
 export const openingExamples: readonly WireExample[] = [
   example("`Open` of a simple client", OpenSchema, { name: "demo" }),
   example("`Open` of a client with metadata, credit and acks", OpenSchema, {

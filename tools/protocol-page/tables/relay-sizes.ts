@@ -1,0 +1,64 @@
+import { maxMaxFrameBytes, minMaxFrameBytes } from "../../../server/relay/limits.js";
+import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
+import { grouped } from "./markdown.js";
+
+/** Limits of size and number that the operator of the relay may set. */
+export const relaySizes: RelayRows = {
+  maxNameBytes: (value) => ({
+    what: "a name",
+    value: bytes(value),
+    beyond: "`Listen` and `Connect` end with `FAILURE_NAME_INVALID`, as for an empty name",
+    told: inLimits("max_name_bytes"),
+  }),
+  maxMetadataBytes: (value) => ({
+    what: "the metadata of an `Open`, keys and values together",
+    value: bytes(value),
+    beyond: `\`Connect\` ends with ${tooLarge}`,
+    told: inLimits("max_metadata_bytes"),
+  }),
+  maxFrameBytes: (value) => ({
+    what: "the cost of a frame's messages",
+    value: `${bytes(value)}; no relay has less than ${grouped(minMaxFrameBytes)}, or more than ${grouped(maxMaxFrameBytes)}`,
+    beyond: `the sender's call ends with ${tooLarge}, the other one with \`FAILURE_LEG_LOST\``,
+    told: inLimits("max_frame_bytes"),
+  }),
+  maxNames: (value) => cap("names that are listened on", value, `\`Listen\` ends with ${limitReached}`),
+  maxOffersPerName: (value) => ({
+    ...cap("offers that wait at one listener", value, `\`Connect\` ends with ${limitReached}`),
+    told: inLimits("max_offers_per_name"),
+  }),
+  maxStreams: (value) =>
+    cap(
+      "streams, offers included; twice as many legs as these have may be open, those that their endpoints have not read to the end among them",
+      value,
+      `\`Connect\` ends with ${limitReached}, where there are too many legs \`Accept\` too`,
+    ),
+  maxWatchers: (value) =>
+    cap(
+      "calls of `Watch`",
+      value,
+      `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
+    ),
+  maxLinks: (value) =>
+    cap(
+      "links",
+      value,
+      `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
+    ),
+  maxChannelsPerLink: (value) => ({
+    ...cap(
+      "channels of one link; twice as many RPCs may run for it, those of channels that were reset among them",
+      value,
+      `the channel is reset with ${limitReached}`,
+    ),
+    told: "`LinkOpened.max_channels`",
+  }),
+  maxStreamsPerConnection: (value) => ({
+    ...cap("calls of one HTTP/2 connection", value, "HTTP/2 refuses the call; libraries wait with it instead"),
+    told: "HTTP/2's SETTINGS_MAX_CONCURRENT_STREAMS",
+  }),
+};
+
+function cap(what: string, value: number, beyond: string): Omit<LimitRow, "enforcedBy"> {
+  return { what, value: grouped(value), beyond, told: notTold };
+}
