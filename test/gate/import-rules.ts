@@ -17,7 +17,7 @@ export const allowedFolders: Record<string, readonly string[]> = {
   examples: [],
 };
 
-/** The only files outside a folder that may import from it: nothing builds on a tool, and only its own test looks inside. */
+/** The only files outside a folder that may import from it. Nothing builds on a tool; only its own test imports it. */
 export const onlyImporters: Record<string, readonly string[]> = {
   tools: ["test/unit/tools/*.ts"],
 };

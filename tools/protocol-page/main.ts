@@ -1,5 +1,5 @@
-// `npm run generate`: writes docs/protocol.md with its generated blocks made anew, or writes that text to a file that is
-// named on the command line.
+// `npm run generate`: makes the generated blocks of docs/protocol.md anew. With a path on the command line, the text of
+// the page is written to that file instead.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runnerImport } from "vite";

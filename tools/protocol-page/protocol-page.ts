@@ -19,8 +19,8 @@ import { reference } from "./tables/reference.js";
 const block = /<!-- generated: ([\w-]+) -->(\n?).*?<!-- \/generated -->/gs;
 
 /**
- * Resolves with docs/protocol.md in which the generated blocks say what the code and the proto files say now. Rejects if
- * the page lacks a block, or has one that this program does not write.
+ * Resolves with the text of docs/protocol.md after its generated blocks are made anew from the code and the proto files.
+ * Rejects if the page lacks a block, or has one that this program does not write.
  */
 export async function protocolPage(page: string): Promise<string> {
   return fillBlocks(page, await generatedBlocks(readProtoProse()));

@@ -43,8 +43,8 @@ const name = /^[A-Za-z]\w*(?:\.\w+)*$/;
 const valueName = /\b(?:FAILURE|FEATURE|HOP)_[A-Z_]*[A-Z]\b/g;
 
 /**
- * The names that a page uses and the protocol does not have. Names are words in backticks and in diagrams, and values of
- * enums anywhere.
+ * The names that a page uses and the protocol does not have. Names are words in backticks and in diagrams, and values
+ * of enums anywhere.
  */
 export function unknownNames(page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, "");

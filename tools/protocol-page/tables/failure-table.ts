@@ -5,8 +5,8 @@ import { code, table } from "./markdown.js";
 import type { ProtoProse } from "./proto-prose.js";
 
 /**
- * A failure as the comment in `failure.proto` describes it: a meaning and, in brackets, the codes and hops that come with
- * it.
+ * A failure as its comment in `failure.proto` describes it: a meaning and, in brackets, the codes and hops that come
+ * with it.
  */
 export interface FailureProse {
   failure: Failure;

@@ -14,7 +14,7 @@ const inMessage = { field: 2, message: 3, enum: 4 };
 const inEnum = { value: 2 };
 const inService = { method: 2 };
 
-/** The comments in the proto files, by the full name of the declaration below them, such as `streamserver.v1.Frame.ack`. */
+/** The comments in the proto files, by the full name of what they describe, such as `streamserver.v1.Frame.ack`. */
 export type ProtoProse = ReadonlyMap<string, string>;
 
 /** Reads the comments in the proto files with `buf build`. */

@@ -22,7 +22,7 @@ function withNested(message: DescMessage): DescMessage[] {
   return [message, ...message.nestedMessages.flatMap(withNested)];
 }
 
-/** A message's name inside the package. The name of a nested message begins with the outer one's, as in `Packet.Ping`. */
+/** A message's name inside the package. A nested message has the outer name before its own, as in `Packet.Ping`. */
 export function shortName({ typeName }: { typeName: string }): string {
   return typeName.replace("streamserver.v1.", "");
 }
