@@ -19,7 +19,7 @@ import { reference } from "./tables/reference.js";
 const block = /<!-- generated: ([\w-]+) -->(\n?).*?<!-- \/generated -->/gs;
 
 /**
- * Resolves with the text of docs/protocol.md after its generated blocks are made anew from the code and the proto files.
+ * Resolves with the text of docs/protocol.md with its generated blocks made anew from the code and the proto files.
  * Rejects if the page lacks a block, or has one that this program does not write.
  */
 export async function protocolPage(page: string): Promise<string> {
