@@ -45,7 +45,7 @@ export default defineConfig({
       // Processes at work beside the test: two files at once would starve each other.
       project("cli", 60_000, { fileParallelism: false }),
       project("proxies", 30_000, { fileParallelism: false }),
-      // The same, with a browser.
+      // These files have processes at work beside the test too, and a browser.
       project("browser", 120_000, {
         fileParallelism: false,
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],

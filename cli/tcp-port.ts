@@ -18,7 +18,7 @@ export interface TcpPortInit {
 /** An open TCP port. */
 export interface TcpPort {
   readonly port: number;
-  /** Takes no more connections. Those there are go on. */
+  /** Takes no more connections. Open connections go on. */
   close(): void;
 }
 

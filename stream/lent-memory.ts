@@ -14,7 +14,8 @@ export function lend(view: Uint8Array, onReturned: () => void): void {
 }
 
 /**
- * From now on these parts of a view are to be given back in its place. Does nothing with memory that nobody has lent.
+ * Replaces a view by its parts, each of which is then given back by itself. Does nothing with memory that nobody has
+ * lent.
  */
 export function divide(view: Uint8Array, parts: readonly Uint8Array[]): void {
   const loan = loans.get(view.buffer);
@@ -22,7 +23,9 @@ export function divide(view: Uint8Array, parts: readonly Uint8Array[]): void {
   for (const part of parts) if (part.buffer === view.buffer) loan.views.add(part);
 }
 
-/** Nobody will look at this view any more. What is never given back is left to the garbage collector. */
+/**
+ * Gives a view back, which nobody may read any more. A view that is never given back is left to the garbage collector.
+ */
 export function giveBack(view: Uint8Array): void {
   const { buffer } = view;
   const loan = loans.get(buffer);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
 
-/** What `npm start` gives to Node, so that a relay under test is the relay that people start. */
+/** Returns the arguments that `npm start` gives to Node, so that a relay under test is the relay that people start. */
 function startArgs(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
   const words = (scripts.start as string).split(" ");
@@ -48,7 +48,7 @@ export async function startRelay(...args: string[]): Promise<RelayProcess> {
   };
 }
 
-/** How much memory the relay has, as the kernel counts it. */
+/** Resolves with the relay's resident memory in bytes, as the kernel counts it. */
 export async function residentBytes({ child }: RelayProcess): Promise<number> {
   const status = await readFile(`/proc/${child.pid}/status`, "utf8");
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];

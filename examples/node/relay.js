@@ -73,5 +73,5 @@ export function describeError(error) {
   return [codeName(error.code), failure, message];
 }
 
-/** The same of a frame's `reset`. */
+/** The status code, the failure and the message of a frame's `reset`. */
 export const describeReset = ({ code, failure, reason }) => [codeName(code), failure, reason];

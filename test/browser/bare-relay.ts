@@ -1,5 +1,5 @@
-// A program: pairs WebSockets two by two and forwards their messages, with nothing around it. What the relay is
-// measured by. It also serves a blank page with the package beside it.
+// A program that pairs WebSockets two by two and forwards their messages, with nothing around it. The relay is measured
+// by it. It also serves a blank page with the package beside it.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

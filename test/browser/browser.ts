@@ -22,7 +22,7 @@ export function launchBrowser(): Promise<Browser> {
 /** A tab on a blank page of some origin, in which the package can be imported by its name. */
 export interface Tab {
   page: Page;
-  /** What the page has printed. */
+  /** The lines that the page has printed. */
   printed: string[];
   /** Resolves when the page has printed the line. */
   prints(line: string): Promise<void>;
@@ -80,7 +80,7 @@ export async function openTab(context: BrowserContext, origin: string): Promise<
         waiting.add(check);
         check();
       }),
-    // As text: the test runner rewrites an `import()` that it sees.
+    // The program is text because the test runner rewrites an `import()` that it sees.
     run: (source) =>
       page.evaluate(
         `import(URL.createObjectURL(new Blob([${JSON.stringify(source)}], { type: "text/javascript" }))).then(() => {})`,

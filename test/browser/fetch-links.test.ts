@@ -6,7 +6,10 @@ import { type RelayProcess, startRelay } from "../relay-process.js";
 import { launchBrowser, openTab, type Tab } from "./browser.js";
 import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
 
-/** What six connections leave for links. */
+/**
+ * A browser has six connections to an origin over HTTP/1.1. Each link keeps one, and all links together need one to
+ * send.
+ */
 const maxFetchLinks = 5;
 
 let browser: Browser;

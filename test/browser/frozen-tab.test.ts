@@ -12,7 +12,7 @@ import { openPages, type Pages } from "./pages.js";
 import { openStallingProxy } from "./stalling-proxy.js";
 import { openUpgradeProxy } from "./upgrade-proxy.js";
 
-/** How soon a tab that wakes knows what has become of its streams. */
+/** A tab that wakes has this long to learn the fate of its streams. */
 const wakeTimeoutMs = 10_000;
 
 const closers: (() => Promise<void>)[] = [];

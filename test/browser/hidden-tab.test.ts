@@ -8,9 +8,12 @@ import { openStallingProxy } from "./stalling-proxy.js";
 import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
 
 const heartbeatIntervalMs = 1_000;
-/** Only timers in a row are throttled, from the fifth on: so long does a link's take for that. */
+/**
+ * Browsers throttle only a timer that a timer has set, from the fifth in a row on. A link's timers take this long to
+ * get there.
+ */
 const rowMs = 15_000;
-/** What timers that are not throttled may be late by in a hidden tab, and a busy machine. */
+/** In a hidden tab on a busy machine, timers that are not throttled may be this late. */
 const lateMs = 5_000;
 
 let browser: FreezableChromium;

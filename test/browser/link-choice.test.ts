@@ -8,7 +8,7 @@ import { startNginx } from "../proxies/nginx.js";
 import { openPages, type Pages } from "./pages.js";
 import { openUpgradeProxy, type UpgradeObstacle, type UpgradeProxy } from "./upgrade-proxy.js";
 
-/** How soon a fetch link takes the place of a WebSocket that cannot be had. */
+/** A fetch link takes the place of a WebSocket that cannot be had within this time. */
 const choiceTimeoutMs = 3_000;
 
 /** A relay that is gone. */

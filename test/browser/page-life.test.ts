@@ -8,7 +8,7 @@ import { openRelay, type TestRelay, untilLinks } from "../integration/relay-port
 import { openPages, type Pages } from "./pages.js";
 import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
 
-/** How soon a name is free, and another's, after its page was left. */
+/** A page that was left frees its name, and another tab claims it, within this time. */
 const freedTimeoutMs = 2_000;
 const firstPath = "/first";
 
@@ -35,10 +35,10 @@ afterAll(async () => {
   await relay?.close();
 });
 
-/** What the other side of a tab's stream is told. */
+/** The error that the peer of a tab's stream gets. */
 const lost = { code: Code.Unavailable, failure: Failure.LEG_LOST };
 
-/** What a tab is told of its stream if it comes back as it was. */
+/** The ways to the relay. `own` is the error that a tab gets for its own stream if it comes back as it was. */
 const ways = [
   {
     way: "websocket",
@@ -77,7 +77,7 @@ async function streamToTab() {
   return stream;
 }
 
-/** What a stream fails with. */
+/** Resolves with the error that a stream fails with. */
 async function failureOf(stream: { closed: Promise<void> }): Promise<StreamError> {
   return stream.closed.then(
     () => Promise.reject(new Error("the stream was closed")),
@@ -86,8 +86,8 @@ async function failureOf(stream: { closed: Promise<void> }): Promise<StreamError
 }
 
 /**
- * Leaves the page of a tab that listens: its name is free for `next` in time. What the other side of its stream is
- * told.
+ * Leaves the page of a tab that listens, and expects its name to be free for `next` in time. Resolves with the error
+ * that the peer of its stream gets.
  */
 async function leave(leaving: () => Promise<void>, next?: EngineTab): Promise<StreamError> {
   const failed = failureOf(await streamToTab());
@@ -102,7 +102,7 @@ async function leave(leaving: () => Promise<void>, next?: EngineTab): Promise<St
   return failed;
 }
 
-/** What of a page's own has failed. */
+/** In a page: resolves with the errors of its own server and stream. */
 const failuresInPage = `Promise.all([server, accepted].map(({ closed }) =>
   closed.catch(({ code, failure }) => ({ code, failure }))))`;
 

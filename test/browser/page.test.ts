@@ -119,7 +119,7 @@ test("pictures are shown to both sides", async () => {
   await Promise.all([host, guest].map((page) => page.getByRole("img", { name: "ridge.png" }).waitFor()));
 });
 
-/** As if the disk stood still from there on, so that a transfer stays under way. */
+/** Reads of a file stand still from this offset on, as if the disk did, so that a transfer stays under way. */
 async function standStillFrom(page: Page, offsetBytes: number): Promise<void> {
   await page.evaluate((offsetBytes) => {
     const { slice } = Blob.prototype;

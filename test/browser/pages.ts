@@ -6,7 +6,7 @@ import type { TestRelay } from "../integration/relay-ports.js";
 /** A web server whose every page is blank, with a relay on it. */
 export interface Pages {
   origin: string;
-  /** What each request for a WebSocket came with. */
+  /** The headers of each request for a WebSocket. */
   upgrades: readonly IncomingHttpHeaders[];
   close(): Promise<void>;
 }

@@ -14,7 +14,7 @@ import { proxies } from "../proxies/proxies.js";
 import type { RunningProxy } from "../proxies/start-proxy.js";
 import { openPages, type Pages } from "./pages.js";
 
-/** What a proxy can hold up, cut off or mix up; the other cases are about names, or send less in the same ways. */
+/** The cases that a proxy can hold up, cut off or mix up. The others are about names, or send less in the same ways. */
 const cases = [
   "a thousand messages each way",
   "after the client has ended, 4 MiB",
@@ -27,7 +27,7 @@ const cases = [
 interface Path {
   through: string;
   start(relayOrigin: string): Promise<RunningProxy>;
-  /** What a tab is given, and how its streams travel then. */
+  /** The transports that a tab is given, each with the way in which its streams then travel. */
   ways: { given: WebWayKind; transport: "websocket" | "fetch" }[];
 }
 
@@ -66,7 +66,7 @@ const pingPong = `
   await stream.closed;
 `;
 
-/** Over which HTTP a tab opens its WebSocket where there is HTTP/2 that has them. */
+/** The version of HTTP over which a browser opens its WebSockets where a server takes them over HTTP/2. */
 const socketVersions = { Chromium: "2.0", Firefox: "2.0", WebKit: "1.1" };
 
 const browserOf = launchedEngines();

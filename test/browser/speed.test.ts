@@ -126,7 +126,7 @@ afterAll(async () => {
 
 const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-/** What slows the side more that has more to do may be over by then. */
+/** Other work of the machine slows the side that has more to do by more, and may be over by the next try. */
 const retries = { retry: 3 };
 
 /** The goal. The same code gave 1.37 to 1.50 on one day, and 1.66 to 2.06 on another. */

@@ -12,11 +12,11 @@ const user = "u%40corp:s3cr:et%20%C3%BC@";
 const credentials = `Basic ${Buffer.from("u@corp:s3cr:et ü").toString("base64")}`;
 
 interface Guarded {
-  /** With user and password. */
+  /** The URL with user and password. */
   url: string;
-  /** Without. */
+  /** The URL without them. */
   bare: string;
-  /** What each request had to say for itself. */
+  /** The Authorization headers of all requests, or "nothing" for a request without one. */
   seen: Set<string>;
 }
 

@@ -30,7 +30,7 @@ export class CommandLine {
     });
   }
 
-  /** What standard error has, by lines. */
+  /** The whole lines on standard error so far. */
   get errorLines(): string[] {
     return this.#printed.join("").split("\n").slice(0, -1);
   }

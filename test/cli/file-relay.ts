@@ -8,7 +8,7 @@ export interface FileRelay {
   command(...args: string[]): CommandLine;
 }
 
-/** To be called once, at the top of a file. */
+/** Starts a relay for the tests of a file, and stops it after them. A file calls it once, at its top. */
 export function useFileRelay(): FileRelay {
   let relay: RelayProcess;
   beforeAll(async () => {

@@ -17,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), "bss-"));
 let relay: RelayProcess;
 beforeAll(async () => {
   relay = await startRelay("--host", "127.0.0.1");
-  // As the README says, in a place of this test's own.
+  // This is the README's command, with a prefix of this test's own.
   const args = ["install", "--global", "--prefix", folder, "--ignore-scripts", root];
   const link = spawn("npm", args, { cwd: folder, stdio: "ignore" });
   expect((await once(link, "close"))[0]).toBe(0);

@@ -39,7 +39,7 @@ test("a real HTTP server behaves through it as it does directly: 20 downloads at
   const ask = async (path: string) => {
     const request = get({ port, host: "127.0.0.1", path, agent: false });
     const [response] = (await once(request, "response")) as [IncomingMessage];
-    // What breaks from here on breaks the response.
+    // From here on a broken connection is an error of the response.
     request.on("error", () => {});
     return response;
   };
@@ -111,7 +111,7 @@ test("a target that refuses declines the client; nobody who listens resets the c
   far.child.kill("SIGINT");
   far.child.stdout.resume();
   expect(await far.exitCode).toBe(130);
-  // Where it leads, a line for each of the two, and the interruption.
+  // The four lines: the address it leads to, one for each of the two connections, and the interruption.
   expect(far.errorLines).toHaveLength(4);
   await resets();
   near.child.kill("SIGINT");

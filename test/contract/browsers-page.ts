@@ -16,7 +16,7 @@ export interface WayRow {
 
 const does: Record<Role, string> = { listener: "listens", client: "connects" };
 
-/** What passed in which engine over which way, and between which engines. */
+/** The outcomes of the contract's cases: for each engine and way, and for each pair of engines. */
 export class BrowserOutcomes {
   readonly #engines: readonly string[];
   readonly #rows: readonly WayRow[];
@@ -29,12 +29,12 @@ export class BrowserOutcomes {
     this.#cases = cases;
   }
 
-  /** Of a tab with a program in Node. */
+  /** Records the outcome of a case between a tab and a program in Node. */
   recordWay(engine: string, row: WayRow, role: Role, { name }: ContractCase, passed: boolean): void {
     this.#passed.set(wayKey(engine, row, role, name), passed);
   }
 
-  /** Of a tab with one of another engine. */
+  /** Records the outcome of a case between tabs of two engines. */
   recordPair(listener: string, client: string, { name }: ContractCase, passed: boolean): void {
     this.#passed.set(pairKey(listener, client, name), passed);
   }

@@ -1,6 +1,6 @@
 import { Code, Failure } from "browser-stream-server";
 
-/** What a failure must be; what is left out may be anything. */
+/** The properties that a failure must have. A property that is left out may have any value. */
 export interface ExpectedFailure {
   code?: Code;
   failure?: Failure;

@@ -4,5 +4,5 @@ import { flowCases } from "./flow-cases.js";
 import { messageCases } from "./message-cases.js";
 import { nameCases } from "./name-cases.js";
 
-/** What a stream promises. Nothing here needs Node, a page or a test runner. */
+/** All promises of a stream, as cases. None of them needs Node, a page or a test runner. */
 export const contract: readonly ContractCase[] = [...messageCases, ...nameCases, ...endingCases, ...flowCases];

@@ -7,7 +7,7 @@ import type { Party, Role } from "./party.js";
 const endedAtOnce = 10;
 const canceled = { code: Code.Canceled, failure: Failure.PEER_CANCELED };
 
-/** What a stream is destroyed with, and what either side is told. */
+/** The errors that a stream is destroyed with, each with the failure that either side gets. */
 const endings: readonly { error?: Error; expected: ExpectedFailure }[] = [
   { expected: canceled },
   { error: new Error("out of paper"), expected: { code: Code.Unknown, message: "out of paper" } },

@@ -25,7 +25,7 @@ const retryDelaysMs = { first: 1, most: 50 };
  */
 export class Party {
   readonly name: string;
-  /** What the parties have last agreed on. */
+  /** The last word that the parties have agreed on. */
   lastWord = "nothing";
   readonly #reach: Reach;
   readonly #servers: StreamServer[] = [];

@@ -7,10 +7,10 @@ import { transportOf, type WebWay } from "./web-way.js";
 
 export { transportOf } from "./web-way.js";
 
-/** As JSON can carry it. `transport` is how this party's streams travelled. */
+/** The outcome of a case, which JSON can carry. `transport` is the way in which this party's streams travelled. */
 export type Outcome = { passed: true; transport?: TransportKind | undefined } | { passed: false; why: string };
 
-/** Why a case did not pass, if it did not. */
+/** Returns the reasons of the outcomes that did not pass. */
 export function failuresOf(outcomes: readonly Outcome[]): string[] {
   return outcomes.flatMap((outcome) => (outcome.passed ? [] : [outcome.why]));
 }

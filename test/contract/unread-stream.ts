@@ -7,7 +7,7 @@ const partBytes = 65_536;
 const windowBytes = 2_097_152;
 /** A window, what waits in this side before `write()` says false, and less than as much again. */
 const maxWrittenBytes = 2 * windowBytes;
-/** As often do both parties wait for each other, over the same transport, before a stream counts as standing still. */
+/** The parties wait for each other this often, over the same transport, before a stream counts as standing still. */
 const turns = 20;
 
 /** A stream that both sides write to as fast as they may, and that neither reads yet. */

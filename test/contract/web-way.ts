@@ -3,7 +3,7 @@ import { createWebSocketTransport, type TransportLike } from "browser-stream-ser
 
 export type WebWayKind = "websocket" | "base-url" | "connect-json" | "connect-binary" | "grpc-web";
 
-/** A way to a relay that is there wherever the web's interfaces are. As JSON can carry it. */
+/** A way to a relay that exists wherever the web's interfaces do, in a form that JSON can carry. */
 export interface WebWay {
   kind: WebWayKind;
   /** Where the relay's RPCs are; for a base URL, the origin. */

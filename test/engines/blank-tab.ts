@@ -9,10 +9,10 @@ const gotoTimeoutMs = 30_000;
 const screenshotTimeoutMs = 30_000;
 const closeTimeoutMs = 15_000;
 
-/** Of any origin, where it leads to nothing: the page of a 404 without a body is blank. */
+/** A path that no server knows: the page of a 404 without a body is blank. */
 export const blankPath = "/blank-page";
 
-/** What an engine's driver can do with a page. */
+/** The things that an engine's driver can do with a page. */
 export interface Page {
   /** The string that an expression's promise resolves with. */
   evaluateText(expression: string): Promise<string>;
@@ -40,7 +40,7 @@ const answering = (expression: string) => `(async () => {
 
 const built = (name: string) => fileURLToPath(new URL(`../.out/${name}.js`, import.meta.url));
 
-/** What a page can import by name. */
+/** The modules that a page can import by name. */
 const modules = [
   { specifier: "browser-stream-server", path: built("package") },
   { specifier: "browser-stream-server/contract", path: built("contract") },

@@ -9,7 +9,7 @@ const startTimeoutMs = 20_000;
 
 /** An X display in memory. */
 export interface Display {
-  /** What DISPLAY has to be. */
+  /** The value for DISPLAY. */
   name: string;
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ export interface Engine {
 }
 
 export interface EngineBrowser {
-  /** As the browser tells it. */
+  /** The version that the browser tells. */
   version: string;
   /** A tab of its own on a blank page of `origin`; certificates that nobody trusts are taken. */
   openTab(origin: string): Promise<EngineTab>;
@@ -24,7 +24,7 @@ export interface EngineTab {
   goto(url: string): Promise<void>;
   /** Goes back to the page that was left last. */
   goBack(): Promise<void>;
-  /** As PNG. */
+  /** Resolves with a picture of the page, as PNG. */
   screenshot(): Promise<Uint8Array>;
   close(): Promise<void>;
 }

@@ -22,7 +22,7 @@ export class FakeClock implements Clock {
     };
   }
 
-  /** How many timers wait. */
+  /** The number of timers that wait. */
   get timers(): number {
     return this.#timers.length;
   }

@@ -36,7 +36,7 @@ export class FakePage {
     vi.stubGlobal("addEventListener", this.#window.addEventListener.bind(this.#window));
   }
 
-  /** How many listeners it has. */
+  /** The number of listeners of the window and the document. */
   get listeners(): number {
     return this.#window.listeners + this.#document.listeners;
   }

@@ -8,14 +8,14 @@ export class FakeSocket {
   readonly sent: Uint8Array<ArrayBuffer>[] = [];
   onmessage: (event: { data: ArrayBuffer | string }) => void = () => {};
   bufferedAmount = 0;
-  /** With what it was closed. */
+  /** The code that it was closed with. */
   closeCode: number | undefined;
 
   constructor() {
     FakeSocket.last = this;
   }
 
-  /** As a browser does, which has taken the bytes when this returns. */
+  /** Copies the bytes, as a browser has when `send` returns. */
   send(bytes: Uint8Array): void {
     this.sent.push(new Uint8Array(bytes));
     this.bufferedAmount += bytes.byteLength;

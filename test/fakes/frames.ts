@@ -17,7 +17,7 @@ export function costOf({ messages }: Frame): number {
   return messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
 }
 
-/** What is read of a frame without a decoder. */
+/** Returns the fields of a frame that are read without a decoder. */
 export function fieldsOf({ sequence, ack, credit, messages, fin }: Frame): FrameFields {
   const plain = messages.map(({ data, text, more }) => ({ data, text, more }));
   return { sequence: Number(sequence), ack: Number(ack), credit: Number(credit), messages: plain, fin };

@@ -73,7 +73,7 @@ function call(channel: number, random: Random): Packet[] {
   return contents.map((content) => create(PacketSchema, { channel, content }));
 }
 
-/** What a client says on a channel and beside it: every kind of packet, in order or not. */
+/** Returns packets of a client on a channel and beside it: every kind of packet, in order or not. */
 export function linkTraffic(channel: number, random: Random): Packet[] {
   const others: [number, Content][] = [
     [0, { case: "ping", value: {} }],
@@ -102,7 +102,7 @@ export function mutatedMessage(packets: readonly Packet[], random: Random): Uint
   return joined(encoded);
 }
 
-/** As the packets of a message. */
+/** Returns the bytes of a message with these packets. */
 function joined(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const size = packets.reduce((sum, { byteLength }) => sum + 1 + varintBytes(byteLength) + byteLength, 0);
   const writer = new WireWriter(size);
@@ -115,7 +115,7 @@ function joined(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 const packet = (channel: number, content: Content) => create(PacketSchema, { channel, content });
 const letters = (random: Random) => String.fromCharCode(...random.bytes(2), 97);
 
-/** What may come in place of a packet. */
+/** The packets that may come in place of a packet. */
 const misuses: readonly ((of: Packet, random: Random) => Packet[])[] = [
   () => [],
   (of) => [of, of],

@@ -32,7 +32,7 @@ export function loneLink(options: Partial<LinkOptions> = {}): { link: Link; said
   return { link, said };
 }
 
-/** What a link has to send, as its other side gets it. */
+/** Yields the batches of packets that a link has to send, as its other side gets them. */
 export async function* packetBatches(link: Link, maxBatchBytes: number): AsyncGenerator<Packet[], void, undefined> {
   const next = () => link.nextBatch(maxBatchBytes);
   for (let batch = await next(); batch !== undefined; batch = await next()) yield batch.map(packetMessage);

@@ -1,7 +1,7 @@
 import { fromConnectError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
-/** What `action` throws. */
+/** Returns the error that `action` throws. */
 export function thrown(action: () => unknown): StreamError {
   try {
     action();
@@ -11,7 +11,7 @@ export function thrown(action: () => unknown): StreamError {
   throw new Error("nothing was thrown");
 }
 
-/** What `promise` rejects with. */
+/** Resolves with the error that `promise` rejects with. */
 export async function rejection(promise: Promise<unknown>): Promise<StreamError> {
   return promise.then(
     () => {
@@ -26,7 +26,7 @@ export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Where a promise is at, without waiting for it. */
+/** Resolves with the state of a promise, without waiting for it to settle. */
 export async function promiseState(promise: Promise<unknown>): Promise<"pending" | "resolved" | "rejected"> {
   const pending = Symbol("pending");
   await settled();

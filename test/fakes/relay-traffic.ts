@@ -26,7 +26,7 @@ const ends = [
   new Uint8Array(),
 ];
 
-/** What a relay says on the channel of a leg and beside it: every kind of packet, in order or not. */
+/** Returns packets of a relay on the channel of a leg and beside it: every kind of packet, in order or not. */
 export function relayTraffic(channel: number, random: Random): Packet[] {
   const encoded = messages.map((message) =>
     toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message })),

@@ -125,7 +125,7 @@ export class Listening implements LegPort {
   }
 }
 
-/** What a listener hears on its lease, as it comes. */
+/** Returns a list to which every event of a lease is added as it comes. */
 export function leaseEvents(lease: Lease): LeaseEvent[] {
   const events: LeaseEvent[] = [];
   void (async () => {

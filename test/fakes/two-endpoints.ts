@@ -8,7 +8,7 @@ export type Value = string | Uint8Array<ArrayBuffer>;
 
 export interface SideInit extends EndpointOptions {
   maxFrameBytes: number;
-  /** What this side's application writes, in order, before it finishes. */
+  /** The messages that this side's application writes, in order, before it finishes. */
   messages: readonly Value[];
 }
 
@@ -19,7 +19,7 @@ export class Side {
   readonly onWire: Frame[] = [];
   readonly delivered: Frame[] = [];
   readonly #messages: Value[];
-  /** What each whole message on the wire cost, until the other side has read it. */
+  /** The cost of each whole message on the wire that the other side has not read. */
   readonly #unreadCosts: number[] = [];
   #messageCost = 0;
   sentBytes = 0;

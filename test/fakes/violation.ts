@@ -2,14 +2,17 @@ import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
-/** What an endpoint failed with. */
+/** Returns the error that an endpoint failed with. */
 export function errorOf(endpoint: Endpoint): StreamError {
   const { state } = endpoint;
   if (state.kind === "failed" || state.kind === "resetting") return state.error;
   throw new Error(`the endpoint is ${state.kind}`);
 }
 
-/** Hands an endpoint what it must refuse. What it fails with, and what the one that sent it then fails with. */
+/**
+ * Hands an endpoint frames that it must refuse. Returns the error that it fails with, and the one that its peer then
+ * fails with.
+ */
 export function refusal(frames: readonly Frame[], options: EndpointOptions = {}): [StreamError, StreamError] {
   const [victim, culprit] = [new Endpoint(options, () => {}), new Endpoint({}, () => {})];
   for (const frame of frames) victim.receive(frame);

@@ -13,7 +13,10 @@ export function readTree(folder: string): Map<string, string> {
   );
 }
 
-/** What is not in `present` as it is in `fresh`, or is there too much; `folder` is where it belongs. */
+/**
+ * Returns a problem for each file that `present` lacks, has besides, or has with another text than `fresh`. `folder` is
+ * the place of the files.
+ */
 export function differences(fresh: Map<string, string>, present: Map<string, string>, folder: string): string[] {
   const problems: string[] = [];
   for (const [path, text] of fresh) {

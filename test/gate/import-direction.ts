@@ -16,7 +16,10 @@ import { findCycles, type Import, readImports, sourceFiles, waysFrom } from "./m
 import { failed, type Outcome, passed } from "./step.ts";
 
 const folderOf = (path: string) => path.split("/")[0] ?? "";
-/** How high a file stands in its folder: the number of its room, or a number above all rooms for a file beside them. */
+/**
+ * Returns the height of a file in its folder: the number of its room, or a number above all rooms for a file beside
+ * them.
+ */
 function floorOf(path: string): number {
   const [folder = "", room = "", ...rest] = path.split("/");
   const order = rooms[folder];

@@ -7,7 +7,7 @@ export const allowedFolders: Record<string, readonly string[]> = {
   link: ["leg", "stream", "gen"],
   web: ["leg", "stream", "link", "gen"],
   server: ["leg", "web", "stream", "link", "gen"],
-  // What the programs do, the package does; the command line only offers it to people.
+  // The command line offers to people what the package does for programs, so it may import from all of the package.
   cli: ["leg", "server", "web", "stream", "link", "gen"],
   bench: ["leg", "server", "web", "stream", "link", "gen"],
   test: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench", "tools"],
@@ -34,7 +34,7 @@ export const rooms: Record<string, readonly string[]> = {
 /** Inside server/, the files that may know RPC services and connect-node. */
 export const rpcFiles = ["server/rpc/*.ts", "server/link/*routes.ts", "server/routes.ts"];
 
-/** What only {@link rpcFiles} may import from gen/. */
+/** The names in gen/ that only {@link rpcFiles} may import. */
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 
 /** The folders without Node code, whoever imports them; and the entry whose whole reach is without it. */

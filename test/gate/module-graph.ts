@@ -9,7 +9,7 @@ export interface Import {
   specifier: string;
   /** The file it leads to, when the specifier is relative and the file exists. */
   target: string | undefined;
-  /** What is imported by name; `*` for everything. */
+  /** The imported names; `*` stands for everything. */
   names: string[];
 }
 

@@ -6,7 +6,7 @@ import { run } from "./command.ts";
 /** Installs or makes what some tests need; resolves with what stands in the way, if anything does. */
 export type Preparation = () => Promise<string | undefined>;
 
-/** What a program prints; undefined if it is not there, or fails. */
+/** Returns the output of a program; undefined if it is not there, or fails. */
 export function outputOf(program: string, args: string[], env: Record<string, string> = {}): string | undefined {
   try {
     const stdio = ["ignore", "pipe", "ignore"] as const;

@@ -9,7 +9,10 @@ const venv = pythonPrograms.outFolder;
 export const venvPython = join(venv, "bin/python");
 const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
 
-/** What the example needs of Python; on Debian, virtual environments are a package of their own. */
+/**
+ * A program that fails where Python lacks something that the example needs. On Debian, virtual environments are a
+ * package of their own.
+ */
 const pythonNeeds = "import ensurepip, sys, venv; assert sys.version_info >= (3, 10)";
 const findPython = () => inPath("python3").find((path) => outputOf(path, ["-c", pythonNeeds]) !== undefined);
 

@@ -14,7 +14,7 @@ import type { Step } from "./step.ts";
 import { runTests } from "./test-run.ts";
 import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./types.ts";
 
-/** What `npm test` runs, in this order. */
+/** The steps that `npm test` runs, in this order. */
 export const steps: Step[] = [
   { name: "generated", run: checkGenerated },
   { name: "buf-format", run: () => expectSuccess("buf", ["format", "--diff", "--exit-code"]) },

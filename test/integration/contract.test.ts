@@ -8,7 +8,7 @@ import { newRelay } from "../fakes/relays.js";
 import { holdsNothing, openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 import { allWays, http2Ways, secureWays, type Way } from "./ways.js";
 
-/** Where a case is played: what either party has, and how to see that nothing is left of it. */
+/** The place where a case is played: either party's way to the relay, and a check that nothing is left of the case. */
 interface Stage {
   listening: Reach;
   connecting: Reach;
@@ -40,7 +40,7 @@ function reach(create: (url: string) => Way, { url }: TestRelay): Reach {
   return reachOver(way.transport);
 }
 
-/** What a stream promises, whatever carries it, from either side. */
+/** Plays the whole contract, with each party on either side. */
 function playContract(open: () => Stage): void {
   let stage: Stage;
 

@@ -7,7 +7,7 @@ import { onTestFinished } from "vitest";
 
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-/** As much of Express as the tests use: its types are a package of their own. */
+/** The part of Express that the tests use. Its types are a package of their own. */
 interface Express {
   (): Middleware & { use(...args: (string | Middleware)[]): void };
   json(options?: object): Middleware;

@@ -82,7 +82,7 @@ describe("behind body parsers", () => {
     ["express.text() of its own types", express.text()],
     ["express.urlencoded()", express.urlencoded()],
     ["express.text() that keeps the bytes", express.text({ ...anyType, ...keepsRaw })],
-    // As Express 4 does for a request whose type is another parser's.
+    // Express 4 does so for a request whose type is another parser's.
     [
       "a parser that has a default",
       (request, _response, next) => {

@@ -50,7 +50,7 @@ async function openRelay(plainOrSecure: Http2Server | Http2SecureServer, connect
   return (server.address() as AddressInfo).port;
 }
 
-/** What is to be sent goes out in the next turn. */
+/** Resolves in the next turn, in which frames that wait to be sent go out. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Lets time go by so that each part of it is noticed. */

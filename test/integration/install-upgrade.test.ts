@@ -33,7 +33,7 @@ afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step();
 });
 
-/** Where the server is. */
+/** Resolves with the origin of the server, once it listens. */
 async function listening(server: UpgradingServer): Promise<string> {
   const sockets = new Set<Duplex>();
   server.on("connection", (socket) => sockets.add(socket));
@@ -69,7 +69,7 @@ interface Asked {
   body?: string;
 }
 
-/** How a request that asks for an upgrade is answered: the status, and the body or the protocol that it got. */
+/** Asks for an upgrade. Resolves with the status of the answer, and with its body or the protocol that was taken. */
 async function ask(origin: string, path: string, { upgrade = "websocket", headers = {}, body }: Asked = {}) {
   const asking = (origin.startsWith("https") ? requestOverTls : requestPlain)(origin + path, {
     agent: false,

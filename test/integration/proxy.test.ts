@@ -23,7 +23,7 @@ afterEach(async () => {
   await relay.close();
 });
 
-/** What the next event of a kind carries. */
+/** Resolves with the arguments of the next event of a kind. */
 function next(event: keyof StreamServerProxyEvents): Promise<unknown[]> {
   return once(relay.proxy, event);
 }

@@ -16,7 +16,7 @@ type LegMessage =
   | { case: "open"; value: MessageInitShape<typeof OpenSchema> }
   | { case: "frame"; value: MessageInitShape<typeof FrameSchema> };
 
-/** What a call failed with, as a program sees it. */
+/** The code and the failure of a call, as a program sees them. */
 export interface Refusal {
   code: Code;
   failure: Failure;
@@ -26,7 +26,7 @@ export function refusal(code: Code, failure: Failure): Refusal {
   return { code, failure };
 }
 
-/** How a call fails; throws if it does not. */
+/** Resolves with the way in which a call fails. Rejects if it does not fail. */
 export async function refused(call: Promise<unknown> | AsyncIterable<unknown>): Promise<Refusal> {
   try {
     if (Symbol.asyncIterator in call) for await (const _ of call);
@@ -82,7 +82,7 @@ export class RawLeg {
     }
   }
 
-  /** What is left of the call. */
+  /** The messages that nobody has taken yet, until the call ends. */
   rest(): AsyncIterable<unknown> {
     return { [Symbol.asyncIterator]: () => this.#responses };
   }
@@ -118,6 +118,6 @@ export class RawListener {
 
 export const open = (value: MessageInitShape<typeof OpenSchema>): LegMessage => ({ case: "open", value });
 export const frame = (value: MessageInitShape<typeof FrameSchema>): LegMessage => ({ case: "frame", value });
-/** What Accept and Reject ask for. */
+/** Returns the proof of an offer that Accept and Reject ask for. */
 export const proof = ({ streamId, legToken }: Offer) => ({ streamId, legToken });
 export const openOffer = (offer: Offer): LegMessage => open(proof(offer));

@@ -32,7 +32,7 @@ export class RawLink {
   /** The code with which the WebSocket was closed. */
   readonly closed: Promise<number>;
   opened: LinkOpened | undefined;
-  /** Of data, on all channels. */
+  /** The bytes of data received on all channels. */
   receivedBytes = 0;
   readonly #packets: IncomingPacket[] = [];
   readonly #changed = new Condition();
@@ -52,7 +52,7 @@ export class RawLink {
     void this.closed.then(() => this.#changed.notify());
   }
 
-  /** What carries the WebSocket. */
+  /** The connection that carries the WebSocket. */
   get connection(): Socket {
     return (this.socket as unknown as { _socket: Socket })._socket;
   }
@@ -81,7 +81,7 @@ export class RawLink {
     await this.until(() => this.pongs > before);
   }
 
-  /** How many pings of a link the relay has answered. */
+  /** The number of pings that the relay has answered. */
   get pongs(): number {
     return this.#packets.filter(({ content }) => content.case === "pong").length;
   }
@@ -143,7 +143,7 @@ export function credit(channel: number, value: bigint): PacketInit {
   return { channel, content: { case: "credit", value } };
 }
 
-/** Connects to a name. Without capabilities nothing but the channel's credit stops whoever listens. */
+/** Connects to a name. The client tells no capabilities, so nothing but the channel's credit stops the listener. */
 export function connecting(channel: number, name: string): PacketInit[] {
   const open: MessageInitShape<typeof OpenSchema> = { name };
   const message = create(ConnectRequestSchema, { message: { case: "open", value: open } });

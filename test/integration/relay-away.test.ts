@@ -89,7 +89,8 @@ async function http1Relay(): Promise<TestRelay> {
 }
 
 /**
- * By what the application hands in: whether its URL is known to messages, a relay that it takes, and how it is made.
+ * The transports that an application may hand in: their names, whether messages know the relay's URL, a relay that goes
+ * with them, and how they are made.
  */
 const ways: [string, boolean, () => Promise<TestRelay>, (origin: string) => TransportLike][] = [
   ["a base URL with HTTP/2", true, http2Relay, (origin) => origin],

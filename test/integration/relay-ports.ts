@@ -12,7 +12,7 @@ export interface TestRelay {
   proxy: StreamServerProxy;
   /** With "https:" if it speaks TLS. */
   origin: string;
-  /** Where the RPCs are. */
+  /** The URL under which the RPCs are. */
   url: string;
   close(): Promise<void>;
 }

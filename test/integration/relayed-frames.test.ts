@@ -61,7 +61,7 @@ async function paired(from: Carrier, to: Carrier, sender: "client" | "listener")
   return sender === "client" ? [client, accepted] : [accepted, client];
 }
 
-/** The next of a leg, in which a frame is what tells it from others. */
+/** Resolves with a short form of the next message on a leg. The form of a frame tells it from other frames. */
 async function heard(leg: WireLeg): Promise<unknown> {
   const next = await leg.next();
   if (typeof next !== "object") return next;
@@ -85,7 +85,7 @@ const field = (number: number, ...bytes: number[]) => [number * 8 + 2, bytes.len
 const binary = (...bytes: number[]) => envelope(0, new Uint8Array(bytes));
 const json = (value: unknown) => envelope(0, new TextEncoder().encode(JSON.stringify(value)));
 
-/** What ends the leg of its sender with a failure: bytes, and whether the body ends after them. */
+/** Bytes that end the leg of their sender with a failure, and whether the body goes on or ends after them. */
 const faults: [title: string, bytes: (leg: WireLeg) => Uint8Array, then: "on" | "end", failure: Failure][] = [
   [
     "a frame over the limit",

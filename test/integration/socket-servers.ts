@@ -40,7 +40,7 @@ export async function openSocketServer(onSocket: (socket: WebSocket) => void) {
   };
 }
 
-/** What a relay says first. */
+/** Returns the first message of a relay. */
 export function openedMessage(heartbeatIntervalMs = 15_000): Uint8Array {
   const opened = { maxChannels: 8, maxPacketBytes: 65_536, maxBatchBytes: 65_536, heartbeatIntervalMs };
   return toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened }));
@@ -61,7 +61,7 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void, in
   const url = await listen(server);
   return {
     url,
-    /** Of each WebSocket that there ever was. */
+    /** The connections of all WebSockets so far. */
     connections,
     links,
     async close() {

@@ -14,7 +14,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
 let relay: TestRelay;
-/** The same relay behind a server that speaks HTTP/1.1 alone. */
+/** A server that speaks HTTP/1.1 alone, with the relay on it. */
 const http1 = createServer();
 const intercepted = new Set<string>();
 const intercept: Interceptor = (next) => (request) => {

@@ -19,7 +19,7 @@ import { openedMessage, openLinkServer, openSocketServer } from "./socket-server
 
 const openTimeoutMs = 100;
 const heartbeatIntervalMs = 15_000;
-/** What a machine under load may take beyond a deadline. */
+/** A machine under load may be this late for a deadline. */
 const slackMs = 2_000;
 
 const closers: (() => Promise<void>)[] = [];
@@ -44,7 +44,10 @@ async function relayWith(limits: Partial<RelayLimits>, clock: Clock = systemCloc
 const openLink = (url: string, timeoutMs = 10_000, clock: Clock = systemClock) =>
   openWebSocketLink(url, clock, timeoutMs);
 
-/** Why a link ended that a server of the test's has opened, and the code that the server was then told. */
+/**
+ * Opens a link at a server of the test's. Resolves with the error that the link ends with, and the close code that the
+ * server then gets.
+ */
 async function endOf(afterOpening: (socket: WebSocket) => void) {
   let told: Promise<unknown[]> = Promise.resolve([]);
   const url = await socketServer((socket) => {

@@ -22,13 +22,13 @@ const intercept: Interceptor = (next) => (request) => {
   return next(request);
 };
 
-/** How calls that waited were ended, as their handlers saw it. */
+/** The ends of the calls that waited, as their handlers saw them. */
 const ended: { code: Code; hadDeadline: boolean }[] = [];
 const endedMore = new Condition();
 /** The content types of requests. */
 const types = new Set<string>();
 
-/** How many calls wait, or have waited. */
+/** The number of calls that wait or have waited. */
 let waiting = 0;
 const waitingMore = new Condition();
 
@@ -46,7 +46,7 @@ function failed(): ConnectError {
   return new ConnectError("failed", Code.DataLoss, { "x-of-error": "told" }, details);
 }
 
-/** What every method does beside echoing. "fail" and "wait" are done after that. */
+/** Sends headers and trailers, which every method does besides echoing. Methods "fail" or "wait" after it. */
 function answer({ requestHeader, responseHeader, responseTrailer }: HandlerContext): void {
   types.add(requestHeader.get("content-type") ?? "");
   responseHeader.set("x-answer", `${requestHeader.get("x-question")} heard`);

@@ -29,7 +29,7 @@ import type { TestRelay } from "./relay-ports.js";
 type Rpc = "Connect" | "Accept";
 type LegRequest = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 type Response = MessageShape<typeof ConnectResponseSchema> | MessageShape<typeof AcceptResponseSchema>;
-/** How a leg ended: with a failure, or well. */
+/** The end of a leg: a failure, or "well". */
 export type LegEnd = Failure | "well";
 
 /** The body of a call, both ways. */
@@ -48,7 +48,7 @@ interface BodyEvents {
   onEnd(trailers: Headers): void;
 }
 
-/** What carries a leg, and the format of the messages on it. */
+/** A carrier of legs, and the format of the messages on it. */
 export interface Carrier {
   name: string;
   format: "binary" | "JSON";

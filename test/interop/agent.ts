@@ -1,6 +1,6 @@
 import { Output } from "./output.js";
 
-/** What a running program tells of itself. */
+/** The events of a running program. */
 export interface ProgramEvents {
   stdout(chunk: Uint8Array): void;
   stderr(chunk: Uint8Array): void;
@@ -8,13 +8,13 @@ export interface ProgramEvents {
   exit(code: number | null): void;
 }
 
-/** What can be done to a running program, be it a process or a tab. */
+/** The controls of a running program, be it a process or a tab. */
 export interface ProgramHandle {
   write(data: string | Uint8Array): void;
   endInput(): void;
-  /** As Ctrl-C does. */
+  /** Interrupts the program, as Ctrl-C does. */
   interrupt(): void;
-  /** As SIGKILL does: it gets no chance to say goodbye. Does nothing to a program that is gone. */
+  /** Ends the program without a goodbye, as SIGKILL does. Does nothing to a program that is gone. */
   kill(): void;
 }
 

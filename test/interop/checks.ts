@@ -6,7 +6,7 @@ import type { Pair } from "./pair.js";
 /** Something that holds between any listener and any client. */
 export interface Check {
   readonly title: string;
-  /** What it is, for the page. */
+  /** The words of the page about this check. */
   readonly description: string;
   run(pair: Pair): Promise<void>;
 }
@@ -18,7 +18,7 @@ const lossDeadlineMs = 10_000;
 const greeting = ({ name }: Kind) => `hello from ${name}`;
 const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
 
-/** What the listener says last to a client that sent these messages. */
+/** Returns the listener's last line for a client that sent these messages. */
 function summary(...messages: string[]): string {
   const bytes = Buffer.from(messages.join(""));
   return `${messages.length} messages, ${bytes.byteLength} bytes, sha256 ${sha256(bytes)}`;
@@ -44,7 +44,7 @@ async function expectLines(pair: Pair, lines: string[]): Promise<void> {
   await listener.says("ended");
 }
 
-/** What each pair is put to, numbered from 1 in the matrix. */
+/** The checks that each pair goes through, numbered from 1 in the matrix. */
 export const checks: readonly Check[] = [
   {
     title: "greetings",

@@ -14,7 +14,7 @@ const path = [resolve(root, "node_modules/.bin"), goToolsFolder, process.env.PAT
 /** The page's blocks, in order: commands, and what they print. */
 const blocks = [...page.matchAll(/^```(sh|text)\n(.*?)^```$/gms)].map(([, kind, text = ""]) => ({ kind, text }));
 
-/** What a block of the page stands for: … is whatever differs each time. */
+/** Returns a pattern for the text of a block, in which "…" stands for text that differs each time. */
 function patternOf(text: string): RegExp {
   const escaped = text
     .trim()

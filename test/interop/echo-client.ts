@@ -37,7 +37,7 @@ export async function client({ language, args, input, interrupted, stdout, stder
   const metadata: Record<string, string> = password === undefined ? {} : { password };
   const stream = StreamClient(`http://${relay}`).connect(name, { metadata, signal: interrupted });
   const sending = send(stream.writable, `hello from ${language}`, binary ? chunksOf(input) : linesOf(input));
-  // Where the stream failed, the loop below says so; the input may never end.
+  // If the stream fails, the loop below throws its error. The input may never end.
   sending.catch(() => {});
   try {
     for await (const message of stream) {

@@ -46,7 +46,7 @@ function shell(command: string, cwd: string) {
   const closed = once(child, "close");
   onTestFinished(async () => {
     try {
-      // What the shell has started, too.
+      // The group contains the programs that the shell has started, too.
       process.kill(-(child.pid ?? 0), "SIGKILL");
     } catch {
       // It has ended.

@@ -54,7 +54,7 @@ describe.each(kinds)("$name listens", { concurrent: true }, (listenerKind) => {
           } finally {
             matrix.record(listenerKind, clientKind, check, passed);
             await pair.close();
-            // What is left of a check that failed must not fail the next.
+            // Leftovers of a failed check must not fail the next one.
             if (!passed) await row.discard();
           }
         });

@@ -1,7 +1,7 @@
 import type { Check } from "./checks.js";
 import type { Kind } from "./kinds.js";
 
-/** What passed between which listener and which client. */
+/** The outcomes of the checks, for each pair of a listener and a client. */
 export class Matrix {
   readonly #kinds: readonly Kind[];
   readonly #checks: readonly Check[];

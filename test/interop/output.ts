@@ -1,4 +1,4 @@
-/** What a program has printed on one of its outputs. */
+/** The text that a program has printed on one of its outputs. */
 export class Output {
   readonly #chunks: Uint8Array[] = [];
   readonly #decoder = new TextDecoder();

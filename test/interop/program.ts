@@ -1,6 +1,6 @@
-/** What a program has of the place it runs in: a process, or a tab that acts as one. */
+/** The place that a program runs in: a process, or a tab that acts as one. */
 export interface Place {
-  /** What the place calls itself when it greets. */
+  /** The name of the place in the program's greeting. */
   readonly language: string;
   /** `RELAY NAME [PASSWORD]`, and `--binary` for a client. */
   readonly args: readonly string[];

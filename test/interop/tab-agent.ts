@@ -8,7 +8,7 @@ import type { TabProgram } from "./tab-program.js";
 declare const program: TabProgram;
 
 const modulePath = fileURLToPath(new URL("../.out/tab-program.js", import.meta.url));
-/** What one call into the page carries. */
+/** The most bytes of input that one call into the page carries. */
 const maxInputBytes = 262_144;
 
 /**

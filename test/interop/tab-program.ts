@@ -8,7 +8,7 @@ interface TabBindings {
   programExits(code: number): Promise<void>;
 }
 
-/** What the test calls in the page. */
+/** The functions that the test calls in the page. */
 export interface TabProgram {
   start(role: "listener" | "client", args: readonly string[]): void;
   /** Input, in base64. */

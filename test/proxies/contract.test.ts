@@ -14,7 +14,7 @@ import { prefixes } from "./ways.js";
 const chunkBytes = 262_144;
 const chunksPerMiB = 4;
 const bulkTimeoutMs = 60_000;
-/** What a proxy holds back, it holds for longer than this, or until there is more. */
+/** A proxy that buffers holds bytes back for longer than this, or until there are more. */
 const roundTripTimeoutMs = 5_000;
 
 trustTestCertificate();

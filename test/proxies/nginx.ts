@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { documented, substitute, tlsFile } from "./documented.js";
 import { type RunningProxy, startProxy } from "./start-proxy.js";
 
-/** What is done to the lines of docs/deploy.md. */
+/** The variants of the configuration in docs/deploy.md, as replacements of its lines. */
 const variants = {
   documented: {},
   "refuses-websockets": { "location / {": "if ($http_upgrade) { return 403; } location / {" },

@@ -44,7 +44,7 @@ describe.each(Object.entries(proxies))("a page behind %s", (_, { start }) => {
   });
 });
 
-/** What a page of an origin is answered when it asks for a WebSocket. */
+/** Asks for a WebSocket as a page of an origin does. Resolves with the status of the answer. */
 function statusOfSocket(to: string, origin: string): Promise<number | undefined> {
   const socket = new WebSocket(new URL(path, to), linkProtocol, { origin });
   return new Promise((resolve, reject) => {
@@ -60,7 +60,7 @@ function statusOfSocket(to: string, origin: string): Promise<number | undefined>
   });
 }
 
-/** The same over HTTP/2. RFC 8441, section 5. */
+/** Asks for a WebSocket over HTTP/2 as a page of an origin does. RFC 8441, section 5. */
 async function statusOverHttp2(session: ClientHttp2Session, origin: string): Promise<number> {
   const stream = session.request({
     ":method": "CONNECT",

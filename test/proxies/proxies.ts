@@ -8,7 +8,7 @@ import { type WayThrough, ways } from "./ways.js";
 export interface Proxy {
   /** Starts it in front of the relay at an origin. */
   start(relayOrigin: string): Promise<RunningProxy>;
-  /** What it is documented to let through. */
+  /** The ways that docs/deploy.md says it lets through. */
   ways: Record<string, WayThrough>;
 }
 

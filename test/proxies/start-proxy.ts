@@ -12,7 +12,7 @@ export interface RunningProxy {
   end(): Promise<void>;
 }
 
-/** What a program needs to run beside others, and as nobody's service. */
+/** The set-up that lets a program run beside others, without being a service of the system. */
 export interface ProxySetup {
   program: ProxyProgram;
   scheme: "http" | "https";
@@ -30,7 +30,7 @@ export async function startProxy({ program, scheme, files, args }: ProxySetup): 
   const folder = await mkdtemp(join(tmpdir(), `${program}-`));
   const port = await freePort();
   for (const [name, text] of Object.entries(files(port, folder))) await writeFile(join(folder, name), text);
-  // Where Caddy keeps what it makes.
+  // Caddy keeps its certificates and its last configuration in these folders.
   const env = { XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
   const group = await startGroup(path, args(folder), { env });
   const end = async () => {

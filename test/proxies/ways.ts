@@ -3,7 +3,7 @@ import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect
 import type { TransportKind } from "browser-stream-server";
 import { allWays, type Way } from "../integration/ways.js";
 
-/** What a browser does over HTTP/2: no request of its streams. */
+/** A link by fetch over HTTP/2, as a browser has it: no body of a request is streamed. */
 function fetchLinkOverHttp2(baseUrl: string): Way {
   const sessionManager = new Http2SessionManager(baseUrl);
   const native = createConnectTransport({ baseUrl, httpVersion: "2", sessionManager });
@@ -23,7 +23,7 @@ const prefix = "/browser-server";
 export const prefixes = [prefix, ""];
 
 export interface WayThrough {
-  /** What a stream calls it. */
+  /** The `transport` of a stream that goes this way. */
   kind: TransportKind;
   prefix: string;
   open(url: string): Way;

@@ -37,7 +37,7 @@ export const grpcJsPrograms: ExamplePrograms = {
 /** Where the preparation puts the programs of others that examples/curl.md uses. */
 export const goToolsFolder = out("go-tools");
 
-/** What stands in the way of running them, if anything does. */
+/** Returns the obstacle to running them; undefined if there is none. */
 export function missingProgram({ folder, outFolder, command }: ExamplePrograms): string | undefined {
   const needed = [folder, outFolder, ...command("listener"), ...command("client")];
   const missing = needed.find((path) => !existsSync(path));

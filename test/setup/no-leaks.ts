@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { Server, Socket } from "node:net";
 import { afterAll } from "vitest";
 
-/** What a file's resources get to come to rest after its last test, before they count as left behind. */
+/** A file's resources have this long to come to rest after its last test, before they count as left behind. */
 const deadlineMs = 3_000;
 const pollMs = 5;
 

@@ -1,6 +1,9 @@
-/** How long a refusal of WebSockets is believed. A proxy's settings, or the network, may be others by then. */
+/** A refusal of WebSockets is remembered this long. A proxy's settings, or the network, may have changed by then. */
 const refusalAgeMs = 600_000;
-/** The same for failures that a browser does not explain: they may have been accidents, as while a relay restarts. */
+/**
+ * Failures that a browser does not explain are remembered this long, for they may be accidents, as while a relay
+ * restarts.
+ */
 const failureAgeMs = 60_000;
 
 type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;

@@ -283,7 +283,7 @@ test.each([
     stream.write("first");
     if (size === 10) leg.endpoint.takeFrame();
     stream.write(bytes);
-    // As much as goes without a grant.
+    // The peer takes the one frame that goes without a grant.
     if (size > 10) peer.receive(leg.endpoint.takeFrame() as Frame);
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
     peer.receive(leg.endpoint.takeFrame() as Frame);

@@ -6,7 +6,7 @@ import { canceledError, isOwnCancel, messageOf, StreamError } from "../../../str
 
 const refused = (address: string) =>
   Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: "ECONNREFUSED" });
-/** As Node has it for a host with two addresses where nobody listens. */
+/** Node's error for a host with two addresses where nobody listens. */
 const nobodyThere = Object.assign(new AggregateError([refused("::1:80"), refused("127.0.0.1:80")]), {
   code: "ECONNREFUSED",
 });

@@ -76,7 +76,7 @@ function watching(directory: Directory, prefix = "") {
   return { heard, ended, stop: () => abort.abort() };
 }
 
-/** Those who observe the names from now on. */
+/** Returns a set that has the observers of the names from now on. */
 function observersOf({ registry }: Relay): Set<unknown> {
   const observers = new Set<unknown>();
   const observe = registry.observe.bind(registry);

@@ -82,7 +82,7 @@ class Call {
   }
 }
 
-/** How long a request that ends early may turn out to belong to a call that was cancelled. */
+/** The call of a request that ended early may turn out to be cancelled this much later. */
 const graceMs = 100;
 const open: Said = { case: "open", value: { name: "room" } };
 const frameOf = (bytes: number): Said => ({

@@ -59,7 +59,7 @@ test("what comes is enough to build the types from, and nothing of it comes twic
     RelayService.methods.map(({ name }) => name),
   );
   const names = (question: Question) => filesOf(question, sent).map(({ name }) => name);
-  // What is asked for comes all the same; what it needs was sent.
+  // The file that is asked for comes again; the files that it needs were sent before.
   expect(names({ case: "fileContainingSymbol", value: "streamserver.v1.LinkService" })).toEqual([
     "streamserver/v1/link.proto",
   ]);

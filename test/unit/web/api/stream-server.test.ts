@@ -15,12 +15,12 @@ const heartbeatIntervalMs = 1_000;
 const silenceMs = heartbeatsUntilLost * heartbeatIntervalMs;
 /** A timer that is no later than this is only slow. */
 const asleepMs = 5_000;
-/** How long what came meanwhile may take to be read. */
+/** Messages that came while the timer was late may take this long to be read. */
 const answerTimeoutMs = 7_000;
 
 let clock: FakeClock;
 let transport: Transport;
-/** What lets the relay say something on `Listen`. */
+/** Resolving it makes the relay send a ping on `Listen`. */
 let ping: Deferred<"ping">;
 let server: StreamServer<unknown, never>;
 
