@@ -11,8 +11,9 @@ import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss listen NAME [--to HOST:PORT] [options]
 
-Claims NAME and waits for one client, then gives the name back. Standard input goes to the client, and what comes from there
-to standard output; the end of the input half-closes the stream, which then goes on until the client has finished too.
+Claims NAME and waits for one client, then gives the name back. Standard input goes to the client, and what comes from
+there to standard output; the end of the input half-closes the stream, which then goes on until the client has finished
+too.
 
   --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C or until the relay is lost
   --listed        lets \`bss ls\` show the name
@@ -86,7 +87,7 @@ async function firstClient(open: (onStream: (stream: Stream) => void) => Promise
     candidate = stream;
     stream.opened.then(
       () => accepted.resolve(stream),
-      // It went away before it was accepted: the next one may come.
+      // The client went away before it was accepted, so the next one may come.
       () => {
         candidate = undefined;
       },

@@ -9,8 +9,8 @@ import { shellWord } from "./visible-text.js";
 const help = `Usage: bss ls [PREFIX] [options]
 
 Prints the names that are listened on and listed, one on each line; with PREFIX, only those that begin with it. A name
-with characters that a shell takes for its own, or that a terminal does not show, is printed in quotes: bash, zsh and ksh
-read it back, as in \`bss connect $'a\\tb'\`.
+with characters that a shell takes for its own, or that a terminal does not show, is printed in quotes: bash, zsh and
+ksh read it back, as in \`bss connect $'a\\tb'\`.
 
   --watch         goes on: "+ NAME" for a name that comes, "- NAME" for one that goes, until Ctrl-C
 ${relayOptionsHelp}`;

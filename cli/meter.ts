@@ -21,7 +21,7 @@ function formatDuration(durationMs: number): string {
   return hours > 0 ? `${hours}:${twoDigits(minutes)}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** How much has gone each way, and how fast. */
+/** Counts the bytes of both directions, and tells them with their rate. */
 export class Meter {
   sentBytes = 0;
   receivedBytes = 0;
@@ -35,14 +35,14 @@ export class Meter {
     this.#last = { atMs: this.#startedAtMs, bytes: 0 };
   }
 
-  /** How it goes now; the rate is that since the last call. */
+  /** Returns a line about the bytes so far, with the rate since the last call. */
   progress(): string {
     const { atMs, bytes } = this.#last;
     this.#last = { atMs: this.#now(), bytes: this.sentBytes + this.receivedBytes };
     return this.#line(this.#last.bytes - bytes, this.#last.atMs - atMs);
   }
 
-  /** How it went; the rate is that of the whole. */
+  /** Returns a line about all bytes, with the mean rate. */
   summary(): string {
     return this.#line(this.sentBytes + this.receivedBytes, this.#now() - this.#startedAtMs);
   }

@@ -4,8 +4,8 @@
 export const unsupportedNodeExitCode = 8;
 
 /**
- * Whether a version satisfies a range of the kind that `engines` in package.json has: alternatives between "||", each
- * "^1.2.3" (of this major version, from there on) or ">=1.2.3".
+ * Returns whether a version satisfies a range of the kind that `engines` in package.json has: alternatives between
+ * "||", each "^1.2.3" (of this major version, from there on) or ">=1.2.3".
  */
 export function isSupportedNode(version: string, range: string): boolean {
   const numbers = parseVersion(version);

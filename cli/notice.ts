@@ -10,7 +10,7 @@ export function notice(text: string): void {
   process.stderr.write(`${programName}: ${visibleText(text).replace(credentials, "…@")}\n`);
 }
 
-/** Why something failed, in words; what the other side says is said to be its. */
+/** Returns the words for an error. Words of the peer are marked as the peer's. */
 export function wordsFor(reason: unknown): string {
   const message = messageOf(reason);
   if (!(reason instanceof StreamError)) return message;

@@ -26,8 +26,9 @@ export async function print(data: string | Uint8Array): Promise<void> {
 
 async function write(data: string | Uint8Array): Promise<void> {
   const { stdout } = process;
-  // A pipe, a socket or a terminal. All else is written here: Node drops the rest of a write of which only a part was
-  // taken, and all that goes to a descriptor of a kind that it does not know, such as a block device.
+  // Node writes to a pipe, a socket or a terminal. Files and devices are written to here, because Node drops the rest
+  // of a write of which only a part was taken, and everything for a kind of descriptor that it does not know, such as a
+  // block device.
   if (stdout instanceof Socket) await writeToSocket(stdout, data);
   else writeToDescriptor(typeof data === "string" ? Buffer.from(data) : data);
 }
@@ -51,8 +52,8 @@ function writeToDescriptor(data: Uint8Array): void {
 let replaced: boolean | undefined;
 
 /**
- * Whether standard output was closed when the program began. Node has then opened the null device in its place, for
- * reading and writing; a shell's >/dev/null opens it for writing only.
+ * Returns whether standard output was closed when the program began. Node has then opened the null device in its place,
+ * for reading and writing; a shell's >/dev/null opens it for writing only.
  */
 function isReplaced(): boolean {
   replaced ??= isNullDevice() && isReadable();

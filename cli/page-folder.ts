@@ -88,7 +88,7 @@ function partsOf(path: string): string[] | undefined {
   }
 }
 
-/** Without a length, because the file may grow or shrink while it is read. */
+/** Sends a file without a length, because it may grow or shrink while it is read. */
 async function send(file: FileHandle, response: NodeResponse): Promise<void> {
   await pipeline(file.createReadStream({ autoClose: false }), response);
 }

@@ -1,4 +1,4 @@
-/** Where a server was to listen; without a host, on all interfaces. */
+/** The place that a server was to listen at; without a host, all interfaces. */
 interface Place {
   host: string | undefined;
   port: number;

@@ -54,8 +54,8 @@ function version(): string {
 
 const interruption = new AbortController();
 for (const signalName of ["SIGINT", "SIGTERM"] as const) {
-  // Stays: Ctrl-C reaches this process twice when npm has started it, and the second time would cut the first one
-  // short.
+  // The listener stays, because Ctrl-C reaches this process twice when npm has started it, and without a listener the
+  // second signal ends the process at once.
   process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
 }
 

@@ -13,7 +13,8 @@ export const relayOptions = {
   prefix: { type: "string" },
 } as const;
 
-export const relayOptionsHelp = `  --relay URL     the relay (BSS_RELAY; default http://localhost:8080); a user and a password in it are sent as
+export const relayOptionsHelp = `\
+  --relay URL     the relay (BSS_RELAY; default http://localhost:8080); a user and a password in it are sent as
                   Basic credentials
   --prefix PATH   where the relay is under its URL (BSS_PREFIX; default ${defaultPrefix})
   --help          this text

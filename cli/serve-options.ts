@@ -18,7 +18,7 @@ export interface ServeOptions {
   limits: Partial<RelayLimits>;
 }
 
-/** As on the command line, in the configuration under the same names, and in the environment. */
+/** The settings, by the names that they have on the command line and in the configuration file. */
 interface Settings {
   port?: string | number | undefined;
   host?: string | undefined;

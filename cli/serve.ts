@@ -28,8 +28,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY,
-BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and limits,
-an object with any of the limits that the README names.
+BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and
+limits, an object with any of the limits that the README names.
 `;
 
 /** `bss serve` */
@@ -51,7 +51,7 @@ export const serveCommand: Command = {
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (process.stdout.isTTY && !options.json) {
-      // A telephone reaches the first that is not this machine's own.
+      // The code is for a telephone, which reaches the second address: the first is this machine's own.
       await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
     }
     await new Promise<void>((resolve) => whenAborted(signal, resolve));
@@ -63,7 +63,7 @@ export const serveCommand: Command = {
 function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
   try {
-    // Beside "*" the others count for nothing, but what is none of them is a mistake all the same.
+    // Beside "*" other origins have no effect, but a malformed one is a mistake all the same.
     checkOrigins(others);
     return StreamServerProxy({
       prefix: prefix === "" ? "" : [prefix, ""],
@@ -76,13 +76,13 @@ function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerPro
   }
 }
 
-/** The caller's own page, or the page to try the relay, which the package carries; nothing where that was not built. */
+/** Serves the given folder, or else the page to try the relay. Returns undefined if that page was not built. */
 function createPage(ownFolder: string | undefined): RelayServerOptions["fallback"] {
   const folder = ownFolder ?? fileURLToPath(new URL("../page", import.meta.url));
   return existsSync(folder) ? servePageFolder(folder) : undefined;
 }
 
-/** This machine's first, then those by which others on its network reach it. */
+/** Returns the URLs of the port: this machine's own first, then those by which others on its network reach it. */
 function addressesOf({ host, tls }: ServeOptions, port: number): string[] {
   const url = (name: string) => `${tls === undefined ? "http" : "https"}://${name}:${port}/`;
   if (host !== undefined) return [url(host.includes(":") ? `[${host}]` : host)];

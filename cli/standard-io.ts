@@ -22,7 +22,8 @@ export async function transferStandardIo(stream: Stream): Promise<void> {
   const endProgress = isChat ? () => {} : showProgress(meter, stderr);
   const broken = new Deferred<never>();
   const breakOff = (reason: unknown): never => {
-    // First: the stream's end would say the same, but as the stream's own error.
+    // `broken` rejects first, because `stream.closed` would reject with the same reason as an error of the stream's
+    // own.
     broken.reject(reason);
     stream.destroy(reason);
     throw reason;

@@ -36,7 +36,7 @@ async function toSocket(stream: Stream, socket: Socket): Promise<void> {
   });
 }
 
-/** Resolves when the operating system has it. */
+/** Resolves when the operating system has the message. */
 function write(socket: Socket, message: RawMessage): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(message, (error) => (error ? reject(error) : resolve()));

@@ -97,7 +97,8 @@ export class EnvelopeReader {
   #keep(piece: Uint8Array): void {
     this.#pieceBytes += piece.byteLength;
     let kept = isSmall(piece) ? new Uint8Array(piece) : piece;
-    // A piece of at most 4,096 bytes is joined with pieces before it that are not larger, so sizes double and few are left.
+    // A piece of at most 4,096 bytes is joined with the pieces before it that are not larger, so sizes double and few
+    // pieces are left.
     for (let last = this.#pieces.at(-1); isSmall(kept) && last !== undefined; last = this.#pieces.at(-1)) {
       if (last.byteLength > kept.byteLength) break;
       this.#pieces.pop();

@@ -47,7 +47,7 @@ export function frameEnvelope(frame: Frame): Parts {
   if (frame.fin) writer.varint(finTag).varint(1);
   frame.messages.forEach((message, at) => {
     writer.varint(messagesTag).varint(sizes[at] ?? 0);
-    // Before the data, so that nothing has to follow it.
+    // These fields stand before the data, so that nothing has to follow it.
     if (message.text) writer.varint(textTag).varint(1);
     if (message.more) writer.varint(moreTag).varint(1);
     writer.varint(dataTag).varint(message.data.byteLength);

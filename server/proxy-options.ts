@@ -19,7 +19,7 @@ export interface StreamServerProxyOptions {
   limits?: Partial<RelayLimits> | undefined;
   /** Signs the tokens; at least 32 bytes. Relays that share a key know each other's tokens. Default random. */
   key?: Uint8Array | undefined;
-  /** Default the system's. */
+  /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
 

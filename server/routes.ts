@@ -58,7 +58,7 @@ export class Routes {
   readonly #sockets: LinkSockets;
   readonly #responses: OpenResponses;
   readonly #socketPaths: ReadonlySet<string>;
-  /** How the legs attach that need no decoding, by path. */
+  /** The functions that attach legs without decoding them, by path. */
   readonly #legs: ReadonlyMap<string, AttachLeg>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 

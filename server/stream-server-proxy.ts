@@ -166,8 +166,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   }
 
   /**
-   * Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. What a peer has not
-   * read 5 s later is cut off, even of a stream that had ended well before.
+   * Ends all leases, streams and links with FAILURE_DRAINING and takes the relay off its servers. A response that its
+   * peer has not read to the end 5 s later is cut off, even that of a stream that had ended well before.
    */
   close(): void {
     this.#routes.close();

@@ -22,7 +22,7 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
   return isSteady ? bytes : new Uint8Array(bytes);
 }
 
-/** Whether a buffer was transferred away. */
+/** Returns whether a buffer was transferred away. */
 export function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {

@@ -39,7 +39,7 @@ function waiting(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
-/** Whether a value is a promise, of whatever making. */
+/** Returns whether a value is a promise, or another object with a method `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
   return typeof (value as { then?: unknown }).then === "function";

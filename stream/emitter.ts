@@ -38,7 +38,7 @@ export class Emitter<Events> {
     return this.on(event, listener);
   }
 
-  /** As `on`, but before the listeners that there are. */
+  /** Adds a listener as `on` does, but before the present ones. */
   prependListener<Name extends keyof Events>(event: Name, listener: Listener<Events, Name>): this {
     return this.#set(event, [registration(listener, "always"), ...this.#of(event)]);
   }

@@ -120,9 +120,10 @@ export class Endpoint {
     if (state.sending !== "open") {
       throw new StreamError("write after end", { failure: Failure.PROTOCOL_VIOLATION });
     }
-    if (message.data.byteLength > this.#peer.maxMessageBytes) {
+    const { byteLength } = message.data;
+    if (byteLength > this.#peer.maxMessageBytes) {
       throw new StreamError(
-        `a message of ${message.data.byteLength} bytes is larger than the ${this.#peer.maxMessageBytes} that the peer takes`,
+        `a message of ${byteLength} bytes is larger than the ${this.#peer.maxMessageBytes} that the peer takes`,
         { failure: Failure.MESSAGE_TOO_LARGE, hop: Hop.CALLER },
       );
     }

@@ -25,7 +25,10 @@ export function fromConnectError(reason: unknown): StreamError {
   });
 }
 
-/** Whether a relay has said so: what fails before one is met has no failure, or is the loss of what led there. */
+/**
+ * Returns whether a relay has told the failure. A call that fails before it reaches a relay has no failure, or
+ * LEG_LOST.
+ */
 export function isOfRelay(failure: Failure): boolean {
   return failure !== Failure.UNSPECIFIED && failure !== Failure.LEG_LOST;
 }

@@ -62,7 +62,8 @@ export async function pipe<T>(source: PipeSource<T>, destination: PipeDestinatio
     try {
       return destination.write(message);
     } catch (error) {
-      // Before the loop is left, which destroys the source: this is why.
+      // The source fails with this error, so `fail` comes before the loop is left, which destroys the source without
+      // one.
       fail(error);
       throw error;
     }

@@ -107,7 +107,8 @@ export class Reading<Out> {
   }
 
   /**
-   * In the same turn as the change, so that a failure right behind a message cannot drop one that a reader waits for.
+   * Answers waiting calls of `pull` in the same turn as the change, so that a failure right behind a message cannot
+   * drop a message that a reader waits for.
    */
   #answerPulls(): void {
     while (this.#pulls.length > 0) {
@@ -115,7 +116,7 @@ export class Reading<Out> {
       const { state } = this.#endpoint;
       if (message === undefined && !this.#endpoint.drained) return;
       const pull = this.#pulls.shift();
-      // To ask for more after the last message may end the stream, which answers.
+      // `read` may have acknowledged the peer's end, which ends the stream and answers this call from within.
       if (pull === undefined) return;
       if (message !== undefined) {
         const decoded = this.#take(message);
@@ -130,7 +131,7 @@ export class Reading<Out> {
     }
   }
 
-  /** In a microtask of its own: the application that makes the stream flow has the rest of its turn before. */
+  /** Delivers in a microtask, so that the application that makes the stream flow has the rest of its turn before. */
   #schedule(): void {
     if (this.#flow === "scheduled") return;
     this.#flow = "scheduled";

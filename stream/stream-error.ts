@@ -80,7 +80,7 @@ export function canceledError(reason?: unknown): StreamError {
   return new StreamError(message, { failure: Failure.PEER_CANCELED, hop: Hop.CALLER, cause: reason ?? undefined });
 }
 
-/** Whether this side has given up: it has destroyed its stream, or its page was left. */
+/** Returns whether this side has given up: it has destroyed its stream, or its page was left. */
 export function isOwnCancel({ code, hop }: StreamError): boolean {
   return code === Code.Canceled && hop === Hop.CALLER;
 }

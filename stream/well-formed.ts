@@ -1,6 +1,6 @@
 /**
- * Whether a value is a string that has no half of a surrogate pair, which UTF-8 cannot carry. Text on the wire is
- * UTF-8, and an encoder replaces such a half without a word.
+ * Returns whether a value is a string that has no half of a surrogate pair, which UTF-8 cannot carry. Text on the wire
+ * is UTF-8, and an encoder replaces such a half without a word.
  */
 export function isWellFormed(text: unknown): text is string {
   if (typeof text !== "string") return false;

@@ -85,12 +85,12 @@ export class ClientFiles {
 }
 
 async function readClientFile(name: FileName): Promise<ClientFile> {
-  // By the package's own name, which finds the build from the source too, and from a program that was bundled.
+  // The package's own name leads to the build from the source too, and from a program that was bundled.
   const script = createRequire(import.meta.url).resolve("browser-stream-server/client.js");
   const plain = await readFile(script.replace(/client\.js$/, name));
   const gzipped = await promisify(gzip)(plain, { level: 9 });
   const hash = createHash("sha256").update(plain).digest("base64url").slice(0, 22);
-  // Weak, because it stands for both encodings.
+  // The tag is weak, because it stands for both encodings.
   return { etag: `W/"${hash}"`, plain, gzipped };
 }
 

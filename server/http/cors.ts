@@ -61,7 +61,8 @@ export function socketRefusal({ headers, socket }: IncomingMessage, origins: Ori
   const { origin, host } = headers;
   if (origin === undefined || origins === "*" || origins.includes(origin)) return undefined;
   if (!URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase()) {
-    return `Origin is ${quoted(origin)} and Host ${quoted(host)}: allow the origin, or have the proxy pass Host on as it came`;
+    const remedy = "allow the origin, or have the proxy pass Host on as it came";
+    return `Origin is ${quoted(origin)} and Host ${quoted(host)}: ${remedy}`;
   }
   if (!("encrypted" in socket) || !socket.encrypted || origin.startsWith("https:")) return undefined;
   return `Origin is ${quoted(origin)}, but the relay is asked over TLS: allow the origin`;

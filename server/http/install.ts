@@ -27,7 +27,10 @@ const serverClosed =
 
 /** Empty listeners that relays have put on servers. They answer nothing, so they do not count as the server's own. */
 const placeholders = new WeakSet<object>();
-/** By the `emit` of a relay: whether that relay, or one installed before it, is still there. */
+/**
+ * For the `emit` that a relay has put on a server: tells whether that relay, or one installed before it, is still
+ * there.
+ */
 const relaysBehind = new WeakMap<object, () => boolean>();
 
 /**

@@ -22,7 +22,7 @@ export interface Offer {
 /** An event on the listener's `Listen` call. */
 export type LeaseEvent = { kind: "offer"; offer: Offer } | { kind: "withdrawn"; streamId: string };
 
-/** Why a lease ended: by `Unlisten`, by cancelling `Listen`, because `Listen` broke, or with the relay. */
+/** The cause of a lease's end: `Unlisten`, a cancelled `Listen`, a broken `Listen`, or the end of the relay. */
 export type LeaseEnd = "unlisten" | "canceled" | "lost" | "relay closed";
 
 export interface LeaseInit {

@@ -35,7 +35,7 @@ export type RelayWarning = WarningCause & {
    * characters.
    */
   message: string;
-  /** How often this has happened since the warning before it of the same cause, this time included. */
+  /** The number of times that this has happened since the last warning of the same cause, this time included. */
   count: number;
 };
 

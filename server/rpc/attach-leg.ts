@@ -36,7 +36,7 @@ export const attachListener: AttachLeg = (relay, open) => {
   return { leg: relay.accept(streamId, legToken, capabilities), streamId, legToken };
 };
 
-/** How each of the two RPCs of legs attaches, by its path without a prefix. */
+/** The functions that attach the legs of the two RPCs, by path without a prefix. */
 export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
   [`/${RelayService.typeName}/${RelayService.method.connect.name}`, attachClient],
   [`/${RelayService.typeName}/${RelayService.method.accept.name}`, attachListener],

@@ -10,8 +10,8 @@ import { fromConnectError } from "../../stream/failure-detail.js";
 import type { NodeRequest } from "../http/node-server.js";
 
 /**
- * The Origin of the request that opened a link, for the RPCs on its channels: what their headers say is the page's
- * word.
+ * The Origin of the request that opened a link, for the RPCs on its channels. The headers of those RPCs are written by
+ * scripts, which may claim any origin.
  */
 export const linkOriginKey: ContextKey<string | undefined> = createContextKey<string | undefined>(undefined, {
   description: "origin of the link",
@@ -44,8 +44,8 @@ export function callerOrigin(context: HandlerContext): string {
 }
 
 /**
- * Whether the caller cancelled the call that was aborted, rather than that its connection broke. Node closes the calls
- * of a broken HTTP/2 connection with the code of a cancelled one.
+ * Returns whether the caller cancelled the call that was aborted, rather than that its connection broke. Node closes
+ * the calls of a broken HTTP/2 connection with the code of a cancelled one.
  */
 export function callerCanceled({ signal, values }: HandlerContext): boolean {
   return fromConnectError(signal.reason).code === Code.Canceled && !values.get(isConnectionLostKey)();

@@ -6,7 +6,7 @@ import type { Warnings } from "../relay/warnings.js";
 export interface HealthInit {
   /** The full names of the services that are served. */
   services: readonly string[];
-  /** How many may watch at once. */
+  /** The most calls that may watch at once. */
   maxWatchers: number;
   warnings: Warnings;
 }

@@ -178,7 +178,8 @@ describe.each(pairs)("%s to %s", (_from, _to, from, to) => {
     test("frames for a peer that reads late arrive in order, though their request has ended", async () => {
       const [sending, peer] = await paired(from, to, sender);
       peer.pause();
-      // More than the 128 KiB that HTTP/2's window and Node's buffer hold, less than a channel's first credit of 256 KiB.
+      // The frames are more than the 128 KiB that HTTP/2's window and Node's buffer hold, and less than a channel's
+      // first credit of 256 KiB.
       const sizes = [60_000, 60_000, 60_000, ...new Array(20).fill(100)];
       const frames = sizes.map((bytes, at) =>
         frame({ sequence: BigInt(at + 1), messages: [{ data: new Uint8Array(bytes) }] }),

@@ -3,7 +3,7 @@ import { Stream } from "../../stream/stream.js";
 
 /** The streams that a message was written to, and those that it was not. */
 export interface Broadcast<Out, In> {
-  /** How many streams took the message. */
+  /** The number of streams that took the message. */
   sent: number;
   /**
    * The streams that took the message and are above their high-water mark now, as after a `write()` that returns false.

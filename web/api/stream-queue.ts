@@ -15,7 +15,7 @@ export class StreamQueue<Out, In> {
     this.#onLeave = onLeave;
   }
 
-  /** Whether a loop takes the streams, and so learns of the server's end. */
+  /** True while a loop takes the streams, which then learns of the server's end. */
   get isIterated(): boolean {
     return this.#iterators.size > 0;
   }

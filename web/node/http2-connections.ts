@@ -19,7 +19,7 @@ const connectTimeoutMs = 10_000;
 const maxConnections = 100;
 /** A request has this long to end after its response: its last bytes are on their way by then. */
 const requestEndTimeoutMs = 1_000;
-/** How often a call asks for another connection: others that wait may take all the room of each. */
+/** A call asks for another connection this often, because other calls that wait may take all the room of a new one. */
 const maxTries = 2 * maxConnections;
 
 export interface Http2ConnectionsInit {
@@ -173,7 +173,8 @@ class Http2Connection {
     if (this.#calls === 0) this.#session.ref();
     this.#calls += 1;
     let cancelDeadline = () => {};
-    // A call is over with its response. A stream whose request goes on would keep the connection, and with it the process.
+    // A call is over with its response. A stream whose request goes on keeps the connection, and with it the process,
+    // alive.
     stream.once("end", () => {
       cancelDeadline = this.#clock.after(requestEndTimeoutMs, () => stream.destroy(), false);
     });
