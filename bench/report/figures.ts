@@ -1,4 +1,4 @@
-/** A figure of the tables. */
+/** A figure that the works measure and the tables show. */
 export interface Figure {
   id: string;
   title: string;
@@ -40,62 +40,16 @@ export const curveFigures = [
   { name: "closingsPerS", title: "closings/s, 100 at once" },
 ] as const;
 
-/** One of ours beside the yardstick that says how good it could be. */
-export interface Comparison {
-  title: string;
-  figure: string;
-  ours: string;
-  yardstick: string;
+const figures: readonly Figure[] = [...nodeFigures, ...crowdFigures, ...tabFigures];
+
+/** Throws if there is no such figure. */
+export function findFigure(id: string): Figure {
+  const found = figures.find((figure) => figure.id === id);
+  if (found === undefined) throw new Error(`no such figure: ${id}`);
+  return found;
 }
 
-const overHttp2 = (title: string, figure: string): Comparison => ({
-  title: `HTTP/2, Connect: ${title}, of the bare http2 pipe`,
-  figure,
-  ours: "connect",
-  yardstick: "http2-pipe",
-});
-const grpcLegs = (title: string, figure: string): Comparison => ({
-  title: `gRPC instead of Connect: ${title}`,
-  figure,
-  ours: "grpc",
-  yardstick: "connect",
-});
-const overWebSocket = (title: string, figure: string, yardstick: "ws" | "ws-paused"): Comparison => ({
-  title: `WebSocket link: ${title}, of \`ws\`${yardstick === "ws" ? "" : " paused under pressure"}`,
-  figure,
-  ours: "websocket",
-  yardstick,
-});
-const fromTabToTab = (title: string, figure: string): Comparison => ({
-  title: `tab to tab: ${title}, of the bare \`ws\` relay`,
-  figure,
-  ours: "websocket",
-  yardstick: "ws",
-});
-
-export const comparisons: readonly Comparison[] = [
-  overHttp2("64 KiB messages", "bulk.megabytesPerS"),
-  overHttp2("1 KiB messages", "small.thousandsPerS"),
-  overHttp2("relay's CPU per GiB", "bulk.relayCpuSPerGib"),
-  overHttp2("CPU of all three per GiB", "bulk.cpuSPerGib"),
-  overHttp2("ping-pong p50", "ping.p50Us"),
-  overHttp2("pairings, one at a time", "pairing.onePerS"),
-  overHttp2("pairings, 32 at once", "pairing.manyPerS"),
-  overHttp2("memory per idle stream", "idle.kibPerStream"),
-  overHttp2("200 streams at once", "many.megabytesPerS"),
-  grpcLegs("64 KiB messages", "bulk.megabytesPerS"),
-  grpcLegs("1 KiB messages", "small.thousandsPerS"),
-  grpcLegs("ping-pong p50", "ping.p50Us"),
-  grpcLegs("pairings, 32 at once", "pairing.manyPerS"),
-  overWebSocket("64 KiB messages", "bulk.megabytesPerS", "ws-paused"),
-  overWebSocket("64 KiB messages", "bulk.megabytesPerS", "ws"),
-  overWebSocket("relay's CPU per GiB", "bulk.relayCpuSPerGib", "ws"),
-  overWebSocket("1 KiB messages", "small.thousandsPerS", "ws"),
-  overWebSocket("ping-pong p50", "ping.p50Us", "ws"),
-  overWebSocket("pairings, one at a time", "pairing.onePerS", "ws"),
-  overWebSocket("pairings, 32 at once", "pairing.manyPerS", "ws"),
-  overWebSocket("memory per idle stream", "idle.kibPerStream", "ws"),
-  fromTabToTab("64 KiB messages", "tab-bulk.megabytesPerS"),
-  fromTabToTab("1 KiB messages", "tab-small.thousandsPerS"),
-  fromTabToTab("ping-pong p50", "tab-ping.p50Us"),
-];
+/** Whether a value or a ratio of a figure is as good as a limit, or better. NaN is not. */
+export function isAsGoodAs({ better }: Figure, value: number, limit: number): boolean {
+  return better === "higher" ? value >= limit : value <= limit;
+}

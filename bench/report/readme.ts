@@ -1,6 +1,16 @@
 import type { BenchRun } from "./bench-run.ts";
+import { comparisons, hasReachedGoal, shownLimit } from "./comparisons.ts";
 import { shown, shownSpread } from "./number.ts";
-import { behindTable, crowdTable, curveTable, failedList, nodeTable, ratioTable, tabTable } from "./tables.ts";
+import {
+  behindTable,
+  crowdTable,
+  curveTable,
+  failedList,
+  goalCount,
+  nodeTable,
+  ratioTable,
+  tabTable,
+} from "./tables.ts";
 
 const notMeasured = "(not measured)";
 
@@ -15,6 +25,7 @@ const placeholders: Record<string, (run: BenchRun, profile: string, ...args: str
   "crowd-table": crowdTable,
   "tab-table": tabTable,
   "ratio-table": ratioTable,
+  "goal-count": goalCount,
   "behind-table": behindTable,
   "curve-table": curveTable,
   failed: failedList,
@@ -29,9 +40,34 @@ const placeholders: Record<string, (run: BenchRun, profile: string, ...args: str
   },
 };
 
-/** Fills the figures of a run into the template. Throws for a placeholder that does not exist. */
+/** `{{missed OURS YARDSTICK FIGURE…}}`, lines with the reason, `{{/missed}}`. */
+const missedBlock = /\{\{missed (\S+) (\S+) (.+?)\}\}\n([\s\S]*?)\n\{\{\/missed\}\}\n/g;
+
+/** One item of a list: the comparisons that miss their goals, and the reason. Empty if none of them misses its goal. */
+function missedItem(run: BenchRun, ours: string, yardstick: string, figures: string, reason: string): string {
+  const missed = figures.split(" ").flatMap((figure) => {
+    const found = comparisons.find(
+      (each) => each.figure === figure && each.ours === ours && each.yardstick === yardstick,
+    );
+    if (found?.goal === undefined) throw new Error(`${figure} of ${ours} beside ${yardstick} has no goal`);
+    const ratio = run.ratio(figure, ours, yardstick);
+    if (ratio === undefined || hasReachedGoal(run, found) !== false) return [];
+    return [`**${found.title}**: ${shownSpread(ratio)}, goal ${shownLimit(found, found.goal)}`];
+  });
+  if (missed.length === 0) return "";
+  const lines = `${missed.join(";\n")}.\n${reason}`.split("\n");
+  return `- ${lines.join("\n  ")}\n`;
+}
+
+/**
+ * Fills the figures of a run into the template. Reasons for missed goals are shown only where the run misses them.
+ * Throws for a placeholder that does not exist, and for a reason without a goal.
+ */
 export function fillReadme(template: string, run: BenchRun, profile: string): string {
-  return template.replaceAll(/\{\{(.+?)\}\}/g, (_, placeholder: string) => {
+  const withReasons = template.replaceAll(missedBlock, (_, ours: string, yardstick: string, figures: string, reason) =>
+    missedItem(run, ours, yardstick, figures, reason),
+  );
+  return withReasons.replaceAll(/\{\{(.+?)\}\}/g, (_, placeholder: string) => {
     const [name = "", ...args] = placeholder.split(" ");
     const fill = placeholders[name];
     if (fill === undefined) throw new Error(`the template has {{${placeholder}}}, which does not exist`);

@@ -1,6 +1,7 @@
 import { contenders } from "../contenders.ts";
 import type { BenchRun } from "./bench-run.ts";
-import { comparisons, crowdFigures, curveFigures, type Figure, nodeFigures, tabFigures } from "./figures.ts";
+import { comparisons, hasReachedGoal, shownLimit } from "./comparisons.ts";
+import { crowdFigures, curveFigures, type Figure, nodeFigures, tabFigures } from "./figures.ts";
 import { shown, shownSpread } from "./number.ts";
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -31,13 +32,23 @@ export const nodeTable = (run: BenchRun): string => figureTable(run, nodeFigures
 export const crowdTable = (run: BenchRun): string => figureTable(run, crowdFigures);
 export const tabTable = (run: BenchRun): string => figureTable(run, tabFigures);
 
-/** Ours beside the yardstick of each figure: the median of the rounds' ratios, and their spread. */
+/** Each comparison: the median of the rounds' ratios with their spread, and the goal where there is one. */
 export function ratioTable(run: BenchRun): string {
-  const rows = comparisons.flatMap(({ title, figure, ours, yardstick }) => {
+  const rows = comparisons.flatMap((comparison) => {
+    const { title, figure, ours, yardstick, goal } = comparison;
     const ratio = run.ratio(figure, ours, yardstick);
-    return ratio === undefined ? [] : [[title, shownSpread(ratio)]];
+    if (ratio === undefined) return [];
+    const isReached = hasReachedGoal(run, comparison);
+    const reached = isReached === undefined ? "" : isReached ? "reached" : "missed";
+    return [[title, shownSpread(ratio), shownLimit(comparison, goal), reached]];
   });
-  return table(["", "ratio: median (smallest–largest)"], rows);
+  return table(["", "ratio: median (smallest–largest)", "goal", ""], rows);
+}
+
+/** How many of the goals that were measured are reached. */
+export function goalCount(run: BenchRun): string {
+  const isReached = comparisons.map((each) => hasReachedGoal(run, each)).filter((each) => each !== undefined);
+  return `Goals reached: ${isReached.filter(Boolean).length} of the ${isReached.length} that were measured.`;
 }
 
 /** For each figure, the carrier of ours that is best at it, and the yardsticks that are better still. */

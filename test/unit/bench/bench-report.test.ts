@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Sample } from "../../../bench/measurement.js";
 import { barChart } from "../../../bench/report/bar-chart.js";
 import { BenchRun } from "../../../bench/report/bench-run.js";
+import { comparisons } from "../../../bench/report/comparisons.js";
 import { curveChart } from "../../../bench/report/curve-chart.js";
+import { findFigure } from "../../../bench/report/figures.js";
 import { shown } from "../../../bench/report/number.js";
 import { fillReadme } from "../../../bench/report/readme.js";
 import { nodeTable, ratioTable } from "../../../bench/report/tables.js";
@@ -52,8 +54,8 @@ describe("tables", () => {
     expect(nodeTable(run)).toContain("| `ws`, with bufferutil | failed |");
   });
 
-  test("show ratios with their spread", () => {
-    expect(ratioTable(run)).toContain("| 0.38 (0.25–0.50) |");
+  test("show ratios with their spread, and their goals", () => {
+    expect(ratioTable(run)).toContain("| 0.38 (0.25–0.50) | ≥ 0.8 | missed |");
   });
 
   test.each([
@@ -64,9 +66,36 @@ describe("tables", () => {
   ])("shown(%f) keeps three digits", (value, text) => expect(shown(value)).toBe(text));
 });
 
+const template = readFileSync(new URL("../../../bench/README.template.md", import.meta.url), "utf8");
+const withGoal = comparisons.filter(({ goal }) => goal !== undefined);
+
+/** The section about losses, of a run with one comparison whose ratio is so many times as good as its goal. */
+function lossesOf({ figure, ours, yardstick, goal = 1 }: (typeof comparisons)[number], timesAsGood: number): string {
+  const [work = "", name = ""] = figure.split(".");
+  const ratio = findFigure(figure).better === "higher" ? goal * timesAsGood : goal / timesAsGood;
+  const sample = (contender: string, value: number) => ({ work, contender, round: 0, values: { [name]: value } });
+  const measured = new BenchRun({
+    machine,
+    durationS: 60,
+    samples: [sample(ours, ratio * 100), sample(yardstick, 100)],
+    failed: [],
+  });
+  return fillReadme(template, measured, "").split("## Where we lose")[1] ?? "";
+}
+
 describe("fillReadme", () => {
+  test.each(withGoal)("gives a reason for $title only where a run misses the goal", (comparison) => {
+    expect(lossesOf(comparison, 0.9)).toContain(`- **${comparison.title}**`);
+    expect(lossesOf(comparison, 1.1)).not.toContain(comparison.title);
+    expect(lossesOf(comparison, 1.1)).toContain(": 1 of the 1");
+  });
+
+  test("throws for a reason for a comparison without a goal", () => {
+    const block = "{{missed connect http2-pipe many.megabytesPerS}}\nA reason.\n{{/missed}}\n";
+    expect(() => fillReadme(block, run, "")).toThrow("many.megabytesPerS");
+  });
+
   test("fills every placeholder of the template", () => {
-    const template = readFileSync(new URL("../../../bench/README.template.md", import.meta.url), "utf8");
     const page = fillReadme(template, run, "the profile");
     expect(page).not.toContain("{{");
     expect(page).toContain("the profile");

@@ -1,0 +1,98 @@
+import type { ContenderName } from "../contenders.ts";
+import type { BenchRun } from "./bench-run.ts";
+import { findFigure, isAsGoodAs } from "./figures.ts";
+
+/** A figure of this package divided by that of the yardstick that shows what is possible. */
+export interface Comparison {
+  title: string;
+  /** The figure's id. */
+  figure: string;
+  ours: ContenderName;
+  yardstick: ContenderName;
+  /** The ratio to reach. Undefined where the table only informs. */
+  goal?: number;
+  /** The ratio that the gate's step `speed` insists on. Undefined where the gate does not measure it. */
+  bound?: number;
+}
+
+type Limits = Pick<Comparison, "goal" | "bound">;
+
+const overHttp2 = (title: string, figure: string, limits: Limits = {}): Comparison => ({
+  title: `HTTP/2, Connect: ${title}, of the bare http2 pipe`,
+  figure,
+  ours: "connect",
+  yardstick: "http2-pipe",
+  ...limits,
+});
+const grpcLegs = (title: string, figure: string, limits: Limits = {}): Comparison => ({
+  title: `gRPC instead of Connect: ${title}`,
+  figure,
+  ours: "grpc",
+  yardstick: "connect",
+  ...limits,
+});
+const overWebSocket = (
+  title: string,
+  figure: string,
+  yardstick: "ws" | "ws-paused",
+  limits: Limits = {},
+): Comparison => ({
+  title: `WebSocket link: ${title}, of \`ws\`${yardstick === "ws" ? "" : " paused under pressure"}`,
+  figure,
+  ours: "websocket",
+  yardstick,
+  ...limits,
+});
+const fromTabToTab = (title: string, figure: string, limits: Limits = {}): Comparison => ({
+  title: `tab to tab: ${title}, of the bare \`ws\` relay`,
+  figure,
+  ours: "websocket",
+  yardstick: "ws",
+  ...limits,
+});
+
+/**
+ * All comparisons, in the order of the table.
+ *
+ * The bounds were set on 2026-11-27, on two cores with Node 24.21. The machine at rest measured 0.40 in bulk, 0.33 with
+ * 1 KiB messages, 1.15 of the relay's CPU and 1.46 of the ping-pong. Each bound is a quarter worse than that: beside other
+ * programs that were busy at times, the medians of single runs were up to a fifth worse.
+ */
+export const comparisons: readonly Comparison[] = [
+  overHttp2("64 KiB messages", "bulk.megabytesPerS", { goal: 0.8, bound: 0.3 }),
+  overHttp2("1 KiB messages", "small.thousandsPerS", { goal: 0.75, bound: 0.25 }),
+  overHttp2("relay's CPU per GiB", "bulk.relayCpuSPerGib", { goal: 1.2, bound: 1.4 }),
+  overHttp2("CPU of all three per GiB", "bulk.cpuSPerGib"),
+  overHttp2("ping-pong p50", "ping.p50Us", { goal: 1.3, bound: 1.8 }),
+  overHttp2("pairings, one at a time", "pairing.onePerS", { goal: 0.45 }),
+  overHttp2("pairings, 32 at once", "pairing.manyPerS", { goal: 0.35 }),
+  overHttp2("memory per idle stream", "idle.kibPerStream", { goal: 2 }),
+  overHttp2("200 streams at once", "many.megabytesPerS"),
+  grpcLegs("64 KiB messages", "bulk.megabytesPerS", { goal: 0.95 }),
+  grpcLegs("1 KiB messages", "small.thousandsPerS", { goal: 0.95 }),
+  // 1 / 0.95 is 1.05.
+  grpcLegs("ping-pong p50", "ping.p50Us", { goal: 1.05 }),
+  grpcLegs("pairings, 32 at once", "pairing.manyPerS", { goal: 0.95 }),
+  overWebSocket("64 KiB messages", "bulk.megabytesPerS", "ws-paused", { goal: 0.9 }),
+  overWebSocket("64 KiB messages", "bulk.megabytesPerS", "ws"),
+  overWebSocket("relay's CPU per GiB", "bulk.relayCpuSPerGib", "ws", { goal: 1.6 }),
+  overWebSocket("1 KiB messages", "small.thousandsPerS", "ws", { goal: 1.8 }),
+  overWebSocket("ping-pong p50", "ping.p50Us", "ws", { goal: 1.35 }),
+  overWebSocket("pairings, one at a time", "pairing.onePerS", "ws"),
+  overWebSocket("pairings, 32 at once", "pairing.manyPerS", "ws", { goal: 1 }),
+  overWebSocket("memory per idle stream", "idle.kibPerStream", "ws"),
+  fromTabToTab("64 KiB messages", "tab-bulk.megabytesPerS", { goal: 0.85 }),
+  fromTabToTab("1 KiB messages", "tab-small.thousandsPerS"),
+  fromTabToTab("ping-pong p50", "tab-ping.p50Us", { goal: 1.4 }),
+];
+
+/** Undefined if a run has not measured the comparison, or if it has no goal. */
+export function hasReachedGoal(run: BenchRun, { figure, ours, yardstick, goal }: Comparison): boolean | undefined {
+  const ratio = run.ratio(figure, ours, yardstick);
+  return ratio === undefined || goal === undefined ? undefined : isAsGoodAs(findFigure(figure), ratio.median, goal);
+}
+
+/** A goal or a bound with its direction: "≥ 0.8". Empty without one. */
+export function shownLimit({ figure }: Comparison, limit: number | undefined): string {
+  return limit === undefined ? "" : `${findFigure(figure).better === "higher" ? "≥" : "≤"} ${limit}`;
+}
