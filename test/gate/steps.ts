@@ -10,6 +10,7 @@ import { checkInstalled } from "./installed.ts";
 import { runInteropTests } from "./interop-tests.ts";
 import { checkAttw, checkPublint } from "./package-checks.ts";
 import { runProxyTests } from "./proxy-tests.ts";
+import { checkSpeed } from "./speed.ts";
 import type { Step } from "./step.ts";
 import { runTests } from "./test-run.ts";
 import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./types.ts";
@@ -26,6 +27,8 @@ export const steps: Step[] = [
   { name: "types-page", run: checkPageTypes },
   { name: "imports", run: checkImportDirection },
   { name: "build", run: () => expectSuccess("npm", ["run", "--silent", "build"]) },
+  // Before the tests: nothing else is at work now.
+  { name: "speed", run: checkSpeed },
   { name: "unit", run: () => runTests("unit", 120_000) },
   { name: "integration", run: () => runTests("integration", 420_000) },
   { name: "cli", run: () => runTests("cli", 420_000) },
