@@ -1,16 +1,19 @@
-/** One end of a stream between a client and a listener, as the works use it, whatever carries it. */
+/** One end of a stream between a client and a listener, with the calls that the works use. */
 export interface BenchStream {
-  /** Sends bytes that the caller never changes. False when the sender must wait for `drained` before it goes on. */
+  /**
+   * Sends bytes, which the caller must never change. Returns false if the caller must wait for `drained` before it
+   * writes again.
+   */
   write(message: Uint8Array): boolean;
-  /** Resolves when there is room again. It may be called only after `write` returned false. */
+  /** Resolves when there is room again. It may be called only after `write` has returned false. */
   drained(): Promise<void>;
-  /** Starts to read. It is called once. */
+  /** Starts to read. It must be called at most once. */
   receive(onBytes: (bytes: Uint8Array) => void): void;
-  /** Stops reading. Undefined where the contender has no way to stop a sender. */
+  /** Stops reading. Undefined if the contender has no way to stop a sender. */
   pause?(): void;
-  /** Ends the stream. The listener's end follows by itself when the client's has ended. */
+  /** Ends the stream. A listener's end ends by itself after the client's. */
   end(): void;
-  /** Resolves when the stream is over at this end. */
+  /** Resolves when the stream is over at this end, in both directions. */
   readonly closed: Promise<void>;
 }
 
@@ -28,18 +31,18 @@ export interface ClientConnection {
 
 /** The endpoints of a contender, in Node or in a page. */
 export interface Endpoints {
-  /** Makes a connection for listening to the relay on a port of this machine. Connection 0 is the usual one. */
+  /** Connects a listening process to the relay on a port of 127.0.0.1. Connection 0 is the usual one. */
   listener(port: number, connection: number): Promise<ListenerConnection>;
-  /** Makes a connection for connecting. */
+  /** Connects a client's process to the relay on a port of 127.0.0.1. Connection 0 is the usual one. */
   client(port: number, connection: number): Promise<ClientConnection>;
 }
 
 /**
- * A relay with its endpoints: this package by one of its carriers, or a yardstick. Each of the three runs in its own
- * process.
+ * A relay with its endpoints: this package on one of its carriers, or a yardstick. Relay, listener and client each run
+ * in a process of their own.
  */
 export interface Contender extends Endpoints {
-  /** Whether a message arrives as it was written, or its bytes in any pieces. */
+  /** Whether a message arrives as one piece. If not, its bytes arrive in any pieces. */
   readonly keepsMessages: boolean;
   /** Starts the relay on a free port of 127.0.0.1. Resolves with the port. It lives as long as its process. */
   serve(): Promise<number>;

@@ -24,18 +24,21 @@ export interface ContenderEntry {
   packages: readonly string[];
   /** Options of Node for the relay's process. */
   relayFlags: readonly string[];
-  /** The most streams that its relay can hold on a usual machine: each takes two of some 20,000 file descriptors. */
+  /**
+   * The most streams that its relay can hold on a usual machine, which gives a process some 20,000 file descriptors. A
+   * contender with sockets of its own for each stream takes two.
+   */
   maxStreams: number;
   /** Whether a reader can make a sender stop. */
   hasBackpressure: boolean;
-  /** Whether it is measured with ten thousand names and streams too, which takes long. */
+  /** Whether the works with ten thousand names or streams measure it too, which takes long. */
   isMeasuredInThousands: boolean;
-  /** Whether it has endpoints in a page too. */
+  /** Whether it has endpoints that run in a page too. */
   hasPage: boolean;
   load(): Promise<Contender>;
 }
 
-/** The flags that `npm start` gives to Node, so that the relay of this package is the one that people start. */
+/** The arguments that `npm start` gives to Node. The bench starts the relay of this package with the same options. */
 export function startArguments(): string[] {
   const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   const words = (scripts.start as string).split(" ");
@@ -67,7 +70,7 @@ function yardstick(name: ContenderName, title: string, details: Details): Conten
   };
 }
 
-/** Everything that is measured in Node, in the order of the tables. */
+/** All contenders, in the order of the tables. */
 export const contenders: readonly ContenderEntry[] = [
   ours("connect", "this package, HTTP/2, Connect", {
     isMeasuredInThousands: true,

@@ -72,7 +72,7 @@ export async function judgeAll(measureAll: () => Promise<BenchRun>): Promise<Ver
 }
 
 /**
- * Compares the built package with the yardstick of each guarded comparison, in about 25 s, with new processes for each
+ * Compares the built package with the yardstick of each guarded comparison, in about 27 s, with new processes for each
  * retry. Rejects if a contender fails, for example because a byte arrived that was not sent.
  */
 export const runGuard = (log: (line: string) => void): Promise<Verdict[]> => judgeAll(() => measure(log));

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** Installs the yardsticks' packages if one of those named is missing. Throws if that fails. */
+/** Installs all packages of the yardsticks if one of the named packages is missing. Throws if that fails. */
 export function installMissing(packages: readonly string[]): void {
   const folder = import.meta.dirname;
   const isMissing = (name: string) => !existsSync(join(folder, "node_modules", name, "package.json"));

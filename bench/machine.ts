@@ -1,6 +1,6 @@
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 
-/** Where and when a run took place. */
+/** The place and the time of a run. */
 export interface Machine {
   processor: string;
   cores: number;
@@ -9,7 +9,7 @@ export interface Machine {
   node: string;
   /** ISO 8601, to the day. */
   date: string;
-  /** The load average of the minute before, which the run itself has no part in. */
+  /** The load average of the minute before the run, to which the run itself adds nothing. */
   loadBefore: number;
 }
 

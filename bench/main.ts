@@ -1,4 +1,4 @@
-// `npm run bench`: measures the built package beside yardsticks, and writes the report.
+// `npm run bench` runs this program, which measures the built package beside yardsticks and writes the report.
 import { readFileSync, writeFileSync } from "node:fs";
 import { installMissing } from "./install.ts";
 import { thisMachine } from "./machine.ts";
@@ -36,7 +36,7 @@ async function measure(): Promise<BenchRunData> {
   return data(await run(sections, console.error, (result) => keep(data(result))));
 }
 
-/** A run that is stopped leaves the sections that it finished. */
+/** Writes the samples of the sections so far, so that they are not lost if the run is stopped. */
 function keep(data: BenchRunData): void {
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(data, undefined, 1)}\n`);
 }

@@ -2,11 +2,11 @@ import { parseArgs } from "node:util";
 
 export interface BenchOptions {
   quick: boolean;
-  /** Works and contenders. Empty: all of them. */
+  /** The works and contenders to measure. Empty for all of them. */
   only: readonly string[];
-  /** Where the samples are written. */
+  /** The file to write the samples to. */
   json: string | undefined;
-  /** Samples of an earlier run, to write the report of. */
+  /** The file with the samples of an earlier run, of which the report is written. */
   from: string | undefined;
 }
 
@@ -20,7 +20,7 @@ Measures the package as it is built, beside yardsticks, and writes bench/README.
   --from FILE  measures nothing, and writes the README of a file of --json
 `;
 
-/** Throws on what cannot be understood. */
+/** Throws if an argument is unknown or lacks its value. */
 export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],

@@ -1,5 +1,5 @@
-// Types of the yardsticks' packages, as far as the adapters use them: the project's own `npm ci` does not install the
-// packages.
+// These are the types of the yardsticks' packages, as far as the adapters use them. The packages' own types are not
+// there when the gate checks types, because the project's `npm ci` does not install the packages.
 
 declare module "socket.io" {
   export interface Socket {

@@ -3,18 +3,18 @@ import { pathToFileURL } from "node:url";
 
 const fromProject = createRequire(new URL("../package.json", import.meta.url));
 
-/** The path of what the package exports, as a user's import by that name finds it: in `dist/`. */
+/** The file in `dist/` that an import of this name finds, as it does for users of the package. */
 export const exportedPath = (name: string): string => fromProject.resolve(name);
 
 const load = (name: string) => import(pathToFileURL(exportedPath(name)).href);
 
-/** The package as it was built, for Node. */
+/** Loads the built package for Node. */
 export const loadProduct = (): Promise<typeof import("../web/node.ts")> => load("browser-stream-server");
 
-/** Its relay as it was built. */
+/** Loads the built relay. */
 export const loadServer = (): Promise<typeof import("../server/index.ts")> => load("browser-stream-server/server");
 
-/** The part of the package that both Node and a page have. */
+/** The part of the package that is there both in Node and in a page. */
 export type Product = Pick<
   typeof import("../web/index.ts"),
   "StreamServer" | "StreamClient" | "createWebSocketTransport"

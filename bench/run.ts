@@ -13,7 +13,7 @@ export interface RunResult {
   failed: Failed[];
 }
 
-/** Begins each round with another contender, so that none is always the first or the last. */
+/** Orders the tasks of a round. Each round begins with another contender, so that none is always first or last. */
 function inTurn(tasks: readonly Task[], round: number): Task[] {
   return [...new Set(tasks.map(({ work }) => work))].flatMap((name) => {
     const group = tasks.filter(({ work }) => work === name);
@@ -48,8 +48,8 @@ const printed = (values: object) =>
     .join(", ");
 
 /**
- * Runs sections one after the other, each round by round. Never rejects because of a contender. `onSection` is called after
- * each section, with what there is by then.
+ * Runs sections one after the other, and each of them round by round. Never rejects because of a contender. Calls
+ * `onSection` after each section with the results so far.
  */
 export async function run(
   openers: readonly SectionOpener[],

@@ -10,13 +10,14 @@ const startUp = "startup";
 const workNames = [...works.map(({ name }) => name), startUp, ...tabWorkNames];
 
 /**
- * The part of the bench that names select: works, contenders, or both. Without a name of one kind all of that kind are.
+ * The part of the bench that some names select. Names of works select works, and names of contenders select contenders.
+ * Without a name of one kind, all of that kind are selected.
  */
 export class Selection {
   readonly contenders: readonly ContenderEntry[];
   readonly #workNames: ReadonlySet<string>;
 
-  /** Throws if a name is of neither. */
+  /** Throws if a name is neither a work's nor a contender's. */
   constructor(names: readonly string[]) {
     const contenderNames = contenders.map(({ name }) => name as string);
     const unknown = names.filter((name) => !workNames.includes(name) && !contenderNames.includes(name));
@@ -33,7 +34,7 @@ export class Selection {
     this.contenders = contenders.filter(({ name }) => chosenContenders.has(name));
   }
 
-  /** The packages of `bench/package.json` that it needs. */
+  /** The packages of `bench/package.json` that the selected contenders need. */
   get packages(): string[] {
     return [...new Set(this.contenders.flatMap(({ packages }) => packages))];
   }

@@ -9,7 +9,7 @@ import { small } from "./works/small.ts";
 import { stoppedReader } from "./works/stopped-reader.ts";
 import type { Work } from "./works/work.ts";
 
-/** Everything that is measured of three processes in Node. */
+/** All works of three processes in Node. */
 export const works: readonly Work[] = [
   bulk,
   small,

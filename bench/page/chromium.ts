@@ -9,7 +9,7 @@ import type { Readable, Writable } from "node:stream";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 const evaluateTimeoutMs = 60_000;
 
-/** The program that CHROMIUM names, or the first of the usual ones on the path. */
+/** The path in the variable CHROMIUM, or else the first of the usual programs in the PATH. Undefined without one. */
 export function findChromium(): string | undefined {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
   const folders = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)];
@@ -18,7 +18,8 @@ export function findChromium(): string | undefined {
 
 export interface Tab {
   /**
-   * Resolves with the value of an expression in the page, once its promise has resolved. Rejects with what it throws.
+   * Evaluates an expression in the page, and waits for it if it is a promise. Resolves with the value; rejects with the
+   * error that the expression throws.
    */
   evaluate(expression: string): Promise<unknown>;
 }
@@ -29,9 +30,9 @@ interface Waiting {
 }
 
 /**
- * Chromium over the pipe of its DevTools protocol, which ends it when this process ends. Libraries that drive browsers
- * have it report each message of a WebSocket to them, which takes more time than the message.
- * https://chromedevtools.github.io/devtools-protocol/
+ * Chromium, driven over the pipe of its DevTools protocol. When this process ends, the pipe closes and Chromium ends
+ * too. The bench uses no library for this, because such libraries have Chromium report each message of a WebSocket to
+ * them, which takes more time than the message itself. https://chromedevtools.github.io/devtools-protocol/
  */
 export class Chromium {
   readonly #folder: string;
@@ -51,7 +52,7 @@ export class Chromium {
     replies.setEncoding("utf8").on("data", (text: string) => this.#receive(text));
   }
 
-  /** Rejects if the program cannot be started. Whoever launches it must close it. */
+  /** Rejects if the program cannot be started. The caller must close it. */
   static async launch(program: string): Promise<Chromium> {
     const folder = await mkdtemp(join(tmpdir(), "bench-chromium-"));
     const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
@@ -67,7 +68,7 @@ export class Chromium {
     return new Chromium(child, folder);
   }
 
-  /** Opens a tab in a window of its own: tabs behind others are slowed down. */
+  /** Opens a tab in a window of its own, because Chromium slows down tabs that are behind others. */
   async openTab(url: string): Promise<Tab> {
     const { browserContextId } = await this.#call("Target.createBrowserContext", {});
     const { targetId } = await this.#call("Target.createTarget", { url, browserContextId, newWindow: true });
@@ -79,7 +80,7 @@ export class Chromium {
       if (exceptionDetails !== undefined) throw new Error(exception?.description ?? "an exception in a page");
       return (result as { value?: unknown }).value;
     };
-    // Between two documents there is nothing to evaluate in.
+    // While the blank document is replaced by the page, evaluation fails.
     const isLoaded = () => evaluate(`document.readyState === "complete" && globalThis.tab !== undefined`);
     while (!(await isLoaded().catch(() => false)));
     return { evaluate };
@@ -110,7 +111,7 @@ export class Chromium {
     });
   }
 
-  /** Messages end in a zero byte. */
+  /** Takes text from the pipe, in which each message ends with a zero byte. */
   #receive(text: string): void {
     const messages = `${this.#rest}${text}`.split("\0");
     this.#rest = messages.pop() ?? "";

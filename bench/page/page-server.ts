@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { exportedPath } from "../product.ts";
 
-/** A module for browsers with everything that it imports. */
+/** Bundles a module with everything that it imports, for browsers. */
 async function bundle(entry: string): Promise<string> {
   const built = await build({
     configFile: false,
@@ -21,7 +21,7 @@ async function bundle(entry: string): Promise<string> {
   return chunk.code;
 }
 
-/** The build of Socket.IO's client for pages, which its package carries; nothing where it is not installed. */
+/** The build of Socket.IO's client for pages, which its package contains. Empty if the package is not installed. */
 function socketIoClient(): string {
   try {
     const main = createRequire(import.meta.url).resolve("socket.io-client");
@@ -31,7 +31,7 @@ function socketIoClient(): string {
   }
 }
 
-/** Serves a blank page with the bench in it. Whoever starts it must close it. */
+/** Serves a blank page that loads the bench. The caller must close the server. */
 export async function servePage(): Promise<{ origin: string; server: Server }> {
   const browserEntry = join(dirname(exportedPath("browser-stream-server")), "index.js");
   const modules: Record<string, string> = {
@@ -43,7 +43,7 @@ export async function servePage(): Promise<{ origin: string; server: Server }> {
   const server = createServer(({ url = "" }, response) => {
     const module = modules[url];
     response.setHeader("content-type", module === undefined ? "text/html" : "text/javascript");
-    // A page by itself has a clock that is not rounded to tenths of a millisecond.
+    // An isolated page has a clock with steps of 5 µs; other pages have steps of 100 µs.
     response.setHeader("cross-origin-opener-policy", "same-origin");
     response.setHeader("cross-origin-embedder-policy", "require-corp");
     response.end(module ?? page);

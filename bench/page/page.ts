@@ -6,11 +6,11 @@ import { answer } from "../traffic/answer.ts";
 import { type FlowOrder, type FlowResult, Question } from "../traffic/question.ts";
 import { wsEndpoints } from "./ws-endpoints.ts";
 
-/** Served beside this module: the package and Socket.IO's client, as a page's bundler makes them. */
+/** Loads a module that is served beside this one: the bundled package, or Socket.IO's client. */
 const load = (path: string) => import(/* @vite-ignore */ new URL(path, location.origin).href);
 
 const endpoints: Record<string, Endpoints> = {
-  // The base URL alone, which is a WebSocket in a page.
+  // In a page the package opens a WebSocket link where it gets a base URL alone.
   websocket: ourEndpoints(
     () => load("/package.js") as Promise<Product>,
     (_, baseUrl) => baseUrl,

@@ -3,7 +3,7 @@ import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 
 /** The calls that each of the three processes answers. */
 export interface PartyCalls {
-  /** CPU time since it began, in ms. */
+  /** The CPU time of the process since its start, in ms. */
   cpuMs(): number;
   settledMemory(): Promise<SettledMemory>;
 }
@@ -13,17 +13,17 @@ export interface RelayCalls extends PartyCalls {
   serve(): Promise<number>;
 }
 
-/** Memory after garbage collection, when it stays as it is. */
+/** Memory after garbage collections, once it no longer changes. */
 export interface SettledMemory {
-  /** The memory of the process, with memory that was freed and is kept for later. */
+  /** The resident memory of the process. It includes freed memory that is kept for later. */
   residentBytes: number;
   /** The memory that JavaScript holds: objects and buffers. */
   heldBytes: number;
 }
 
-/** Names or streams, spread over as many connections as they take. */
-export interface Spread {
-  /** The beginning of the names, which end in a number. */
+/** The layout of numbered names, or of streams, on connections. */
+export interface ConnectionLayout {
+  /** The part of the names before their numbers. */
   name: string;
   count: number;
   firstConnection: number;
@@ -31,25 +31,27 @@ export interface Spread {
 }
 
 export interface ListenerCalls extends PartyCalls {
-  /** Claims names, whose numbers begin with that of the first connection. Their streams are answered. */
-  listen(port: number, names: Spread): Promise<void>;
+  /** Claims names, numbered from `firstConnection` on, and answers their streams. */
+  listen(port: number, names: ConnectionLayout): Promise<void>;
 }
 
 export interface ClientCalls extends PartyCalls {
   /**
-   * Opens streams, on each connection to the name with its number, and keeps them as a group. Resolves with its number.
+   * Opens streams and keeps them as a group. Those on a connection lead to the name with the connection's number.
+   * Resolves with the number of the group.
    */
-  open(port: number, streams: Spread): Promise<number>;
-  /** Closes the streams of a group. Resolves when all are over. */
+  open(port: number, streams: ConnectionLayout): Promise<number>;
+  /** Closes the streams of a group. Resolves when all of them are over. */
   close(group: number): Promise<void>;
-  /** A flow on each stream of a group at once. */
+  /** Runs a flow on each stream of a group, all at the same time. */
   flow(group: number, order: FlowOrder): Promise<FlowResult[]>;
-  /** Pings on each stream of a group at once, for a while; the times of all, in ms. */
+  /** Sends pings on each stream of a group, all at the same time. Resolves with the times of all pings, in ms. */
   pings(group: number, durationMs: number): Promise<number[]>;
+  /** Opens and closes streams, `atOnce` of them at the same time. */
   pairings(port: number, name: string, atOnce: number, durationMs: number): Promise<PairingsResult>;
   /**
-   * Has the listener stop reading each stream of a group, and writes until there is no room. Resolves with what was
-   * taken.
+   * Has the listener stop reading each stream of a group, and writes until there is no room. Resolves with the number
+   * of bytes that the streams took.
    */
   fill(group: number, messageBytes: number, maxBytesPerStream: number): Promise<number>;
 }
@@ -62,7 +64,7 @@ export interface Roles {
 
 export type Role = keyof Roles;
 
-/** A call that has no answer: the process ends. */
+/** This call ends the process, and so has no answer. */
 export const exitMethod = "exit";
 
 export interface CallMessage {

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientConnection, Contender } from "../contender.ts";
 import { pairings } from "../traffic/pairings.ts";
 import { Question } from "../traffic/question.ts";
-import type { ClientCalls, Spread } from "./calls.ts";
+import type { ClientCalls, ConnectionLayout } from "./calls.ts";
 import { partyCalls } from "./usage.ts";
 
-/** Streams that are opened at the same time. Relays have a limit of offers that wait. */
+/** Streams that are opened at the same time. A relay limits the offers that wait at a listener. */
 const openAtOnce = 32;
-/** A sender that found no room for so long is stopped. */
+/** A stream counts as full when it has had no room for this long. */
 const fullAfterMs = 500;
 
-/** The process that connects. */
+/** The calls of the process that connects. */
 export function createClient(contender: Contender): ClientCalls {
   const connections = new Map<number, Promise<ClientConnection>>();
   const groups = new Map<number, Question[]>();
@@ -26,7 +26,7 @@ export function createClient(contender: Contender): ClientCalls {
 
   return {
     ...partyCalls,
-    async open(port, { name, count, firstConnection, perConnection }: Spread) {
+    async open(port, { name, count, firstConnection, perConnection }: ConnectionLayout) {
       const questions: Question[] = [];
       let next = 0;
       const openSome = async () => {

@@ -3,10 +3,10 @@ import { answer } from "../traffic/answer.ts";
 import type { ListenerCalls } from "./calls.ts";
 import { partyCalls } from "./usage.ts";
 
-/** Names that are claimed at the same time. */
+/** Names that are claimed at the same time, as many as streams are opened at the same time. */
 const listenAtOnce = 32;
 
-/** The process that listens. */
+/** The calls of the process that listens. */
 export function createListener(contender: Contender): ListenerCalls {
   return {
     ...partyCalls,

@@ -1,4 +1,4 @@
-// A program: the relay, the listener or the client of one contender. Its parent calls it by messages.
+// This program is the relay, the listener or the client of one contender. Its parent calls it by messages.
 import { findContender } from "../contenders.ts";
 import { type CallMessage, exitMethod, type ResultMessage, type Role } from "./calls.ts";
 import { createClient } from "./client.ts";
@@ -26,5 +26,5 @@ process.on("message", async ({ id, method, args }: CallMessage) => {
     send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });
-// Its parent ended without a word.
+// The parent has ended without the call to end.
 process.on("disconnect", () => process.exit());

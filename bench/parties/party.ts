@@ -7,9 +7,9 @@ import { type CallMessage, exitMethod, type ResultMessage, type Role, type Roles
 const program = fileURLToPath(new URL("main.ts", import.meta.url));
 /** The longest call opens 10,000 streams. */
 const callTimeoutMs = 90_000;
-/** A process whose event loop is blocked does not notice that it is to end. */
+/** A process whose event loop is blocked never reads the call to end, and is killed after this time. */
 const stopTimeoutMs = 5_000;
-/** The beginning of what a process writes to standard error is kept, for the message when it fails. */
+/** A failure's message quotes the beginning of the process's standard error. 2,000 characters contain a stack. */
 const maxErrorChars = 2_000;
 
 interface Waiting {
@@ -33,7 +33,7 @@ export class Party<R extends Role> {
   #lastId = 0;
   #errors = "";
 
-  /** `onEnded` is told when the process has ended, whoever ended it. */
+  /** Starts the process. `onEnded` is called when the process has ended, also after `stop`. */
   constructor(role: R, { name, relayFlags }: ContenderEntry, onEnded: (error: Error) => void) {
     this.#title = `the ${role} of ${name}`;
     this.#child = fork(program, [role, name], {
@@ -50,12 +50,12 @@ export class Party<R extends Role> {
     });
   }
 
-  /** Rejects what was called and has not been answered. */
+  /** Rejects the calls that have not been answered yet. */
   fail(error: Error): void {
     for (const waiting of [...this.#waiting.values()]) waiting.reject(error);
   }
 
-  /** Ends the process as Node likes to end, so that it can still write a profile; by force if that takes too long. */
+  /** Ends the process by its own `process.exit`, so that Node can write a CPU profile. Kills it after 5 s. */
   async stop(): Promise<void> {
     if (this.#child.connected) this.#child.send({ id: 0, method: exitMethod, args: [] } satisfies CallMessage);
     const timeout = setTimeout(() => this.#child.kill("SIGKILL"), stopTimeoutMs);

@@ -4,7 +4,7 @@ import { Party } from "./party.ts";
 /** The name that the listener of a trio has on its first connection. */
 const steady = "steady";
 export const steadyName = `${steady}0`;
-/** So few that no relay's limit for a connection is reached. */
+/** A hundred streams reach no relay's limit for one connection. */
 const crowdPerConnection = 100;
 
 /** The CPU time of each process, in ms. */
@@ -14,7 +14,7 @@ export interface CpuTimes {
   client: number;
 }
 
-/** Relay, listener and client of a contender, as three processes. Whoever starts it must stop it. */
+/** Relay, listener and client of a contender, as three processes. The caller of `start` must call `stop`. */
 export class Trio {
   readonly contender: ContenderEntry;
   readonly relay: Party<"relay">;
@@ -25,7 +25,7 @@ export class Trio {
 
   private constructor(contender: ContenderEntry) {
     this.contender = contender;
-    // The first that ends tells why the others' calls fail.
+    // If one process ends, the calls of all three fail, with the reason of the first.
     const onEnded = (error: Error) => {
       for (const party of [this.relay, this.listener, this.client]) party.fail(error);
     };
@@ -56,7 +56,7 @@ export class Trio {
     return this.client.call.open(this.#port, { name: steady, count, firstConnection: 0, perConnection: count });
   }
 
-  /** Opens streams that stay as they are, a hundred on each of further connections of both sides. */
+  /** Opens streams that stay idle, a hundred on each of further connections of the listener and of the client. */
   async openCrowd(count: number): Promise<void> {
     const firstConnection = this.#nextConnection;
     const connections = Math.ceil(count / crowdPerConnection);
@@ -66,7 +66,7 @@ export class Trio {
     await this.client.call.open(this.#port, { ...crowd, count, perConnection: crowdPerConnection });
   }
 
-  /** Runs a task, and tells what CPU time each process used meanwhile. */
+  /** Runs a task. Resolves with its result, and with the CPU time that each process used meanwhile. */
   async withCpu<T>(task: () => Promise<T>): Promise<[result: T, cpuMs: CpuTimes]> {
     const before = await this.#cpuTimes();
     const result = await task();

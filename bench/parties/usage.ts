@@ -23,7 +23,7 @@ async function settledMemory(): Promise<SettledMemory> {
   const collect: (options: object) => void = runInNewContext("gc");
   let last = memory();
   for (let interval = 0; interval < maxSettleIntervals; interval += 1) {
-    // This flavor also gives empty pages of the heap back, which would hide what is added to them later.
+    // Only this flavor returns empty pages of the heap. Pages that were kept would hide memory that is added later.
     collect({ type: "major", execution: "sync", flavor: "last-resort" });
     await sleep(settleIntervalMs);
     const now = memory();

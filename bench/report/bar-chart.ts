@@ -41,7 +41,7 @@ function bar({ title, isOurs, spread }: Entry, y: number, longest: number): stri
   ].join("");
 }
 
-/** One figure: contenders from the best to the worst. */
+/** Draws one figure, with its contenders from the best to the worst. */
 function panel(run: BenchRun, { id, title, unit, better }: Figure): { content: string; height: number } | undefined {
   const sign = better === "higher" ? -1 : 1;
   const entries = run.entries(id).toSorted((a, b) => sign * (a.spread.median - b.spread.median));
@@ -54,7 +54,7 @@ function panel(run: BenchRun, { id, title, unit, better }: Figure): { content: s
   return { content: head + bars.join(""), height: headHeight + entries.length * rowHeight + margin };
 }
 
-/** Every figure of the main table, with the spread over the rounds as a line on each bar. */
+/** Draws every figure of the main table, with the spread over the rounds as a line on each bar. */
 export function barChart(run: BenchRun): string {
   const panels = nodeFigures.flatMap((figure) => panel(run, figure) ?? []);
   const panelHeight = Math.max(0, ...panels.map(({ height }) => height));

@@ -31,7 +31,7 @@ export class BenchRun {
     this.data = data;
   }
 
-  /** Undefined if it was not measured. */
+  /** A contender's figure over all rounds. Undefined if it was not measured. */
   spread(figure: string, contender: string): Spread | undefined {
     return spread([...this.#byRound(figure, contender).values()]);
   }

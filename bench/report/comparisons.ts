@@ -55,8 +55,8 @@ const fromTabToTab = (title: string, figure: string, limits: Limits = {}): Compa
  * All comparisons, in the order of the table.
  *
  * The bounds were set on 2026-11-27, on two cores with Node 24.21. The machine at rest measured 0.40 in bulk, 0.33 with
- * 1 KiB messages, 1.15 of the relay's CPU and 1.46 of the ping-pong. Each bound is a quarter worse than that: beside other
- * programs that were busy at times, the medians of single runs were up to a fifth worse.
+ * 1 KiB messages, 1.15 of the relay's CPU and 1.46 of the ping-pong. Each bound is a quarter worse than that: beside
+ * other programs that were busy at times, the medians of single runs were up to a fifth worse.
  */
 export const comparisons: readonly Comparison[] = [
   overHttp2("64 KiB messages", "bulk.megabytesPerS", { goal: 0.8, bound: 0.3 }),

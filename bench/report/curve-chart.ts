@@ -25,7 +25,7 @@ interface Point {
   spread: Spread;
 }
 
-/** Powers of ten around all values. */
+/** The powers of ten that enclose all values. */
 function decades(values: readonly number[]): number[] {
   const from = Math.floor(Math.log10(Math.min(...values)));
   const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...values))));
@@ -42,7 +42,7 @@ function line({ color }: Series, points: readonly Point[], x: (n: number) => num
   return element("polyline", { points: path, fill: "none", stroke: color, "stroke-width": 2 }) + marks.join("");
 }
 
-/** How fast streams are paired, forward and are closed, against how many others are open. Both axes are logarithmic. */
+/** Draws the rates of pairing, forwarding and closing against the number of open streams, on logarithmic axes. */
 export function curveChart(run: BenchRun): string {
   const counts = curveCounts(run);
   const measured = contenders.filter(({ name }) => run.spread(`curve.pairingsPerS${counts[0]}`, name) !== undefined);

@@ -2,7 +2,7 @@ import type { Spread } from "../statistics.ts";
 
 const digits = 3;
 
-/** Three digits count: "0.0456", "4.56", "456", "45,600". */
+/** Writes a number with three significant digits: "0.0456", "4.56", "456", "45,600". */
 export function shown(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const rounded = Number(value.toPrecision(digits));
@@ -10,7 +10,7 @@ export function shown(value: number): string {
   return rounded.toLocaleString("en", { maximumFractionDigits: Math.min(decimals, digits) });
 }
 
-/** The median, with the smallest and the largest value where they differ. */
+/** Writes the median, and the smallest and the largest value if they differ. */
 export function shownSpread({ median, min, max }: Spread): string {
   const [middle, low, high] = [median, min, max].map((value) => value.toFixed(value < 10 ? 2 : 1));
   return low === high ? `${middle}` : `${middle} (${low}–${high})`;

@@ -7,7 +7,7 @@ export type Attributes = Record<string, string | number>;
 const shownNumber = (value: string | number) =>
   typeof value === "number" ? String(Number(value.toFixed(1))) : escaped(value);
 
-/** One element, with the markup of what is in it. */
+/** Writes an element. `content` is markup. */
 export function element(name: string, attributes: Attributes, content = ""): string {
   const written = Object.entries(attributes).map(([key, value]) => ` ${key}="${shownNumber(value)}"`);
   return content === "" ? `<${name}${written.join("")}/>` : `<${name}${written.join("")}>${content}</${name}>`;
@@ -16,7 +16,7 @@ export function element(name: string, attributes: Attributes, content = ""): str
 export const text = (x: number, y: number, content: string, attributes: Attributes = {}): string =>
   element("text", { x, y, ...attributes }, escaped(content));
 
-/** Colours by what they mean, for a light background and for a dark one. */
+/** The style of all pictures. Its colours are named by their purpose, and have values for light and dark pages. */
 const style = `
   text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: var(--text); }
   .title { font-weight: 600; font-size: 13px; }
@@ -33,7 +33,7 @@ const style = `
   }
 `;
 
-/** A whole picture on a background of its own, so that it is readable wherever it is shown. */
+/** Writes a picture on a background of its own, so that it is readable on any page. */
 export function picture(width: number, height: number, label: string, content: string): string {
   const attributes = { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${width} ${height}`, role: "img" };
   const background = element("rect", { width, height, rx: 6, fill: "var(--back)" });

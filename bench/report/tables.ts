@@ -6,14 +6,14 @@ import { shown, shownSpread } from "./number.ts";
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
-/** Nothing without rows. */
+/** A table in Markdown. Empty without rows. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "";
   const rule = head.map((_, index) => (index === 0 ? "---" : "--:"));
   return [head, rule, ...rows].map(row).join("\n");
 }
 
-/** Medians: contenders down, figures across. What was not measured at all is left out. */
+/** Medians: contenders down, figures across. Rows and columns without any value are left out. */
 function figureTable(run: BenchRun, allFigures: readonly Figure[]): string {
   const figures = allFigures.filter(({ id }) => run.entries(id).length > 0);
   const rows = contenders.flatMap(({ name, title, isOurs }) => {
@@ -45,13 +45,13 @@ export function ratioTable(run: BenchRun): string {
   return table(["", "ratio: median (smallest–largest)", "goal", ""], rows);
 }
 
-/** How many of the goals that were measured are reached. */
+/** States how many of the measured goals are reached. */
 export function goalCount(run: BenchRun): string {
   const isReached = comparisons.map((each) => hasReachedGoal(run, each)).filter((each) => each !== undefined);
   return `Goals reached: ${isReached.filter(Boolean).length} of the ${isReached.length} that were measured.`;
 }
 
-/** For each figure, the carrier of ours that is best at it, and the yardsticks that are better still. */
+/** For each figure, the carrier of this package that is best at it, and the yardsticks that are better still. */
 export function behindTable(run: BenchRun): string {
   const rows = [...nodeFigures, ...crowdFigures].flatMap(({ id, title, unit, better }) => {
     const isBetter = (a: number, b: number) => (better === "higher" ? a > b : a < b);
@@ -91,10 +91,10 @@ export function failedList(run: BenchRun): string {
   const { failed } = run.data;
   if (failed.length === 0) return "Nothing failed in this run.";
   const lines = failed.map(({ work, contender, reason }) => `- ${contender} in ${work}: ${firstLines(reason)}`);
-  return ["These failed, and what they failed at is not in the tables:", "", ...lines].join("\n");
+  return ["These measurements failed, and the tables lack their figures:", "", ...lines].join("\n");
 }
 
-/** The message, and the first line of what a process said on its standard error. */
+/** The message, and the first line of the process's standard error that names an error. */
 function firstLines(reason: string): string {
   const lines = reason.split("\n").filter((line) => line.trim() !== "");
   const cause = lines.find((line, index) => index > 0 && /error/i.test(line));

@@ -6,7 +6,7 @@ import type { SectionOpener, Task } from "./section.ts";
 
 const suits = (work: Work, contender: ContenderEntry, plan: Plan) => work.suits?.(contender, plan) ?? true;
 
-/** The works whose processes live through all rounds, in one section: in each round every contender does every work. */
+/** A section of works whose processes live through all rounds. In each round every contender does every work. */
 export function sharedSection(
   works: readonly Work[],
   contenders: readonly ContenderEntry[],
@@ -34,7 +34,7 @@ export function sharedSection(
         try {
           return await work.measure(await trioOf(contender), plan);
         } catch (error) {
-          // Whatever went wrong, the next work begins with new processes.
+          // A failed work may leave its processes in any state, so the next work begins with new ones.
           await stop(contender.name);
           throw error;
         }
@@ -54,7 +54,7 @@ export function sharedSection(
   };
 }
 
-/** A work that starts new processes for each measurement. */
+/** A section of one work that starts new processes for each measurement. */
 export function freshSection(work: Work, contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
   return () => ({
     tasks: contenders

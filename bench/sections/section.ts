@@ -7,14 +7,14 @@ export interface Task {
   measure(): Promise<Values>;
 }
 
-/** Tasks that are run in the same rounds. Whoever opens a section must close it. */
+/** Tasks that are run in the same rounds. The opener of a section must close it. */
 export interface Section {
   tasks: readonly Task[];
   rounds: number;
-  /** Whether a round that does not count comes first, in which code is compiled. */
+  /** Whether the first round does not count, because code is compiled in it. */
   warmsUp: boolean;
   close(): Promise<void>;
 }
 
-/** It starts nothing that can fail: that is part of the first task. */
+/** Opens a section without starting processes. The first task starts them, so that a failure is the task's. */
 export type SectionOpener = () => Section;

@@ -7,7 +7,7 @@ import type { SectionOpener } from "./section.ts";
 
 const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
-/** How long a process takes from its start to its first output. */
+/** Resolves with the time from the start of a process to its first output. */
 async function firstOutputMs(args: readonly string[]): Promise<number> {
   const startedMs = performance.now();
   const child = spawn(process.execPath, args, { cwd: projectFolder, stdio: ["ignore", "pipe", "inherit"] });
@@ -23,7 +23,7 @@ async function firstOutputMs(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The relay that `npm start` runs, from its start until it listens, beside a program that prints a line. */
+/** Measures how long the relay of `npm start` takes until it listens, beside a program that only prints a line. */
 export function startUpSection({ startUps }: Plan): SectionOpener {
   const relay = [...startArguments(), "--port", "0", "--host", "127.0.0.1"];
   const programs = { "npm start": relay, "blank Node": ["--eval", "console.log('ready')"] };

@@ -27,7 +27,7 @@ const tabWorks: Record<string, (client: Tab, plan: Plan) => Promise<Values>> = {
 
 export const tabWorkNames: readonly string[] = Object.keys(tabWorks);
 
-/** Chromium, and what serves its pages. */
+/** Chromium, and the server of its pages. */
 interface Stage {
   origin: string;
   chromium: Chromium;
@@ -50,7 +50,7 @@ async function openStage(): Promise<Stage> {
   };
 }
 
-/** From tab to tab in Chromium: for each contender its relay in a process, and two tabs that keep one stream. */
+/** Works from tab to tab in Chromium. Each contender has its relay in a process, and two tabs that keep one stream. */
 export function tabSection(works: readonly string[], contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
   return () => {
     const relays: Party<"relay">[] = [];

@@ -9,7 +9,7 @@ type State =
 
 const idle = (): State & { kind: "idle" } => ({ kind: "idle", head: new Uint8Array(orderBytes), headBytes: 0 });
 
-/** Does on a stream of a listener what its client orders: counts and compares each byte, and replies. */
+/** Carries out the orders of a client on a listener's stream: counts and compares each byte, and replies. */
 export function answer(stream: BenchStream, keepsMessages: boolean): void {
   let state: State = idle();
 
@@ -46,7 +46,7 @@ export function answer(stream: BenchStream, keepsMessages: boolean): void {
   };
 
   stream.receive((bytes) => {
-    // Bytes that were on their way when the reader stopped may still come.
+    // Bytes that were on their way when the reader stopped may still arrive, and are ignored.
     for (let at = 0; at < bytes.byteLength && state.kind !== "stopped"; ) {
       at += state.kind === "idle" ? takeOrder(state, bytes, at) : takeFlow(state, bytes, at);
     }

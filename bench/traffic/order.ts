@@ -1,15 +1,16 @@
 /**
- * What a client asks of the listener on a stream. Orders and replies are 32 bytes, so that the smallest message is one.
+ * A client's order to the listener of a stream. An order and a reply are 32 bytes each, so that each of them is a
+ * message of the ping-pong.
  */
 export type Order =
   | { kind: "echo" }
   /** `totalBytes` of the pattern follow, in messages of `messageBytes`. */
   | { kind: "flow"; messageBytes: number; totalBytes: number }
-  /** The listener reads no more. There is no reply. */
+  /** The listener stops reading. It does not reply. */
   | { kind: "pause" };
 
 export interface Reply {
-  /** Whether each byte, and each message where they have borders, was what was sent. */
+  /** Whether each byte was the one that was sent, and each message had its length where a contender keeps messages. */
   isIntact: boolean;
   receivedBytes: number;
 }
@@ -17,7 +18,7 @@ export interface Reply {
 export const orderBytes = 32;
 
 const kinds = ["echo", "flow", "pause"] as const;
-/** Begins each order and each reply, so that a stream that is out of step is noticed. */
+/** An order and a reply begin with a mark, so that a stream with lost or surplus bytes is noticed. */
 const orderMark = 0x0bce0000;
 const replyMark = 0x0bce0100;
 
@@ -34,7 +35,7 @@ export function encodeOrder(order: Order): Uint8Array {
   return bytes;
 }
 
-/** Throws if the bytes are no order. */
+/** Throws if the bytes are not an order. */
 export function decodeOrder(bytes: Uint8Array): Order {
   const view = viewOf(bytes);
   const kind = kinds[view.getUint32(0) - orderMark];
@@ -50,7 +51,7 @@ export function encodeReply({ isIntact, receivedBytes }: Reply): Uint8Array {
   return bytes;
 }
 
-/** Throws if the bytes are no reply. */
+/** Throws if the bytes are not a reply. */
 export function decodeReply(bytes: Uint8Array): Reply {
   const view = viewOf(bytes);
   const isIntact = view.getUint32(0) - replyMark;

@@ -3,13 +3,13 @@ import { Question } from "./question.ts";
 
 export interface PairingsResult {
   count: number;
-  /** Until the last of them was closed. */
+  /** The time until the last stream was over at the client. */
   elapsedMs: number;
 }
 
 /**
- * Opens streams, a number of them at once, each for one message there and back, and closes them. Closing may overlap
- * with the next opening, but counts: the time ends when the last stream is over.
+ * Opens streams, `atOnce` of them at the same time. Each carries one message there and one back, and is closed. Closing
+ * may overlap with the next opening, but it counts, because the time ends when the last stream is over.
  */
 export async function pairings(
   open: () => Promise<BenchStream>,

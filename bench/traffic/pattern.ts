@@ -1,5 +1,6 @@
 /**
- * The bytes that flow are this pattern over and over: a flow of any length is known at both ends without being kept.
+ * The length of the pattern that every flow repeats. Both ends know the pattern, so that the listener can compare a
+ * flow of any length without keeping it.
  */
 export const patternBytes = 1_048_576;
 
@@ -8,7 +9,7 @@ const words = new Int32Array(pattern.buffer);
 
 function createPattern(): Uint8Array<ArrayBuffer> {
   const made = new Uint32Array(patternBytes / 4);
-  // The generator of Numerical Recipes: its high bits are good enough to tell each place from every other.
+  // This is the generator of Numerical Recipes. Its high bits are random enough to tell each place from every other.
   let state = 1;
   for (let index = 0; index < made.length; index += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -17,7 +18,7 @@ function createPattern(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(made.buffer);
 }
 
-/** The pattern cut into messages. `messageBytes` divides its length. */
+/** Cuts the pattern into messages. `messageBytes` must divide its length. */
 export function patternMessages(messageBytes: number): Uint8Array[] {
   const count = patternBytes / messageBytes;
   return Array.from({ length: count }, (_, index) =>
@@ -25,7 +26,7 @@ export function patternMessages(messageBytes: number): Uint8Array[] {
   );
 }
 
-/** Whether the bytes are those at a position of a flow. Every byte is compared, in a few µs for 64 KiB. */
+/** Whether the bytes are those at a position of a flow. It compares every byte, in a few µs for 64 KiB. */
 export function isPattern(bytes: Uint8Array, position: number): boolean {
   for (let at = 0; at < bytes.byteLength; ) {
     const offset = (position + at) % patternBytes;
@@ -38,7 +39,7 @@ export function isPattern(bytes: Uint8Array, position: number): boolean {
 
 const isEqual = typeof Buffer === "undefined" ? areWordsEqual : areBuffersEqual;
 
-/** Node compares memory natively. */
+/** Compares in Node, which has native code for it. */
 function areBuffersEqual(bytes: Uint8Array, at: number, offset: number, length: number): boolean {
   return nodePattern().compare(bytes, at, at + length, offset, offset + length) === 0;
 }
@@ -49,7 +50,7 @@ function nodePattern(): Buffer {
   return view;
 }
 
-/** A page compares word by word where the memory is aligned. */
+/** Compares in a page, word by word where the memory is aligned. */
 export function areWordsEqual(bytes: Uint8Array, at: number, offset: number, length: number): boolean {
   const start = bytes.byteOffset + at;
   let differs = 0;

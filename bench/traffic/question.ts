@@ -5,22 +5,22 @@ import { patternMessages } from "./pattern.ts";
 export interface FlowOrder {
   messageBytes: number;
   /**
-   * The listener replies after so many bytes, which is how the sender knows what has arrived. A multiple of the
-   * message.
+   * The listener replies each time it has received this many bytes, so that the sender knows how many have arrived. It
+   * must be a multiple of `messageBytes`.
    */
   unitBytes: number;
   durationMs: number;
 }
 
-/** When the bytes of a flow arrived, as its sender knows it from the replies. */
+/** The times at which the units of a flow had arrived, as its sender knows them from the replies. */
 export interface FlowResult {
   startedMs: number;
   unitBytes: number;
-  /** The times of the replies. The last ones come after the duration, when everything has arrived. */
+  /** The times of the replies. The last replies come after the duration, when all bytes have arrived. */
   repliesMs: number[];
 }
 
-/** The client's side of a stream: gives orders to the listener and takes its replies. */
+/** The client's end of a stream, which gives orders to the listener and takes its replies. */
 export class Question {
   readonly stream: BenchStream;
   readonly #head = new Uint8Array(orderBytes);
@@ -32,7 +32,7 @@ export class Question {
     stream.receive((bytes) => this.#receive(bytes));
   }
 
-  /** One message of 32 bytes there, and one back. */
+  /** Sends a message of 32 bytes. Resolves when the listener's reply of 32 bytes has arrived. */
   echo(): Promise<void> {
     return new Promise((resolve) => {
       this.#onReply = () => resolve();
@@ -40,7 +40,9 @@ export class Question {
     });
   }
 
-  /** The times that messages of 32 bytes took there and back, one after the other, in ms. */
+  /**
+   * Sends messages of 32 bytes, each after the reply to the last one. Resolves with their times there and back, in ms.
+   */
   async pings(durationMs: number): Promise<number[]> {
     const timesMs: number[] = [];
     const deadlineMs = performance.now() + durationMs;
@@ -54,8 +56,8 @@ export class Question {
   }
 
   /**
-   * Sends for a while as fast as the stream takes it. Resolves when everything has arrived; rejects if a byte was
-   * another.
+   * Sends the pattern for `durationMs` as fast as the stream takes it. Resolves when all bytes have arrived. Rejects if
+   * one was not the byte that was sent.
    */
   async flow({ messageBytes, unitBytes, durationMs }: FlowOrder): Promise<FlowResult> {
     const messages = patternMessages(messageBytes);
@@ -68,7 +70,7 @@ export class Question {
     const bad = new Promise<never>((_, reject) => {
       this.#onReply = ({ isIntact, receivedBytes }) => {
         repliesMs.push(performance.now());
-        if (!isIntact || receivedBytes !== unitBytes) reject(new Error("what arrived was not what was sent"));
+        if (!isIntact || receivedBytes !== unitBytes) reject(new Error("the bytes that arrived are not those sent"));
         if (repliesMs.length === sentUnits) onAllReplies();
       };
     });
@@ -91,8 +93,8 @@ export class Question {
   }
 
   /**
-   * Has the listener read no more, and writes until there is no room for a while. Resolves with the bytes that were
-   * taken.
+   * Has the listener stop reading, and writes until there is no room for as long as `isFull` takes. Resolves with the
+   * number of bytes that the stream took.
    */
   async fill(messageBytes: number, maxBytes: number, isFull: () => Promise<void>): Promise<number> {
     const [message = new Uint8Array(0)] = patternMessages(messageBytes);

@@ -5,12 +5,12 @@ import type { Work } from "./work.ts";
 
 const pairingsAtOnce = 8;
 const closedAtOnce = 100;
-/** A hundred streams are closed in some 10 ms, which once is too short to measure. */
+/** A hundred streams are closed in some 10 ms, which is too short to measure once. */
 const closingRepeats = 4;
 
 type CurveFigure = "pairingsPerS" | "megabytesPerS" | "closingsPerS";
 
-/** Pairing, forwarding and closing beside the streams that are open. */
+/** Measures pairing, forwarding and closing beside the streams that are open. */
 async function measureBeside(trio: Trio, { warmUpMs, curveMs }: Plan): Promise<Record<CurveFigure, number>> {
   const { client, port } = trio;
   const paired = await client.call.pairings(port, steadyName, pairingsAtOnce, curveMs);
@@ -35,7 +35,7 @@ async function measureBeside(trio: Trio, { warmUpMs, curveMs }: Plan): Promise<R
   };
 }
 
-/** The same while more and more other streams are open. The figures' names end in the number of them. */
+/** Pairing, forwarding and closing while more and more streams are open. A figure's name ends in their number. */
 export const curve: Work = {
   name: "curve",
   processes: "fresh",
@@ -44,7 +44,7 @@ export const curve: Work = {
   async measure(trio, plan) {
     const values: Record<string, number> = {};
     let openCount = 0;
-    // The first time it runs code that is not compiled yet.
+    // The first measurement does not count, because it runs code that is not compiled yet.
     await measureBeside(trio, plan);
     for (const count of plan.curve) {
       try {

@@ -3,7 +3,7 @@ import type { Work } from "./work.ts";
 
 const listenersPerConnection = 100;
 
-/** Memory that the relay has for each of many names that are listened on. */
+/** The relay's memory for each of many names that a listener has claimed. */
 export const idleListeners: Work = {
   name: "listeners",
   processes: "fresh",
@@ -11,7 +11,7 @@ export const idleListeners: Work = {
   async measure({ relay, listener, port }, plan) {
     const listen = (name: string, count: number, firstConnection: number) =>
       listener.call.listen(port, { name, count, firstConnection, perConnection: listenersPerConnection });
-    // As with streams, the first do not count.
+    // The first names do not count, because they load code and fill caches.
     await listen("first", listenersPerConnection, 1);
     const before = await relay.call.settledMemory();
     await listen("idle", plan.idleListeners, 2);

@@ -3,12 +3,12 @@ import type { Work } from "./work.ts";
 
 const firstStreams = 100;
 
-/** Memory that the relay has for each of many open streams on which nothing is sent. */
+/** The relay's memory for each of many open streams on which nothing is sent. */
 export const idleStreams: Work = {
   name: "idle",
   processes: "fresh",
   async measure(trio, { idleStreams }) {
-    // The first streams load code and fill caches, which is not theirs.
+    // The first streams do not count, because they load code and fill caches.
     await trio.openCrowd(firstStreams);
     const before = await trio.relay.call.settledMemory();
     await trio.openCrowd(idleStreams);

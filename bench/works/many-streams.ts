@@ -5,7 +5,7 @@ import type { Work } from "./work.ts";
 const messageBytes = 16_384;
 const unitBytes = 65_536;
 
-/** Units that had arrived when the senders stopped. After that the streams that were behind catch up. */
+/** The units that had arrived when the senders stopped. Units that arrive later are those of streams that catch up. */
 const unitsInTime = ({ startedMs, repliesMs }: FlowResult, durationMs: number) =>
   repliesMs.filter((ms) => ms - startedMs <= durationMs).length;
 

@@ -3,7 +3,7 @@ import type { Work } from "./work.ts";
 
 const manyAtOnce = 32;
 
-/** Streams that are opened, carry one message there and one back, and are closed: one at a time, and 32 at once. */
+/** Opens streams that carry one message there and one back, and closes them: one at a time, and 32 at once. */
 export const pairing: Work = {
   name: "pairing",
   processes: "shared",

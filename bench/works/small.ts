@@ -17,7 +17,7 @@ export const small: Work = {
     if (flow === undefined) throw new Error("no flow");
     const messagesPerMs = flowRate(flow, { fromMs: warmUpMs, toMs: durationMs }) / messageBytes;
     return {
-      // A thousand a second is one a ms.
+      // One message a millisecond is a thousand a second.
       thousandsPerS: messagesPerMs,
       relayCpuUsPerMessage: (cpuMs.relay * 1_000) / (flowBytes(flow) / messageBytes),
     };

@@ -5,7 +5,7 @@ import type { Work } from "./work.ts";
 const messageBytes = 65_536;
 const otherStreams = 8;
 
-/** Streams whose reader stops, beside others that go on: what the relay holds for each, and what the others notice. */
+/** Streams whose reader stops: the relay's memory for each, and the delay of pings on other streams. */
 export const stoppedReader: Work = {
   name: "stopped",
   processes: "fresh",
@@ -15,7 +15,7 @@ export const stoppedReader: Work = {
     const others = await trio.open(otherStreams);
     const stopped = await trio.open(plan.stoppedStreams);
     const p99 = async () => quantile(await client.call.pings(others, plan.pingMs), 0.99);
-    // The first messages compile code and grow buffers that stay, which is not the stopped readers'.
+    // The first messages do not count, because they compile code and grow buffers that stay.
     await client.call.flow(others, { messageBytes, unitBytes: messageBytes, durationMs: plan.flowMs / 2 });
     await p99();
     const beforeMs = await p99();

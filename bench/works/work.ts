@@ -3,12 +3,12 @@ import type { Values } from "../measurement.ts";
 import type { Trio } from "../parties/trio.ts";
 import type { Plan } from "../plan.ts";
 
-/** Something to measure of three processes. It knows no contender. */
+/** A kind of measurement of three processes, which is the same for every contender. */
 export interface Work {
   name: string;
-  /** Whether processes are kept from one measurement to the next, or new for each, where memory is measured. */
+  /** Whether measurements share their processes, or each starts fresh ones, as works must that measure memory. */
   processes: "shared" | "fresh";
-  /** The contenders it is measured of. Default all. */
+  /** Whether the work measures a contender. Default: it measures all of them. */
   suits?(contender: ContenderEntry, plan: Plan): boolean;
   measure(trio: Trio, plan: Plan): Promise<Values>;
 }

@@ -4,7 +4,7 @@ import { createConnectTransport, createGrpcTransport, Http2SessionManager } from
 const streamWindowBytes = 1_048_576;
 const connectionWindowBytes = 4_194_304;
 
-/** A transport of connect-node on an HTTP/2 connection of its own, with wide windows and without compression. */
+/** Makes a transport of connect-node on an HTTP/2 connection of its own, with wide windows and no compression. */
 export function createHttp2Transport(protocol: "connect" | "grpc", baseUrl: string): Transport {
   const settings = { initialWindowSize: streamWindowBytes };
   const manager = new Http2SessionManager(baseUrl, { idleConnectionTimeoutMs: 60_000 }, { settings });

@@ -2,10 +2,10 @@ import type { Contender } from "../../contender.ts";
 import { loadProduct, loadServer } from "../../product.ts";
 import { ourEndpoints, type TransportFactory } from "./our-endpoints.ts";
 
-/** Ten thousand streams or names, and some more to measure with. */
+/** The works have ten thousand streams or names, and some more to measure with. */
 const liveLimit = 20_000;
 
-/** The relay as `bss serve` has it, in this process. */
+/** Serves the relay of `bss serve` in this process. */
 async function serve(): Promise<number> {
   const { StreamServerProxy, serveRelay } = await loadServer();
   const proxy = StreamServerProxy({

@@ -1,6 +1,6 @@
 import { createOurs } from "./ours.ts";
 
-/** A link over Node's own WebSocket, which is what a page has too. */
+/** This package with a link over a WebSocket. */
 export const websocket = createOurs(({ createWebSocketTransport }, baseUrl) =>
   createWebSocketTransport({ baseUrl: `${baseUrl}/browser-server` }),
 );

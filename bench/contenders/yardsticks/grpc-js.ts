@@ -12,7 +12,7 @@ import {
 import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
-/** Messages are bytes: nothing is serialized but the memory gets the type that the library takes. */
+/** Messages are bytes already. This only gives their memory the type that the library takes. */
 const serialize = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const deserialize = (bytes: Buffer) => bytes;
 
@@ -35,15 +35,15 @@ const options = {
   "grpc-node.flow_control_window": 1_048_576,
   "grpc-node.max_session_memory": 1_000,
   "grpc.max_concurrent_streams": 100_000,
-  // Each connection of the bench has its own.
+  // Without this option all clients of a process share one connection.
   "grpc.use_local_subchannel_pool": 1,
 };
 
-const what = (call: Call): string => String(call.metadata.get("what")[0]);
+const argument = (call: Call): string => String(call.metadata.get("argument")[0]);
 
 function metadata(value: string): MetadataType {
   const made = new Metadata();
-  made.set("what", value);
+  made.set("argument", value);
   return made;
 }
 
@@ -53,7 +53,7 @@ function forward(from: Call, to: Call): void {
     from.pause();
     to.once("drain", () => from.resume());
   });
-  // Ending a server's side ends the whole call, so both end with the first.
+  // A server that ends its half ends the whole call, so both calls end together.
   from.on("end", () => {
     to.end();
     from.end();
@@ -82,7 +82,7 @@ const call = (client: Client, name: keyof typeof service, value: string): Call =
   return start.call(client, metadata(value));
 };
 
-/** gRPC without a prototype's cost: bidirectional calls with messages of bytes, which the relay passes on. */
+/** A relay on grpc-js: bidirectional calls, whose messages are bytes and are passed on unparsed. */
 export const grpcJs: Contender = {
   keepsMessages: true,
   async serve() {
@@ -90,12 +90,12 @@ export const grpcJs: Contender = {
     const server = new Server(options);
     server.addService(service, {
       listen(listener) {
-        rendezvous.listen(what(listener), listener);
+        rendezvous.listen(argument(listener), listener);
         listener.write(Buffer.from("0"));
       },
-      connect: (client) => rendezvous.connect(what(client), client),
+      connect: (client) => rendezvous.connect(argument(client), client),
       accept(listener) {
-        const client = rendezvous.accept(what(listener));
+        const client = rendezvous.accept(argument(listener));
         forward(client, listener);
         forward(listener, client);
       },

@@ -14,13 +14,13 @@ import { nodeStream } from "./node-stream.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
 const settings = { initialWindowSize: 1_048_576, maxConcurrentStreams: 100_000 };
-/** In MB. Node's default of 10 is for thousands of streams too small. */
-const maxSessionMemory = 1_000;
+/** Node's default of 10 MB is too small for thousands of streams. */
+const maxSessionMemoryMb = 1_000;
 
 const widen = (session: Http2Session) => session.setLocalWindowSize(4_194_304);
 
 async function openSession(port: number): Promise<ClientHttp2Session> {
-  const session = connect(`http://127.0.0.1:${port}`, { settings, maxSessionMemory });
+  const session = connect(`http://127.0.0.1:${port}`, { settings, maxSessionMemory: maxSessionMemoryMb });
   await once(session, "connect");
   widen(session);
   return session;
@@ -30,24 +30,24 @@ function request(session: ClientHttp2Session, path: string): ClientHttp2Stream {
   return session.request({ ":method": "POST", ":path": path }, { endStream: false });
 }
 
-/** The limit for what goes over HTTP/2: one request for each end of a stream, whose bodies the relay passes on. */
+/** A relay with nothing but HTTP/2: each end of a stream is one request, whose body the relay passes on. */
 export const http2Pipe: Contender = {
   keepsMessages: false,
   async serve() {
     const rendezvous = new Rendezvous<ServerHttp2Stream, ServerHttp2Stream>((listener, id) =>
       listener.write(`${id}\n`),
     );
-    const server = createServer({ settings, maxSessionMemory });
+    const server = createServer({ settings, maxSessionMemory: maxSessionMemoryMb });
     server.on("session", widen);
     server.on("stream", (stream, headers) => {
-      const [, verb, what = ""] = (headers[":path"] ?? "").split("/");
+      const [, verb, argument = ""] = (headers[":path"] ?? "").split("/");
       stream.respond({ ":status": 200 });
       if (verb === "listen") {
-        rendezvous.listen(what, stream);
+        rendezvous.listen(argument, stream);
         stream.write("0\n");
-      } else if (verb === "connect") rendezvous.connect(what, stream);
+      } else if (verb === "connect") rendezvous.connect(argument, stream);
       else {
-        const client = rendezvous.accept(what);
+        const client = rendezvous.accept(argument);
         client.pipe(stream);
         stream.pipe(client);
       }

@@ -4,10 +4,10 @@ import createMux, { type Mux, type MuxStream } from "mux-demux/msgpack.js";
 import type { BenchStream, Contender } from "../../contender.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
-/** The purpose of a stream, which its other end gets with it. */
+/** The purpose of a stream, which the library sends along when it opens one. */
 interface Meta {
   verb: "listen" | "connect" | "accept";
-  what: string;
+  argument: string;
 }
 
 function wrap(socket: Socket): Mux {
@@ -27,7 +27,10 @@ interface Leg {
   socket: Socket;
 }
 
-/** The library knows no pressure but a peer's pause: what the socket does not take is the sign to wait. */
+/**
+ * Forwards one direction. The library reports no backpressure of its own, so the sender is stopped while the receiver's
+ * socket is full.
+ */
 function forward(from: Leg, to: Leg): void {
   let isStopped = false;
   const stop = () => {
@@ -62,7 +65,7 @@ function benchStream(stream: MuxStream, socket: Socket): BenchStream {
   };
 }
 
-/** All streams of an endpoint share one TCP connection, as in the stack that this package replaces. */
+/** A relay on mux-demux. All streams of an endpoint share one TCP connection. */
 export const muxDemux: Contender = {
   keepsMessages: true,
   async serve() {
@@ -70,14 +73,14 @@ export const muxDemux: Contender = {
     const server = createServer({ noDelay: true }, (socket) => {
       socket.on("error", () => socket.destroy());
       wrap(socket).on("connection", (stream) => {
-        const { verb, what } = stream.meta as Meta;
+        const { verb, argument } = stream.meta as Meta;
         if (verb === "listen") {
-          rendezvous.listen(what, stream);
+          rendezvous.listen(argument, stream);
           stream.write("0");
         } else if (verb === "connect") {
-          rendezvous.connect(what, { stream, socket });
+          rendezvous.connect(argument, { stream, socket });
         } else {
-          const client = rendezvous.accept(what);
+          const client = rendezvous.accept(argument);
           forward(client, { stream, socket });
           forward({ stream, socket }, client);
           stream.write(ready);
@@ -93,10 +96,10 @@ export const muxDemux: Contender = {
     const { socket, mux } = await open(port);
     return {
       async listen(name, onStream) {
-        const control = mux.createStream({ verb: "listen", what: name } satisfies Meta);
+        const control = mux.createStream({ verb: "listen", argument: name } satisfies Meta);
         await once(control, "data");
         control.on("data", (id: string) => {
-          const stream = mux.createStream({ verb: "accept", what: id } satisfies Meta);
+          const stream = mux.createStream({ verb: "accept", argument: id } satisfies Meta);
           stream.once("data", () => onStream(benchStream(stream, socket)));
         });
       },
@@ -106,8 +109,8 @@ export const muxDemux: Contender = {
     const { socket, mux } = await open(port);
     return {
       async open(name) {
-        const stream = mux.createStream({ verb: "connect", what: name } satisfies Meta);
-        // The library keeps nothing for a reader that is not there yet: the client waits until it is paired.
+        const stream = mux.createStream({ verb: "connect", argument: name } satisfies Meta);
+        // The library drops data that arrives before there is a reader, so the client waits until it is paired.
         await once(stream, "data");
         return benchStream(stream, socket);
       },

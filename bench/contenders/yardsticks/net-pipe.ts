@@ -5,7 +5,7 @@ import type { Contender } from "../../contender.ts";
 import { nodeStream } from "./node-stream.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
-/** The first line of a connection, which says what it is for. What follows it stays unread. */
+/** Reads the first line of a connection, which states its purpose. The bytes after the line stay unread. */
 function readFirstLine(socket: Socket, onLine: (line: string) => void): void {
   const onReadable = () => {
     const chunk: Buffer | null = socket.read();
@@ -25,20 +25,20 @@ async function open(port: number, firstLine: string): Promise<Socket> {
   return socket;
 }
 
-/** The limit without any protocol: two TCP connections for each stream, whose bytes the relay passes on. */
+/** A relay without any protocol: each stream is two TCP connections, whose bytes the relay passes on. */
 export const netPipe: Contender = {
   keepsMessages: false,
   async serve() {
     const rendezvous = new Rendezvous<Socket, Socket>((listener, id) => listener.write(`${id}\n`));
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       readFirstLine(socket, (line) => {
-        const [verb, what = ""] = line.split(" ");
+        const [verb, argument = ""] = line.split(" ");
         if (verb === "listen") {
-          rendezvous.listen(what, socket);
+          rendezvous.listen(argument, socket);
           socket.write("0\n");
-        } else if (verb === "connect") rendezvous.connect(what, socket);
+        } else if (verb === "connect") rendezvous.connect(argument, socket);
         else {
-          const client = rendezvous.accept(what);
+          const client = rendezvous.accept(argument);
           client.pipe(socket);
           socket.pipe(client);
         }

@@ -4,7 +4,7 @@ import type { BenchStream } from "../../contender.ts";
 
 const highWaterMarkBytes = 262_144;
 
-/** The writing half over a writable of Node's. What is written in one turn goes out in one piece. */
+/** The writing half of a stream, on a `Writable` of Node. Messages that are written in one turn go out in one piece. */
 export function nodeWriter(writable: Writable): Pick<BenchStream, "write" | "drained" | "end"> {
   let isCorked = false;
   let drained = Promise.resolve();
@@ -23,7 +23,7 @@ export function nodeWriter(writable: Writable): Pick<BenchStream, "write" | "dra
         writable.write(message);
         return true;
       }
-      // "drain" does not come for requests that were corked and then taken by the kernel at once; the callback does.
+      // A corked request that the kernel then takes at once emits no "drain", but it calls back.
       drained = new Promise((resolve) => writable.write(message, () => resolve()));
       return false;
     },
@@ -32,7 +32,7 @@ export function nodeWriter(writable: Writable): Pick<BenchStream, "write" | "dra
   };
 }
 
-/** A duplex stream of Node's as a stream of bytes. */
+/** Adapts a `Duplex` of Node. */
 export function nodeStream(duplex: Duplex): BenchStream {
   duplex.on("end", () => duplex.end());
   return {

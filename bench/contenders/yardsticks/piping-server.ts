@@ -6,7 +6,7 @@ import { Server } from "piping-server";
 import type { BenchStream, Contender } from "../../contender.ts";
 import { nodeWriter } from "./node-stream.ts";
 
-/** A listener waits for so many clients ahead: the relay knows paths and no listeners. */
+/** A listener has this many downloads open for clients to come, because the relay knows paths and no listeners. */
 const waitingClients = 64;
 
 const agent = new Agent({ keepAlive: true });
@@ -25,7 +25,7 @@ async function download(port: number, path: string): Promise<IncomingMessage> {
   return response;
 }
 
-/** The response to a download comes with its first byte: until then there is nothing to read. */
+/** Adapts a pair of requests. `down` resolves late, because the response to a download comes with its first byte. */
 function benchStream(up: ClientRequest, down: Promise<IncomingMessage>): BenchStream {
   const ended = down.then(async (response) => {
     response.on("end", () => up.end());
@@ -39,10 +39,10 @@ function benchStream(up: ClientRequest, down: Promise<IncomingMessage>): BenchSt
   };
 }
 
-/** A client's ordinal is in its path. A process has one count for each name, over all of its connections. */
+/** The next client's ordinal for each name, which is a part of its path. All connections of a process share them. */
 const nextOrdinals = new Map<string, number>();
 
-/** A stream is two paths, each with a request that uploads and one that downloads. */
+/** A relay of piping-server. A stream is two paths, each with a request that uploads and one that downloads. */
 export const pipingServer: Contender = {
   keepsMessages: false,
   async serve() {

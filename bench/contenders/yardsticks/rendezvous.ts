@@ -1,5 +1,6 @@
 /**
- * Pairs clients with listeners for the bare relays: a client gets an id, the listener is told it, and accepts by it.
+ * Pairs clients with listeners for the bare relays. A client gets an id, which is announced to the listener, which
+ * accepts the client by it.
  */
 export class Rendezvous<Listener, Client> {
   readonly #names = new Map<string, Listener>();
@@ -24,7 +25,7 @@ export class Rendezvous<Listener, Client> {
     this.#announce(listener, id);
   }
 
-  /** The client that a listener was told of. */
+  /** Returns the client whose id was announced to a listener. */
   accept(id: string): Client {
     const client = this.#waiting.get(id);
     if (client === undefined) throw new Error(`no client ${id}`);

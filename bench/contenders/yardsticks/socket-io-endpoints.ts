@@ -3,7 +3,10 @@ import type { BenchStream, Endpoints } from "../../contender.ts";
 
 type Connect = (url: string, options: object) => ClientSocket;
 
-/** The library has no backpressure of its own. Each quarter of the window asks to be acknowledged by the peer. */
+/**
+ * The bytes that a sender may have unacknowledged. The library has no backpressure of its own, so the adapter asks the
+ * peer for an acknowledgement after each quarter of this window.
+ */
 const windowBytes = 1_048_576;
 
 type Ack = () => void;

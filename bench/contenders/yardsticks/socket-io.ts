@@ -10,7 +10,7 @@ interface Pair {
   listener: Socket;
 }
 
-/** All streams of an endpoint are events on its one connection, told apart by an id. */
+/** A relay on Socket.IO. All streams of an endpoint are events on its one connection, told apart by an id. */
 export const socketIo: Contender = {
   keepsMessages: true,
   async serve() {

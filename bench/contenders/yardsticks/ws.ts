@@ -28,7 +28,7 @@ function benchStream(socket: WebSocket): BenchStream {
   };
 }
 
-/** Passes messages on. Above the mark it stops the sender until what waits is in the kernel. */
+/** Passes messages on. Above the mark it stops the sender until the kernel has taken all waiting bytes. */
 function forward(from: WebSocket, to: WebSocket, highWaterMarkBytes: number): void {
   from.on("message", (data, binary) => {
     if (to.bufferedAmount < highWaterMarkBytes) return to.send(data, { binary });
@@ -38,7 +38,7 @@ function forward(from: WebSocket, to: WebSocket, highWaterMarkBytes: number): vo
   from.on("close", () => to.close());
 }
 
-/** One WebSocket for each end of a stream; messages are masked by bufferutil, which `ws` finds by itself. */
+/** A relay with a WebSocket for each end of a stream. Messages are masked by bufferutil, which `ws` finds by itself. */
 function createWs(highWaterMarkBytes: number): Contender {
   return {
     keepsMessages: true,
@@ -46,15 +46,15 @@ function createWs(highWaterMarkBytes: number): Contender {
       const rendezvous = new Rendezvous<WebSocket, WebSocket>((listener, id) => listener.send(id));
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1", backlog: 4096, perMessageDeflate: false });
       server.on("connection", (socket, { url = "" }) => {
-        const [, verb, what = ""] = url.split("/");
+        const [, verb, argument = ""] = url.split("/");
         if (verb === "listen") {
-          rendezvous.listen(what, socket);
+          rendezvous.listen(argument, socket);
           socket.send("0");
         } else if (verb === "connect") {
           socket.pause();
-          rendezvous.connect(what, socket);
+          rendezvous.connect(argument, socket);
         } else {
-          const client = rendezvous.accept(what);
+          const client = rendezvous.accept(argument);
           forward(client, socket, highWaterMarkBytes);
           forward(socket, client, highWaterMarkBytes);
           client.resume();
@@ -70,7 +70,7 @@ function createWs(highWaterMarkBytes: number): Contender {
           await once(control, "message");
           control.on("message", (id) => {
             const socket = openSocket(port, `accept/${id}`);
-            // A message may follow in the same turn: by then it must have a listener.
+            // A message may follow in the same turn, so `onStream` adds the listener before this callback returns.
             socket.once("open", () => onStream(benchStream(socket)));
           });
         },
@@ -89,5 +89,5 @@ function createWs(highWaterMarkBytes: number): Contender {
 }
 
 export const ws = createWs(1_048_576);
-/** Holds as little as it can: the mark is that of Node's own streams. */
+/** A relay that holds little: the mark of 16 KiB was the default of Node's streams before Node 22. */
 export const wsPaused = createWs(16_384);
