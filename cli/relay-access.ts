@@ -7,7 +7,7 @@ import { Failure, StreamError } from "../web/node.js";
 import { type RelayUrl, relayUrl } from "../web/transport/relay-url.js";
 import { UsageError } from "./command.js";
 
-/** Which relay, for the commands that use one. */
+/** The options that name the relay, for the commands that use one. */
 export const relayOptions = {
   relay: { type: "string" },
   prefix: { type: "string" },

@@ -30,7 +30,9 @@ export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {
 };
 
 export interface StreamErrorOptions {
-  /** Which of the protocol's own failures; `Failure.UNSPECIFIED` for the application's and the transport's. */
+  /**
+   * The failure, if it is one of the protocol's own; `Failure.UNSPECIFIED` for the application's and the transport's.
+   */
   failure?: Failure | undefined;
   /** Default: the failure's code in {@link failureTable}. */
   code?: Code | undefined;

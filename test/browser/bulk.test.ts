@@ -107,7 +107,7 @@ test("a receiver that does not read stops the sender, and the relay holds no mor
     more().catch(() => {});
   })()`);
   const written = () => client.page.evaluate("written") as Promise<number>;
-  // Nothing tells that a sender has stopped but that for a while it does not go on.
+  // A sender that has stopped says nothing of it, so it counts as stopped when it has not gone on for a while.
   const settled = async (): Promise<number> => {
     for (let last = -1; ; ) {
       const now = await written();

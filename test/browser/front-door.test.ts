@@ -78,7 +78,7 @@ async function start(command: string, cwd: string): Promise<string> {
   throw new Error(`${command} ended before it listened`);
 }
 
-/** For Vite, which takes the next one if somebody else was faster. */
+/** Resolves with a port that is free. Vite takes the next one if another program is faster. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0);
   await once(server, "listening");

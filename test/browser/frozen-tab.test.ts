@@ -101,7 +101,7 @@ describe("where Chromium keeps a frozen tab's WebSocket", () => {
     const answer = next().finally(() => {
       isAnswered = true;
     });
-    // Longer than a silent link would be kept.
+    // The tab stays frozen for longer than a silent link is kept.
     await new Promise((resolve) => setTimeout(resolve, 3 * heartbeatsUntilLost * heartbeatIntervalMs));
     expect(isAnswered).toBe(false);
     expect(relay.proxy.counts).toMatchObject({ links: 1, streams: 1 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
 import { launchBrowser, openTab } from "./browser.js";
 
-/** More than a browser has connections to an origin over HTTP/1.1. */
+/** The number of tabs, which is more than a browser has connections to an origin over HTTP/1.1. */
 const tabs = 8;
 
 let browser: Browser;
@@ -23,7 +23,7 @@ test("more tabs of one user than it has connections over HTTP/1.1 have a WebSock
   const pages = await Promise.all(
     Array.from({ length: tabs }, async () => (await openTab(context, relay.origin)).page),
   );
-  // One by one: a WebSocket has its time to open.
+  // The tabs listen one by one, because a WebSocket has only a certain time to open.
   for (const [at, page] of pages.entries()) {
     await page.evaluate(`import("browser-stream-server").then(async ({ StreamServer, StreamClient }) => {
       globalThis.StreamClient = StreamClient;

@@ -56,7 +56,7 @@ async function openTab(engine: Engine, origin: string): Promise<EngineTab> {
   return tab;
 }
 
-/** In a page: makes what listens, and echoes. */
+/** In a page: defines `listen`, which makes a server that echoes. */
 const listening = `
   import { StreamServer } from "browser-stream-server";
   globalThis.listen = async () => {

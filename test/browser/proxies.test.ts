@@ -49,7 +49,7 @@ const paths: Path[] = [
   },
 ];
 
-/** Over fetch each takes a request, and nginx takes 50 on a connection here. */
+/** Each round trip over fetch takes a request, and nginx takes 50 requests on a connection here. */
 const roundTrips = 120;
 const pingPong = `
   import { StreamClient } from "browser-stream-server";

@@ -10,7 +10,7 @@ import { openRelay, type TestRelay } from "../integration/relay-ports.js";
 import { openPages, type Pages } from "./pages.js";
 
 const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable };
-/** Less than a WebSocket may take before fetch is tried. */
+/** The tab learns it within this time, which is less than a WebSocket may take before fetch is tried. */
 const atOnceMs = 2_000;
 
 const browserOf = launchedEngines();

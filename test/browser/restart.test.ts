@@ -5,7 +5,7 @@ import type { EngineTab } from "../engines/engine.js";
 import { engines } from "../engines/engines.js";
 import { launchedEngines } from "../engines/launched-engines.js";
 
-/** One more than a browser has connections to an origin over HTTP/1.1. */
+/** The number of tabs, one more than a browser has connections to an origin over HTTP/1.1. */
 const tabs = 7;
 const awayMs = 3_000;
 const pollMs = 250;

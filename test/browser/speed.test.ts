@@ -6,12 +6,12 @@ import { type ProcessGroup, startGroup } from "../engines/process-group.js";
 import { launchUnwatched, type UnwatchedChromium, type UnwatchedTab } from "../engines/unwatched-chromium.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 
-/** Odd, for a median, and many: what else the machine does comes and goes. */
+/** The rounds are odd in number, for a median, and many, because the machine's other work comes and goes. */
 const rounds = 9;
 const pingsPerRound = 400;
 const pingBytes = 32;
 const chunkBytes = 65_536;
-/** So much that the windows, which have to fill first, are a small part of it. */
+/** The bytes are so many that the windows, which have to fill first, are a small part of them. */
 const bulkBytes = 192 * 1_048_576;
 
 let browser: UnwatchedChromium;
@@ -143,7 +143,7 @@ test("a ping of 32 bytes goes from tab to tab and back nearly as fast as over a 
   expect(ratio).toBeLessThan(maxPingRatio);
 });
 
-/** On a machine with nothing else to do it is 1.08 to 1.12. */
+/** The ratio is 1.08 to 1.12 on a machine with nothing else to do. */
 const minBulkRatio = 0.9;
 
 test("64 KiB messages go from tab to tab nearly as fast as over a bare relay", retries, async () => {

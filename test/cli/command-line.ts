@@ -60,7 +60,7 @@ export class CommandLine {
     return this.#exited;
   }
 
-  /** To its end, without input. */
+  /** Runs the command to its end, without input. */
   async run(): Promise<{ code: number | null; output: string; errorLines: string[] }> {
     this.child.stdin.end();
     const [output, code] = await Promise.all([this.output(), this.exitCode]);

@@ -103,7 +103,7 @@ test("while nobody reads standard output, Ctrl-C ends it", async () => {
     try {
       for (;;) await writer.write(new Uint8Array(65_536));
     } catch {
-      // It was interrupted.
+      // The command was interrupted.
     }
   }).listen("endless");
   onTestFinished(() => server.end());

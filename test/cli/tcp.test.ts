@@ -63,7 +63,7 @@ test("of 200 connections at once none is turned away", async () => {
   };
   const texts = Array.from({ length: 200 }, (_, index) => `number ${index}`);
   expect(await Promise.all(texts.map(echo))).toEqual(texts);
-  // Nor does Node warn of anything.
+  // Node warns of nothing.
   expect([near.errorLines.length, far.errorLines.length]).toEqual([1, 1]);
 });
 

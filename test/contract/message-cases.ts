@@ -6,7 +6,7 @@ import type { ContractCase } from "./contract-case.js";
 const partBytes = 262_144;
 const parts = 16;
 
-/** Made anew each time: what one side does to the memory of its messages is not to be seen by the other. */
+/** Makes the messages anew each time, so that neither side sees what the other does to the memory of its own. */
 const kinds = (): RawMessage[] => [
   "",
   "a",

@@ -38,7 +38,7 @@ export class Party {
     this.#reach = reach;
   }
 
-  /** How the meeting travels. */
+  /** The transport of the meeting. */
   get transport(): TransportKind | undefined {
     return this.#meeting?.stream.transport;
   }

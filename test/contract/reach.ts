@@ -6,13 +6,13 @@ import {
   type TransportLike,
 } from "browser-stream-server";
 
-/** How a party reaches the relay. */
+/** A party's way to the relay. */
 export interface Reach {
   listen(name: string): StreamServer;
   connect(name: string, options?: ConnectOptions): Stream;
 }
 
-/** Everything over one transport. */
+/** Returns a way on which everything goes over one transport. */
 export function reachOver(transport: TransportLike): Reach {
   return {
     listen: (name) => StreamServer(transport).listen(name),

@@ -6,7 +6,7 @@ export type WebWayKind = "websocket" | "base-url" | "connect-json" | "connect-bi
 /** A way to a relay that exists wherever the web's interfaces do, in a form that JSON can carry. */
 export interface WebWay {
   kind: WebWayKind;
-  /** Where the relay's RPCs are; for a base URL, the origin. */
+  /** The URL under which the relay's RPCs are; for a base URL, the origin. */
   url: string;
 }
 

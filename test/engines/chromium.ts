@@ -19,7 +19,7 @@ async function openPage(browser: Browser): Promise<Page> {
     goBack: async () => void (await page.goBack()),
     screenshot: () => page.screenshot(),
     async close() {
-      // First the page alone, which tells it so; the end of a context does not.
+      // The page is closed before its context, because only then is it told that it is left.
       await page.close();
       await context.close();
     },

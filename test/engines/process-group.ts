@@ -34,7 +34,7 @@ export async function startGroup(
         exited.then(([code, signal]) => Promise.reject(new Error(`${program} ended with ${code ?? signal}`))),
       ]),
     async end() {
-      // Once: the number may be another's later.
+      // The group is killed only once, because its number may later be another group's.
       if (ended === undefined) {
         ended = exited;
         killGroup(pid);

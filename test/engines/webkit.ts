@@ -35,7 +35,7 @@ export const webkit: Engine = {
     const display = await openDisplay();
     const sessions = new Set<WebDriverSession>();
 
-    /** In a browser of its own: a session's windows would have to take turns. */
+    /** Opens each tab in a browser of its own, because the windows of one session have to take turns. */
     async function openTab(origin: string): Promise<EngineTab> {
       const session = await openSession(display.name, {
         acceptInsecureCerts: true,

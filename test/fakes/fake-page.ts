@@ -3,7 +3,7 @@ import { vi } from "vitest";
 type PageEvent = "pagehide" | "pageshow" | "online";
 type DocumentEvent = "resume" | "visibilitychange";
 
-/** One at which, as in a browser and unlike in Node, those who capture are called first. */
+/** An event target that calls capturing listeners first, as a browser does and Node does not. */
 class PageTarget {
   #listeners: { type: string; listener: () => void; options: AddEventListenerOptions }[] = [];
 

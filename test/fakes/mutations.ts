@@ -30,7 +30,7 @@ export class Random {
     return bytes;
   }
 
-  /** In another order; with none of `percent`, in the same. */
+  /** Returns the items, of which `percent` changed places with one before them. With 0 the order stays the same. */
   shuffled<T>(all: readonly T[], percent: number): T[] {
     const result = [...all];
     for (let at = result.length - 1; at > 0; at -= 1) {

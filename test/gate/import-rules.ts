@@ -1,4 +1,4 @@
-/** Which folders a folder may import from, besides itself. A folder that is not named here may not be imported. */
+/** The folders that a folder may import from, besides itself. A folder that is not named here may not be imported. */
 export const allowedFolders: Record<string, readonly string[]> = {
   gen: [],
   stream: ["gen"],

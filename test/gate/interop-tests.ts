@@ -16,7 +16,7 @@ const prepareGrpcJs: Preparation = () => {
   );
 };
 
-/** In this order: Go may come by way of Python. */
+/** The preparations run in this order, because Go may come by way of Python. */
 const preparations: Record<string, Preparation> = {
   tab: () => installProgram({ name: "chromium", find: findChromium }),
   python: preparePython,

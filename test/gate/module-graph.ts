@@ -105,7 +105,7 @@ export function findCycles(graph: Map<string, Import[]>): string[][] {
   return cycles;
 }
 
-/** For each file reachable from an entry, the way there. */
+/** Returns, for each file that an entry reaches, the way from the entry to it. */
 export function waysFrom(graph: Map<string, Import[]>, entry: string): Map<string, string[]> {
   const ways = new Map([[entry, [entry]]]);
   for (const [file, way] of ways) {

@@ -34,7 +34,7 @@ const relay = command("serve", "--port", "0");
 const [address] = (await once(createInterface({ input: relay.stdout as Readable }), "line")) as [string];
 const { origin } = new URL(address);
 const listener = command("listen", "file", "--relay", origin);
-// It says so when the name is its own.
+// The listener prints a line when the name is its own.
 await once(listener.stderr as Readable, "data");
 const client = command("connect", "file", "--relay", origin);
 const sending = pipeline(input, client.stdin as Writable);

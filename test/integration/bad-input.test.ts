@@ -28,7 +28,7 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
 
   afterAll(() => relay.close());
 
-  /** Beside each bad call, over the same connection, a stream that has to go on. */
+  /** A stream that has to go on beside each bad call, over the same connection. */
   beforeEach(async () => {
     way = http2Ways[wayName](relay.url);
     client = createClient(RelayService, way.transport as Transport);

@@ -142,7 +142,7 @@ describe("at a relay with a quick heart", () => {
     const transport = createConnectTransport({ baseUrl: quick.url });
     const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen("stays");
     await server.ready;
-    // Longer than a link that is silent would be kept.
+    // The time that passes is longer than a silent link is kept.
     await new Promise((resolve) => setTimeout(resolve, 5 * heartbeatIntervalMs));
     const stream = StreamClient(transport).connect("stays");
     stream.end("still there");

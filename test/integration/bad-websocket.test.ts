@@ -14,7 +14,7 @@ import { holdsNothing, openRelay, selfSigned, type TestRelay, untilLinks } from 
 
 const socketPath = `/browser-server${linkSocketPath}`;
 const maxChannels = 8;
-/** With the bystander's. */
+/** The limit counts the bystander's link, too. */
 const maxLinks = 2;
 const maxPacketBytes = 212_992;
 const maxBatchBytes = 212_992;
@@ -269,7 +269,7 @@ describe("a channel is reset, and its link lives, for", () => {
 
   test.each(rules)("%s", async (_, packets, failure) => {
     const raw = await RawLink.open(relay);
-    // In one message, so that nobody reads in between.
+    // The packets go in one message, so that nobody reads in between.
     raw.send(opening(4, "Watch"), ...packets);
     expect(await raw.reset(5)).toBe(failure);
     await raw.answered();

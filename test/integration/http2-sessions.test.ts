@@ -79,7 +79,7 @@ describe.each([
   });
 
   test("lives while the peer answers, however quiet it is otherwise", async () => {
-    // Its ack of the relay's settings is something heard.
+    // The relay hears the peer's ack of its settings.
     await new Promise((resolve) => session.ping(resolve));
     let pings = 0;
     session.on("ping", () => (pings += 1));
@@ -152,7 +152,7 @@ describe("a connection of a peer by hand", () => {
   });
 
   describe("that takes nothing", () => {
-    /** More than kernels hold. */
+    /** The response is larger than the buffers of kernels. */
     const bytes = 16 * 1_048_576;
     let session: ServerHttp2Session;
 

@@ -65,7 +65,7 @@ test.each([
     await closed;
     server.close();
     proxy.handler(request, response);
-    // It would wait for the end of what it holds.
+    // `close` sets a timer for the responses that the relay still holds, and there must be none.
     proxy.close();
     expect(clock.timers).toBe(0);
   },

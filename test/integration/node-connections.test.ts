@@ -25,7 +25,7 @@ import { promiseState, rejection, settled } from "../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
 
-/** Less than any connection is kept for the next call. */
+/** Every connection is kept for the next call for longer than this. */
 const maxExitMs = 800;
 const programPath = fileURLToPath(new URL("../fixtures/last-stream.mjs", import.meta.url));
 
@@ -126,7 +126,7 @@ describe.each(ways)("with room for five calls on each %s", (_, kind, transportTo
 });
 
 describe("over HTTP/2, by the relay's heartbeat", () => {
-  /** Not that of a relay without a limit of its own. */
+  /** The heartbeat differs from the default of relays, which is 15 s. */
   const heartbeatIntervalMs = 60_000;
   let clock: FakeClock;
 

@@ -22,7 +22,7 @@ const deadlineMs = 20_000;
 
 export interface RawLinkOptions {
   protocols?: string[];
-  /** Whether it answers pings of RFC 6455. */
+  /** Whether the client answers pings of RFC 6455. */
   autoPong?: boolean;
 }
 

@@ -10,7 +10,7 @@ import { until } from "./until.js";
 /** A relay in this process, on a port that was free. */
 export interface TestRelay {
   proxy: StreamServerProxy;
-  /** With "https:" if it speaks TLS. */
+  /** The origin of the relay, with "https:" if it speaks TLS. */
   origin: string;
   /** The URL under which the RPCs are. */
   url: string;

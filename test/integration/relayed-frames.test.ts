@@ -156,7 +156,7 @@ describe.each(pairs)("%s to %s", (_from, _to, from, to) => {
       const [sending, peer] = await paired(from, to, sender);
       const unknown = field(15, 1, 2, 3);
       const frameBytes = field(2, 0x08, 1, ...field(4, ...field(1, 65), ...unknown), ...unknown);
-      // In a response, the numbers from 3 on are what only the relay says: accepted, suspended and resumed.
+      // In a response, the fields from 3 on are those that only the relay sends: accepted, suspended and resumed.
       if (from.format === "JSON") {
         for (const kind of ["accepted", "suspended", "resumed", "unheardOf"]) sending.write(json({ [kind]: {} }));
         sending.write(json({ accepted: {}, frame: { sequence: 1, messages: [{ data: "QQ==" }] } }));

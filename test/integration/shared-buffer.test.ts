@@ -67,7 +67,7 @@ test("what waits for a link that does not read stays as it is while others are s
   quick.start();
   await quick.raw.until(() => quick.raw.receivedBytes > 4 * mebibyte);
   slow.raw.connection.resume();
-  // More than what can have waited, most of it in the kernel.
+  // The bytes are more than can have waited, most of them in the kernel.
   await slow.raw.until(() => slow.raw.receivedBytes > 16 * mebibyte);
   for (const { raw } of [slow, quick]) await raw.close();
   for (const { counts } of [slow, quick]) {

@@ -11,7 +11,10 @@ import { connecting, credit, end, opening, RawLink, socketFrame } from "./raw-li
 import { holdsNothing, openRelay, type TestRelay, untilLinks } from "./relay-ports.js";
 import { standstill } from "./until.js";
 
-/** Long enough for a busy machine to answer in, and short enough to wait for its two and a half fold. */
+/**
+ * A heartbeat that is long enough for a busy machine to answer in, and short enough for a test to wait two and a half
+ * times as long.
+ */
 const heartbeatIntervalMs = 400;
 const silentCode = 4000 + Code.Unavailable;
 const mebibyte = 1_048_576;
@@ -24,7 +27,7 @@ afterEach(async () => {
   await holdsNothing(relay);
 });
 
-/** Somebody who listens and writes as fast as the stream takes it. */
+/** Listens, and writes to each client as fast as the stream takes it. */
 async function openPourer() {
   const transport = createWebSocketTransport({ baseUrl: relay.url, idleTimeoutMs: 1 });
   const failed = new Deferred<StreamError>();
@@ -96,7 +99,7 @@ describe("at a relay with a quick heart", () => {
     raw.connection.pause();
     const unread = () => pourer.writtenBytes - raw.receivedBytes;
     expect(await pourer.failed).toMatchObject({ failure: Failure.LEG_LOST });
-    // Most of it is in the kernel's buffers.
+    // Most of the data is in the kernel's buffers.
     expect(unread()).toBeLessThan(32 * mebibyte);
     await untilLinks(relay, 2);
     raw.socket.terminate();

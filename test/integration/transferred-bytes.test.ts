@@ -5,7 +5,7 @@ import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 import { allWays } from "./ways.js";
 
 const messageBytes = 100_000;
-/** Enough that some of it waits for credit, in the link, and in the stream. */
+/** The bytes are so many that some of them wait for credit, in the link and in the stream. */
 const messages = 40;
 
 let relay: TestRelay;

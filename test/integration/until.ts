@@ -1,6 +1,6 @@
 const turnMs = 1;
 const maxTurns = 4_000;
-/** For so long nothing may change. */
+/** A number counts as settled when it has not changed for this long. */
 const standstillMs = 500;
 
 /** Resolves when something holds that nothing tells; throws with what `otherwise` says if it does not come about. */

@@ -172,7 +172,7 @@ describe.each(ways)("any service, with %s", (_, options, expectedTypes) => {
 
   test("calls of all four kinds end at their deadline, on both sides", async () => {
     const caller = client(options);
-    // Long enough for a busy machine to have all of them at their handlers.
+    // The deadline is long enough for a busy machine to have all calls at their handlers.
     const calls = kinds.map(([, call]) => errorOf(call(caller, "wait", { timeoutMs: 1_000 })));
     expect((await Promise.all(calls)).map(({ code }) => code)).toEqual(kinds.map(() => Code.DeadlineExceeded));
     while (ended.length < kinds.length) await endedMore.changed();

@@ -4,7 +4,7 @@ import { Output } from "./output.js";
 export interface ProgramEvents {
   stdout(chunk: Uint8Array): void;
   stderr(chunk: Uint8Array): void;
-  /** After all output; null when a signal ended it. */
+  /** Called after all output, with the exit code; null when a signal ended the program. */
   exit(code: number | null): void;
 }
 
@@ -77,21 +77,22 @@ export class Agent {
     });
   }
 
-  /** Its next line is this one. */
+  /** Expects this line as the program's next one. */
   async says(expected: string | RegExp): Promise<void> {
     const line = await this.nextLine(`the line ${expected}`);
     const matches = typeof expected === "string" ? line === expected : expected.test(line);
     if (!matches) throw this.#failure(`${this.title} said "${line}" instead of "${expected}"`);
   }
 
-  /** It ends by itself, with this exit code. */
+  /** Expects the program to end by itself, with this exit code. */
   async exits(expected: number, deadlineMs?: number): Promise<void> {
     const { code } = await this.#waitFor(`exit code ${expected}`, () => this.#exit, deadlineMs);
     if (code !== expected) throw this.#failure(`${this.title} ended with ${code} instead of ${expected}`);
   }
 
   /**
-   * It ends with exit code 1, and its last line on stderr begins with the code and the failure. Resolves with the rest.
+   * Expects the program to end with exit code 1 and a last line on stderr that begins with the code and the failure.
+   * Resolves with the rest of the line.
    */
   async fails(code: string, failure: string, deadlineMs?: number): Promise<string> {
     await this.exits(1, deadlineMs);

@@ -12,7 +12,7 @@ async function sha256(parts: Uint8Array<ArrayBuffer>[]): Promise<string> {
 /** Greets, sends back what comes, and sums it up after the client's fin. */
 async function echo(stream: Stream, language: string): Promise<void> {
   const writer = stream.writable.getWriter();
-  // It fails when the stream does, and the reading loop tells of that.
+  // Sending fails when the stream does, and the reading loop throws that error.
   writer.closed.catch(() => {});
   await writer.write(`hello from ${language}`);
   const parts: Uint8Array<ArrayBuffer>[] = [];

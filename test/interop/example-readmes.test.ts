@@ -49,7 +49,7 @@ function shell(command: string, cwd: string) {
       // The group contains the programs that the shell has started, too.
       process.kill(-(child.pid ?? 0), "SIGKILL");
     } catch {
-      // It has ended.
+      // The group has ended.
     }
     await closed;
   });

@@ -14,20 +14,20 @@ import type { StartProgram } from "./agent.js";
 import { startProcess } from "./process-agent.js";
 import { startTab } from "./tab-agent.js";
 
-/** What the programs of a run have in common. */
+/** The things that the programs of a run share. */
 export interface Stage {
   readonly relay: RelayProcess;
-  /** Where tabs are opened, if there is one. */
+  /** The browser that tabs are opened in, if there is one. */
   readonly browser: Browser | undefined;
 }
 
 /** One way to speak the protocol. */
 export interface Kind {
-  /** As its programs call themselves when they greet. */
+  /** The name that its programs greet with. */
   readonly name: string;
-  /** What it is, for the page. */
+  /** The words of the page about this kind. */
   readonly description: string;
-  /** Why it cannot run here, if it cannot. */
+  /** Returns the reason why it cannot run here; undefined if it can. */
   missing(): string | undefined;
   program(stage: Stage, role: Role, args: readonly string[]): StartProgram;
 }

@@ -7,7 +7,8 @@ const [role, ...args] = process.argv.slice(2);
 const interruption = new AbortController();
 process.once("SIGINT", () => interruption.abort());
 
-// Not process.exit(): what was written to a pipe, and to the relay, must get there first.
+// The program sets the exit code and does not call `process.exit()`, because bytes written to a pipe, or to the relay,
+// must get there first.
 process.exitCode = await (role === "listener" ? listener : client)({
   language: "package",
   args,

@@ -5,7 +5,7 @@ export interface Place {
   /** `RELAY NAME [PASSWORD]`, and `--binary` for a client. */
   readonly args: readonly string[];
   readonly input: AsyncIterable<Uint8Array>;
-  /** Aborted by SIGINT. */
+  /** The signal that SIGINT aborts. */
   readonly interrupted: AbortSignal;
   stdout(data: string | Uint8Array): void;
   stderr(text: string): void;

@@ -55,7 +55,7 @@ describe.concurrent("where nothing comes from the relay any more", () => {
       await client.says(`hello from ${kind.name}`);
       proxy.stall();
       expect(await listener.fails("unavailable", "LEG_LOST", listenerDeadlineMs)).toContain("silent");
-      // With which code is the library's to say: connect-go takes it for a response that was cut off.
+      // The code is the library's choice: connect-go takes the silence for a response that was cut off.
       await client.exits(1, clientDeadlineMs);
       expect(client.stderr.lines.at(-1)).toContain(" FAILURE_UNSPECIFIED ");
     } finally {

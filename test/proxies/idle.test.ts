@@ -30,7 +30,7 @@ beforeAll(async () => {
       const name = `${wayName} through ${proxyName}`;
       const pair = await openPair(way.transport, name);
       pairs.push({ ...pair, name, close: way.close });
-      // It is idle after something has gone through.
+      // The stream is idle after something has gone through.
       await pass(pair.there, pair.here, "first");
     }
   }

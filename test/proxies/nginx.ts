@@ -39,9 +39,10 @@ export function startNginx({ relayOrigin, variant, tls = true }: NginxOptions): 
       const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
         (name) => `${name}_temp_path ${folder}/${name};`,
       );
-      // One process: workers would outlive a master that is killed.
+      // nginx runs as one process, because workers outlive a master that is killed.
       const own = `daemon off; master_process off; user root; pid ${folder}/pid; error_log stderr; events {}`;
-      // On HTTP/2 too. Tests have no time for the 1000 after which nginx has a browser open another connection.
+      // The limit counts on HTTP/2 too. By default nginx has a browser open another connection after 1,000 requests,
+      // for which tests have no time.
       const limits = "keepalive_requests 50;";
       return { "nginx.conf": `${own} http { access_log off; ${limits} ${temporary.join(" ")} ${server} }` };
     },

@@ -6,7 +6,7 @@ import { type NginxOptions, startNginx } from "./nginx.js";
 import { openPair, pass } from "./pair.js";
 import type { RunningProxy } from "./start-proxy.js";
 
-/** How soon the fetch link takes the WebSocket's place, and what the test needs beside it. */
+/** The fetch link takes the WebSocket's place within this time, which includes the test's own steps. */
 const choiceTimeoutMs = 3_000;
 
 describe.each<NginxOptions["variant"]>(["refuses-websockets", "strips-upgrades"])("where nginx %s", (variant) => {
@@ -15,7 +15,7 @@ describe.each<NginxOptions["variant"]>(["refuses-websockets", "strips-upgrades"]
 
   beforeAll(async () => {
     relay = await openRelay();
-    // Without TLS no HTTP/2 either, which a program in Node would prefer to both links.
+    // Without TLS there is no HTTP/2 either, which a program in Node prefers to both links.
     proxy = await startNginx({ relayOrigin: relay.origin, variant, tls: false });
   });
 

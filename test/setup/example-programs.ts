@@ -7,7 +7,7 @@ export type Role = "listener" | "client";
 export interface ExamplePrograms {
   /** Their sources, from the repository's root. */
   folder: string;
-  /** Where the preparation puts what it makes. */
+  /** The folder into which the preparation puts the programs that it makes. */
   outFolder: string;
   command(role: Role): readonly [program: string, ...args: string[]];
 }
@@ -34,7 +34,7 @@ export const grpcJsPrograms: ExamplePrograms = {
   command: (role) => [process.execPath, join(example("node"), `${role}.js`)],
 };
 
-/** Where the preparation puts the programs of others that examples/curl.md uses. */
+/** The folder into which the preparation puts programs of others that examples/curl.md uses. */
 export const goToolsFolder = out("go-tools");
 
 /** Returns the obstacle to running them; undefined if there is none. */

@@ -60,7 +60,7 @@ function describe(handle: object): string {
 const undocumented = process as unknown as { _getActiveHandles(): object[] };
 const handlesBefore = new WeakSet<object>();
 
-/** Where each resource was created, by its id: only with LEAK_STACKS=1, since it slows every test. */
+/** The place at which each resource was created, by its id. Kept only with LEAK_STACKS=1, since it slows every test. */
 const created = new Map<number, string>();
 const ownLines = /^.*(?:\(|at )(?!node:|.*node_modules|.*no-leaks).*:\d+:\d+\)?$/gm;
 if (process.env.LEAK_STACKS === "1") {
@@ -90,7 +90,7 @@ const baseline = await takeBaseline();
 created.clear();
 for (const handle of undocumented._getActiveHandles()) handlesBefore.add(handle);
 
-// Registered before any of the file's own, so it runs after all of them.
+// This hook is registered before any of the file's own, so it runs after all of them.
 afterAll(async () => {
   const deadline = performance.now() + deadlineMs;
   let left = surplus(activeResources(), baseline);

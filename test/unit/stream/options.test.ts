@@ -13,7 +13,7 @@ const { StreamServer, StreamClient } = createEntry(transports, new FakeClock(), 
 const url = "http://localhost:8080";
 const connect = (options: object) => StreamClient(url).connect("name", options as never);
 
-/** How an application hands in each option: a server and a client have the endpoint's, and `connect` too. */
+/** The places where an application hands in options: a server, a client and `connect` take the endpoint's. */
 const takers: [string, (options: object) => unknown][] = [
   ["StreamServer", (options) => StreamServer(url, options as never, () => {})],
   ["StreamClient", (options) => StreamClient(url, options as never)],

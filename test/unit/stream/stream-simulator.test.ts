@@ -12,7 +12,7 @@ const binary = fc
   .map(([first, bytes]): Value => Uint8Array.from({ length: bytes }, (_, at) => first + at * 7));
 const messages = fc.array(fc.oneof(text, binary), { maxLength: 10 });
 
-/** From empty to several windows, divided by the bytes of a unit. */
+/** The sizes of messages, from empty to several windows, divided by the bytes of a unit. */
 function sizes(unitBytes: number): fc.Arbitrary<number> {
   const upTo = (bytes: number) => fc.nat(Math.floor(bytes / unitBytes));
   return fc.oneof(
