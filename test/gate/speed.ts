@@ -6,5 +6,5 @@ export async function checkSpeed(): Promise<Outcome> {
   const verdicts = await runGuard(() => {});
   const missed = verdicts.filter(({ isKept }) => !isKept);
   if (missed.length > 0) return failed(missed.map(({ text }) => text).join("\n"));
-  return passed(verdicts.map(({ text }) => text).join("; "));
+  return passed(verdicts.map(({ text }) => text).join("\n"));
 }
