@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Frame, Message } from "../gen/streamserver/v1/frame_pb.js";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
 import { isDetached, transferredAwayError } from "../stream/bytes.js";
+import type { Frame, FrameMessage } from "../stream/frame.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import {
   ackTag,
@@ -15,55 +15,65 @@ import {
   textTag,
 } from "./frame-tags.js";
 import { isSmall, Parts } from "./parts.js";
+import { frameToWire } from "./wire-frame.js";
 import { varintBytes, WireWriter } from "./wire-writer.js";
-
-const numberTags = [sequenceTag, ackTag, creditTag];
 
 /**
  * Puts a frame into the envelope in which it travels on either leg of a stream. Large data is not copied. Throws
  * `invalid_argument` if data was transferred away.
  */
 export function frameEnvelope(frame: Frame): Parts {
-  const numbers = [Number(frame.sequence), Number(frame.ack), Number(frame.credit)];
+  const { sequence, ack, credit, messages, fin, reset } = frame;
   // An endpoint may grant all that 64 bits hold.
-  if (frame.reset !== undefined || numbers.some((number) => number > Number.MAX_SAFE_INTEGER)) {
+  if (reset !== undefined || Math.max(sequence, ack, credit) > Number.MAX_SAFE_INTEGER) {
     return new Parts([envelope(0, toBinary(ConnectRequestSchema, requestOf(frame)))]);
   }
-  // A transport asks for a frame some turns before it encodes it.
-  if (frame.messages.some(({ data }) => isDetached(data.buffer))) throw transferredAwayError();
-  let frameBytes = frame.fin ? 2 : 0;
-  for (const number of numbers) if (number > 0) frameBytes += 1 + varintBytes(number);
-  const sizes = frame.messages.map(bytesOf);
-  for (const bytes of sizes) frameBytes += 1 + varintBytes(bytes) + bytes;
+  let frameBytes = numberBytes(sequence) + numberBytes(ack) + numberBytes(credit) + (fin ? 2 : 0);
+  let largeBytes = 0;
+  for (const message of messages) {
+    const { data } = message;
+    // Data that is there has a buffer, and small data gets one only when it is asked for.
+    if (data.byteLength === 0 && isDetached(data.buffer)) throw transferredAwayError();
+    const messageBytes = bytesOf(message);
+    frameBytes += 1 + varintBytes(messageBytes) + messageBytes;
+    if (!isSmall(data)) largeBytes += data.byteLength;
+  }
   const dataBytes = 1 + varintBytes(frameBytes) + frameBytes;
-  const largeBytes = frame.messages.reduce((sum, { data }) => sum + (isSmall(data) ? 0 : data.byteLength), 0);
   const writer = new WireWriter(envelopeHeadBytes + dataBytes - largeBytes);
-  const parts: Uint8Array[] = [];
   writeEnvelopeHead(writer.bytes, 0, dataBytes);
   writer.skip(envelopeHeadBytes).varint(frameTag).varint(frameBytes);
-  numbers.forEach((number, at) => {
-    if (number > 0) writer.varint(numberTags[at] ?? 0).varint(number);
-  });
-  if (frame.fin) writer.varint(finTag).varint(1);
-  frame.messages.forEach((message, at) => {
-    writer.varint(messagesTag).varint(sizes[at] ?? 0);
-    // These fields stand before the data, so that nothing has to follow it.
-    if (message.text) writer.varint(textTag).varint(1);
-    if (message.more) writer.varint(moreTag).varint(1);
-    writer.varint(dataTag).varint(message.data.byteLength);
-    if (isSmall(message.data)) writer.raw(message.data);
-    else parts.push(writer.cut(), message.data);
-  });
+  if (sequence > 0) writer.varint(sequenceTag).varint(sequence);
+  if (ack > 0) writer.varint(ackTag).varint(ack);
+  if (credit > 0) writer.varint(creditTag).varint(credit);
+  if (fin) writer.varint(finTag).varint(1);
+  const parts: Uint8Array[] = [];
+  for (const message of messages) writeMessage(writer, message, parts);
   const rest = writer.cut();
   if (rest.byteLength > 0) parts.push(rest);
   return new Parts(parts);
 }
 
-function requestOf(frame: Frame): ConnectRequest {
-  return create(ConnectRequestSchema, { message: { case: "frame", value: frame } });
+function writeMessage(writer: WireWriter, message: FrameMessage, parts: Uint8Array[]): void {
+  const { data, text, more } = message;
+  writer.varint(messagesTag).varint(bytesOf(message));
+  // These fields stand before the data, so that nothing has to follow it.
+  if (text) writer.varint(textTag).varint(1);
+  if (more) writer.varint(moreTag).varint(1);
+  writer.varint(dataTag).varint(data.byteLength);
+  if (isSmall(data)) writer.raw(data);
+  else parts.push(writer.cut(), data);
 }
 
-function bytesOf(message: Message): number {
+/** The bytes of a field with a number, which is left out if it is zero. */
+function numberBytes(number: number): number {
+  return number > 0 ? 1 + varintBytes(number) : 0;
+}
+
+function requestOf(frame: Frame): ConnectRequest {
+  return create(ConnectRequestSchema, { message: { case: "frame", value: frameToWire(frame) } });
+}
+
+function bytesOf(message: FrameMessage): number {
   const { byteLength } = message.data;
   return 1 + varintBytes(byteLength) + byteLength + (message.text ? 2 : 0) + (message.more ? 2 : 0);
 }

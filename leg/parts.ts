@@ -12,12 +12,16 @@ export class Parts {
 
   constructor(arrays: readonly Uint8Array[]) {
     this.arrays = arrays;
-    this.byteLength = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let byteLength = 0;
+    for (const array of arrays) byteLength += array.byteLength;
+    this.byteLength = byteLength;
   }
 
   /** False once the application has transferred some of the bytes away. */
   get isWhole(): boolean {
-    return this.arrays.reduce((left, { byteLength }) => left - byteLength, this.byteLength) === 0;
+    let leftBytes = this.byteLength;
+    for (const array of this.arrays) leftBytes -= array.byteLength;
+    return leftBytes === 0;
   }
 
   /** Views of a range of the bytes, as `Uint8Array.subarray` returns one. */

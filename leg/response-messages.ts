@@ -11,28 +11,28 @@ import type { Parts } from "./parts.js";
  *
  * - Throws the `ConnectError` that the call ended with, after the body has ended or broken off: an HTTP/2 stream that
  *   is left before its end has to be reset, and a server ends a connection after too many resets.
- * - `parse` gets a message in its envelope, and the chunk of the body that the envelope ended in.
+ * - `parse` gets a message in its envelope.
  */
 export async function* responseMessages<T>(
   { header, body, trailer }: UniversalClientResponse,
   maxMessageBytes: number,
-  parse: (envelope: Parts, chunk: Uint8Array) => T,
+  parse: (envelope: Parts) => T,
 ): AsyncGenerator<T, void, undefined> {
   let received: { flags: number; envelope: Parts } | undefined;
   const reader = new EnvelopeReader(maxMessageBytes, (flags, envelope) => {
     received = { flags, envelope };
     return false;
   });
-  let end: ReturnType<typeof endStreamFromJson> | undefined;
+  let end: ResponseEnd | undefined;
   try {
     for await (const chunk of body) {
       // Bytes after the end of the call do not count.
       if (end !== undefined) continue;
       for (let goesOn = reader.push(chunk); !goesOn && end === undefined; goesOn = reader.resume()) {
         const { flags, envelope } = received as NonNullable<typeof received>;
-        if (flags === endStreamFlag) end = endStreamFromJson(dataOf(envelope));
+        if (flags === endStreamFlag) end = readResponseEnd(envelope, header);
         else if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
-        else yield parse(envelope, chunk);
+        else yield parse(envelope);
       }
     }
   } catch (reason) {
@@ -40,13 +40,25 @@ export async function* responseMessages<T>(
     if (end === undefined) throw reason;
   }
   if (end === undefined) throw new ConnectError("the response broke off", Code.Unavailable);
-  const { error, metadata } = end;
-  metadata.forEach((value, name) => {
+  end.metadata.forEach((value, name) => {
     trailer.set(name, value);
   });
-  if (error === undefined) return;
-  header.forEach((value, name) => {
-    error.metadata.append(name, value);
-  });
-  throw error;
+  if (end.error !== undefined) throw end.error;
+}
+
+/** The last message of a response: its trailers, and an error if the call failed. */
+export interface ResponseEnd {
+  metadata: Headers;
+  error: ConnectError | undefined;
+}
+
+/** Reads the end of a response. The error has the response's headers in its metadata, as Connect's clients have them. */
+export function readResponseEnd(envelope: Parts, header: Headers): ResponseEnd {
+  const { metadata, error } = endStreamFromJson(dataOf(envelope));
+  if (error !== undefined) {
+    header.forEach((value, name) => {
+      error.metadata.append(name, value);
+    });
+  }
+  return { metadata, error };
 }

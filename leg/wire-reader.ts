@@ -3,6 +3,8 @@ import type { Parts } from "./parts.js";
 /** The factor of a varint's eighth byte. Eight bytes hold 56 bits, and numbers below 2^53 need no more. */
 const lastFactor = 2 ** 49;
 
+const noBytes = new Uint8Array();
+
 /**
  * Reads Protobuf's wire format in bytes that stand in several arrays, without joining them.
  * https://protobuf.dev/programming-guides/encoding/
@@ -18,10 +20,10 @@ export class WireReader {
   #next = 0;
   #arrayStart = 0;
 
-  constructor(parts: Parts) {
-    this.#arrays = parts.arrays;
-    this.#byteLength = parts.byteLength;
-    this.#array = parts.arrays[0] ?? new Uint8Array();
+  constructor({ arrays, byteLength }: Pick<Parts, "arrays" | "byteLength">) {
+    this.#arrays = arrays;
+    this.#byteLength = byteLength;
+    this.#array = arrays[0] ?? noBytes;
   }
 
   /** The number of bytes read so far. */
@@ -41,6 +43,8 @@ export class WireReader {
 
   /** A whole number below 2^53, in at most eight bytes. */
   varint(): number {
+    const only = this.#onlyByte();
+    if (only !== undefined) return only;
     let number = 0;
     for (let factor = 1; factor <= lastFactor; factor *= 0x80) {
       const byte = this.byte();
@@ -52,10 +56,20 @@ export class WireReader {
 
   /** A tag or a length: a number of 32 bits in at most five bytes. Decoders differ in how they read a longer one. */
   uint32(): number {
+    const only = this.#onlyByte();
+    if (only !== undefined) return only;
     const start = this.at;
     const number = this.varint();
     if (number > 0xffffffff || this.at - start > 5) throw new RangeError("no number of 32 bits");
     return number;
+  }
+
+  /** A number of a single byte, as most are; undefined, and nothing is read, if it may be another. */
+  #onlyByte(): number | undefined {
+    const byte = this.#array[this.#next];
+    if (byte === undefined || byte >= 0x80) return undefined;
+    this.#next += 1;
+    return byte;
   }
 
   /** Passes over a number of up to 64 bits. Nine bytes hold 63 of them, so the tenth is one at most. */

@@ -31,7 +31,8 @@ export class WireWriter {
 
   /** Returns a view of the bytes that were written since the last cut. */
   cut(): Uint8Array<ArrayBuffer> {
-    const written = this.bytes.subarray(this.#cutAt, this.#at);
+    const isAll = this.#cutAt === 0 && this.#at === this.bytes.byteLength;
+    const written = isAll ? this.bytes : this.bytes.subarray(this.#cutAt, this.#at);
     this.#cutAt = this.#at;
     return written;
   }

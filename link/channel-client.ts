@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
-import type { PartsClient } from "../leg/leg-call.js";
-import type { Parts } from "../leg/parts.js";
 import { fromConnectError, toConnectError } from "../stream/failure-detail.js";
 import type { Channel } from "./channel.js";
+import { ChannelBodies } from "./channel-bodies.js";
 import { headersFromWire, headersToWire } from "./header.js";
 import type { Link } from "./link.js";
 
@@ -12,33 +12,47 @@ import type { Link } from "./link.js";
  */
 const maxTries = 100;
 
+/** A channel for a call, and the link that it is on. */
+export interface OpenedChannel {
+  channel: Channel;
+  link: Link;
+}
+
 /**
- * A client on the channels of links. `openLink` resolves with a link that has room for a channel; `onResponse` is told
- * which link carries the call of a response.
+ * Opens a channel for a call. Rejects with a `ConnectError` if there is none to be had, and with the signal's reason
+ * as soon as that is aborted.
  */
-export function createChannelClient(
-  openLink: () => Promise<Link>,
-  onResponse: (header: Headers, link: Link) => void = () => {},
-): PartsClient {
-  const openChannel = async (path: string, header: Headers, signal: AbortSignal | undefined) => {
+export type ChannelOpener = (url: string, header: Headers, signal: AbortSignal | undefined) => Promise<OpenedChannel>;
+
+/** Opens channels on links. `openLink` resolves with a link that has room for a channel. */
+export function createChannelOpener(openLink: () => Promise<Link>): ChannelOpener {
+  return async (url, header, signal) => {
     for (let tries = 1; ; tries += 1) {
       const opening = openLink().catch((reason: unknown) => Promise.reject(toConnectError(reason)));
       const link = await unlessAborted(opening, signal);
-      if (link.hasRoom || tries === maxTries) return [open(link, path, header), link] as const;
+      if (link.hasRoom || tries === maxTries) return { channel: open(link, new URL(url).pathname, header), link };
     }
   };
-  return async function request({ url, header, body, signal }) {
-    const [channel, link] = await openChannel(new URL(url).pathname, header, signal);
+}
+
+/** Is told the head of a response, and the link that carries its call. */
+export type OnResponse = (header: Headers, link: Link) => void;
+
+/** An HTTP client on channels. */
+export function createChannelClient(openChannel: ChannelOpener, onResponse: OnResponse = () => {}): UniversalClientFn {
+  return async ({ url, header, body, signal }) => {
+    const { channel, link } = await openChannel(url, header, signal);
+    const bodies = new ChannelBodies(channel);
     const onAbort = () => channel.reset(fromConnectError(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
     // The signal may have been aborted while the link was handed on.
     if (signal?.aborted) onAbort();
-    channel.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
-    void sendBody(channel, body);
+    bodies.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
+    void sendBody(channel, bodies, body);
     const { status, headers } = await channel.response.promise;
     const responseHeader = headersOf(channel, headers);
     onResponse(responseHeader, link);
-    return { status, header: responseHeader, body: channel.body(), trailer: channel.trailer };
+    return { status, header: responseHeader, body: bodies.received(), trailer: channel.trailer };
   };
 }
 
@@ -61,7 +75,8 @@ function open(link: Link, path: string, header: Headers): Channel {
   }
 }
 
-function headersOf(channel: Channel, headers: Header[]): Headers {
+/** The headers of the answer on a channel, which is reset if HTTP does not know them. */
+export function headersOf(channel: Channel, headers: Header[]): Headers {
   try {
     return headersFromWire(headers);
   } catch (reason) {
@@ -70,9 +85,13 @@ function headersOf(channel: Channel, headers: Header[]): Headers {
   }
 }
 
-async function sendBody(channel: Channel, body: AsyncIterable<Uint8Array | Parts> | undefined): Promise<void> {
+async function sendBody(
+  channel: Channel,
+  bodies: ChannelBodies,
+  body: AsyncIterable<Uint8Array> | undefined,
+): Promise<void> {
   try {
-    if (body !== undefined) await channel.send(body);
+    if (body !== undefined) await bodies.send(body);
     channel.endRequest();
   } catch (reason) {
     channel.reset(fromConnectError(reason));

@@ -4,6 +4,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError } from "../stream/failure-detail.js";
 import type { Channel } from "./channel.js";
+import { ChannelBodies } from "./channel-bodies.js";
 import { headersFromWire, headersToWire } from "./header.js";
 
 /** Resolves when nothing of the handler runs any more. */
@@ -32,14 +33,15 @@ async function serve(
   handler: UniversalHandler,
   contextValues: ContextValues,
 ): Promise<void> {
+  const bodies = new ChannelBodies(channel);
   try {
     const response = await handler({
       httpVersion: "2.0",
       method: "POST",
       url: `http://link${request.path}`,
       header: headersFromWire(request.headers),
-      body: channel.body(),
-      signal: channel.signal,
+      body: bodies.received(),
+      signal: bodies.signal,
       contextValues,
     });
     channel.respond(
@@ -47,7 +49,7 @@ async function serve(
     );
     // Ends the generators of a handler whose channel is over: they run what they have to run only when they are told
     // so.
-    if (response.body) await channel.send(response.body);
+    if (response.body) await bodies.send(response.body);
     channel.endResponse(headersToWire(response.trailer));
   } catch (reason) {
     channel.reset(fromConnectError(reason));

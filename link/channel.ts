@@ -12,7 +12,7 @@ import {
 } from "../gen/streamserver/v1/link_pb.js";
 import { Parts } from "../leg/parts.js";
 import { transferredAwayError } from "../stream/bytes.js";
-import { Condition, Deferred } from "../stream/deferred.js";
+import { Deferred } from "../stream/deferred.js";
 import { toConnectError } from "../stream/failure-detail.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import { ByteQueue } from "./byte-queue.js";
@@ -31,10 +31,10 @@ export interface ChannelPort {
   /** Queues a packet, unless the link is over. */
   enqueue(packet: OutgoingPacket): void;
   /**
-   * Calls `send` at once if the link has room for data, or else when it has, in the order of the calls; rejects when it
-   * is over.
+   * Returns whether a channel may queue a packet of data now. If not, it waits for its turn, and the link calls
+   * `Channel.goOn`.
    */
-  inTurn(channel: Channel, send: () => void): Promise<void> | undefined;
+  takeTurn(channel: Channel): boolean;
   maxPacketBytes: number;
   maxSentPacketBytes: number;
   /** Takes bytes for a wider window from the link's allowance for all channels. Returns false if too few are left. */
@@ -43,8 +43,23 @@ export interface ChannelPort {
   onClosed(channel: Channel): void;
 }
 
+/** The code that sends and reads a channel's bodies. Its methods do not throw. */
+export interface ChannelUser {
+  /** Takes the next bytes of the other side's body, in the turn in which they come. */
+  onData(chunk: Uint8Array): void;
+  /** The other side's body has been read to its end. */
+  onEnd(): void;
+  /** Everything that `Channel.write` said to wait for has been queued. */
+  onDrain(): void;
+  /**
+   * The channel is over: with an error if it failed, and then `onEnd` does not come. Bytes that came before its end can
+   * still be read.
+   */
+  onClosed(error: StreamError | undefined): void;
+}
+
 type ChannelState =
-  | { kind: "open"; sending: "open" | "ended"; receiving: "head" | "body" | "ended" }
+  | { kind: "open"; sending: "open" | "ending" | "ended"; receiving: "head" | "body" | "ended" }
   | { kind: "closed" }
   | { kind: "failed"; error: StreamError };
 
@@ -56,10 +71,14 @@ export class Channel {
   /** The trailers of the answer, once the body is read. */
   readonly trailer = new Headers();
   readonly #port: ChannelPort;
-  readonly #changed = new Condition();
   readonly #inbound = new ByteQueue();
-  readonly #abort = new AbortController();
+  /** Written data that waits for credit or for its turn. */
+  readonly #unsent: Parts[] = [];
+  #user: ChannelUser | undefined;
+  #reading: "on" | "paused" | "told of the end" = "on";
   #state: ChannelState;
+  /** Sent with the end of an answer. */
+  #trailers: Header[] = [];
   #receivedBytes = 0;
   #consumedBytes = 0;
   #windowBytes = channelWindowBytes;
@@ -79,9 +98,11 @@ export class Channel {
     return this.#windowBytes - channelWindowBytes;
   }
 
-  /** Aborted when the channel is over, with the reason where it failed. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** Hands the bodies to the code that uses them. The bytes that have come are read at once. */
+  use(user: ChannelUser): void {
+    this.#user = user;
+    if (this.#state.kind !== "open") user.onClosed(this.#error);
+    this.#deliver();
   }
 
   request(request: ChannelRequest): void {
@@ -93,23 +114,52 @@ export class Channel {
   }
 
   /**
-   * Sends a body at the pace of credit and link. Resolves when it is queued; rejects when the channel is over before.
+   * Sends some of the body. Returns false if it has to wait for credit or for its turn: go on at `onDrain`. Nothing
+   * happens if the channel is over, which `onClosed` has said.
    */
-  async send(body: AsyncIterable<Uint8Array | Parts> | Iterable<Uint8Array>): Promise<void> {
-    for await (const next of body) {
-      const chunk = next instanceof Parts ? next : new Parts([next]);
-      for (let from = 0; from < chunk.byteLength; ) {
-        while (this.#state.kind === "open" && !this.#hasCredit(chunk.byteLength - from)) await this.#changed.changed();
-        if (!chunk.isWhole) throw transferredAwayError();
-        if (this.#state.kind === "open") {
-          const turn = this.#port.inTurn(this, () => {
-            if (chunk.isWhole) from += this.#sendSome(chunk.subarray(from, chunk.byteLength));
-          });
-          if (turn !== undefined) await turn;
-        }
-        if (this.#state.kind !== "open") throw toConnectError(this.#overError);
+  write(data: Uint8Array | Parts): boolean {
+    if (this.#state.kind !== "open") return true;
+    const chunk = data instanceof Parts ? data : new Parts([data]);
+    const rest = this.#unsent.length > 0 ? chunk : this.#send(chunk);
+    if (rest === undefined) return true;
+    this.#unsent.push(rest);
+    return false;
+  }
+
+  /** Sends data that waits, because there is credit or because it is the channel's turn. */
+  goOn(): void {
+    if (this.#unsent.length === 0) return;
+    for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
+      const rest = this.#send(next);
+      if (this.#state.kind !== "open") return;
+      if (rest !== undefined) {
+        this.#unsent[0] = rest;
+        return;
       }
+      this.#unsent.shift();
     }
+    if (this.#state.kind === "open" && this.#state.sending === "ending") this.#finish();
+    else this.#user?.onDrain();
+  }
+
+  /** Sends as much data as may go now, and returns the rest, if there is any. */
+  #send(chunk: Parts): Parts | undefined {
+    let rest = chunk;
+    while (rest.byteLength > 0) {
+      if (!this.#hasCredit(rest.byteLength) || !this.#port.takeTurn(this)) return rest;
+      if (!rest.isWhole) {
+        this.reset(transferredAwayError());
+        return undefined;
+      }
+      const bytes = Math.min(this.#maxCutBytes, rest.byteLength);
+      this.#sentBytes += bytes;
+      this.#port.enqueue({ channel: this.id, data: rest.subarray(0, bytes) });
+      this.#grantFrom(this.#windowBytes / 4);
+      // The link has been cut off if it had no room for the packets.
+      if (this.#error !== undefined) return undefined;
+      rest = rest.subarray(bytes, rest.byteLength);
+    }
+    return undefined;
   }
 
   /** A reader has to join the packets of data that was cut, so data is not cut for lack of credit. */
@@ -122,27 +172,28 @@ export class Channel {
     return Math.min(this.#port.maxSentPacketBytes, channelWindowBytes);
   }
 
-  #sendSome(data: Parts): number {
-    if (this.#state.kind !== "open") return 0;
-    const bytes = Math.min(this.#maxCutBytes, data.byteLength);
-    this.#sentBytes += bytes;
-    this.#port.enqueue({ channel: this.id, data: data.subarray(0, bytes) });
-    this.#grantFrom(this.#windowBytes / 4);
-    return bytes;
-  }
-
-  /** Client: the request is whole; the answer may go on. */
+  /** Client: the request is whole, once everything written is sent. The answer may go on. */
   endRequest(): void {
-    if (this.#state.kind !== "open" || this.#state.sending === "ended") return;
-    this.#enqueue({ case: "end", value: create(ChannelEndSchema) });
-    this.#state = { ...this.#state, sending: "ended" };
+    this.#endBody([]);
   }
 
-  /** Relay: the answer is whole, and the channel closed. */
+  /** Relay: the answer is whole and the channel closed, once everything written is sent. */
   endResponse(trailers: Header[]): void {
+    this.#endBody(trailers);
+  }
+
+  #endBody(trailers: Header[]): void {
+    if (this.#state.kind !== "open" || this.#state.sending !== "open") return;
+    this.#trailers = trailers;
+    this.#state = { ...this.#state, sending: "ending" };
+    if (this.#unsent.length === 0) this.#finish();
+  }
+
+  #finish(): void {
     if (this.#state.kind !== "open") return;
-    this.#enqueue({ case: "end", value: create(ChannelEndSchema, { trailers }) });
-    this.#close({ kind: "closed" });
+    this.#enqueue({ case: "end", value: create(ChannelEndSchema, { trailers: this.#trailers }) });
+    if (this.#port.role === "relay") this.#close({ kind: "closed" });
+    else this.#state = { ...this.#state, sending: "ended" };
   }
 
   /** Ends the channel both ways and tells the other side. */
@@ -158,20 +209,37 @@ export class Channel {
     if (this.#state.kind === "open") this.#close({ kind: "failed", error });
   }
 
-  /** The bytes of the other side's body, for one reader. Throws if the channel failed before they were whole. */
-  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
+  /** Stops `onData` until `resume`. The other side is stopped when a window of bytes waits. */
+  pause(): void {
+    if (this.#reading === "on") this.#reading = "paused";
+  }
+
+  resume(): void {
+    if (this.#reading !== "paused") return;
+    this.#reading = "on";
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    const user = this.#user;
+    if (user === undefined) return;
+    while (this.#reading === "on") {
       const chunk = this.#inbound.shift();
-      if (chunk !== undefined) {
-        this.#consume(chunk.byteLength);
-        yield chunk;
-        continue;
-      }
-      const state = this.#state;
-      if (state.kind === "failed") throw toConnectError(state.error);
-      if (state.kind === "closed" || state.receiving === "ended") return;
-      await this.#changed.changed();
+      if (chunk === undefined) break;
+      this.#consume(chunk.byteLength);
+      if (this.#error !== undefined) return;
+      user.onData(chunk);
     }
+    if (this.#reading !== "on" || !this.#isWhole) return;
+    this.#reading = "told of the end";
+    user.onEnd();
+  }
+
+  /** Whether no more bytes will come, of a channel that has not failed. */
+  get #isWhole(): boolean {
+    // A relay closes a channel with its answer, whether it has read the request or not.
+    if (this.#state.kind === "closed") return this.#port.role === "client";
+    return this.#state.kind === "open" && this.#state.receiving === "ended";
   }
 
   /** Takes a packet of this channel from the other side; not `request`, which makes the channel. */
@@ -181,7 +249,7 @@ export class Channel {
     switch (content.case) {
       case "credit":
         this.#creditBytes = Math.max(this.#creditBytes, Number(content.value));
-        return this.#changed.notify();
+        return this.goOn();
       case "reset": {
         const { code, reason, failure } = content.value;
         return this.fail(new StreamError(reason, { code: codeFromWire(code), failure, hop: Hop.PEER }));
@@ -218,7 +286,7 @@ export class Channel {
     }
     if (this.#port.role === "client") return this.#close({ kind: "closed" });
     this.#state = { ...this.#state, receiving: "ended" };
-    this.#changed.notify();
+    this.#deliver();
   }
 
   #receiveData(data: Uint8Array): void {
@@ -229,8 +297,12 @@ export class Channel {
     if (this.#receivedBytes > this.#grantedBytes) {
       return this.#violation(Failure.CREDIT_EXCEEDED, "more data on a channel than was granted");
     }
-    this.#inbound.push(data);
-    this.#changed.notify();
+    const user = this.#user;
+    if (user === undefined || this.#reading !== "on" || !this.#inbound.isEmpty) return this.#inbound.push(data);
+    if (data.byteLength === 0) return;
+    this.#consume(data.byteLength);
+    // The link has been cut off if it had no room for the grant.
+    if (this.#error === undefined) user.onData(data);
   }
 
   #consume(bytes: number): void {
@@ -255,10 +327,8 @@ export class Channel {
     this.#enqueue({ case: "credit", value: BigInt(this.#grantedBytes) });
   }
 
-  get #overError(): StreamError {
-    return this.#state.kind === "failed"
-      ? this.#state.error
-      : new StreamError("the channel is closed", { code: Code.Canceled });
+  get #error(): StreamError | undefined {
+    return this.#state.kind === "failed" ? this.#state.error : undefined;
   }
 
   #violation(failure: Failure, message: string): void {
@@ -267,11 +337,13 @@ export class Channel {
 
   #close(state: Exclude<ChannelState, { kind: "open" }>): void {
     this.#state = state;
+    this.#unsent.length = 0;
     if (state.kind === "failed") this.#inbound.clear();
-    this.response.reject(toConnectError(this.#overError));
-    this.#changed.notify();
+    const error = this.#error;
+    this.response.reject(toConnectError(error ?? new StreamError("the channel is closed", { code: Code.Canceled })));
     this.#port.onClosed(this);
-    this.#abort.abort(state.kind === "failed" ? toConnectError(state.error) : undefined);
+    this.#user?.onClosed(error);
+    this.#deliver();
   }
 
   #enqueue(content: Packet["content"]): void {

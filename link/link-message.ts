@@ -10,6 +10,7 @@ import {
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
 import { isSmall, Parts } from "../leg/parts.js";
+import { WireReader } from "../leg/wire-reader.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-writer.js";
 import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
@@ -32,8 +33,15 @@ const dataTag = lengthTag(PacketSchema.field.data.number);
 
 /** A message of a WebSocket link. Large data is not copied. */
 export function encodePackets(packets: readonly OutgoingPacket[]): Parts {
-  const encoded = packets.map((packet) => ("data" in packet ? packet : toBinary(PacketSchema, packet)));
-  const writer = new WireWriter(encoded.reduce((sum, packet) => sum + copiedBytes(packet), 0));
+  const encoded: EncodedPacket[] = [];
+  let copiedBytes = 0;
+  for (const packet of packets) {
+    const next = "data" in packet ? packet : toBinary(PacketSchema, packet);
+    const bytes = packetBytes(next);
+    copiedBytes += 1 + varintBytes(bytes) + bytes - largeBytes(next);
+    encoded.push(next);
+  }
+  const writer = new WireWriter(copiedBytes);
   const parts: Uint8Array[] = [];
   for (const packet of encoded) {
     writer.varint(packetsTag).varint(packetBytes(packet));
@@ -66,11 +74,12 @@ function packetBytes(packet: EncodedPacket): number {
   return 1 + varintBytes(channel) + 1 + varintBytes(data.byteLength) + data.byteLength;
 }
 
-/** The bytes of an encoded packet and of its tag and length, without large data. */
-function copiedBytes(packet: EncodedPacket): number {
-  const bytes = packetBytes(packet);
-  const large = isData(packet) ? packet.data.arrays.filter((array) => !isSmall(array)) : [];
-  return 1 + varintBytes(bytes) + large.reduce((rest, { byteLength }) => rest - byteLength, bytes);
+/** The bytes of a packet that are not copied. */
+function largeBytes(packet: EncodedPacket): number {
+  if (!isData(packet)) return 0;
+  let bytes = 0;
+  for (const array of packet.data.arrays) if (!isSmall(array)) bytes += array.byteLength;
+  return bytes;
 }
 
 /** The fields of a packet that a link reads. */
@@ -86,6 +95,8 @@ export interface IncomingMessage {
  * FAILURE_FRAME_TOO_LARGE for a large packet without data, and for more fields than `maxPackets`, of whatever kind.
  */
 export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIVE_INFINITY): IncomingMessage {
+  const dataPackets = readDataPackets(bytes, maxPackets);
+  if (dataPackets !== undefined) return { opened: undefined, packets: dataPackets };
   const message: IncomingMessage = { opened: undefined, packets: [] };
   try {
     const reader = new BinaryReader(bytes);
@@ -93,7 +104,7 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
       if (fields === maxPackets) throw tooManyPacketsError(maxPackets);
       const [field, type] = reader.tag();
       if (field === packets.number && type === WireType.LengthDelimited) {
-        message.packets.push(readDataPacket(reader) ?? decodePacket(reader.bytes()));
+        message.packets.push(decodePacket(reader.bytes()));
       } else if (field === opened.number && type === WireType.LengthDelimited) {
         message.opened = fromBinary(LinkOpenedSchema, reader.bytes());
       } else {
@@ -124,21 +135,27 @@ export function tooManyPacketsError(maxPackets: number): StreamError {
 }
 
 /**
- * A packet with data, as nearly all are and as {@link encodePackets} writes it, read in its place; undefined if it is
- * another, which is still to be read then.
+ * The packets of a message of nothing but data, as nearly all are and as {@link encodePackets} writes them. The data is
+ * not copied. Undefined for a message that is another, or has more packets: a decoder reads that.
  */
-function readDataPacket(reader: BinaryReader): IncomingPacket | undefined {
-  const start = reader.pos;
-  const end = reader.uint32() + reader.pos;
-  if (reader.pos < end && reader.uint32() === channelTag) {
-    const channel = reader.uint32();
-    if (reader.pos < end && reader.uint32() === dataTag) {
-      const value = reader.bytes();
-      if (reader.pos === end) return { channel, content: { case: "data", value } };
+function readDataPackets(bytes: Uint8Array, maxPackets: number): IncomingPacket[] | undefined {
+  const packets: IncomingPacket[] = [];
+  const reader = new WireReader({ arrays: [bytes], byteLength: bytes.byteLength });
+  try {
+    while (reader.leftBytes > 0) {
+      if (packets.length === maxPackets || reader.uint32() !== packetsTag) return undefined;
+      const end = reader.uint32() + reader.at;
+      if (reader.uint32() !== channelTag) return undefined;
+      const channel = reader.uint32();
+      if (reader.uint32() !== dataTag) return undefined;
+      const value = reader.take(reader.uint32());
+      if (reader.at !== end) return undefined;
+      packets.push({ channel, content: { case: "data", value } });
     }
+  } catch {
+    return undefined;
   }
-  reader.pos = start;
-  return undefined;
+  return packets;
 }
 
 /** The last packet on a link: why it ends. */

@@ -59,8 +59,10 @@ export class Link {
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Fifo<OutgoingPacket>();
   readonly #filled = new Condition();
-  /** The channels that wait for room, in the order of their coming. A channel sends one thing at a time. */
-  readonly #turns = new Map<Channel, { send: () => void; done: Deferred<void> }>();
+  /** The channels that wait for room, in the order of their coming. */
+  readonly #turns = new Set<Channel>();
+  /** The channel whose turn it is to queue one packet. */
+  #turn: Channel | undefined;
   /** The pings that were not answered yet. */
   readonly #pings = new Fifo<Deferred<void>>();
   readonly #closed = new Deferred<StreamError>();
@@ -72,13 +74,15 @@ export class Link {
   #lastChannel = 0;
   /** Called when the last channel has closed. */
   onIdle: () => void = () => {};
+  /** Called when packets wait to be sent and before none did. */
+  onFilled: () => void = () => {};
 
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#port = {
       role: options.onRequest === undefined ? "client" : "relay",
       enqueue: (packet) => this.#enqueue(packet),
-      inTurn: (channel, send) => this.#inTurn(channel, send),
+      takeTurn: (channel) => this.#takeTurn(channel),
       maxPacketBytes: options.maxPacketBytes,
       maxSentPacketBytes: options.maxSentPacketBytes ?? options.maxPacketBytes,
       widen: (bytes) => this.#widen(bytes),
@@ -184,12 +188,8 @@ export class Link {
     return { packet, answered: answer.promise };
   }
 
-  /** The next packets to send: at least one, and otherwise at most `maxBatchBytes`. Undefined when the link is over. */
-  async nextBatch(maxBatchBytes: number): Promise<OutgoingPacket[] | undefined> {
-    while (this.#outbox.length === 0) {
-      if (this.#state.kind === "closed") return undefined;
-      await this.#filled.changed();
-    }
+  /** Takes the next packets to send: at least one, and otherwise at most `maxBatchBytes`. Returns none if none wait. */
+  takeBatch(maxBatchBytes: number): OutgoingPacket[] {
     const batch: OutgoingPacket[] = [];
     let room = maxBatchBytes;
     for (let next = this.#outbox.peek(); next !== undefined; next = this.#outbox.peek()) {
@@ -204,14 +204,23 @@ export class Link {
     return batch;
   }
 
+  /** Resolves as {@link takeBatch} returns as soon as packets wait, and with undefined when the link is over. */
+  async nextBatch(maxBatchBytes: number): Promise<OutgoingPacket[] | undefined> {
+    while (this.#outbox.length === 0) {
+      if (this.#state.kind === "closed") return undefined;
+      await this.#filled.changed();
+    }
+    return this.takeBatch(maxBatchBytes);
+  }
+
   /**
    * The packets of a batch whose data is still there, to be asked for in the turn that copies it. A channel whose data
    * the application has transferred away is reset, and none of its data follows: no bytes may be missing in between.
    */
   withoutLost(batch: readonly OutgoingPacket[]): readonly OutgoingPacket[] {
+    if (batch.every(isWhole)) return batch;
     const lost = new Set<number>();
-    for (const packet of batch) if ("data" in packet && !packet.data.isWhole) lost.add(packet.channel);
-    if (lost.size === 0) return batch;
+    for (const packet of batch) if ("data" in packet && !isWhole(packet)) lost.add(packet.channel);
     const isLost = (packet: OutgoingPacket) => "data" in packet && lost.has(packet.channel);
     for (let left = this.#outbox.length; left > 0; left -= 1) {
       const packet = this.#outbox.shift() as OutgoingPacket;
@@ -235,7 +244,6 @@ export class Link {
     this.#outbox.clear();
     this.#outboxBytes = 0;
     this.#filled.notify();
-    for (const { done } of this.#turns.values()) done.reject(error);
     this.#turns.clear();
     for (let ping = this.#pings.shift(); ping !== undefined; ping = this.#pings.shift()) ping.reject(error);
     this.#closed.resolve(error);
@@ -262,7 +270,6 @@ export class Link {
   #onClosed(channel: Channel): void {
     this.#channels.delete(channel.id);
     this.#widenedBytes -= channel.widenedBytes;
-    this.#turns.get(channel)?.done.resolve();
     this.#turns.delete(channel);
     if (this.#channels.size === 0) this.onIdle();
   }
@@ -275,7 +282,10 @@ export class Link {
     if (this.#state.kind === "closed") return;
     this.#outbox.push(packet);
     this.#outboxBytes += sizeOf(packet);
-    this.#filled.notify();
+    if (this.#outbox.length === 1) {
+      this.#filled.notify();
+      this.onFilled();
+    }
     if (this.#outboxBytes > maxOutboxBytes) this.#cutOff();
   }
 
@@ -285,15 +295,14 @@ export class Link {
     );
   }
 
-  #inTurn(channel: Channel, send: () => void): Promise<void> | undefined {
-    if (this.#state.kind === "closed") return Promise.reject(this.#state.error);
-    if (this.#turns.size === 0 && this.#hasRoom) {
-      send();
-      return undefined;
+  #takeTurn(channel: Channel): boolean {
+    if (this.#state.kind === "closed") return false;
+    if (this.#turn === channel || (this.#turns.size === 0 && this.#hasRoom)) {
+      this.#turn = undefined;
+      return true;
     }
-    const done = new Deferred<void>();
-    this.#turns.set(channel, { send, done });
-    return done.promise;
+    this.#turns.add(channel);
+    return false;
   }
 
   get #hasRoom(): boolean {
@@ -305,12 +314,16 @@ export class Link {
     while (this.#hasRoom) {
       const [next] = this.#turns;
       if (next === undefined) return;
-      const [channel, turn] = next;
-      this.#turns.delete(channel);
-      turn.send();
-      turn.done.resolve();
+      this.#turns.delete(next);
+      this.#turn = next;
+      next.goOn();
+      this.#turn = undefined;
     }
   }
+}
+
+function isWhole(packet: OutgoingPacket): boolean {
+  return !("data" in packet) || packet.data.isWhole;
 }
 
 function sizeOf(packet: OutgoingPacket): number {

@@ -1,14 +1,19 @@
 import { invalidArgumentError } from "./options.js";
 import type { StreamError } from "./stream-error.js";
 
+/** Bytes up to which an array has no buffer in V8 until somebody asks for it, which takes longer than a copy. */
+const tinyBytes = 64;
+
 /**
  * The bytes of an ArrayBuffer, a SharedArrayBuffer, or a view of one; undefined for anything else.
  *
  * - They may be of another realm: a frame, a `vm` context, jest with jsdom. The view that is returned is of this one.
- * - Shared and resizable memory is copied, because browsers refuse to send it.
+ * - Shared and resizable memory is copied, because browsers refuse to send it; so are some 64 bytes and fewer.
  * - Throws `invalid_argument` if the buffer was transferred away.
  */
 export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array && value.byteLength > 0 && value.byteLength <= tinyBytes)
+    return new Uint8Array(value);
   const isView = ArrayBuffer.isView(value);
   const buffer = isView ? value.buffer : (value as ArrayBuffer);
   const tag = tagOf(buffer);

@@ -53,6 +53,7 @@ export function encodeMessage<In>(codec: Codec<unknown, In>, value: In): Encoded
   } catch (reason) {
     throw StreamError.from(reason, Code.InvalidArgument);
   }
+  if (sureCodecs.has(codec)) return encoded as EncodedMessage;
   const { data, text } = encoded ?? {};
   const bytes = tagOf(data) === "[object Uint8Array]" ? bytesOf(data) : undefined;
   if (bytes === undefined || typeof text !== "boolean") {
@@ -93,8 +94,8 @@ export const bytesCodec: Codec<Uint8Array<ArrayBuffer>, Bytes> = {
   },
 };
 
-/** Codecs whose values share no memory with the message, so that its memory may be given back once it is decoded. */
-export const copyingCodecs: ReadonlySet<unknown> = new Set([rawCodec, textCodec, bytesCodec]);
+/** Codecs of this package that return what they should, whatever they are given. */
+const sureCodecs: ReadonlySet<unknown> = new Set([rawCodec, textCodec, bytesCodec]);
 
 /** JSON values, as text. Nothing checks that a value that arrives is a `T`. */
 export function jsonCodec<T = unknown>(): Codec<T> {

@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { type Frame, FrameSchema, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { transferredAwayError } from "./bytes.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
+import type { Frame } from "./frame.js";
 import { Receiver } from "./receiver.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
 import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
@@ -202,11 +203,11 @@ export class Endpoint {
       });
       return;
     }
-    if (frame.ack > 0n && !this.#sender.acknowledge(Number(frame.ack))) {
+    if (frame.ack > 0 && !this.#sender.acknowledge(frame.ack)) {
       return this.#violation(Failure.PROTOCOL_VIOLATION, `an ack for frame ${frame.ack}, which was never sent`);
     }
-    if (frame.credit > 0n) {
-      this.#sender.grant(Number(frame.credit));
+    if (frame.credit > 0) {
+      this.#sender.grant(frame.credit);
       this.#notify("sendable");
     }
     const failure = this.#receiveData(frame);
@@ -218,9 +219,9 @@ export class Endpoint {
   #receiveData(frame: Frame): Failure | undefined {
     if (this.#state.kind !== "open") return undefined;
     const hasData = frame.messages.length > 0 || frame.fin;
-    if (frame.sequence === 0n) return hasData ? Failure.PROTOCOL_VIOLATION : undefined;
+    if (frame.sequence === 0) return hasData ? Failure.PROTOCOL_VIOLATION : undefined;
     if (!hasData) return Failure.PROTOCOL_VIOLATION;
-    const step = this.#receiver.advance(Number(frame.sequence));
+    const step = this.#receiver.advance(frame.sequence);
     if (step === "gap") return Failure.SEQUENCE_GAP;
     if (step === "seen") return undefined;
     if (this.#state.receiving === "finished") return Failure.PROTOCOL_VIOLATION;
@@ -242,7 +243,8 @@ export class Endpoint {
     if (state.kind === "resetting") {
       const { code, message, failure } = state.error;
       this.#set({ kind: "failed", error: state.error });
-      return create(FrameSchema, { reset: create(ResetSchema, { code, reason: cutReason(message), failure }) });
+      const reset = create(ResetSchema, { code, reason: cutReason(message), failure });
+      return { sequence: 0, ack: 0, credit: 0, messages: [], fin: false, reset };
     }
     if (state.kind !== "open") return undefined;
     const wasPressed = this.pressed;
@@ -255,15 +257,15 @@ export class Endpoint {
     const creditBytes = this.#peer.credit ? this.#receiver.grantDue : undefined;
     const carriesData = messages.length > 0 || fin;
     if (!carriesData && creditBytes === undefined && !this.#ackDue) return undefined;
-    const frame = create(FrameSchema, { messages, fin });
-    if (carriesData) frame.sequence = BigInt(this.#sender.nextSequence());
+    const sequence = carriesData ? this.#sender.nextSequence() : 0;
+    const frame: Frame = { sequence, ack: 0, credit: 0, messages, fin, reset: undefined };
     if (this.#peer.ack && this.#ackedSequence < this.#ackableSequence) {
       this.#ackedSequence = this.#ackableSequence;
-      frame.ack = BigInt(this.#ackedSequence);
+      frame.ack = this.#ackedSequence;
     }
     if (creditBytes !== undefined) {
       this.#receiver.granted(creditBytes);
-      frame.credit = BigInt(creditBytes);
+      frame.credit = creditBytes;
     }
     if (fin) this.#set({ ...state, sending: "finished" });
     if (wasPressed && !this.pressed) this.#notify("writable");

@@ -1,7 +1,6 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import type { Frame } from "../gen/streamserver/v1/frame_pb.js";
 import type { Capabilities } from "./capabilities.js";
-import { Condition, Deferred } from "./deferred.js";
+import { Deferred } from "./deferred.js";
 import { Emitter } from "./emitter.js";
 import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.js";
 import { StreamError } from "./stream-error.js";
@@ -37,16 +36,18 @@ export class Leg extends Emitter<LegEvents> {
   readonly opened = new Deferred<void>();
   /** Called after each change of the endpoint. It is the stream's, and a callback because changes are many. */
   onChange: (event: EndpointEvent) => void = () => {};
+  /** Called when there may be a frame to send, and when the stream is over. */
+  onSendable: () => void = () => {};
+  /** Called when the endpoint may have room for another frame. */
+  onRoom: () => void = () => {};
   #attached: LegOpened | undefined;
   #acceptance: "awaited" | "accepted" = "awaited";
-  readonly #sendable = new Condition();
-  readonly #room = new Condition();
 
   constructor(options: EndpointOptions) {
     super();
     this.endpoint = new Endpoint(options, (event) => {
-      if (event === "sendable" || event === "state") this.#sendable.notify();
-      if (event === "read" || event === "state") this.#room.notify();
+      if (event === "sendable" || event === "state") this.onSendable();
+      if (event === "read" || event === "state") this.onRoom();
       this.onChange(event);
       const { kind } = this.endpoint.state;
       if (event === "state" && kind !== "open") this.emit("over", kind);
@@ -84,27 +85,10 @@ export class Leg extends Emitter<LegEvents> {
     this.opened.resolve();
   }
 
-  /** Resolves with the next frame when there is one to send, and with undefined when the stream is over. */
-  async nextFrame(): Promise<Frame | undefined> {
-    for (;;) {
-      const frame = this.endpoint.takeFrame();
-      if (frame !== undefined) return frame;
-      const { kind } = this.endpoint.state;
-      if (kind === "closed" || kind === "failed") return undefined;
-      await this.#sendable.changed();
-    }
-  }
-
-  /**
-   * Takes a frame. The next one may come when the promise resolves, or at once if there is none: the peer obeys credit.
-   */
-  receive(frame: Frame): Promise<void> | undefined {
-    this.endpoint.receive(frame);
-    return this.endpoint.hasRoom ? undefined : this.#untilRoom();
-  }
-
-  async #untilRoom(): Promise<void> {
-    while (!this.endpoint.hasRoom) await this.#room.changed();
+  /** Whether no frame will follow any more. */
+  get isOver(): boolean {
+    const { kind } = this.endpoint.state;
+    return kind === "closed" || kind === "failed";
   }
 
   /** The RPC ended with an error. */

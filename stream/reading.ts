@@ -1,8 +1,7 @@
 import { Code } from "@connectrpc/connect";
-import { type Codec, copyingCodecs, decodeMessage } from "./codec.js";
+import { type Codec, decodeMessage } from "./codec.js";
 import type { Endpoint } from "./endpoint.js";
 import { Fifo } from "./fifo.js";
-import { giveBack } from "./lent-memory.js";
 import type { ReceivedMessage } from "./sender.js";
 import { StreamError } from "./stream-error.js";
 
@@ -119,7 +118,7 @@ export class Reading<Out> {
       // `read` may have acknowledged the peer's end, which ends the stream and answers this call from within.
       if (pull === undefined) return;
       if (message !== undefined) {
-        const decoded = this.#take(message);
+        const decoded = this.#decode(message);
         if (decoded.ok) pull.resolve({ done: false, value: decoded.value });
         else pull.reject(decoded.error);
       } else if (state.kind === "failed" || state.kind === "resetting") {
@@ -149,7 +148,7 @@ export class Reading<Out> {
       while (this.#mode === "flowing") {
         const message = this.#endpoint.read();
         if (message === undefined) break;
-        const decoded = this.#take(message);
+        const decoded = this.#decode(message);
         if (decoded.ok) this.#handlers.onData(decoded.value);
         else if (!decoded.told) {
           this.abandon();
@@ -162,12 +161,6 @@ export class Reading<Out> {
       this.#schedule();
       throw error;
     }
-  }
-
-  #take(message: ReceivedMessage): Decoded<Out> {
-    const decoded = this.#decode(message);
-    if (copyingCodecs.has(this.#codec)) giveBack(message.data);
-    return decoded;
   }
 
   /** Resets the stream if the codec refuses the message; `told` is whether the stream's end says so. */

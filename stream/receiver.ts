@@ -1,7 +1,6 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import type { Message } from "../gen/streamserver/v1/frame_pb.js";
 import { Fifo } from "./fifo.js";
-import { giveBack } from "./lent-memory.js";
+import type { FrameMessage } from "./frame.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
 /**
@@ -75,7 +74,7 @@ export class Receiver {
   }
 
   /** Takes one part; a failure if the peer broke a rule. `obeysCredit` is false for a simple client. */
-  accept(part: Message, obeysCredit: boolean): Failure | undefined {
+  accept(part: FrameMessage, obeysCredit: boolean): Failure | undefined {
     const costBytes = part.data.byteLength + messageOverheadBytes;
     this.#receivedBytes += costBytes;
     if (obeysCredit && this.#receivedBytes > this.#grantedBytes) return Failure.CREDIT_EXCEEDED;
@@ -134,9 +133,7 @@ function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
   const isPinning = data.byteLength * pinnedFactor < data.buffer.byteLength;
   if (!isPinning) return data as Uint8Array<ArrayBuffer>;
   // Not `slice`, which copies nothing of a Buffer.
-  const copy = new Uint8Array(data);
-  giveBack(data);
-  return copy;
+  return new Uint8Array(data);
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {
@@ -147,6 +144,5 @@ function append(assembly: Assembly, data: Uint8Array): void {
     assembly.buffer = larger;
   }
   assembly.buffer.set(data, assembly.dataBytes);
-  giveBack(data);
   assembly.dataBytes = dataBytes;
 }

@@ -1,7 +1,6 @@
-import { create } from "@bufbuild/protobuf";
-import { type Message, MessageSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { isDetached } from "./bytes.js";
 import { Fifo } from "./fifo.js";
+import type { FrameMessage } from "./frame.js";
 
 /** Each message costs so much beside its data, so that a million empty ones are not free. `Frame.credit`. */
 export const messageOverheadBytes = 16;
@@ -91,11 +90,11 @@ export class Sender {
    * Takes the parts that fit into one frame and into the credit. Undefined if the data of a message is gone, because
    * the application has transferred its buffer since it was written.
    */
-  takeParts(maxFrameBytes: number): Message[] | undefined {
-    const parts: Message[] = [];
+  takeParts(maxFrameBytes: number): FrameMessage[] | undefined {
+    const parts: FrameMessage[] = [];
     let frameRoomBytes = maxFrameBytes;
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
-      if (isDetached(head.data.buffer)) return undefined;
+      if (head.data.byteLength === 0 && isDetached(head.data.buffer)) return undefined;
       const restCost = head.data.byteLength - this.#headSentBytes + messageOverheadBytes;
       const creditRoomBytes = this.#creditBytes - this.#sentBytes;
       // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
@@ -105,7 +104,8 @@ export class Sender {
       if (partBytes === undefined) break;
       const from = this.#headSentBytes;
       const more = from + partBytes < head.data.byteLength;
-      parts.push(create(MessageSchema, { data: head.data.subarray(from, from + partBytes), text: head.text, more }));
+      const isWhole = from === 0 && !more;
+      parts.push({ data: isWhole ? head.data : head.data.subarray(from, from + partBytes), text: head.text, more });
       const cost = partBytes + messageOverheadBytes;
       this.#sentBytes += cost;
       frameRoomBytes -= cost;

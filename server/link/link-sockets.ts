@@ -4,12 +4,15 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
+import type { Link } from "../../link/link.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
+import { afterTurn } from "../../stream/turn.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { quoted, type Warnings } from "../relay/warnings.js";
@@ -120,7 +123,7 @@ export class LinkSockets {
       this.#end(socket, error);
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    sendAll(socket, live, this.#joiner).catch((reason) => link.close(StreamError.from(reason)));
+    new SocketSender(socket, link, this.#joiner);
   }
 
   /** Tells the peer why, as far as it still reads. */
@@ -143,22 +146,58 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
   connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-async function sendAll(socket: WebSocket, { link }: LiveLink, joiner: PartsJoiner): Promise<void> {
-  const next = () => link.nextBatch(maxBatchBytes);
-  for (let packets = await next(); packets !== undefined; packets = await next()) {
+/** Sends the packets of a link by its WebSocket: those of one turn of the event loop together. */
+class SocketSender {
+  readonly #socket: WebSocket;
+  readonly #link: Link;
+  readonly #joiner: PartsJoiner;
+  #state: "idle" | "scheduled" | "waiting for the network" = "idle";
+
+  constructor(socket: WebSocket, link: Link, joiner: PartsJoiner) {
+    this.#socket = socket;
+    this.#link = link;
+    this.#joiner = joiner;
+    link.onFilled = () => this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#state !== "idle") return;
+    this.#state = "scheduled";
+    afterTurn(() => {
+      this.#state = "idle";
+      try {
+        this.#sendAll();
+      } catch (reason) {
+        this.#link.close(StreamError.from(reason));
+      }
+    });
+  }
+
+  #sendAll(): void {
     // A socket that is closing drops messages at once, so that an endless source would be drained without a pause.
-    if (socket.readyState !== socket.OPEN) return;
-    // A batch goes out in one piece, because a fragment costs a browser as much as a message, and more than a copy.
-    const parts = encodePackets(packets);
-    if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
-      socket.send(joiner.join(parts));
-      // The socket still reads from the buffer what the kernel did not take at once.
-      if (socket.bufferedAmount > 0) joiner.release();
-      continue;
+    while (this.#socket.readyState === this.#socket.OPEN) {
+      const packets = this.#link.takeBatch(maxBatchBytes);
+      if (packets.length === 0) return;
+      // A batch goes out in one piece, because a fragment costs a browser as much as a message, and more than a copy.
+      this.#send(encodePackets(packets));
+      if (this.#state !== "idle") return;
     }
-    const bytes = parts.joined;
-    if (socket.bufferedAmount <= socketHighWaterMarkBytes) socket.send(bytes);
-    else await new Promise((resolve) => socket.send(bytes, resolve));
+  }
+
+  #send(parts: Parts): void {
+    const socket = this.#socket;
+    if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
+      socket.send(this.#joiner.join(parts));
+      // The socket still reads from the buffer what the kernel did not take at once.
+      if (socket.bufferedAmount > 0) this.#joiner.release();
+      return;
+    }
+    if (socket.bufferedAmount <= socketHighWaterMarkBytes) return socket.send(parts.joined);
+    this.#state = "waiting for the network";
+    socket.send(parts.joined, () => {
+      this.#state = "idle";
+      this.#schedule();
+    });
   }
 }
 

@@ -4,11 +4,10 @@ import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../gen/streamserver/v1/link_pb.js";
 import type { Parts } from "../../leg/parts.js";
-import type { Channel } from "../../link/channel.js";
+import type { Channel, ChannelUser } from "../../link/channel.js";
 import { headersToWire } from "../../link/header.js";
-import { Condition } from "../../stream/deferred.js";
-import { fromConnectError, toConnectError } from "../../stream/failure-detail.js";
-import { Fifo } from "../../stream/fifo.js";
+import { Deferred } from "../../stream/deferred.js";
+import { toConnectError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
 import { type AttachLeg, attachLegByPath } from "./attach-leg.js";
@@ -38,17 +37,11 @@ function isPlain(headers: readonly Header[]): boolean {
   return types.join() === contentTypeStreamProto && headers.every(({ name }) => plainHeaders.has(name));
 }
 
-type Body = { kind: "open" } | { kind: "ended" };
-
-class ChannelLeg implements LegCarrier {
+class ChannelLeg implements LegCarrier, ChannelUser {
   readonly origin: string;
   readonly #channel: Channel;
   readonly #handler: LegHandler;
-  readonly #outgoing = new Fifo<Uint8Array | Parts>();
-  readonly #sendable = new Condition();
-  readonly #readable = new Condition();
-  #reading: "on" | "paused" = "on";
-  #response: Body = { kind: "open" };
+  readonly #over = new Deferred<void>();
 
   constructor(relay: Relay, attach: AttachLeg, channel: Channel, origin: string) {
     this.origin = origin;
@@ -56,77 +49,50 @@ class ChannelLeg implements LegCarrier {
     this.#handler = new LegHandler(relay, this, attach);
   }
 
-  async run(): Promise<void> {
-    const channel = this.#channel;
-    const { signal } = channel;
-    const onAbort = () => {
-      this.#handler.close(callOverError(isCanceled(signal.reason)));
-      this.#readable.notify();
-      this.#sendable.notify();
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    const receiving = this.#receive();
-    try {
-      const headers = headersToWire(new Headers({ "content-type": contentTypeStreamProto }));
-      channel.respond(create(ChannelResponseSchema, { status: 200, headers }));
-      await channel.send(this.#envelopes());
-      channel.endResponse([]);
-    } catch (reason) {
-      channel.reset(fromConnectError(reason));
-    }
-    await receiving;
+  /** Resolves when the channel is over. */
+  run(): Promise<void> {
+    const headers = headersToWire(new Headers({ "content-type": contentTypeStreamProto }));
+    this.#channel.respond(create(ChannelResponseSchema, { status: 200, headers }));
+    this.#channel.use(this);
+    return this.#over.promise;
   }
 
   send(envelope: Parts): boolean {
-    this.#outgoing.push(envelope);
-    this.#sendable.notify();
-    return false;
+    return this.#channel.write(envelope);
   }
 
   pause(): void {
-    this.#reading = "paused";
+    this.#channel.pause();
   }
 
   resume(): void {
-    this.#reading = "on";
-    this.#readable.notify();
+    this.#channel.resume();
   }
 
   end(error: StreamError | undefined): void {
-    this.#outgoing.push(connectEndEnvelope(error === undefined ? undefined : toConnectError(error)));
-    this.#response = { kind: "ended" };
-    this.#sendable.notify();
+    this.#channel.write(connectEndEnvelope(error === undefined ? undefined : toConnectError(error)));
+    this.#channel.endResponse([]);
   }
 
-  async *#envelopes(): AsyncGenerator<Uint8Array | Parts, void, undefined> {
-    while (!this.#channel.signal.aborted) {
-      const next = this.#outgoing.shift();
-      if (next !== undefined) yield next;
-      else if (this.#response.kind === "ended") return;
-      else {
-        this.#handler.drained();
-        if (this.#outgoing.length === 0 && this.#response.kind === "open") await this.#sendable.changed();
-      }
-    }
+  onData(chunk: Uint8Array): void {
+    this.#handler.receive(chunk);
   }
 
-  async #receive(): Promise<void> {
-    const { signal } = this.#channel;
-    try {
-      for await (const chunk of this.#channel.body()) {
-        this.#handler.receive(chunk);
-        while (this.#reading === "paused" && !signal.aborted) await this.#readable.changed();
-      }
-      this.#handler.endRequest();
-    } catch {
-      // The channel has failed, and its signal has said so.
-    }
+  onEnd(): void {
+    this.#handler.endRequest();
+  }
+
+  onDrain(): void {
+    this.#handler.drained();
+  }
+
+  onClosed(error: StreamError | undefined): void {
+    this.#handler.close(callOverError(error === undefined || isCanceled(error)));
+    this.#over.resolve();
   }
 }
 
 /** A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one. */
-function isCanceled(reason: unknown): boolean {
-  const { code, failure } = fromConnectError(reason);
+function isCanceled({ code, failure }: StreamError): boolean {
   return code === Code.Canceled && failure !== Failure.LEG_LOST;
 }

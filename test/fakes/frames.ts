@@ -1,11 +1,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Frame, FrameSchema, type MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
-import type { FrameFields } from "../../leg/frame-fields.js";
+import { FrameSchema, type MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
+import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Endpoint } from "../../stream/endpoint.js";
+import type { Frame } from "../../stream/frame.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 
 export function frame(init: MessageInitShape<typeof FrameSchema>): Frame {
-  return create(FrameSchema, init);
+  return frameFromWire(create(FrameSchema, init));
 }
 
 /** A frame with data. */
@@ -17,10 +18,9 @@ export function costOf({ messages }: Frame): number {
   return messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
 }
 
-/** Returns the fields of a frame that are read without a decoder. */
-export function fieldsOf({ sequence, ack, credit, messages, fin }: Frame): FrameFields {
-  const plain = messages.map(({ data, text, more }) => ({ data, text, more }));
-  return { sequence: Number(sequence), ack: Number(ack), credit: Number(credit), messages: plain, fin };
+/** A frame with nothing but what a frame has, as it is read without a decoder. */
+export function plainFrame({ messages, ...rest }: Frame): Frame {
+  return { ...rest, messages: messages.map(({ data, text, more }) => ({ data, text, more })) };
 }
 
 /** Every frame that an endpoint has to send now. */

@@ -1,10 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
+import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Lease, LeaseEvent, OfferFacts } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { Relay } from "../../server/relay/relay.js";
@@ -13,6 +13,7 @@ import type { Splice } from "../../server/relay/splice.js";
 import type { LegPort, SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
+import type { Frame } from "../../stream/frame.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
@@ -112,7 +113,7 @@ export class Listening implements LegPort {
     if (message.case !== "frame") throw new Error("no frame");
     this.heard.push("frame");
     this.envelopes.push(envelope);
-    this.frames.push(message.value);
+    this.frames.push(frameFromWire(message.value));
     return this.frames.length % this.#roomFrames !== 0;
   }
 

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Frame, MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
+import type { MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
 import { rawCodec } from "../../stream/codec.js";
+import type { Frame } from "../../stream/frame.js";
 import { frame } from "./frames.js";
 import type { Value } from "./two-endpoints.js";
 
@@ -14,7 +15,7 @@ export class SimplePeer {
   finished: "no" | "yes" = "no";
   readonly #frames: Frame[];
   #parts: Uint8Array[] = [];
-  #received = 0n;
+  #received = 0;
 
   constructor(messages: readonly Value[], partBytes: number) {
     const parts = messages.flatMap((message) => split(message, partBytes));
@@ -27,9 +28,9 @@ export class SimplePeer {
   }
 
   receive({ sequence, messages, fin, ack, credit }: Frame): void {
-    if (ack > 0n || credit > 0n) this.unwanted += 1;
+    if (ack > 0 || credit > 0) this.unwanted += 1;
     if (messages.length === 0 && !fin) return;
-    if (sequence !== this.#received + 1n) throw new Error(`frame ${sequence} came after ${this.#received}`);
+    if (sequence !== this.#received + 1) throw new Error(`frame ${sequence} came after ${this.#received}`);
     this.#received = sequence;
     for (const { data, text, more } of messages) {
       this.#parts.push(data);

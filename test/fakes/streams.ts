@@ -46,15 +46,20 @@ export function joinedStreams<Out, In>(
 export function joinedStreams(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
   const [a, b] = [new Leg(options), new Leg(options)];
   const streams = [a, b].map((leg) => new Stream<unknown>(leg, { codec, metadata: {} }));
+  carryAll(a, b);
+  carryAll(b, a);
   a.accept(b.endpoint.capabilities);
   b.accept(a.endpoint.capabilities);
-  void carryAll(a, b);
-  void carryAll(b, a);
   return streams;
 }
 
-async function carryAll(from: Leg, to: Leg): Promise<void> {
-  for (let frame = await from.nextFrame(); frame !== undefined; frame = await from.nextFrame()) await to.receive(frame);
+function carryAll(from: Leg, to: Leg): void {
+  const carry = () => {
+    for (let frame = from.endpoint.takeFrame(); frame !== undefined; frame = from.endpoint.takeFrame()) {
+      to.endpoint.receive(frame);
+    }
+  };
+  from.onSendable = () => queueMicrotask(carry);
 }
 
 /** The events of a stream as they come, "data" and "error" with what they carry. Listening to "data" makes it flow. */

@@ -1,6 +1,6 @@
-import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { rawCodec } from "../../stream/codec.js";
 import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
+import type { Frame } from "../../stream/frame.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
 import { costOf } from "./frames.js";
 

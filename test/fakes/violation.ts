@@ -1,5 +1,5 @@
-import type { Frame } from "../../gen/streamserver/v1/frame_pb.js";
 import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
+import type { Frame } from "../../stream/frame.js";
 import type { StreamError } from "../../stream/stream-error.js";
 
 /** Returns the error that an endpoint failed with. */

@@ -1,26 +1,21 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import type { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import type { LegMethod, LegRequest } from "../../leg/leg-call.js";
-import { isDetached, transferredAwayError } from "../../stream/bytes.js";
+import type { Opened, Capabilities as WireCapabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import type { LegCall, LegCallHandlers, LegMethod, Open } from "../../leg/leg-call.js";
+import { transferredAwayError } from "../../stream/bytes.js";
 import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import { relayLostError } from "../../stream/failure-detail.js";
+import type { Frame } from "../../stream/frame.js";
 import type { Leg } from "../../stream/leg.js";
-import {
-  createLegCall,
-  relayOf,
-  transportError,
-  transportFactsOf,
-  transportKind,
-} from "../transport/transport-facts.js";
+import { afterTurn } from "../../stream/turn.js";
+import { legCallerOf, relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 
 export interface LegDrive {
   leg: Leg;
   transport: () => Promise<Transport>;
   method: LegMethod;
-  open: MessageInitShape<typeof OpenSchema>;
+  open: Open;
   /** For Accept: the client's capabilities, from its offer. On Connect, `Accepted` brings the listener's. */
   peer?: Capabilities;
   clock: Clock;
@@ -41,73 +36,138 @@ const resetTimeoutMs = 1_000;
  * Runs the RPC of a leg from its `Open` to its end. Never rejects: the leg tells how it ended. A stream that is over
  * before the transport is there makes no call.
  */
-export async function driveLeg({ leg, transport: openTransport, method, open, peer, clock }: LegDrive): Promise<void> {
-  let transport: Transport | undefined;
-  const abort = new AbortController();
-  const attached = new Deferred<void>();
-  const stopTimer = endInTime(leg, method, clock, () => abort.abort());
-  const stopWaiting = clock.after(attachTimeoutMs, () => {
-    leg.fail(relayLostError(`${relayOf(transport)} does not answer`));
-  });
-  let maxHeldEndMs = usualLingerTimeoutMs / 2;
-  let stopHolding: (() => void) | undefined;
-  async function* requests(): AsyncGenerator<LegRequest> {
-    yield { message: { case: "open", value: open } };
-    await attached.promise;
-    for (let frame = await leg.nextFrame(); frame !== undefined; frame = await leg.nextFrame()) {
-      const { messages } = frame;
-      try {
-        yield { message: { case: "frame", value: frame } };
-      } finally {
-        // A transport that asks for more, or for no more, has encoded this frame some turns after it had asked for it.
-        if (messages.some(({ data }) => isDetached(data.buffer))) leg.endpoint.reset(transferredAwayError());
-      }
-    }
-  }
+export async function driveLeg(drive: LegDrive): Promise<void> {
+  const driver = new LegDriver(drive);
   try {
-    transport = await openTransport();
-    if (leg.endpoint.state.kind !== "open") return leg.ended();
-    const call = createLegCall(transport, method);
-    let header: Headers | undefined;
-    const onHeader = (received: Headers) => {
-      header = received;
-    };
-    for await (const { message } of await call(requests(), abort.signal, onHeader)) {
-      switch (message.case) {
-        case "opened":
-          transportFactsOf(transport).setHeartbeat?.(message.value.heartbeatIntervalMs);
-          // The other half is for the ack to arrive, and for the calls to end by themselves.
-          maxHeldEndMs = (message.value.limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
-          leg.attach({
-            streamId: message.value.streamId,
-            maxFrameBytes: message.value.limits?.maxFrameBytes,
-            transport: transportKind(transport, header),
-          });
-          if (peer !== undefined) leg.accept(peer);
-          attached.resolve();
-          stopWaiting();
-          break;
-        case "accepted":
-          leg.accept(capabilitiesFromWire(message.value.capabilities));
-          break;
-        case "frame": {
-          const room = leg.receive(message.value);
-          if (leg.endpoint.holdsEnd) stopHolding ??= clock.after(maxHeldEndMs, () => leg.endpoint.acknowledgeEnd());
-          if (room !== undefined) await room;
-          break;
-        }
-      }
-    }
-    leg.ended();
+    const transport = await drive.transport();
+    if (drive.leg.endpoint.state.kind === "open") await driver.run(transport);
+    else driver.onEnd(undefined);
   } catch (reason) {
-    leg.fail(transportError(reason, transport, leg.isAttached));
-    // An answer that breaks the rules need not be the end of its call.
-    abort.abort();
-  } finally {
-    stopTimer();
-    stopWaiting();
-    stopHolding?.();
-    attached.resolve();
+    driver.onEnd(reason);
+  }
+}
+
+type DriverState =
+  | { kind: "opening" }
+  /** The relay has the leg. "scheduled": frames are taken when this turn of the application is over. */
+  | { kind: "attached"; sending: "idle" | "scheduled" | "full" | "ended" }
+  | { kind: "over" };
+
+class LegDriver implements LegCallHandlers {
+  readonly #drive: LegDrive;
+  readonly #over = new Deferred<void>();
+  readonly #stopEnding: () => void;
+  readonly #stopWaiting: () => void;
+  #transport: Transport | undefined;
+  #call: LegCall | undefined;
+  #state: DriverState = { kind: "opening" };
+  #reading: "on" | "paused" = "on";
+  #header: Headers | undefined;
+  #maxHeldEndMs = usualLingerTimeoutMs / 2;
+  #stopHolding: (() => void) | undefined;
+
+  constructor(drive: LegDrive) {
+    const { leg, method, clock } = drive;
+    this.#drive = drive;
+    this.#stopEnding = endInTime(leg, method, clock, () => this.#call?.cancel());
+    this.#stopWaiting = clock.after(attachTimeoutMs, () => {
+      leg.fail(relayLostError(`${relayOf(this.#transport)} does not answer`));
+    });
+    leg.onSendable = () => this.#schedule();
+    leg.onRoom = () => this.#makeRoom();
+  }
+
+  /** Resolves when the call is over. */
+  run(transport: Transport): Promise<void> {
+    const { method, open } = this.#drive;
+    this.#transport = transport;
+    this.#call = legCallerOf(transport)(method, open, this);
+    return this.#over.promise;
+  }
+
+  onHeader(header: Headers): void {
+    this.#header = header;
+  }
+
+  onOpened({ streamId, limits, heartbeatIntervalMs }: Opened): void {
+    const { leg, peer } = this.#drive;
+    const transport = this.#transport as Transport;
+    transportFactsOf(transport).setHeartbeat?.(heartbeatIntervalMs);
+    // The other half is for the ack to arrive, and for the calls to end by themselves.
+    this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
+    leg.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport: transportKind(transport, this.#header) });
+    if (peer !== undefined) leg.accept(peer);
+    this.#stopWaiting();
+    if (this.#state.kind === "opening") this.#state = { kind: "attached", sending: "idle" };
+    this.#schedule();
+  }
+
+  onAccepted(capabilities: WireCapabilities | undefined): void {
+    this.#drive.leg.accept(capabilitiesFromWire(capabilities));
+  }
+
+  onFrame(frame: Frame): void {
+    const { endpoint } = this.#drive.leg;
+    endpoint.receive(frame);
+    if (endpoint.holdsEnd) {
+      this.#stopHolding ??= this.#drive.clock.after(this.#maxHeldEndMs, () => endpoint.acknowledgeEnd());
+    }
+    if (endpoint.hasRoom) return;
+    this.#reading = "paused";
+    this.#call?.pause();
+  }
+
+  onDrain(): void {
+    if (this.#state.kind !== "attached" || this.#state.sending !== "full") return;
+    this.#state = { kind: "attached", sending: "idle" };
+    this.#send();
+  }
+
+  onTransferredAway(): void {
+    this.#drive.leg.endpoint.reset(transferredAwayError());
+  }
+
+  onEnd(reason: unknown): void {
+    if (this.#state.kind === "over") return;
+    this.#state = { kind: "over" };
+    const { leg } = this.#drive;
+    leg.onSendable = () => {};
+    leg.onRoom = () => {};
+    if (reason === undefined) leg.ended();
+    else leg.fail(transportError(reason, this.#transport, leg.isAttached));
+    this.#stopEnding();
+    this.#stopWaiting();
+    this.#stopHolding?.();
+    this.#over.resolve();
+  }
+
+  /** In a turn of its own, so that messages that are written together travel in one frame. */
+  #schedule(): void {
+    if (this.#state.kind !== "attached" || this.#state.sending !== "idle") return;
+    this.#state = { kind: "attached", sending: "scheduled" };
+    afterTurn(() => {
+      if (this.#state.kind !== "attached" || this.#state.sending !== "scheduled") return;
+      this.#state = { kind: "attached", sending: "idle" };
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const { leg } = this.#drive;
+    for (let frame = leg.endpoint.takeFrame(); frame !== undefined; frame = leg.endpoint.takeFrame()) {
+      if (this.#call?.send(frame)) continue;
+      if (this.#state.kind === "attached") this.#state = { kind: "attached", sending: "full" };
+      return;
+    }
+    if (!leg.isOver || this.#state.kind !== "attached") return;
+    this.#state = { kind: "attached", sending: "ended" };
+    this.#call?.end();
+  }
+
+  #makeRoom(): void {
+    if (this.#reading === "on" || !this.#drive.leg.endpoint.hasRoom) return;
+    this.#reading = "on";
+    this.#call?.resume();
   }
 }
 

@@ -1,4 +1,4 @@
-import { Code, createClient, type Transport } from "@connectrpc/connect";
+import { Code, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
@@ -12,6 +12,7 @@ import type { TransportKind } from "../../stream/leg.js";
 import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";
 import { isOwnCancel, StreamError } from "../../stream/stream-error.js";
+import { callStream, callUnary, only } from "../transport/rpc-call.js";
 import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { nameError } from "./name-error.js";
@@ -199,13 +200,13 @@ export class StreamServer<Out, In = Out>
     let transport: Transport | undefined;
     try {
       transport = await openTransport();
-      const client = createClient(RelayService, transport);
       let header: Headers | undefined;
       const onHeader = (received: Headers) => {
         header = received;
       };
-      const { signal } = this.#abort;
-      for await (const { event } of client.listen({ name, listed }, { signal, timeoutMs: 0, onHeader })) {
+      const options = { signal: this.#abort.signal, timeoutMs: 0, onHeader };
+      const responses = callStream(transport, RelayService.method.listen, only({ name, listed }), options);
+      for await (const { event } of responses) {
         if (event.case === "registered") {
           transportFactsOf(transport).setHeartbeat?.(event.value.heartbeatIntervalMs);
           this.#onRegistered(event.value, transportKind(transport, header));
@@ -246,12 +247,14 @@ export class StreamServer<Out, In = Out>
     if (this.#state.kind !== "listening") return;
     const { name } = this.#state;
     const { streamId, legToken } = offer;
-    const client = createClient(RelayService, transport);
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
       transport,
-      reject: (code, reason) => client.reject({ streamId, legToken, code, reason }, { timeoutMs: answerTimeoutMs }),
+      reject: (code, reason) => {
+        const decision = { streamId, legToken, code, reason };
+        return callUnary(transport, RelayService.method.reject, decision, { timeoutMs: answerTimeoutMs });
+      },
       onDecided: (decision) => {
         this.#unclaimed.remove(offered);
         if (decision === "accepted") this.#streams.add(offered.stream);
@@ -283,8 +286,9 @@ export class StreamServer<Out, In = Out>
 
   async #unlisten({ leaseId, leaseToken }: Registered): Promise<void> {
     try {
-      const client = createClient(RelayService, await this.#init.transport());
-      await client.unlisten({ leaseId, leaseToken }, { timeoutMs: answerTimeoutMs });
+      const transport = await this.#init.transport();
+      const lease = { leaseId, leaseToken };
+      await callUnary(transport, RelayService.method.unlisten, lease, { timeoutMs: answerTimeoutMs });
     } catch {
       // The lease has ended, or the relay cannot be reached: hanging up ends what there is to end.
       this.#abort.abort();

@@ -2,12 +2,14 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
+import { envelopeCaller } from "../../leg/envelope-call.js";
 import { maxMessageBytes } from "../../leg/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { callError, relayAt } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
 import { type FetchLinkInit, openFetchLink } from "../transport/fetch-link.js";
+import { httpClientCarrierOpener } from "../transport/http-client-carrier.js";
 import { chooseLink, webSocketTimeoutMs } from "../transport/link-choice.js";
 import { LinkMemory } from "../transport/link-memory.js";
 import { createLinkTransport } from "../transport/link-transport.js";
@@ -64,7 +66,7 @@ function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number
   setTransportFacts(transport, {
     kind: () => "native",
     relay: relayAt(baseUrl),
-    legClient: { baseUrl, request: httpClient, takesParts: false },
+    callLeg: envelopeCaller(baseUrl, httpClientCarrierOpener(httpClient)),
     setHeartbeat: (intervalMs) => connections.setHeartbeat(intervalMs),
   });
   return transport;

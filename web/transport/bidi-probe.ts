@@ -1,7 +1,8 @@
-import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { FailureDetailSchema } from "../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { isOfRelay } from "../../stream/failure-detail.js";
+import { callStream } from "./rpc-call.js";
 
 const probeTimeoutMs = 10_000;
 
@@ -13,9 +14,9 @@ const probeTimeoutMs = 10_000;
  * `signal` is aborted.
  */
 export async function bidiObstacle(transport: Transport, signal?: AbortSignal): Promise<ConnectError | undefined> {
-  const options = { timeoutMs: probeTimeoutMs, ...(signal === undefined ? {} : { signal }) };
+  const options = { timeoutMs: probeTimeoutMs, signal };
   try {
-    const responses = createClient(RelayService, transport).connect(nothing(), options);
+    const responses = callStream(transport, RelayService.method.connect, nothing(), options);
     for await (const _ of responses) break;
     return undefined;
   } catch (reason) {

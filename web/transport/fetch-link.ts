@@ -1,4 +1,4 @@
-import { Code, createClient, type Transport } from "@connectrpc/connect";
+import { Code, type Transport } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponse } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
@@ -10,6 +10,7 @@ import { noAnswerError } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
 import { createLinkTransport } from "./link-transport.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
+import { callStream, callUnary, only } from "./rpc-call.js";
 
 const openTimeoutMs = 10_000;
 
@@ -38,23 +39,23 @@ export async function openFetchLink(
 ): Promise<OpenedLink> {
   opening?.throwIfAborted();
   const relay = relayAt(url);
-  const client = createClient(LinkService, transport);
+  const { receive, send } = LinkService.method;
   const abort = new AbortController();
   const { signal } = abort;
   const cancelDeadline = clock.after(openTimeoutMs, () => abort.abort(silence()));
   const onAbort = () => abort.abort(opening?.reason);
   opening?.addEventListener("abort", onAbort, { once: true });
   try {
-    const responses = client.receive({}, { signal, timeoutMs: 0 })[Symbol.asyncIterator]();
+    const responses = callStream(transport, receive, only({}), { signal, timeoutMs: 0 });
     const first = await responses.next();
     const opened = first.value?.opened;
     if (opened === undefined) throw relayLostError(`${relay} opened no link`);
     const { link, watch } = createLink(opened, clock, relay, maxSentPacketBytes);
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, watch, relay);
-    const send: Send = (batch, timeoutMs) => client.send(batch, { timeoutMs, signal });
+    const sendBatch: Send = (batch, timeoutMs) => callUnary(transport, send, batch, { timeoutMs, signal });
     const mayLackConnection = silence().failure === Failure.LIMIT_REACHED;
-    void new BatchSender(link, clock, send, Math.random).run(opened, mayLackConnection, relay);
+    void new BatchSender(link, clock, sendBatch, Math.random).run(opened, mayLackConnection, relay);
     return { kind: "fetch", link, watch, hold };
   } catch (reason) {
     if (signal.aborted) throw signal.reason;

@@ -1,9 +1,11 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
+import { envelopeCaller } from "../../leg/envelope-call.js";
 import { maxMessageBytes } from "../../leg/leg-call.js";
-import { createChannelClient } from "../../link/channel-client.js";
+import { createChannelClient, createChannelOpener, type OnResponse } from "../../link/channel-client.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt } from "../../stream/failure-detail.js";
+import { channelCarrierOpener } from "./channel-carrier.js";
 import { LinkPool } from "./link-pool.js";
 import type { LinkKind, LinkOpener } from "./opened-link.js";
 import { setTransportFacts } from "./transport-facts.js";
@@ -34,17 +36,18 @@ export function createLinkTransport(
   const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
   const pool = new LinkPool(open, clock, idleTimeoutMs);
   const kinds = new WeakMap<Headers, LinkKind | undefined>();
-  const httpClient = createChannelClient(
-    () => pool.get(),
-    (header, link) => kinds.set(header, pool.kindOf(link)),
-  );
+  const openChannel = createChannelOpener(() => pool.get());
+  const onResponse: OnResponse = (header, link) => kinds.set(header, pool.kindOf(link));
+  const httpClient = createChannelClient(openChannel, onResponse);
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setTransportFacts(transport, {
     kind: (header) => (header && kinds.get(header)) ?? pool.kind,
     relay,
     // Interceptors see what Connect's transport does, and JSON takes it.
-    legClient:
-      interceptors.length === 0 && useBinaryFormat ? { baseUrl, request: httpClient, takesParts: true } : undefined,
+    callLeg:
+      interceptors.length === 0 && useBinaryFormat
+        ? envelopeCaller(baseUrl, channelCarrierOpener(openChannel, onResponse))
+        : undefined,
   });
   return transport;
 }

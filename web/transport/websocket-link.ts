@@ -1,40 +1,25 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { closeError, closeFrame, noStatus } from "../../link/close-code.js";
-import type { Link } from "../../link/link.js";
 import {
   decodeLinkMessage,
-  encodePackets,
   endOfLink,
   type IncomingMessage,
   linkProtocol,
   linkSocketPath,
 } from "../../link/link-message.js";
-import type { OutgoingPacket } from "../../link/outgoing-packet.js";
-import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
-import { lend } from "../../stream/lent-memory.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
+import { type SenderSocket, SocketSender } from "./socket-sender.js";
 
-/**
- * Nothing more is handed to the browser while it holds so much. A browser tells how much it holds, but not when it is
- * less, and a timer runs once a second in the background, or once a minute. The answer to a ping tells, because the
- * ping leaves last.
- */
-const maxBufferedBytes = 1_048_576;
-/** Smaller memory is made and collected for next to nothing. */
-const minLentBytes = 65_536;
 /**
  * The timeout is split in two: a page that stood still reads the messages that arrived before the last 100 ms begin.
  */
 const lastWaitMs = 100;
 const tooManyRequests = 429;
-/** From here on a ping is on its way, so that its answer comes before the browser has nothing left to send. */
-const pingFromBytes = 786_432;
-
 /** A WebSocket as a link uses it, and what some platforms know of it beyond a browser. */
 export interface LinkSocketLike extends Pick<WebSocket, "binaryType" | "bufferedAmount" | "send" | "close"> {
   onmessage: ((event: MessageEvent<ArrayBuffer | string>) => void) | null;
@@ -112,7 +97,7 @@ function isLasting(status: number): boolean {
 
 type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
 
-class LinkSocket {
+class LinkSocket implements SenderSocket {
   readonly opened = new Deferred<OpenedLink>();
   readonly #socket: LinkSocketLike;
   /** The name of the relay in messages. */
@@ -188,7 +173,6 @@ class LinkSocket {
         throw new StreamError("a message that is text", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
       }
       const message = decodeLinkMessage(new Uint8Array(data));
-      lendLarge(data, message);
       if (this.#state.kind === "opening") return this.#open(message);
       if (this.#state.kind === "over") return;
       this.#state.watch.heard();
@@ -214,8 +198,7 @@ class LinkSocket {
     };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    const onSent = (reason: unknown) => this.#end(callError(reason, this.#relay, true));
-    sendAll(this, link, opened.maxBatchBytes).catch(onSent);
+    new SocketSender(this, link, opened.maxBatchBytes, (reason) => this.#end(callError(reason, this.#relay, true)));
     this.opened.resolve({ kind: "websocket", link, watch, hold: this.#socket.hold });
   }
 
@@ -233,65 +216,6 @@ class LinkSocket {
 
 function isUnexplained({ code }: StreamError): boolean {
   return code === Code.Unavailable || code === Code.Canceled;
-}
-
-/** Lends the memory of a large packet that came alone, and frees it when it was given back. */
-function lendLarge(buffer: ArrayBuffer, { packets }: IncomingMessage): void {
-  const [packet] = packets;
-  if (buffer.byteLength < minLentBytes || packets.length > 1 || packet?.content.case !== "data") return;
-  if (keepsMemory()) lend(packet.content.value, () => free(buffer));
-}
-
-/**
- * Chromium keeps the buffer of an event until a major collection. Other browsers lose time by the call that frees it.
- */
-function keepsMemory(): boolean {
-  return (globalThis.navigator as { userAgentData?: unknown } | undefined)?.userAgentData !== undefined;
-}
-
-/** A port whose other end is closed: memory that is transferred to it is free at once. */
-let nobody: MessagePort | undefined;
-
-function free(buffer: ArrayBuffer): void {
-  try {
-    if (nobody === undefined) {
-      const { port1, port2 } = new MessageChannel();
-      port2.close();
-      nobody = port1;
-    }
-    nobody.postMessage(undefined, [buffer]);
-  } catch {
-    // The collector frees it later.
-  }
-}
-
-async function sendAll(socket: LinkSocket, link: Link, maxBatchBytes: number): Promise<void> {
-  const joiner = new PartsJoiner();
-  let answered: Promise<void> | undefined;
-  const send = (packets: readonly OutgoingPacket[]) => {
-    const kept = link.withoutLost(packets);
-    if (kept.length === 0) return;
-    socket.send(joiner.join(encodePackets(kept)));
-    if (!socket.isMemoryFree) joiner.release();
-  };
-  const next = () => link.nextBatch(maxBatchBytes);
-  for (let packets = await next(); packets !== undefined; packets = await next()) {
-    send(packets);
-    while (socket.bufferedAmount > pingFromBytes && link.isOpen) {
-      answered ??= ping(link, send).finally(() => {
-        answered = undefined;
-      });
-      if (socket.bufferedAmount <= maxBufferedBytes) break;
-      await answered;
-    }
-  }
-}
-
-/** Resolves when the relay has everything that was sent before, or never will. */
-function ping(link: Link, send: (packets: readonly OutgoingPacket[]) => void): Promise<void> {
-  const { packet, answered } = link.createPing();
-  send([packet]);
-  return answered.catch(() => {});
 }
 
 function socketUrl(baseUrl: string): string {

@@ -12,7 +12,7 @@ import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema, RelayService } from "../../../gen/streamserver/v1/relay_pb.js";
-import { createChannelClient } from "../../../link/channel-client.js";
+import { createChannelClient, createChannelOpener } from "../../../link/channel-client.js";
 import { createChannelHandler } from "../../../link/channel-handler.js";
 import type { Link } from "../../../link/link.js";
 import { Deferred } from "../../../stream/deferred.js";
@@ -32,7 +32,7 @@ function overLink(service: Service) {
 
 function clientOf(openLink: () => Promise<Link>) {
   const transport = createTransport({
-    httpClient: createChannelClient(openLink),
+    httpClient: createChannelClient(createChannelOpener(openLink)),
     baseUrl: "http://link",
     useBinaryFormat: true,
     interceptors: [],
@@ -225,7 +225,7 @@ test("a call that is cancelled while its channel opens is cancelled", async () =
     abort.abort();
     return open(request);
   };
-  const client = createChannelClient(async () => links[0]);
+  const client = createChannelClient(createChannelOpener(async () => links[0]));
   const { signal } = abort;
   const call = client({ url: "http://link/test", method: "POST", header: new Headers(), signal });
   expect((await rejection(call)).code).toBe(Code.Canceled);

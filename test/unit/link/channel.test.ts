@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { body, bytesOf, joinedLinks, loneRelayLink, packet, request } from "../../fakes/links.js";
 import { promiseState, rejection, settled } from "../../fakes/outcome.js";
@@ -23,16 +24,18 @@ test("a request, a body, an answer, its body and its trailers arrive as they wer
   const paths: string[] = [];
   const [client, relay] = joinedLinks(async (channel, { path }) => {
     paths.push(path);
-    const sent = await bytesOf(channel.body());
+    const bodies = new ChannelBodies(channel);
+    const sent = await bytesOf(bodies.received());
     channel.respond(ok);
-    await channel.send(body(sent.byteLength * 2));
+    await bodies.send(body(sent.byteLength * 2));
     channel.endResponse([{ $typeName: "streamserver.v1.Header", name: "x-end", value: "done" }]);
   });
   const channel = client.open(request("/service/Method"));
-  await channel.send(body(1_000));
+  const bodies = new ChannelBodies(channel);
+  await bodies.send(body(1_000));
   channel.endRequest();
   expect(await channel.response.promise).toEqual(ok);
-  expect((await bytesOf(channel.body())).byteLength).toBe(2_000);
+  expect((await bytesOf(bodies.received())).byteLength).toBe(2_000);
   expect(channel.trailer.get("x-end")).toBe("done");
   expect(paths).toEqual(["/service/Method"]);
   expect([client.size, relay.size]).toEqual([0, 0]);
@@ -41,12 +44,14 @@ test("a request, a body, an answer, its body and its trailers arrive as they wer
 test("both directions go on at once, each in order", async () => {
   const [client] = joinedLinks(async (channel) => {
     channel.respond(ok);
-    await channel.send(channel.body());
+    const bodies = new ChannelBodies(channel);
+    await bodies.send(bodies.received());
     channel.endResponse([]);
   });
   const channel = client.open(request());
-  const sending = channel.send(body(50_000, 40)).then(() => channel.endRequest());
-  const echo = await bytesOf(channel.body());
+  const bodies = new ChannelBodies(channel);
+  const sending = bodies.send(body(50_000, 40)).then(() => channel.endRequest());
+  const echo = await bytesOf(bodies.received());
   await sending;
   expect(Buffer.compare(echo, await bytesOf(body(50_000, 40)))).toBe(0);
 });
@@ -64,13 +69,13 @@ test.each(["client", "relay"])(
         yield chunk;
       }
     };
-    const sent = sender.send(counted());
+    const sent = new ChannelBodies(sender).send(counted());
     expect(await promiseState(sent)).toBe("pending");
     await settled();
     expect(taken).toBeLessThanOrEqual(channelWindowBytes + 10_000);
     expect(taken).toBeGreaterThanOrEqual(channelWindowBytes);
     let read = 0;
-    for await (const chunk of reader.body()) {
+    for await (const chunk of new ChannelBodies(reader).received()) {
       read += chunk.byteLength;
       if (read === 1_000_000) break;
     }
@@ -82,16 +87,16 @@ test("little that waits to be read keeps no large message of a WebSocket in memo
   const [client, relay] = await joinedChannels();
   const network = Buffer.alloc(100_000);
   relay.receive({ channel: client.id, content: { case: "data", value: network.subarray(10, 11) } });
-  const { value } = await relay.body().next();
+  const { value } = await new ChannelBodies(relay).received().next();
   expect(value?.buffer.byteLength).toBe(1);
 });
 
 test("what fits into a packet is not cut for credit, and a reader leaves enough for a whole packet", async () => {
   const [client, relay] = await joinedChannels();
   const chunkBytes = 100_000;
-  const sent = client.send(body(chunkBytes, 50));
+  const sent = new ChannelBodies(client).send(body(chunkBytes, 50));
   const sizes: number[] = [];
-  for await (const chunk of relay.body()) {
+  for await (const chunk of new ChannelBodies(relay).received()) {
     sizes.push(chunk.byteLength);
     if (sizes.length === 50) break;
   }
@@ -107,20 +112,23 @@ test.each([
   link.receive(packet({ channel: 1, content: { case: "request", value: request() } }));
   link.receive(packet({ channel: 1, content: { case: "data", value: new Uint8Array(readBytes) } }));
   const [channel] = opened as [Channel];
-  await channel.body().next();
+  const bodies = new ChannelBodies(channel);
+  await bodies.received().next();
   await settled();
   expect(said).toEqual([]);
-  await channel.send([new Uint8Array(1)]);
+  await bodies.send([new Uint8Array(1)]);
   await settled();
   expect(said.map(({ content }) => content.case)).toEqual(kinds);
 });
 
 test.each(["client", "relay"])("a reset by the %s ends the channel on both ends, with its reason", async (who) => {
   const [client, relay] = await joinedChannels();
-  const [self, other] = who === "client" ? [client, relay] : [relay, client];
-  const read = rejection(bytesOf(other.body()));
-  const ownRead = rejection(bytesOf(self.body()));
-  self.reset(new StreamError("enough", { code: Code.Aborted, failure: Failure.DECLINED }));
+  const own = who === "client" ? client : relay;
+  const self = new ChannelBodies(own);
+  const other = new ChannelBodies(who === "client" ? relay : client);
+  const read = rejection(bytesOf(other.received()));
+  const ownRead = rejection(bytesOf(self.received()));
+  own.reset(new StreamError("enough", { code: Code.Aborted, failure: Failure.DECLINED }));
   expect(await read).toMatchObject({ code: Code.Aborted, message: "enough", failure: Failure.DECLINED, hop: Hop.PEER });
   expect((await ownRead).code).toBe(Code.Aborted);
   expect([self.signal.aborted, other.signal.aborted]).toEqual([true, true]);
@@ -128,7 +136,7 @@ test.each(["client", "relay"])("a reset by the %s ends the channel on both ends,
 
 test("a reset fails the answer that is waited for, and the body that is being sent", async () => {
   const [client, relay] = await joinedChannels();
-  const sent = rejection(client.send(body(channelWindowBytes, 2)));
+  const sent = rejection(new ChannelBodies(client).send(body(channelWindowBytes, 2)));
   await settled();
   relay.reset(new StreamError("enough", { code: Code.Aborted }));
   expect((await rejection(client.response.promise)).code).toBe(Code.Aborted);
@@ -137,25 +145,25 @@ test("a reset fails the answer that is waited for, and the body that is being se
 
 test("a reset drops what was not read", async () => {
   const [client, relay] = await joinedChannels();
-  await client.send(body(1_000));
+  await new ChannelBodies(client).send(body(1_000));
   await settled();
   client.reset(new StreamError("enough", { code: Code.Aborted }));
   await settled();
-  expect((await rejection(relay.body().next())).code).toBe(Code.Aborted);
+  expect((await rejection(new ChannelBodies(relay).received().next())).code).toBe(Code.Aborted);
 });
 
 test("what arrived before the end of an answer can still be read after it", async () => {
   const [client, relay] = await joinedChannels();
   relay.respond(ok);
-  await relay.send(body(1_000, 3));
+  await new ChannelBodies(relay).send(body(1_000, 3));
   relay.endResponse([]);
   await settled();
-  expect((await bytesOf(client.body())).byteLength).toBe(3_000);
+  expect((await bytesOf(new ChannelBodies(client).received())).byteLength).toBe(3_000);
 });
 
 test("an answer that ends stops the request that is still being sent", async () => {
   const [client, relay] = await joinedChannels();
-  const sent = rejection(client.send(body(channelWindowBytes, 2)));
+  const sent = rejection(new ChannelBodies(client).send(body(channelWindowBytes, 2)));
   await settled();
   relay.respond(ok);
   relay.endResponse([]);
@@ -166,7 +174,7 @@ test("nothing is said twice: an end, a reset", async () => {
   const [client, relay] = await joinedChannels();
   client.endRequest();
   client.endRequest();
-  expect((await bytesOf(relay.body())).byteLength).toBe(0);
+  expect((await bytesOf(new ChannelBodies(relay).received())).byteLength).toBe(0);
   relay.reset(new StreamError("first", { code: Code.Aborted }));
   relay.reset(new StreamError("second", { code: Code.Internal }));
   relay.endResponse([]);

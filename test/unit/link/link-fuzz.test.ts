@@ -3,21 +3,22 @@ import { runInNewContext } from "node:vm";
 import { fromBinary } from "@bufbuild/protobuf";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Frame } from "../../../gen/streamserver/v1/frame_pb.js";
 import type { Packet } from "../../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema } from "../../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { frameEnvelope } from "../../../leg/frame-envelope.js";
-import { readFrameFields } from "../../../leg/frame-fields.js";
 import { readFrameHead } from "../../../leg/frame-head.js";
+import { readFrame } from "../../../leg/frame-reader.js";
 import { Parts } from "../../../leg/parts.js";
+import { frameFromWire } from "../../../leg/wire-frame.js";
 import { decodeLinkMessage } from "../../../link/link-message.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import type { LiveLink } from "../../../server/link/links.js";
+import type { Frame } from "../../../stream/frame.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import type { FakeClock } from "../../fakes/fake-clock.js";
-import { costOf, fieldsOf, frame } from "../../fakes/frames.js";
+import { costOf, frame, plainFrame } from "../../fakes/frames.js";
 import { echoName, linkTraffic, mutatedMessage } from "../../fakes/link-traffic.js";
 import { packet, packetBatches } from "../../fakes/links.js";
 import { mutated, Random } from "../../fakes/mutations.js";
@@ -189,7 +190,7 @@ test("whatever has the fields of a frame is one, with those fields", { timeout: 
     const random = new Random(seed + at);
     const bytes = mutated(random.pick(frames), random);
     const received = new Parts([...inChunks(envelope(0, bytes), random)]);
-    const [fields, head] = [readFrameFields(received), readFrameHead(received)];
+    const [fields, head] = [readFrame(received), readFrameHead(received)];
     const decoded = decodedFrame(bytes);
     if (head !== undefined && decoded !== undefined) {
       heads += 1;
@@ -200,10 +201,7 @@ test("whatever has the fields of a frame is one, with those fields", { timeout: 
     if (fields === undefined) continue;
     read += 1;
     if (decoded === undefined) throw new Error(`the bytes of seed ${seed + at} have fields and cannot be decoded`);
-    expect({ ...fieldsOf(decoded), reset: decoded.reset }, `of seed ${seed + at}`).toEqual({
-      ...fields,
-      reset: undefined,
-    });
+    expect(plainFrame(decoded), `of seed ${seed + at}`).toEqual(fields);
     expect(head, `of seed ${seed + at}`).toEqual({ costBytes: costOf(decoded), fin: decoded.fin, reset: false });
   }
   expect(read).toBeGreaterThan(mutants / 20);
@@ -213,7 +211,7 @@ test("whatever has the fields of a frame is one, with those fields", { timeout: 
 function decodedFrame(bytes: Uint8Array): Frame | undefined {
   try {
     const { message } = fromBinary(ConnectRequestSchema, bytes);
-    return message.case === "frame" ? message.value : undefined;
+    return message.case === "frame" ? frameFromWire(message.value) : undefined;
   } catch {
     return undefined;
   }

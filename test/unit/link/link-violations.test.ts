@@ -2,7 +2,8 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import type { Packet } from "../../../gen/streamserver/v1/link_pb.js";
-import { channelWindowBytes } from "../../../link/channel.js";
+import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { Deferred } from "../../../stream/deferred.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { body, bytesOf, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../../fakes/links.js";
@@ -51,9 +52,10 @@ test.each(broken)("$rule is answered with a reset of that channel only", async (
   for (const next of packets) link.receive(next);
   await settled();
   expect(resets(said)).toEqual(answer);
-  expect(opened[1]?.signal.aborted).toBe(false);
+  const bodies = new ChannelBodies(opened[1] as Channel);
+  expect(bodies.signal.aborted).toBe(false);
   link.receive(data(2, 10));
-  expect((await opened[1]?.body().next())?.value).toHaveLength(10);
+  expect((await bodies.received().next()).value).toHaveLength(10);
 });
 
 const kept: { rule: string; packets: Packet[] }[] = [
@@ -145,8 +147,8 @@ test.each([
   for (const next of packets) link.receive(next);
   await settled();
   expect(resets(said)).toEqual([[1, PROTOCOL_VIOLATION]]);
-  expect((await rejection(bytesOf(channel.body()))).failure).toBe(PROTOCOL_VIOLATION);
-  expect(other.signal.aborted).toBe(false);
+  expect((await rejection(bytesOf(new ChannelBodies(channel).received()))).failure).toBe(PROTOCOL_VIOLATION);
+  expect(new ChannelBodies(other).signal.aborted).toBe(false);
 });
 
 test("nobody opens channels from the relay's side", async () => {
@@ -179,7 +181,7 @@ test("a link that closed takes nothing and says nothing", async () => {
 test("credit that comes late takes nothing back", async () => {
   const { link } = loneLink();
   const channel = link.open(request());
-  const sent = channel.send(body(channelWindowBytes + 1_000));
+  const sent = new ChannelBodies(channel).send(body(channelWindowBytes + 1_000));
   await settled();
   for (const offset of [400_000n, 1n]) link.receive(credit(channel.id, offset));
   await sent;
@@ -191,12 +193,12 @@ const creditsIn = (said: Packet[]) =>
 test("reading grants as much again, and not for every packet", async () => {
   const { link, said, opened } = loneRelayLink();
   link.receive(opening(1));
-  const body = opened[0]?.body();
+  const body = new ChannelBodies(opened[0] as Channel).received();
   // Always one behind: a reader that keeps up is granted more.
   link.receive(data(1, channelWindowBytes / 4));
   for (let at = 0; at < 4; at++) {
     link.receive(data(1, channelWindowBytes / 4));
-    await body?.next();
+    await body.next();
   }
   await settled();
   expect(creditsIn(said)).toEqual([channelWindowBytes * 1.5, channelWindowBytes * 2]);
@@ -206,13 +208,13 @@ test("a reader that keeps up is granted up to 1 MiB ahead, as far as the link's 
   const { link, said, opened } = loneRelayLink();
   const windowOf = async (channel: number): Promise<number> => {
     link.receive(opening(channel));
-    const body = opened.at(-1)?.body();
+    const body = new ChannelBodies(opened.at(-1) as Channel).received();
     const from = said.length;
     let windowBytes = channelWindowBytes;
     let seen = 0;
     for (let readBytes = maxPacketBytes; readBytes < 3_145_728; readBytes += maxPacketBytes) {
       link.receive(data(channel, maxPacketBytes));
-      await body?.next();
+      await body.next();
       await settled();
       const credits = creditsIn(said.slice(from));
       if (credits.length > seen) windowBytes = (credits.at(-1) ?? 0) - readBytes;

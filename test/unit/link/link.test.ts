@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelRequestSchema, type Packet } from "../../../gen/streamserver/v1/link_pb.js";
 import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { Link } from "../../../link/link.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import {
@@ -24,11 +25,11 @@ test("of 50 channels of which one is not read, 49 send everything", async () => 
   const received = new Map<number, number>();
   const [client, relay] = joinedLinks(async (channel) => {
     if (channel.id === 7) return;
-    received.set(channel.id, (await bytesOf(channel.body())).byteLength);
+    received.set(channel.id, (await bytesOf(new ChannelBodies(channel).received())).byteLength);
   });
   const sending = Array.from({ length: 50 }, () => {
     const channel = client.open(request());
-    return channel.send(body(bodyBytes, 2)).then(() => channel.endRequest());
+    return new ChannelBodies(channel).send(body(bodyBytes, 2)).then(() => channel.endRequest());
   });
   await Promise.all(sending.filter((_, at) => at !== 6));
   await settled();
@@ -41,10 +42,7 @@ test("however many channels send at once, little waits to be sent, and each has 
   const link = new Link({ maxChannels: 512, maxPacketBytes });
   const batches = packetBatches(link, 131_072);
   for (let opened = 0; opened < 200; opened++)
-    void link
-      .open(request())
-      .send(body(maxPacketBytes, 2))
-      .catch(() => {});
+    void new ChannelBodies(link.open(request())).send(body(maxPacketBytes, 2)).catch(() => {});
   await settled();
   expect(await promiseState(link.closed)).toBe("pending");
   const order: number[] = [];
@@ -64,9 +62,9 @@ test("a channel that waits for credit keeps nobody from their turn", async () =>
   const { link, said } = loneLink();
   const blocked = link.open(request());
   const free = link.open(request());
-  void blocked.send(body(2 * channelWindowBytes)).catch(() => {});
+  void new ChannelBodies(blocked).send(body(2 * channelWindowBytes)).catch(() => {});
   await settled();
-  await free.send(body(1_000));
+  await new ChannelBodies(free).send(body(1_000));
   await settled();
   expect(said.at(-1)).toMatchObject({ channel: free.id, content: { case: "data" } });
 });
@@ -93,7 +91,7 @@ test("a link that closes fails its channels with the reason, and opens none any 
   const [client, relay] = joinedLinks((channel) => void opened.push(channel));
   const channels = [client.open(request()), client.open(request())];
   await settled();
-  const reads = opened.map((channel) => rejection(bytesOf(channel.body())));
+  const reads = opened.map((channel) => rejection(bytesOf(new ChannelBodies(channel).received())));
   const reason = new StreamError("cut", { failure: Failure.LEG_LOST });
   for (const link of [client, relay]) {
     link.close(reason);
@@ -109,11 +107,10 @@ test("a link that closes fails its channels with the reason, and opens none any 
 test("a link that closes fails bodies that wait for their turn", async () => {
   const link = new Link({ maxChannels: 512, maxPacketBytes });
   for (let filling = 0; filling < 3; filling++)
-    void link
-      .open(request())
-      .send(body(maxPacketBytes))
-      .catch(() => {});
-  const waiting = Array.from({ length: 7 }, () => rejection(link.open(request()).send(body(maxPacketBytes))));
+    void new ChannelBodies(link.open(request())).send(body(maxPacketBytes)).catch(() => {});
+  const waiting = Array.from({ length: 7 }, () =>
+    rejection(new ChannelBodies(link.open(request())).send(body(maxPacketBytes))),
+  );
   await settled();
   link.close(new StreamError("cut", { failure: Failure.LEG_LOST }));
   for (const failed of waiting) expect((await failed).failure).toBe(Failure.LEG_LOST);
@@ -121,14 +118,10 @@ test("a link that closes fails bodies that wait for their turn", async () => {
 
 test("a channel that is reset while it waits for its turn says nothing more", async () => {
   const link = new Link({ maxChannels: 512, maxPacketBytes });
-  const fill = () =>
-    link
-      .open(request())
-      .send(body(maxPacketBytes))
-      .catch(() => {});
+  const fill = () => new ChannelBodies(link.open(request())).send(body(maxPacketBytes)).catch(() => {});
   const filling = [fill(), fill(), fill()];
   const waiting = link.open(request());
-  const sent = rejection(waiting.send(body(maxPacketBytes)));
+  const sent = rejection(new ChannelBodies(waiting).send(body(maxPacketBytes)));
   await settled();
   waiting.reset(new StreamError("enough", { code: Code.Aborted }));
   const said: Packet[] = [];
@@ -192,7 +185,7 @@ test("requests for which there is no room fail, and the others, with their ends,
 
 test("a batch holds what fits into it, and one packet at least", async () => {
   const link = new Link({ maxChannels: 512, maxPacketBytes });
-  await link.open(request()).send(body(1_000, 4));
+  await new ChannelBodies(link.open(request())).send(body(1_000, 4));
   const large = packetBatches(link, 2_200);
   expect((await large.next()).value?.map(({ content }) => content.case)).toEqual(["request", "data", "data"]);
   const tiny = packetBatches(link, 1);

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import type { Frame } from "../../../gen/streamserver/v1/frame_pb.js";
 import { Endpoint, type EndpointOptions } from "../../../stream/endpoint.js";
+import type { Frame } from "../../../stream/frame.js";
 import { dataFrame, exchange, frame, takeFrames } from "../../fakes/frames.js";
 import { refusal } from "../../fakes/violation.js";
 
@@ -177,5 +177,5 @@ test("every sixteenth frame is acknowledged, for a sender that keeps them until 
   for (let sequence = 1; sequence <= 15; sequence++) endpoint.receive(dataFrame(sequence, { data }));
   expect(takeFrames(endpoint)).toEqual([]);
   endpoint.receive(dataFrame(16, { data }));
-  expect(takeFrames(endpoint).map(({ ack, sequence }) => ({ ack, sequence }))).toEqual([{ ack: 16n, sequence: 0n }]);
+  expect(takeFrames(endpoint).map(({ ack, sequence }) => ({ ack, sequence }))).toEqual([{ ack: 16, sequence: 0 }]);
 });

@@ -6,7 +6,9 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import type { Frame } from "../../../gen/streamserver/v1/frame_pb.js";
 import { PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
-import { channelWindowBytes } from "../../../link/channel.js";
+import { frameFromWire } from "../../../leg/wire-frame.js";
+import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../../link/header.js";
 import { maxOtherPacketBytes } from "../../../link/link-message.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
@@ -126,7 +128,7 @@ function receive(frames: readonly Frame[]) {
   const endpoint = new Endpoint({}, () => {});
   endpoint.write({ data: new Uint8Array(1), text: false });
   endpoint.takeFrame();
-  for (const frame of frames) endpoint.receive(frame);
+  for (const frame of frames) endpoint.receive(frameFromWire(frame));
   const read: unknown[] = [];
   for (let next = endpoint.read(); next !== undefined; next = endpoint.read()) read.push(rawCodec.decode(next));
   return { endpoint, read };
@@ -162,7 +164,7 @@ test("the packets on the page are taken by both ends of a link", async () => {
   for (const each of [opening, pong, credit, reset]) relay.link.receive(each);
   await settled();
   expect(relay.said).toEqual([]);
-  expect(relay.opened[0]?.signal.aborted).toBe(true);
+  expect(new ChannelBodies(relay.opened[0] as Channel).signal.aborted).toBe(true);
 });
 
 test("the stream on a channel ends well for the client's end of a link", async () => {
@@ -170,7 +172,7 @@ test("the stream on a channel ends well for the client's end of a link", async (
   const channel = link.open(request());
   const { relay } = await channelPackets();
   for (const each of relay) link.receive(each);
-  const last = decodeEnvelopes(await bytesOf(channel.body())).at(-1);
+  const last = decodeEnvelopes(await bytesOf(new ChannelBodies(channel).received())).at(-1);
   expect(last?.flags).toBe(endStreamFlag);
   expect(endStreamFromJson(last?.content ?? new Uint8Array()).error).toBeUndefined();
   expect(link.size).toBe(0);

@@ -9,6 +9,7 @@ import { dataOf, envelope } from "../../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../../leg/envelope-reader.js";
 import type { Parts } from "../../../../leg/parts.js";
 import type { Channel } from "../../../../link/channel.js";
+import { ChannelBodies } from "../../../../link/channel-bodies.js";
 import { createChannelHandler } from "../../../../link/channel-handler.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import { defaultLimits } from "../../../../server/relay/limits.js";
@@ -85,7 +86,7 @@ test("legs that were canceled leave the channels of their link to others", async
   const [link] = joinedLinks(serve, { maxChannels: 1 });
   for (let legs = 0; legs < 4; legs += 1) {
     const channel = link.open(legRequest(plain));
-    await channel.send([open]);
+    await new ChannelBodies(channel).send([open]);
     expect((await channel.response.promise).status).toBe(200);
     await settled();
     channel.reset(new StreamError("enough", { code: Code.Canceled }));
@@ -113,14 +114,15 @@ async function acceptAll(relay: Relay, accepted: Listening[] = []): Promise<void
 async function endOf(serve: Serve, body: Uint8Array[]) {
   const [link] = joinedLinks(serve);
   const channel = link.open(legRequest(plain));
-  await channel.send(body);
+  const bodies = new ChannelBodies(channel);
+  await bodies.send(body);
   channel.endRequest();
   let end: Parts | undefined;
   const reader = new EnvelopeReader(65_536, (flags, received) => {
     if (flags === endStreamFlag) end = received;
     return true;
   });
-  for await (const chunk of channel.body()) {
+  for await (const chunk of bodies.received()) {
     reader.push(chunk);
     if (end !== undefined) return rejection(Promise.reject(endStreamFromJson(dataOf(end)).error));
   }
@@ -155,7 +157,7 @@ describe.each<[string, (relay: Relay) => Serve]>([
     const accepted: Listening[] = [];
     void acceptAll(relay, accepted);
     const [client, relayEnd] = joinedLinks(serve(relay));
-    await client.open(legRequest(plain)).send([open]);
+    await new ChannelBodies(client.open(legRequest(plain))).send([open]);
     await settled();
     relayEnd.receive(packet({ channel, content: { case: "reset", value: { code, failure } } }));
     await settled();

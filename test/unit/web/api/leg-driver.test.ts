@@ -1,18 +1,25 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createRouterTransport } from "@connectrpc/connect";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, createRouterTransport } from "@connectrpc/connect";
 import { beforeEach, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import {
+  CapabilitiesSchema,
   type ConnectRequest,
   type ConnectResponseSchema,
+  OpenedSchema,
   RelayService,
 } from "../../../../gen/streamserver/v1/relay_pb.js";
+import type { LegCall, LegCallHandlers } from "../../../../leg/leg-call.js";
+import { type Capabilities, capabilitiesToWire } from "../../../../stream/capabilities.js";
 import { Condition } from "../../../../stream/deferred.js";
 import { Fifo } from "../../../../stream/fifo.js";
+import type { Frame } from "../../../../stream/frame.js";
 import { Leg } from "../../../../stream/leg.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { driveLeg } from "../../../../web/api/leg-driver.js";
+import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
+import { dataFrame, frame } from "../../../fakes/frames.js";
 import { promiseState, settled } from "../../../fakes/outcome.js";
 import { errorOf } from "../../../fakes/violation.js";
 
@@ -121,4 +128,128 @@ test("a reset of what is still an offer is told by hanging up at once", async ()
   await driving;
   expect(isCancelled).toBe(true);
   expect(clock.timers).toBe(0);
+});
+
+/** A call that the test answers, and that writes down what it is told. */
+class CallInHand implements LegCall {
+  readonly told: string[] = [];
+  readonly handlers: LegCallHandlers;
+  /** Whether another frame may follow each. */
+  hasRoom = true;
+
+  constructor(handlers: LegCallHandlers) {
+    this.handlers = handlers;
+  }
+
+  send(frame: Frame): boolean {
+    const said = frame.messages.map(({ data }) => data.byteLength).join();
+    this.told.push(frame.fin ? "fin" : frame.reset ? "reset" : said || "ack");
+    return this.hasRoom;
+  }
+
+  end(): void {
+    this.told.push("end");
+  }
+
+  pause(): void {
+    this.told.push("pause");
+  }
+
+  resume(): void {
+    this.told.push("resume");
+  }
+
+  cancel(): void {
+    this.told.push("cancel");
+    this.handlers.onEnd(new StreamError("cancelled"));
+  }
+}
+
+/** A leg whose call is in the test's hand, and whose peer is capable of this. */
+async function drivenByHand(peer: Capabilities) {
+  const handLeg = new Leg({ windowBytes: 65_536 });
+  let call: CallInHand | undefined;
+  const transport = createRouterTransport(() => {});
+  setTransportFacts(transport, {
+    kind: () => "native",
+    callLeg: (_method, _open, handlers) => {
+      call = new CallInHand(handlers);
+      return call;
+    },
+  });
+  void driveLeg({ leg: handLeg, transport: async () => transport, method: "connect", open: {}, clock });
+  await settled();
+  if (call === undefined) throw new Error("the driver made no call");
+  call.handlers.onOpened(create(OpenedSchema, { streamId: "id" }));
+  call.handlers.onAccepted(create(CapabilitiesSchema, capabilitiesToWire(peer)));
+  await settled();
+  return { call, leg: handLeg };
+}
+
+const able = { credit: true, ack: true, maxMessageBytes: 16_777_216 };
+const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
+const data = new Uint8Array(40_000);
+
+test("a leg takes frames as they come from a peer with credit, and at the reader's pace from one without", async () => {
+  const { call, leg } = await drivenByHand(simple);
+  call.handlers.onFrame(dataFrame(1, { data }));
+  expect(call.told).toEqual([]);
+  call.handlers.onFrame(dataFrame(2, { data }));
+  expect(call.told).toEqual(["pause"]);
+  leg.endpoint.read();
+  expect(call.told).toEqual(["pause", "resume"]);
+  const capable = await drivenByHand(able);
+  capable.call.handlers.onFrame(dataFrame(1, { data }));
+  capable.call.handlers.onFrame(dataFrame(2, { data: new Uint8Array(20_000) }));
+  expect(capable.call.told).toEqual([]);
+});
+
+test("a call that is paused for room is let go when the stream ends", async () => {
+  const { call, leg } = await drivenByHand(simple);
+  call.handlers.onFrame(dataFrame(1, { data }, { data }));
+  expect(call.told).toEqual(["pause"]);
+  leg.fail(new StreamError("gone"));
+  expect(call.told).toEqual(["pause", "resume"]);
+});
+
+test("driveLeg takes the next frame only when the call can send it, with all that was written meanwhile", async () => {
+  const { call, leg } = await drivenByHand(able);
+  call.hasRoom = false;
+  leg.endpoint.write({ data: new Uint8Array(1), text: false });
+  await settled();
+  for (const length of [2, 3]) {
+    leg.endpoint.write({ data: new Uint8Array(length), text: false });
+    await settled();
+  }
+  expect(call.told).toEqual(["1"]);
+  call.handlers.onDrain();
+  expect(call.told).toEqual(["1", "2,3"]);
+  call.handlers.onDrain();
+  leg.endpoint.write({ data: new Uint8Array(4), text: false });
+  leg.endpoint.write({ data: new Uint8Array(5), text: false });
+  await settled();
+  expect(call.told).toEqual(["1", "2,3", "4,5"]);
+});
+
+test("driveLeg ends the request after the last frame of a stream that is over, once", async () => {
+  const closing = await drivenByHand(able);
+  closing.leg.endpoint.finish();
+  await settled();
+  closing.call.handlers.onFrame(frame({ sequence: 1n, fin: true, ack: 1n }));
+  await settled();
+  closing.call.handlers.onDrain();
+  expect(closing.call.told).toEqual(["fin", "ack", "end"]);
+  const resetting = await drivenByHand(able);
+  resetting.leg.endpoint.reset(new StreamError("enough"));
+  await settled();
+  resetting.call.handlers.onDrain();
+  expect(resetting.call.told).toEqual(["reset", "end"]);
+});
+
+test("driveLeg resets a stream whose data was transferred away, as a mistake of the caller's own", async () => {
+  const { call, leg } = await drivenByHand(able);
+  call.handlers.onTransferredAway();
+  await settled();
+  expect(errorOf(leg.endpoint)).toMatchObject({ code: Code.InvalidArgument, hop: Hop.CALLER });
+  expect(call.told).toEqual(["reset", "end"]);
 });

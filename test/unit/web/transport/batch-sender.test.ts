@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { ChannelBodies } from "../../../../link/channel-bodies.js";
 import { toConnectError } from "../../../../stream/failure-detail.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { type Batch, BatchSender, maxSentPacketBytes, type Send } from "../../../../web/transport/batch-sender.js";
@@ -43,7 +44,7 @@ function sendingLink(
   /** Sends so much on channels of its own; the data of each batch that takes. */
   const say = async (...sizes: number[]) => {
     const from = sent.length;
-    for (const size of sizes) void link.open(request()).send(body(size));
+    for (const size of sizes) void new ChannelBodies(link.open(request())).send(body(size));
     await settled();
     return sent.slice(from).map(({ batch }) => dataBytes(batch));
   };

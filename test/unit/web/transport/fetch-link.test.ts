@@ -2,6 +2,7 @@ import { createRouterTransport } from "@connectrpc/connect";
 import { expect, test, vi } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../../../../gen/streamserver/v1/link_pb.js";
+import { ChannelBodies } from "../../../../link/channel-bodies.js";
 import { Deferred } from "../../../../stream/deferred.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { maxSentPacketBytes } from "../../../../web/transport/batch-sender.js";
@@ -73,7 +74,7 @@ test("what is sent goes in packets that a slow network takes to the relay in tim
     });
   });
   const { link } = await openFetchLink({ transport }, new FakeClock());
-  await link.open(request()).send(body(100_000));
+  await new ChannelBodies(link.open(request())).send(body(100_000));
   await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0)).toBe(100_000);
   expect(Math.max(...sizes)).toBe(maxSentPacketBytes);
   link.close(new StreamError("over"));

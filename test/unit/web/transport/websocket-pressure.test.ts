@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PacketSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { ChannelBodies } from "../../../../link/channel-bodies.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
 import { openWebSocketLink } from "../../../../web/transport/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
@@ -29,7 +30,7 @@ async function sending() {
   const channel = link.open(request());
   socket.answer(create(PacketSchema, { channel: channel.id, content: { case: "credit", value: 2n ** 40n } }));
   const body = new Uint8Array(bodyBytes).map((_, at) => at / 1_000);
-  void channel.send([body]).catch(() => {});
+  void new ChannelBodies(channel).send([body]).catch(() => {});
   await settled();
   return { socket, body, link, watch, clock };
 }

@@ -1,4 +1,4 @@
-import type { Message } from "../gen/streamserver/v1/frame_pb.js";
+import type { Frame, FrameMessage } from "../stream/frame.js";
 import { envelopeHeadBytes } from "./envelope.js";
 import {
   ackTag,
@@ -16,59 +16,50 @@ import { WireReader } from "./wire-reader.js";
 
 const noData: Uint8Array = new Uint8Array();
 
-/** The fields of a frame without a reset, as they are on the wire. */
-export interface FrameFields {
-  sequence: number;
-  ack: number;
-  credit: number;
-  messages: Pick<Message, "data" | "text" | "more">[];
-  fin: boolean;
-}
-
 /**
  * Reads the frame in an envelope. The data of a message is a view where it came in one chunk, and a copy where it came
  * in several. Returns undefined for an envelope that has to be decoded: one that holds anything but one frame, a frame
  * with a reset, or a frame with a field that this code does not know.
  */
-export function readFrameFields(envelope: Parts): FrameFields | undefined {
+export function readFrame(envelope: Parts): Frame | undefined {
   try {
     const reader = new WireReader(envelope);
     reader.skip(envelopeHeadBytes);
     if (reader.uint32() !== frameTag || reader.uint32() !== reader.leftBytes) return undefined;
-    return readFrame(reader);
+    return readFields(reader);
   } catch {
     return undefined;
   }
 }
 
-function readFrame(reader: WireReader): FrameFields {
-  const fields: FrameFields = { sequence: 0, ack: 0, credit: 0, messages: [], fin: false };
+function readFields(reader: WireReader): Frame {
+  const frame: Frame = { sequence: 0, ack: 0, credit: 0, messages: [], fin: false, reset: undefined };
   while (reader.leftBytes > 0) {
     switch (reader.uint32()) {
       case messagesTag:
-        fields.messages.push(readMessage(reader));
+        frame.messages.push(readMessage(reader));
         break;
       case sequenceTag:
-        fields.sequence = reader.varint();
+        frame.sequence = reader.varint();
         break;
       case ackTag:
-        fields.ack = reader.varint();
+        frame.ack = reader.varint();
         break;
       case creditTag:
-        fields.credit = reader.varint();
+        frame.credit = reader.varint();
         break;
       case finTag:
-        fields.fin = reader.flag();
+        frame.fin = reader.flag();
         break;
       default:
         throw new RangeError("a field for a decoder");
     }
   }
-  return fields;
+  return frame;
 }
 
-function readMessage(reader: WireReader): FrameFields["messages"][number] {
-  const message = { data: noData, text: false, more: false };
+function readMessage(reader: WireReader): FrameMessage {
+  const message: FrameMessage = { data: noData, text: false, more: false };
   const messageBytes = reader.varint();
   const end = reader.at + messageBytes;
   while (reader.at < end) {

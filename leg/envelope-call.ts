@@ -1,0 +1,228 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createMethodUrl } from "@connectrpc/connect/protocol";
+import { endStreamFlag, requestHeader, validateResponse } from "@connectrpc/connect/protocol-connect";
+import {
+  AcceptResponseSchema,
+  ConnectRequestSchema,
+  ConnectResponseSchema,
+  RelayService,
+} from "../gen/streamserver/v1/relay_pb.js";
+import { fromConnectError, toConnectError } from "../stream/failure-detail.js";
+import type { Frame } from "../stream/frame.js";
+import { StreamError } from "../stream/stream-error.js";
+import { dataOf, envelope } from "./envelope.js";
+import { EnvelopeReader } from "./envelope-reader.js";
+import { frameEnvelope } from "./frame-envelope.js";
+import { readFrame } from "./frame-reader.js";
+import {
+  type LegCall,
+  type LegCaller,
+  type LegCallHandlers,
+  type LegMethod,
+  type LegResponse,
+  maxMessageBytes,
+  type Open,
+} from "./leg-call.js";
+import { Parts } from "./parts.js";
+import { type ResponseEnd, readResponseEnd } from "./response-messages.js";
+import { frameFromWire } from "./wire-frame.js";
+
+/** Carries the two bodies of a call: a channel, an HTTP/2 stream, or the bodies of an HTTP client. */
+export interface CallCarrier {
+  /** Sends an envelope. Returns false if the next one has to wait until `EnvelopeCall.onDrain` is called. */
+  write(envelope: Parts): boolean;
+  endRequest(): void;
+  /** Stops reading the body of the response until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Ends the call both ways. */
+  reset(error: StreamError): void;
+}
+
+export interface CallRequest {
+  url: string;
+  header: Headers;
+  signal: AbortSignal;
+}
+
+/**
+ * Opens the carrier of a call, which hands the response to `call`. Rejects if there is no way to the relay, and as soon
+ * as the signal of the request is aborted; after that, the signal means nothing.
+ */
+export type CarrierOpener = (request: CallRequest, call: EnvelopeCall) => Promise<CallCarrier>;
+
+/** Makes the calls of legs on carriers, to the relay at a base URL. */
+export function envelopeCaller(baseUrl: string, openCarrier: CarrierOpener): LegCaller {
+  return (method, open, handlers) => new EnvelopeCall(baseUrl, openCarrier, method, open, handlers);
+}
+
+type CallState =
+  | { kind: "opening"; abort: AbortController; request: "open" | "ended" }
+  | { kind: "open"; carrier: CallCarrier }
+  | { kind: "over" };
+
+/**
+ * The call of a leg, whatever carries it: a body of envelopes out, a body of envelopes in, with the same bytes as
+ * Connect's own client. The carrier hands in what comes (`answered`, `onData`, `onEnd`, `onClosed` or `fail`), and calls
+ * `onDrain` when it can send again.
+ */
+export class EnvelopeCall implements LegCall {
+  readonly #method: LegMethod;
+  readonly #handlers: LegCallHandlers;
+  readonly #reader = new EnvelopeReader(maxMessageBytes, (flags, bytes) => this.#take(flags, bytes));
+  #state: CallState;
+  #header = new Headers();
+  #reading: "on" | "paused" = "on";
+  #end: ResponseEnd | undefined;
+
+  constructor(baseUrl: string, openCarrier: CarrierOpener, method: LegMethod, open: Open, handlers: LegCallHandlers) {
+    this.#method = method;
+    this.#handlers = handlers;
+    const abort = new AbortController();
+    this.#state = { kind: "opening", abort, request: "open" };
+    const request = {
+      url: createMethodUrl(baseUrl, RelayService.method[method]),
+      header: requestHeader(RelayService.method[method].methodKind, true, undefined, undefined, false),
+      signal: abort.signal,
+    };
+    openCarrier(request, this).then(
+      (carrier) => this.#begin(carrier, open),
+      (reason: unknown) => this.fail(reason),
+    );
+  }
+
+  #begin(carrier: CallCarrier, open: Open): void {
+    const state = this.#state;
+    // The carrier has failed in the turn in which it was opened.
+    if (state.kind !== "opening") return carrier.reset(canceledError());
+    this.#state = { kind: "open", carrier };
+    if (state.abort.signal.aborted) return this.cancel();
+    const message = { case: "open" as const, value: open };
+    carrier.write(new Parts([envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })))]));
+    if (state.request === "ended") carrier.endRequest();
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#state.kind !== "open") return true;
+    let sent: Parts;
+    try {
+      sent = frameEnvelope(frame);
+    } catch {
+      this.#handlers.onTransferredAway();
+      return true;
+    }
+    return this.#state.carrier.write(sent);
+  }
+
+  end(): void {
+    if (this.#state.kind === "opening") this.#state = { ...this.#state, request: "ended" };
+    if (this.#state.kind === "open") this.#state.carrier.endRequest();
+  }
+
+  pause(): void {
+    this.#reading = "paused";
+    if (this.#state.kind === "open") this.#state.carrier.pause();
+  }
+
+  resume(): void {
+    if (this.#reading === "on") return;
+    this.#reading = "on";
+    const goesOn = this.#read(() => this.#reader.resume());
+    if (goesOn && this.#state.kind === "open") this.#state.carrier.resume();
+  }
+
+  cancel(): void {
+    if (this.#state.kind === "opening") this.#state.abort.abort(toConnectError(canceledError()));
+    else if (this.#state.kind === "open") this.#state.carrier.reset(canceledError());
+  }
+
+  /** Takes the head of the response. */
+  answered(status: number, header: Headers): void {
+    if (this.#state.kind === "over") return;
+    this.#header = header;
+    this.#handlers.onHeader(header);
+    this.#read(() => {
+      validateResponse(RelayService.method[this.#method].methodKind, true, status, header);
+      return true;
+    });
+  }
+
+  /** Takes the next bytes of the response, which nobody may modify any more. */
+  onData(chunk: Uint8Array): void {
+    // Bytes after the end of the call do not count.
+    if (this.#end !== undefined) return;
+    this.#read(() => this.#reader.push(chunk));
+  }
+
+  /** The response has ended. */
+  onEnd(): void {
+    this.fail(new ConnectError("the response broke off", Code.Unavailable));
+  }
+
+  /**
+   * The call broke off. Servers and proxies may reset an HTTP/2 stream whose request goes on once they have said how
+   * the call ended.
+   */
+  fail(reason: unknown): void {
+    if (this.#state.kind === "over") return;
+    this.#state = { kind: "over" };
+    this.#handlers.onEnd(this.#end === undefined ? reason : this.#end.error);
+  }
+
+  /** The carrier is over: with an error if it failed. */
+  onClosed(error: StreamError | undefined): void {
+    if (error !== undefined) this.fail(toConnectError(error));
+  }
+
+  /** The carrier can send the next envelope. */
+  onDrain(): void {
+    if (this.#state.kind === "open") this.#handlers.onDrain();
+  }
+
+  /** Reads some of the response. An answer that breaks the rules need not be the end of its call. */
+  #read(read: () => boolean): boolean {
+    const state = this.#state;
+    if (state.kind === "over") return false;
+    try {
+      return read();
+    } catch (reason) {
+      this.fail(reason);
+      if (state.kind === "open") state.carrier.reset(fromConnectError(reason));
+      return false;
+    }
+  }
+
+  #take(flags: number, received: Parts): boolean {
+    if (this.#end !== undefined || this.#state.kind === "over") return true;
+    if (flags === endStreamFlag) {
+      this.#end = readResponseEnd(received, this.#header);
+      return true;
+    }
+    if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);
+    const frame = readFrame(received);
+    if (frame !== undefined) this.#handlers.onFrame(frame);
+    else this.#takeOther(received);
+    return this.#reading === "on";
+  }
+
+  #takeOther(received: Parts): void {
+    const { message } = this.#decode(dataOf(received));
+    if (message.case === "opened") this.#handlers.onOpened(message.value);
+    if (message.case === "accepted") this.#handlers.onAccepted(message.value.capabilities);
+    if (message.case === "frame") this.#handlers.onFrame(frameFromWire(message.value));
+  }
+
+  #decode(data: Uint8Array): LegResponse {
+    const schema = this.#method === "connect" ? ConnectResponseSchema : AcceptResponseSchema;
+    try {
+      return fromBinary<typeof ConnectResponseSchema | typeof AcceptResponseSchema>(schema, data);
+    } catch (cause) {
+      throw new ConnectError("bytes that are no message of a leg", Code.Internal, undefined, undefined, cause);
+    }
+  }
+}
+
+function canceledError(): StreamError {
+  return new StreamError("the call was cancelled", { code: Code.Canceled });
+}
