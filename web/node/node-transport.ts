@@ -9,7 +9,6 @@ import type { Clock } from "../../stream/clock.js";
 import { callError, relayAt } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "../transport/bidi-probe.js";
 import { type FetchLinkInit, openFetchLink } from "../transport/fetch-link.js";
-import { httpClientCarrierOpener } from "../transport/http-client-carrier.js";
 import { chooseLink, webSocketTimeoutMs } from "../transport/link-choice.js";
 import { LinkMemory } from "../transport/link-memory.js";
 import { createLinkTransport } from "../transport/link-transport.js";
@@ -17,6 +16,7 @@ import type { RelayUrl } from "../transport/relay-url.js";
 import { setTransportFacts } from "../transport/transport-facts.js";
 import { openWebSocketLink } from "../transport/websocket-link.js";
 import { basicCredentials } from "./basic-credentials.js";
+import { http2CarrierOpener } from "./http2-carrier.js";
 import { Http2Connections } from "./http2-connections.js";
 import { nodeSockets } from "./node-websocket.js";
 
@@ -66,7 +66,7 @@ function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number
   setTransportFacts(transport, {
     kind: () => "native",
     relay: relayAt(baseUrl),
-    callLeg: envelopeCaller(baseUrl, httpClientCarrierOpener(httpClient)),
+    callLeg: envelopeCaller(baseUrl, http2CarrierOpener(connections)),
     setHeartbeat: (intervalMs) => connections.setHeartbeat(intervalMs),
   });
   return transport;

@@ -1,0 +1,111 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallCarrier, CarrierOpener, EnvelopeCall } from "../../leg/envelope-call.js";
+import type { Parts } from "../../leg/parts.js";
+import { toConnectError } from "../../stream/failure-detail.js";
+import type { StreamError } from "../../stream/stream-error.js";
+import type { Http2Connections } from "./http2-connections.js";
+import { SendMemory } from "./send-memory.js";
+
+type Connections = Pick<Http2Connections, "request">;
+
+/** All streams of the process share it. */
+const sendMemory = new SendMemory();
+
+/** Carries the calls of legs on HTTP/2 streams of the connections to a relay. */
+export function http2CarrierOpener(connections: Connections): CarrierOpener {
+  return async ({ url, header, signal }, call) =>
+    new Http2Carrier(await begin(connections, new URL(url).pathname, header, signal), call);
+}
+
+/** Begins a call. If the signal is aborted before there is a stream for it, the stream is reset when it comes. */
+function begin(
+  connections: Connections,
+  path: string,
+  header: Headers,
+  signal: AbortSignal,
+): Promise<ClientHttp2Stream> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    connections
+      .request("POST", path, Object.fromEntries(header))
+      .then((stream) => {
+        if (signal.aborted) stream.on("error", () => {}).close(constants.NGHTTP2_CANCEL);
+        resolve(stream);
+      }, reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+class Http2Carrier implements CallCarrier {
+  readonly #stream: ClientHttp2Stream;
+  readonly #call: EnvelopeCall;
+  /** The reason that the stream's "close" does not tell: the error of a reset of this side, or Node's error. */
+  #reason: unknown;
+
+  constructor(stream: ClientHttp2Stream, call: EnvelopeCall) {
+    this.#stream = stream;
+    this.#call = call;
+    stream.on("response", (headers) => call.answered(Number(headers[":status"]), headersOf(headers)));
+    stream.on("data", (chunk: Buffer) => call.onData(chunk));
+    stream.on("drain", () => call.onDrain());
+    stream.on("end", () => this.#onEnd());
+    stream.on("error", (error) => {
+      this.#reason ??= new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
+    });
+    stream.on("close", () => call.fail(this.#reason ?? resetError(stream.rstCode)));
+  }
+
+  write(envelope: Parts): boolean {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.writableEnded) return true;
+    const [first] = envelope.arrays;
+    // An envelope of several arrays has memory of the application's.
+    if (envelope.arrays.length === 1 && first !== undefined) return stream.write(first);
+    const bytes = sendMemory.copy(envelope);
+    return stream.write(bytes, (error) => {
+      // Node may still hold the bytes of a write that failed.
+      if (!error) sendMemory.release(bytes);
+    });
+  }
+
+  endRequest(): void {
+    this.#stream.end();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  reset(error: StreamError): void {
+    this.#reason ??= toConnectError(error);
+    this.#stream.close(error.code === Code.Canceled ? constants.NGHTTP2_CANCEL : constants.NGHTTP2_INTERNAL_ERROR);
+    // Node does not destroy a stream whose response was not read.
+    this.#stream.destroy();
+  }
+
+  #onEnd(): void {
+    this.#call.onEnd();
+    // A call is over with its response.
+    this.#stream.end();
+  }
+}
+
+function headersOf(headers: IncomingHttpHeaders): Headers {
+  const result = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(":") || value === undefined) continue;
+    for (const each of [value].flat()) result.append(name, each);
+  }
+  return result;
+}
+
+/** The error of a stream that its peer, or the end of its connection, has reset. */
+function resetError(rstCode: number): ConnectError {
+  return new ConnectError(`the HTTP/2 stream was reset with the code ${rstCode}`, Code.Unavailable);
+}
