@@ -155,9 +155,14 @@ export class EnvelopeCall implements LegCall {
     this.#read(() => this.#reader.push(chunk));
   }
 
+  /** Whether `onEnd` of the handlers was called. */
+  get isOver(): boolean {
+    return this.#state.kind === "over";
+  }
+
   /** The response has ended. */
   onEnd(): void {
-    this.fail(new ConnectError("the response broke off", Code.Unavailable));
+    this.fail(this.#end === undefined ? new ConnectError("the response broke off", Code.Unavailable) : undefined);
   }
 
   /**

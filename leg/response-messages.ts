@@ -46,6 +46,8 @@ export async function* responseMessages<T>(
   if (end.error !== undefined) throw end.error;
 }
 
+const noMetadata = new Headers();
+
 /** The last message of a response: its trailers, and an error if the call failed. */
 export interface ResponseEnd {
   metadata: Headers;
@@ -54,7 +56,10 @@ export interface ResponseEnd {
 
 /** Reads the end of a response. The error has the response's headers in its metadata, as Connect's clients have them. */
 export function readResponseEnd(envelope: Parts, header: Headers): ResponseEnd {
-  const { metadata, error } = endStreamFromJson(dataOf(envelope));
+  const data = dataOf(envelope);
+  // `{}`, as most calls end. Connect makes an error for each end that it reads.
+  if (data.byteLength === 2 && data[0] === 0x7b && data[1] === 0x7d) return { metadata: noMetadata, error: undefined };
+  const { metadata, error } = endStreamFromJson(data);
   if (error !== undefined) {
     header.forEach((value, name) => {
       error.metadata.append(name, value);

@@ -98,6 +98,7 @@ export class Leg extends Emitter<LegEvents> {
 
   /** The RPC ended without an error. That is a loss unless both sides had finished before. */
   ended(): void {
+    if (this.isOver) return;
     this.fail(new StreamError("the stream ended before it was finished", { failure: Failure.LEG_LOST }));
   }
 }

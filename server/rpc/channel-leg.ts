@@ -87,7 +87,7 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   }
 
   onClosed(error: StreamError | undefined): void {
-    this.#handler.close(callOverError(error === undefined || isCanceled(error)));
+    this.#handler.close(() => callOverError(error === undefined || isCanceled(error)));
     this.#over.resolve();
   }
 }

@@ -77,7 +77,7 @@ class DecodedLeg implements LegCarrier {
   }
 
   close(): void {
-    this.#handler.close(this.#closeError());
+    this.#handler.close(() => this.#closeError());
     this.#readable.notify();
     this.#sendable.notify();
   }

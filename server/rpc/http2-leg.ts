@@ -89,12 +89,12 @@ class Http2Leg implements LegCarrier {
     stream.on("error", () => {});
     stream.on("finish", () => {
       // A stream that was reset says "finish" as well, and then "close".
-      if (!stream.aborted) handler.close(new StreamError("the response was read to its end"));
+      if (!stream.aborted) handler.close(() => new StreamError("the response was read to its end"));
     });
     stream.on("close", () => {
       // Node closes the streams of a broken connection with the code of a cancelled one.
       const isConnectionLost = session === undefined || session.destroyed;
-      handler.close(callOverError(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost));
+      handler.close(() => callOverError(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost));
     });
   }
 

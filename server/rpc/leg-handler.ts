@@ -76,8 +76,8 @@ export class LegHandler {
     this.#attach = attach;
     const { openTimeoutMs, maxFrameBytes } = relay.limits;
     this.#reader = new EnvelopeReader(maxFrameBytes + legOverheadBytes, (flags, bytes) => this.#take(flags, bytes));
-    const late = violationError(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded);
-    this.#state = { kind: "opening", cancelDeadline: relay.clock.after(openTimeoutMs, () => this.fail(late)) };
+    const onLate = () => this.fail(violationError(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded));
+    this.#state = { kind: "opening", cancelDeadline: relay.clock.after(openTimeoutMs, onLate) };
   }
 
   /** Takes the next bytes of the request's body, which nobody may modify any more. */
@@ -114,14 +114,17 @@ export class LegHandler {
     if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.leg.drained();
   }
 
-  /** The call is over. `error` says why, for a call that was over before its response had ended. */
-  close(error: StreamError): void {
+  /**
+   * The call is over. `error` says why, for a call that was over before its response had ended. For others it is not
+   * called, because to make an error takes as long as to pass on some frames.
+   */
+  close(error: () => StreamError): void {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
     if (!("leg" in state) || state.leg === undefined) return;
     this.#relay.legs.delete(state.leg);
-    if (state.kind !== "ended") state.leg.fail(error);
+    if (state.kind !== "ended") state.leg.fail(error());
   }
 
   /**

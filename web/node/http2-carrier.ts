@@ -54,7 +54,9 @@ class Http2Carrier implements CallCarrier {
     stream.on("error", (error) => {
       this.#reason ??= new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
     });
-    stream.on("close", () => call.fail(this.#reason ?? resetError(stream.rstCode)));
+    stream.on("close", () => {
+      if (!call.isOver) call.fail(this.#reason ?? resetError(stream.rstCode));
+    });
   }
 
   write(envelope: Parts): boolean {
@@ -71,7 +73,7 @@ class Http2Carrier implements CallCarrier {
   }
 
   endRequest(): void {
-    this.#stream.end();
+    if (!this.#stream.writableEnded) this.#stream.end();
   }
 
   pause(): void {
@@ -92,7 +94,7 @@ class Http2Carrier implements CallCarrier {
   #onEnd(): void {
     this.#call.onEnd();
     // A call is over with its response.
-    this.#stream.end();
+    this.endRequest();
   }
 }
 

@@ -208,7 +208,7 @@ test("legs that nobody has read to their end count when others are opened, thoug
   for (let legs = 0; legs < 4; legs += 1) expect(openLeg()).toBe("open");
   expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
   expect(openLeg()).toMatchObject({ failure: Failure.LIMIT_REACHED });
-  for (const handler of handlers) handler.close(new StreamError("read to its end"));
+  for (const handler of handlers) handler.close(() => new StreamError("read to its end"));
   expect(relay.counts.legs).toBe(0);
 });
 

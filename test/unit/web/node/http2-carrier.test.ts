@@ -43,6 +43,7 @@ class Call {
   readonly drained = new Deferred<void>();
   readonly ended = new Deferred<void>();
   readonly failed = new Deferred<unknown>();
+  readonly isOver = false;
   status = 0;
 
   answered(status: number): void {
