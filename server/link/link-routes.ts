@@ -2,12 +2,13 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../../gen/streamserver/v1/link_pb.js";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { tooManyPacketsError } from "../../link/link-message.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
 import { toConnectError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { TokenSigner } from "../relay/token.js";
-import { callerOrigin, expectEnd } from "../rpc/caller.js";
+import { callerOf, expectEnd } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one `Send`. A batch with a wrong token is decoded, and refused, in a fraction of a second. */
@@ -48,7 +49,7 @@ export class LinkRoutes {
 
   async *#receive(context: HandlerContext): AsyncGenerator<MessageInitShape<typeof ReceiveResponseSchema>> {
     if (context.signal.aborted) return;
-    const live = this.#open(callerOrigin(context));
+    const live = this.#open(callerOf(context));
     const { link, opened } = live;
     this.#receiving.set(opened.linkId, { ...live, nextSequence: 1n });
     // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
@@ -72,9 +73,9 @@ export class LinkRoutes {
     }
   }
 
-  #open(origin: string): LiveLink {
+  #open(caller: Caller): LiveLink {
     try {
-      return this.#links.open(origin, maxBatchBytes);
+      return this.#links.open(caller, maxBatchBytes);
     } catch (reason) {
       throw toConnectError(reason);
     }

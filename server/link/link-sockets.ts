@@ -4,6 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
@@ -16,6 +17,7 @@ import { afterTurn } from "../../stream/turn.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { quoted, type Warnings } from "../relay/warnings.js";
+import { callerFrom } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one message. A larger message only delays the packets after it. */
@@ -79,7 +81,7 @@ export class LinkSockets {
       return this.#refuse(connection, `the protocol is ${linkProtocol}, and the request asks for ${asked}`);
     }
     this.#server.handleUpgrade(request, connection, head, (socket) => {
-      this.#serve(socket, connection, request.headers.origin ?? "");
+      this.#serve(socket, connection, callerFrom(request.headers.origin));
     });
   }
 
@@ -88,11 +90,11 @@ export class LinkSockets {
     refuseUpgrade(connection, 400);
   }
 
-  #serve(socket: WebSocket, connection: Duplex, origin: string): void {
+  #serve(socket: WebSocket, connection: Duplex, caller: Caller): void {
     socket.on("error", () => {});
     let live: LiveLink;
     try {
-      live = this.#links.open(origin, maxBatchBytes);
+      live = this.#links.open(caller, maxBatchBytes);
     } catch (reason) {
       return this.#end(socket, StreamError.from(reason));
     }

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Channel } from "../../link/channel.js";
 import { type ChannelHandler, createChannelHandler } from "../../link/channel-handler.js";
@@ -12,7 +13,7 @@ import type { StreamError } from "../../stream/stream-error.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { randomId, type TokenSigner, tokenTtlMs } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
-import { linkOriginKey } from "../rpc/caller.js";
+import { linkCallerKey } from "../rpc/caller.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
 export const maxPacketBytes = 212_992;
@@ -36,7 +37,7 @@ export interface LinksInit {
   /** The handlers of the RPCs that channels may call. */
   handlers: readonly UniversalHandler[];
   /** Serves a channel and resolves when done. Returns undefined to leave the channel to the handlers. */
-  serveChannel?: (channel: Channel, request: ChannelRequest, origin: string) => Promise<void> | undefined;
+  serveChannel?: (channel: Channel, request: ChannelRequest, caller: Caller) => Promise<void> | undefined;
 }
 
 /** All links of the relay: those over WebSockets, and those over `Receive` and `Send`. */
@@ -56,20 +57,20 @@ export class Links {
   }
 
   /**
-   * Makes a link for a page of `origin`, pings it at intervals, and ends it when it goes silent. The owner of
+   * Makes a link for a caller, pings it at intervals, and ends it when it goes silent. The owner of
    * the pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `close` was called with.
    */
-  open(origin: string, maxBatchBytes: number): LiveLink {
+  open(caller: Caller, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#links.size >= limits.maxLinks) {
       throw warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
     }
-    const handle = createChannelHandler(handlers, createContextValues().set(linkOriginKey, origin));
+    const handle = createChannelHandler(handlers, createContextValues().set(linkCallerKey, caller));
     const onRequest: ChannelHandler = (channel, request) => {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
       if (!link.hasRoom) warnings.limitReached("maxChannelsPerLink", `a link has ${link.size} channels open`);
-      return serveChannel?.(channel, request, origin) ?? handle(channel, request);
+      return serveChannel?.(channel, request, caller) ?? handle(channel, request);
     };
     const link: Link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);

@@ -89,12 +89,13 @@ export class Relay {
     if (this.#splices.size >= this.limits.maxStreams) {
       throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
     }
-    const { acceptTimeoutMs, lingerTimeoutMs } = this.limits;
+    const { maxFrameBytes, acceptTimeoutMs, lingerTimeoutMs } = this.limits;
     const splice = new Splice({
       id: randomId(),
       lease,
       facts,
       clock: this.clock,
+      maxFrameBytes,
       acceptTimeoutMs,
       lingerTimeoutMs,
       onEnd: ({ id }) => this.#splices.delete(id),

@@ -31,6 +31,7 @@ type LegState =
  */
 export class SpliceLeg {
   peer!: SpliceLeg;
+  readonly #maxFrameBytes: number;
   readonly #onChange: (change: LegChange) => void;
   #state: LegState = { kind: "waiting" };
   #said: "nothing" | "fin" | "reset" = "nothing";
@@ -38,7 +39,9 @@ export class SpliceLeg {
   /** A frame of this leg's endpoint that the peer cannot be sent yet. */
   #slot: RelayedFrame | undefined;
 
-  constructor(onChange: (change: LegChange) => void) {
+  /** A frame of this leg's endpoint costs at most `maxFrameBytes`. */
+  constructor(maxFrameBytes: number, onChange: (change: LegChange) => void) {
+    this.#maxFrameBytes = maxFrameBytes;
     this.#onChange = onChange;
   }
 
@@ -71,9 +74,13 @@ export class SpliceLeg {
 
   /**
    * Hands a frame from this leg's endpoint to the peer. Returns false if the next one has to wait for `LegPort.resume`.
-   * A frame after a reset, or after the end of the stream, is dropped.
+   * A frame after a reset, or after the end of the stream, is dropped. A frame that is too large fails the leg.
    */
   put(frame: RelayedFrame): boolean {
+    if (frame.costBytes > this.#maxFrameBytes) {
+      this.fail(frameTooLargeError(frame, this.#maxFrameBytes));
+      return true;
+    }
     if (this.#said === "reset" || this.#state.kind === "over") return true;
     if (this.#slot !== undefined) throw new RangeError("a frame waits already");
     if (frame.reset) this.#said = "reset";
@@ -133,4 +140,10 @@ export class SpliceLeg {
   #resume(): void {
     if ("port" in this.#state) this.#state.port.resume();
   }
+}
+
+function frameTooLargeError({ costBytes }: RelayedFrame, maxFrameBytes: number): StreamError {
+  return new StreamError(`a frame of ${costBytes} bytes is larger than ${maxFrameBytes}`, {
+    failure: Failure.FRAME_TOO_LARGE,
+  });
 }

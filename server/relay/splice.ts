@@ -10,6 +10,7 @@ export interface SpliceInit {
   lease: Lease;
   facts: OfferFacts;
   clock: Clock;
+  maxFrameBytes: number;
   acceptTimeoutMs: number;
   lingerTimeoutMs: number;
   onEnd: (splice: Splice) => void;
@@ -41,8 +42,8 @@ export class Splice implements Offer {
     this.facts = init.facts;
     this.acceptTimeoutMs = init.acceptTimeoutMs;
     this.#init = init;
-    this.client = new SpliceLeg((change) => this.#onLeg(this.client, this.listener, change));
-    this.listener = new SpliceLeg((change) => this.#onLeg(this.listener, this.client, change));
+    this.client = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.client, this.listener, change));
+    this.listener = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.listener, this.client, change));
     this.client.peer = this.listener;
     this.listener.peer = this.client;
     init.lease.offer(this);

@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { CallerSchema, type Open, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Caller, type Open, type Opened, OpenedSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/stream-error.js";
+import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
 import type { SpliceLeg } from "../relay/splice-leg.js";
 
@@ -10,30 +11,31 @@ const legsPerStream = 4;
 
 export interface AttachedLeg {
   leg: SpliceLeg;
-  streamId: string;
-  legToken: string;
+  /** The relay's answer. */
+  opened: Opened;
 }
 
 /**
- * Attaches one of a stream's two legs, by the first message of its call and the Origin header of its caller. Throws a
- * `StreamError`.
+ * Attaches one of a stream's two legs, by the first message of its endpoint and the facts about the caller.
+ *
+ * - The leg counts among `Relay.legs`, until its owner takes it out when the endpoint has heard how the leg ended.
+ * - Throws a `StreamError` if the relay refuses the leg.
  */
-export type AttachLeg = (relay: Relay, open: Open, origin: string) => AttachedLeg;
+export type AttachLeg = (relay: Relay, open: Open, caller: Caller) => AttachedLeg;
 
 /** The client's leg: `Connect`. */
-export const attachClient: AttachLeg = (relay, open, origin) => {
+export const attachClient: AttachLeg = (relay, open, caller) => {
   checkRoom(relay, open);
   const { name, metadata, capabilities } = open;
-  const caller = create(CallerSchema, { origin });
   const { splice, token } = relay.connect(name, { metadata, capabilities, caller });
-  return { leg: splice.client, streamId: splice.id, legToken: token };
+  return attached(relay, splice.client, splice.id, token);
 };
 
 /** The listener's leg: `Accept`. */
 export const attachListener: AttachLeg = (relay, open) => {
   checkRoom(relay, open);
   const { streamId, legToken, capabilities } = open;
-  return { leg: relay.accept(streamId, legToken, capabilities), streamId, legToken };
+  return attached(relay, relay.accept(streamId, legToken, capabilities), streamId, legToken);
 };
 
 /** The functions that attach the legs of the two RPCs, by path without a prefix. */
@@ -41,6 +43,14 @@ export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
   [`/${RelayService.typeName}/${RelayService.method.connect.name}`, attachClient],
   [`/${RelayService.typeName}/${RelayService.method.accept.name}`, attachListener],
 ]);
+
+function attached(relay: Relay, leg: SpliceLeg, streamId: string, legToken: string): AttachedLeg {
+  relay.legs.add(leg);
+  const { limits } = relay;
+  const { heartbeatIntervalMs } = limits;
+  const opened = create(OpenedSchema, { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs });
+  return { leg, opened };
+}
 
 /**
  * Legs of an ended stream stay until their endpoints have read the response; without a cap they could pile up unread.

@@ -1,3 +1,4 @@
+import { create } from "@bufbuild/protobuf";
 import {
   Code,
   type ContextKey,
@@ -6,15 +7,16 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
+import { type Caller, CallerSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError } from "../../stream/failure-detail.js";
 import type { NodeRequest } from "../http/node-server.js";
 
 /**
- * The Origin of the request that opened a link, for the RPCs on its channels. The headers of those RPCs are written by
- * scripts, which may claim any origin.
+ * The caller that opened a link, for the RPCs on its channels. The headers of those RPCs are written by scripts, which
+ * may claim any origin.
  */
-export const linkOriginKey: ContextKey<string | undefined> = createContextKey<string | undefined>(undefined, {
-  description: "origin of the link",
+export const linkCallerKey: ContextKey<Caller | undefined> = createContextKey<Caller | undefined>(undefined, {
+  description: "caller of the link",
 });
 
 const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
@@ -38,9 +40,14 @@ export function expectEnd({ values }: HandlerContext): void {
   values.get(expectEndKey)();
 }
 
-/** The Origin header of the caller's request, or empty. */
-export function callerOrigin(context: HandlerContext): string {
-  return context.values.get(linkOriginKey) ?? context.requestHeader.get("origin") ?? "";
+/** Creates the facts about the caller of a request from its Origin header. */
+export function callerFrom(origin: string | null | undefined): Caller {
+  return create(CallerSchema, { origin: origin ?? "" });
+}
+
+/** The caller of an RPC, which on a channel is the one that opened the link. */
+export function callerOf({ values, requestHeader }: HandlerContext): Caller {
+  return values.get(linkCallerKey) ?? callerFrom(requestHeader.get("origin"));
 }
 
 /**

@@ -3,6 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../gen/streamserver/v1/link_pb.js";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import type { Channel, ChannelUser } from "../../link/channel.js";
 import { headersToWire } from "../../link/header.js";
@@ -25,11 +26,11 @@ export function serveChannelLeg(
   relay: Relay,
   channel: Channel,
   request: ChannelRequest,
-  origin: string,
+  caller: Caller,
 ): Promise<void> | undefined {
   const attach = attachLegByPath.get(request.path);
   if (attach === undefined || !isPlain(request.headers)) return undefined;
-  return new ChannelLeg(relay, attach, channel, origin).run();
+  return new ChannelLeg(relay, attach, channel, caller).run();
 }
 
 function isPlain(headers: readonly Header[]): boolean {
@@ -38,13 +39,13 @@ function isPlain(headers: readonly Header[]): boolean {
 }
 
 class ChannelLeg implements LegCarrier, ChannelUser {
-  readonly origin: string;
+  readonly caller: Caller;
   readonly #channel: Channel;
   readonly #handler: LegHandler;
   readonly #over = new Deferred<void>();
 
-  constructor(relay: Relay, attach: AttachLeg, channel: Channel, origin: string) {
-    this.origin = origin;
+  constructor(relay: Relay, attach: AttachLeg, channel: Channel, caller: Caller) {
+    this.caller = caller;
     this.#channel = channel;
     this.#handler = new LegHandler(relay, this, attach);
   }

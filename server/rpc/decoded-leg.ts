@@ -3,6 +3,7 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type AcceptRequest,
+  type Caller,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
@@ -16,7 +17,7 @@ import { Fifo } from "../../stream/fifo.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
-import { callerCanceled, callerOrigin } from "./caller.js";
+import { callerCanceled, callerOf } from "./caller.js";
 import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /**
@@ -39,7 +40,7 @@ export async function* decodedLeg(
 }
 
 class DecodedLeg implements LegCarrier {
-  readonly origin: string;
+  readonly caller: Caller;
   readonly #context: HandlerContext;
   readonly #handler: LegHandler;
   readonly #outgoing = new Fifo<Parts>();
@@ -49,7 +50,7 @@ class DecodedLeg implements LegCarrier {
   #response: { kind: "open" } | { kind: "ended"; error: StreamError | undefined } = { kind: "open" };
 
   constructor(relay: Relay, attach: AttachLeg, context: HandlerContext) {
-    this.origin = callerOrigin(context);
+    this.caller = callerOf(context);
     this.#context = context;
     this.#handler = new LegHandler(relay, this, attach);
     // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.

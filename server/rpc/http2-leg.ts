@@ -3,6 +3,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
 import { toConnectError } from "../../stream/failure-detail.js";
@@ -10,6 +11,7 @@ import { StreamError } from "../../stream/stream-error.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
+import { callerFrom } from "./caller.js";
 import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
@@ -58,7 +60,7 @@ export function serveHttp2Leg(relay: Relay, attach: AttachLeg, request: NodeRequ
 }
 
 class Http2Leg implements LegCarrier {
-  readonly origin: string;
+  readonly caller: Caller;
   readonly #response: Http2ServerResponse;
   readonly #stream: ServerHttp2Stream;
   readonly #end: LegEnd;
@@ -71,7 +73,7 @@ class Http2Leg implements LegCarrier {
     end: LegEnd,
   ) {
     const stream = request.stream as ServerHttp2Stream;
-    this.origin = headerText(request.headers.origin);
+    this.caller = callerFrom(request.headers.origin);
     this.#response = response;
     this.#stream = stream;
     this.#end = end;
@@ -128,8 +130,4 @@ class Http2Leg implements LegCarrier {
       stream.end();
     }
   }
-}
-
-function headerText(value: string | string[] | undefined): string {
-  return typeof value === "string" ? value : "";
 }

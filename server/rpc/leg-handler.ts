@@ -2,6 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
+  type Caller,
   type ConnectRequest,
   ConnectRequestSchema,
   ConnectResponseSchema,
@@ -12,7 +13,6 @@ import { readFrameHead } from "../../leg/frame-head.js";
 import { isSmall, Parts } from "../../leg/parts.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
 import type { RelayedFrame } from "../relay/relayed-frame.js";
 import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
@@ -32,8 +32,7 @@ const abortGraceMs = 100;
 
 /** The relay's end of the call that carries a leg. */
 export interface LegCarrier {
-  /** The Origin header of the caller's request, or empty. */
-  readonly origin: string;
+  readonly caller: Caller;
   /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
   send(envelope: Parts): boolean;
   /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
@@ -150,22 +149,14 @@ export class LegHandler {
     }
     if (this.#state.kind !== "attached") return true;
     const frame = frameOf(bytes);
-    if (frame === undefined) return true;
-    checkCost(frame, this.#relay.limits.maxFrameBytes);
-    return this.#state.leg.put(frame);
+    return frame === undefined || this.#state.leg.put(frame);
   }
 
   #open({ message }: ConnectRequest): void {
     if (message.case !== "open") throw violationError("the first message is not open");
-    const { leg, streamId, legToken } = this.#attach(this.#relay, message.value, this.#carrier.origin);
-    this.#relay.legs.add(leg);
+    const { leg, opened } = this.#attach(this.#relay, message.value, this.#carrier.caller);
     this.#set({ kind: "attached", leg, request: "open" });
-    const { limits } = this.#relay;
-    const { heartbeatIntervalMs } = limits;
-    this.#send({
-      case: "opened",
-      value: { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs },
-    });
+    this.#send({ case: "opened", value: opened });
     leg.attach(this.#port(leg));
   }
 
@@ -247,13 +238,6 @@ function decodeRequest(bytes: Parts): ConnectRequest {
   } catch (cause) {
     throw violationError("bytes that are no message of a leg", undefined, cause);
   }
-}
-
-function checkCost({ costBytes }: RelayedFrame, maxFrameBytes: number): void {
-  if (costBytes <= maxFrameBytes) return;
-  throw new StreamError(`a frame of ${costBytes} bytes is larger than ${maxFrameBytes}`, {
-    failure: Failure.FRAME_TOO_LARGE,
-  });
 }
 
 function violationError(message: string, code?: Code, cause?: unknown): StreamError {

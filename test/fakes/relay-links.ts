@@ -13,7 +13,7 @@ import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { systemClock } from "../../stream/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { packetBatches } from "./links.js";
-import { newRelay } from "./relays.js";
+import { newRelay, someCaller } from "./relays.js";
 
 /** A relay without a network, and its handlers, which take HTTP requests and give HTTP responses. */
 export interface MemoryRelay {
@@ -64,7 +64,7 @@ export function newLinkedRelay(): LinkedRelay {
     handlers,
     serveChannel: (...all) => serveChannelLeg(relay, ...all),
   });
-  const open = () => links.open("", maxBatchBytes);
+  const open = () => links.open(someCaller, maxBatchBytes);
   return { ...memory, links, open, transport: () => createLinkTransport(async () => joined(open()), systemClock) };
 }
 

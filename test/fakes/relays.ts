@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Caller, type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
@@ -13,6 +13,7 @@ import type { Splice } from "../../server/relay/splice.js";
 import type { LegPort, SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
+import { callerFrom } from "../../server/rpc/caller.js";
 import type { Frame } from "../../stream/frame.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
@@ -39,6 +40,9 @@ export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
   const relay = new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer, warnings });
   return { relay, told, clock, epoch };
 }
+
+/** A caller whose request has no Origin header. */
+export const someCaller: Caller = callerFrom(undefined);
 
 /** The facts about a client that has told nothing of itself. */
 export const noFacts: OfferFacts = { metadata: {} };

@@ -6,7 +6,7 @@ import type { OutgoingPacket } from "../../../link/outgoing-packet.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import { Links } from "../../../server/link/links.js";
 import { StreamError } from "../../../stream/stream-error.js";
-import { newRelay } from "../../../test/fakes/relays.js";
+import { newRelay, someCaller } from "../../../test/fakes/relays.js";
 import { requestPackets } from "./link-examples.js";
 import type { WireExample } from "./stream-examples.js";
 
@@ -20,7 +20,7 @@ function openedMessage(): LinkMessage {
   const { relay } = newRelay();
   const { limits, clock, signer, warnings } = relay;
   const links = new Links({ limits, clock, signer, warnings, handlers: [] });
-  const { link, opened } = links.open("", maxBatchBytes);
+  const { link, opened } = links.open(someCaller, maxBatchBytes);
   link.close(new StreamError("an example"));
   return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });
 }

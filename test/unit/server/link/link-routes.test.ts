@@ -10,7 +10,7 @@ import { Deferred } from "../../../../stream/deferred.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { packet, request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { newRelay, type TestRelay } from "../../../fakes/relays.js";
+import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";
 
 function linkRoutes(test: TestRelay = newRelay()) {
   const links = new Links({ ...test.relay, handlers: [] });
@@ -171,7 +171,7 @@ test("a channel counts until it was served to the end, by whatever serves it", a
   const { relay } = newRelay({ maxChannelsPerLink: 1 });
   const served = new Deferred<void>();
   const links = new Links({ ...relay, handlers: [], serveChannel: () => served.promise });
-  const { link } = links.open("", 1_000_000);
+  const { link } = links.open(someCaller, 1_000_000);
   for (const channel of [1, 2, 3]) {
     link.receive(opening(channel));
     link.receive(packet({ channel, content: { case: "reset", value: { code: Code.Canceled } } }));

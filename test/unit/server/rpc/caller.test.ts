@@ -1,7 +1,7 @@
 import { createContextValues, createHandlerContext } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { callerOrigin, linkOriginKey } from "../../../../server/rpc/caller.js";
+import { callerFrom, callerOf, linkCallerKey } from "../../../../server/rpc/caller.js";
 
 function contextOf(linkOrigin: string | undefined) {
   return createHandlerContext({
@@ -11,12 +11,15 @@ function contextOf(linkOrigin: string | undefined) {
     requestMethod: "POST",
     url: "http://relay.example",
     requestHeader: { origin: "https://said.example" },
-    contextValues: createContextValues().set(linkOriginKey, linkOrigin),
+    contextValues: createContextValues().set(
+      linkCallerKey,
+      linkOrigin === undefined ? undefined : callerFrom(linkOrigin),
+    ),
   });
 }
 
-test("on a link the origin is the link's, whatever a page's headers say, and otherwise the request's", () => {
-  expect(callerOrigin(contextOf("https://linked.example"))).toBe("https://linked.example");
-  expect(callerOrigin(contextOf(""))).toBe("");
-  expect(callerOrigin(contextOf(undefined))).toBe("https://said.example");
+test("callerOf tells the origin of a link on its channels, whatever headers say, and otherwise that of the request", () => {
+  expect(callerOf(contextOf("https://linked.example")).origin).toBe("https://linked.example");
+  expect(callerOf(contextOf("")).origin).toBe("");
+  expect(callerOf(contextOf(undefined)).origin).toBe("https://said.example");
 });

@@ -20,7 +20,7 @@ import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { joinedLinks, packet } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay } from "../../../fakes/relays.js";
+import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
 
 type Serve = (channel: Channel, request: ChannelRequest) => Promise<void> | undefined;
 type Headers = Record<string, string>;
@@ -45,7 +45,7 @@ async function servesHere(request: ChannelRequest): Promise<boolean[]> {
   const { relay } = newRelay();
   const served: boolean[] = [];
   const [link] = joinedLinks((channel) => {
-    const serving = serveChannelLeg(relay, channel, request, "");
+    const serving = serveChannelLeg(relay, channel, request, someCaller);
     served.push(serving !== undefined);
     return serving;
   });
@@ -82,7 +82,7 @@ test("an RPC that is no leg is left to the handlers", async () => {
 test("legs that were canceled leave the channels of their link to others", async () => {
   const { relay } = newRelay();
   relay.listen("room", false);
-  const serve: Serve = (channel, request) => serveChannelLeg(relay, channel, request, "");
+  const serve: Serve = (channel, request) => serveChannelLeg(relay, channel, request, someCaller);
   const [link] = joinedLinks(serve, { maxChannels: 1 });
   for (let legs = 0; legs < 4; legs += 1) {
     const channel = link.open(legRequest(plain));
@@ -130,7 +130,7 @@ async function endOf(serve: Serve, body: Uint8Array[]) {
 }
 
 describe.each<[string, (relay: Relay) => Serve]>([
-  ["here", (relay) => (channel, request) => serveChannelLeg(relay, channel, request, "")],
+  ["here", (relay) => (channel, request) => serveChannelLeg(relay, channel, request, someCaller)],
   ["by the handlers", byHandlers],
 ])("served %s", (_way, serve) => {
   test.each<[string, Uint8Array[], Failure]>([

@@ -19,7 +19,7 @@ import { createLinkTransport } from "../../../../web/transport/link-transport.js
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { joinedLinks } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay } from "../../../fakes/relays.js";
+import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
 
 type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
@@ -30,7 +30,7 @@ function overRoutes(relay: Relay): Transport {
 
 /** A leg on a channel of a link, which nothing else serves here. */
 function overLink(relay: Relay): Transport {
-  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, ""));
+  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, someCaller));
   const clock = new FakeClock();
   return createLinkTransport(
     async () => ({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) }),
@@ -111,7 +111,7 @@ const broken: [string, (Said | "end")[], Failure][] = [
 
 /** A carrier whose request a test hands in. */
 class HeldCarrier implements LegCarrier {
-  readonly origin = "";
+  readonly caller = someCaller;
   reading: "on" | "paused" = "on";
   ended: "open" | "well" | StreamError = "open";
 
