@@ -35,7 +35,7 @@ export interface LegCall {
 
 /** The endpoint that a {@link LegCall} belongs to. Its methods do not throw. */
 export interface LegCallHandlers {
-  /** The relay has answered, with this head. */
+  /** The relay has answered, with this head. A leg in the relay's own process has none. */
   onHeader(header: Headers): void;
   /** The relay has taken the leg. */
   onOpened(opened: Opened): void;

@@ -1,7 +1,42 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { dataOf } from "../../leg/envelope.js";
+import { frameEnvelope } from "../../leg/frame-envelope.js";
 import type { FrameHead } from "../../leg/frame-head.js";
-import type { Parts } from "../../leg/parts.js";
+import { readFrame } from "../../leg/frame-reader.js";
+import { Parts } from "../../leg/parts.js";
+import { frameFromWire } from "../../leg/wire-frame.js";
+import type { Frame } from "../../stream/frame.js";
+import { messageOverheadBytes } from "../../stream/sender.js";
 
 /** A frame on its way through the relay: its head, and the envelope in which it came and leaves. */
 export interface RelayedFrame extends FrameHead {
   envelope: Parts;
+}
+
+/**
+ * Puts a frame of an endpoint in this process on its way through the relay. All data is copied, because the application
+ * may modify or transfer its bytes while the frame waits for a peer. Throws if some of them are transferred away already.
+ */
+export function relayedFrame(frame: Frame): RelayedFrame {
+  const { messages, fin, reset } = frame;
+  let costBytes = 0;
+  for (const { data } of messages) costBytes += data.byteLength + messageOverheadBytes;
+  return { costBytes, fin, reset: reset !== undefined, envelope: new Parts([frameEnvelope(frame).joined]) };
+}
+
+/**
+ * Returns the frame for an endpoint in this process. Its data is in memory of its own, because the chunk in which it came
+ * may hold frames of other streams, and an application may transfer the memory of its messages away. Throws for an
+ * envelope that holds anything but a frame.
+ */
+export function endpointFrame({ envelope }: RelayedFrame): Frame {
+  const bytes = new Uint8Array(envelope.byteLength);
+  envelope.copyTo(bytes);
+  const own = new Parts([bytes]);
+  const frame = readFrame(own);
+  if (frame !== undefined) return frame;
+  const { message } = fromBinary(ConnectRequestSchema, dataOf(own));
+  if (message.case !== "frame") throw new RangeError("an envelope without a frame");
+  return frameFromWire(message.value);
 }

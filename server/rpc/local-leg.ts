@@ -1,0 +1,171 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import type { LegCall, LegCaller, LegCallHandlers, Open } from "../../leg/leg-call.js";
+import { Fifo } from "../../stream/fifo.js";
+import type { Frame } from "../../stream/frame.js";
+import { StreamError } from "../../stream/stream-error.js";
+import { afterTurn } from "../../stream/turn.js";
+import type { Relay } from "../relay/relay.js";
+import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/relayed-frame.js";
+import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
+import { type AttachLeg, attachClient, attachListener } from "./attach-leg.js";
+import { callerFrom } from "./caller.js";
+import { callOverError } from "./leg-handler.js";
+
+/**
+ * Frames may wait for an endpoint in this process up to this many bytes, and one frame beyond. Unless the endpoint is
+ * paused they wait for the end of a turn, in which a channel brings at most this much, its window.
+ */
+const maxInboxBytes = 262_144;
+
+/** Attaches the legs of endpoints in the relay's own process to the relay, without a call in between. */
+export function localLegCaller(relay: Relay): LegCaller {
+  return (method, open, handlers) =>
+    new LocalLeg(relay, method === "connect" ? attachClient : attachListener, open, handlers);
+}
+
+type LocalLegState =
+  | { kind: "opening" }
+  | { kind: "attached"; leg: SpliceLeg }
+  /** The stream is over, or the relay refused the leg, but the endpoint has not heard of it yet. */
+  | { kind: "ended"; leg: SpliceLeg | undefined }
+  | { kind: "over" };
+
+/**
+ * The leg of an endpoint in the relay's own process. It takes the place of a call, a carrier and a `LegHandler`.
+ *
+ * The endpoint runs callbacks of the application, so it hears everything in a turn of its own. A callback that closes
+ * the relay or ends a stream never runs inside the relay, in the middle of a frame of another leg.
+ */
+class LocalLeg implements LegCall {
+  readonly #relay: Relay;
+  readonly #handlers: LegCallHandlers;
+  /** The calls of the handlers that are due, in order. */
+  readonly #inbox = new Fifo<() => void>();
+  /** The bytes of the frames in the inbox. */
+  #inboxBytes = 0;
+  #delivery: "idle" | "scheduled" = "idle";
+  #reading: "on" | "paused" = "on";
+  #state: LocalLegState = { kind: "opening" };
+
+  constructor(relay: Relay, attach: AttachLeg, open: Open, handlers: LegCallHandlers) {
+    this.#relay = relay;
+    this.#handlers = handlers;
+    try {
+      const { leg, opened } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
+      this.#state = { kind: "attached", leg };
+      this.#tell(() => handlers.onOpened(opened));
+      leg.attach(this.#port(leg));
+    } catch (reason) {
+      this.#end(undefined, StreamError.from(reason, Code.Internal));
+    }
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#state.kind !== "attached") return true;
+    let sent: RelayedFrame;
+    try {
+      sent = relayedFrame(frame);
+    } catch {
+      this.#handlers.onTransferredAway();
+      return true;
+    }
+    return this.#state.leg.put(sent);
+  }
+
+  end(): void {
+    if (this.#state.kind === "attached") this.#state.leg.endRequest();
+  }
+
+  pause(): void {
+    this.#reading = "paused";
+  }
+
+  resume(): void {
+    this.#reading = "on";
+    this.#schedule();
+  }
+
+  cancel(): void {
+    this.#breakOff(new StreamError("the call was cancelled", { code: Code.Canceled }), callOverError(true));
+  }
+
+  #port(leg: SpliceLeg): LegPort {
+    return {
+      sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
+      sendFrame: (frame) => this.#receive(frame),
+      resume: () =>
+        afterTurn(() => {
+          if (this.#state.kind === "attached") this.#handlers.onDrain();
+        }),
+      finish: (error) => this.#end(leg, error),
+    };
+  }
+
+  #receive(relayed: RelayedFrame): boolean {
+    if (this.#state.kind !== "attached") return true;
+    let frame: Frame;
+    try {
+      frame = endpointFrame(relayed);
+    } catch (cause) {
+      const error = new StreamError("bytes that are no message of a leg", { code: Code.Internal, cause });
+      this.#breakOff(error, callOverError(false));
+      return true;
+    }
+    const { byteLength } = relayed.envelope;
+    this.#inboxBytes += byteLength;
+    this.#tell(() => {
+      this.#inboxBytes -= byteLength;
+      this.#handlers.onFrame(frame);
+    });
+    return this.#reading === "on" && this.#inboxBytes < maxInboxBytes;
+  }
+
+  /** The stream is over, or the relay refused the leg. The endpoint hears of it after all that waits for it. */
+  #end(leg: SpliceLeg | undefined, error: StreamError | undefined): void {
+    if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
+    this.#state = { kind: "ended", leg };
+    this.#tell(() => this.#over(error));
+  }
+
+  /** Ends the leg with an error for the endpoint, which hears nothing more before it, and with one for the relay. */
+  #breakOff(error: StreamError, legError: StreamError): void {
+    const state = this.#state;
+    if (!("leg" in state)) return;
+    this.#inbox.clear();
+    this.#reading = "on";
+    this.#state = { kind: "ended", leg: state.leg };
+    this.#tell(() => this.#over(error));
+    if (state.kind === "attached") state.leg.fail(legError);
+  }
+
+  #over(error: StreamError | undefined): void {
+    if ("leg" in this.#state && this.#state.leg !== undefined) this.#relay.legs.delete(this.#state.leg);
+    this.#state = { kind: "over" };
+    this.#handlers.onEnd(error);
+  }
+
+  #tell(call: () => void): void {
+    this.#inbox.push(call);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#delivery === "scheduled") return;
+    this.#delivery = "scheduled";
+    afterTurn(() => {
+      this.#delivery = "idle";
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    while (this.#reading === "on") {
+      const call = this.#inbox.shift();
+      if (call === undefined) break;
+      call();
+    }
+    if (this.#reading === "on" && this.#state.kind === "attached") this.#state.leg.drained();
+  }
+}
