@@ -13,7 +13,7 @@ import type { Frame } from "../stream/frame.js";
 import { StreamError } from "../stream/stream-error.js";
 import { dataOf, envelope } from "./envelope.js";
 import { EnvelopeReader } from "./envelope-reader.js";
-import { frameEnvelope } from "./frame-envelope.js";
+import { type EnvelopeMemory, frameEnvelope } from "./frame-envelope.js";
 import { readFrame } from "./frame-reader.js";
 import {
   type LegCall,
@@ -30,6 +30,8 @@ import { frameFromWire } from "./wire-frame.js";
 
 /** Carries the two bodies of a call: a channel, an HTTP/2 stream, or the bodies of an HTTP client. */
 export interface CallCarrier {
+  /** Memory for the envelopes of frames, which the carrier takes back once they are sent. See {@link frameEnvelope}. */
+  readonly memory?: EnvelopeMemory;
   /** Sends an envelope. Returns false if the next one has to wait until `EnvelopeCall.onDrain` is called. */
   write(envelope: Parts): boolean;
   endRequest(): void;
@@ -107,7 +109,7 @@ export class EnvelopeCall implements LegCall {
     if (this.#state.kind !== "open") return true;
     let sent: Parts;
     try {
-      sent = frameEnvelope(frame);
+      sent = frameEnvelope(frame, this.#state.carrier.memory);
     } catch {
       this.#handlers.onTransferredAway();
       return true;

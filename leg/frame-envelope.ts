@@ -18,11 +18,16 @@ import { isSmall, Parts } from "./parts.js";
 import { frameToWire } from "./wire-frame.js";
 import { varintBytes, WireWriter } from "./wire-writer.js";
 
+/** Returns memory of so many bytes, with any content, which belongs to an envelope until that is sent. */
+export type EnvelopeMemory = (byteLength: number) => Uint8Array<ArrayBuffer>;
+
 /**
- * Puts a frame into the envelope in which it travels on either leg of a stream. Large data is not copied. Throws
- * `invalid_argument` if data was transferred away.
+ * Puts a frame into the envelope in which it travels on either leg of a stream. Throws `invalid_argument` if data was
+ * transferred away.
+ *
+ * - `memory`: all data is copied into such memory, and the envelope is one array. Without it, large data is not copied.
  */
-export function frameEnvelope(frame: Frame): Parts {
+export function frameEnvelope(frame: Frame, memory?: EnvelopeMemory): Parts {
   const { sequence, ack, credit, messages, fin, reset } = frame;
   // An endpoint may grant all that 64 bits hold.
   if (reset !== undefined || Math.max(sequence, ack, credit) > Number.MAX_SAFE_INTEGER) {
@@ -36,10 +41,11 @@ export function frameEnvelope(frame: Frame): Parts {
     if (data.byteLength === 0 && isDetached(data.buffer)) throw transferredAwayError();
     const messageBytes = bytesOf(message);
     frameBytes += 1 + varintBytes(messageBytes) + messageBytes;
-    if (!isSmall(data)) largeBytes += data.byteLength;
+    if (memory === undefined && !isSmall(data)) largeBytes += data.byteLength;
   }
   const dataBytes = 1 + varintBytes(frameBytes) + frameBytes;
-  const writer = new WireWriter(envelopeHeadBytes + dataBytes - largeBytes);
+  const ownBytes = envelopeHeadBytes + dataBytes - largeBytes;
+  const writer = new WireWriter(ownBytes, memory?.(ownBytes));
   writeEnvelopeHead(writer.bytes, 0, dataBytes);
   writer.skip(envelopeHeadBytes).varint(frameTag).varint(frameBytes);
   if (sequence > 0) writer.varint(sequenceTag).varint(sequence);
@@ -47,20 +53,21 @@ export function frameEnvelope(frame: Frame): Parts {
   if (credit > 0) writer.varint(creditTag).varint(credit);
   if (fin) writer.varint(finTag).varint(1);
   const parts: Uint8Array[] = [];
-  for (const message of messages) writeMessage(writer, message, parts);
+  for (const message of messages) writeMessage(writer, message, largeBytes > 0 ? parts : undefined);
   const rest = writer.cut();
   if (rest.byteLength > 0) parts.push(rest);
   return new Parts(parts);
 }
 
-function writeMessage(writer: WireWriter, message: FrameMessage, parts: Uint8Array[]): void {
+/** Without `parts` large data is copied too. */
+function writeMessage(writer: WireWriter, message: FrameMessage, parts: Uint8Array[] | undefined): void {
   const { data, text, more } = message;
   writer.varint(messagesTag).varint(bytesOf(message));
   // These fields stand before the data, so that nothing has to follow it.
   if (text) writer.varint(textTag).varint(1);
   if (more) writer.varint(moreTag).varint(1);
   writer.varint(dataTag).varint(data.byteLength);
-  if (isSmall(data)) writer.raw(data);
+  if (parts === undefined || isSmall(data)) writer.raw(data);
   else parts.push(writer.cut(), data);
 }
 

@@ -8,8 +8,9 @@ export class WireWriter {
   #at = 0;
   #cutAt = 0;
 
-  constructor(byteLength: number) {
-    this.bytes = new Uint8Array(byteLength);
+  /** Writes into `bytes`, which have to be as many as will be written. Default new memory. */
+  constructor(byteLength: number, bytes = new Uint8Array(byteLength)) {
+    this.bytes = bytes;
   }
 
   /** A whole number below 2^53. */

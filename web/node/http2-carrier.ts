@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallCarrier, CarrierOpener, EnvelopeCall } from "../../leg/envelope-call.js";
+import type { EnvelopeMemory } from "../../leg/frame-envelope.js";
 import type { Parts } from "../../leg/parts.js";
 import { toConnectError } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
@@ -11,6 +12,7 @@ type Connections = Pick<Http2Connections, "request">;
 
 /** All streams of the process share it. */
 const sendMemory = new SendMemory();
+const takeMemory: EnvelopeMemory = (byteLength) => sendMemory.take(byteLength);
 
 /** Carries the calls of legs on HTTP/2 streams of the connections to a relay. */
 export function http2CarrierOpener(connections: Connections): CarrierOpener {
@@ -39,6 +41,7 @@ function begin(
 }
 
 class Http2Carrier implements CallCarrier {
+  readonly memory: EnvelopeMemory = takeMemory;
   readonly #stream: ClientHttp2Stream;
   readonly #call: EnvelopeCall;
   /** The reason that the stream's "close" does not tell: the error of a reset of this side, or Node's error. */
@@ -62,10 +65,7 @@ class Http2Carrier implements CallCarrier {
   write(envelope: Parts): boolean {
     const stream = this.#stream;
     if (stream.destroyed || stream.writableEnded) return true;
-    const [first] = envelope.arrays;
-    // An envelope of several arrays has memory of the application's.
-    if (envelope.arrays.length === 1 && first !== undefined) return stream.write(first);
-    const bytes = sendMemory.copy(envelope);
+    const bytes = envelope.joined as Uint8Array<ArrayBuffer>;
     return stream.write(bytes, (error) => {
       // Node may still hold the bytes of a write that failed.
       if (!error) sendMemory.release(bytes);

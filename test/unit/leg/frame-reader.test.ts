@@ -46,6 +46,9 @@ test("a frame in its envelope is the same frame on either leg, both ways, and it
       const sentEnvelope = frameEnvelope(sent);
       const data = dataOf(sentEnvelope);
       expect(sentEnvelope.joined).toEqual(envelope(0, data));
+      // Memory that is used again has another envelope in it.
+      const { arrays } = frameEnvelope(sent, (byteLength) => new Uint8Array(byteLength).fill(255));
+      expect(arrays).toEqual([sentEnvelope.joined]);
       for (const schema of legSchemas) {
         const { message } = fromBinary(schema, data);
         expect(message.case === "frame" && equals(FrameSchema, message.value, frameToWire(sent))).toBe(true);
@@ -80,6 +83,13 @@ test("large data is not copied, and small data is not kept apart", () => {
   expect(arrays).toHaveLength(4);
   expect([arrays[1], arrays[3]]).toEqual([sent.messages[2]?.data, sent.messages[4]?.data]);
   expect(arrays[1]).toBe(sent.messages[2]?.data);
+});
+
+test("frameEnvelope copies all data into the memory that it is given", () => {
+  const sent = frame({ sequence: 1n, messages: [{ data: new Uint8Array(5_000) }, { data: new Uint8Array(10) }] });
+  const memory = new Uint8Array(frameEnvelope(sent).byteLength);
+  expect(frameEnvelope(sent, () => memory).arrays[0]).toBe(memory);
+  expect(memory).toEqual(frameEnvelope(sent).joined);
 });
 
 test("readFrame: the data of a message is a view of the chunk that it came in, and a copy if it came in several", () => {

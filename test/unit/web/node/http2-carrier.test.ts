@@ -11,10 +11,12 @@ import type { AddressInfo } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CallCarrier, EnvelopeCall } from "../../../../leg/envelope-call.js";
-import { Parts } from "../../../../leg/parts.js";
+import { frameEnvelope } from "../../../../leg/frame-envelope.js";
+import type { Parts } from "../../../../leg/parts.js";
 import { Deferred } from "../../../../stream/deferred.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { http2CarrierOpener } from "../../../../web/node/http2-carrier.js";
+import { dataFrame } from "../../../fakes/frames.js";
 import { rejection } from "../../../fakes/outcome.js";
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
@@ -84,10 +86,16 @@ function closed(stream: ServerHttp2Stream): Promise<void> {
   });
 }
 
+/** An envelope in the carrier's memory, as `EnvelopeCall` makes it of a frame. */
+function frameOf(carrier: CallCarrier, data: Uint8Array): Parts {
+  return frameEnvelope(dataFrame(1, { data }), carrier.memory);
+}
+
 test("Http2Carrier.write sends bytes as they were, and says when there is room again", async () => {
   const { call, carrier, stream } = await open();
   const large = new Uint8Array(1_048_576).fill(7);
-  expect(carrier.write(new Parts([new Uint8Array([1, 2]), large]))).toBe(false);
+  const sent = Buffer.from(frameEnvelope(dataFrame(1, { data: large })).joined);
+  expect(carrier.write(frameOf(carrier, large))).toBe(false);
   // The peer has room for a small part of them, so Node reads the rest later.
   await new Promise((resolve) => setImmediate(resolve));
   new Uint8Array(structuredClone(large.buffer, { transfer: [large.buffer] })).fill(9);
@@ -95,17 +103,15 @@ test("Http2Carrier.write sends bytes as they were, and says when there is room a
   await call.drained.promise;
   carrier.endRequest();
   const chunks: Buffer[] = await received;
-  expect(Buffer.concat(chunks).equals(Buffer.concat([Buffer.from([1, 2]), Buffer.alloc(1_048_576, 7)]))).toBe(true);
+  expect(Buffer.concat(chunks).equals(sent)).toBe(true);
 });
 
-test("Http2Carrier.write does not touch bytes that wait when it sends others", async () => {
+test("Http2Carrier.write leaves the memory of frames that wait alone when others are sent", async () => {
   const { carrier, stream } = await open();
-  const sizes = [300_000, 200_000, 300_000, 250_000];
-  for (const round of [0, 1]) {
-    for (const [at, size] of sizes.entries()) {
-      carrier.write(new Parts([new Uint8Array([round]), new Uint8Array(size).fill(at + 1)]));
-    }
-    const sent = Buffer.concat(sizes.flatMap((size, at) => [Buffer.from([round]), Buffer.alloc(size, at + 1)]));
+  for (const round of [0, 4, 8]) {
+    const messages = [300_000, 200_000, 300_000, 250_000].map((size, at) => new Uint8Array(size).fill(round + at));
+    for (const data of messages) carrier.write(frameOf(carrier, data));
+    const sent = Buffer.concat(messages.map((data) => frameEnvelope(dataFrame(1, { data })).joined));
     const received: Buffer[] = [];
     for (let bytes = 0; bytes < sent.byteLength; ) {
       const chunk: Buffer | null = stream.read();
