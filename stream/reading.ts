@@ -32,6 +32,7 @@ export class Reading<Out> {
   readonly #pulls = new Fifo<Pull<Out>>();
   #mode: "unclaimed" | "flowing" | "paused" | "pulling" | "drained" = "unclaimed";
   #flow: "idle" | "scheduled" | "delivering" = "idle";
+  #answering: "now" | "not now" = "not now";
   /** The reader that pulls: a second one would get every other message. */
   #reader: object | undefined;
 
@@ -110,13 +111,14 @@ export class Reading<Out> {
    * drop a message that a reader waits for.
    */
   #answerPulls(): void {
-    while (this.#pulls.length > 0) {
+    // The room that a message leaves may bring the next one, and the end, before the first has reached its reader.
+    if (this.#answering === "now") return;
+    this.#answering = "now";
+    for (let pull = this.#pulls.peek(); pull !== undefined; pull = this.#pulls.peek()) {
       const message = this.#endpoint.read();
       const { state } = this.#endpoint;
-      if (message === undefined && !this.#endpoint.drained) return;
-      const pull = this.#pulls.shift();
-      // `read` may have acknowledged the peer's end, which ends the stream and answers this call from within.
-      if (pull === undefined) return;
+      if (message === undefined && !this.#endpoint.drained) break;
+      this.#pulls.shift();
       if (message !== undefined) {
         const decoded = this.#decode(message);
         if (decoded.ok) pull.resolve({ done: false, value: decoded.value });
@@ -128,6 +130,7 @@ export class Reading<Out> {
         queueMicrotask(() => this.#settle());
       }
     }
+    this.#answering = "not now";
   }
 
   /** Delivers in a microtask, so that the application that makes the stream flow has the rest of its turn before. */

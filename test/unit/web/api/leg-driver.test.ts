@@ -11,10 +11,12 @@ import {
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCallHandlers } from "../../../../leg/leg-call.js";
 import { type Capabilities, capabilitiesToWire } from "../../../../stream/capabilities.js";
+import { rawCodec } from "../../../../stream/codec.js";
 import { Condition } from "../../../../stream/deferred.js";
 import { Fifo } from "../../../../stream/fifo.js";
 import type { Frame } from "../../../../stream/frame.js";
 import { Leg } from "../../../../stream/leg.js";
+import { Stream } from "../../../../stream/stream.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { driveLeg } from "../../../../web/api/leg-driver.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
@@ -203,6 +205,37 @@ test("a leg takes frames as they come from a peer with credit, and at the reader
   capable.call.handlers.onFrame(dataFrame(2, { data: new Uint8Array(20_000) }));
   expect(capable.call.told).toEqual([]);
 });
+
+test.each(["pulled", "flowing"] as const)(
+  "messages of a peer without credit that come as soon as there is room arrive in order, all of them, %s",
+  async (how) => {
+    const { call, leg } = await drivenByHand(simple);
+    const stream = new Stream(leg, { codec: rawCodec, metadata: {} });
+    const frames = [1, 2, 3, 4, 5, 6].map((sequence) =>
+      dataFrame(sequence, { data: new Uint8Array(40_000).fill(sequence) }),
+    );
+    frames.push(frame({ sequence: 7n, fin: true }));
+    let isPaused = false;
+    call.pause = () => {
+      isPaused = true;
+    };
+    call.resume = () => {
+      isPaused = false;
+      while (!isPaused) {
+        const next = frames.shift();
+        if (next === undefined) return;
+        call.handlers.onFrame(next);
+      }
+    };
+    call.resume();
+    const read: unknown[] = [];
+    const note = (message: unknown) => void read.push((message as Uint8Array)[0]);
+    if (how === "flowing") stream.on("data", note);
+    else for await (const message of stream) note(message);
+    await settled();
+    expect(read).toEqual([1, 2, 3, 4, 5, 6]);
+  },
+);
 
 test("a call that is paused for room is let go when the stream ends", async () => {
   const { call, leg } = await drivenByHand(simple);
