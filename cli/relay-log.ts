@@ -4,6 +4,7 @@ import { jsonLine, shellWord, visibleText } from "./visible-text.js";
 /** The events that a relay logs for those who run it. */
 export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
+  | { event: "key.created"; file: string }
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
   | { event: "name.released"; name: string; leaseId: string; reason: string }
   | { event: "warning"; kind: RelayWarning["kind"]; message: string; count: number }
@@ -32,6 +33,8 @@ function wordsOf(event: RelayEvent): string[] {
   switch (event.event) {
     case "listening":
       return [...event.addresses, `relay under ${event.prefix || "/"}`];
+    case "key.created":
+      return [`made a new key: ${shellWord(event.file)}`];
     case "name.claimed":
       return [`claimed: ${shellWord(event.name)}`];
     case "name.released":

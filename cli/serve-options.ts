@@ -3,6 +3,7 @@ import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parsePort, UsageError } from "./command.js";
+import { type KeyFile, openKeyFile } from "./key-file.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
 export interface ServeOptions {
@@ -12,6 +13,8 @@ export interface ServeOptions {
   prefix: string;
   origins: string[];
   tls: TlsOptions | undefined;
+  /** The keys of the tokens. Undefined: a random one. */
+  keyFile: KeyFile | undefined;
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
@@ -26,6 +29,7 @@ interface Settings {
   origin?: string[] | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  keyFile?: string | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
   limits?: Partial<RelayLimits> | undefined;
@@ -41,6 +45,7 @@ const flags = {
   origin: { type: "string", multiple: true },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
+  "key-file": { type: "string" },
   page: { type: "string" },
   json: { type: "boolean" },
 } as const;
@@ -56,7 +61,12 @@ export function readServeOptions(args: string[], environment: Environment): Serv
   const settings: Settings = {
     ...(configPath === undefined ? {} : readConfig(configPath)),
     ...settingsFromEnvironment(environment),
-    ...withoutUndefined({ ...values, tlsCert: values["tls-cert"], tlsKey: values["tls-key"] }),
+    ...withoutUndefined({
+      ...values,
+      tlsCert: values["tls-cert"],
+      tlsKey: values["tls-key"],
+      keyFile: values["key-file"],
+    }),
   };
   return {
     port: parsePort(String(settings.port ?? 8080), "the port"),
@@ -67,11 +77,13 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     page: checkFolder(settings.page),
     json: settings.json ?? false,
     limits: settings.limits ?? {},
+    // The file is made if it is missing, so it comes after all that may be refused.
+    keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
   };
 }
 
 function settingsFromEnvironment(environment: Environment): Settings {
-  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_PAGE, BSS_JSON } =
+  const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
   return withoutUndefined({
     port: BSS_PORT,
@@ -80,6 +92,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     origin: BSS_ORIGIN?.split(",").map((origin) => origin.trim()),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
+    keyFile: BSS_KEY_FILE,
     page: BSS_PAGE,
     json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
@@ -111,6 +124,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   origin: [isStrings, "a list of strings"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
+  keyFile: [isString, "the path of a file"],
   page: [isString, "the path of a folder"],
   json: [(value) => typeof value === "boolean", "true or false"],
   limits: [isObject, "an object"],

@@ -22,14 +22,17 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
   --tls-key FILE   the certificate's key, in PEM
+  --key-file FILE  signs tokens with the keys in this file, one a line; made with a new key if it is not there
   --page FOLDER    serves the files of a folder in place of the page to try it
   --json           logs one JSON object a line
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY,
-BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey, page, json, and
-limits, an object with any of the limits that the README names.
+BSS_KEY_FILE, BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey,
+keyFile, page, json, and limits, an object with any of the limits that the README names.
+
+The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
 `;
 
 /** `bss serve` */
@@ -44,12 +47,14 @@ export const serveCommand: Command = {
     const proxy = createProxy(options);
     logNames(proxy, log);
     logWarnings(proxy, log);
-    const { port, host, tls, page } = options;
+    const { port, host, tls, page, keyFile } = options;
     const server = await serveRelay({ proxy, port, host, tls, fallback: createPage(page) }).catch((cause: unknown) => {
       throw portError(cause, options);
     });
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
+    // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
+    if (keyFile?.isNew) log({ event: "key.created", file: keyFile.path });
     if (process.stdout.isTTY && !options.json) {
       // The code is for a telephone, which reaches the second address: the first is this machine's own.
       await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
@@ -60,7 +65,7 @@ export const serveCommand: Command = {
   },
 };
 
-function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerProxy {
+function createProxy({ prefix, origins, limits, keyFile }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
   try {
     // Beside "*" other origins have no effect, but a malformed one is a mistake all the same.
@@ -69,6 +74,7 @@ function createProxy({ prefix, origins, limits }: ServeOptions): StreamServerPro
       prefix: prefix === "" ? "" : [prefix, ""],
       origins: others.length < origins.length ? "*" : others,
       limits,
+      tokenKeys: keyFile?.keys,
     });
   } catch (reason) {
     if (reason instanceof RangeError) throw new UsageError(reason.message);

@@ -1,9 +1,9 @@
-import { types } from "node:util";
 import type { Clock } from "../stream/clock.js";
 import { systemClock } from "../stream/system-clock.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { checkedLimits, type RelayLimits } from "./relay/limits.js";
+import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
 
 /** An option that is `undefined` counts as left out. */
 export interface StreamServerProxyOptions {
@@ -17,48 +17,47 @@ export interface StreamServerProxyOptions {
   origins?: Origins | undefined;
   /** The limits that differ from {@link defaultLimits}. */
   limits?: Partial<RelayLimits> | undefined;
-  /** Signs the tokens; at least 32 bytes. Relays that share a key know each other's tokens. Default random. */
-  key?: Uint8Array | undefined;
+  /**
+   * The keys of the tokens, as bytes or in base64url, each of at least 32 bytes, at most 16. The first one signs, and
+   * all verify: to rotate, put a new key in front and leave the old one behind it. Relays with the same keys verify
+   * each other's tokens, and so does a relay that restarts. Default one random key, which ends with the relay.
+   */
+  tokenKeys?: readonly (Uint8Array | string)[] | undefined;
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
 
-/** The options of a relay, checked and complete; without a key, tokens are signed with a random one. */
+/** The options of a relay, checked and complete; without keys, tokens are signed with a random one. */
 export interface CheckedProxyOptions {
   prefixes: readonly string[];
   origins: Origins;
   limits: RelayLimits;
-  key: Uint8Array | undefined;
+  tokenKeys: TokenKeys | undefined;
   clock: Clock;
 }
-
-/** HMAC-SHA256 is as strong as its key up to the length of its hash, 32 bytes. */
-const minKeyBytes = 32;
 
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
-  const names = ["prefix", "origins", "limits", "key", "clock"] as const;
+  const names = ["prefix", "origins", "limits", "tokenKeys", "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
     limits = {},
-    key,
+    tokenKeys,
     clock = systemClock,
   } = knownOptions("options of a relay", given, names);
   checkOrigins(origins);
-  checkKey(key);
   if (typeof clock?.now !== "function" || typeof clock.after !== "function") {
     throw new TypeError(`a clock has the functions now and after, and ${described(clock)} has not`);
   }
-  return { prefixes: normalizedPrefixes(prefix), origins, limits: checkedLimits(limits), key, clock };
-}
-
-function checkKey(key: unknown): void {
-  if (key === undefined) return;
-  // A Uint8Array of another realm is none by `instanceof`.
-  if (!types.isUint8Array(key)) throw new TypeError(`a key is a Uint8Array, not ${described(key)}`);
-  if (key.byteLength < minKeyBytes) throw new RangeError(`a key has ${minKeyBytes} bytes or more`);
+  return {
+    prefixes: normalizedPrefixes(prefix),
+    origins,
+    limits: checkedLimits(limits),
+    tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
+    clock,
+  };
 }
 
 function normalizedPrefixes(prefix: unknown): string[] {

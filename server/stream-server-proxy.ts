@@ -78,11 +78,11 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const { prefixes, origins, limits, key, clock } = checkedProxyOptions(options);
+    const { prefixes, origins, limits, tokenKeys, clock } = checkedProxyOptions(options);
     this.prefixes = prefixes;
     this.limits = limits;
     this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
-    this.#relay = new Relay({ limits, clock, signer: new TokenSigner(key), warnings: this.#warnings });
+    this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings });
     this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
     this.#origins = origins;

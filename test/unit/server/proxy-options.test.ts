@@ -39,9 +39,14 @@ describe("StreamServerProxy", () => {
     [{ limits: { maxFrameBytes: 4_095 } }, "RangeError"],
     [{ limits: { heartbeatIntervalMs: 2 ** 31 } }, "RangeError"],
     [{ origins: null }, "RangeError"],
-    [{ key: "a password of more than thirty-two letters" }, "TypeError"],
-    [{ key: new Uint8Array(31) }, "RangeError"],
-    [{ key: null }, "TypeError"],
+    [{ tokenKeys: new Uint8Array(32) }, "TypeError"],
+    [{ tokenKeys: null }, "TypeError"],
+    [{ tokenKeys: [null] }, "TypeError"],
+    [{ tokenKeys: [] }, "RangeError"],
+    [{ tokenKeys: ["a password of more than thirty-two letters, but no bytes"] }, "RangeError"],
+    [{ tokenKeys: [Buffer.alloc(31).toString("base64url")] }, "RangeError"],
+    [{ tokenKeys: [new Uint8Array(32), new Uint8Array(31)] }, "RangeError"],
+    [{ tokenKeys: Array(17).fill(new Uint8Array(32)) }, "RangeError"],
     [{ clock: {} }, "TypeError"],
     [{ clock: null }, "TypeError"],
   ])("%o is refused with a %s", (options, name) => {
@@ -49,15 +54,26 @@ describe("StreamServerProxy", () => {
   });
 
   test("an option or a limit that is undefined has its default", () => {
-    const left = { prefix: undefined, origins: undefined, limits: undefined, key: undefined, clock: undefined };
+    const left = { prefix: undefined, origins: undefined, limits: undefined, tokenKeys: undefined, clock: undefined };
     const proxy = proxyWith(left);
     expect([proxy.prefixes, proxy.limits]).toEqual([["/browser-server"], defaultLimits]);
     const limits = { maxNames: 5, acceptTimeoutMs: undefined };
     expect(proxyWith({ limits }).limits).toEqual({ ...defaultLimits, maxNames: 5 });
   });
 
-  test("a key of another realm is a key", () => {
-    proxyWith({ key: runInNewContext("new Uint8Array(32)") }).close();
+  test.each<[string, unknown]>([
+    ["bytes of another realm", runInNewContext("new Uint8Array(32)")],
+    ["base64url", Buffer.alloc(32, 0xfb).toString("base64url")],
+    ["base64 with padding", Buffer.alloc(32, 0xfb).toString("base64")],
+  ])("takes %s for a token key", (_, key) => {
+    proxyWith({ tokenKeys: [key] }).close();
+  });
+
+  test("repeats no token key in an error", () => {
+    const secret = "c2VjcmV0";
+    const refused = () => proxyWith({ tokenKeys: [secret] });
+    expect(refused).toThrow(RangeError);
+    expect(refused).not.toThrow(secret);
   });
 
   test("installs on nothing but a server", () => {

@@ -7,8 +7,8 @@ import { FakeEpoch } from "../../../fakes/relays.js";
 
 const key = new Uint8Array(32).fill(7);
 
-function signerAt(epoch = new FakeEpoch(), signingKey = key): TokenSigner {
-  return new TokenSigner(signingKey, () => epoch.nowMs);
+function signerAt(epoch = new FakeEpoch(), signingKey = key, ...others: Uint8Array[]): TokenSigner {
+  return new TokenSigner([signingKey, ...others], () => epoch.nowMs);
 }
 
 test("a token proves what it was signed for, to every signer with the same key", () => {
@@ -60,6 +60,17 @@ test("what is signed for one purpose and id is not valid for another that reads 
   const signer = signerAt();
   const joined = signer.sign("link", '1","x', 1_000);
   expect(thrown(() => signer.verify("link", "1", joined)).failure).toBe(Failure.TOKEN_INVALID);
+});
+
+test("TokenSigner signs with its first key, and verifies tokens of all its keys", () => {
+  const newKey = new Uint8Array(32).fill(8);
+  const [before, during, after] = [signerAt(), signerAt(undefined, newKey, key), signerAt(undefined, newKey)];
+  const [oldToken, newToken] = [before.sign("lease", "id", 1_000), during.sign("lease", "id", 1_000)];
+  during.verify("lease", "id", oldToken);
+  during.verify("lease", "id", newToken);
+  after.verify("lease", "id", newToken);
+  expect(thrown(() => after.verify("lease", "id", oldToken)).failure).toBe(Failure.TOKEN_INVALID);
+  expect(thrown(() => before.verify("lease", "id", newToken)).failure).toBe(Failure.TOKEN_INVALID);
 });
 
 test("every key of one's own is another", () => {
