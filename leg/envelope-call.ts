@@ -28,7 +28,7 @@ import { Parts } from "./parts.js";
 import { type ResponseEnd, readResponseEnd } from "./response-messages.js";
 import { frameFromWire } from "./wire-frame.js";
 
-/** Carries the two bodies of a call: a channel, an HTTP/2 stream, or the bodies of an HTTP client. */
+/** Carries the two bodies of a call: a channel or an HTTP/2 stream. */
 export interface CallCarrier {
   /** Memory for the envelopes of frames, which the carrier takes back once they are sent. See {@link frameEnvelope}. */
   readonly memory?: EnvelopeMemory;

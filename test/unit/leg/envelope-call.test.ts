@@ -9,10 +9,10 @@ import { dataOf, envelope } from "../../../leg/envelope.js";
 import { type CallCarrier, type CarrierOpener, envelopeCaller } from "../../../leg/envelope-call.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { frameEnvelope } from "../../../leg/frame-envelope.js";
-import { type LegCall, type LegCaller, type LegCallHandlers, maxMessageBytes } from "../../../leg/leg-call.js";
+import { type LegCaller, maxMessageBytes } from "../../../leg/leg-call.js";
 import { type Channel, channelWindowBytes } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
-import { type ChannelOpener, createChannelClient, createChannelOpener } from "../../../link/channel-client.js";
+import { createChannelOpener } from "../../../link/channel-client.js";
 import type { Link } from "../../../link/link.js";
 import { LinkWatch } from "../../../link/link-watch.js";
 import { rawCodec } from "../../../stream/codec.js";
@@ -20,10 +20,10 @@ import { fromConnectError } from "../../../stream/failure-detail.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { openStream } from "../../../web/api/stream-client.js";
 import { channelCarrierOpener } from "../../../web/transport/channel-carrier.js";
-import { httpClientCarrierOpener } from "../../../web/transport/http-client-carrier.js";
 import { createLinkTransport } from "../../../web/transport/link-transport.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
 import { dataFrame } from "../../fakes/frames.js";
+import { LegEndpoint } from "../../fakes/leg-endpoint.js";
 import { joinedLinks } from "../../fakes/links.js";
 import { rejection, settled } from "../../fakes/outcome.js";
 
@@ -31,52 +31,13 @@ const baseUrl = "http://link";
 const headers = [{ name: "content-type", value: contentTypeStreamProto }];
 const ok = create(ChannelResponseSchema, { status: 200, headers });
 
-/** An endpoint that writes down what it is told. */
-class Endpoint implements LegCallHandlers {
-  readonly heard: string[] = [];
-  readonly ends: unknown[] = [];
-  readonly call: LegCall;
-  drains = 0;
-  /** Pauses the call at each frame. */
-  pausesAtFrames = false;
-
-  constructor(caller: LegCaller) {
-    this.call = caller("connect", { name: "room" }, this);
-  }
-
-  onHeader(): void {}
-
-  onOpened(): void {
-    this.heard.push("opened");
-  }
-
-  onAccepted(): void {
-    this.heard.push("accepted");
-  }
-
-  onFrame({ sequence }: { sequence: number }): void {
-    this.heard.push(`frame ${sequence}`);
-    if (this.pausesAtFrames) this.call.pause();
-  }
-
-  onDrain(): void {
-    this.drains += 1;
-  }
-
-  onTransferredAway(): void {
-    this.heard.push("transferred away");
-  }
-
-  onEnd(reason: unknown): void {
-    this.ends.push(reason);
-  }
+/** Calls legs on the channels of a link. */
+function channelCaller(openLink: () => Promise<Link>): LegCaller {
+  return envelopeCaller(
+    baseUrl,
+    channelCarrierOpener(createChannelOpener(openLink), () => {}),
+  );
 }
-
-/** Ways to carry a call on channels. */
-const carriers: [string, (openChannel: ChannelOpener) => CarrierOpener][] = [
-  ["a channel", (openChannel) => channelCarrierOpener(openChannel, () => {})],
-  ["an HTTP client", (openChannel) => httpClientCarrierOpener(createChannelClient(openChannel))],
-];
 
 interface Answer {
   status?: number;
@@ -85,16 +46,13 @@ interface Answer {
 }
 
 /** Calls a leg of a relay that gives this answer. Returns what was heard of it, and the error that the call ended with. */
-async function call(
-  carrier: (openChannel: ChannelOpener) => CarrierOpener,
-  { status = 200, type = contentTypeStreamProto, body = [] }: Answer,
-) {
+async function call({ status = 200, type = contentTypeStreamProto, body = [] }: Answer) {
   const links = joinedLinks(async (channel) => {
     channel.respond(create(ChannelResponseSchema, { status, headers: [{ name: "content-type", value: type }] }));
     await new ChannelBodies(channel).send(body);
     channel.endResponse([]);
   });
-  const endpoint = new Endpoint(envelopeCaller(baseUrl, carrier(createChannelOpener(async () => links[0]))));
+  const endpoint = new LegEndpoint(channelCaller(async () => links[0]));
   endpoint.call.end();
   await settled();
   expect(links.map(({ size }) => size)).toEqual([0, 0]);
@@ -111,9 +69,9 @@ const good = envelope(0, opened);
 const frameResponse = (sequence: number) => frameEnvelope(dataFrame(sequence, { data: new Uint8Array(10) })).joined;
 const end = (json: unknown) => envelope(endStreamFlag, new TextEncoder().encode(JSON.stringify(json)));
 
-describe.each(carriers)("on %s", (_carrier, carrier) => {
+describe("on a channel", () => {
   test("a leg that ends well ends without an error", async () => {
-    expect(await call(carrier, { body: [good, end({})] })).toEqual({ heard: ["opened"], error: undefined });
+    expect(await call({ body: [good, end({})] })).toEqual({ heard: ["opened"], error: undefined });
   });
 
   test.each<[string, Code, Answer, number]>([
@@ -130,7 +88,7 @@ describe.each(carriers)("on %s", (_carrier, carrier) => {
     ["no end", Code.Unavailable, { body: [good] }, 1],
     ["half a message", Code.Unavailable, { body: [good, good.subarray(0, 6)] }, 1],
   ])("an answer with %s ends the call with the code %i", async (_what, code, answer, messages) => {
-    const { heard, error } = await call(carrier, answer);
+    const { heard, error } = await call(answer);
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({ code });
     expect(heard).toHaveLength(messages);
@@ -140,8 +98,7 @@ describe.each(carriers)("on %s", (_carrier, carrier) => {
   async function begun(openLink = async (client: Link): Promise<Link> => client) {
     const channels: Channel[] = [];
     const links = joinedLinks((channel) => void channels.push(channel));
-    const openChannel = createChannelOpener(() => openLink(links[0]));
-    const endpoint = new Endpoint(envelopeCaller(baseUrl, carrier(openChannel)));
+    const endpoint = new LegEndpoint(channelCaller(() => openLink(links[0])));
     await settled();
     return { endpoint, links, channels };
   }
@@ -335,7 +292,7 @@ test("EnvelopeCall cancels a carrier whose answer broke the rules before the car
     call.answered(503, new Headers());
     return carrier;
   };
-  const endpoint = new Endpoint(envelopeCaller(baseUrl, openCarrier));
+  const endpoint = new LegEndpoint(envelopeCaller(baseUrl, openCarrier));
   await settled();
   expect(told).toEqual(["reset"]);
   expect(endpoint.ends.map((reason) => fromConnectError(reason).code)).toEqual([Code.Unavailable]);
@@ -343,7 +300,7 @@ test("EnvelopeCall cancels a carrier whose answer broke the rules before the car
 
 test("EnvelopeCall.cancel while a carrier is handed over cancels it, and sends no Open", async () => {
   const { told, carrier } = carrierInHand();
-  const endpoint = new Endpoint(envelopeCaller(baseUrl, async () => carrier));
+  const endpoint = new LegEndpoint(envelopeCaller(baseUrl, async () => carrier));
   endpoint.call.cancel();
   await settled();
   expect(told).toEqual(["reset"]);
@@ -351,7 +308,7 @@ test("EnvelopeCall.cancel while a carrier is handed over cancels it, and sends n
 
 test("EnvelopeCall.end before there is a carrier ends the request after Open", async () => {
   const { told, carrier } = carrierInHand();
-  const endpoint = new Endpoint(envelopeCaller(baseUrl, async () => carrier));
+  const endpoint = new LegEndpoint(envelopeCaller(baseUrl, async () => carrier));
   endpoint.call.end();
   await settled();
   expect(told).toEqual(["write", "end"]);
