@@ -10,7 +10,7 @@ import {
   ConnectResponseSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../leg/envelope.js";
-import type { Parts } from "../../leg/parts.js";
+import { Parts } from "../../leg/parts.js";
 import { Condition } from "../../stream/deferred.js";
 import { fromConnectError, toConnectError } from "../../stream/failure-detail.js";
 import { Fifo } from "../../stream/fifo.js";
@@ -43,11 +43,11 @@ class DecodedLeg implements LegCarrier {
   readonly caller: Caller;
   readonly #context: HandlerContext;
   readonly #handler: LegHandler;
-  readonly #outgoing = new Fifo<Parts>();
-  readonly #sendable = new Condition();
-  readonly #readable = new Condition();
+  /** The envelopes for the response, and its end as the last. */
+  readonly #outgoing = new Fifo<Parts | { error: StreamError | undefined }>();
+  /** A change of `#outgoing`, of `#reading` or of the signal. */
+  readonly #changed = new Condition();
   #reading: "on" | "paused" = "on";
-  #response: { kind: "open" } | { kind: "ended"; error: StreamError | undefined } = { kind: "open" };
 
   constructor(relay: Relay, attach: AttachLeg, context: HandlerContext) {
     this.caller = callerOf(context);
@@ -59,7 +59,7 @@ class DecodedLeg implements LegCarrier {
 
   send(envelope: Parts): boolean {
     this.#outgoing.push(envelope);
-    this.#sendable.notify();
+    this.#changed.notify();
     return false;
   }
 
@@ -69,33 +69,29 @@ class DecodedLeg implements LegCarrier {
 
   resume(): void {
     this.#reading = "on";
-    this.#readable.notify();
+    this.#changed.notify();
   }
 
   end(error: StreamError | undefined): void {
-    this.#response = { kind: "ended", error };
-    this.#sendable.notify();
+    this.#outgoing.push({ error });
+    this.#changed.notify();
   }
 
   close(): void {
     this.#handler.close(() => this.#closeError());
-    this.#readable.notify();
-    this.#sendable.notify();
+    this.#changed.notify();
   }
 
   async *responses(): AsyncGenerator<ConnectResponse, void, undefined> {
-    const { signal } = this.#context;
     for (;;) {
       const next = this.#outgoing.shift();
-      if (next !== undefined) {
-        yield fromBinary(ConnectResponseSchema, dataOf(next));
-        continue;
-      }
-      const response = this.#response;
-      if (response.kind === "ended" && response.error !== undefined) throw toConnectError(response.error);
-      if (response.kind === "ended" || signal.aborted) return;
-      this.#handler.drained();
-      if (this.#outgoing.length === 0 && this.#response.kind === "open") await this.#sendable.changed();
+      if (next === undefined) {
+        if (this.#context.signal.aborted) return;
+        this.#handler.drained();
+        if (this.#outgoing.length === 0) await this.#changed.changed();
+      } else if (next instanceof Parts) yield fromBinary(ConnectResponseSchema, dataOf(next));
+      else if (next.error !== undefined) throw toConnectError(next.error);
+      else return;
     }
   }
 
@@ -104,7 +100,7 @@ class DecodedLeg implements LegCarrier {
     try {
       for await (const { message } of requests) {
         this.#handler.receive(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
-        while (this.#reading === "paused" && !signal.aborted) await this.#readable.changed();
+        while (this.#reading === "paused" && !signal.aborted) await this.#changed.changed();
       }
       this.#handler.endRequest();
     } catch (reason) {
