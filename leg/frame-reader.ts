@@ -22,11 +22,19 @@ const noData: Uint8Array = new Uint8Array();
  * with a reset, or a frame with a field that this code does not know.
  */
 export function readFrame(envelope: Parts): Frame | undefined {
+  return readFrameBy(readFields, envelope);
+}
+
+/**
+ * Returns the result of `read`, which is called with the fields of the frame in an envelope. Returns undefined if `read`
+ * throws, and for an envelope that holds anything but one frame.
+ */
+export function readFrameBy<T>(read: (fields: WireReader) => T, envelope: Parts): T | undefined {
   try {
     const reader = new WireReader(envelope);
     reader.skip(envelopeHeadBytes);
     if (reader.uint32() !== frameTag || reader.uint32() !== reader.leftBytes) return undefined;
-    return readFields(reader);
+    return read(reader);
   } catch {
     return undefined;
   }
@@ -77,6 +85,6 @@ function readMessage(reader: WireReader): FrameMessage {
         throw new RangeError("a field for a decoder");
     }
   }
-  if (reader.at > end) throw new RangeError("a field that reaches beyond its message");
+  if (reader.at > end) throw new RangeError("a field for a decoder");
   return message;
 }

@@ -20,9 +20,15 @@ export interface RelayedFrame extends FrameHead {
  */
 export function relayedFrame(frame: Frame): RelayedFrame {
   const { messages, fin, reset } = frame;
+  const envelope = frameEnvelope(frame, (byteLength) => new Uint8Array(byteLength));
+  return { costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
+}
+
+/** The bytes that messages count against `Limits.max_frame_bytes`. */
+export function costBytesOf(messages: readonly { data: Uint8Array }[]): number {
   let costBytes = 0;
   for (const { data } of messages) costBytes += data.byteLength + messageOverheadBytes;
-  return { costBytes, fin, reset: reset !== undefined, envelope: new Parts([frameEnvelope(frame).joined]) };
+  return costBytes;
 }
 
 /**

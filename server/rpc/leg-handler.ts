@@ -11,10 +11,9 @@ import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import { isSmall, Parts } from "../../leg/parts.js";
-import { messageOverheadBytes } from "../../stream/sender.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
-import type { RelayedFrame } from "../relay/relayed-frame.js";
+import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
 import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import type { AttachLeg } from "./attach-leg.js";
 
@@ -214,9 +213,13 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay
   // says.
   const { messages, fin, reset } = message.value;
-  const costBytes = messages.reduce((sum, { data }) => sum + data.byteLength + messageOverheadBytes, 0);
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
-  return { costBytes, fin, reset: reset !== undefined, envelope: new Parts([envelope(0, data)]) };
+  return {
+    costBytes: costBytesOf(messages),
+    fin,
+    reset: reset !== undefined,
+    envelope: new Parts([envelope(0, data)]),
+  };
 }
 
 /**
