@@ -21,7 +21,7 @@ import {
   type LegCallHandlers,
   type LegMethod,
   type LegResponse,
-  maxMessageBytes,
+  maxRpcMessageBytes,
   type Open,
 } from "./leg-call.js";
 import { Parts } from "./parts.js";
@@ -72,7 +72,7 @@ type CallState =
 export class EnvelopeCall implements LegCall {
   readonly #method: LegMethod;
   readonly #handlers: LegCallHandlers;
-  readonly #reader = new EnvelopeReader(maxMessageBytes, (flags, bytes) => this.#take(flags, bytes));
+  readonly #reader = new EnvelopeReader(maxRpcMessageBytes, (flags, bytes) => this.#take(flags, bytes));
   #state: CallState;
   #header = new Headers();
   #reading: "on" | "paused" = "on";

@@ -18,7 +18,7 @@ export type Open = MessageInitShape<typeof OpenSchema>;
 export type LegResponse = Pick<ConnectResponse, "message"> | Pick<AcceptResponse, "message">;
 
 /** The largest message of the relay: a frame of at most 983,040 bytes, and 65,536 bytes for its fields. */
-export const maxMessageBytes = 1_048_576;
+export const maxRpcMessageBytes = 1_048_576;
 
 /** The endpoint's end of the call of its leg, which begins with an `Open`. */
 export interface LegCall {

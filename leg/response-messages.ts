@@ -15,11 +15,11 @@ import type { Parts } from "./parts.js";
  */
 export async function* responseMessages<T>(
   { header, body, trailer }: UniversalClientResponse,
-  maxMessageBytes: number,
+  maxRpcMessageBytes: number,
   parse: (envelope: Parts) => T,
 ): AsyncGenerator<T, void, undefined> {
   let received: { flags: number; envelope: Parts } | undefined;
-  const reader = new EnvelopeReader(maxMessageBytes, (flags, envelope) => {
+  const reader = new EnvelopeReader(maxRpcMessageBytes, (flags, envelope) => {
     received = { flags, envelope };
     return false;
   });

@@ -23,7 +23,7 @@ import type { Links, LiveLink } from "./links.js";
 /** Bytes of packets in one message. A larger message only delays the packets after it. */
 export const maxBatchBytes = 212_992;
 /** Twice a batch, so that the heads of its packets fit in too. */
-export const maxMessageBytes = 2 * maxBatchBytes;
+export const maxSocketMessageBytes = 2 * maxBatchBytes;
 /**
  * Fragments in one message. Each is kept until the message is whole, and takes some hundred bytes beside its own; 1,024
  * still allow 416-byte fragments in the largest message.
@@ -58,7 +58,7 @@ export class LinkSockets {
     clientTracking: false,
     // Streams are often compressed already, and a compressor takes memory for each socket.
     perMessageDeflate: false,
-    maxPayload: maxMessageBytes,
+    maxPayload: maxSocketMessageBytes,
     maxFragments,
     maxBufferedChunks,
     handleProtocols: () => linkProtocol,

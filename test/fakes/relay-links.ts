@@ -24,7 +24,7 @@ export interface MemoryRelay {
 
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
 /** The length of an envelope has 32 bits, so no message is too large for this client. */
-const maxMessageBytes = 0xffffffff;
+const maxRpcMessageBytes = 0xffffffff;
 
 export function newMemoryRelay(): MemoryRelay {
   const { relay } = newRelay();
@@ -37,8 +37,8 @@ export function newMemoryRelay(): MemoryRelay {
     useBinaryFormat: true,
     interceptors: [],
     sendCompression: null,
-    readMaxBytes: maxMessageBytes,
-    writeMaxBytes: maxMessageBytes,
+    readMaxBytes: maxRpcMessageBytes,
+    writeMaxBytes: maxRpcMessageBytes,
   });
   return { relay, handlers: router.handlers, client: createClient(RelayService, transport) };
 }

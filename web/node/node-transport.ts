@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { Code, type ConnectError, type Transport } from "@connectrpc/connect";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
 import { envelopeCaller } from "../../leg/envelope-call.js";
-import { maxMessageBytes } from "../../leg/leg-call.js";
+import { maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { callError, relayAt } from "../../stream/failure-detail.js";
@@ -62,7 +62,7 @@ function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number
   const connections = new Http2Connections({ url, clock, idleTimeoutMs });
   const { href: baseUrl } = url;
   const httpClient = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connections });
-  const transport = createRpcTransport({ httpClient, baseUrl, readMaxBytes: maxMessageBytes });
+  const transport = createRpcTransport({ httpClient, baseUrl, readMaxBytes: maxRpcMessageBytes });
   setTransportFacts(transport, {
     kind: () => "native",
     relay: relayAt(baseUrl),

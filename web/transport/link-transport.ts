@@ -1,6 +1,6 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { envelopeCaller } from "../../leg/envelope-call.js";
-import { maxMessageBytes } from "../../leg/leg-call.js";
+import { maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { createChannelClient, createChannelOpener, type OnResponse } from "../../link/channel-client.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
@@ -33,7 +33,12 @@ export function createLinkTransport(
   options: LinkTransportOptions = {},
   relay = relayAt(),
 ): Transport {
-  const { idleTimeoutMs = 2_000, interceptors = [], useBinaryFormat = true, readMaxBytes = maxMessageBytes } = options;
+  const {
+    idleTimeoutMs = 2_000,
+    interceptors = [],
+    useBinaryFormat = true,
+    readMaxBytes = maxRpcMessageBytes,
+  } = options;
   const pool = new LinkPool(open, clock, idleTimeoutMs);
   const kinds = new WeakMap<Headers, LinkKind | undefined>();
   const openChannel = createChannelOpener(() => pool.get());

@@ -9,7 +9,7 @@ import { dataOf, envelope } from "../../../leg/envelope.js";
 import { type CallCarrier, type CarrierOpener, envelopeCaller } from "../../../leg/envelope-call.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { frameEnvelope } from "../../../leg/frame-envelope.js";
-import { type LegCaller, maxMessageBytes } from "../../../leg/leg-call.js";
+import { type LegCaller, maxRpcMessageBytes } from "../../../leg/leg-call.js";
 import { type Channel, channelWindowBytes } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { createChannelOpener } from "../../../link/channel-client.js";
@@ -117,7 +117,7 @@ describe("on a channel", () => {
   test("EnvelopeCall sends Open and then the frames, in their order, and ends the request after them", async () => {
     const { endpoint, channel } = await answered();
     const sent: (string | number | undefined)[] = [];
-    const reader = new EnvelopeReader(maxMessageBytes, (_flags, received) => {
+    const reader = new EnvelopeReader(maxRpcMessageBytes, (_flags, received) => {
       const { message } = fromBinary(ConnectRequestSchema, dataOf(received));
       sent.push(message.case === "frame" ? Number(message.value.sequence) : message.case);
       return true;

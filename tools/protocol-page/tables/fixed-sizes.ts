@@ -13,7 +13,7 @@ import {
   maxBufferedChunks,
   maxFragments,
   maxBatchBytes as maxSocketBatchBytes,
-  maxMessageBytes as maxSocketMessageBytes,
+  maxSocketMessageBytes,
 } from "../../../server/link/link-sockets.js";
 import { maxPacketBytes } from "../../../server/link/links.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
