@@ -4,7 +4,7 @@ import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
 import type { FrameHead } from "../../leg/frame-head.js";
 import { readFrame } from "../../leg/frame-reader.js";
-import { Parts } from "../../leg/parts.js";
+import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Frame } from "../../stream/frame.js";
 import { messageOverheadBytes } from "../../stream/sender.js";
@@ -32,17 +32,22 @@ export function costBytesOf(messages: readonly { data: Uint8Array }[]): number {
 }
 
 /**
- * Returns the frame for an endpoint in this process. Its data is in memory of its own, because the chunk in which it came
- * may hold frames of other streams, and an application may transfer the memory of its messages away. Throws for an
+ * Returns the frame for an endpoint in this process. Each message has memory of its own, because the chunk in which it
+ * came may hold frames of other streams, and an application may transfer the memory of its messages away. Throws for an
  * envelope that holds anything but a frame.
  */
 export function endpointFrame({ envelope }: RelayedFrame): Frame {
-  const bytes = new Uint8Array(envelope.byteLength);
-  envelope.copyTo(bytes);
-  const own = new Parts([bytes]);
-  const frame = readFrame(own);
-  if (frame !== undefined) return frame;
-  const { message } = fromBinary(ConnectRequestSchema, dataOf(own));
+  const frame = readFrame(envelope) ?? decodedFrame(envelope);
+  for (const message of frame.messages) {
+    const { data } = message;
+    // Not `slice`, which copies nothing of a Buffer.
+    if (data.byteLength < data.buffer.byteLength) message.data = new Uint8Array(data);
+  }
+  return frame;
+}
+
+function decodedFrame(envelope: Parts): Frame {
+  const { message } = fromBinary(ConnectRequestSchema, dataOf(envelope));
   if (message.case !== "frame") throw new RangeError("an envelope without a frame");
   return frameFromWire(message.value);
 }
