@@ -5,7 +5,7 @@ import { Code, Failure, type Stream, StreamClient, StreamServer, type TransportL
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { linkProtocol } from "../../link/link-message.js";
-import type { LinkSocketLike } from "../../web/transport/websocket-link.js";
+import type { LinkSocketLike } from "../../web/link/websocket-link.js";
 import { openWebSocketTransport } from "../../web/transport/websocket-transport.js";
 import { rejection } from "../fakes/outcome.js";
 import { readmeBlocks } from "../readme.js";

@@ -10,7 +10,7 @@ import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { heartbeatsUntilLost, LinkWatch } from "../../link/link-watch.js";
 import type { Clock } from "../../stream/clock.js";
 import { systemClock } from "../../stream/system-clock.js";
-import { openWebSocketLink } from "../../web/transport/websocket-link.js";
+import { openWebSocketLink } from "../../web/link/websocket-link.js";
 import { FakeClock } from "../fakes/fake-clock.js";
 import { rejection } from "../fakes/outcome.js";
 import { opening, RawLink } from "./raw-link.js";

@@ -12,7 +12,7 @@ import type { TransportKind } from "../../stream/leg.js";
 import { type OptionType, primitive } from "../../stream/options.js";
 import type { Stream } from "../../stream/stream.js";
 import { isOwnCancel, StreamError } from "../../stream/stream-error.js";
-import { callStream, callUnary, only } from "../transport/rpc-call.js";
+import { callStream, callUnary, only } from "../link/rpc-call.js";
 import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { nameError } from "./name-error.js";

@@ -1,8 +1,8 @@
 import type { Transport } from "@connectrpc/connect";
 import { type ClientOptions, WebSocket } from "ws";
 import { linkProtocol } from "../../link/link-message.js";
+import type { LinkSocketLike, SocketFactory } from "../link/websocket-link.js";
 import type { RelayUrl } from "../transport/relay-url.js";
-import type { LinkSocketLike, SocketFactory } from "../transport/websocket-link.js";
 import { openWebSocketTransport, type WebSocketTransportOptions } from "../transport/websocket-transport.js";
 import { basicCredentials } from "./basic-credentials.js";
 

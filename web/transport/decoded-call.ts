@@ -5,7 +5,7 @@ import { frameFromWire, frameToWire } from "../../leg/wire-frame.js";
 import { isDetached } from "../../stream/bytes.js";
 import { Condition } from "../../stream/deferred.js";
 import type { Frame } from "../../stream/frame.js";
-import { callStream } from "./rpc-call.js";
+import { callStream } from "../link/rpc-call.js";
 
 type Request = { message: { case: "open"; value: Open } | { case: "frame"; value: ReturnType<typeof frameToWire> } };
 

@@ -5,9 +5,9 @@ import { createChannelClient, createChannelOpener, type OnResponse } from "../..
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt } from "../../stream/failure-detail.js";
+import { LinkPool } from "../link/link-pool.js";
+import type { LinkKind, LinkOpener } from "../link/opened-link.js";
 import { channelCarrierOpener } from "./channel-carrier.js";
-import { LinkPool } from "./link-pool.js";
-import type { LinkKind, LinkOpener } from "./opened-link.js";
 import { setTransportFacts } from "./transport-facts.js";
 
 /** Nothing is resolved on a link: it is one place, and the relay is under its root. */

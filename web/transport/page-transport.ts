@@ -3,15 +3,15 @@ import { createRpcTransport } from "../../link/rpc-transport.js";
 import type { Clock } from "../../stream/clock.js";
 import { relayAt } from "../../stream/failure-detail.js";
 import type { StreamError } from "../../stream/stream-error.js";
+import { openFetchLink } from "../link/fetch-link.js";
+import { chooseLink, webSocketTimeoutMs } from "../link/link-choice.js";
+import { sessionMemory } from "../link/link-memory.js";
+import type { OpenedLink } from "../link/opened-link.js";
+import { openWebSocketLink } from "../link/websocket-link.js";
 import { noAnswerError, takeFetchSlot } from "../page/fetch-slot.js";
 import { fetchClient } from "./fetch-client.js";
-import { openFetchLink } from "./fetch-link.js";
-import { chooseLink, webSocketTimeoutMs } from "./link-choice.js";
-import { sessionMemory } from "./link-memory.js";
 import { createLinkTransport } from "./link-transport.js";
-import type { OpenedLink } from "./opened-link.js";
 import { type RelayUrl, refuseCredentials } from "./relay-url.js";
-import { openWebSocketLink } from "./websocket-link.js";
 
 /**
  * The best way to a relay from a page: a link over a WebSocket, or over fetch where none can be had. Rejects with

@@ -2,7 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../../stream/clock.js";
 import { callError } from "../../stream/failure-detail.js";
 import { bidiObstacle } from "./bidi-probe.js";
-import { createFetchTransport } from "./fetch-link.js";
+import { createFetchTransport } from "./fetch-transport.js";
 import { type RelayUrl, relayUrl } from "./relay-url.js";
 
 /** A Connect transport, or the base URL of a relay. */

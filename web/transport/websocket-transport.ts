@@ -1,9 +1,9 @@
 import type { Transport } from "@connectrpc/connect";
 import { relayAt } from "../../stream/failure-detail.js";
 import { systemClock } from "../../stream/system-clock.js";
+import { browserSocket, openWebSocketLink, type SocketFactory } from "../link/websocket-link.js";
 import { createLinkTransport, type LinkTransportOptions } from "./link-transport.js";
 import { type RelayUrl, refuseCredentials, relayUrl } from "./relay-url.js";
-import { browserSocket, openWebSocketLink, type SocketFactory } from "./websocket-link.js";
 
 /** The relay has this long to open a link over a WebSocket, unless the caller names another number. */
 export const defaultOpenTimeoutMs = 10_000;

@@ -8,7 +8,6 @@ import { callError, fromConnectError, relayAt, relayLostError } from "../../stre
 import type { StreamError } from "../../stream/stream-error.js";
 import { noAnswerError } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
-import { createLinkTransport } from "./link-transport.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 import { callStream, callUnary, only } from "./rpc-call.js";
 
@@ -65,15 +64,6 @@ export async function openFetchLink(
     cancelDeadline();
     opening?.removeEventListener("abort", onAbort);
   }
-}
-
-/** Outside of pages, where the end of a program waits for the connections of a transport that others made. */
-const idleTimeoutMs = 100;
-
-/** A transport for every kind of RPC, on links over one that can do unary and server streaming. */
-export function createFetchTransport(transport: Transport, clock: Clock): Transport {
-  const options = globalThis.location === undefined ? { idleTimeoutMs } : {};
-  return createLinkTransport((signal) => openFetchLink({ transport }, clock, signal), clock, options);
 }
 
 async function receiveAll(

@@ -4,7 +4,7 @@ import { type Channel, channelWindowBytes } from "../../../../link/channel.js";
 import { Link } from "../../../../link/link.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
 import { StreamError } from "../../../../stream/stream-error.js";
-import { type SenderSocket, SocketSender } from "../../../../web/transport/socket-sender.js";
+import { type SenderSocket, SocketSender } from "../../../../web/link/socket-sender.js";
 import { maxPacketBytes, packet, request } from "../../../fakes/links.js";
 import { settled } from "../../../fakes/outcome.js";
 

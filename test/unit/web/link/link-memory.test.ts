@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { sessionMemory } from "../../../../web/transport/link-memory.js";
+import { sessionMemory } from "../../../../web/link/link-memory.js";
 
 const ageMs = 600_000;
 

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
-import { createLink } from "../../../../web/transport/opened-link.js";
+import { createLink } from "../../../../web/link/opened-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { thrown } from "../../../fakes/outcome.js";
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PacketSchema } from "../../../../gen/streamserver/v1/link_pb.js";
 import { ChannelBodies } from "../../../../link/channel-bodies.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
-import { openWebSocketLink } from "../../../../web/transport/websocket-link.js";
+import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakeSocket } from "../../../fakes/fake-socket.js";
 import { packet, request } from "../../../fakes/links.js";

@@ -6,7 +6,7 @@ import { decodeLinkMessage, encodePackets, lastPacket } from "../../../../link/l
 import { isOfRelay } from "../../../../stream/failure-detail.js";
 
 import { StreamError } from "../../../../stream/stream-error.js";
-import { openWebSocketLink } from "../../../../web/transport/websocket-link.js";
+import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakeSocket } from "../../../fakes/fake-socket.js";
 import { packet, request } from "../../../fakes/links.js";
