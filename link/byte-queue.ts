@@ -1,3 +1,4 @@
+import { unpinned } from "../stream/bytes.js";
 import { Fifo } from "../stream/fifo.js";
 
 /** A chunk may keep a buffer of up to this many times its own size in memory while it waits; beyond, it is copied. */
@@ -16,17 +17,11 @@ export class ByteQueue {
   /** Small chunks that came after all others, put together, with room for more of them. */
   #tail: { bytes: Uint8Array<ArrayBuffer>; length: number } | undefined;
 
-  get isEmpty(): boolean {
-    return this.#tail === undefined && this.#chunks.length === 0;
-  }
-
   push(chunk: Uint8Array): void {
     if (chunk.byteLength === 0) return;
     if (chunk.byteLength < smallBytes) return this.#pushSmall(chunk);
     this.#flush();
-    const isPinning = chunk.byteLength * pinnedFactor < chunk.buffer.byteLength;
-    // Not `slice`, which copies nothing of a Buffer.
-    this.#chunks.push(isPinning ? new Uint8Array(chunk) : chunk);
+    this.#chunks.push(unpinned(chunk, pinnedFactor));
   }
 
   shift(): Uint8Array | undefined {

@@ -3,7 +3,8 @@ import type { Parts } from "../leg/parts.js";
 import { Condition } from "../stream/deferred.js";
 import { toConnectError } from "../stream/failure-detail.js";
 import { StreamError } from "../stream/stream-error.js";
-import type { Channel, ChannelUser } from "./channel.js";
+import type { Channel } from "./channel.js";
+import type { ChannelUser } from "./channel-user.js";
 
 type Life = { kind: "open" } | { kind: "closed" } | { kind: "failed"; error: StreamError };
 

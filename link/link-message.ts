@@ -1,7 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import { type Reset, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import {
   LinkMessageSchema,
   type LinkOpened,
@@ -12,7 +11,8 @@ import {
 import { isSmall, Parts } from "../leg/parts.js";
 import { WireReader } from "../leg/wire-reader.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-writer.js";
-import { codeFromWire, cutReason, StreamError } from "../stream/stream-error.js";
+import { errorOfReset, resetOf } from "../stream/reset.js";
+import { StreamError } from "../stream/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /**
@@ -159,9 +159,8 @@ function readDataPackets(bytes: Uint8Array, maxPackets: number): IncomingPacket[
 }
 
 /** The last packet on a link: why it ends. */
-export function lastPacket({ code, message, failure }: StreamError): Packet {
-  const reset = create(ResetSchema, { code, reason: cutReason(message), failure });
-  return create(PacketSchema, { content: { case: "reset", value: reset } });
+export function lastPacket(error: StreamError): Packet {
+  return create(PacketSchema, { content: { case: "reset", value: resetOf(error) } });
 }
 
 /** The error in a {@link lastPacket}; undefined if the message has none. */
@@ -170,9 +169,4 @@ export function endOfLink({ packets }: IncomingMessage): StreamError | undefined
     if (channel === 0 && content.case === "reset") return errorOfReset(content.value);
   }
   return undefined;
-}
-
-/** Why a link was ended, as its other side says. */
-export function errorOfReset({ code, reason, failure }: Reset): StreamError {
-  return new StreamError(reason, { code: codeFromWire(code), failure });
 }

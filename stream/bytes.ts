@@ -27,6 +27,16 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
   return isSteady ? bytes : new Uint8Array(bytes);
 }
 
+/**
+ * Returns the bytes themselves, or a copy of them if their buffer, which they keep in memory as a whole, is more than
+ * `maxFactor` times as large.
+ */
+export function unpinned(bytes: Uint8Array, maxFactor: number): Uint8Array<ArrayBuffer> {
+  const isPinning = bytes.byteLength * maxFactor < bytes.buffer.byteLength;
+  // Not `slice`, which copies nothing of a Buffer.
+  return isPinning ? new Uint8Array(bytes) : (bytes as Uint8Array<ArrayBuffer>);
+}
+
 /** Returns whether a buffer was transferred away. */
 export function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;

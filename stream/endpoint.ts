@@ -1,12 +1,11 @@
-import { create } from "@bufbuild/protobuf";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
 import { transferredAwayError } from "./bytes.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
 import type { Frame } from "./frame.js";
 import { Receiver } from "./receiver.js";
+import { errorOfReset, resetOf } from "./reset.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
-import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
+import { StreamError } from "./stream-error.js";
 
 /**
  * The life of an endpoint.
@@ -56,7 +55,6 @@ export class Endpoint {
   readonly #notify: (event: EndpointEvent) => void;
   readonly #receiver: Receiver;
   readonly #sender = new Sender();
-  readonly #windowBytes: number;
   readonly #highWaterMarkBytes: number;
   readonly #maxBufferedBytes: number;
   #state: EndpointState = { kind: "open", sending: "open", receiving: "open" };
@@ -71,13 +69,13 @@ export class Endpoint {
 
   constructor(options: EndpointOptions, notify: (event: EndpointEvent) => void) {
     this.#notify = notify;
-    this.#windowBytes = Math.max(options.windowBytes ?? 2_097_152, minWindowBytes);
     this.#highWaterMarkBytes = options.highWaterMarkBytes ?? 262_144;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 67_108_864;
     const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
     this.capabilities = { credit: true, ack: true, maxMessageBytes };
     this.#finAck = options.acknowledgeEnd === "read" ? "held" : "free";
-    this.#receiver = new Receiver({ windowBytes: this.#windowBytes, maxMessageBytes });
+    const windowBytes = Math.max(options.windowBytes ?? 2_097_152, minWindowBytes);
+    this.#receiver = new Receiver({ windowBytes, maxMessageBytes });
   }
 
   get state(): EndpointState {
@@ -170,7 +168,7 @@ export class Endpoint {
       return undefined;
     }
     this.#notify("read");
-    if (this.#receiver.grantDue !== undefined) this.#notify("sendable");
+    if (this.#receiver.isGrantDue) this.#notify("sendable");
     return message;
   }
 
@@ -196,12 +194,7 @@ export class Endpoint {
   receive(frame: Frame): void {
     if (this.#state.kind !== "open") return;
     if (frame.reset !== undefined) {
-      const { code, reason, failure } = frame.reset;
-      this.#end({
-        kind: "failed",
-        error: new StreamError(cutReason(reason), { code: codeFromWire(code), failure, hop: Hop.PEER }),
-      });
-      return;
+      return this.#end({ kind: "failed", error: errorOfReset(frame.reset, Hop.PEER) });
     }
     if (frame.ack > 0 && !this.#sender.acknowledge(frame.ack)) {
       return this.#violation(Failure.PROTOCOL_VIOLATION, `an ack for frame ${frame.ack}, which was never sent`);
@@ -212,7 +205,7 @@ export class Endpoint {
     }
     const failure = this.#receiveData(frame);
     if (failure !== undefined) return this.#violation(failure, `frame ${frame.sequence} broke the protocol`);
-    if (this.#ackDue || this.#receiver.grantDue !== undefined) this.#notify("sendable");
+    if (this.#ackDue || this.#receiver.isGrantDue) this.#notify("sendable");
     this.#settle();
   }
 
@@ -241,10 +234,8 @@ export class Endpoint {
   takeFrame(): Frame | undefined {
     const state = this.#state;
     if (state.kind === "resetting") {
-      const { code, message, failure } = state.error;
       this.#set({ kind: "failed", error: state.error });
-      const reset = create(ResetSchema, { code, reason: cutReason(message), failure });
-      return { sequence: 0, ack: 0, credit: 0, messages: [], fin: false, reset };
+      return { sequence: 0, ack: 0, credit: 0, messages: [], fin: false, reset: resetOf(state.error) };
     }
     if (state.kind !== "open") return undefined;
     const wasPressed = this.pressed;
@@ -254,19 +245,16 @@ export class Endpoint {
       return this.takeFrame();
     }
     const fin = state.sending === "finishing" && this.#sender.empty;
-    const creditBytes = this.#peer.credit ? this.#receiver.grantDue : undefined;
+    const grants = this.#peer.credit && this.#receiver.isGrantDue;
     const carriesData = messages.length > 0 || fin;
-    if (!carriesData && creditBytes === undefined && !this.#ackDue) return undefined;
+    if (!carriesData && !grants && !this.#ackDue) return undefined;
     const sequence = carriesData ? this.#sender.nextSequence() : 0;
     const frame: Frame = { sequence, ack: 0, credit: 0, messages, fin, reset: undefined };
     if (this.#peer.ack && this.#ackedSequence < this.#ackableSequence) {
       this.#ackedSequence = this.#ackableSequence;
       frame.ack = this.#ackedSequence;
     }
-    if (creditBytes !== undefined) {
-      this.#receiver.granted(creditBytes);
-      frame.credit = creditBytes;
-    }
+    if (grants) frame.credit = this.#receiver.grant();
     if (fin) this.#set({ ...state, sending: "finished" });
     if (wasPressed && !this.pressed) this.#notify("writable");
     this.#settle();

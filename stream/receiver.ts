@@ -1,14 +1,14 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { unpinned } from "./bytes.js";
 import { Fifo } from "./fifo.js";
 import type { FrameMessage } from "./frame.js";
+import { ReceiveCredit } from "./receive-credit.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";
 
-/**
- * A message may pin a buffer of four times its size: the three messages of 64 KiB that share a frame are not copied.
- */
+/** A message may keep a buffer of four times its size, so that three messages of 64 KiB in one frame are not copied. */
 const pinnedFactor = 4;
 
-/** An unfinished message. One buffer that doubles, so that many tiny parts hold no more memory than few large ones. */
+/** An unfinished message, in one buffer that doubles, so that many tiny parts take no more memory than a few large. */
 interface Assembly {
   buffer: Uint8Array<ArrayBuffer>;
   dataBytes: number;
@@ -17,9 +17,9 @@ interface Assembly {
 }
 
 export interface ReceiverOptions {
-  /** How much may wait unread, in cost; at least `initialCreditBytes`. */
+  /** The cost of the messages that may wait unread; at least `initialCreditBytes`. */
   windowBytes: number;
-  /** The largest message taken. */
+  /** The largest message that is taken, in bytes of data. */
   maxMessageBytes: number;
 }
 
@@ -27,20 +27,19 @@ export interface ReceiverOptions {
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
  * Unread messages never cost more than `windowBytes`, plus one message that came in parts: the parts of an
- * unfinished message are granted for as they come, but only while no finished message waits. The buffers that it is in
- * may be four times as large, if there was more in them.
+ * unfinished message are granted for as they come, but only while no finished message waits. The buffers of messages may
+ * be four times as large as the messages, see `pinnedFactor`.
  */
 export class Receiver {
-  readonly #options: ReceiverOptions;
+  readonly #credit: ReceiveCredit;
+  readonly #maxMessageBytes: number;
   readonly #queue = new Fifo<ReceivedMessage & { costBytes: number }>();
   #assembly: Assembly | undefined;
-  #queuedBytes = 0;
-  #receivedBytes = 0;
-  #grantedBytes = initialCreditBytes;
   #sequence = 0;
 
   constructor(options: ReceiverOptions) {
-    this.#options = options;
+    this.#credit = new ReceiveCredit(options.windowBytes, initialCreditBytes);
+    this.#maxMessageBytes = options.maxMessageBytes;
   }
 
   /** The highest number received without a gap. */
@@ -50,7 +49,7 @@ export class Receiver {
 
   /** Whether there is room for another frame. The leg of a peer without credit asks before each one. */
   get hasRoom(): boolean {
-    return this.#heldBytes < this.#options.windowBytes;
+    return this.#heldBytes < this.#credit.windowBytes;
   }
 
   get empty(): boolean {
@@ -61,8 +60,9 @@ export class Receiver {
     return this.#assembly !== undefined;
   }
 
+  /** The cost that counts against the window: parts of an unfinished message do not while no finished message waits. */
   get #heldBytes(): number {
-    return this.#queuedBytes + (this.#queue.length > 0 ? (this.#assembly?.costBytes ?? 0) : 0);
+    return this.#queue.length > 0 ? this.#credit.unreadBytes : 0;
   }
 
   /** Takes a number: "next" if it is the one expected, "seen" or "gap" otherwise. */
@@ -76,12 +76,11 @@ export class Receiver {
   /** Takes one part; a failure if the peer broke a rule. `obeysCredit` is false for a simple client. */
   accept(part: FrameMessage, obeysCredit: boolean): Failure | undefined {
     const costBytes = part.data.byteLength + messageOverheadBytes;
-    this.#receivedBytes += costBytes;
-    if (obeysCredit && this.#receivedBytes > this.#grantedBytes) return Failure.CREDIT_EXCEEDED;
+    if (!this.#credit.receive(costBytes) && obeysCredit) return Failure.CREDIT_EXCEEDED;
     const dataBytes = (this.#assembly?.dataBytes ?? 0) + part.data.byteLength;
-    if (dataBytes > this.#options.maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
+    if (dataBytes > this.#maxMessageBytes) return Failure.MESSAGE_TOO_LARGE;
     if (this.#assembly === undefined && !part.more) {
-      this.#enqueue({ data: unpinned(part.data), text: part.text, costBytes });
+      this.#queue.push({ data: unpinned(part.data, pinnedFactor), text: part.text, costBytes });
       return undefined;
     }
     this.#assembly ??= {
@@ -95,45 +94,31 @@ export class Receiver {
     if (!part.more) {
       const { buffer, text, costBytes } = this.#assembly;
       this.#assembly = undefined;
-      this.#enqueue({ data: buffer.slice(0, dataBytes), text, costBytes });
+      this.#queue.push({ data: buffer.slice(0, dataBytes), text, costBytes });
     }
     return undefined;
   }
 
   read(): ReceivedMessage | undefined {
     const message = this.#queue.shift();
-    if (message !== undefined) this.#queuedBytes -= message.costBytes;
+    if (message !== undefined) this.#credit.read(message.costBytes);
     return message;
   }
 
   clear(): void {
     this.#queue.clear();
-    this.#queuedBytes = 0;
     this.#assembly = undefined;
   }
 
-  /** The offset to grant now, if it is worth a frame: a quarter of a window more than the last one. */
-  get grantDue(): number | undefined {
-    const offsetBytes = this.#receivedBytes + this.#options.windowBytes - this.#heldBytes;
-    return offsetBytes - this.#grantedBytes >= this.#options.windowBytes / 4 ? offsetBytes : undefined;
+  /** Whether a grant is worth a frame: it adds at least a quarter of a window. */
+  get isGrantDue(): boolean {
+    return this.#credit.grantableBytes(this.#heldBytes) >= this.#credit.windowBytes / 4;
   }
 
-  granted(offsetBytes: number): void {
-    this.#grantedBytes = offsetBytes;
+  /** Returns the offset to grant, which the frame that is being made tells the peer. */
+  grant(): number {
+    return this.#credit.grant(this.#heldBytes);
   }
-
-  #enqueue(message: ReceivedMessage & { costBytes: number }): void {
-    this.#queue.push(message);
-    this.#queuedBytes += message.costBytes;
-  }
-}
-
-/** The data itself, or a copy of a small part of a network buffer, which would stay in memory as a whole. */
-function unpinned(data: Uint8Array): Uint8Array<ArrayBuffer> {
-  const isPinning = data.byteLength * pinnedFactor < data.buffer.byteLength;
-  if (!isPinning) return data as Uint8Array<ArrayBuffer>;
-  // Not `slice`, which copies nothing of a Buffer.
-  return new Uint8Array(data);
 }
 
 function append(assembly: Assembly, data: Uint8Array): void {

@@ -1,18 +1,19 @@
 import { isDetached } from "./bytes.js";
 import { Fifo } from "./fifo.js";
 import type { FrameMessage } from "./frame.js";
+import { SendCredit } from "./send-credit.js";
 
-/** Each message costs so much beside its data, so that a million empty ones are not free. `Frame.credit`. */
+/** The cost of a message beside its data, so that a million empty messages are not free. `Frame.credit`. */
 export const messageOverheadBytes = 16;
 
-/** Each direction may carry so much before the first grant. `Frame.credit`. */
+/** The cost that each direction may carry before the first grant. `Frame.credit`. */
 export const initialCreditBytes = 65_536;
 
-/** A message is only split for lack of credit into parts of at least this size, against a dribble of tiny parts. */
+/** Parts of a message that is split for lack of credit have at least 1 KiB, because each costs 16 bytes beside. */
 export const minPartBytes = 1024;
 /**
- * A message of at most this share of the window waits for credit instead of being split: a receiver grants again before
- * so little is left.
+ * A message of at most a quarter of the window waits for credit instead of being split. The credit comes, because a
+ * receiver grants again before so little is left.
  */
 const unsplitShare = 1 / 4;
 
@@ -33,21 +34,18 @@ export interface ReceivedMessage extends EncodedMessage {
 /** The send half of an endpoint: messages in, numbered parts out, within credit. */
 export class Sender {
   readonly #queue = new Fifo<EncodedMessage>();
+  readonly #credit = new SendCredit(initialCreditBytes);
   #headSentBytes = 0;
   #bufferedBytes = 0;
-  #sentBytes = 0;
-  #creditBytes = initialCreditBytes;
-  /** The largest room that a grant has made: at most the receiver's window. */
-  #windowBytes = initialCreditBytes;
   #sequence = 0;
   #ackedSequence = 0;
 
-  /** The cost of the messages that were written and not yet taken. */
+  /** The cost of the messages, and parts of one, that wait to be sent. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
   }
 
-  /** Whether everything taken so far has been acknowledged. */
+  /** Whether every frame so far has been acknowledged. */
   get allAcked(): boolean {
     return this.#ackedSequence === this.#sequence;
   }
@@ -69,9 +67,7 @@ export class Sender {
 
   /** Raises the credit; a lower offset than before changes nothing. */
   grant(creditBytes: number): void {
-    if (creditBytes <= this.#creditBytes) return;
-    this.#creditBytes = creditBytes;
-    this.#windowBytes = Math.max(this.#windowBytes, creditBytes - this.#sentBytes);
+    this.#credit.grant(creditBytes);
   }
 
   /** False if `sequence` was never sent. */
@@ -96,10 +92,10 @@ export class Sender {
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
       if (head.data.byteLength === 0 && isDetached(head.data.buffer)) return undefined;
       const restCost = head.data.byteLength - this.#headSentBytes + messageOverheadBytes;
-      const creditRoomBytes = this.#creditBytes - this.#sentBytes;
+      const creditRoomBytes = this.#credit.roomBytes;
       // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
       if (restCost > frameRoomBytes && restCost <= Math.min(maxFrameBytes, creditRoomBytes)) break;
-      if (restCost > creditRoomBytes && restCost <= this.#windowBytes * unsplitShare) break;
+      if (restCost > creditRoomBytes && restCost <= this.#credit.windowBytes * unsplitShare) break;
       const partBytes = partOf(restCost, Math.min(frameRoomBytes, creditRoomBytes));
       if (partBytes === undefined) break;
       const from = this.#headSentBytes;
@@ -107,7 +103,7 @@ export class Sender {
       const isWhole = from === 0 && !more;
       parts.push({ data: isWhole ? head.data : head.data.subarray(from, from + partBytes), text: head.text, more });
       const cost = partBytes + messageOverheadBytes;
-      this.#sentBytes += cost;
+      this.#credit.send(cost);
       frameRoomBytes -= cost;
       if (more) {
         this.#headSentBytes += partBytes;

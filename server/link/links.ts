@@ -6,8 +6,10 @@ import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Channel } from "../../link/channel.js";
 import { type ChannelHandler, createChannelHandler } from "../../link/channel-handler.js";
-import { Link, packetOverheadBytes } from "../../link/link.js";
+import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
+import { packetOverheadBytes } from "../../link/outbox.js";
+import { RelayLink } from "../../link/relay-link.js";
 import type { Clock } from "../../stream/clock.js";
 import type { StreamError } from "../../stream/stream-error.js";
 import type { RelayLimits } from "../relay/limits.js";
@@ -72,7 +74,7 @@ export class Links {
       if (!link.hasRoom) warnings.limitReached("maxChannelsPerLink", `a link has ${link.size} channels open`);
       return serveChannel?.(channel, request, caller) ?? handle(channel, request);
     };
-    const link: Link = new Link({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
+    const link: Link = new RelayLink({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     this.#links.add(link);
     // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));

@@ -8,11 +8,12 @@ import {
 import type { Channel } from "../../link/channel.js";
 import { Link, type LinkOptions } from "../../link/link.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
+import { RelayLink, type RelayLinkOptions } from "../../link/relay-link.js";
 
 export const maxPacketBytes = 131_072;
 const maxBatchBytes = 1_048_576;
 
-export type OnRequest = NonNullable<LinkOptions["onRequest"]>;
+export type OnRequest = RelayLinkOptions["onRequest"];
 
 export function packet(init: MessageInitShape<typeof PacketSchema>): Packet {
   return create(PacketSchema, init);
@@ -22,9 +23,15 @@ export function request(path = "/test"): ChannelRequest {
   return create(ChannelRequestSchema, { path });
 }
 
+/** A client's end of a link, or the relay's if there is an `onRequest`. */
+export function newLink({ onRequest, ...options }: Partial<RelayLinkOptions> = {}): Link {
+  const linkOptions: LinkOptions = { maxChannels: 512, maxPacketBytes, ...options };
+  return onRequest === undefined ? new Link(linkOptions) : new RelayLink({ ...linkOptions, onRequest });
+}
+
 /** One end of a link, and what it says, in the test's hand. */
-export function loneLink(options: Partial<LinkOptions> = {}): { link: Link; said: Packet[] } {
-  const link = new Link({ maxChannels: 512, maxPacketBytes, ...options });
+export function loneLink(options: Partial<RelayLinkOptions> = {}): { link: Link; said: Packet[] } {
+  const link = newLink(options);
   const said: Packet[] = [];
   void (async () => {
     for await (const batch of packetBatches(link, maxBatchBytes)) said.push(...batch);
@@ -39,15 +46,15 @@ export async function* packetBatches(link: Link, maxBatchBytes: number): AsyncGe
 }
 
 /** The relay's end of a link, with the channels that were opened on it. */
-export function loneRelayLink(options: Partial<LinkOptions> = {}) {
+export function loneRelayLink(options: Partial<RelayLinkOptions> = {}) {
   const opened: Channel[] = [];
   return { ...loneLink({ onRequest: (channel) => void opened.push(channel), ...options }), opened };
 }
 
 /** Both ends of a link whose packets travel by themselves; `close` cuts it. */
 export function joinedLinks(onRequest: OnRequest, options: Partial<LinkOptions> = {}): [Link, Link] {
-  const client = new Link({ maxChannels: 512, maxPacketBytes, ...options });
-  const relay = new Link({ maxChannels: 512, maxPacketBytes, onRequest, ...options });
+  const client = newLink(options);
+  const relay = newLink({ onRequest, ...options });
   void carryAll(client, relay);
   void carryAll(relay, client);
   return [client, relay];

@@ -6,7 +6,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import { createWebSocketTransport, Failure } from "browser-stream-server";
 import { LinkMessageSchema, RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { channelWindowBytes } from "../../link/channel.js";
+import { channelWindowBytes } from "../../link/channel-inbox.js";
 import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
 import { openBystander } from "./bystander.js";
 import { credit, data, end, opening, type PacketInit, RawLink, socketFrame } from "./raw-link.js";

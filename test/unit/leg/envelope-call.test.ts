@@ -10,9 +10,10 @@ import { type CallCarrier, type CarrierOpener, envelopeCaller } from "../../../l
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { frameEnvelope } from "../../../leg/frame-envelope.js";
 import { type LegCaller, maxRpcMessageBytes } from "../../../leg/leg-call.js";
-import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { createChannelOpener } from "../../../link/channel-client.js";
+import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import type { Link } from "../../../link/link.js";
 import { LinkWatch } from "../../../link/link-watch.js";
 import { rawCodec } from "../../../stream/codec.js";

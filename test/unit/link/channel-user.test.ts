@@ -4,12 +4,14 @@ import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema, type Packet } from "../../../gen/streamserver/v1/link_pb.js";
 import { Parts } from "../../../leg/parts.js";
-import { type Channel, type ChannelUser, channelWindowBytes } from "../../../link/channel.js";
+import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
-import { Link } from "../../../link/link.js";
+import { channelWindowBytes } from "../../../link/channel-inbox.js";
+import type { ChannelUser } from "../../../link/channel-user.js";
+import type { Link } from "../../../link/link.js";
 import { packetMessage } from "../../../link/outgoing-packet.js";
 import { StreamError } from "../../../stream/stream-error.js";
-import { maxPacketBytes, packet, request } from "../../fakes/links.js";
+import { maxPacketBytes, newLink, packet, request } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";
 
 const data = (value: Uint8Array, channel = 1) => packet({ channel, content: { case: "data", value } });
@@ -50,7 +52,7 @@ class Told implements ChannelUser {
 
 /** One end of a link, whose packets the test takes. */
 function openLink(onRequest?: (channel: Channel) => void) {
-  const link = new Link({ maxChannels: 512, maxPacketBytes, ...(onRequest && { onRequest }) });
+  const link = newLink(onRequest && { onRequest });
   const take = (maxBatchBytes = 16_777_216): Packet[] => link.takeBatch(maxBatchBytes).map(packetMessage);
   return { link, take, user: new Told() };
 }
@@ -128,6 +130,29 @@ describe.each(ends)("of a %s", (role, open) => {
     };
     channel.use(user);
     expect(user.told.filter((call) => call !== "closed")).toEqual(["data 2000", "data 3000", "data 4000", "end"]);
+  });
+
+  test("Channel hands over data that comes within onData after the data that waited", () => {
+    const { link, user, channel } = open();
+    for (const bytes of [2_000, 3_000]) link.receive(zeros(bytes));
+    user.at = (call) => call === "data 2000" && link.receive(zeros(4_000));
+    channel.use(user);
+    expect(user.told).toEqual(["data 2000", "data 3000", "data 4000"]);
+  });
+
+  test("Channel grants nothing more of a body that has ended", () => {
+    const { link, take, user, channel } = open();
+    for (let left = channelWindowBytes; left > 0; left -= maxPacketBytes) link.receive(zeros(maxPacketBytes));
+    link.receive(end);
+    channel.use(user);
+    expect(user.told).toContain("end");
+    expect(kindsOf(take())).toEqual([]);
+  });
+
+  test("Channel.write sends no packet for no bytes", () => {
+    const { take, channel } = open();
+    expect(channel.write(new Uint8Array())).toBe(true);
+    expect(take()).toEqual([]);
   });
 
   test("ChannelUser.onEnd waits for resume, and for the data before the end to be read", () => {
@@ -389,6 +414,23 @@ test("Channel.endResponse tells of no end of a request that goes on", () => {
   link.receive(zeros(10));
   link.receive(end);
   expect(user.told.filter((call) => call !== "end")).toEqual(["closed"]);
+});
+
+test("an answered channel can be read to the end of what has come, and grants nothing for it", () => {
+  const { link, take, user, channel } = relayChannel();
+  for (let left = channelWindowBytes; left > 0; left -= maxPacketBytes) link.receive(zeros(maxPacketBytes));
+  channel.endResponse([]);
+  channel.use(user);
+  expect(user.told).toEqual(["closed", "data 131072", "data 131072"]);
+  expect(kindsOf(take())).toEqual(["end"]);
+});
+
+test("RelayLink.receive resets a channel that is opened twice", () => {
+  const { link, take, user, channel } = relayChannel();
+  channel.use(user);
+  link.receive(packet({ channel: 1, content: { case: "request", value: request() } }));
+  expect(user.errors).toMatchObject([{ failure: Failure.CHANNEL_INVALID }]);
+  expect(kindsOf(take())).toEqual(["reset"]);
 });
 
 /** A link with channels that have credit for all they send. */

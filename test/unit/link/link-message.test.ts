@@ -5,15 +5,9 @@ import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema, LinkService, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { Parts } from "../../../leg/parts.js";
 import { lengthTag, WireWriter } from "../../../leg/wire-writer.js";
-import {
-  decodeLinkMessage,
-  encodePackets,
-  endOfLink,
-  errorOfReset,
-  lastPacket,
-  linkSocketPath,
-} from "../../../link/link-message.js";
+import { decodeLinkMessage, encodePackets, endOfLink, lastPacket, linkSocketPath } from "../../../link/link-message.js";
 import { type OutgoingPacket, packetMessage } from "../../../link/outgoing-packet.js";
+import { errorOfReset } from "../../../stream/reset.js";
 import { maxReasonBytes, StreamError } from "../../../stream/stream-error.js";
 import { packet } from "../../fakes/links.js";
 import { thrown } from "../../fakes/outcome.js";

@@ -2,8 +2,9 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import type { Packet } from "../../../gen/streamserver/v1/link_pb.js";
-import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
+import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import { Deferred } from "../../../stream/deferred.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { body, bytesOf, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../../fakes/links.js";
@@ -61,6 +62,7 @@ test.each(broken)("$rule is answered with a reset of that channel only", async (
 const kept: { rule: string; packets: Packet[] }[] = [
   { rule: "a reset for a channel that never was", packets: [reset(9)] },
   { rule: "credit that was granted before", packets: [credit(1, 1n), credit(1, 300_000n), credit(1, 300_000n)] },
+  { rule: "a request on the number of the link itself", packets: [opening(0)] },
   { rule: "empty data", packets: [data(1, 0)] },
   { rule: "a packet of a kind that nobody knows yet", packets: [packet({ channel: 1 })] },
   { rule: "all of the first credit", packets: [data(1, maxPacketBytes), data(1, channelWindowBytes - maxPacketBytes)] },
@@ -226,4 +228,6 @@ test("a reader that keeps up is granted up to 1 MiB ahead, as far as the link's 
   expect(await windowOf(22)).toBe(2 * channelWindowBytes);
   opened[0]?.reset(new StreamError("enough"));
   expect(await windowOf(23)).toBe(1_048_576);
+  opened[1]?.endResponse([]);
+  expect(await windowOf(24)).toBe(1_048_576);
 });

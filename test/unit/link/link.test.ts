@@ -3,9 +3,10 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelRequestSchema, type Packet } from "../../../gen/streamserver/v1/link_pb.js";
-import { type Channel, channelWindowBytes } from "../../../link/channel.js";
+import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
-import { Link } from "../../../link/link.js";
+import { channelWindowBytes } from "../../../link/channel-inbox.js";
+import type { Link } from "../../../link/link.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import {
   body,
@@ -13,6 +14,7 @@ import {
   joinedLinks,
   loneLink,
   maxPacketBytes,
+  newLink,
   packet,
   packetBatches,
   request,
@@ -39,7 +41,7 @@ test("of 50 channels of which one is not read, 49 send everything", async () => 
 });
 
 test("however many channels send at once, little waits to be sent, and each has its turn", async () => {
-  const link = new Link({ maxChannels: 512, maxPacketBytes });
+  const link = newLink();
   const batches = packetBatches(link, 131_072);
   for (let opened = 0; opened < 200; opened++)
     void new ChannelBodies(link.open(request())).send(body(maxPacketBytes, 2)).catch(() => {});
@@ -70,7 +72,7 @@ test("a channel that waits for credit keeps nobody from their turn", async () =>
 });
 
 test("a side that never reads is cut off before much is held for it", async () => {
-  const link = new Link({ maxChannels: 512, maxPacketBytes, onRequest: () => {} });
+  const link = newLink({ onRequest: () => {} });
   let provoked = 0;
   for (; provoked < 1_000_000 && (await isOpen(link, provoked)); provoked++) {
     link.receive(packet({ content: { case: "ping", value: {} } }));
@@ -105,7 +107,7 @@ test("a link that closes fails its channels with the reason, and opens none any 
 });
 
 test("a link that closes fails bodies that wait for their turn", async () => {
-  const link = new Link({ maxChannels: 512, maxPacketBytes });
+  const link = newLink();
   for (let filling = 0; filling < 3; filling++)
     void new ChannelBodies(link.open(request())).send(body(maxPacketBytes)).catch(() => {});
   const waiting = Array.from({ length: 7 }, () =>
@@ -117,7 +119,7 @@ test("a link that closes fails bodies that wait for their turn", async () => {
 });
 
 test("a channel that is reset while it waits for its turn says nothing more", async () => {
-  const link = new Link({ maxChannels: 512, maxPacketBytes });
+  const link = newLink();
   const fill = () => new ChannelBodies(link.open(request())).send(body(maxPacketBytes)).catch(() => {});
   const filling = [fill(), fill(), fill()];
   const waiting = link.open(request());
@@ -184,7 +186,7 @@ test("requests for which there is no room fail, and the others, with their ends,
 });
 
 test("a batch holds what fits into it, and one packet at least", async () => {
-  const link = new Link({ maxChannels: 512, maxPacketBytes });
+  const link = newLink();
   await new ChannelBodies(link.open(request())).send(body(1_000, 4));
   const large = packetBatches(link, 2_200);
   expect((await large.next()).value?.map(({ content }) => content.case)).toEqual(["request", "data", "data"]);

@@ -2,6 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { Endpoint } from "../../../stream/endpoint.js";
+import { errorOfReset, resetOf } from "../../../stream/reset.js";
 import { codeFromWire, cutReason, failureTable, StreamError } from "../../../stream/stream-error.js";
 import { dataFrame, exchange, frame, takeFrames } from "../../fakes/frames.js";
 import { thrown } from "../../fakes/outcome.js";
@@ -142,4 +143,16 @@ test("what is no StreamError becomes one, with the original as its cause", () =>
   expect(StreamError.from(cause, Code.Internal)).toMatchObject({ code: Code.Internal, cause });
   const own = new StreamError("own");
   expect(StreamError.from(own)).toBe(own);
+});
+
+test("resetOf and errorOfReset cut a reason to 1,024 bytes", () => {
+  const error = new StreamError("é".repeat(2_000), { code: Code.Aborted, failure: Failure.DECLINED });
+  const reset = resetOf(error);
+  expect(reset).toMatchObject({ code: Code.Aborted, failure: Failure.DECLINED, reason: "é".repeat(512) });
+  expect(errorOfReset({ ...reset, reason: error.message }, Hop.PEER)).toMatchObject({
+    code: Code.Aborted,
+    failure: Failure.DECLINED,
+    message: "é".repeat(512),
+    hop: Hop.PEER,
+  });
 });

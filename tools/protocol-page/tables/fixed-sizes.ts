@@ -1,13 +1,8 @@
-import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel.js";
+import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel-inbox.js";
 import { headerOverheadBytes, maxHeadBytes } from "../../../link/header.js";
-import {
-  maxOutboxBytes,
-  maxPings,
-  maxRequestsBytes,
-  maxWidenedBytes,
-  packetOverheadBytes,
-} from "../../../link/link.js";
+import { maxOutboxBytes, maxPings, maxRequestsBytes, maxWidenedBytes } from "../../../link/link.js";
 import { maxOtherPacketBytes } from "../../../link/link-message.js";
+import { packetOverheadBytes } from "../../../link/outbox.js";
 import { maxBatchBytes as maxSendBytes } from "../../../server/link/link-routes.js";
 import {
   maxBufferedChunks,

@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { type Channel, channelWindowBytes } from "../../../../link/channel.js";
+import type { Channel } from "../../../../link/channel.js";
+import { channelWindowBytes } from "../../../../link/channel-inbox.js";
 import { Link } from "../../../../link/link.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
 import { StreamError } from "../../../../stream/stream-error.js";

@@ -1,0 +1,16 @@
+import type { StreamError } from "../stream/stream-error.js";
+
+/** The code that sends and reads a channel's bodies. Its methods do not throw. */
+export interface ChannelUser {
+  /** Takes the next bytes of the peer's body, in the turn in which they come. */
+  onData(chunk: Uint8Array): void;
+  /** The peer's body has been read to its end. */
+  onEnd(): void;
+  /** Everything that `Channel.write` said to wait for has been queued. */
+  onDrain(): void;
+  /**
+   * The channel is over: with an error if it failed, and then `onEnd` does not come. Bytes that came before its end can
+   * still be read.
+   */
+  onClosed(error: StreamError | undefined): void;
+}

@@ -1,0 +1,57 @@
+import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import type { ChannelRequest } from "../gen/streamserver/v1/link_pb.js";
+import { StreamError } from "../stream/stream-error.js";
+import type { Channel } from "./channel.js";
+import { headBytes, maxHeadBytes } from "./header.js";
+import { Link, type LinkOptions, tooManyChannelsError } from "./link.js";
+import type { IncomingPacket } from "./link-message.js";
+
+export interface RelayLinkOptions extends LinkOptions {
+  /**
+   * Serves a channel that the client has opened, until the promise that it returns resolves, which may be after the
+   * channel has closed. The promise does not reject.
+   */
+  onRequest: (channel: Channel, request: ChannelRequest) => Promise<void> | void;
+}
+
+/** The relay's end of a link, on which the client opens channels. It stands apart so that no page has to load it. */
+export class RelayLink extends Link {
+  readonly #maxChannels: number;
+  readonly #onRequest: RelayLinkOptions["onRequest"];
+  /** Handlers that have not ended. A client that resets their channels may open as many others at once. */
+  #serving = 0;
+
+  constructor(options: RelayLinkOptions) {
+    super(options, "relay");
+    this.#maxChannels = options.maxChannels;
+    this.#onRequest = options.onRequest;
+  }
+
+  override receive(packet: IncomingPacket): void {
+    const { channel, content } = packet;
+    if (channel === 0 || content.case !== "request") return super.receive(packet);
+    const error = this.#refusal(channel, content.value);
+    if (error === undefined) void this.#serve(this.add(channel), content.value);
+    else this.refuse(channel, error);
+  }
+
+  /** Returns why a request may not open a channel, if so. */
+  #refusal(id: number, { headers }: ChannelRequest): StreamError | undefined {
+    if (id <= this.lastChannel) {
+      return new StreamError(`channel ${id} was opened before`, { failure: Failure.CHANNEL_INVALID });
+    }
+    if (!this.hasRoom || this.#serving >= 2 * this.#maxChannels) return tooManyChannelsError(this.#maxChannels);
+    if (headBytes(headers) <= maxHeadBytes) return undefined;
+    const message = `the headers of a request are larger than ${maxHeadBytes} bytes`;
+    return new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
+  }
+
+  async #serve(channel: Channel, request: ChannelRequest): Promise<void> {
+    this.#serving += 1;
+    try {
+      await this.#onRequest(channel, request);
+    } finally {
+      this.#serving -= 1;
+    }
+  }
+}
