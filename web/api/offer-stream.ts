@@ -40,7 +40,8 @@ export class OfferStream<Out, In> {
   readonly #init: OfferStreamInit<Out, In>;
   readonly #leg: Leg;
   readonly #told = new Deferred<void>();
-  readonly #applicationFailed = new StreamError("the listener failed", { code: Code.Internal, hop: Hop.CALLER });
+  /** The error of the stream, if it failed because the application did. */
+  #applicationFailed: StreamError | undefined;
   #decision: Decision = "open";
 
   constructor(init: OfferStreamInit<Out, In>) {
@@ -85,15 +86,20 @@ export class OfferStream<Out, In> {
           (reason: unknown) => {
             // A callback that reads until its stream fails has not failed itself.
             if (this.#error !== undefined && this.#error === reason) return;
-            this.stream.destroy(this.#applicationFailed);
+            this.#destroyFailed();
             throw reason;
           },
         );
       } catch (reason) {
-        this.stream.destroy(this.#applicationFailed);
+        this.#destroyFailed();
         throw reason;
       }
     });
+  }
+
+  #destroyFailed(): void {
+    this.#applicationFailed = new StreamError("the listener failed", { code: Code.Internal, hop: Hop.CALLER });
+    this.stream.destroy(this.#applicationFailed);
   }
 
   /** Takes the offer, if it is still open. */
