@@ -40,7 +40,7 @@ import { relayRoutes } from "./rpc/relay-routes.js";
  * The relay compresses no response: streams are often compressed already, and compressing took most of a relay's time.
  */
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
-/** Nothing is resolved there: the handlers of this process are under its root. */
+/** The URL under which the handlers of this process are called. Its host is never resolved. */
 const localBaseUrl = "http://local";
 const services = [RelayService, LinkService, HealthService, ServerReflection];
 const packageNames = new Set(services.map(({ file }) => file.proto.package));
@@ -193,7 +193,8 @@ export class Routes {
 }
 
 /**
- * Keeps compressing middleware and proxies from holding back what streams, and from adding work to what is compressed.
+ * Keeps compressing middleware and proxies from holding back a response that streams, and from compressing data that is
+ * compressed already.
  */
 function forbidTransforms(response: NodeResponse): void {
   const before = response.getHeader("cache-control");

@@ -24,7 +24,7 @@ type SpliceState =
   | { kind: "lingering"; cancelDeadline: () => void }
   | { kind: "ended" };
 
-/** One stream in the relay: two legs, and what passes between them. */
+/** One stream in the relay: two legs, and the frames that pass between them. */
 export class Splice implements Offer {
   readonly id: string;
   readonly lease: Lease;

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { Failure, jsonCodec, StreamServer } from "browser-stream-server";
+import { Failure, Hop, jsonCodec, type Stream, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
 import { StreamServerProxy, type StreamServerProxyEvents } from "browser-stream-server/server";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { rejection } from "../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
 let relay: TestRelay;
@@ -78,6 +79,21 @@ test("the relay's own process connects, with a codec and metadata, and is told w
   expect(answers).toEqual([{ n: 2 }]);
   await stream.closed;
   await expect(relay.proxy.connect("nobody's").opened).rejects.toMatchObject({ failure: Failure.NO_SUCH_NAME });
+  await server.end();
+});
+
+test("a callback of a stream from the relay's own process may close the relay between two messages", async () => {
+  const peers: Stream[] = [];
+  const server = StreamServer(relay.origin, (stream) => {
+    peers.push(stream);
+    for (let messages = 0; messages < 100; messages += 1) stream.write(new Uint8Array(10_000));
+  }).listen("closing");
+  await server.ready;
+  const stream = relay.proxy.connect("closing");
+  stream.on("data", () => relay.proxy.close());
+  const draining = { failure: Failure.DRAINING, hop: Hop.RELAY };
+  expect(await rejection(stream.closed)).toMatchObject(draining);
+  expect(await rejection((peers[0] as Stream).closed)).toMatchObject(draining);
   await server.end();
 });
 

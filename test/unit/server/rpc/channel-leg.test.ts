@@ -102,7 +102,7 @@ const open = envelope(0, bytesOf({ message: { case: "open", value: { name: "room
 const fin = bytesOf({ message: { case: "frame", value: { sequence: 1n, fin: true } } });
 const tooLarge = new Uint8Array(defaultLimits.maxFrameBytes + legOverheadBytes + 1);
 
-/** Somebody who listens, and takes what comes. */
+/** Listens, and accepts every offer. */
 async function acceptAll(relay: Relay, accepted: Listening[] = []): Promise<void> {
   for await (const event of relay.listen("room", false).lease.events()) {
     if (event.kind !== "offer") continue;

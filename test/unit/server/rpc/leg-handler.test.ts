@@ -139,7 +139,7 @@ function enveloped(...all: Said[]): Uint8Array {
   return new Uint8Array(Buffer.concat(envelopes));
 }
 
-/** A client's leg whose offer waits, and what accepts it. */
+/** A client's leg whose offer waits, and a function that accepts it. */
 function heldLeg() {
   const { relay } = newRelay();
   const { lease } = relay.listen("room", false);
