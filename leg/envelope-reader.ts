@@ -37,10 +37,9 @@ export class EnvelopeReader {
     return this.#rest !== undefined;
   }
 
-  /** The body has ended, and no bytes of it wait. Throws FAILURE_PROTOCOL_VIOLATION if it ended within an envelope. */
-  end(): void {
-    if (this.#headReadBytes === 0 && !this.isStopped) return;
-    throw new StreamError("the body ended within a message", { failure: Failure.PROTOCOL_VIOLATION });
+  /** Whether an envelope has begun whose rest has not come. A body must not end here. */
+  get isWithinEnvelope(): boolean {
+    return this.#headReadBytes > 0;
   }
 
   /**

@@ -89,12 +89,8 @@ export class LegHandler {
     if (state.kind === "opening") return this.fail(violationError("the first message is not open"));
     if (state.kind !== "attached") return;
     if (this.#reader.isStopped) return this.#set({ ...state, request: "ended" });
+    if (this.#reader.isWithinEnvelope) return this.fail(violationError("the body ended within a message"));
     const { leg } = state;
-    try {
-      this.#reader.end();
-    } catch (reason) {
-      return this.fail(StreamError.from(reason));
-    }
     if (leg.said !== "nothing") return leg.endRequest();
     const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => leg.endRequest());
     this.#set({ kind: "broken off", leg, cancelDeadline });
