@@ -1,6 +1,5 @@
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { Clock } from "../stream/clock.js";
-import { StreamError } from "../stream/stream-error.js";
+import type { StreamError } from "../stream/stream-error.js";
 import type { Link } from "./link.js";
 
 /** How often a relay says something, unless it says that it does so more or less often. */
@@ -36,7 +35,7 @@ export function afterAwake(clock: Clock, delayMs: number, action: () => void, on
 /** The purpose of the timer: to look for silence since it was set, or for the answer to a ping. */
 type Waiting = { kind: "for silence"; sinceMs: number } | { kind: "for an answer"; askedAgain: boolean };
 
-/** Ends a link whose other side is silent. It ends by itself when the link does. */
+/** Ends a link whose peer is silent. It ends by itself when the link does. */
 export class LinkWatch {
   readonly #link: Link;
   readonly #clock: Clock;
@@ -53,7 +52,8 @@ export class LinkWatch {
   /** How many bytes have been sent so far, and how many wait to be sent, where the pipe of the link knows. */
   outgoing = (): [sentBytes: number, waitingBytes: number] => [0, 0];
 
-  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence = peerSilentError) {
+  /** `silence` makes the error with which a link ends whose peer is silent. */
+  constructor(link: Link, clock: Clock, heartbeatIntervalMs: number, silence: () => StreamError) {
     this.#link = link;
     this.#silence = silence;
     this.#clock = clock;
@@ -64,7 +64,7 @@ export class LinkWatch {
     void link.closed.then(() => this.#stopTimer());
   }
 
-  /** Something came from the other side. */
+  /** Something came from the peer. */
   heard(): void {
     if (!this.#link.isOpen) return;
     const nowMs = this.#clock.now();
@@ -75,7 +75,7 @@ export class LinkWatch {
   }
 
   /**
-   * Asks whether the other side is still there, as after a sleep, and ends the link if no answer comes. Other things
+   * Asks whether the peer is still there, as after a sleep, and ends the link if no answer comes. Other things
    * that come are none: they may have been on their way before the connection broke.
    */
   ask(): void {
@@ -137,9 +137,4 @@ export class LinkWatch {
   #lost(): void {
     this.#link.close(this.#silence());
   }
-}
-
-/** Why the relay ends a link. */
-function peerSilentError(): StreamError {
-  return new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST });
 }

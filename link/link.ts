@@ -61,7 +61,11 @@ export class Link {
       role,
       enqueue: (packet) => this.#enqueue(packet),
       takeTurn: (channel) => this.#outbox.takeTurn(channel),
-      widen: (bytes) => this.#widen(bytes),
+      widen: (bytes) => {
+        if (this.#widenedBytes + bytes > maxWidenedBytes) return false;
+        this.#widenedBytes += bytes;
+        return true;
+      },
       onClosed: (channel) => this.#onClosed(channel),
     };
   }
@@ -202,12 +206,6 @@ export class Link {
 
   #reset(id: number, error: StreamError): void {
     this.#enqueue(create(PacketSchema, { channel: id, content: { case: "reset", value: resetOf(error) } }));
-  }
-
-  #widen(bytes: number): boolean {
-    if (this.#widenedBytes + bytes > maxWidenedBytes) return false;
-    this.#widenedBytes += bytes;
-    return true;
   }
 
   #onClosed(channel: Channel): void {

@@ -75,7 +75,7 @@ export class Endpoint {
     this.capabilities = { credit: true, ack: true, maxMessageBytes };
     this.#finAck = options.acknowledgeEnd === "read" ? "held" : "free";
     const windowBytes = Math.max(options.windowBytes ?? 2_097_152, minWindowBytes);
-    this.#receiver = new Receiver({ windowBytes, maxMessageBytes });
+    this.#receiver = new Receiver(windowBytes, maxMessageBytes);
   }
 
   get state(): EndpointState {

@@ -16,13 +16,6 @@ interface Assembly {
   text: boolean;
 }
 
-export interface ReceiverOptions {
-  /** The cost of the messages that may wait unread; at least `initialCreditBytes`. */
-  windowBytes: number;
-  /** The largest message that is taken, in bytes of data. */
-  maxMessageBytes: number;
-}
-
 /**
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
@@ -37,9 +30,13 @@ export class Receiver {
   #assembly: Assembly | undefined;
   #sequence = 0;
 
-  constructor(options: ReceiverOptions) {
-    this.#credit = new ReceiveCredit(options.windowBytes, initialCreditBytes);
-    this.#maxMessageBytes = options.maxMessageBytes;
+  /**
+   * - `windowBytes`: the cost of the messages that may wait unread; at least `initialCreditBytes`.
+   * - `maxMessageBytes`: the largest message that is taken, in bytes of data.
+   */
+  constructor(windowBytes: number, maxMessageBytes: number) {
+    this.#credit = new ReceiveCredit(windowBytes, initialCreditBytes);
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /** The highest number received without a gap. */

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
@@ -11,7 +12,7 @@ import { LinkWatch } from "../../link/link-watch.js";
 import { packetOverheadBytes } from "../../link/outbox.js";
 import { RelayLink } from "../../link/relay-link.js";
 import type { Clock } from "../../stream/clock.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/stream-error.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { randomId, type TokenSigner, tokenTtlMs } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
@@ -91,7 +92,7 @@ export class Links {
       maxBatchBytes,
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
     };
-    const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs);
+    const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs, clientSilentError);
     return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
   }
 
@@ -100,4 +101,8 @@ export class Links {
     this.#closed = error;
     for (const link of [...this.#links]) link.close(error);
   }
+}
+
+function clientSilentError(): StreamError {
+  return new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST });
 }

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type ChannelRequest,
   ChannelRequestSchema,
@@ -7,8 +8,11 @@ import {
 } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel.js";
 import { Link, type LinkOptions } from "../../link/link.js";
+import { LinkWatch } from "../../link/link-watch.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
 import { RelayLink, type RelayLinkOptions } from "../../link/relay-link.js";
+import type { Clock } from "../../stream/clock.js";
+import { StreamError } from "../../stream/stream-error.js";
 
 export const maxPacketBytes = 131_072;
 const maxBatchBytes = 1_048_576;
@@ -27,6 +31,12 @@ export function request(path = "/test"): ChannelRequest {
 export function newLink({ onRequest, ...options }: Partial<RelayLinkOptions> = {}): Link {
   const linkOptions: LinkOptions = { maxChannels: 512, maxPacketBytes, ...options };
   return onRequest === undefined ? new Link(linkOptions) : new RelayLink({ ...linkOptions, onRequest });
+}
+
+/** A watch that ends the link with FAILURE_LEG_LOST when its peer is silent. */
+export function newWatch(link: Link, clock: Clock, heartbeatIntervalMs = 15_000): LinkWatch {
+  const silence = () => new StreamError("silent", { failure: Failure.LEG_LOST });
+  return new LinkWatch(link, clock, heartbeatIntervalMs, silence);
 }
 
 /** One end of a link, and what it says, in the test's hand. */

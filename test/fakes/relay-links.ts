@@ -3,7 +3,6 @@ import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { Link } from "../../link/link.js";
-import { LinkWatch } from "../../link/link-watch.js";
 import { maxBatchBytes } from "../../server/link/link-sockets.js";
 import { Links, type LiveLink } from "../../server/link/links.js";
 import { Directory } from "../../server/relay/directory.js";
@@ -12,7 +11,7 @@ import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { systemClock } from "../../stream/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
-import { packetBatches } from "./links.js";
+import { newWatch, packetBatches } from "./links.js";
 import { newRelay, someCaller } from "./relays.js";
 
 /** A relay without a network, and its handlers, which take HTTP requests and give HTTP responses. */
@@ -80,5 +79,5 @@ function joined({ link: relayEnd, watch: relayWatch, opened }: LiveLink) {
   };
   void carry(link, relayEnd);
   void carry(relayEnd, link);
-  return { kind: "websocket" as const, link, watch: new LinkWatch(link, systemClock, heartbeatIntervalMs) };
+  return { kind: "websocket" as const, link, watch: newWatch(link, systemClock, heartbeatIntervalMs) };
 }

@@ -15,7 +15,6 @@ import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { createChannelOpener } from "../../../link/channel-client.js";
 import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import type { Link } from "../../../link/link.js";
-import { LinkWatch } from "../../../link/link-watch.js";
 import { rawCodec } from "../../../stream/codec.js";
 import { fromConnectError } from "../../../stream/failure-detail.js";
 import { StreamError } from "../../../stream/stream-error.js";
@@ -25,7 +24,7 @@ import { createLinkTransport } from "../../../web/transport/link-transport.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
 import { dataFrame } from "../../fakes/frames.js";
 import { LegEndpoint } from "../../fakes/leg-endpoint.js";
-import { joinedLinks } from "../../fakes/links.js";
+import { joinedLinks, newWatch } from "../../fakes/links.js";
 import { rejection, settled } from "../../fakes/outcome.js";
 
 const baseUrl = "http://link";
@@ -321,7 +320,7 @@ test("a stream whose relay breaks the rules fails, and leaves no channel open", 
     void new ChannelBodies(channel).send([good, envelope(4, opened)]);
   });
   const clock = new FakeClock();
-  const watch = new LinkWatch(links[0], clock, 15_000);
+  const watch = newWatch(links[0], clock);
   const transport = createLinkTransport(async () => ({ kind: "websocket", link: links[0], watch }), clock);
   const stream = openStream({
     transport: async () => transport,

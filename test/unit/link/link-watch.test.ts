@@ -4,10 +4,10 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../../link/link.js";
-import { LinkWatch } from "../../../link/link-watch.js";
+import type { LinkWatch } from "../../../link/link-watch.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
-import { loneLink } from "../../fakes/links.js";
+import { loneLink, newWatch } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";
 
 const heartbeatIntervalMs = 1_000;
@@ -26,7 +26,7 @@ let watch: LinkWatch;
 beforeEach(() => {
   clock = new FakeClock();
   ({ link, said } = loneLink());
-  watch = new LinkWatch(link, clock, heartbeatIntervalMs);
+  watch = newWatch(link, clock, heartbeatIntervalMs);
 });
 
 /** What the watched side was asked. */

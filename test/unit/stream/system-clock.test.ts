@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { LinkWatch } from "../../../link/link-watch.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import { systemClock } from "../../../stream/system-clock.js";
-import { loneLink } from "../../fakes/links.js";
+import { loneLink, newWatch } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";
 
 /** The longest that a timer takes. */
@@ -28,7 +27,7 @@ test.each([Number.POSITIVE_INFINITY, maxTimerMs + 1])(
 test("a link whose heartbeats are further apart than a timer takes is lost when it is silent, and not before", async () => {
   const { link } = loneLink();
   const heartbeatIntervalMs = 4_294_967_295;
-  new LinkWatch(link, systemClock, heartbeatIntervalMs);
+  newWatch(link, systemClock, heartbeatIntervalMs);
   vi.advanceTimersByTime(2.5 * heartbeatIntervalMs - 1);
   expect(link.isOpen).toBe(true);
   vi.advanceTimersByTime(2);

@@ -4,7 +4,6 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../../../leg/envelope.js";
-import { LinkWatch } from "../../../../link/link-watch.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";
@@ -17,7 +16,7 @@ import { Fifo } from "../../../../stream/fifo.js";
 import { failureTable, StreamError } from "../../../../stream/stream-error.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
-import { joinedLinks } from "../../../fakes/links.js";
+import { joinedLinks, newWatch } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
 
@@ -32,10 +31,7 @@ function overRoutes(relay: Relay): Transport {
 function overLink(relay: Relay): Transport {
   const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, someCaller));
   const clock = new FakeClock();
-  return createLinkTransport(
-    async () => ({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) }),
-    clock,
-  );
+  return createLinkTransport(async () => ({ kind: "websocket", link, watch: newWatch(link, clock) }), clock);
 }
 
 function routes(limits: Partial<RelayLimits> = {}, transport = overRoutes) {

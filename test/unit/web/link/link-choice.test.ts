@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { LinkWatch } from "../../../../link/link-watch.js";
 import { Deferred } from "../../../../stream/deferred.js";
 import { relayLostError } from "../../../../stream/failure-detail.js";
 import { StreamError } from "../../../../stream/stream-error.js";
@@ -9,7 +8,7 @@ import { LinkMemory } from "../../../../web/link/link-memory.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "../../../../web/link/opened-link.js";
 import { HandshakeError } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
-import { loneLink } from "../../../fakes/links.js";
+import { loneLink, newWatch } from "../../../fakes/links.js";
 import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
 
 const refused = relayLostError("HTTP 403", new HandshakeError("HTTP 403", true));
@@ -56,7 +55,7 @@ const counts = () => [tries.websocket.length, tries.fetch.length];
 
 async function opens(kind: LinkKind): Promise<OpenedLink> {
   const { link } = loneLink();
-  const opened = { kind, link, watch: new LinkWatch(link, new FakeClock(), 1_000) };
+  const opened = { kind, link, watch: newWatch(link, new FakeClock(), 1_000) };
   tries[kind].at(-1)?.resolve(opened);
   await settled();
   return opened;

@@ -2,14 +2,13 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { Link } from "../../../../link/link.js";
-import { LinkWatch } from "../../../../link/link-watch.js";
 import { Deferred } from "../../../../stream/deferred.js";
 import { StreamError } from "../../../../stream/stream-error.js";
 import { LinkPool } from "../../../../web/link/link-pool.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "../../../../web/link/opened-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakePage } from "../../../fakes/fake-page.js";
-import { loneLink, request } from "../../../fakes/links.js";
+import { loneLink, newWatch, request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 
 let page: FakePage;
@@ -40,7 +39,7 @@ afterEach(() => vi.unstubAllGlobals());
 /** Opens what was asked for last. */
 function opens() {
   const { link, said } = loneLink();
-  openings.at(-1)?.resolve({ kind: "websocket", link, watch: new LinkWatch(link, clock, 15_000) });
+  openings.at(-1)?.resolve({ kind: "websocket", link, watch: newWatch(link, clock) });
   return { link, said };
 }
 
@@ -112,7 +111,7 @@ test.each([
   if (isBack) page.happens("pageshow");
   const next = isBack ? await opened() : undefined;
   const late = loneLink();
-  openings[0]?.resolve({ kind: "websocket", link: late.link, watch: new LinkWatch(late.link, clock, 15_000) });
+  openings[0]?.resolve({ kind: "websocket", link: late.link, watch: newWatch(late.link, clock) });
   await asked;
   expect(await endOf(late.link)).toEqual([false, expect.objectContaining(left)]);
   if (next === undefined) return expect(pool.kind).toBeUndefined();
@@ -191,7 +190,7 @@ describe("LinkPool", () => {
     const { link } = loneLink({ maxChannels });
     const held: boolean[] = [];
     const hold = (isHeld: boolean) => held.push(isHeld);
-    const opened = { kind, link, watch: new LinkWatch(link, clock, 15_000), hold };
+    const opened = { kind, link, watch: newWatch(link, clock), hold };
     openings.at(-1)?.resolve(opened);
     return { link, held, opened };
   }

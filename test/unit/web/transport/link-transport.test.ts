@@ -1,10 +1,9 @@
 import { Code, createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { LinkWatch } from "../../../../link/link-watch.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
-import { loneLink } from "../../../fakes/links.js";
+import { loneLink, newWatch } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 
 const idleTimeoutMs = 100;
@@ -16,7 +15,7 @@ function linkTransport() {
   let openings = 0;
   const open = async () => {
     openings += 1;
-    return { kind: "websocket" as const, link, watch: new LinkWatch(link, clock, 15_000) };
+    return { kind: "websocket" as const, link, watch: newWatch(link, clock) };
   };
   const client = createClient(RelayService, createLinkTransport(open, clock, { idleTimeoutMs }));
   /** A call that is on the link, and then is not. */
