@@ -42,7 +42,8 @@ export class Link {
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Outbox<Channel>();
   readonly #filled = new Condition();
-  /** The pings without an answer so far. */
+  /** The pings that wait in the outbox, and those that are sent and have no answer so far. */
+  readonly #unsentPings = new Fifo<Deferred<void>>();
   readonly #pings = new Fifo<Deferred<void>>();
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
@@ -125,24 +126,33 @@ export class Link {
    * Resolves when the peer has taken everything that was sent before. Rejects with the reason when the link is over.
    */
   ping(): Promise<void> {
-    const { packet, answered } = this.createPing();
+    const { packet, answered } = this.#createPing(this.#unsentPings);
     this.#enqueue(packet);
     return answered;
   }
 
   /** Like `ping`, with a packet that the caller must send at once. */
   createPing(): { packet: Packet; answered: Promise<void> } {
+    return this.#createPing(this.#pings);
+  }
+
+  #createPing(pings: Fifo<Deferred<void>>): { packet: Packet; answered: Promise<void> } {
     const packet = create(PacketSchema, { content: { case: "ping", value: {} } });
     const answer = new Deferred<void>();
     if (this.#state.kind === "closed") answer.reject(this.#state.error);
-    else this.#pings.push(answer);
-    if (this.#pings.length > maxPings) this.#cutOff();
+    else pings.push(answer);
+    if (this.#pings.length + this.#unsentPings.length > maxPings) this.#cutOff();
     return { packet, answered: answer.promise };
   }
 
   /** Takes the next packets to send: at least one, and otherwise at most `maxBatchBytes`. Returns none if none wait. */
   takeBatch(maxBatchBytes: number): OutgoingPacket[] {
-    return this.#outbox.takeBatch(maxBatchBytes);
+    const batch = this.#outbox.takeBatch(maxBatchBytes);
+    for (const packet of batch) {
+      const ping = "content" in packet && packet.content.case === "ping" ? this.#unsentPings.shift() : undefined;
+      if (ping !== undefined) this.#pings.push(ping);
+    }
+    return batch;
   }
 
   /** Resolves as {@link takeBatch} returns as soon as packets wait, and with undefined when the link is over. */
@@ -180,7 +190,9 @@ export class Link {
     for (const channel of [...this.#channels.values()]) channel.fail(error);
     this.#outbox.clear();
     this.#filled.notify();
-    for (let ping = this.#pings.shift(); ping !== undefined; ping = this.#pings.shift()) ping.reject(error);
+    for (const pings of [this.#pings, this.#unsentPings]) {
+      for (let ping = pings.shift(); ping !== undefined; ping = pings.shift()) ping.reject(error);
+    }
     this.#closed.resolve(error);
   }
 

@@ -58,6 +58,7 @@ export class Outbox<Taker extends TurnTaker> {
       if (isDropped(packet)) this.#bytes -= sizeOf(packet);
       else this.#packets.push(packet);
     }
+    this.#giveTurns();
   }
 
   /** Returns whether a sender may push a packet of data now. If not, it waits for its turn, in which it `goOn`s. */

@@ -8,12 +8,11 @@ import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
-import type { Link } from "../../link/link.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
+import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
 import type { Clock } from "../../stream/clock.js";
 import { StreamError } from "../../stream/stream-error.js";
-import { afterTurn } from "../../stream/turn.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { quoted, type Warnings } from "../relay/warnings.js";
@@ -125,7 +124,9 @@ export class LinkSockets {
       this.#end(socket, error);
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    new SocketSender(socket, link, this.#joiner);
+    new LinkSender(link, new SocketPipe(socket, this.#joiner), maxBatchBytes, (reason) =>
+      link.close(StreamError.from(reason)),
+    );
   }
 
   /** Tells the peer why, as far as it still reads. */
@@ -148,57 +149,40 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
   connection.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-/** Sends the packets of a link by its WebSocket: those of one turn of the event loop together. */
-class SocketSender {
+/** A link's WebSocket as its pipe, which waits for the network when much is unsent. */
+class SocketPipe implements LinkPipe {
   readonly #socket: WebSocket;
-  readonly #link: Link;
   readonly #joiner: PartsJoiner;
-  #state: "idle" | "scheduled" | "waiting for the network" = "idle";
+  /** Whether the network has taken what was sent last, and what to call when it has. */
+  #network: { kind: "ready" } | { kind: "waited for"; goOn: () => void } = { kind: "ready" };
 
-  constructor(socket: WebSocket, link: Link, joiner: PartsJoiner) {
+  constructor(socket: WebSocket, joiner: PartsJoiner) {
     this.#socket = socket;
-    this.#link = link;
     this.#joiner = joiner;
-    link.onFilled = () => this.#schedule();
   }
 
-  #schedule(): void {
-    if (this.#state !== "idle") return;
-    this.#state = "scheduled";
-    afterTurn(() => {
-      this.#state = "idle";
-      try {
-        this.#sendAll();
-      } catch (reason) {
-        this.#link.close(StreamError.from(reason));
-      }
-    });
-  }
-
-  #sendAll(): void {
+  hasRoom(goOn: () => void): boolean {
     // A socket that is closing drops messages at once, so that an endless source would be drained without a pause.
-    while (this.#socket.readyState === this.#socket.OPEN) {
-      const packets = this.#link.takeBatch(maxBatchBytes);
-      if (packets.length === 0) return;
-      // A batch goes out in one piece, because a fragment costs a browser as much as a message, and more than a copy.
-      this.#send(encodePackets(packets));
-      if (this.#state !== "idle") return;
-    }
+    if (this.#socket.readyState !== this.#socket.OPEN) return false;
+    if (this.#network.kind === "waited for") this.#network.goOn = goOn;
+    return this.#network.kind === "ready";
   }
 
-  #send(parts: Parts): void {
+  /** Sends a batch in one piece, because a fragment costs a browser as much as a message, and more than a copy. */
+  send(message: Parts): void {
     const socket = this.#socket;
-    if (parts.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
-      socket.send(this.#joiner.join(parts));
+    if (message.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
+      socket.send(this.#joiner.join(message));
       // The socket still reads from the buffer what the kernel did not take at once.
       if (socket.bufferedAmount > 0) this.#joiner.release();
       return;
     }
-    if (socket.bufferedAmount <= socketHighWaterMarkBytes) return socket.send(parts.joined);
-    this.#state = "waiting for the network";
-    socket.send(parts.joined, () => {
-      this.#state = "idle";
-      this.#schedule();
+    if (socket.bufferedAmount <= socketHighWaterMarkBytes) return socket.send(message.joined);
+    const waiting = { kind: "waited for" as const, goOn: () => {} };
+    this.#network = waiting;
+    socket.send(message.joined, () => {
+      this.#network = { kind: "ready" };
+      waiting.goOn();
     });
   }
 }

@@ -8,12 +8,13 @@ import {
   linkProtocol,
   linkSocketPath,
 } from "../../link/link-message.js";
+import { LinkSender } from "../../link/link-sender.js";
 import type { Clock } from "../../stream/clock.js";
 import { Deferred } from "../../stream/deferred.js";
 import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
 import { StreamError } from "../../stream/stream-error.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
-import { type SenderSocket, SocketSender } from "./socket-sender.js";
+import { type PipeSocket, SocketPipe } from "./socket-pipe.js";
 
 /**
  * The timeout is split in two: a page that stood still reads the messages that arrived before the last 100 ms begin.
@@ -97,7 +98,7 @@ function isLasting(status: number): boolean {
 
 type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
 
-class LinkSocket implements SenderSocket {
+class LinkSocket implements PipeSocket {
   readonly opened = new Deferred<OpenedLink>();
   readonly #socket: LinkSocketLike;
   /** The name of the relay in messages. */
@@ -198,7 +199,8 @@ class LinkSocket implements SenderSocket {
     };
     this.#state = { kind: "open", link, watch };
     void link.closed.then((error) => this.#end(error));
-    new SocketSender(this, link, opened.maxBatchBytes, (reason) => this.#end(callError(reason, this.#relay, true)));
+    const onError = (reason: unknown) => this.#end(callError(reason, this.#relay, true));
+    new LinkSender(link, new SocketPipe(this, link), opened.maxBatchBytes, onError);
     this.opened.resolve({ kind: "websocket", link, watch, hold: this.#socket.hold });
   }
 

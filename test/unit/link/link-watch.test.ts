@@ -37,6 +37,8 @@ async function asked() {
 
 /** A pong, as a link gets it. */
 async function answer() {
+  // The question goes out first.
+  await settled();
   watch.heard();
   link.receive(create(PacketSchema, { content: { case: "pong", value: {} } }));
   await settled();

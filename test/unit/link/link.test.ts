@@ -6,7 +6,7 @@ import { ChannelRequestSchema, type Packet } from "../../../gen/streamserver/v1/
 import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { channelWindowBytes } from "../../../link/channel-inbox.js";
-import type { Link } from "../../../link/link.js";
+import { Link } from "../../../link/link.js";
 import { StreamError } from "../../../stream/stream-error.js";
 import {
   body,
@@ -233,4 +233,22 @@ test("either side ends the whole link with a reset, and its channels with it", a
     message: "enough",
   });
   expect((await rejection(channel.response.promise)).failure).toBe(Failure.LIMIT_REACHED);
+});
+
+test("Link.withoutLost gives the turn to a channel that waits, when the data of a channel that is over makes room", () => {
+  const link = new Link({ maxChannels: 8, maxPacketBytes });
+  const [over, waiting] = [link.open(request()), link.open(request())];
+  link.receive(packet({ channel: over.id, content: { case: "credit", value: 1_000_000n } }));
+  const lost = [60_000, 131_072, 131_072].map((bytes) => new Uint8Array(bytes));
+  for (const data of lost) over.write(data);
+  expect(waiting.write(new Uint8Array(1_000))).toBe(false);
+  link.receive(packet({ channel: over.id, content: { case: "reset", value: {} } }));
+  for (const data of lost) structuredClone(data, { transfer: [data.buffer] });
+  const kept = link.withoutLost(link.takeBatch(61_000));
+  const sent = [...kept, ...link.takeBatch(61_000)];
+  expect(sent.map((each) => ["data" in each, each.channel])).toEqual([
+    [false, over.id],
+    [false, waiting.id],
+    [true, waiting.id],
+  ]);
 });

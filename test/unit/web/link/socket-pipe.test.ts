@@ -4,15 +4,16 @@ import type { Channel } from "../../../../link/channel.js";
 import { channelWindowBytes } from "../../../../link/channel-inbox.js";
 import { Link } from "../../../../link/link.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
+import { LinkSender } from "../../../../link/link-sender.js";
 import { StreamError } from "../../../../stream/stream-error.js";
-import { type SenderSocket, SocketSender } from "../../../../web/link/socket-sender.js";
+import { type PipeSocket, SocketPipe } from "../../../../web/link/socket-pipe.js";
 import { maxPacketBytes, packet, request } from "../../../fakes/links.js";
 import { settled } from "../../../fakes/outcome.js";
 
 const maxBatchBytes = 65_536;
 
 /** A socket that reads when the test does. */
-class SocketInHand implements SenderSocket {
+class SocketInHand implements PipeSocket {
   bufferedAmount = 0;
   isMemoryFree = true;
   /** The bytes of each message, as they were handed over, and as they are in memory. */
@@ -36,7 +37,7 @@ function sending() {
   const link = new Link({ maxChannels: 8, maxPacketBytes });
   const socket = new SocketInHand();
   const errors: unknown[] = [];
-  new SocketSender(socket, link, maxBatchBytes, (reason) => errors.push(reason));
+  new LinkSender(link, new SocketPipe(socket, link), maxBatchBytes, (reason) => errors.push(reason));
   return { link, socket, errors };
 }
 
@@ -52,7 +53,7 @@ const use = (channel: Channel) => {
   return errors;
 };
 
-test("SocketSender sends the packets of one turn in one message, after that turn", async () => {
+test("LinkSender sends the packets of one turn in one message, after that turn", async () => {
   const { link, socket } = sending();
   const channel = link.open(request());
   channel.write(new Uint8Array(10));
@@ -65,7 +66,7 @@ test("SocketSender sends the packets of one turn in one message, after that turn
   expect(kindsOf(socket.take())).toEqual([["end"]]);
 });
 
-test("SocketSender sends more than a batch in as many messages, in the same turn", async () => {
+test("LinkSender sends more than a batch in as many messages, in the same turn", async () => {
   const { link, socket } = sending();
   const channel = link.open(request());
   for (let value = 0; value < 6; value += 1) channel.write(new Uint8Array(30_000).fill(value));
@@ -84,7 +85,7 @@ test("SocketSender sends more than a batch in as many messages, in the same turn
   }
 });
 
-test("SocketSender uses the memory of a message again where it is free, and else leaves it to the socket", async () => {
+test("LinkSender uses the memory of a message again where it is free, and else leaves it to the socket", async () => {
   for (const isMemoryFree of [true, false]) {
     const { link, socket } = sending();
     socket.isMemoryFree = isMemoryFree;
@@ -98,7 +99,7 @@ test("SocketSender uses the memory of a message again where it is free, and else
   }
 });
 
-test("SocketSender waits while the socket holds 1 MiB, and asks once for the answer that lets it go on", async () => {
+test("LinkSender waits while the socket holds 1 MiB, and asks once for the answer that lets it go on", async () => {
   const { link, socket } = sending();
   const channel = link.open(request());
   await settled();
@@ -115,7 +116,7 @@ test("SocketSender waits while the socket holds 1 MiB, and asks once for the ans
   expect(kindsOf(socket.take()).flat()).toEqual(["data", "data", "data", "data"]);
 });
 
-test("SocketSender leaves out data that was transferred away, and sends the reset of its channel", async () => {
+test("LinkSender leaves out data that was transferred away, and sends the reset of its channel", async () => {
   const { link, socket, errors } = sending();
   const [losing, other] = [link.open(request()), link.open(request())];
   const ended = use(losing);
@@ -136,7 +137,7 @@ test("SocketSender leaves out data that was transferred away, and sends the rese
   expect(errors).toEqual([]);
 });
 
-test("SocketSender tells of a socket that throws", async () => {
+test("LinkSender tells of a socket that throws", async () => {
   const { link, socket, errors } = sending();
   const broken = new Error("broken");
   socket.beforeSend = () => {
@@ -147,7 +148,7 @@ test("SocketSender tells of a socket that throws", async () => {
   expect(errors).toEqual([broken]);
 });
 
-test("SocketSender sends nothing of a link that closes in the same turn, or while it sends", async () => {
+test("LinkSender sends nothing of a link that closes in the same turn, or while it sends", async () => {
   const first = sending();
   first.link.open(request());
   first.link.close(new StreamError("over"));
@@ -160,4 +161,26 @@ test("SocketSender sends nothing of a link that closes in the same turn, or whil
   await settled();
   expect(second.socket.sent).toHaveLength(1);
   expect(second.errors).toEqual([]);
+});
+
+test("Link.ping is answered for what it asked, whatever pings overtake it", async () => {
+  const { link, socket } = sending();
+  const channel = link.open(request());
+  await settled();
+  socket.take();
+  socket.bufferedAmount = 1_048_577;
+  channel.write(new Uint8Array(10));
+  let answered = 0;
+  void link.ping().then(() => {
+    answered += 1;
+  });
+  await settled();
+  expect(kindsOf(socket.take())).toEqual([["ping"]]);
+  link.receive(packet({ content: { case: "pong", value: {} } }));
+  await settled();
+  expect(kindsOf(socket.take())).toEqual([["data", "ping"]]);
+  expect(answered).toBe(0);
+  link.receive(packet({ content: { case: "pong", value: {} } }));
+  await settled();
+  expect(answered).toBe(1);
 });
