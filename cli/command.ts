@@ -12,9 +12,10 @@ export interface Command {
   readonly help: string;
   /**
    * Resolves when all is done. Rejects with why it was not: a `UsageError`, a `StreamError`, or what the machine says.
-   * When `signal` is aborted it tells the other side, and rejects with the signal's reason.
+   * When `signal` is aborted it tells the other side, and rejects with the signal's reason. `again` is aborted when the
+   * user asks a second time: nothing is waited for then.
    */
-  run(args: string[], signal: AbortSignal): Promise<void>;
+  run(args: string[], signal: AbortSignal, again: AbortSignal): Promise<void>;
 }
 
 /** The command line, the environment or the configuration cannot be understood. */

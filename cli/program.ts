@@ -29,8 +29,10 @@ ${exitCodesHelp}`;
 
 /** Connections that do not end by themselves when all is done get this long. */
 const lingerMs = 3_000;
+/** Ctrl-C reaches this process twice when npm has started it: npm passes on what the terminal has sent to both. */
+const sameSignalMs = 200;
 
-async function run([name, ...args]: string[], signal: AbortSignal): Promise<void> {
+async function run([name, ...args]: string[], signal: AbortSignal, again: AbortSignal): Promise<void> {
   const isHelp = (word: string | undefined) => word === "--help" || word === "-h";
   const command = commands.find((each) => each.name === (name === "help" ? args[0] : name));
   if (isHelp(name) || (name === "help" && args.length === 0)) return print(help);
@@ -44,7 +46,7 @@ async function run([name, ...args]: string[], signal: AbortSignal): Promise<void
   }
   const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
   if (name === "help" || flags.some(isHelp)) return print(command.help);
-  await command.run(args, signal);
+  await command.run(args, signal, again);
 }
 
 function version(): string {
@@ -53,10 +55,15 @@ function version(): string {
 }
 
 const interruption = new AbortController();
+const repetition = new AbortController();
+let interruptedAtMs = Number.POSITIVE_INFINITY;
 for (const signalName of ["SIGINT", "SIGTERM"] as const) {
-  // The listener stays, because Ctrl-C reaches this process twice when npm has started it, and without a listener the
-  // second signal ends the process at once.
-  process.on(signalName, () => interruption.abort(new Interrupted(signalName)));
+  // The listener stays, because without one the second signal ends the process before its streams have heard of it.
+  process.on(signalName, () => {
+    if (!interruption.signal.aborted) interruptedAtMs = performance.now();
+    else if (performance.now() > interruptedAtMs + sameSignalMs) repetition.abort();
+    interruption.abort(new Interrupted(signalName));
+  });
 }
 
 // A write that fails rejects for its caller. Without a listener for "error" it ends the process as well.
@@ -65,7 +72,7 @@ for (const output of [process.stdout, process.stderr]) output.on("error", () => 
 try {
   const args = process.argv.slice(2);
   checkGivenArguments(args);
-  await run(args, interruption.signal);
+  await run(args, interruption.signal, repetition.signal);
 } catch (caught) {
   // An interruption breaks streams and connections, whose errors say less than the interruption itself.
   const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;

@@ -8,6 +8,7 @@ export type RelayEvent =
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
   | { event: "name.released"; name: string; leaseId: string; reason: string }
   | { event: "warning"; kind: RelayWarning["kind"]; message: string; count: number }
+  | { event: "draining"; streams: number; timeoutMs: number }
   | { event: "stopped"; reason: string };
 
 /** Writes an event: for a program as one line of JSON with a `time`, for a person in a few words. */
@@ -41,6 +42,8 @@ function wordsOf(event: RelayEvent): string[] {
       return [`released: ${shellWord(event.name)} (${event.reason})`];
     case "warning":
       return [`warning: ${event.message}`];
+    case "draining":
+      return [`open streams get ${event.timeoutMs / 1_000} s to end, and a second signal ends them: ${event.streams}`];
     case "stopped":
       return [event.reason];
   }

@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
+import { defaultDrainTimeoutMs } from "../server/proxy-options.js";
+import { maxTimerMs } from "../server/relay/limits.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parsePort, UsageError } from "./command.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
@@ -18,6 +20,8 @@ export interface ServeOptions {
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
+  /** The time that streams get to end when the relay is told to. */
+  drainTimeoutMs: number;
   limits: Partial<RelayLimits>;
 }
 
@@ -32,6 +36,7 @@ interface Settings {
   keyFile?: string | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
+  drainTimeoutMs?: string | number | undefined;
   limits?: Partial<RelayLimits> | undefined;
 }
 
@@ -48,6 +53,7 @@ const flags = {
   "key-file": { type: "string" },
   page: { type: "string" },
   json: { type: "boolean" },
+  "drain-timeout-ms": { type: "string" },
 } as const;
 
 /**
@@ -66,6 +72,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
       tlsCert: values["tls-cert"],
       tlsKey: values["tls-key"],
       keyFile: values["key-file"],
+      drainTimeoutMs: values["drain-timeout-ms"],
     }),
   };
   return {
@@ -76,6 +83,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     tls: readTls(settings),
     page: checkFolder(settings.page),
     json: settings.json ?? false,
+    drainTimeoutMs: parseTimeoutMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs)),
     limits: settings.limits ?? {},
     // The file is made if it is missing, so it comes after all that may be refused.
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
@@ -85,6 +93,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -94,6 +103,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     tlsKey: BSS_TLS_KEY,
     keyFile: BSS_KEY_FILE,
     page: BSS_PAGE,
+    drainTimeoutMs: BSS_DRAIN_TIMEOUT_MS,
     json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
 }
@@ -101,6 +111,12 @@ function settingsFromEnvironment(environment: Environment): Settings {
 /** A variable that is empty is one that is not set. */
 function set(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+}
+
+/** The same bounds as those of `drain` itself. Throws a `UsageError`. */
+function parseTimeoutMs(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= maxTimerMs) return Number(text);
+  throw new UsageError(`the drain timeout takes milliseconds from 0 to ${maxTimerMs}, not ${JSON.stringify(text)}`);
 }
 
 function parseSwitch(text: string, what: string): boolean {
@@ -127,6 +143,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   keyFile: [isString, "the path of a file"],
   page: [isString, "the path of a folder"],
   json: [(value) => typeof value === "boolean", "true or false"],
+  drainTimeoutMs: [(value) => Number.isInteger(value), "a whole number"],
   limits: [isObject, "an object"],
 };
 

@@ -24,15 +24,20 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --tls-key FILE   the certificate's key, in PEM
   --key-file FILE  signs tokens with the keys in this file, one a line; made with a new key if it is not there
   --page FOLDER    serves the files of a folder in place of the page to try it
+  --drain-timeout-ms N
+                   on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
   --json           logs one JSON object a line
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY,
-BSS_KEY_FILE, BSS_PAGE, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix, origin (a list), tlsCert, tlsKey,
-keyFile, page, json, and limits, an object with any of the limits that the README names.
+BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix,
+origin (a list), tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json, and limits, an object with any of the limits that
+the README names.
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
+
+/healthz says that the relay is alive; /readyz whether it takes new names and streams: 200, or 503 when it leaves.
 `;
 
 /** `bss serve` */
@@ -40,7 +45,7 @@ export const serveCommand: Command = {
   name: "serve",
   summary: "runs a relay, with a page to try it",
   help,
-  async run(args, signal) {
+  async run(args, signal, again) {
     const options = readServeOptions(args, process.env);
     // A relay does not end because nobody reads its log any more.
     const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
@@ -60,8 +65,12 @@ export const serveCommand: Command = {
       await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
     }
     await new Promise<void>((resolve) => whenAborted(signal, resolve));
+    const { drainTimeoutMs: timeoutMs } = options;
+    const { streams, offers } = proxy.counts;
+    if (streams + offers > 0 && timeoutMs > 0) log({ event: "draining", streams: streams + offers, timeoutMs });
+    whenAborted(again, () => void server.close());
+    await server.drain({ timeoutMs });
     log({ event: "stopped", reason: (signal.reason as Error).message });
-    await server.close();
   },
 };
 

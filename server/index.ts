@@ -1,6 +1,6 @@
 export type { Origins } from "./http/cors.js";
 export type { TlsOptions } from "./http/secure-port.js";
-export type { StreamServerProxyOptions } from "./proxy-options.js";
+export type { DrainOptions, StreamServerProxyOptions } from "./proxy-options.js";
 export type { LeaseEnd } from "./relay/lease.js";
 export { defaultLimits, type RelayLimits } from "./relay/limits.js";
 export type { RelayWarning } from "./relay/warnings.js";

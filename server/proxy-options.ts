@@ -2,7 +2,7 @@ import type { Clock } from "../stream/clock.js";
 import { systemClock } from "../stream/system-clock.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
 import { described, knownOptions } from "./relay/known-options.js";
-import { checkedLimits, type RelayLimits } from "./relay/limits.js";
+import { checkedLimits, maxTimerMs, type RelayLimits } from "./relay/limits.js";
 import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
 
 /** An option that is `undefined` counts as left out. */
@@ -26,6 +26,14 @@ export interface StreamServerProxyOptions {
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
+
+export interface DrainOptions {
+  /** The time that streams get to end, in milliseconds, from 0 to 2,147,483,647. Default 10,000. */
+  timeoutMs?: number | undefined;
+}
+
+/** Supervisors kill a process some time after they told it to end: Docker after 10 s, Kubernetes after 30 s. */
+export const defaultDrainTimeoutMs = 10_000;
 
 /** The options of a relay, checked and complete; without keys, tokens are signed with a random one. */
 export interface CheckedProxyOptions {
@@ -58,6 +66,13 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
     clock,
   };
+}
+
+/** Throws a TypeError for an unknown option, and a RangeError for a time that cannot be. */
+export function checkedDrainTimeoutMs(options: DrainOptions = {}): number {
+  const { timeoutMs = defaultDrainTimeoutMs } = knownOptions("options of drain", options, ["timeoutMs"]);
+  if (Number.isInteger(timeoutMs) && timeoutMs >= 0 && timeoutMs <= maxTimerMs) return timeoutMs;
+  throw new RangeError(`timeoutMs is a whole number from 0 to ${maxTimerMs}, not ${described(timeoutMs)}`);
 }
 
 function normalizedPrefixes(prefix: unknown): string[] {

@@ -3,7 +3,9 @@ import type { AddressInfo } from "node:net";
 import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { PlainPort } from "./http/plain-port.js";
+import { answerProbes } from "./http/probes.js";
 import { SecurePort, type TlsOptions } from "./http/secure-port.js";
+import type { DrainOptions } from "./proxy-options.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
@@ -19,7 +21,7 @@ export interface RelayServerOptions {
   host?: string | undefined;
   /** With it the port speaks TLS, and HTTP/2 or HTTP/1.1 as ALPN decides. */
   tls?: TlsOptions | undefined;
-  /** Answers the requests that are not the relay's. Default: with 404. */
+  /** Answers the requests that are neither the relay's nor for `/healthz` or `/readyz`. Default: with 404. */
   fallback?: ((request: NodeRequest, response: NodeResponse) => void) | undefined;
 }
 
@@ -27,26 +29,34 @@ export interface RelayServerOptions {
 export interface RelayServer {
   /** The port that is listened on, also where the option was 0. */
   readonly port: number;
-  /** Ends the relay and every connection. Resolves when the port is free; never rejects. */
+  /**
+   * Leaves without cutting streams short, where they end in time: as `drain` of the proxy does, and then closes. The
+   * port is open until then, and `/readyz` answers with 503. Resolves when the port is free; rejects for options that
+   * cannot be. A call of `close` meanwhile ends the wait.
+   */
+  drain(options?: DrainOptions): Promise<void>;
+  /** Ends the relay and every connection at once. Resolves when the port is free; never rejects. */
   close(): Promise<void>;
 }
 
 /**
- * Serves a relay on a port of its own: HTTP/1.1 and HTTP/2, over TLS if `tls` is given.
+ * Serves a relay on a port of its own: HTTP/1.1 and HTTP/2, over TLS if `tls` is given. `/healthz` says that the
+ * process is alive, and `/readyz` whether the relay takes new names and streams: with 200, and with 503 since `drain`.
  *
- * - Resolves when the port is open. The caller must call `close()`, which ends the relay too.
+ * - Resolves when the port is open. The caller must call `close()` or `drain()`, which end the relay too.
  * - Rejects with the system's error if the port cannot be had, with a TypeError for an unknown option or one of a wrong
  *   type, and with a RangeError for a port that cannot be.
  *
  * @example
  * const server = await serveRelay({ proxy: StreamServerProxy(), port: 8080 });
- * process.once("SIGTERM", () => server.close());
+ * process.once("SIGTERM", () => server.drain());
  */
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, tls, fallback } = checkedOptions(options);
   const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
+  const answer = answerProbes(() => proxy.isReady, fallback ?? ((...request) => proxy.handler(...request)));
   for (const server of own.servers) {
-    if (fallback !== undefined) (server as Http1Server).on("request", fallback);
+    (server as Http1Server).on("request", answer);
     proxy.install(server);
   }
   await new Promise<void>((resolve, reject) => {
@@ -60,13 +70,23 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
   const stopWatching = watchAccepting(own.listener, warnings);
   // A server that listens emits no other error than that of a connection that cannot be accepted.
   own.listener.on("error", (error) => void warnOfAcceptError(error, warnings));
+  const end = async () => {
+    stopWatching();
+    proxy.close();
+    for (let turn = 0; turn < lastTurns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    await own.close();
+  };
+  let ended: Promise<void> | undefined;
+  const close = () => {
+    ended ??= end();
+    return ended;
+  };
   return {
     port: (own.listener.address() as AddressInfo).port,
-    async close() {
-      stopWatching();
-      proxy.close();
-      for (let turn = 0; turn < lastTurns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-      await own.close();
+    close,
+    async drain(drainOptions) {
+      await proxy.drain(drainOptions);
+      await close();
     },
   };
 }

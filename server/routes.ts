@@ -183,6 +183,22 @@ export class Routes {
     return toConnectError(new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.RELAY }));
   }
 
+  /**
+   * Refuses everything new, and tells the watchers of health. Resolves when the streams are over, when `timeoutMs` have
+   * passed, or when the relay is closed. Never rejects.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#health.stop();
+    this.#links.refuse(this.#relay.drain());
+    await new Promise<void>((resolve) => {
+      const cancelDeadline = this.#relay.clock.after(timeoutMs, resolve);
+      void this.#relay.idle().then(() => {
+        cancelDeadline();
+        resolve();
+      });
+    });
+  }
+
   /** Ends the relay, with everything that hangs on it. */
   close(): void {
     this.#health.stop();

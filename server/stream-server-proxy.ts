@@ -12,7 +12,12 @@ import { type CorsFilter, createCorsFilter, type Origins, preflightRefusal, sock
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
-import { checkedProxyOptions, type StreamServerProxyOptions } from "./proxy-options.js";
+import {
+  checkedDrainTimeoutMs,
+  checkedProxyOptions,
+  type DrainOptions,
+  type StreamServerProxyOptions,
+} from "./proxy-options.js";
 import { described } from "./relay/known-options.js";
 import type { LeaseEnd } from "./relay/lease.js";
 import type { RelayLimits } from "./relay/limits.js";
@@ -89,6 +94,11 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#announceLeases();
   }
 
+  /** Whether the relay takes new names and streams: true until {@link drain} or {@link close}. */
+  get isReady(): boolean {
+    return this.#relay.isOpen;
+  }
+
   get counts(): RelayCounts {
     return { ...this.#relay.counts, ...this.#routes.counts };
   }
@@ -163,6 +173,20 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       clock: this.#relay.clock,
       onUnheard: (what, error) => console.error(unheardLine(what, error, undefined)),
     });
+  }
+
+  /**
+   * Leaves without cutting streams short, where they end in time.
+   *
+   * - New names, streams and links are refused with FAILURE_DRAINING at once, health checks are told NOT_SERVING, and
+   *   {@link isReady} is false. Streams go on, and names that are held, links and watchers do not count.
+   * - Resolves when no stream is left, or after `timeoutMs` (10,000 by default), and has then done what {@link close}
+   *   does. A call of `close` meanwhile ends the wait.
+   * - Rejects with a TypeError for an unknown option, and with a RangeError for a time that cannot be.
+   */
+  async drain(options?: DrainOptions): Promise<void> {
+    await this.#routes.drain(checkedDrainTimeoutMs(options));
+    this.close();
   }
 
   /**

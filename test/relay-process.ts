@@ -23,8 +23,9 @@ export interface RelayProcess {
   stop(): Promise<number | null>;
 }
 
+/** Starts a relay, which ends its streams at once when it is stopped, unless `args` say otherwise. */
 export async function startRelay(...args: string[]): Promise<RelayProcess> {
-  const child = spawn(process.execPath, [...startArgs(), "--port", "0", ...args], {
+  const child = spawn(process.execPath, [...startArgs(), "--port", "0", "--drain-timeout-ms", "0", ...args], {
     cwd: packageFolder,
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -47,7 +47,8 @@ export interface LinksInit {
 export class Links {
   readonly #init: LinksInit;
   readonly #links = new Set<Link>();
-  #closed: StreamError | undefined;
+  /** The error of links that are refused; undefined as long as none is. */
+  #refusal: StreamError | undefined;
 
   constructor(init: LinksInit) {
     this.#init = init;
@@ -61,11 +62,11 @@ export class Links {
 
   /**
    * Makes a link for a caller, pings it at intervals, and ends it when it goes silent. The owner of
-   * the pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `close` was called with.
+   * the pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
   open(caller: Caller, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;
-    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#links.size >= limits.maxLinks) {
       throw warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
     }
@@ -96,9 +97,14 @@ export class Links {
     return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
   }
 
+  /** Opens no more links. Those that are open stay. */
+  refuse(error: StreamError): void {
+    this.#refusal = error;
+  }
+
   /** Ends all links, and opens no more. */
   close(error: StreamError): void {
-    this.#closed = error;
+    this.refuse(error);
     for (const link of [...this.#links]) link.close(error);
   }
 }

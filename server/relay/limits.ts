@@ -67,7 +67,7 @@ export const minMaxFrameBytes = 4_096;
 export const maxMaxFrameBytes = 983_040;
 
 /** Node's timers fire at once when they are given more; no other limit needs more either. */
-const maxTimerMs = 2_147_483_647;
+export const maxTimerMs = 2_147_483_647;
 
 /**
  * Returns the given limits, and the defaults for the others. Throws a TypeError for an unknown name, and a RangeError

@@ -3,6 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Capabilities, CapabilitiesSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Clock } from "../../stream/clock.js";
+import { Condition } from "../../stream/deferred.js";
 import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { Lease, type Offer, type OfferFacts } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
@@ -23,6 +24,12 @@ export interface RelayInit {
   warnings: Warnings;
 }
 
+type RelayState =
+  | { kind: "open" }
+  /** Nothing new is taken, and the streams that are there go on. */
+  | { kind: "draining"; error: StreamError }
+  | { kind: "closed"; error: StreamError };
+
 /** The relay itself: names, offers, and streams between two legs. It knows nothing of RPCs. */
 export class Relay {
   readonly limits: RelayLimits;
@@ -32,8 +39,10 @@ export class Relay {
   readonly registry: Registry;
   readonly #splices = new Map<string, Splice>();
   /** The legs whose RPCs are open. */
-  readonly legs = new Set<SpliceLeg>();
-  #closed: StreamError | undefined;
+  readonly legs = new OpenLegs(() => this.#released.notify());
+  /** Notified when a stream or a leg is over, and when the relay is closed. */
+  readonly #released = new Condition();
+  #state: RelayState = { kind: "open" };
 
   constructor({ limits, clock, signer, warnings }: RelayInit) {
     this.limits = limits;
@@ -43,9 +52,14 @@ export class Relay {
     this.registry = new Registry(limits, warnings);
   }
 
+  /** Whether the relay takes new names and streams. */
+  get isOpen(): boolean {
+    return this.#state.kind === "open";
+  }
+
   /** The error that every request gets since `close`; undefined before. */
   get closed(): StreamError | undefined {
-    return this.#closed;
+    return this.#state.kind === "closed" ? this.#state.error : undefined;
   }
 
   /**
@@ -98,7 +112,10 @@ export class Relay {
       maxFrameBytes,
       acceptTimeoutMs,
       lingerTimeoutMs,
-      onEnd: ({ id }) => this.#splices.delete(id),
+      onEnd: ({ id }) => {
+        this.#splices.delete(id);
+        this.#released.notify();
+      },
     });
     this.#splices.set(splice.id, splice);
     return { splice, token: this.signer.sign("client leg", splice.id, tokenTtlMs) };
@@ -124,13 +141,28 @@ export class Relay {
     splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
   }
 
+  /**
+   * Refuses new names and streams. Those that are there stay, and a listener may take the offers that it has. Returns
+   * the error of the refusals.
+   */
+  drain(): StreamError {
+    if (this.#state.kind === "open") this.#state = { kind: "draining", error: goingAwayError() };
+    return this.#state.error;
+  }
+
+  /** Resolves when no stream, offer or leg is left, or when the relay is closed. Never rejects. */
+  async idle(): Promise<void> {
+    while (this.#state.kind !== "closed" && this.#splices.size + this.legs.size > 0) await this.#released.changed();
+  }
+
   /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */
   close(): StreamError {
-    const closed = new StreamError("the relay is going away", { failure: Failure.DRAINING });
-    this.#closed = closed;
+    const error = this.drain();
+    this.#state = { kind: "closed", error };
     for (const lease of this.registry.all()) lease.end("relay closed");
-    for (const splice of [...this.#splices.values()]) splice.end(closed, closed);
-    return closed;
+    for (const splice of [...this.#splices.values()]) splice.end(error, error);
+    this.#released.notify();
+    return error;
   }
 
   #offered(streamId: string, token: string): Splice {
@@ -152,8 +184,28 @@ export class Relay {
   }
 
   #checkOpen(): void {
-    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#state.kind !== "open") throw this.#state.error;
   }
+}
+
+/** A set that tells when a leg is taken out. */
+class OpenLegs extends Set<SpliceLeg> {
+  readonly #onDelete: () => void;
+
+  constructor(onDelete: () => void) {
+    super();
+    this.#onDelete = onDelete;
+  }
+
+  override delete(leg: SpliceLeg): boolean {
+    const wasOpen = super.delete(leg);
+    this.#onDelete();
+    return wasOpen;
+  }
+}
+
+function goingAwayError(): StreamError {
+  return new StreamError("the relay is going away", { failure: Failure.DRAINING });
 }
 
 /** Capabilities are passed on whole, with fields that this relay does not know, and kept as long as the stream. */

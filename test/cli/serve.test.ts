@@ -46,6 +46,8 @@ test.each([
   ["a certificate that is not there", "--tls-cert", "/nowhere", "--tls-key", fixture("key")],
   ["a certificate that is none", "--tls-cert", readme, "--tls-key", readme],
   ["a configuration that is not there", "--config", "/nowhere"],
+  ["a drain timeout that is none", "--drain-timeout-ms", "10s"],
+  ["a drain timeout that no timer takes", "--drain-timeout-ms", "3000000000"],
 ])("%s is refused: exit code 2", async (_, ...args) => {
   expect(await run("--port", "0", ...args)).toMatchObject({ code: 2, errorLines: [expect.any(String)], output: "" });
 });
@@ -63,6 +65,8 @@ test.each([
   ["limits in a list", '{ "limits": [] }'],
   ["a key that every object has", '{ "toString": "x" }'],
   ["a limit that every object has", '{ "limits": { "toString": 1 } }'],
+  ["a drain timeout that is text", '{ "drainTimeoutMs": "10" }'],
+  ["a drain timeout below zero", '{ "drainTimeoutMs": -1 }'],
   ["a port that is no whole number", '{ "port": 1.5 }'],
   ["a prefix that is no path", '{ "prefix": "a b" }'],
   ["an origin that is none", '{ "origin": ["https://a.example/path"] }'],

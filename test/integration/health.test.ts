@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Code } from "browser-stream-server";
@@ -7,7 +9,7 @@ import {
   type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/grpc/health/v1/health_pb.js";
-import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+import { holdsNothing, openRelay, selfSigned, type TestRelay } from "./relay-ports.js";
 
 async function open(options: Parameters<typeof openRelay>[0] = {}): Promise<TestRelay> {
   const relay = await openRelay(options);
@@ -47,6 +49,26 @@ test("a probe that knows only GET gets 200, and 404 for what nobody knows", asyn
   const response = await probe("");
   expect([response.status, await response.json()]).toEqual([200, { status: "SERVING" }]);
   expect((await probe("other")).status).toBe(404);
+});
+
+test.each([
+  ["without TLS", {}],
+  ["with TLS", { tls: selfSigned() }],
+])("a port of its own %s answers probes, and other requests as before", async (_, options) => {
+  const relay = await open(options);
+  const session = connect(relay.origin, { rejectUnauthorized: false });
+  onTestFinished(() => session.destroy());
+  const status = async (path: string, method = "GET") => {
+    const call = session.request({ ":path": path, ":method": method });
+    const [headers] = await once(call.resume(), "response");
+    return headers[":status"];
+  };
+  for (const path of ["/healthz", "/readyz", "/readyz?verbose"]) {
+    expect([await status(path), await status(path, "HEAD"), await status(path, "POST")]).toEqual([200, 200, 405]);
+  }
+  expect([await status("/healthz/"), await status("/browser-server/healthz"), await status("/")]).toEqual([
+    404, 404, 404,
+  ]);
 });
 
 test("Watch says it at once, and that the relay stops; of a service nobody knows it says that", async () => {

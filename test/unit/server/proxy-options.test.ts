@@ -76,6 +76,28 @@ describe("StreamServerProxy", () => {
     expect(refused).not.toThrow(secret);
   });
 
+  test.each<[unknown, string]>([
+    [null, "TypeError"],
+    [10_000, "TypeError"],
+    [{ timeout: 1 }, "TypeError"],
+    [{ timeoutMs: -1 }, "RangeError"],
+    [{ timeoutMs: 0.5 }, "RangeError"],
+    [{ timeoutMs: 2 ** 31 }, "RangeError"],
+    [{ timeoutMs: "1" }, "RangeError"],
+  ])("drain refuses %o with a %s, and the relay stays ready", async (options, name) => {
+    const proxy = proxyWith({});
+    await expect(proxy.drain(options as never)).rejects.toMatchObject({ name });
+    expect(proxy.isReady).toBe(true);
+  });
+
+  test("is ready until it is drained or closed", async () => {
+    const [drained, closed] = [proxyWith({}), proxyWith({})];
+    const draining = drained.drain();
+    closed.close();
+    expect([drained.isReady, closed.isReady]).toEqual([false, false]);
+    await draining;
+  });
+
   test("installs on nothing but a server", () => {
     for (const server of [undefined, {}, 8080]) expect(() => proxyWith({}).install(server as never)).toThrow(TypeError);
   });

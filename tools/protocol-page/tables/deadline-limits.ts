@@ -1,6 +1,7 @@
 import { heartbeatsUntilLost } from "../../../link/link-watch.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
 import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
+import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
 import { tokenTtlMs } from "../../../server/relay/token.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
@@ -70,6 +71,13 @@ export const fixedDeadlines: LimitRow[] = [
     value: ms(closeTimeoutMs),
     enforcedBy: "the relay",
     beyond: "the connection is cut, or the call's stream of an HTTP/2 connection",
+    told: notTold,
+  },
+  {
+    what: "the streams of a relay that leaves; meanwhile it refuses new names, streams and links with `FAILURE_DRAINING`",
+    value: ms(defaultDrainTimeoutMs),
+    enforcedBy: "the relay, unless its operator sets another time",
+    beyond: "every call ends with `FAILURE_DRAINING`",
     told: notTold,
   },
   {
