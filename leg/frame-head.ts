@@ -13,7 +13,7 @@ import {
   textTag,
 } from "./frame-tags.js";
 import type { Parts } from "./parts.js";
-import type { WireReader } from "./wire-reader.js";
+import { unreadableError, type WireReader } from "./wire-reader.js";
 
 /** The facts that a relay has to know about a frame that it passes on. */
 export interface FrameHead {
@@ -63,7 +63,7 @@ function readDataBytes(reader: WireReader): number {
       reader.skip(byteLength);
     } else skipField(reader, tag, messageTags);
   }
-  if (reader.at > end) throw new RangeError("a field that reaches beyond its message");
+  if (reader.at > end) throw unreadableError();
   return dataBytes;
 }
 
@@ -72,11 +72,10 @@ const [varint, fixed64, lengthDelimited, fixed32] = [0, 1, 2, 5];
 
 /** Skips a field. Decoders differ in how they read a known field of another wire type, so one is refused here. */
 function skipField(reader: WireReader, tag: number, knownTags: ReadonlySet<number>): void {
-  if (!knownTags.has(tag) && Math.floor(tag / 8) <= knownTags.size)
-    throw new RangeError("a field of another wire type");
+  if (!knownTags.has(tag) && Math.floor(tag / 8) <= knownTags.size) throw unreadableError();
   switch (tag % 8) {
     case varint:
-      return reader.skipVarint();
+      return skipVarint(reader);
     case fixed64:
       return reader.skip(8);
     case lengthDelimited:
@@ -84,6 +83,12 @@ function skipField(reader: WireReader, tag: number, knownTags: ReadonlySet<numbe
     case fixed32:
       return reader.skip(4);
     default:
-      throw new RangeError(`a field of the wire type ${tag % 8}`);
+      throw unreadableError();
   }
+}
+
+/** Skips a number of up to 64 bits. Nine bytes hold 63 of them, so the tenth is one at most. */
+function skipVarint(reader: WireReader): void {
+  for (let bytes = 1; bytes < 10; bytes += 1) if (reader.byte() < 0x80) return;
+  if (reader.byte() > 1) throw unreadableError();
 }

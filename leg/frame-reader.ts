@@ -12,9 +12,7 @@ import {
   textTag,
 } from "./frame-tags.js";
 import type { Parts } from "./parts.js";
-import { WireReader } from "./wire-reader.js";
-
-const noData: Uint8Array = new Uint8Array();
+import { noBytes, unreadableError, WireReader } from "./wire-reader.js";
 
 /**
  * Reads the frame in an envelope. The data of a message is a view where it came in one chunk, and a copy where it came
@@ -60,14 +58,14 @@ function readFields(reader: WireReader): Frame {
         frame.fin = reader.flag();
         break;
       default:
-        throw new RangeError("a field for a decoder");
+        throw unreadableError();
     }
   }
   return frame;
 }
 
 function readMessage(reader: WireReader): FrameMessage {
-  const message: FrameMessage = { data: noData, text: false, more: false };
+  const message: FrameMessage = { data: noBytes, text: false, more: false };
   const messageBytes = reader.varint();
   const end = reader.at + messageBytes;
   while (reader.at < end) {
@@ -82,9 +80,9 @@ function readMessage(reader: WireReader): FrameMessage {
         message.more = reader.flag();
         break;
       default:
-        throw new RangeError("a field for a decoder");
+        throw unreadableError();
     }
   }
-  if (reader.at > end) throw new RangeError("a field for a decoder");
+  if (reader.at > end) throw unreadableError();
   return message;
 }

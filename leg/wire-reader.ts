@@ -3,7 +3,13 @@ import type { Parts } from "./parts.js";
 /** The factor of a varint's eighth byte. Eight bytes hold 56 bits, and numbers below 2^53 need no more. */
 const lastFactor = 2 ** 49;
 
-const noBytes = new Uint8Array();
+/** Stands for bytes that are missing. */
+export const noBytes: Uint8Array = new Uint8Array();
+
+/** The error of bytes that this code cannot read. Nobody sees it, because a decoder then reads the bytes, or refuses them. */
+export function unreadableError(): RangeError {
+  return new RangeError("unreadable bytes");
+}
 
 /**
  * Reads Protobuf's wire format in bytes that stand in several arrays, without joining them.
@@ -51,7 +57,7 @@ export class WireReader {
       number += (byte & 0x7f) * factor;
       if (byte < 0x80 && number <= Number.MAX_SAFE_INTEGER) return number;
     }
-    throw new RangeError("no number below 2^53");
+    throw unreadableError();
   }
 
   /** A tag or a length: a number of 32 bits in at most five bytes. Decoders differ in how they read a longer one. */
@@ -60,7 +66,7 @@ export class WireReader {
     if (only !== undefined) return only;
     const start = this.at;
     const number = this.varint();
-    if (number > 0xffffffff || this.at - start > 5) throw new RangeError("no number of 32 bits");
+    if (number > 0xffffffff || this.at - start > 5) throw unreadableError();
     return number;
   }
 
@@ -72,14 +78,8 @@ export class WireReader {
     return byte;
   }
 
-  /** Passes over a number of up to 64 bits. Nine bytes hold 63 of them, so the tenth is one at most. */
-  skipVarint(): void {
-    for (let bytes = 1; bytes < 10; bytes += 1) if (this.byte() < 0x80) return;
-    if (this.byte() > 1) throw new RangeError("no number of 64 bits");
-  }
-
   skip(byteLength: number): void {
-    if (byteLength > this.leftBytes) throw new RangeError("fewer bytes than were announced");
+    if (byteLength > this.leftBytes) throw unreadableError();
     let rest = byteLength;
     while (rest > this.#array.byteLength - this.#next) {
       rest -= this.#array.byteLength - this.#next;
@@ -90,13 +90,13 @@ export class WireReader {
 
   flag(): boolean {
     const number = this.varint();
-    if (number > 1) throw new RangeError("no flag");
+    if (number > 1) throw unreadableError();
     return number === 1;
   }
 
   /** The next bytes: a view where they stand in one array, and a copy where they stand in several. */
   take(byteLength: number): Uint8Array {
-    if (byteLength > this.leftBytes) throw new RangeError("fewer bytes than were announced");
+    if (byteLength > this.leftBytes) throw unreadableError();
     if (byteLength <= this.#array.byteLength - this.#next) {
       this.#next += byteLength;
       return this.#array.subarray(this.#next - byteLength, this.#next);
@@ -114,7 +114,7 @@ export class WireReader {
 
   #nextArray(): void {
     const array = this.#arrays[this.#index + 1];
-    if (array === undefined) throw new RangeError("the bytes end early");
+    if (array === undefined) throw unreadableError();
     this.#index += 1;
     this.#arrayStart += this.#array.byteLength;
     this.#array = array;

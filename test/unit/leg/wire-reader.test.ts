@@ -52,11 +52,9 @@ test.each<[string, number[], (reader: WireReader) => unknown]>([
   ["a number of nine bytes", [...new Array(8).fill(0x80), 0x01], (reader) => reader.varint()],
   ["a tag of 33 bits", [0xa2, 0x80, 0x80, 0x80, 0x10], (reader) => reader.uint32()],
   ["a length of six bytes", [0x81, 0x80, 0x80, 0x80, 0x80, 0], (reader) => reader.uint32()],
-  ["a number of 65 bits to skip", [...new Array(9).fill(0x80), 2], (reader) => reader.skipVarint()],
   ["two for a flag", [2], (reader) => reader.flag()],
   ["too few bytes", [1, 2], (reader) => reader.take(3)],
   ["too few bytes to skip", [1, 2], (reader) => reader.skip(3)],
-  ["a number of eleven bytes to skip", [...new Array(10).fill(0x80), 1], (reader) => reader.skipVarint()],
 ])("%s cannot be read", (_what, bytes, read) => {
   expect(() => read(new WireReader(new Parts([new Uint8Array(bytes)])))).toThrow(RangeError);
 });
