@@ -30,10 +30,10 @@ export interface Http2ConnectionsInit {
 }
 
 /**
- * The HTTP/2 connections to a relay, for Connect's transport. A call takes the first connection that has room, and
- * another connection is opened where none has: the peer says how many calls a connection may carry, and Node lets a
- * call beyond them wait without a word. A connection that is idle does not keep the process alive, and is closed after
- * a while.
+ * The HTTP/2 connections to a relay, for the calls of legs and for Connect's transport. A call takes the first
+ * connection that has room, and another connection is opened where none has: the peer says how many calls a connection
+ * may carry, and Node lets a call beyond them wait without a word. A connection that is idle does not keep the process
+ * alive, and is closed after a while.
  */
 export class Http2Connections {
   readonly authority: string;
@@ -60,7 +60,7 @@ export class Http2Connections {
     for (const connection of this.#connections) connection.watch(intervalMs);
   }
 
-  /** Connect's way of saying that bytes came. The watch counts them where they come. */
+  /** Connect's client calls it when bytes came. The watch counts the bytes of the socket by itself. */
   notifyResponseByteRead(): void {}
 
   /** Begins a call. Rejects with a `ConnectError`: FAILURE_LEG_LOST of HOP_RELAY, or FAILURE_LIMIT_REACHED. */
@@ -83,7 +83,7 @@ export class Http2Connections {
     throw noRoomError("other calls take all the room of each new connection");
   }
 
-  /** Resolves when there is another connection, which has room. All who wait get the same. */
+  /** Resolves when there is another connection, which has room. All calls that wait share it. */
   #another(): Promise<Http2Connection> {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
