@@ -10,14 +10,11 @@ import { SendMemory } from "./send-memory.js";
 
 type Connections = Pick<Http2Connections, "request">;
 
-/** All streams of the process share it. */
-const sendMemory = new SendMemory();
-const takeMemory: EnvelopeMemory = (byteLength) => sendMemory.take(byteLength);
-
 /** Carries the calls of legs on HTTP/2 streams of the connections to a relay. */
 export function http2CarrierOpener(connections: Connections): CarrierOpener {
+  const sendMemory = new SendMemory();
   return async ({ url, header, signal }, call) =>
-    new Http2Carrier(await begin(connections, new URL(url).pathname, header, signal), call);
+    new Http2Carrier(await begin(connections, new URL(url).pathname, header, signal), call, sendMemory);
 }
 
 /** Begins a call. If the signal is aborted before there is a stream for it, the stream is reset when it comes. */
@@ -41,13 +38,16 @@ function begin(
 }
 
 class Http2Carrier implements CallCarrier {
-  readonly memory: EnvelopeMemory = takeMemory;
+  readonly memory: EnvelopeMemory;
   readonly #stream: ClientHttp2Stream;
   readonly #call: EnvelopeCall;
+  readonly #sendMemory: SendMemory;
   /** The reason that the stream's "close" does not tell: the error of a reset of this side, or Node's error. */
   #reason: unknown;
 
-  constructor(stream: ClientHttp2Stream, call: EnvelopeCall) {
+  constructor(stream: ClientHttp2Stream, call: EnvelopeCall, sendMemory: SendMemory) {
+    this.memory = sendMemory.take;
+    this.#sendMemory = sendMemory;
     this.#stream = stream;
     this.#call = call;
     stream.on("response", (headers) => call.answered(Number(headers[":status"]), headersOf(headers)));
@@ -68,7 +68,7 @@ class Http2Carrier implements CallCarrier {
     const bytes = envelope.joined as Uint8Array<ArrayBuffer>;
     return stream.write(bytes, (error) => {
       // Node may still hold the bytes of a write that failed.
-      if (!error) sendMemory.release(bytes);
+      if (!error) this.#sendMemory.release(bytes);
     });
   }
 

@@ -1,6 +1,8 @@
+import type { EnvelopeMemory } from "../../leg/frame-envelope.js";
+
 /** Smaller memory is not kept, because it costs little to make, and thousands of streams may wait with some each. */
 const minBlockBytes = 16_384;
-/** Free blocks are kept up to so many bytes: four of the 512 KiB that a full frame of a relay with default limits takes. */
+/** Free blocks are kept up to so many bytes: eight of the 256 KiB that a full frame takes with the relay's usual limits. */
 const maxFreeBytes = 2_097_152;
 
 /**
@@ -10,16 +12,16 @@ const maxFreeBytes = 2_097_152;
  */
 export class SendMemory {
   /** The block that was released first is the first. */
-  #free: Uint8Array<ArrayBuffer>[] = [];
+  readonly #free: Uint8Array<ArrayBuffer>[] = [];
 
   /** Returns memory with any content. The caller may call `release` with it once nobody reads it any more. */
-  take(byteLength: number): Uint8Array<ArrayBuffer> {
+  readonly take: EnvelopeMemory = (byteLength) => {
     if (byteLength < minBlockBytes) return new Uint8Array(byteLength);
     const blockBytes = 2 ** Math.ceil(Math.log2(byteLength));
     const index = this.#free.findLastIndex((block) => block.byteLength === blockBytes);
     const block = index < 0 ? new Uint8Array(blockBytes) : this.#free.splice(index, 1)[0];
     return (block as Uint8Array<ArrayBuffer>).subarray(0, byteLength);
-  }
+  };
 
   /** Takes back memory that came from `take`. Does nothing with memory that is not worth keeping. */
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
