@@ -1,7 +1,8 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { unpinned } from "../stream/bytes.js";
 import { StreamError } from "../stream/stream-error.js";
 import { envelopeHeadBytes } from "./envelope.js";
-import { isSmall, Parts } from "./parts.js";
+import { isSmall, maxPinnedFactor, Parts } from "./parts.js";
 
 /** Called with the flags of a whole envelope, and with its bytes, head included. Returns whether reading goes on. */
 export type OnEnvelope = (flags: number, envelope: Parts) => boolean;
@@ -91,11 +92,12 @@ export class EnvelopeReader {
 
   /**
    * Keeps a piece of an envelope until the rest has come. Small pieces are copied and joined, so that an envelope in
-   * many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in.
+   * many of them keeps neither thousands of arrays in memory nor the chunks that the pieces came in. A larger piece is
+   * copied if its chunk is much larger.
    */
   #keep(piece: Uint8Array): void {
     this.#pieceBytes += piece.byteLength;
-    let kept = isSmall(piece) ? new Uint8Array(piece) : piece;
+    let kept: Uint8Array = isSmall(piece) ? new Uint8Array(piece) : unpinned(piece, maxPinnedFactor);
     // A piece of at most 4,096 bytes is joined with the pieces before it that are not larger, so sizes double and few
     // pieces are left.
     for (let last = this.#pieces.at(-1); isSmall(kept) && last !== undefined; last = this.#pieces.at(-1)) {

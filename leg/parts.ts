@@ -1,3 +1,9 @@
+/**
+ * Bytes that wait in the relay may keep a buffer of up to this many times their size in memory. The limits count only
+ * the bytes.
+ */
+export const maxPinnedFactor = 4;
+
 /** Bytes up to which copying an array costs less than keeping it apart. */
 const smallBytes = 4_096;
 

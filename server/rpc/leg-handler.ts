@@ -10,7 +10,8 @@ import {
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { readFrameHead } from "../../leg/frame-head.js";
-import { isSmall, Parts } from "../../leg/parts.js";
+import { maxPinnedFactor, Parts } from "../../leg/parts.js";
+import { unpinned } from "../../stream/bytes.js";
 import { StreamError } from "../../stream/stream-error.js";
 import type { Relay } from "../relay/relay.js";
 import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
@@ -22,9 +23,6 @@ import type { AttachLeg } from "./attach-leg.js";
  * in, and so do the tags and lengths of a frame's fields.
  */
 export const legOverheadBytes = 65_536;
-
-/** A small frame may keep this many times its own bytes in memory: a chunk of 64 KiB is 16 times a frame of 4 KiB. */
-const maxHeldRatio = 16;
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
@@ -202,7 +200,7 @@ export function callOverError(isCanceled: boolean): StreamError {
 function frameOf(bytes: Parts): RelayedFrame | undefined {
   const head = readFrameHead(bytes);
   // A malformed reset is refused here, where its sender hears of the fault, rather than by the peer's decoder.
-  if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunk(bytes) };
+  if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunks(bytes) };
   const { message } = decodeRequest(bytes);
   if (message.case === "open") throw violationError("only the first message is open");
   if (message.case === undefined) return undefined;
@@ -219,16 +217,12 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
 }
 
 /**
- * Copies a small envelope out of a chunk that is much larger. A frame that waits for its peer would keep the whole
- * chunk in memory, while queues count the bytes of the frame alone.
+ * Copies what is in much larger chunks out of them. A frame that waits for its peer would keep the whole chunks in
+ * memory.
  */
-function withoutChunk(envelope: Parts): Parts {
-  if (!isSmall(envelope)) return envelope;
-  const heldBytes = envelope.arrays.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
-  if (heldBytes <= maxHeldRatio * envelope.byteLength) return envelope;
-  const copy = new Uint8Array(envelope.byteLength);
-  envelope.copyTo(copy);
-  return new Parts([copy]);
+function withoutChunks(envelope: Parts): Parts {
+  const arrays = envelope.arrays.map((array) => unpinned(array, maxPinnedFactor));
+  return arrays.every((array, at) => array === envelope.arrays[at]) ? envelope : new Parts(arrays);
 }
 
 function decodeRequest(bytes: Parts): ConnectRequest {

@@ -96,6 +96,20 @@ test("an envelope that comes byte by byte keeps few arrays, and none of the chun
   expect(arrays.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)).toBe(sent.byteLength);
 });
 
+test.each([1, 4_097, 20_000])(
+  "a piece of %d bytes keeps no much larger chunk while its envelope waits for the rest",
+  (bytes) => {
+    const sent = envelope(0, new Uint8Array(40_000));
+    const received: Parts[] = [];
+    const reader = new EnvelopeReader(40_000, (_flags, parts) => received.push(parts) > 0);
+    const chunk = new Uint8Array(425_984);
+    chunk.set(sent.subarray(0, bytes));
+    reader.push(chunk.subarray(0, bytes));
+    reader.push(sent.slice(bytes));
+    expect(received[0]?.arrays.map(({ buffer }) => buffer.byteLength)).toEqual([bytes, sent.byteLength - bytes]);
+  },
+);
+
 test.each([1, 7, wire.byteLength])("EnvelopeReader stops after each envelope, in chunks of %d bytes", (chunkBytes) => {
   const received: Received[] = [];
   const reader = new EnvelopeReader(maxDataBytes, (flags, parts) => received.push({ flags, parts }) === 0);
