@@ -78,7 +78,23 @@ async function endLast(stream: Stream): Promise<void> {
   await stream.closed;
 }
 
+/** Writes at once, and notes what the stream tells and when. */
+async function tellInOrder(stream: Stream): Promise<void> {
+  const told: string[] = [];
+  for (const event of ["transport", "open", "data", "end"] as const) stream.on(event, () => told.push(event));
+  const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+  stream.end("a word");
+  await closed;
+  checkEqual("the order of the events", told, ["transport", "open", "data", "end"]);
+  await stream.closed;
+}
+
 export const messageCases: readonly ContractCase[] = [
+  {
+    name: "a stream on which both sides write at once is open before there is data",
+    listen: async (party, server) => tellInOrder(await party.next(server)),
+    connect: (party) => tellInOrder(party.connect()),
+  },
   {
     name: "a thousand messages each way arrive whole and in order, and both sides end well",
     listen: async (party, server) => exchange(await party.next(server), numbered("listener"), numbered("client")),

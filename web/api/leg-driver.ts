@@ -62,6 +62,7 @@ class LegDriver implements LegCallHandlers {
   #call: LegCall | undefined;
   #state: DriverState = { kind: "opening" };
   #reading: "on" | "paused" = "on";
+  #acceptance: "awaited" | "being told" | "told" = "awaited";
   #header: Headers | undefined;
   #maxHeldEndMs = usualLingerTimeoutMs / 2;
   #stopHolding: (() => void) | undefined;
@@ -96,14 +97,25 @@ class LegDriver implements LegCallHandlers {
     // The other half is for the ack to arrive, and for the calls to end by themselves.
     this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
     leg.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport: transportKind(transport, this.#header) });
-    if (peer !== undefined) leg.accept(peer);
+    if (peer !== undefined) this.#accept(peer);
     this.#stopWaiting();
     if (this.#state.kind === "opening") this.#state = { kind: "attached", sending: "idle" };
     this.#schedule();
   }
 
   onAccepted(capabilities: WireCapabilities | undefined): void {
-    this.#drive.leg.accept(capabilitiesFromWire(capabilities));
+    this.#accept(capabilitiesFromWire(capabilities));
+  }
+
+  /** The application hears of it in a turn of its own, and of no message before. */
+  #accept(peer: Capabilities): void {
+    this.#drive.leg.accept(peer);
+    this.#pause();
+    this.#acceptance = "being told";
+    afterTurn(() => {
+      this.#acceptance = "told";
+      this.#makeRoom();
+    });
   }
 
   onFrame(frame: Frame): void {
@@ -112,9 +124,7 @@ class LegDriver implements LegCallHandlers {
     if (endpoint.holdsEnd) {
       this.#stopHolding ??= this.#drive.clock.after(this.#maxHeldEndMs, () => endpoint.acknowledgeEnd());
     }
-    if (endpoint.hasRoom) return;
-    this.#reading = "paused";
-    this.#call?.pause();
+    if (!endpoint.hasRoom) this.#pause();
   }
 
   onDrain(): void {
@@ -164,8 +174,13 @@ class LegDriver implements LegCallHandlers {
     this.#call?.end();
   }
 
+  #pause(): void {
+    this.#reading = "paused";
+    this.#call?.pause();
+  }
+
   #makeRoom(): void {
-    if (this.#reading === "on" || !this.#drive.leg.endpoint.hasRoom) return;
+    if (this.#reading === "on" || this.#acceptance === "being told" || !this.#drive.leg.endpoint.hasRoom) return;
     this.#reading = "on";
     this.#call?.resume();
   }

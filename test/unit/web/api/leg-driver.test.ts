@@ -185,6 +185,8 @@ async function drivenByHand(peer: Capabilities) {
   call.handlers.onOpened(create(OpenedSchema, { streamId: "id" }));
   call.handlers.onAccepted(create(CapabilitiesSchema, capabilitiesToWire(peer)));
   await settled();
+  // The call is paused until the application has heard that the leg is accepted.
+  expect(call.told.splice(0)).toEqual(["pause", "resume"]);
   return { call, leg: handLeg };
 }
 
