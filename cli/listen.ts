@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { Deferred } from "../stream/deferred.js";
+import { Deferred } from "../stream/platform/deferred.js";
 import { Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
 import { interruptedStreamError, whenAborted } from "./interruption.js";

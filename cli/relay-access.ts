@@ -1,6 +1,6 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import { relayAt, relayLostError } from "../stream/failure-detail.js";
-import { systemClock } from "../stream/system-clock.js";
+import { relayAt, relayLostError } from "../stream/error/failure-detail.js";
+import { systemClock } from "../stream/platform/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";
 import { Failure, StreamError } from "../web/node.js";

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { Deferred } from "../stream/deferred.js";
+import { Deferred } from "../stream/platform/deferred.js";
 import type { Stream } from "../web/node.js";
 import { Meter } from "./meter.js";
 import { print } from "./output.js";

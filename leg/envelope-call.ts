@@ -8,9 +8,9 @@ import {
   ConnectResponseSchema,
   RelayService,
 } from "../gen/streamserver/v1/relay_pb.js";
-import { fromConnectError, toConnectError } from "../stream/failure-detail.js";
-import type { Frame } from "../stream/frame.js";
-import { StreamError } from "../stream/stream-error.js";
+import type { Frame } from "../stream/endpoint/frame.js";
+import { fromConnectError, toConnectError } from "../stream/error/failure-detail.js";
+import { StreamError } from "../stream/error/stream-error.js";
 import { dataOf, envelope } from "./envelope.js";
 import { EnvelopeReader } from "./envelope-reader.js";
 import { type EnvelopeMemory, frameEnvelope } from "./frame-envelope.js";

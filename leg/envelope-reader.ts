@@ -1,6 +1,6 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import { unpinned } from "../stream/bytes.js";
-import { StreamError } from "../stream/stream-error.js";
+import { unpinned } from "../stream/endpoint/bytes.js";
+import { StreamError } from "../stream/error/stream-error.js";
 import { envelopeHeadBytes } from "./envelope.js";
 import { isSmall, maxPinnedFactor, Parts } from "./parts.js";
 

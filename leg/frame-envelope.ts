@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { isDetached, transferredAwayError } from "../stream/bytes.js";
-import type { Frame, FrameMessage } from "../stream/frame.js";
+import { isDetached, transferredAwayError } from "../stream/endpoint/bytes.js";
+import type { Frame, FrameMessage } from "../stream/endpoint/frame.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import {
   ackTag,

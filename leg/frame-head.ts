@@ -1,4 +1,4 @@
-import { messageOverheadBytes } from "../stream/sender.js";
+import { messageOverheadBytes } from "../stream/endpoint/sender.js";
 import { envelopeHeadBytes } from "./envelope.js";
 import { readFrameBy } from "./frame-reader.js";
 import {

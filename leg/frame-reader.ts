@@ -1,4 +1,4 @@
-import type { Frame, FrameMessage } from "../stream/frame.js";
+import type { Frame, FrameMessage } from "../stream/endpoint/frame.js";
 import { envelopeHeadBytes } from "./envelope.js";
 import {
   ackTag,

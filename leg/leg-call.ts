@@ -6,7 +6,7 @@ import type {
   Opened,
   OpenSchema,
 } from "../gen/streamserver/v1/relay_pb.js";
-import type { Frame } from "../stream/frame.js";
+import type { Frame } from "../stream/endpoint/frame.js";
 
 /** The RPC of a leg. */
 export type LegMethod = "connect" | "accept";

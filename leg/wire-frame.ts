@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { FrameSchema, type Frame as WireFrame } from "../gen/streamserver/v1/frame_pb.js";
-import type { Frame } from "../stream/frame.js";
+import type { Frame } from "../stream/endpoint/frame.js";
 
 /** A frame as the library decodes it, with its numbers as numbers: beyond 2^53 they are not exact. */
 export function frameFromWire({ sequence, ack, credit, messages, fin, reset }: WireFrame): Frame {

@@ -1,4 +1,4 @@
-import type { Clock } from "../stream/clock.js";
+import type { Clock } from "../stream/platform/clock.js";
 
 /** Calls `action` every `intervalMs`, until the returned function is called. No process stays alive for it. */
 export function atIntervals(clock: Clock, intervalMs: number, action: () => void): () => void {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
-import { fromConnectError, toConnectError } from "../stream/failure-detail.js";
+import { fromConnectError, toConnectError } from "../stream/error/failure-detail.js";
 import type { Channel } from "./channel.js";
 import { ChannelBodies } from "./channel-bodies.js";
 import { headersFromWire, headersToWire } from "./header.js";

@@ -10,12 +10,12 @@ import {
   PacketSchema,
 } from "../gen/streamserver/v1/link_pb.js";
 import { Parts } from "../leg/parts.js";
-import { transferredAwayError } from "../stream/bytes.js";
-import { Deferred } from "../stream/deferred.js";
-import { toConnectError } from "../stream/failure-detail.js";
-import { errorOfReset, resetOf } from "../stream/reset.js";
-import { SendCredit } from "../stream/send-credit.js";
-import { StreamError } from "../stream/stream-error.js";
+import { transferredAwayError } from "../stream/endpoint/bytes.js";
+import { SendCredit } from "../stream/endpoint/send-credit.js";
+import { toConnectError } from "../stream/error/failure-detail.js";
+import { errorOfReset, resetOf } from "../stream/error/reset.js";
+import { StreamError } from "../stream/error/stream-error.js";
+import { Deferred } from "../stream/platform/deferred.js";
 import { ChannelInbox, channelWindowBytes, type InboxPort } from "./channel-inbox.js";
 import type { ChannelUser } from "./channel-user.js";
 import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";

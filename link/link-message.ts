@@ -11,8 +11,8 @@ import {
 import { isSmall, Parts } from "../leg/parts.js";
 import { WireReader } from "../leg/wire-reader.js";
 import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-writer.js";
-import { errorOfReset, resetOf } from "../stream/reset.js";
-import { StreamError } from "../stream/stream-error.js";
+import { errorOfReset, resetOf } from "../stream/error/reset.js";
+import { StreamError } from "../stream/error/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /**

@@ -1,5 +1,5 @@
 import type { Parts } from "../leg/parts.js";
-import { afterTurn } from "../stream/turn.js";
+import { afterTurn } from "../stream/platform/turn.js";
 import type { Link } from "./link.js";
 import { encodePackets } from "./link-message.js";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../stream/clock.js";
-import type { StreamError } from "../stream/stream-error.js";
+import type { StreamError } from "../stream/error/stream-error.js";
+import type { Clock } from "../stream/platform/clock.js";
 import type { Link } from "./link.js";
 
 /** How often a relay says something, unless it says that it does so more or less often. */

@@ -1,4 +1,4 @@
-import { Fifo } from "../stream/fifo.js";
+import { Fifo } from "../stream/platform/fifo.js";
 import { headBytes } from "./header.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 

@@ -1,6 +1,6 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest } from "../gen/streamserver/v1/link_pb.js";
-import { StreamError } from "../stream/stream-error.js";
+import { StreamError } from "../stream/error/stream-error.js";
 import type { Channel } from "./channel.js";
 import { headBytes, maxHeadBytes } from "./header.js";
 import { Link, type LinkOptions, tooManyChannelsError } from "./link.js";

@@ -35,8 +35,8 @@ import {
 import { dataOf, envelope } from "../leg/envelope.js";
 import { Parts } from "../leg/parts.js";
 import { responseMessages } from "../leg/response-messages.js";
-import { toConnectError } from "../stream/failure-detail.js";
-import { StreamError } from "../stream/stream-error.js";
+import { toConnectError } from "../stream/error/failure-detail.js";
+import { StreamError } from "../stream/error/stream-error.js";
 
 /** The largest message that an envelope can hold. */
 const maxEnvelopeBytes = 0xffffffff;

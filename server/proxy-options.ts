@@ -1,5 +1,5 @@
-import type { Clock } from "../stream/clock.js";
-import { systemClock } from "../stream/system-clock.js";
+import type { Clock } from "../stream/platform/clock.js";
+import { systemClock } from "../stream/platform/system-clock.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./relay/limits.js";

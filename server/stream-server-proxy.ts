@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { inspect, types } from "node:util";
 import { linkProtocol } from "../link/link-message.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
-import { checkOptions, objectWith } from "../stream/options.js";
+import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";

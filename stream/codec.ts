@@ -8,12 +8,12 @@ import {
 } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { bytesOf, tagOf } from "./bytes.js";
-import { isThenable } from "./deferred.js";
-import { invalidArgumentError } from "./options.js";
-import type { EncodedMessage, ReceivedMessage } from "./sender.js";
-import { StreamError } from "./stream-error.js";
-import { isWellFormed } from "./well-formed.js";
+import { bytesOf, tagOf } from "./endpoint/bytes.js";
+import type { EncodedMessage, ReceivedMessage } from "./endpoint/sender.js";
+import { invalidArgumentError } from "./error/options.js";
+import { StreamError } from "./error/stream-error.js";
+import { isThenable } from "./platform/deferred.js";
+import { isWellFormed } from "./platform/well-formed.js";
 
 /**
  * Turns values of the application into messages and back.

@@ -1,9 +1,9 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import type { Capabilities } from "./capabilities.js";
-import { Deferred } from "./deferred.js";
-import { Emitter } from "./emitter.js";
-import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint.js";
-import { StreamError } from "./stream-error.js";
+import type { Capabilities } from "./endpoint/capabilities.js";
+import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint/endpoint.js";
+import { StreamError } from "./error/stream-error.js";
+import { Deferred } from "./platform/deferred.js";
+import { Emitter } from "./platform/emitter.js";
 
 /**
  * How a stream travels: on a link over a WebSocket, on a link over `Receive` and `Send`, or in a bidirectional RPC of

@@ -1,4 +1,4 @@
-import { Emitter } from "./emitter.js";
+import { Emitter } from "./platform/emitter.js";
 
 /** Anything with the writable face of Node's streams. */
 export interface PipeDestination<T> {

@@ -1,9 +1,9 @@
 import { Code } from "@connectrpc/connect";
 import { type Codec, decodeMessage } from "./codec.js";
-import type { Endpoint } from "./endpoint.js";
-import { Fifo } from "./fifo.js";
-import type { ReceivedMessage } from "./sender.js";
-import { StreamError } from "./stream-error.js";
+import type { Endpoint } from "./endpoint/endpoint.js";
+import type { ReceivedMessage } from "./endpoint/sender.js";
+import { StreamError } from "./error/stream-error.js";
+import { Fifo } from "./platform/fifo.js";
 
 export interface ReadingHandlers<Out> {
   onData(message: Out): void;

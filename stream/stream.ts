@@ -1,15 +1,15 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { type Codec, encodeMessage, type InputOf, type RawMessage } from "./codec.js";
-import { Condition, Deferred } from "./deferred.js";
-import { Emitter } from "./emitter.js";
-import type { EndpointEvent } from "./endpoint.js";
+import type { EndpointEvent } from "./endpoint/endpoint.js";
+import type { EncodedMessage } from "./endpoint/sender.js";
+import { invalidArgumentError } from "./error/options.js";
+import { canceledError, isOwnCancel, StreamError } from "./error/stream-error.js";
 import type { Leg, TransportKind } from "./leg.js";
-import { invalidArgumentError } from "./options.js";
 import { type PipeDestination, pipe } from "./pipe.js";
+import { Condition, Deferred } from "./platform/deferred.js";
+import { Emitter } from "./platform/emitter.js";
 import { Reading } from "./reading.js";
-import type { EncodedMessage } from "./sender.js";
-import { canceledError, isOwnCancel, StreamError } from "./stream-error.js";
 import { createReadable, createWritable, type WebStreamsSource } from "./web-streams.js";
 
 export interface StreamEvents<Out> {

@@ -1,4 +1,4 @@
-import type { Endpoint } from "./endpoint.js";
+import type { Endpoint } from "./endpoint/endpoint.js";
 
 /** The parts of a stream that its WHATWG face is made of. */
 export interface WebStreamsSource<Out, In> {

@@ -1,5 +1,5 @@
 import type { InputOf, RawMessage } from "../stream/codec.js";
-import { systemClock } from "../stream/system-clock.js";
+import { systemClock } from "../stream/platform/system-clock.js";
 import { createEntry } from "./api/entry.js";
 import type { StreamClient as Client } from "./api/stream-client.js";
 import type { StreamServer as Server } from "./api/stream-server.js";

@@ -1,5 +1,5 @@
 import type { Http2Server, ServerHttp2Session } from "node:http2";
-import type { Clock } from "../../stream/clock.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
 import type { RelayLimits } from "../relay/limits.js";
 import type { Warnings } from "../relay/warnings.js";

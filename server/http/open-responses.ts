@@ -1,4 +1,4 @@
-import type { Clock } from "../../stream/clock.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { NodeResponse } from "./node-server.js";
 
 /** A peer has this long to read the end of a response before it is cut off. */

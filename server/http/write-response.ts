@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { Condition } from "../../stream/deferred.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import type { NodeResponse } from "./node-server.js";
 
 /**

@@ -5,8 +5,8 @@ import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../..
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { tooManyPacketsError } from "../../link/link-message.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
-import { toConnectError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { TokenSigner } from "../relay/token.js";
 import { callerOf, expectEnd } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";

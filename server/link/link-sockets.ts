@@ -11,8 +11,8 @@ import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData 
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
 import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
 import { PartsJoiner } from "../../link/parts-joiner.js";
-import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import type { RelayLimits } from "../relay/limits.js";
 import { quoted, type Warnings } from "../relay/warnings.js";

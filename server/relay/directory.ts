@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ListRequest, ListResponseSchema, WatchResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { Condition } from "../../stream/deferred.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";

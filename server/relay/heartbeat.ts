@@ -1,5 +1,5 @@
-import type { Clock } from "../../stream/clock.js";
-import { Condition } from "../../stream/deferred.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Condition } from "../../stream/platform/deferred.js";
 
 /** The value that `withHeartbeat` yields between the events of a quiet call. */
 export const heartbeat: unique symbol = Symbol("heartbeat");

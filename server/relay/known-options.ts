@@ -1,4 +1,4 @@
-import { hint } from "../../stream/options.js";
+import { hint } from "../../stream/error/options.js";
 
 /**
  * Returns the options that are set: one that is `undefined` counts as left out. Throws a TypeError for options that are

@@ -1,9 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Offer as WireOffer } from "../../gen/streamserver/v1/relay_pb.js";
-import { Condition, Deferred } from "../../stream/deferred.js";
-import { Fifo } from "../../stream/fifo.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import { Condition, Deferred } from "../../stream/platform/deferred.js";
+import { Fifo } from "../../stream/platform/fifo.js";
 import { quoted, type Warnings } from "./warnings.js";
 
 /** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */

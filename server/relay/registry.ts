@@ -1,5 +1,5 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { Lease, LeaseEnd } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
 import type { Warnings } from "./warnings.js";

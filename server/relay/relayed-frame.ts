@@ -6,8 +6,8 @@ import type { FrameHead } from "../../leg/frame-head.js";
 import { readFrame } from "../../leg/frame-reader.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
-import type { Frame } from "../../stream/frame.js";
-import { messageOverheadBytes } from "../../stream/sender.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import { messageOverheadBytes } from "../../stream/endpoint/sender.js";
 
 /** A frame on its way through the relay: its head, and the envelope in which it came and leaves. */
 export interface RelayedFrame extends FrameHead {

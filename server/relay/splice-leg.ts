@@ -1,6 +1,6 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 
 /** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */

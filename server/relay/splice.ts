@@ -1,7 +1,7 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
-import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { Lease, Offer, OfferFacts } from "./lease.js";
 import { type LegChange, SpliceLeg } from "./splice-leg.js";
 

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "node:crypto";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import { minTokenKeyBytes, type TokenKeys } from "./token-keys.js";
 
 /** A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, or a link. */

@@ -1,6 +1,6 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { RelayLimits } from "./limits.js";
 
 /** The cause of a warning, as a program tells it from others. */

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Caller, type Open, type Opened, OpenedSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
 import type { SpliceLeg } from "../relay/splice-leg.js";

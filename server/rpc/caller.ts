@@ -8,7 +8,7 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import { type Caller, CallerSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { fromConnectError } from "../../stream/failure-detail.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
 import type { NodeRequest } from "../http/node-server.js";
 
 /**

@@ -11,10 +11,10 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { Parts } from "../../leg/parts.js";
-import { Condition } from "../../stream/deferred.js";
-import { fromConnectError, toConnectError } from "../../stream/failure-detail.js";
-import { Fifo } from "../../stream/fifo.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { fromConnectError, toConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import { Condition } from "../../stream/platform/deferred.js";
+import { Fifo } from "../../stream/platform/fifo.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
 import { callerCanceled, callerOf } from "./caller.js";

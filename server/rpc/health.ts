@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
-import { Condition } from "../../stream/deferred.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import type { Warnings } from "../relay/warnings.js";
 
 export interface HealthInit {

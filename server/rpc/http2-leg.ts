@@ -6,8 +6,8 @@ import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
-import { toConnectError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";

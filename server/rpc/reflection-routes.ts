@@ -1,7 +1,7 @@
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
-import type { Clock } from "../../stream/clock.js";
-import { Deferred } from "../../stream/deferred.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */

@@ -7,8 +7,8 @@ import {
   type ListenResponseSchema,
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import { toConnectError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
 import type { LeaseEvent } from "../relay/lease.js";

@@ -17,7 +17,7 @@ import { ConnectRequestSchema, RelayService } from "browser-stream-server/gen";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { envelope } from "../../leg/envelope.js";
-import { Deferred } from "../../stream/deferred.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import { refusal, refused } from "../integration/raw-calls.js";
 import { RawLink } from "../integration/raw-link.js";
 import { CommandLine } from "./command-line.js";

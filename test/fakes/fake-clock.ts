@@ -1,4 +1,4 @@
-import type { Clock } from "../../stream/clock.js";
+import type { Clock } from "../../stream/platform/clock.js";
 
 interface Timer {
   atMs: number;

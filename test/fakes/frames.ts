@@ -1,9 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { FrameSchema, type MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
-import type { Endpoint } from "../../stream/endpoint.js";
-import type { Frame } from "../../stream/frame.js";
-import { messageOverheadBytes } from "../../stream/sender.js";
+import type { Endpoint } from "../../stream/endpoint/endpoint.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import { messageOverheadBytes } from "../../stream/endpoint/sender.js";
 
 export function frame(init: MessageInitShape<typeof FrameSchema>): Frame {
   return frameFromWire(create(FrameSchema, init));

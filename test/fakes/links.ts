@@ -11,8 +11,8 @@ import { Link, type LinkOptions } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { packetMessage } from "../../link/outgoing-packet.js";
 import { RelayLink, type RelayLinkOptions } from "../../link/relay-link.js";
-import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 
 export const maxPacketBytes = 131_072;
 const maxBatchBytes = 1_048_576;

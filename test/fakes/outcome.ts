@@ -1,5 +1,5 @@
-import { fromConnectError } from "../../stream/failure-detail.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 
 /** Returns the error that `action` throws. */
 export function thrown(action: () => unknown): StreamError {

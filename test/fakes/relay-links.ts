@@ -9,7 +9,7 @@ import { Directory } from "../../server/relay/directory.js";
 import type { Relay } from "../../server/relay/relay.js";
 import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
-import { systemClock } from "../../stream/system-clock.js";
+import { systemClock } from "../../stream/platform/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";
 import { newWatch, packetBatches } from "./links.js";
 import { newRelay, someCaller } from "./relays.js";

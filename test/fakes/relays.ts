@@ -14,8 +14,8 @@ import type { LegPort, SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
 import { callerFrom } from "../../server/rpc/caller.js";
-import type { Frame } from "../../stream/frame.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
 /** Milliseconds since 1970, as tokens count them. */

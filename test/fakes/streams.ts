@@ -1,8 +1,8 @@
 import { type Bytes, type Codec, rawCodec } from "../../stream/codec.js";
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
+import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import { Leg } from "../../stream/leg.js";
 import { Stream } from "../../stream/stream.js";
-import type { StreamError } from "../../stream/stream-error.js";
 import { exchange } from "./frames.js";
 import { settled } from "./outcome.js";
 

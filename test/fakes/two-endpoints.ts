@@ -1,7 +1,7 @@
 import { rawCodec } from "../../stream/codec.js";
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
-import type { Frame } from "../../stream/frame.js";
-import { initialCreditBytes, messageOverheadBytes } from "../../stream/sender.js";
+import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import { initialCreditBytes, messageOverheadBytes } from "../../stream/endpoint/sender.js";
 import { costOf } from "./frames.js";
 
 export type Value = string | Uint8Array<ArrayBuffer>;

@@ -1,6 +1,6 @@
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint.js";
-import type { Frame } from "../../stream/frame.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 
 /** Returns the error that an endpoint failed with. */
 export function errorOf(endpoint: Endpoint): StreamError {

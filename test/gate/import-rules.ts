@@ -27,6 +27,7 @@ export const onlyImporters: Record<string, readonly string[]> = {
  * it. The files beside the rooms stand on top of all of them, so no room may import them.
  */
 export const rooms: Record<string, readonly string[]> = {
+  stream: ["platform", "error", "endpoint"],
   web: ["page", "link", "transport", "node", "api"],
   server: ["relay", "http", "rpc", "link"],
 };

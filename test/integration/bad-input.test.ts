@@ -5,7 +5,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { ConnectRequestSchema, RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Deferred } from "../../stream/deferred.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import { frame, open, openOffer, proof, RawLeg, RawListener, refusal, refused } from "./raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 import { http2Ways, type Way } from "./ways.js";

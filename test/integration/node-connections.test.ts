@@ -16,7 +16,7 @@ import {
 } from "browser-stream-server";
 import type { StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { systemClock } from "../../stream/system-clock.js";
+import { systemClock } from "../../stream/platform/system-clock.js";
 import { createEntry } from "../../web/api/entry.js";
 import { openNodeTransport } from "../../web/node/node-transport.js";
 import { Transports } from "../../web/transport/transports.js";

@@ -5,7 +5,7 @@ import { createWebSocketTransport, Failure, type Stream, StreamError, StreamServ
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { channelWindowBytes } from "../../link/channel-inbox.js";
-import { Deferred } from "../../stream/deferred.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import { openBystander } from "./bystander.js";
 import { connecting, credit, end, opening, RawLink, socketFrame } from "./raw-link.js";
 import { holdsNothing, openRelay, type TestRelay, untilLinks } from "./relay-ports.js";

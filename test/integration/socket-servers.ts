@@ -12,7 +12,7 @@ import { Links, type LinksInit } from "../../server/link/links.js";
 import { defaultLimits } from "../../server/relay/limits.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { Warnings } from "../../server/relay/warnings.js";
-import { systemClock } from "../../stream/system-clock.js";
+import { systemClock } from "../../stream/platform/system-clock.js";
 
 async function listen(server: Server): Promise<string> {
   server.listen(0, "127.0.0.1");

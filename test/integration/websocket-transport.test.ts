@@ -11,7 +11,7 @@ import {
 } from "@connectrpc/connect";
 import { createWebSocketTransport, type WebSocketTransportOptions } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Condition } from "../../stream/deferred.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import { EchoService } from "./echo-service.js";
 import { openLinkServer } from "./socket-servers.js";
 

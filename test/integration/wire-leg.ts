@@ -22,7 +22,7 @@ import {
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { decodeLinkMessage } from "../../link/link-message.js";
-import { Condition } from "../../stream/deferred.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import { data, end, opening, RawLink } from "./raw-link.js";
 import type { TestRelay } from "./relay-ports.js";
 

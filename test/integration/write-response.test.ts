@@ -3,7 +3,7 @@ import { createServer, get, type IncomingMessage, type ServerResponse } from "no
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { writeResponse } from "../../server/http/write-response.js";
-import { Deferred } from "../../stream/deferred.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 
 const chunk = new Uint8Array(100_000);
 const chunks = 50;

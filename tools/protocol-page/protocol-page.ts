@@ -1,6 +1,6 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { channelWindowBytes } from "../../link/channel-inbox.js";
-import { initialCreditBytes } from "../../stream/sender.js";
+import { initialCreditBytes } from "../../stream/endpoint/sender.js";
 import { channelExample } from "./examples/channel-example.js";
 import { creditExample } from "./examples/credit-example.js";
 import { conversationExample, errorExamples } from "./examples/exchange-examples.js";

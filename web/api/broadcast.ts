@@ -1,4 +1,4 @@
-import type { EncodedMessage } from "../../stream/sender.js";
+import type { EncodedMessage } from "../../stream/endpoint/sender.js";
 import { Stream } from "../../stream/stream.js";
 
 /** The streams that a message was written to, and those that it was not. */

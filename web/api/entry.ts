@@ -1,7 +1,7 @@
-import type { Clock } from "../../stream/clock.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../../stream/codec.js";
-import { checkOptions, invalidArgumentError } from "../../stream/options.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { checkOptions, invalidArgumentError } from "../../stream/error/options.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { relayUrl } from "../transport/relay-url.js";
 import { isTransport, type TransportLike, type Transports } from "../transport/transports.js";
 import {

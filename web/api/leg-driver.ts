@@ -1,14 +1,14 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Opened, Capabilities as WireCapabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCallHandlers, LegMethod, Open } from "../../leg/leg-call.js";
-import { transferredAwayError } from "../../stream/bytes.js";
-import { type Capabilities, capabilitiesFromWire } from "../../stream/capabilities.js";
-import type { Clock } from "../../stream/clock.js";
-import { Deferred } from "../../stream/deferred.js";
-import { relayLostError } from "../../stream/failure-detail.js";
-import type { Frame } from "../../stream/frame.js";
+import { transferredAwayError } from "../../stream/endpoint/bytes.js";
+import { type Capabilities, capabilitiesFromWire } from "../../stream/endpoint/capabilities.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import { relayLostError } from "../../stream/error/failure-detail.js";
 import type { Leg } from "../../stream/leg.js";
-import { afterTurn } from "../../stream/turn.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
+import { afterTurn } from "../../stream/platform/turn.js";
 import { legCallerOf, relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 
 export interface LegDrive {

@@ -1,6 +1,6 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
-import { isWellFormed } from "../../stream/well-formed.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import { isWellFormed } from "../../stream/platform/well-formed.js";
 
 /**
  * The error of a name that cannot be sent to the relay as it is; undefined for all others, which the relay judges. An

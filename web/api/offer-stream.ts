@@ -1,14 +1,14 @@
 import { Code, type Transport } from "@connectrpc/connect";
 import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Offer } from "../../gen/streamserver/v1/relay_pb.js";
-import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/capabilities.js";
-import type { Clock } from "../../stream/clock.js";
 import type { Codec } from "../../stream/codec.js";
-import { Deferred, isThenable } from "../../stream/deferred.js";
-import type { EndpointOptions } from "../../stream/endpoint.js";
+import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import { Leg } from "../../stream/leg.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred, isThenable } from "../../stream/platform/deferred.js";
 import { Stream } from "../../stream/stream.js";
-import { cutReason, StreamError } from "../../stream/stream-error.js";
 import { driveLeg } from "./leg-driver.js";
 
 export interface OfferStreamInit<Out, In> extends EndpointOptions {

@@ -1,13 +1,13 @@
 import type { Transport } from "@connectrpc/connect";
-import { capabilitiesToWire } from "../../stream/capabilities.js";
-import type { Clock } from "../../stream/clock.js";
 import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
-import type { EndpointOptions } from "../../stream/endpoint.js";
+import { capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import { type OptionType, objectWith, oneOf, primitive, wholeNumber } from "../../stream/error/options.js";
+import { canceledError, type StreamError } from "../../stream/error/stream-error.js";
 import { Leg } from "../../stream/leg.js";
-import { type OptionType, objectWith, oneOf, primitive, wholeNumber } from "../../stream/options.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { isWellFormed } from "../../stream/platform/well-formed.js";
 import { Stream } from "../../stream/stream.js";
-import { canceledError, type StreamError } from "../../stream/stream-error.js";
-import { isWellFormed } from "../../stream/well-formed.js";
 import { driveLeg } from "./leg-driver.js";
 import { nameError } from "./name-error.js";
 

@@ -1,6 +1,6 @@
-import { Condition } from "../../stream/deferred.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import type { Stream } from "../../stream/stream.js";
-import type { StreamError } from "../../stream/stream-error.js";
 import type { OfferStream } from "./offer-stream.js";
 
 /** The clients of a server without a callback, for loops over the server. The relay bounds how many can wait. */

@@ -1,4 +1,4 @@
-import { nameOf, type StreamError } from "../../stream/stream-error.js";
+import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
 
 /** Shows a line to the person who runs the program: on the console of a page, on standard error in Node. */
 export type ShowLine = (line: string, error: StreamError) => void;

@@ -3,9 +3,9 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
 import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
-import type { Clock } from "../../stream/clock.js";
-import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { noConnectionLeftError } from "../page/fetch-slot.js";
 
 const sendTimeoutMs = 15_000;

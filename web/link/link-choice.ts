@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Clock } from "../../stream/clock.js";
-import { isOfRelay } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { isOfRelay } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { LinkMemory } from "./link-memory.js";
 import type { LinkOpener, OpenedLink } from "./opened-link.js";
 import { HandshakeError } from "./websocket-link.js";

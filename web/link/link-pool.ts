@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Link } from "../../link/link.js";
-import type { Clock } from "../../stream/clock.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { followPage } from "../page/page-life.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "./opened-link.js";
 

@@ -2,9 +2,9 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened } from "../../gen/streamserver/v1/link_pb.js";
 import { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
-import type { Clock } from "../../stream/clock.js";
-import { relayAt, relayLostError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { relayAt, relayLostError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 
 /** The two ways to bring a link's packets: one WebSocket, or `Receive` and `Send`. */
 export type LinkKind = "websocket" | "fetch";

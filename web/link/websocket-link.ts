@@ -9,10 +9,10 @@ import {
   linkSocketPath,
 } from "../../link/link-message.js";
 import { LinkSender } from "../../link/link-sender.js";
-import type { Clock } from "../../stream/clock.js";
-import { Deferred } from "../../stream/deferred.js";
-import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
 import { type PipeSocket, SocketPipe } from "./socket-pipe.js";
 

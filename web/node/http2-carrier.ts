@@ -3,8 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { CallCarrier, CarrierOpener, EnvelopeCall } from "../../leg/envelope-call.js";
 import type { EnvelopeMemory } from "../../leg/frame-envelope.js";
 import type { Parts } from "../../leg/parts.js";
-import { toConnectError } from "../../stream/failure-detail.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Http2Connections } from "./http2-connections.js";
 import { SendMemory } from "./send-memory.js";
 

@@ -2,7 +2,7 @@ import type { Http2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { atIntervals } from "../../link/at-intervals.js";
 import { heartbeatsUntilLost } from "../../link/link-watch.js";
-import type { Clock } from "../../stream/clock.js";
+import type { Clock } from "../../stream/platform/clock.js";
 
 /** The socket's byte count is read twice per heartbeat, so silence is noticed at most half a heartbeat late. */
 const looksPerHeartbeat = 2;

@@ -1,6 +1,6 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { relayAt, relayLostError } from "../../stream/failure-detail.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { relayAt, relayLostError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 
 /**
  * Over HTTP/1.1 a browser has six connections to an origin, for all its tabs together. A fetch link keeps one, and all

@@ -1,7 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { FailureDetailSchema } from "../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { isOfRelay } from "../../stream/failure-detail.js";
+import { isOfRelay } from "../../stream/error/failure-detail.js";
 import { callStream } from "../link/rpc-call.js";
 
 const probeTimeoutMs = 10_000;

@@ -2,9 +2,9 @@ import type { Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCaller, LegCallHandlers, LegMethod, LegResponse, Open } from "../../leg/leg-call.js";
 import { frameFromWire, frameToWire } from "../../leg/wire-frame.js";
-import { isDetached } from "../../stream/bytes.js";
-import { Condition } from "../../stream/deferred.js";
-import type { Frame } from "../../stream/frame.js";
+import { isDetached } from "../../stream/endpoint/bytes.js";
+import type { Frame } from "../../stream/endpoint/frame.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import { callStream } from "../link/rpc-call.js";
 
 type Request = { message: { case: "open"; value: Open } | { case: "frame"; value: ReturnType<typeof frameToWire> } };

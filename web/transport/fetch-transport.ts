@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import type { Clock } from "../../stream/clock.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { openFetchLink } from "../link/fetch-link.js";
 import { createLinkTransport } from "./link-transport.js";
 

@@ -1,8 +1,8 @@
 import type { Transport } from "@connectrpc/connect";
 import { createRpcTransport } from "../../link/rpc-transport.js";
-import type { Clock } from "../../stream/clock.js";
-import { relayAt } from "../../stream/failure-detail.js";
-import type { StreamError } from "../../stream/stream-error.js";
+import { relayAt } from "../../stream/error/failure-detail.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { openFetchLink } from "../link/fetch-link.js";
 import { chooseLink, webSocketTimeoutMs } from "../link/link-choice.js";
 import { sessionMemory } from "../link/link-memory.js";

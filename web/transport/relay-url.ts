@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 
 /** The address of a relay, and the proof of who calls that came with it. */
 export interface RelayUrl {

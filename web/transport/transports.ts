@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
-import type { Clock } from "../../stream/clock.js";
-import { callError } from "../../stream/failure-detail.js";
+import { callError } from "../../stream/error/failure-detail.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import { bidiObstacle } from "./bidi-probe.js";
 import { createFetchTransport } from "./fetch-transport.js";
 import { type RelayUrl, relayUrl } from "./relay-url.js";

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
-import { relayAt } from "../../stream/failure-detail.js";
-import { systemClock } from "../../stream/system-clock.js";
+import { relayAt } from "../../stream/error/failure-detail.js";
+import { systemClock } from "../../stream/platform/system-clock.js";
 import { browserSocket, openWebSocketLink, type SocketFactory } from "../link/websocket-link.js";
 import { createLinkTransport, type LinkTransportOptions } from "./link-transport.js";
 import { type RelayUrl, refuseCredentials, relayUrl } from "./relay-url.js";

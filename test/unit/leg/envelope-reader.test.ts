@@ -3,7 +3,7 @@ import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { dataOf, envelope, envelopeHeadBytes } from "../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import type { Parts } from "../../../leg/parts.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { rejection } from "../../fakes/outcome.js";
 
 const maxDataBytes = 300;

@@ -15,9 +15,9 @@ import { ConnectRequestSchema, RelayService } from "../../../gen/streamserver/v1
 import { createChannelClient, createChannelOpener } from "../../../link/channel-client.js";
 import { createChannelHandler } from "../../../link/channel-handler.js";
 import type { Link } from "../../../link/link.js";
-import { Deferred } from "../../../stream/deferred.js";
-import { fromConnectError, toConnectError } from "../../../stream/failure-detail.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { fromConnectError, toConnectError } from "../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { body, joinedLinks, request } from "../../fakes/links.js";
 import { promiseState, rejection, settled } from "../../fakes/outcome.js";
 

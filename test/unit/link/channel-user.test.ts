@@ -10,7 +10,7 @@ import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import type { ChannelUser } from "../../../link/channel-user.js";
 import type { Link } from "../../../link/link.js";
 import { packetMessage } from "../../../link/outgoing-packet.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { maxPacketBytes, newLink, packet, request } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";
 

@@ -6,7 +6,7 @@ import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { channelWindowBytes } from "../../../link/channel-inbox.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { body, bytesOf, joinedLinks, loneRelayLink, packet, request } from "../../fakes/links.js";
 import { promiseState, rejection, settled } from "../../fakes/outcome.js";
 

@@ -7,8 +7,8 @@ import { Parts } from "../../../leg/parts.js";
 import { lengthTag, WireWriter } from "../../../leg/wire-writer.js";
 import { decodeLinkMessage, encodePackets, endOfLink, lastPacket, linkSocketPath } from "../../../link/link-message.js";
 import { type OutgoingPacket, packetMessage } from "../../../link/outgoing-packet.js";
-import { errorOfReset } from "../../../stream/reset.js";
-import { maxReasonBytes, StreamError } from "../../../stream/stream-error.js";
+import { errorOfReset } from "../../../stream/error/reset.js";
+import { maxReasonBytes, StreamError } from "../../../stream/error/stream-error.js";
 import { packet } from "../../fakes/links.js";
 import { thrown } from "../../fakes/outcome.js";
 

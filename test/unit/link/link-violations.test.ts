@@ -5,8 +5,8 @@ import type { Packet } from "../../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { channelWindowBytes } from "../../../link/channel-inbox.js";
-import { Deferred } from "../../../stream/deferred.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { body, bytesOf, loneLink, loneRelayLink, maxPacketBytes, packet, request } from "../../fakes/links.js";
 import { rejection, settled } from "../../fakes/outcome.js";
 

@@ -5,7 +5,7 @@ import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../../link/link.js";
 import type { LinkWatch } from "../../../link/link-watch.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
 import { loneLink, newWatch } from "../../fakes/links.js";
 import { settled } from "../../fakes/outcome.js";

@@ -7,7 +7,7 @@ import type { Channel } from "../../../link/channel.js";
 import { ChannelBodies } from "../../../link/channel-bodies.js";
 import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import { Link } from "../../../link/link.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import {
   body,
   bytesOf,

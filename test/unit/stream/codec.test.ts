@@ -15,8 +15,8 @@ import {
   rawCodec,
   textCodec,
 } from "../../../stream/codec.js";
-import type { Frame } from "../../../stream/frame.js";
-import type { EncodedMessage } from "../../../stream/sender.js";
+import type { Frame } from "../../../stream/endpoint/frame.js";
+import type { EncodedMessage } from "../../../stream/endpoint/sender.js";
 import { rejection, settled, thrown } from "../../fakes/outcome.js";
 import { eventsOf, joinedStreams, streamAndPeer } from "../../fakes/streams.js";
 import { errorOf } from "../../fakes/violation.js";

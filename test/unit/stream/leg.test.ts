@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Deferred } from "../../../stream/deferred.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { Leg } from "../../../stream/leg.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { frame, takeFrames } from "../../fakes/frames.js";
 import { settled } from "../../fakes/outcome.js";
 import { joinedStreams } from "../../fakes/streams.js";

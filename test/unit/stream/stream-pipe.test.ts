@@ -4,7 +4,7 @@ import { finished, pipeline } from "node:stream/promises";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { bytesCodec } from "../../../stream/codec.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { rejection, settled } from "../../fakes/outcome.js";
 import { eventsOf, joinedStreams, streamAndPeer, textMessage } from "../../fakes/streams.js";
 import { errorOf } from "../../fakes/violation.js";

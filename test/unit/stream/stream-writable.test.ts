@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { takeFrames } from "../../fakes/frames.js";
 import { promiseState, rejection } from "../../fakes/outcome.js";
 import { eventsOf, joinedStreams, streamAndPeer, textMessage } from "../../fakes/streams.js";

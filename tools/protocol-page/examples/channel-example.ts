@@ -2,7 +2,7 @@ import { create, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { ConnectRequestSchema, ConnectResponseSchema } from "../../../gen/streamserver/v1/relay_pb.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { packet, packetBatches } from "../../../test/fakes/links.js";
 import { newLinkedRelay } from "../../../test/fakes/relay-links.js";
 import { fenced } from "../tables/markdown.js";

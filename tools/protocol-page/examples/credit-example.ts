@@ -1,4 +1,4 @@
-import { Endpoint } from "../../../stream/endpoint.js";
+import { Endpoint } from "../../../stream/endpoint/endpoint.js";
 import { costOf, takeFrames } from "../../../test/fakes/frames.js";
 import { grouped, table } from "../tables/markdown.js";
 

@@ -5,7 +5,7 @@ import { encodePackets, lastPacket } from "../../../link/link-message.js";
 import type { OutgoingPacket } from "../../../link/outgoing-packet.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import { Links } from "../../../server/link/links.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { newRelay, someCaller } from "../../../test/fakes/relays.js";
 import { requestPackets } from "./link-examples.js";
 import type { WireExample } from "./stream-examples.js";

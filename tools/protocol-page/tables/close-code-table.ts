@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { closeError, closeFrame } from "../../../link/close-code.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import { code, table } from "./markdown.js";
 
 /** The sender of each close code, and its reason, in the words of the page. */

@@ -14,9 +14,9 @@ import { maxPacketBytes } from "../../../server/link/links.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
 import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
 import { legOverheadBytes } from "../../../server/rpc/leg-handler.js";
-import { defaultMaxMessageBytes } from "../../../stream/capabilities.js";
-import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../../stream/sender.js";
-import { maxReasonBytes } from "../../../stream/stream-error.js";
+import { defaultMaxMessageBytes } from "../../../stream/endpoint/capabilities.js";
+import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../../stream/endpoint/sender.js";
+import { maxReasonBytes } from "../../../stream/error/stream-error.js";
 import { bytes, type LimitRow, limitReached, notTold, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 

@@ -6,8 +6,8 @@ import { LinkService, type Packet, type SendRequestSchema } from "../../../../ge
 import { packetMessage } from "../../../../link/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
 import { Links } from "../../../../server/link/links.js";
-import { Deferred } from "../../../../stream/deferred.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Deferred } from "../../../../stream/platform/deferred.js";
 import { packet, request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";

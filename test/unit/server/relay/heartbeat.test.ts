@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { heartbeat, withHeartbeat } from "../../../../server/relay/heartbeat.js";
-import { Condition } from "../../../../stream/deferred.js";
-import { Fifo } from "../../../../stream/fifo.js";
+import { Condition } from "../../../../stream/platform/deferred.js";
+import { Fifo } from "../../../../stream/platform/fifo.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 

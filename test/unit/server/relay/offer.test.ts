@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { CallerSchema, CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { tokenTtlMs } from "../../../../server/relay/token.js";
-import { cutReason, StreamError } from "../../../../stream/stream-error.js";
+import { cutReason, StreamError } from "../../../../stream/error/stream-error.js";
 import { frame } from "../../../fakes/frames.js";
 import { settled, thrown } from "../../../fakes/outcome.js";
 import { connect, Listening, leaseEvents, newRelay, noFacts, offeredStream, relayed } from "../../../fakes/relays.js";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readFrameHead } from "../../../../leg/frame-head.js";
 import { Parts } from "../../../../leg/parts.js";
 import { endpointFrame, relayedFrame } from "../../../../server/relay/relayed-frame.js";
-import type { Frame } from "../../../../stream/frame.js";
+import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { dataFrame, frame, plainFrame } from "../../../fakes/frames.js";
 
 const data = new Uint8Array(20);

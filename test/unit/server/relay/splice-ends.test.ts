@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { settled } from "../../../fakes/outcome.js";
 import { Listening, relayed, splicedStream } from "../../../fakes/relays.js";

@@ -17,7 +17,7 @@ import type { Relay } from "../../../../server/relay/relay.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { legOverheadBytes } from "../../../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { joinedLinks, packet } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";

@@ -10,14 +10,14 @@ import {
   RelayService,
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCallHandlers } from "../../../../leg/leg-call.js";
-import { type Capabilities, capabilitiesToWire } from "../../../../stream/capabilities.js";
 import { rawCodec } from "../../../../stream/codec.js";
-import { Condition } from "../../../../stream/deferred.js";
-import { Fifo } from "../../../../stream/fifo.js";
-import type { Frame } from "../../../../stream/frame.js";
+import { type Capabilities, capabilitiesToWire } from "../../../../stream/endpoint/capabilities.js";
+import type { Frame } from "../../../../stream/endpoint/frame.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Leg } from "../../../../stream/leg.js";
+import { Condition } from "../../../../stream/platform/deferred.js";
+import { Fifo } from "../../../../stream/platform/fifo.js";
 import { Stream } from "../../../../stream/stream.js";
-import { StreamError } from "../../../../stream/stream-error.js";
 import { driveLeg } from "../../../../web/api/leg-driver.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";

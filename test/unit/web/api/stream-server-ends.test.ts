@@ -3,7 +3,7 @@ import { Code, ConnectError, createRouterTransport, type Transport } from "@conn
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ListenResponseSchema, RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { rawCodec } from "../../../../stream/codec.js";
-import { Condition, Deferred } from "../../../../stream/deferred.js";
+import { Condition, Deferred } from "../../../../stream/platform/deferred.js";
 import type { Stream } from "../../../../stream/stream.js";
 import { StreamServer } from "../../../../web/api/stream-server.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";

@@ -5,7 +5,7 @@ import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { type ListenResponseSchema, RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { heartbeatsUntilLost } from "../../../../link/link-watch.js";
 import { rawCodec } from "../../../../stream/codec.js";
-import { Deferred } from "../../../../stream/deferred.js";
+import { Deferred } from "../../../../stream/platform/deferred.js";
 import { StreamServer } from "../../../../web/api/stream-server.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";

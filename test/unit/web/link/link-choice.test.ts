@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { Deferred } from "../../../../stream/deferred.js";
-import { relayLostError } from "../../../../stream/failure-detail.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { relayLostError } from "../../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Deferred } from "../../../../stream/platform/deferred.js";
 import { chooseLink } from "../../../../web/link/link-choice.js";
 import { LinkMemory } from "../../../../web/link/link-memory.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "../../../../web/link/opened-link.js";

@@ -5,7 +5,7 @@ import { channelWindowBytes } from "../../../../link/channel-inbox.js";
 import { Link } from "../../../../link/link.js";
 import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
 import { LinkSender } from "../../../../link/link-sender.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { type PipeSocket, SocketPipe } from "../../../../web/link/socket-pipe.js";
 import { maxPacketBytes, packet, request } from "../../../fakes/links.js";
 import { settled } from "../../../fakes/outcome.js";

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 
 import { decodeLinkMessage, encodePackets, lastPacket } from "../../../../link/link-message.js";
-import { isOfRelay } from "../../../../stream/failure-detail.js";
+import { isOfRelay } from "../../../../stream/error/failure-detail.js";
 
-import { StreamError } from "../../../../stream/stream-error.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakeSocket } from "../../../fakes/fake-socket.js";

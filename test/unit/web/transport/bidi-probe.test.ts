@@ -2,8 +2,8 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { toConnectError } from "../../../../stream/failure-detail.js";
-import { StreamError } from "../../../../stream/stream-error.js";
+import { toConnectError } from "../../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { bidiObstacle } from "../../../../web/transport/bidi-probe.js";
 import { rejection } from "../../../fakes/outcome.js";
 

@@ -1,4 +1,4 @@
-import type { Reset } from "../gen/streamserver/v1/frame_pb.js";
+import type { Reset } from "../../gen/streamserver/v1/frame_pb.js";
 
 /** A `Frame` of the protocol, with its numbers as numbers. Zero stands for none. */
 export interface Frame {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Endpoint, type EndpointEvent, type EndpointOptions } from "../../../stream/endpoint.js";
-import { StreamError } from "../../../stream/stream-error.js";
-import { dataFrame, frame, takeFrames } from "../../fakes/frames.js";
+import { Endpoint, type EndpointEvent, type EndpointOptions } from "../../../../stream/endpoint/endpoint.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { dataFrame, frame, takeFrames } from "../../../fakes/frames.js";
 
 /** An endpoint, and what it tells of each action. */
 function telling(options: EndpointOptions = {}) {

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 
 /** The code and the hop that come with each of the protocol's own failures: `failure.proto` in a table. */
 export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {

@@ -1,11 +1,11 @@
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { errorOfReset, resetOf } from "../error/reset.js";
+import { StreamError } from "../error/stream-error.js";
 import { transferredAwayError } from "./bytes.js";
 import { type Capabilities, defaultMaxMessageBytes } from "./capabilities.js";
 import type { Frame } from "./frame.js";
 import { Receiver } from "./receiver.js";
-import { errorOfReset, resetOf } from "./reset.js";
 import { type EncodedMessage, type ReceivedMessage, Sender } from "./sender.js";
-import { StreamError } from "./stream-error.js";
 
 /**
  * The life of an endpoint.

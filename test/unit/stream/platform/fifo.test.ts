@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Fifo } from "../../../stream/fifo.js";
+import { Fifo } from "../../../../stream/platform/fifo.js";
 
 test("what is pushed is shifted in its order, whatever is between", () => {
   const steps = fc.array(fc.record({ step: fc.constantFrom("push", "shift", "clear"), times: fc.nat(1_500) }), {

@@ -1,16 +1,16 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import type { ConnectResponseSchema } from "../../../gen/streamserver/v1/relay_pb.js";
-import { RelayService } from "../../../gen/streamserver/v1/relay_pb.js";
-import { frameToWire } from "../../../leg/wire-frame.js";
-import { Endpoint } from "../../../stream/endpoint.js";
-import { Leg } from "../../../stream/leg.js";
-import { StreamError } from "../../../stream/stream-error.js";
-import { driveLeg } from "../../../web/api/leg-driver.js";
-import { FakeClock } from "../../fakes/fake-clock.js";
-import { dataFrame, frame, takeFrames } from "../../fakes/frames.js";
-import { settled } from "../../fakes/outcome.js";
+import type { ConnectResponseSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { frameToWire } from "../../../../leg/wire-frame.js";
+import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Leg } from "../../../../stream/leg.js";
+import { driveLeg } from "../../../../web/api/leg-driver.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { dataFrame, frame, takeFrames } from "../../../fakes/frames.js";
+import { settled } from "../../../fakes/outcome.js";
 
 const data = new Uint8Array(3);
 const lastFrame = () => ({ ...dataFrame(2, { data }), fin: true });

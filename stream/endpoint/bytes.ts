@@ -1,5 +1,5 @@
-import { invalidArgumentError } from "./options.js";
-import type { StreamError } from "./stream-error.js";
+import { invalidArgumentError } from "../error/options.js";
+import type { StreamError } from "../error/stream-error.js";
 
 /** Bytes up to which an array has no buffer in V8 until somebody asks for it, which takes longer than a copy. */
 const tinyBytes = 64;

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "./stream-error.js";
 
 /** Words for the values that an option takes, and whether it takes a value. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Feature } from "../../../gen/streamserver/v1/relay_pb.js";
-import { capabilitiesFromWire, capabilitiesToWire } from "../../../stream/capabilities.js";
+import { Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { capabilitiesFromWire, capabilitiesToWire } from "../../../../stream/endpoint/capabilities.js";
 
 test("an endpoint that says nothing is a simple client that takes 16 MiB", () => {
   const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };

@@ -1,11 +1,11 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { rawCodec } from "../../../stream/codec.js";
-import { createEntry } from "../../../web/api/entry.js";
-import { Transports } from "../../../web/transport/transports.js";
-import { FakeClock } from "../../fakes/fake-clock.js";
-import { rejection, settled, thrown } from "../../fakes/outcome.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { rawCodec } from "../../../../stream/codec.js";
+import { createEntry } from "../../../../web/api/entry.js";
+import { Transports } from "../../../../web/transport/transports.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { rejection, settled, thrown } from "../../../fakes/outcome.js";
 
 const shown: string[] = [];
 const transports = new Transports(() => new Promise(() => {}), new FakeClock());

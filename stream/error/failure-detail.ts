@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Failure, FailureDetailSchema, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, FailureDetailSchema, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { messageOf, StreamError } from "./stream-error.js";
 
 /** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */

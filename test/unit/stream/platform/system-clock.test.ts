@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { StreamError } from "../../../stream/stream-error.js";
-import { systemClock } from "../../../stream/system-clock.js";
-import { loneLink, newWatch } from "../../fakes/links.js";
-import { settled } from "../../fakes/outcome.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { systemClock } from "../../../../stream/platform/system-clock.js";
+import { loneLink, newWatch } from "../../../fakes/links.js";
+import { settled } from "../../../fakes/outcome.js";
 
 /** The longest that a timer takes. */
 const maxTimerMs = 2_147_483_647;

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { Emitter } from "../../../stream/emitter.js";
+import { Emitter } from "../../../../stream/platform/emitter.js";
 
 interface Events {
   note: [text: string];

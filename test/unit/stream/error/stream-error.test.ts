@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { fromConnectError } from "../../../stream/failure-detail.js";
-import { canceledError, isOwnCancel, messageOf, StreamError } from "../../../stream/stream-error.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { fromConnectError } from "../../../../stream/error/failure-detail.js";
+import { canceledError, isOwnCancel, messageOf, StreamError } from "../../../../stream/error/stream-error.js";
 
 const refused = (address: string) =>
   Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: "ECONNREFUSED" });

@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { Endpoint, type EndpointOptions } from "../../../stream/endpoint.js";
-import type { Frame } from "../../../stream/frame.js";
-import { dataFrame, exchange, frame, takeFrames } from "../../fakes/frames.js";
-import { refusal } from "../../fakes/violation.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Endpoint, type EndpointOptions } from "../../../../stream/endpoint/endpoint.js";
+import type { Frame } from "../../../../stream/endpoint/frame.js";
+import { dataFrame, exchange, frame, takeFrames } from "../../../fakes/frames.js";
+import { refusal } from "../../../fakes/violation.js";
 
 const data = new Uint8Array(10);
 

@@ -1,6 +1,6 @@
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Fifo } from "../platform/fifo.js";
 import { unpinned } from "./bytes.js";
-import { Fifo } from "./fifo.js";
 import type { FrameMessage } from "./frame.js";
 import { ReceiveCredit } from "./receive-credit.js";
 import { initialCreditBytes, messageOverheadBytes, type ReceivedMessage } from "./sender.js";

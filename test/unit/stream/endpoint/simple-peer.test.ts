@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { rawCodec } from "../../../stream/codec.js";
-import { Endpoint } from "../../../stream/endpoint.js";
-import { initialCreditBytes, messageOverheadBytes } from "../../../stream/sender.js";
-import { costOf, takeFrames } from "../../fakes/frames.js";
-import { SimplePeer } from "../../fakes/simple-peer.js";
+import { rawCodec } from "../../../../stream/codec.js";
+import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
+import { initialCreditBytes, messageOverheadBytes } from "../../../../stream/endpoint/sender.js";
+import { costOf, takeFrames } from "../../../fakes/frames.js";
+import { SimplePeer } from "../../../fakes/simple-peer.js";
 
 const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
 const windowBytes = 65_536;

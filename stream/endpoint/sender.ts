@@ -1,5 +1,5 @@
+import { Fifo } from "../platform/fifo.js";
 import { isDetached } from "./bytes.js";
-import { Fifo } from "./fifo.js";
 import type { FrameMessage } from "./frame.js";
 import { SendCredit } from "./send-credit.js";
 

@@ -1,12 +1,12 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { Endpoint } from "../../../stream/endpoint.js";
-import { errorOfReset, resetOf } from "../../../stream/reset.js";
-import { codeFromWire, cutReason, failureTable, StreamError } from "../../../stream/stream-error.js";
-import { dataFrame, exchange, frame, takeFrames } from "../../fakes/frames.js";
-import { thrown } from "../../fakes/outcome.js";
-import { errorOf } from "../../fakes/violation.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
+import { errorOfReset, resetOf } from "../../../../stream/error/reset.js";
+import { codeFromWire, cutReason, failureTable, StreamError } from "../../../../stream/error/stream-error.js";
+import { dataFrame, exchange, frame, takeFrames } from "../../../fakes/frames.js";
+import { thrown } from "../../../fakes/outcome.js";
+import { errorOf } from "../../../fakes/violation.js";
 
 const hello = { data: new TextEncoder().encode("hello"), text: true };
 

@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { callError, fromConnectError, relayAt, toConnectError } from "../../../stream/failure-detail.js";
-import { StreamError } from "../../../stream/stream-error.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { callError, fromConnectError, relayAt, toConnectError } from "../../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 
 const url = "https://relay.example/browser-server";
 const [first, second] = ["connect ECONNREFUSED 127.0.0.1:8080", "connect ECONNREFUSED ::1:8080"];

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import type { Hop } from "../gen/streamserver/v1/failure_pb.js";
-import { type Reset, ResetSchema } from "../gen/streamserver/v1/frame_pb.js";
+import type { Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { type Reset, ResetSchema } from "../../gen/streamserver/v1/frame_pb.js";
 import { codeFromWire, cutReason, StreamError } from "./stream-error.js";
 
 /** Returns the reset that tells a peer of an error. */

@@ -1,4 +1,4 @@
-import { Feature } from "../gen/streamserver/v1/relay_pb.js";
+import { Feature } from "../../gen/streamserver/v1/relay_pb.js";
 
 /** The abilities of an endpoint that its peer needs to know. */
 export interface Capabilities {
