@@ -2,10 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError, toConnectError } from "../stream/error/failure-detail.js";
-import type { Channel } from "./channel.js";
-import { ChannelBodies } from "./channel-bodies.js";
-import { headersFromWire, headersToWire } from "./header.js";
+import type { Channel } from "./channel/channel.js";
+import { ChannelBodies } from "./channel/channel-bodies.js";
 import type { Link } from "./link.js";
+import { headersFromWire, headersToWire } from "./packet/header.js";
 
 /**
  * How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got.

@@ -1,7 +1,7 @@
 import type { Parts } from "../leg/parts.js";
 import { afterTurn } from "../stream/platform/turn.js";
 import type { Link } from "./link.js";
-import { encodePackets } from "./link-message.js";
+import { encodePackets } from "./packet/link-message.js";
 
 /** A pipe for the messages of a link. */
 export interface LinkPipe {

@@ -7,11 +7,11 @@ import { errorOfReset, resetOf } from "../stream/error/reset.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { Condition, Deferred } from "../stream/platform/deferred.js";
 import { Fifo } from "../stream/platform/fifo.js";
-import { Channel, type ChannelPort } from "./channel.js";
-import { headBytes } from "./header.js";
-import type { IncomingPacket } from "./link-message.js";
+import { Channel, type ChannelPort } from "./channel/channel.js";
 import { Outbox } from "./outbox.js";
-import type { OutgoingPacket } from "./outgoing-packet.js";
+import { headBytes } from "./packet/header.js";
+import type { IncomingPacket } from "./packet/link-message.js";
+import type { OutgoingPacket } from "./packet/outgoing-packet.js";
 
 /** Packets that wait for no room, such as resets, may pile up to 4 MiB. A peer that provokes more is cut off. */
 export const maxOutboxBytes = 4_194_304;

@@ -1,6 +1,6 @@
 import { Fifo } from "../stream/platform/fifo.js";
-import { headBytes } from "./header.js";
-import type { OutgoingPacket } from "./outgoing-packet.js";
+import { headBytes } from "./packet/header.js";
+import type { OutgoingPacket } from "./packet/outgoing-packet.js";
 
 /** Bytes that a packet counts for, beside its data, while it waits to be sent. */
 export const packetOverheadBytes = 64;

@@ -1,10 +1,10 @@
 import { Failure } from "../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest } from "../gen/streamserver/v1/link_pb.js";
 import { StreamError } from "../stream/error/stream-error.js";
-import type { Channel } from "./channel.js";
-import { headBytes, maxHeadBytes } from "./header.js";
+import type { Channel } from "./channel/channel.js";
 import { Link, type LinkOptions, tooManyChannelsError } from "./link.js";
-import type { IncomingPacket } from "./link-message.js";
+import { headBytes, maxHeadBytes } from "./packet/header.js";
+import type { IncomingPacket } from "./packet/link-message.js";
 
 export interface RelayLinkOptions extends LinkOptions {
   /**

@@ -8,7 +8,7 @@ import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { linkSocketPath } from "../link/link-message.js";
+import { linkSocketPath } from "../link/packet/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { inspect, types } from "node:util";
-import { linkProtocol } from "../link/link-message.js";
+import { linkProtocol } from "../link/packet/link-message.js";
 import { type Codec, type RawInput, type RawMessage, rawCodec } from "../stream/codec.js";
 import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";

@@ -7,10 +7,16 @@ import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
-import { closeError, closeFrame, invalidPayload, messageTooBig, unsupportedData } from "../../link/close-code.js";
-import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/link-message.js";
 import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
-import { PartsJoiner } from "../../link/parts-joiner.js";
+import {
+  closeError,
+  closeFrame,
+  invalidPayload,
+  messageTooBig,
+  unsupportedData,
+} from "../../link/packet/close-code.js";
+import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/packet/link-message.js";
+import { PartsJoiner } from "../../link/packet/parts-joiner.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { closeTimeoutMs } from "../http/open-responses.js";

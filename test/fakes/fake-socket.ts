@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LinkMessageSchema, type Packet } from "../../gen/streamserver/v1/link_pb.js";
-import { decodeLinkMessage, encodePackets, type IncomingPacket } from "../../link/link-message.js";
+import { decodeLinkMessage, encodePackets, type IncomingPacket } from "../../link/packet/link-message.js";
 
 /** A browser's WebSocket to a relay that reads when the test does. */
 export class FakeSocket {

@@ -6,10 +6,10 @@ import {
   type Packet,
   PacketSchema,
 } from "../../gen/streamserver/v1/link_pb.js";
-import type { Channel } from "../../link/channel.js";
+import type { Channel } from "../../link/channel/channel.js";
 import { Link, type LinkOptions } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
-import { packetMessage } from "../../link/outgoing-packet.js";
+import { packetMessage } from "../../link/packet/outgoing-packet.js";
 import { RelayLink, type RelayLinkOptions } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";

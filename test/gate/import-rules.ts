@@ -28,6 +28,7 @@ export const onlyImporters: Record<string, readonly string[]> = {
  */
 export const rooms: Record<string, readonly string[]> = {
   stream: ["platform", "error", "endpoint"],
+  link: ["packet", "channel"],
   web: ["page", "link", "transport", "node", "api"],
   server: ["relay", "http", "rpc", "link"],
 };

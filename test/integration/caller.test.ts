@@ -4,7 +4,7 @@ import { createConnectTransport as createWebTransport } from "@connectrpc/connec
 import { Code, Failure, type Stream, StreamClient, StreamServer, type TransportLike } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { linkProtocol } from "../../link/link-message.js";
+import { linkProtocol } from "../../link/packet/link-message.js";
 import type { LinkSocketLike } from "../../web/link/websocket-link.js";
 import { openWebSocketTransport } from "../../web/transport/websocket-transport.js";
 import { rejection } from "../fakes/outcome.js";

@@ -7,7 +7,7 @@ import { Code, StreamClient, StreamServer, type TransportLike } from "browser-st
 import { RelayService } from "browser-stream-server/gen";
 import { type RelayWarning, StreamServerProxy } from "browser-stream-server/server";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { linkSocketPath } from "../../link/link-message.js";
+import { linkSocketPath } from "../../link/packet/link-message.js";
 import { transportOf } from "../contract/web-way.js";
 import { compression, express, type Middleware, serveExpress } from "./express-server.js";
 

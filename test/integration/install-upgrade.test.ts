@@ -11,7 +11,7 @@ import { type AddressInfo, connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { StreamServerProxy } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { linkProtocol, linkSocketPath } from "../../link/packet/link-message.js";
 import { selfSigned } from "./relay-ports.js";
 
 const tls = selfSigned();

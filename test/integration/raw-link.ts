@@ -12,7 +12,12 @@ import {
 import { WebSocket } from "ws";
 import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
-import { decodeLinkMessage, type IncomingPacket, linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import {
+  decodeLinkMessage,
+  type IncomingPacket,
+  linkProtocol,
+  linkSocketPath,
+} from "../../link/packet/link-message.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import type { TestRelay } from "./relay-ports.js";
 

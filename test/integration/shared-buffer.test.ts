@@ -3,7 +3,7 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
-import { decodeLinkMessage } from "../../link/link-message.js";
+import { decodeLinkMessage } from "../../link/packet/link-message.js";
 import { EchoService } from "./echo-service.js";
 import { credit, data, end, type PacketInit, RawLink } from "./raw-link.js";
 import { openLinkServer } from "./socket-servers.js";

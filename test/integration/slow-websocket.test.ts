@@ -4,7 +4,7 @@ import { Code } from "@connectrpc/connect";
 import { createWebSocketTransport, Failure, type Stream, StreamError, StreamServer } from "browser-stream-server";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { channelWindowBytes } from "../../link/channel-inbox.js";
+import { channelWindowBytes } from "../../link/channel/channel-inbox.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { openBystander } from "./bystander.js";
 import { connecting, credit, end, opening, RawLink, socketFrame } from "./raw-link.js";

@@ -6,7 +6,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { type WebSocket, WebSocketServer } from "ws";
-import { linkProtocol } from "../../link/link-message.js";
+import { linkProtocol } from "../../link/packet/link-message.js";
 import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
 import { defaultLimits } from "../../server/relay/limits.js";

@@ -8,7 +8,7 @@ import { RelayService } from "browser-stream-server/gen";
 import { type RelayWarning, StreamServerProxy, type StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { linkProtocol, linkSocketPath } from "../../link/packet/link-message.js";
 import { closeTimeoutMs } from "../../server/http/open-responses.js";
 import { transportOf } from "../contract/web-way.js";
 import { FakeClock } from "../fakes/fake-clock.js";

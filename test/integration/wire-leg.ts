@@ -21,7 +21,7 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
-import { decodeLinkMessage } from "../../link/link-message.js";
+import { decodeLinkMessage } from "../../link/packet/link-message.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { data, end, opening, RawLink } from "./raw-link.js";
 import type { TestRelay } from "./relay-ports.js";

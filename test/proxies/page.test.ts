@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { linkProtocol, linkSocketPath } from "../../link/link-message.js";
+import { linkProtocol, linkSocketPath } from "../../link/packet/link-message.js";
 import { openRelay, type TestRelay } from "../integration/relay-ports.js";
 import { proxies } from "./proxies.js";
 import type { RunningProxy } from "./start-proxy.js";

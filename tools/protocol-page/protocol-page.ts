@@ -1,5 +1,5 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { channelWindowBytes } from "../../link/channel-inbox.js";
+import { channelWindowBytes } from "../../link/channel/channel-inbox.js";
 import { initialCreditBytes } from "../../stream/endpoint/sender.js";
 import { channelExample } from "./examples/channel-example.js";
 import { creditExample } from "./examples/credit-example.js";

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { LinkOpened, Packet } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
-import { type OutgoingPacket, packetMessage } from "../../link/outgoing-packet.js";
+import { type OutgoingPacket, packetMessage } from "../../link/packet/outgoing-packet.js";
 import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";

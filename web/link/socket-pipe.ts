@@ -1,8 +1,8 @@
 import type { Parts } from "../../leg/parts.js";
 import type { Link } from "../../link/link.js";
-import { encodePackets } from "../../link/link-message.js";
 import type { LinkPipe } from "../../link/link-sender.js";
-import { PartsJoiner } from "../../link/parts-joiner.js";
+import { encodePackets } from "../../link/packet/link-message.js";
+import { PartsJoiner } from "../../link/packet/parts-joiner.js";
 
 /**
  * Nothing more is handed to the browser while it holds so much. A browser tells how much it holds, but not when it is

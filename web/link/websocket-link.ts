@@ -1,14 +1,14 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { closeError, closeFrame, noStatus } from "../../link/close-code.js";
+import { LinkSender } from "../../link/link-sender.js";
+import { closeError, closeFrame, noStatus } from "../../link/packet/close-code.js";
 import {
   decodeLinkMessage,
   endOfLink,
   type IncomingMessage,
   linkProtocol,
   linkSocketPath,
-} from "../../link/link-message.js";
-import { LinkSender } from "../../link/link-sender.js";
+} from "../../link/packet/link-message.js";
 import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { type ClientOptions, WebSocket } from "ws";
-import { linkProtocol } from "../../link/link-message.js";
+import { linkProtocol } from "../../link/packet/link-message.js";
 import type { LinkSocketLike, SocketFactory } from "../link/websocket-link.js";
 import type { RelayUrl } from "../transport/relay-url.js";
 import { openWebSocketTransport, type WebSocketTransportOptions } from "../transport/websocket-transport.js";

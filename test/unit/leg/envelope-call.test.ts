@@ -10,10 +10,10 @@ import { type CallCarrier, type CarrierOpener, envelopeCaller } from "../../../l
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { frameEnvelope } from "../../../leg/frame-envelope.js";
 import { type LegCaller, maxRpcMessageBytes } from "../../../leg/leg-call.js";
-import type { Channel } from "../../../link/channel.js";
-import { ChannelBodies } from "../../../link/channel-bodies.js";
+import type { Channel } from "../../../link/channel/channel.js";
+import { ChannelBodies } from "../../../link/channel/channel-bodies.js";
+import { channelWindowBytes } from "../../../link/channel/channel-inbox.js";
 import { createChannelOpener } from "../../../link/channel-client.js";
-import { channelWindowBytes } from "../../../link/channel-inbox.js";
 import type { Link } from "../../../link/link.js";
 import { rawCodec } from "../../../stream/codec.js";
 import { fromConnectError } from "../../../stream/error/failure-detail.js";

@@ -13,7 +13,7 @@ import { readFrameHead } from "../../../leg/frame-head.js";
 import { readFrame } from "../../../leg/frame-reader.js";
 import { Parts } from "../../../leg/parts.js";
 import { frameFromWire } from "../../../leg/wire-frame.js";
-import { decodeLinkMessage } from "../../../link/link-message.js";
+import { decodeLinkMessage } from "../../../link/packet/link-message.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import type { LiveLink } from "../../../server/link/links.js";
 import type { Frame } from "../../../stream/endpoint/frame.js";

@@ -3,9 +3,9 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelRequestSchema, type Packet } from "../../../gen/streamserver/v1/link_pb.js";
-import type { Channel } from "../../../link/channel.js";
-import { ChannelBodies } from "../../../link/channel-bodies.js";
-import { channelWindowBytes } from "../../../link/channel-inbox.js";
+import type { Channel } from "../../../link/channel/channel.js";
+import { ChannelBodies } from "../../../link/channel/channel-bodies.js";
+import { channelWindowBytes } from "../../../link/channel/channel-inbox.js";
 import { Link } from "../../../link/link.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Parts } from "../../../leg/parts.js";
 import { Outbox, packetOverheadBytes, type TurnTaker } from "../../../link/outbox.js";
-import type { OutgoingPacket } from "../../../link/outgoing-packet.js";
+import type { OutgoingPacket } from "../../../link/packet/outgoing-packet.js";
 
 const data = (channel: number, bytes: number) => ({ channel, data: new Parts([new Uint8Array(bytes)]) });
 const channelsOf = (packets: readonly OutgoingPacket[]) => packets.map(({ channel }) => channel);

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { Health } from "../../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
-import { linkProtocol, linkSocketPath } from "../../../link/link-message.js";
+import { linkProtocol, linkSocketPath } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
 import { enums, messages, services, shortName } from "../../../tools/protocol-page/tables/reference.js";
 

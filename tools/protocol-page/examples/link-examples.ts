@@ -3,7 +3,7 @@ import { Code, createContextValues } from "@connectrpc/connect";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { ListRequestSchema } from "../../../gen/streamserver/v1/relay_pb.js";
-import { createChannelHandler } from "../../../link/channel-handler.js";
+import { createChannelHandler } from "../../../link/channel/channel-handler.js";
 import { loneLink, packet } from "../../../test/fakes/links.js";
 import { settled } from "../../../test/fakes/outcome.js";
 import { newMemoryRelay } from "../../../test/fakes/relay-links.js";

@@ -1,8 +1,8 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { type LinkMessage, LinkMessageSchema } from "../../../gen/streamserver/v1/link_pb.js";
-import { encodePackets, lastPacket } from "../../../link/link-message.js";
-import type { OutgoingPacket } from "../../../link/outgoing-packet.js";
+import { encodePackets, lastPacket } from "../../../link/packet/link-message.js";
+import type { OutgoingPacket } from "../../../link/packet/outgoing-packet.js";
 import { maxBatchBytes } from "../../../server/link/link-sockets.js";
 import { Links } from "../../../server/link/links.js";
 import { StreamError } from "../../../stream/error/stream-error.js";

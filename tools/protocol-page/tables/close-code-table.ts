@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { closeError, closeFrame } from "../../../link/close-code.js";
+import { closeError, closeFrame } from "../../../link/packet/close-code.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import { code, table } from "./markdown.js";
 

@@ -1,8 +1,8 @@
-import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel-inbox.js";
-import { headerOverheadBytes, maxHeadBytes } from "../../../link/header.js";
+import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel/channel-inbox.js";
 import { maxOutboxBytes, maxPings, maxRequestsBytes, maxWidenedBytes } from "../../../link/link.js";
-import { maxOtherPacketBytes } from "../../../link/link-message.js";
 import { packetOverheadBytes } from "../../../link/outbox.js";
+import { headerOverheadBytes, maxHeadBytes } from "../../../link/packet/header.js";
+import { maxOtherPacketBytes } from "../../../link/packet/link-message.js";
 import { maxBatchBytes as maxSendBytes } from "../../../server/link/link-routes.js";
 import {
   maxBufferedChunks,

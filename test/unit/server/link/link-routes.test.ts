@@ -3,7 +3,7 @@ import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
-import { packetMessage } from "../../../../link/outgoing-packet.js";
+import { packetMessage } from "../../../../link/packet/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
 import { Links } from "../../../../server/link/links.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";

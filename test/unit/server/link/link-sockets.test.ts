@@ -4,8 +4,13 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { ChannelResponseSchema, type Packet } from "../../../../gen/streamserver/v1/link_pb.js";
-import type { Channel } from "../../../../link/channel.js";
-import { decodeLinkMessage, encodePackets, type IncomingPacket, linkProtocol } from "../../../../link/link-message.js";
+import type { Channel } from "../../../../link/channel/channel.js";
+import {
+  decodeLinkMessage,
+  encodePackets,
+  type IncomingPacket,
+  linkProtocol,
+} from "../../../../link/packet/link-message.js";
 import { LinkSockets } from "../../../../server/link/link-sockets.js";
 import { Links } from "../../../../server/link/links.js";
 import { packet, request } from "../../../fakes/links.js";

@@ -8,9 +8,9 @@ import { ConnectRequestSchema } from "../../../../gen/streamserver/v1/relay_pb.j
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../../leg/envelope-reader.js";
 import type { Parts } from "../../../../leg/parts.js";
-import type { Channel } from "../../../../link/channel.js";
-import { ChannelBodies } from "../../../../link/channel-bodies.js";
-import { createChannelHandler } from "../../../../link/channel-handler.js";
+import type { Channel } from "../../../../link/channel/channel.js";
+import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
+import { createChannelHandler } from "../../../../link/channel/channel-handler.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import { defaultLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";

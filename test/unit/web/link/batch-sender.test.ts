@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
-import { ChannelBodies } from "../../../../link/channel-bodies.js";
+import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
 import { toConnectError } from "../../../../stream/error/failure-detail.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { type Batch, BatchSender, maxSentPacketBytes, type Send } from "../../../../web/link/batch-sender.js";

@@ -2,7 +2,7 @@ import { createRouterTransport } from "@connectrpc/connect";
 import { expect, test, vi } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../../../../gen/streamserver/v1/link_pb.js";
-import { ChannelBodies } from "../../../../link/channel-bodies.js";
+import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { maxSentPacketBytes } from "../../../../web/link/batch-sender.js";

@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import type { Channel } from "../../../../link/channel.js";
-import { channelWindowBytes } from "../../../../link/channel-inbox.js";
+import type { Channel } from "../../../../link/channel/channel.js";
+import { channelWindowBytes } from "../../../../link/channel/channel-inbox.js";
 import { Link } from "../../../../link/link.js";
-import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
 import { LinkSender } from "../../../../link/link-sender.js";
+import { decodeLinkMessage, type IncomingPacket } from "../../../../link/packet/link-message.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { type PipeSocket, SocketPipe } from "../../../../web/link/socket-pipe.js";
 import { maxPacketBytes, packet, request } from "../../../fakes/links.js";

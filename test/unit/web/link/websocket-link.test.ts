@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 
-import { decodeLinkMessage, encodePackets, lastPacket } from "../../../../link/link-message.js";
+import { decodeLinkMessage, encodePackets, lastPacket } from "../../../../link/packet/link-message.js";
 import { isOfRelay } from "../../../../stream/error/failure-detail.js";
 
 import { StreamError } from "../../../../stream/error/stream-error.js";

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PacketSchema } from "../../../../gen/streamserver/v1/link_pb.js";
-import { ChannelBodies } from "../../../../link/channel-bodies.js";
-import { decodeLinkMessage, type IncomingPacket } from "../../../../link/link-message.js";
+import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
+import { decodeLinkMessage, type IncomingPacket } from "../../../../link/packet/link-message.js";
 import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakeSocket } from "../../../fakes/fake-socket.js";

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, expect, test, vi } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { linkSocketPath } from "../../../../link/link-message.js";
+import { linkSocketPath } from "../../../../link/packet/link-message.js";
 import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { rejection } from "../../../fakes/outcome.js";

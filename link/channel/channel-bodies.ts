@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
-import type { Parts } from "../leg/parts.js";
-import { toConnectError } from "../stream/error/failure-detail.js";
-import { StreamError } from "../stream/error/stream-error.js";
-import { Condition } from "../stream/platform/deferred.js";
+import type { Parts } from "../../leg/parts.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import { Condition } from "../../stream/platform/deferred.js";
 import type { Channel } from "./channel.js";
 import type { ChannelUser } from "./channel-user.js";
 

@@ -1,4 +1,4 @@
-import type { StreamError } from "../stream/error/stream-error.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 
 /** The code that sends and reads a channel's bodies. Its methods do not throw. */
 export interface ChannelUser {

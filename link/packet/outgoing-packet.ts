@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { type Packet, PacketSchema } from "../gen/streamserver/v1/link_pb.js";
-import type { Parts } from "../leg/parts.js";
+import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
+import type { Parts } from "../../leg/parts.js";
 
 /** A packet that waits to be sent. Data stays in the arrays that it came in. */
 export type OutgoingPacket = Packet | { channel: number; data: Parts };

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
-import { type Header, HeaderSchema } from "../gen/streamserver/v1/link_pb.js";
-import { StreamError } from "../stream/error/stream-error.js";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { type Header, HeaderSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 
 /** The default limit of Node's HTTP server. A channel keeps its head as long as it lives. */
 export const maxHeadBytes = 16_384;

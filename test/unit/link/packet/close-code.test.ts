@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
-import { closeError, closeFrame } from "../../../link/close-code.js";
-import { StreamError } from "../../../stream/error/stream-error.js";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { closeError, closeFrame } from "../../../../link/packet/close-code.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 
 const everyCode = Object.values(Code).filter((code): code is Code => typeof code === "number");
 const maxReasonBytes = 123;

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { codeFromWire, cutReason, StreamError } from "../stream/error/stream-error.js";
+import { codeFromWire, cutReason, StreamError } from "../../stream/error/stream-error.js";
 
 /** RFC 6455, section 7.4.1, and the IANA registry; a page itself may send only the first. */
 const normalClosure = 1000;

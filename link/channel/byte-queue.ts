@@ -1,5 +1,5 @@
-import { unpinned } from "../stream/endpoint/bytes.js";
-import { Fifo } from "../stream/platform/fifo.js";
+import { unpinned } from "../../stream/endpoint/bytes.js";
+import { Fifo } from "../../stream/platform/fifo.js";
 
 /** A chunk may keep a buffer of up to this many times its own size in memory while it waits; beyond, it is copied. */
 const pinnedFactor = 8;

@@ -1,18 +1,18 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   LinkMessageSchema,
   type LinkOpened,
   LinkOpenedSchema,
   type Packet,
   PacketSchema,
-} from "../gen/streamserver/v1/link_pb.js";
-import { isSmall, Parts } from "../leg/parts.js";
-import { WireReader } from "../leg/wire-reader.js";
-import { lengthTag, varintBytes, varintTag, WireWriter } from "../leg/wire-writer.js";
-import { errorOfReset, resetOf } from "../stream/error/reset.js";
-import { StreamError } from "../stream/error/stream-error.js";
+} from "../../gen/streamserver/v1/link_pb.js";
+import { isSmall, Parts } from "../../leg/parts.js";
+import { WireReader } from "../../leg/wire-reader.js";
+import { lengthTag, varintBytes, varintTag, WireWriter } from "../../leg/wire-writer.js";
+import { errorOfReset, resetOf } from "../../stream/error/reset.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /**

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import type { ContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { type ChannelRequest, ChannelResponseSchema } from "../gen/streamserver/v1/link_pb.js";
-import { fromConnectError } from "../stream/error/failure-detail.js";
+import { type ChannelRequest, ChannelResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
+import { headersFromWire, headersToWire } from "../packet/header.js";
 import type { Channel } from "./channel.js";
 import { ChannelBodies } from "./channel-bodies.js";
-import { headersFromWire, headersToWire } from "./header.js";
 
 /** Resolves when nothing of the handler runs any more. */
 export type ChannelHandler = (channel: Channel, request: ChannelRequest) => Promise<void>;

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   ChannelEndSchema,
   type ChannelRequest,
@@ -8,19 +8,19 @@ import {
   type Header,
   type Packet,
   PacketSchema,
-} from "../gen/streamserver/v1/link_pb.js";
-import { Parts } from "../leg/parts.js";
-import { transferredAwayError } from "../stream/endpoint/bytes.js";
-import { SendCredit } from "../stream/endpoint/send-credit.js";
-import { toConnectError } from "../stream/error/failure-detail.js";
-import { errorOfReset, resetOf } from "../stream/error/reset.js";
-import { StreamError } from "../stream/error/stream-error.js";
-import { Deferred } from "../stream/platform/deferred.js";
+} from "../../gen/streamserver/v1/link_pb.js";
+import { Parts } from "../../leg/parts.js";
+import { transferredAwayError } from "../../stream/endpoint/bytes.js";
+import { SendCredit } from "../../stream/endpoint/send-credit.js";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { errorOfReset, resetOf } from "../../stream/error/reset.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import { Deferred } from "../../stream/platform/deferred.js";
+import { headBytes, headersFromWire, maxHeadBytes } from "../packet/header.js";
+import type { IncomingPacket } from "../packet/link-message.js";
+import type { OutgoingPacket } from "../packet/outgoing-packet.js";
 import { ChannelInbox, channelWindowBytes, type InboxPort } from "./channel-inbox.js";
 import type { ChannelUser } from "./channel-user.js";
-import { headBytes, headersFromWire, maxHeadBytes } from "./header.js";
-import type { IncomingPacket } from "./link-message.js";
-import type { OutgoingPacket } from "./outgoing-packet.js";
 
 /** The services of a link that its channels use. */
 export interface ChannelPort extends InboxPort {

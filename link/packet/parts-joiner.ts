@@ -1,4 +1,4 @@
-import type { Parts } from "../leg/parts.js";
+import type { Parts } from "../../leg/parts.js";
 
 /** Joins parts in one buffer again and again, because a new one for each message took most of a sender's time. */
 export class PartsJoiner {

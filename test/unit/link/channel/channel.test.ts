@@ -1,14 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
-import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
-import type { Channel } from "../../../link/channel.js";
-import { ChannelBodies } from "../../../link/channel-bodies.js";
-import { channelWindowBytes } from "../../../link/channel-inbox.js";
-import { StreamError } from "../../../stream/error/stream-error.js";
-import { body, bytesOf, joinedLinks, loneRelayLink, packet, request } from "../../fakes/links.js";
-import { promiseState, rejection, settled } from "../../fakes/outcome.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { ChannelResponseSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "../../../../link/channel/channel.js";
+import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
+import { channelWindowBytes } from "../../../../link/channel/channel-inbox.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { body, bytesOf, joinedLinks, loneRelayLink, packet, request } from "../../../fakes/links.js";
+import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
 
 const ok = create(ChannelResponseSchema, { status: 200, headers: [{ name: "x-from", value: "relay" }] });
 

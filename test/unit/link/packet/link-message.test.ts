@@ -1,16 +1,22 @@
 import { create, equals, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
-import { LinkMessageSchema, LinkService, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
-import { Parts } from "../../../leg/parts.js";
-import { lengthTag, WireWriter } from "../../../leg/wire-writer.js";
-import { decodeLinkMessage, encodePackets, endOfLink, lastPacket, linkSocketPath } from "../../../link/link-message.js";
-import { type OutgoingPacket, packetMessage } from "../../../link/outgoing-packet.js";
-import { errorOfReset } from "../../../stream/error/reset.js";
-import { maxReasonBytes, StreamError } from "../../../stream/error/stream-error.js";
-import { packet } from "../../fakes/links.js";
-import { thrown } from "../../fakes/outcome.js";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { LinkMessageSchema, LinkService, PacketSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { Parts } from "../../../../leg/parts.js";
+import { lengthTag, WireWriter } from "../../../../leg/wire-writer.js";
+import {
+  decodeLinkMessage,
+  encodePackets,
+  endOfLink,
+  lastPacket,
+  linkSocketPath,
+} from "../../../../link/packet/link-message.js";
+import { type OutgoingPacket, packetMessage } from "../../../../link/packet/outgoing-packet.js";
+import { errorOfReset } from "../../../../stream/error/reset.js";
+import { maxReasonBytes, StreamError } from "../../../../stream/error/stream-error.js";
+import { packet } from "../../../fakes/links.js";
+import { thrown } from "../../../fakes/outcome.js";
 
 type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;
 

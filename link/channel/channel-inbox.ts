@@ -1,4 +1,4 @@
-import { ReceiveCredit } from "../stream/endpoint/receive-credit.js";
+import { ReceiveCredit } from "../../stream/endpoint/receive-credit.js";
 import { ByteQueue } from "./byte-queue.js";
 import type { ChannelUser } from "./channel-user.js";
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { ByteQueue } from "../../../link/byte-queue.js";
+import { ByteQueue } from "../../../../link/channel/byte-queue.js";
 
 const all = (queue: ByteQueue): Uint8Array[] => {
   const chunks: Uint8Array[] = [];
