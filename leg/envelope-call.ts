@@ -16,6 +16,7 @@ import { EnvelopeReader } from "./envelope-reader.js";
 import { type EnvelopeMemory, frameEnvelope } from "./frame-envelope.js";
 import { readFrame } from "./frame-reader.js";
 import {
+  handOn,
   type LegCall,
   type LegCaller,
   type LegCallHandlers,
@@ -26,7 +27,6 @@ import {
 } from "./leg-call.js";
 import { Parts } from "./parts.js";
 import { type ResponseEnd, readResponseEnd } from "./response-messages.js";
-import { frameFromWire } from "./wire-frame.js";
 
 /** Carries the two bodies of a call: a channel or an HTTP/2 stream. */
 export interface CallCarrier {
@@ -107,14 +107,8 @@ export class EnvelopeCall implements LegCall {
 
   send(frame: Frame): boolean {
     if (this.#state.kind !== "open") return true;
-    let sent: Parts;
-    try {
-      sent = frameEnvelope(frame, this.#state.carrier.memory);
-    } catch {
-      this.#handlers.onTransferredAway();
-      return true;
-    }
-    return this.#state.carrier.write(sent);
+    const { carrier } = this.#state;
+    return carrier.write(frameEnvelope(frame, carrier.memory));
   }
 
   end(): void {
@@ -214,10 +208,7 @@ export class EnvelopeCall implements LegCall {
   }
 
   #takeOther(received: Parts): void {
-    const { message } = this.#decode(dataOf(received));
-    if (message.case === "opened") this.#handlers.onOpened(message.value);
-    if (message.case === "accepted") this.#handlers.onAccepted(message.value.capabilities);
-    if (message.case === "frame") this.#handlers.onFrame(frameFromWire(message.value));
+    handOn(this.#decode(dataOf(received)).message, this.#handlers);
   }
 
   #decode(data: Uint8Array): LegResponse {

@@ -1,6 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type ConnectRequest, ConnectRequestSchema } from "../gen/streamserver/v1/relay_pb.js";
-import { isDetached, transferredAwayError } from "../stream/endpoint/bytes.js";
 import type { Frame, FrameMessage } from "../stream/endpoint/frame.js";
 import { envelope, envelopeHeadBytes, writeEnvelopeHead } from "./envelope.js";
 import {
@@ -22,8 +21,7 @@ import { varintBytes, WireWriter } from "./wire-writer.js";
 export type EnvelopeMemory = (byteLength: number) => Uint8Array<ArrayBuffer>;
 
 /**
- * Puts a frame into the envelope in which it travels on either leg of a stream. Throws `invalid_argument` if data was
- * transferred away.
+ * Puts a frame, whose data is all there, into the envelope in which it travels on either leg of a stream.
  *
  * - `memory`: all data is copied into such memory, and the envelope is one array. Without it, large data is not copied.
  */
@@ -37,8 +35,6 @@ export function frameEnvelope(frame: Frame, memory?: EnvelopeMemory): Parts {
   let largeBytes = 0;
   for (const message of messages) {
     const { data } = message;
-    // Data that is there has a buffer, and small data gets one only when it is asked for.
-    if (data.byteLength === 0 && isDetached(data.buffer)) throw transferredAwayError();
     const messageBytes = bytesOf(message);
     frameBytes += 1 + varintBytes(messageBytes) + messageBytes;
     if (memory === undefined && !isSmall(data)) largeBytes += data.byteLength;

@@ -7,6 +7,7 @@ import type {
   OpenSchema,
 } from "../gen/streamserver/v1/relay_pb.js";
 import type { Frame } from "../stream/endpoint/frame.js";
+import { frameFromWire } from "./wire-frame.js";
 
 /** The RPC of a leg. */
 export type LegMethod = "connect" | "accept";
@@ -22,7 +23,7 @@ export const maxRpcMessageBytes = 1_048_576;
 
 /** The endpoint's end of the call of its leg, which begins with an `Open`. */
 export interface LegCall {
-  /** Sends a frame. Returns false if the next one has to wait for `LegCallHandlers.onDrain`. */
+  /** Sends a frame, whose data is all there. Returns false if the next one has to wait for `LegCallHandlers.onDrain`. */
   send(frame: Frame): boolean;
   /** No frame will follow. The answer may go on. */
   end(): void;
@@ -52,3 +53,10 @@ export interface LegCallHandlers {
 
 /** Calls the RPC of a leg. */
 export type LegCaller = (method: LegMethod, open: Open, handlers: LegCallHandlers) => LegCall;
+
+/** Hands a decoded response to the endpoint. A kind of response that this code does not know is ignored. */
+export function handOn(message: LegResponse["message"], handlers: LegCallHandlers): void {
+  if (message.case === "opened") handlers.onOpened(message.value);
+  if (message.case === "accepted") handlers.onAccepted(message.value.capabilities);
+  if (message.case === "frame") handlers.onFrame(frameFromWire(message.value));
+}

@@ -77,7 +77,7 @@ export function createRpcTransport(options: RpcTransportOptions): Transport {
   async function sendUnary({ method, message, ...request }: UnaryRequest): Promise<UnaryResponse> {
     const { url, header, signal } = request;
     const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat);
-    const response = await httpClient({ url, method: "POST", header, signal, body: once(serialize(message)) });
+    const response = await httpClient({ url, method: "POST", header, signal, body: only(serialize(message)) });
     const { isUnaryError, unaryError } = validateResponse("unary", useBinaryFormat, response.status, response.header);
     const bytes = await readWhole(response.body, readMaxBytes);
     const [headers, trailer] = trailerDemux(response.header);
@@ -212,8 +212,9 @@ async function* watched<T>(
   }
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes;
+/** The requests of an RPC that takes one, or a body of one chunk. */
+export async function* only<T>(single: T): AsyncGenerator<T, void, undefined> {
+  yield single;
 }
 
 async function readWhole(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {

@@ -16,7 +16,7 @@ export interface RelayedFrame extends FrameHead {
 
 /**
  * Puts a frame of an endpoint in this process on its way through the relay. All data is copied, because the application
- * may modify or transfer its bytes while the frame waits for a peer. Throws if some of them are transferred away already.
+ * may modify or transfer its bytes while the frame waits for a peer.
  */
 export function relayedFrame(frame: Frame): RelayedFrame {
   const { messages, fin, reset } = frame;

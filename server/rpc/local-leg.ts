@@ -63,15 +63,7 @@ class LocalLeg implements LegCall {
   }
 
   send(frame: Frame): boolean {
-    if (this.#state.kind !== "attached") return true;
-    let sent: RelayedFrame;
-    try {
-      sent = relayedFrame(frame);
-    } catch {
-      this.#handlers.onTransferredAway();
-      return true;
-    }
-    return this.#state.leg.put(sent);
+    return this.#state.kind !== "attached" || this.#state.leg.put(relayedFrame(frame));
   }
 
   end(): void {

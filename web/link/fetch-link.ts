@@ -3,13 +3,14 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponse } from "../../gen/streamserver/v1/link_pb.js";
 import type { Link } from "../../link/link.js";
 import type { LinkWatch } from "../../link/link-watch.js";
+import { only } from "../../link/rpc-transport.js";
 import { callError, fromConnectError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { noAnswerError } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
 import { createLink, type OpenedLink } from "./opened-link.js";
-import { callStream, callUnary, only } from "./rpc-call.js";
+import { callStream, callUnary } from "./rpc-call.js";
 
 const openTimeoutMs = 10_000;
 

@@ -37,8 +37,3 @@ export async function* callStream<I extends DescMessage, O extends DescMessage>(
   onHeader?.(response.header);
   yield* response.message;
 }
-
-/** The requests of an RPC that takes one. */
-export async function* only<T>(request: T): AsyncGenerator<T, void, undefined> {
-  yield request;
-}

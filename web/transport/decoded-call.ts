@@ -1,7 +1,15 @@
 import type { Transport } from "@connectrpc/connect";
 import { RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import type { LegCall, LegCaller, LegCallHandlers, LegMethod, LegResponse, Open } from "../../leg/leg-call.js";
-import { frameFromWire, frameToWire } from "../../leg/wire-frame.js";
+import {
+  handOn,
+  type LegCall,
+  type LegCaller,
+  type LegCallHandlers,
+  type LegMethod,
+  type LegResponse,
+  type Open,
+} from "../../leg/leg-call.js";
+import { frameToWire } from "../../leg/wire-frame.js";
 import { isDetached } from "../../stream/endpoint/bytes.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import { Condition } from "../../stream/platform/deferred.js";
@@ -67,7 +75,7 @@ class DecodedCall implements LegCall {
         // Connect 2.3.0 holds every response until the call ends: what it holds is then some hundred bytes, and not the
         // data of a stream.
         response.message = { case: undefined };
-        this.#hand(message);
+        handOn(message, this.#handlers);
         while (this.#reading === "paused" && !this.#abort.signal.aborted) await this.#changed.changed();
       }
       this.#handlers.onEnd(undefined);
@@ -77,12 +85,6 @@ class DecodedCall implements LegCall {
       this.#abort.abort();
     }
     this.end();
-  }
-
-  #hand(message: LegResponse["message"]): void {
-    if (message.case === "opened") this.#handlers.onOpened(message.value);
-    if (message.case === "accepted") this.#handlers.onAccepted(message.value.capabilities);
-    if (message.case === "frame") this.#handlers.onFrame(frameFromWire(message.value));
   }
 
   async *#requests(open: Open): AsyncGenerator<Request> {

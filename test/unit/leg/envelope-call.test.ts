@@ -153,25 +153,6 @@ describe("on a channel", () => {
     expect(endpoint.drains).toBe(drains + 1);
   });
 
-  test("EnvelopeCall.send leaves out a frame whose data was transferred away, and says so", async () => {
-    const { endpoint, channel } = await answered();
-    const data = new Uint8Array(10_000);
-    structuredClone(data, { transfer: [data.buffer] });
-    const received: Uint8Array[] = [];
-    channel.use({
-      onData: (chunk) => void received.push(chunk),
-      onEnd: () => {},
-      onDrain: () => {},
-      onClosed: () => {},
-    });
-    await settled();
-    received.length = 0;
-    endpoint.call.send({ ...dataFrame(1), messages: [{ data, text: false, more: false }] });
-    await settled();
-    expect(endpoint.heard).toEqual(["transferred away"]);
-    expect(received).toEqual([]);
-  });
-
   test("EnvelopeCall.pause in onFrame stops the frames, of the same chunk too, until resume", async () => {
     const { endpoint, channel } = await answered();
     endpoint.pausesAtFrames = true;
