@@ -96,31 +96,20 @@ export class Sender {
       // A receiver has to put together what was split, so what fits into a frame of its own waits for one.
       if (restCost > frameRoomBytes && restCost <= Math.min(maxFrameBytes, creditRoomBytes)) break;
       if (restCost > creditRoomBytes && restCost <= this.#credit.windowBytes * unsplitShare) break;
-      const partBytes = partOf(restCost, Math.min(frameRoomBytes, creditRoomBytes));
-      if (partBytes === undefined) break;
+      const roomBytes = Math.min(frameRoomBytes, creditRoomBytes);
+      if (restCost > roomBytes && roomBytes < minPartBytes + messageOverheadBytes) break;
+      const cost = Math.min(restCost, roomBytes);
+      const partBytes = cost - messageOverheadBytes;
       const from = this.#headSentBytes;
       const more = from + partBytes < head.data.byteLength;
       const isWhole = from === 0 && !more;
       parts.push({ data: isWhole ? head.data : head.data.subarray(from, from + partBytes), text: head.text, more });
-      const cost = partBytes + messageOverheadBytes;
       this.#credit.send(cost);
       frameRoomBytes -= cost;
-      if (more) {
-        this.#headSentBytes += partBytes;
-        this.#bufferedBytes -= partBytes;
-        continue;
-      }
-      this.#bufferedBytes -= cost;
-      this.#headSentBytes = 0;
-      this.#queue.shift();
+      this.#bufferedBytes -= more ? partBytes : cost;
+      this.#headSentBytes = more ? from + partBytes : 0;
+      if (!more) this.#queue.shift();
     }
     return parts;
   }
-}
-
-/** The number of bytes of a message's data that go into the room; undefined if they are too few for a part. */
-function partOf(restCost: number, roomBytes: number): number | undefined {
-  if (restCost <= roomBytes) return restCost - messageOverheadBytes;
-  const dataRoomBytes = roomBytes - messageOverheadBytes;
-  return dataRoomBytes >= minPartBytes ? dataRoomBytes : undefined;
 }
