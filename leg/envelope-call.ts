@@ -151,11 +151,6 @@ export class EnvelopeCall implements LegCall {
     this.#read(() => this.#reader.push(chunk));
   }
 
-  /** Whether `onEnd` of the handlers was called. */
-  get isOver(): boolean {
-    return this.#state.kind === "over";
-  }
-
   /** The response has ended. */
   onEnd(): void {
     this.fail(this.#end === undefined ? new ConnectError("the response broke off", Code.Unavailable) : undefined);

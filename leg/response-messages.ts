@@ -46,8 +46,6 @@ export async function* responseMessages<T>(
   if (end.error !== undefined) throw end.error;
 }
 
-const noMetadata = new Headers();
-
 /** The last message of a response: its trailers, and an error if the call failed. */
 export interface ResponseEnd {
   metadata: Headers;
@@ -58,7 +56,8 @@ export interface ResponseEnd {
 export function readResponseEnd(envelope: Parts, header: Headers): ResponseEnd {
   const data = dataOf(envelope);
   // `{}`, as most calls end. Connect makes an error for each end that it reads.
-  if (data.byteLength === 2 && data[0] === 0x7b && data[1] === 0x7d) return { metadata: noMetadata, error: undefined };
+  const isEmpty = data.byteLength === 2 && data[0] === 0x7b && data[1] === 0x7d;
+  if (isEmpty) return { metadata: new Headers(), error: undefined };
   const { metadata, error } = endStreamFromJson(data);
   if (error !== undefined) {
     header.forEach((value, name) => {

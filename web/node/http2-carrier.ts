@@ -57,9 +57,7 @@ class Http2Carrier implements CallCarrier {
     stream.on("error", (error) => {
       this.#reason ??= new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
     });
-    stream.on("close", () => {
-      if (!call.isOver) call.fail(this.#reason ?? resetError(stream.rstCode));
-    });
+    stream.on("close", this.#onClose);
   }
 
   write(envelope: Parts): boolean {
@@ -91,8 +89,14 @@ class Http2Carrier implements CallCarrier {
     this.#stream.destroy();
   }
 
+  readonly #onClose = () => this.#call.fail(this.#reason ?? resetError(this.#stream.rstCode));
+
   #onEnd(): void {
+    // A stream that was reset may say "end" as well, and "close" then tells why.
+    if (this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) return;
     this.#call.onEnd();
+    // An error takes long to make, and this one tells nothing any more.
+    this.#stream.off("close", this.#onClose);
     // A call is over with its response.
     this.endRequest();
   }

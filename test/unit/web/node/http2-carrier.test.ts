@@ -45,7 +45,6 @@ class Call {
   readonly drained = new Deferred<void>();
   readonly ended = new Deferred<void>();
   readonly failed = new Deferred<unknown>();
-  readonly isOver = false;
   status = 0;
 
   answered(status: number): void {
@@ -131,6 +130,7 @@ test.each([
   expect(await call.failed.promise).toMatchObject({ rawMessage: error.message, code: error.code });
   await closed(stream);
   expect(stream.rstCode).toBe(rstCode);
+  expect(await Promise.race([call.ended.promise, "not ended"])).toBe("not ended");
 });
 
 test("Http2Carrier ends the request when the response has ended", async () => {
