@@ -65,8 +65,8 @@ type CallState =
   | { kind: "over" };
 
 /**
- * The call of a leg, whatever carries it: a body of envelopes out, a body of envelopes in, with the same bytes as
- * Connect's own client. The carrier hands in what comes (`answered`, `onData`, `onEnd`, `onClosed` or `fail`), and calls
+ * The call of a leg on any carrier: a body of envelopes out, a body of envelopes in, with the same bytes as Connect's own
+ * client. The carrier hands in the events of the call (`answered`, `onData`, `onEnd`, `onClosed` or `fail`), and calls
  * `onDrain` when it can send again.
  */
 export class EnvelopeCall implements LegCall {
@@ -98,7 +98,7 @@ export class EnvelopeCall implements LegCall {
     const state = this.#state;
     // The carrier has failed in the turn in which it was opened.
     if (state.kind !== "opening") return carrier.reset(canceledError());
-    this.#state = { kind: "open", carrier };
+    this.#set({ kind: "open", carrier });
     if (state.abort.signal.aborted) return this.cancel();
     const message = { case: "open" as const, value: open };
     carrier.write(new Parts([envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })))]));
@@ -112,7 +112,7 @@ export class EnvelopeCall implements LegCall {
   }
 
   end(): void {
-    if (this.#state.kind === "opening") this.#state = { ...this.#state, request: "ended" };
+    if (this.#state.kind === "opening") this.#set({ ...this.#state, request: "ended" });
     if (this.#state.kind === "open") this.#state.carrier.endRequest();
   }
 
@@ -162,7 +162,7 @@ export class EnvelopeCall implements LegCall {
    */
   fail(reason: unknown): void {
     if (this.#state.kind === "over") return;
-    this.#state = { kind: "over" };
+    this.#set({ kind: "over" });
     this.#handlers.onEnd(this.#end === undefined ? reason : this.#end.error);
   }
 
@@ -187,6 +187,10 @@ export class EnvelopeCall implements LegCall {
       if (state.kind === "open") state.carrier.reset(fromConnectError(reason));
       return false;
     }
+  }
+
+  #set(state: CallState): void {
+    this.#state = state;
   }
 
   #take(flags: number, received: Parts): boolean {

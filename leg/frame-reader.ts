@@ -24,8 +24,8 @@ export function readFrame(envelope: Parts): Frame | undefined {
 }
 
 /**
- * Returns the result of `read`, which is called with the fields of the frame in an envelope. Returns undefined if `read`
- * throws, and for an envelope that holds anything but one frame.
+ * Returns the result of `read`, which is called with the fields of the frame in an envelope. Returns undefined if
+ * `read` throws, and for an envelope that holds anything but one frame.
  */
 export function readFrameBy<T>(read: (fields: WireReader) => T, envelope: Parts): T | undefined {
   try {

@@ -23,7 +23,9 @@ export const maxRpcMessageBytes = 1_048_576;
 
 /** The endpoint's end of the call of its leg, which begins with an `Open`. */
 export interface LegCall {
-  /** Sends a frame, whose data is all there. Returns false if the next one has to wait for `LegCallHandlers.onDrain`. */
+  /**
+   * Sends a frame, whose data is all there. Returns false if the next one has to wait for `LegCallHandlers.onDrain`.
+   */
   send(frame: Frame): boolean;
   /** No frame will follow. The answer may go on. */
   end(): void;

@@ -52,7 +52,9 @@ export interface ResponseEnd {
   error: ConnectError | undefined;
 }
 
-/** Reads the end of a response. The error has the response's headers in its metadata, as Connect's clients have them. */
+/**
+ * Reads the end of a response. The error has the response's headers in its metadata, as Connect's clients have them.
+ */
 export function readResponseEnd(envelope: Parts, header: Headers): ResponseEnd {
   const data = dataOf(envelope);
   // `{}`, as most calls end. Connect makes an error for each end that it reads.

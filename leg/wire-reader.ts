@@ -6,7 +6,10 @@ const lastFactor = 2 ** 49;
 /** Stands for bytes that are missing. */
 export const noBytes: Uint8Array = new Uint8Array();
 
-/** The error of bytes that this code cannot read. Nobody sees it, because a decoder then reads the bytes, or refuses them. */
+/**
+ * The error of bytes that this code cannot read. Nobody sees it, because a decoder then reads the bytes, or refuses
+ * them.
+ */
 export function unreadableError(): RangeError {
   return new RangeError("unreadable bytes");
 }

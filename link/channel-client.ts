@@ -8,7 +8,8 @@ import type { Link } from "./link.js";
 import { headersFromWire, headersToWire } from "./packet/header.js";
 
 /**
- * How often a call asks for a link with room. Others that waited with it may have taken all the room of the one it got.
+ * A call asks for a link with room at most so often. Other calls that waited with it may have taken all the room of the
+ * link that it got.
  */
 const maxTries = 100;
 

@@ -10,7 +10,7 @@ export interface LinkPipe {
   send(message: Parts): void;
 }
 
-/** Sends the packets of a link by a pipe, as fast as the pipe takes them: those of one callback in one message. */
+/** Sends the packets of a link by a pipe, as fast as the pipe takes them. Packets of one callback share a message. */
 export class LinkSender {
   readonly #link: Link;
   readonly #pipe: LinkPipe;
@@ -19,7 +19,7 @@ export class LinkSender {
   readonly #goOn = () => this.#schedule();
   #state: "idle" | "scheduled" = "idle";
 
-  /** `onError` is called with what the pipe throws. */
+  /** `onError` is called with an error that the pipe throws. */
   constructor(link: Link, pipe: LinkPipe, maxBatchBytes: number, onError: (reason: unknown) => void) {
     this.#link = link;
     this.#pipe = pipe;
@@ -32,7 +32,7 @@ export class LinkSender {
     if (this.#state === "scheduled") return;
     this.#state = "scheduled";
     afterTurn(() => {
-      // Before the packets are taken, so that none is forgotten that another's sending brings.
+      // The state is set before packets are taken, because sending them may bring other packets.
       this.#state = "idle";
       try {
         this.#sendAll();

@@ -6,7 +6,7 @@ export interface ChannelUser {
   onData(chunk: Uint8Array): void;
   /** The peer's body has been read to its end. */
   onEnd(): void;
-  /** Everything that `Channel.write` said to wait for has been queued. */
+  /** All written data has been sent, after `Channel.write` returned false: the next data may be written. */
   onDrain(): void;
   /**
    * The channel is over: with an error if it failed, and then `onEnd` does not come. Bytes that came before its end can

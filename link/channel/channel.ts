@@ -138,7 +138,7 @@ export class Channel {
   #endBody(trailers: Header[]): void {
     if (this.#state.kind !== "open" || this.#state.sending !== "open") return;
     this.#trailers = trailers;
-    this.#state = { ...this.#state, sending: "ending" };
+    this.#set({ ...this.#state, sending: "ending" });
     if (this.#unsent.length === 0) this.#finish();
   }
 
@@ -146,7 +146,7 @@ export class Channel {
     if (this.#state.kind !== "open") return;
     this.#enqueue({ case: "end", value: create(ChannelEndSchema, { trailers: this.#trailers }) });
     if (this.#port.role === "relay") this.#close({ kind: "closed" });
-    else this.#state = { ...this.#state, sending: "ended" };
+    else this.#set({ ...this.#state, sending: "ended" });
   }
 
   /** Ends the channel both ways and tells the peer. */
@@ -182,7 +182,7 @@ export class Channel {
         return this.fail(errorOfReset(content.value, Hop.PEER));
       case "response":
         if (receiving !== "head") break;
-        this.#state = { ...this.#state, receiving: "body" };
+        this.#set({ ...this.#state, receiving: "body" });
         return this.response.resolve(content.value);
       case "data":
         if (receiving !== "body") break;
@@ -211,7 +211,7 @@ export class Channel {
       return this.reset(StreamError.from(reason));
     }
     if (this.#port.role === "client") this.#close({ kind: "closed" });
-    else this.#state = { ...this.#state, receiving: "ended" };
+    else this.#set({ ...this.#state, receiving: "ended" });
     this.#inbox.end();
   }
 
@@ -232,8 +232,12 @@ export class Channel {
     this.reset(new StreamError(message, { failure }));
   }
 
-  #close(state: Exclude<ChannelState, { kind: "open" }>): void {
+  #set(state: ChannelState): void {
     this.#state = state;
+  }
+
+  #close(state: Exclude<ChannelState, { kind: "open" }>): void {
+    this.#set(state);
     this.#unsent.length = 0;
     // A channel that was answered can still be read, whether its request is whole or not.
     if (state.kind === "failed") this.#inbox.drop();

@@ -119,8 +119,8 @@ export function decodeLinkMessage(bytes: Uint8Array, maxPackets = Number.POSITIV
 }
 
 /**
- * Without the fields that nobody knows: a request is kept as long as its channel, and each of them takes a hundred
- * bytes.
+ * Decodes a packet without its unknown fields, because a request is kept as long as its channel, and each unknown field
+ * takes a hundred bytes.
  */
 function decodePacket(bytes: Uint8Array): Packet {
   const packet = fromBinary(PacketSchema, bytes, { readUnknownFields: false });
@@ -135,8 +135,8 @@ export function tooManyPacketsError(maxPackets: number): StreamError {
 }
 
 /**
- * The packets of a message of nothing but data, as nearly all are and as {@link encodePackets} writes them. The data is
- * not copied. Undefined for a message that is another, or has more packets: a decoder reads that.
+ * Reads a message of nothing but data, as nearly all are and as {@link encodePackets} writes them. The data is not
+ * copied. Returns undefined for any other message, which takes a decoder, and for one of more than `maxPackets`.
  */
 function readDataPackets(bytes: Uint8Array, maxPackets: number): IncomingPacket[] | undefined {
   const packets: IncomingPacket[] = [];

@@ -74,7 +74,7 @@ export class LinkSockets {
     this.#clock = clock;
     this.#heartbeatIntervalMs = limits.heartbeatIntervalMs;
     this.#warnings = warnings;
-    // The default answer to a handshake that is none, without the stack trace of its making.
+    // `ws` makes an error with a stack trace for a request that is no handshake, unless it is answered here.
     this.#server.on("wsClientError", (error, socket) => this.#refuse(socket, error.message));
   }
 

@@ -61,8 +61,8 @@ export class Links {
   }
 
   /**
-   * Makes a link for a caller, pings it at intervals, and ends it when it goes silent. The owner of
-   * the pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
+   * Makes a link for a caller, pings it at intervals, and ends it when it goes silent. The owner of the pipe ends the
+   * link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
   open(caller: Caller, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;

@@ -28,9 +28,8 @@ export interface RelayLimits {
   /** Links. A tab has one. Default 10,000. */
   maxLinks: number;
   /**
-   * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times as
-   * much, and 16 MiB more for all of them.
-   * Default 512.
+   * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times
+   * as much, and 16 MiB more for all of them. Default 512.
    */
   maxChannelsPerLink: number;
   /** Open calls of one HTTP/2 connection. Default 1,000. */

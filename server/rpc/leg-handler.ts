@@ -53,8 +53,8 @@ type LegHandlerState =
   | { kind: "closed" };
 
 /**
- * Serves one leg on any carrier: a body of envelopes in, a body of envelopes out. The carrier hands in the events of its
- * call (`receive`, `endRequest`, `close`), and calls `drained` when it can send again.
+ * Serves one leg on any carrier: a body of envelopes in, a body of envelopes out. The carrier hands in the events of
+ * its call (`receive`, `endRequest`, `close`), and calls `drained` when it can send again.
  *
  * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is
  * read.

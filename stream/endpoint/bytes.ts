@@ -8,7 +8,8 @@ const tinyBytes = 64;
  * The bytes of an ArrayBuffer, a SharedArrayBuffer, or a view of one; undefined for anything else.
  *
  * - They may be of another realm: a frame, a `vm` context, jest with jsdom. The view that is returned is of this one.
- * - Shared and resizable memory is copied, because browsers refuse to send it; so are some 64 bytes and fewer.
+ * - Shared and resizable memory is copied, because browsers refuse to send it. A `Uint8Array` of at most 64 bytes is
+ *   copied, because that is faster.
  * - Throws `invalid_argument` if the buffer was transferred away.
  */
 export function bytesOf(value: unknown): Uint8Array | undefined {

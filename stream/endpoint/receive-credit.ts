@@ -1,5 +1,5 @@
 /**
- * How much a receiver lets its peer send: up to a window more than was read. Grants are absolute offsets, counted from
+ * The credit that a receiver gives to its peer: up to a window more than was read. Grants are absolute offsets, counted from
  * the first byte.
  *
  * The owner decides when a grant is worth its bytes. A peer that waits for room for `n` bytes at once gets it as long as
@@ -50,7 +50,8 @@ export class ReceiveCredit {
   }
 
   /**
-   * Doubles the window of a reader that has read everything, up to `maxWindowBytes` and if `take` gives the bytes for it.
+   * Doubles the window of a reader that has read everything, up to `maxWindowBytes` and if `take` gives the bytes for
+   * it.
    */
   widen(maxWindowBytes: number, take: (bytes: number) => boolean): void {
     if (this.#unreadBytes > 0 || this.#windowBytes >= maxWindowBytes) return;

@@ -20,8 +20,8 @@ interface Assembly {
  * The receive half of an endpoint: parts in, whole messages out, and the credit that follows from what was read.
  *
  * Unread messages never cost more than `windowBytes`, plus one message that came in parts: the parts of an
- * unfinished message are granted for as they come, but only while no finished message waits. The buffers of messages may
- * be four times as large as the messages, see `pinnedFactor`.
+ * unfinished message are granted for as they come, but only while no finished message waits. The buffers of messages
+ * may be four times as large as the messages, see `pinnedFactor`.
  */
 export class Receiver {
   readonly #credit: ReceiveCredit;

@@ -99,7 +99,7 @@ class LegDriver implements LegCallHandlers {
     leg.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport: transportKind(transport, this.#header) });
     if (peer !== undefined) this.#accept(peer);
     this.#stopWaiting();
-    if (this.#state.kind === "opening") this.#state = { kind: "attached", sending: "idle" };
+    if (this.#state.kind === "opening") this.#set({ kind: "attached", sending: "idle" });
     this.#schedule();
   }
 
@@ -129,7 +129,7 @@ class LegDriver implements LegCallHandlers {
 
   onDrain(): void {
     if (this.#state.kind !== "attached" || this.#state.sending !== "full") return;
-    this.#state = { kind: "attached", sending: "idle" };
+    this.#set({ kind: "attached", sending: "idle" });
     this.#send();
   }
 
@@ -139,7 +139,7 @@ class LegDriver implements LegCallHandlers {
 
   onEnd(reason: unknown): void {
     if (this.#state.kind === "over") return;
-    this.#state = { kind: "over" };
+    this.#set({ kind: "over" });
     const { leg } = this.#drive;
     leg.onSendable = () => {};
     leg.onRoom = () => {};
@@ -154,10 +154,10 @@ class LegDriver implements LegCallHandlers {
   /** In a turn of its own, so that messages that are written together travel in one frame. */
   #schedule(): void {
     if (this.#state.kind !== "attached" || this.#state.sending !== "idle") return;
-    this.#state = { kind: "attached", sending: "scheduled" };
+    this.#set({ kind: "attached", sending: "scheduled" });
     afterTurn(() => {
       if (this.#state.kind !== "attached" || this.#state.sending !== "scheduled") return;
-      this.#state = { kind: "attached", sending: "idle" };
+      this.#set({ kind: "attached", sending: "idle" });
       this.#send();
     });
   }
@@ -166,12 +166,16 @@ class LegDriver implements LegCallHandlers {
     const { leg } = this.#drive;
     for (let frame = leg.endpoint.takeFrame(); frame !== undefined; frame = leg.endpoint.takeFrame()) {
       if (this.#call?.send(frame)) continue;
-      if (this.#state.kind === "attached") this.#state = { kind: "attached", sending: "full" };
+      if (this.#state.kind === "attached") this.#set({ kind: "attached", sending: "full" });
       return;
     }
     if (!leg.isOver || this.#state.kind !== "attached") return;
-    this.#state = { kind: "attached", sending: "ended" };
+    this.#set({ kind: "attached", sending: "ended" });
     this.#call?.end();
+  }
+
+  #set(state: DriverState): void {
+    this.#state = state;
   }
 
   #pause(): void {

@@ -14,9 +14,10 @@ export interface RpcCallOptions {
   onHeader?: (header: Headers) => void;
 }
 
-// A client of Connect's would be 2.5 KiB of a page, for what these two functions do.
-
-/** Calls an RPC with one request and one response. Rejects with a `ConnectError`. */
+/**
+ * Calls an RPC with one request and one response. Rejects with a `ConnectError`. Connect's own client does the same and
+ * takes 2.5 KiB of a page.
+ */
 export async function callUnary<I extends DescMessage, O extends DescMessage>(
   transport: Transport,
   method: DescMethodUnary<I, O>,

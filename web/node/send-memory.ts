@@ -2,7 +2,9 @@ import type { EnvelopeMemory } from "../../leg/frame-envelope.js";
 
 /** Smaller memory is not kept, because it costs little to make, and thousands of streams may wait with some each. */
 const minBlockBytes = 16_384;
-/** Free blocks are kept up to so many bytes: eight of the 256 KiB that a full frame takes with the relay's usual limits. */
+/**
+ * Free blocks are kept up to so many bytes: eight of the 256 KiB that a full frame takes with the relay's usual limits.
+ */
 const maxFreeBytes = 2_097_152;
 
 /**
