@@ -18,7 +18,13 @@ export type Open = MessageInitShape<typeof OpenSchema>;
 /** The parts of `ConnectResponse` and `AcceptResponse` that a leg reads. */
 export type LegResponse = Pick<ConnectResponse, "message"> | Pick<AcceptResponse, "message">;
 
-/** The largest message of the relay: a frame of at most 983,040 bytes, and 65,536 bytes for its fields. */
+/**
+ * An RPC message of a leg may be this much larger than the messages of a full frame. An `Open` with its metadata fits
+ * in, and so do the tags and lengths of a frame's fields.
+ */
+export const legOverheadBytes = 65_536;
+
+/** The largest RPC message of a leg. The largest frame that a relay may allow fits in, with the overhead. */
 export const maxRpcMessageBytes = 1_048_576;
 
 /** The endpoint's end of the call of its leg, which begins with an `Open`. */

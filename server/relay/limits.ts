@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { legOverheadBytes, maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { described, knownOptions } from "./known-options.js";
 
@@ -63,8 +64,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
 
 /** A smaller frame could not hold the smallest part that a message is split into. */
 export const minMaxFrameBytes = 4_096;
-/** Clients take RPC messages of 1,048,576 bytes; 65,536 of them are left for all that is not a frame's messages. */
-export const maxMaxFrameBytes = 983_040;
+/** Clients take no larger RPC messages. */
+export const maxMaxFrameBytes = maxRpcMessageBytes - legOverheadBytes;
 
 /** Node's timers fire at once when they are given more; no other limit needs more either. */
 export const maxTimerMs = 2_147_483_647;

@@ -10,6 +10,7 @@ import {
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { readFrameHead } from "../../leg/frame-head.js";
+import { legOverheadBytes } from "../../leg/leg-call.js";
 import { maxPinnedFactor, Parts } from "../../leg/parts.js";
 import { unpinned } from "../../stream/endpoint/bytes.js";
 import { StreamError } from "../../stream/error/stream-error.js";
@@ -17,12 +18,6 @@ import type { Relay } from "../relay/relay.js";
 import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
 import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import type { AttachLeg } from "./attach-leg.js";
-
-/**
- * An RPC message of a leg may be this much larger than the messages of a full frame. An `Open` with its metadata fits
- * in, and so do the tags and lengths of a frame's fields.
- */
-export const legOverheadBytes = 65_536;
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;

@@ -7,6 +7,7 @@ import {
   type ListenResponseSchema,
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
+import { legOverheadBytes } from "../../leg/leg-call.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Directory } from "../relay/directory.js";
@@ -17,7 +18,6 @@ import type { Relay } from "../relay/relay.js";
 import { attachClient, attachListener } from "./attach-leg.js";
 import { callerCanceled, expectEnd } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
-import { legOverheadBytes } from "./leg-handler.js";
 
 /** Serves `RelayService` on a router. */
 export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Directory): void {

@@ -1,3 +1,4 @@
+import { legOverheadBytes } from "../../../leg/leg-call.js";
 import { channelWindowBytes, maxChannelWindowBytes } from "../../../link/channel/channel-inbox.js";
 import { maxOutboxBytes, maxPings, maxRequestsBytes, maxWidenedBytes } from "../../../link/link.js";
 import { packetOverheadBytes } from "../../../link/outbox.js";
@@ -13,7 +14,6 @@ import {
 import { maxPacketBytes } from "../../../server/link/links.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
 import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
-import { legOverheadBytes } from "../../../server/rpc/leg-handler.js";
 import { defaultMaxMessageBytes } from "../../../stream/endpoint/capabilities.js";
 import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../../stream/endpoint/sender.js";
 import { maxReasonBytes } from "../../../stream/error/stream-error.js";

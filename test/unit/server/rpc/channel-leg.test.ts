@@ -7,6 +7,7 @@ import { type ChannelRequest, ChannelRequestSchema } from "../../../../gen/strea
 import { ConnectRequestSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../../leg/envelope-reader.js";
+import { legOverheadBytes } from "../../../../leg/leg-call.js";
 import type { Parts } from "../../../../leg/parts.js";
 import type { Channel } from "../../../../link/channel/channel.js";
 import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
@@ -15,7 +16,6 @@ import { Directory } from "../../../../server/relay/directory.js";
 import { defaultLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
-import { legOverheadBytes } from "../../../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { joinedLinks, packet } from "../../../fakes/links.js";
