@@ -113,7 +113,7 @@ function set(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
 }
 
-/** The same bounds as those of `drain` itself. Throws a `UsageError`. */
+/** Reads the drain timeout, within the bounds of `StreamServerProxy.drain`. Throws a `UsageError`. */
 function parseTimeoutMs(text: string): number {
   if (/^\d+$/.test(text) && Number(text) <= maxTimerMs) return Number(text);
   throw new UsageError(`the drain timeout takes milliseconds from 0 to ${maxTimerMs}, not ${JSON.stringify(text)}`);

@@ -65,9 +65,9 @@ type CallState =
   | { kind: "over" };
 
 /**
- * The call of a leg on any carrier: a body of envelopes out, a body of envelopes in, with the same bytes as Connect's own
- * client. The carrier hands in the events of the call (`answered`, `onData`, `onEnd`, `onClosed` or `fail`), and calls
- * `onDrain` when it can send again.
+ * The call of a leg on any carrier: a body of envelopes out, a body of envelopes in, with the same bytes as Connect's
+ * own client. The carrier hands in the events of the call (`answered`, `onData`, `onEnd`, `onClosed` or `fail`), and
+ * calls `onDrain` when it can send again.
  */
 export class EnvelopeCall implements LegCall {
   readonly #method: LegMethod;

@@ -55,8 +55,8 @@ const fromTabToTab = (title: string, figure: string, limits: Limits = {}): Compa
  * All comparisons, in the order of the table.
  *
  * The bounds were set on 2026-11-27, on two cores with Node 24.21. Beside other programs, which kept the load between 2
- * and 4, the medians of six runs were 0.47 to 0.72 in bulk, 0.36 to 0.55 with 1 KiB messages, 0.88 to 1.24 of the relay's
- * CPU and 1.13 to 1.42 of the ping-pong. Each bound is about a quarter worse than the middle of these.
+ * and 4, the medians of six runs were 0.47 to 0.72 in bulk, 0.36 to 0.55 with 1 KiB messages, 0.88 to 1.24 of the
+ * relay's CPU and 1.13 to 1.42 of the ping-pong. Each bound is about a quarter worse than the middle of these.
  */
 export const comparisons: readonly Comparison[] = [
   overHttp2("64 KiB messages", "bulk.megabytesPerS", { goal: 0.8, bound: 0.42 }),

@@ -1,9 +1,9 @@
 /**
- * The credit that a receiver gives to its peer: up to a window more than was read. Grants are absolute offsets, counted from
- * the first byte.
+ * The credit that a receiver gives to its peer: up to a window more than was read. Grants are absolute offsets, counted
+ * from the first byte.
  *
- * The owner decides when a grant is worth its bytes. A peer that waits for room for `n` bytes at once gets it as long as
- * no grant waits until more than `windowBytes - n` can be granted.
+ * The owner decides when a grant is worth its bytes. A peer that waits for room for `n` bytes at once gets it, if the
+ * owner grants before more than `windowBytes - n` bytes can be granted.
  */
 export class ReceiveCredit {
   #windowBytes: number;

@@ -37,7 +37,7 @@ export class CreditedWire {
   /** Grants on their way, and those that have arrived. */
   readonly #grants: number[] = [];
   readonly #arrivedGrants: number[] = [];
-  /** What the reader can read next: a piece or a message. */
+  /** The sizes of the pieces or messages that wait for the reader. */
   readonly #readable: number[] = [];
   /** Every offset that was granted, in order. */
   readonly granted: number[] = [];

@@ -144,7 +144,7 @@ describe("on a channel", () => {
       await settled();
       isFull = endpoint.drains === drains;
     }
-    // What the carrier holds beside the credit is a frame or two.
+    // Beside the data that has credit, the carrier holds a frame or two.
     expect(sequence * data.byteLength).toBeGreaterThan(channelWindowBytes);
     expect(sequence * data.byteLength).toBeLessThan(channelWindowBytes + 3 * data.byteLength);
     const { drains } = endpoint;

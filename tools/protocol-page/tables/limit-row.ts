@@ -7,7 +7,7 @@ export interface LimitRow {
   what: string;
   value: string;
   enforcedBy: string;
-  /** What happens when the limit is exceeded. */
+  /** The consequence of exceeding the limit. */
   beyond: string;
   /** The field in which an endpoint learns the limit. */
   told: string;

@@ -251,7 +251,7 @@ describe.each(ends)("of a %s", (role, open) => {
     link.receive(credit(300_000));
     expect(dataOf(take())).toHaveLength(100_000);
     expect(user.told).toEqual([]);
-    // What was granted before is granted.
+    // A grant of an offset that was granted before makes no room.
     link.receive(credit(300_000));
     expect(user.told).toEqual([]);
     link.receive(credit(500_000));

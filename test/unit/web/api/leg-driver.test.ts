@@ -36,7 +36,7 @@ type Response = MessageInitShape<typeof ConnectResponseSchema>["message"];
 
 let clock: FakeClock;
 let leg: Leg;
-/** What the relay has heard of the leg. */
+/** The messages of the leg that have reached the relay. */
 let heard: ConnectRequest["message"][];
 let driving: Promise<void>;
 let isCancelled: boolean;
