@@ -105,18 +105,18 @@ function* membersOf({ typeName, fields, oneofs }: DescMessage): Generator<string
 
 function fileAnswer(file: DescFile | undefined, asked: string, sent: Set<string>): Answer {
   if (file === undefined) return errorAnswer(Code.NotFound, `this server knows no ${JSON.stringify(asked)}`);
-  const files = [file, ...importsOf(file)].filter((each) => each === file || !sent.has(each.proto.name));
+  const files = [file, ...[...importsOf(file)].reverse()].filter((each) => each === file || !sent.has(each.proto.name));
   for (const { proto } of files) sent.add(proto.name);
   const fileDescriptorProto = files.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 }
 
-/** The files that a file needs, each once. */
+/** Returns the files that a file needs, each once and after the files that it needs itself. */
 function importsOf(file: DescFile, found = new Set<DescFile>()): ReadonlySet<DescFile> {
   for (const dependency of file.dependencies) {
     if (found.has(dependency)) continue;
-    found.add(dependency);
     importsOf(dependency, found);
+    found.add(dependency);
   }
   return found;
 }

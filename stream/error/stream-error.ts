@@ -27,6 +27,8 @@ export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {
   [Failure.LINK_GONE]: [Code.NotFound, Hop.RELAY],
   [Failure.CHANNEL_INVALID]: [Code.FailedPrecondition, Hop.CALLER],
   [Failure.FEATURE_UNSUPPORTED]: [Code.Unimplemented, Hop.RELAY],
+  [Failure.FENCED]: [Code.Aborted, Hop.CALLER],
+  [Failure.STREAM_GONE]: [Code.NotFound, Hop.RELAY],
 };
 
 export interface StreamErrorOptions {

@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Failure } from "./failure_pb.js";
+import { file_streamserver_v1_failure } from "./failure_pb.js";
 import type { Frame } from "./frame_pb.js";
 import { file_streamserver_v1_frame } from "./frame_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file streamserver/v1/relay.proto.
  */
 export const file_streamserver_v1_relay: GenFile = /*@__PURE__*/
-  fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLUAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlIoACCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIjCgZSZXN1bWUSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYASABKAQidgoGT3BlbmVkEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0iPwoIQWNjZXB0ZWQSMwoMY2FwYWJpbGl0aWVzGAEgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcyIdCglTdXNwZW5kZWQSEAoIZ3JhY2VfbXMYASABKA0iJAoHUmVzdW1lZBIZChFyZWNlaXZlZF9zZXF1ZW5jZRgBIAEoBCJrCg5Db25uZWN0UmVxdWVzdBIlCgRvcGVuGAEgASgLMhUuc3RyZWFtc2VydmVyLnYxLk9wZW5IABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAQgkKB21lc3NhZ2Ui/QEKD0Nvbm5lY3RSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABItCghhY2NlcHRlZBgDIAEoCzIZLnN0cmVhbXNlcnZlci52MS5BY2NlcHRlZEgAEi8KCXN1c3BlbmRlZBgEIAEoCzIaLnN0cmVhbXNlcnZlci52MS5TdXNwZW5kZWRIABIrCgdyZXN1bWVkGAUgASgLMhguc3RyZWFtc2VydmVyLnYxLlJlc3VtZWRIAEIJCgdtZXNzYWdlImoKDUFjY2VwdFJlcXVlc3QSJQoEb3BlbhgBIAEoCzIVLnN0cmVhbXNlcnZlci52MS5PcGVuSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIAEIJCgdtZXNzYWdlIs0BCg5BY2NlcHRSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABIvCglzdXNwZW5kZWQYBCABKAsyGi5zdHJlYW1zZXJ2ZXIudjEuU3VzcGVuZGVkSAASKwoHcmVzdW1lZBgFIAEoCzIYLnN0cmVhbXNlcnZlci52MS5SZXN1bWVkSABCCQoHbWVzc2FnZSKJAQoNTGlzdGVuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmxpc3RlZBgCIAEoCBIzCgxjYXBhYmlsaXRpZXMYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEhAKCGxlYXNlX2lkGAQgASgJEhMKC2xlYXNlX3Rva2VuGAUgASgJIvwBCg5MaXN0ZW5SZXNwb25zZRIxCgpyZWdpc3RlcmVkGAEgASgLMhsuc3RyZWFtc2VydmVyLnYxLlJlZ2lzdGVyZWRIABInCgVvZmZlchgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5PZmZlckgAEi8KCXdpdGhkcmF3bhgDIAEoCzIaLnN0cmVhbXNlcnZlci52MS5XaXRoZHJhd25IABIlCgRwaW5nGAQgASgLMhUuc3RyZWFtc2VydmVyLnYxLlBpbmdIABItCghkcmFpbmluZxgFIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgcKBWV2ZW50InsKClJlZ2lzdGVyZWQSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0ijwIKBU9mZmVyEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSGQoRYWNjZXB0X3RpbWVvdXRfbXMYAyABKA0SNgoIbWV0YWRhdGEYBCADKAsyJC5zdHJlYW1zZXJ2ZXIudjEuT2ZmZXIuTWV0YWRhdGFFbnRyeRIzCgxjYXBhYmlsaXRpZXMYBSABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEicKBmNhbGxlchgGIAEoCzIXLnN0cmVhbXNlcnZlci52MS5DYWxsZXIaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhgKBkNhbGxlchIOCgZvcmlnaW4YASABKAkiHgoJV2l0aGRyYXduEhEKCXN0cmVhbV9pZBgBIAEoCSIGCgRQaW5nIhwKCERyYWluaW5nEhAKCGdyYWNlX21zGAEgASgNIlMKDVJlamVjdFJlcXVlc3QSEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIMCgRjb2RlGAMgASgNEg4KBnJlYXNvbhgEIAEoCSIQCg5SZWplY3RSZXNwb25zZSI4Cg9Vbmxpc3RlblJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkiEgoQVW5saXN0ZW5SZXNwb25zZSJECgtMaXN0UmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiNgoMTGlzdFJlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeCgxXYXRjaFJlcXVlc3QSDgoGcHJlZml4GAEgASgJItcBCg1XYXRjaFJlc3BvbnNlEi8KB2NyZWF0ZWQYASABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuTmFtZUNyZWF0ZWRIABIzCglkZXN0cm95ZWQYAiABKAsyHi5zdHJlYW1zZXJ2ZXIudjEuTmFtZURlc3Ryb3llZEgAEjAKB2N1cnJlbnQYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hDdXJyZW50SAASJQoEcGluZxgEIAEoCzIVLnN0cmVhbXNlcnZlci52MS5QaW5nSABCBwoFZXZlbnQiGwoLTmFtZUNyZWF0ZWQSDAoEbmFtZRgBIAEoCSIdCg1OYW1lRGVzdHJveWVkEgwKBG5hbWUYASABKAkiDgoMV2F0Y2hDdXJyZW50KlsKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhIKDkZFQVRVUkVfQ1JFRElUEAESDwoLRkVBVFVSRV9BQ0sQAhISCg5GRUFUVVJFX1JFU1VNRRADMqwECgxSZWxheVNlcnZpY2USSwoGTGlzdGVuEh4uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuTGlzdGVuUmVzcG9uc2UwARJQCgdDb25uZWN0Eh8uc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXNwb25zZSgBMAESTQoGQWNjZXB0Eh4uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0UmVzcG9uc2UoATABEkkKBlJlamVjdBIeLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLlJlamVjdFJlc3BvbnNlEk8KCFVubGlzdGVuEiAuc3RyZWFtc2VydmVyLnYxLlVubGlzdGVuUmVxdWVzdBohLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlc3BvbnNlEkgKBExpc3QSHC5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlc3BvbnNlIgOQAgESSAoFV2F0Y2gSHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hSZXF1ZXN0Gh4uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_streamserver_v1_frame]);
+  fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLmAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlEhAKCGdyYWNlX21zGAggASgNIp4CCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lEhwKFHdhaXRfZm9yX2xpc3RlbmVyX21zGAcgASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI3CgZSZXN1bWUSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYASABKAQSEgoKZ2VuZXJhdGlvbhgCIAEoDSJ2CgZPcGVuZWQSEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRInCgZsaW1pdHMYAyABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuTGltaXRzEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgEIAEoDSI/CghBY2NlcHRlZBIzCgxjYXBhYmlsaXRpZXMYASABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzIh0KCVN1c3BlbmRlZBIQCghncmFjZV9tcxgBIAEoDSIkCgdSZXN1bWVkEhkKEXJlY2VpdmVkX3NlcXVlbmNlGAEgASgEImsKDkNvbm5lY3RSZXF1ZXN0EiUKBG9wZW4YASABKAsyFS5zdHJlYW1zZXJ2ZXIudjEuT3BlbkgAEicKBWZyYW1lGAIgASgLMhYuc3RyZWFtc2VydmVyLnYxLkZyYW1lSABCCQoHbWVzc2FnZSKsAgoPQ29ubmVjdFJlc3BvbnNlEikKBm9wZW5lZBgBIAEoCzIXLnN0cmVhbXNlcnZlci52MS5PcGVuZWRIABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAEi0KCGFjY2VwdGVkGAMgASgLMhkuc3RyZWFtc2VydmVyLnYxLkFjY2VwdGVkSAASLwoJc3VzcGVuZGVkGAQgASgLMhouc3RyZWFtc2VydmVyLnYxLlN1c3BlbmRlZEgAEisKB3Jlc3VtZWQYBSABKAsyGC5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lZEgAEi0KCGRyYWluaW5nGAYgASgLMhkuc3RyZWFtc2VydmVyLnYxLkRyYWluaW5nSABCCQoHbWVzc2FnZSJqCg1BY2NlcHRSZXF1ZXN0EiUKBG9wZW4YASABKAsyFS5zdHJlYW1zZXJ2ZXIudjEuT3BlbkgAEicKBWZyYW1lGAIgASgLMhYuc3RyZWFtc2VydmVyLnYxLkZyYW1lSABCCQoHbWVzc2FnZSL8AQoOQWNjZXB0UmVzcG9uc2USKQoGb3BlbmVkGAEgASgLMhcuc3RyZWFtc2VydmVyLnYxLk9wZW5lZEgAEicKBWZyYW1lGAIgASgLMhYuc3RyZWFtc2VydmVyLnYxLkZyYW1lSAASLwoJc3VzcGVuZGVkGAQgASgLMhouc3RyZWFtc2VydmVyLnYxLlN1c3BlbmRlZEgAEisKB3Jlc3VtZWQYBSABKAsyGC5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lZEgAEi0KCGRyYWluaW5nGAYgASgLMhkuc3RyZWFtc2VydmVyLnYxLkRyYWluaW5nSABCCQoHbWVzc2FnZSKwAQoNTGlzdGVuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmxpc3RlZBgCIAEoCBIzCgxjYXBhYmlsaXRpZXMYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuQ2FwYWJpbGl0aWVzEhAKCGxlYXNlX2lkGAQgASgJEhMKC2xlYXNlX3Rva2VuGAUgASgJEhIKCmdlbmVyYXRpb24YBiABKA0SEQoJb3duZXJfa2V5GAcgASgJIvwBCg5MaXN0ZW5SZXNwb25zZRIxCgpyZWdpc3RlcmVkGAEgASgLMhsuc3RyZWFtc2VydmVyLnYxLlJlZ2lzdGVyZWRIABInCgVvZmZlchgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5PZmZlckgAEi8KCXdpdGhkcmF3bhgDIAEoCzIaLnN0cmVhbXNlcnZlci52MS5XaXRoZHJhd25IABIlCgRwaW5nGAQgASgLMhUuc3RyZWFtc2VydmVyLnYxLlBpbmdIABItCghkcmFpbmluZxgFIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgcKBWV2ZW50IpcBCgpSZWdpc3RlcmVkEhAKCGxlYXNlX2lkGAEgASgJEhMKC2xlYXNlX3Rva2VuGAIgASgJEicKBmxpbWl0cxgDIAEoCzIXLnN0cmVhbXNlcnZlci52MS5MaW1pdHMSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAQgASgNEhoKEndhaXRpbmdfc3RyZWFtX2lkcxgFIAMoCSKPAgoFT2ZmZXISEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIZChFhY2NlcHRfdGltZW91dF9tcxgDIAEoDRI2CghtZXRhZGF0YRgEIAMoCzIkLnN0cmVhbXNlcnZlci52MS5PZmZlci5NZXRhZGF0YUVudHJ5EjMKDGNhcGFiaWxpdGllcxgFIAEoCzIdLnN0cmVhbXNlcnZlci52MS5DYXBhYmlsaXRpZXMSJwoGY2FsbGVyGAYgASgLMhcuc3RyZWFtc2VydmVyLnYxLkNhbGxlchovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGAoGQ2FsbGVyEg4KBm9yaWdpbhgBIAEoCSIeCglXaXRoZHJhd24SEQoJc3RyZWFtX2lkGAEgASgJIgYKBFBpbmciHAoIRHJhaW5pbmcSEAoIZ3JhY2VfbXMYASABKA0ifgoNUmVqZWN0UmVxdWVzdBIRCglzdHJlYW1faWQYASABKAkSEQoJbGVnX3Rva2VuGAIgASgJEgwKBGNvZGUYAyABKA0SDgoGcmVhc29uGAQgASgJEikKB2ZhaWx1cmUYBSABKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmFpbHVyZSIQCg5SZWplY3RSZXNwb25zZSI4Cg9Vbmxpc3RlblJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkiEgoQVW5saXN0ZW5SZXNwb25zZSJECgtMaXN0UmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiNgoMTGlzdFJlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeCgxXYXRjaFJlcXVlc3QSDgoGcHJlZml4GAEgASgJItcBCg1XYXRjaFJlc3BvbnNlEi8KB2NyZWF0ZWQYASABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuTmFtZUNyZWF0ZWRIABIzCglkZXN0cm95ZWQYAiABKAsyHi5zdHJlYW1zZXJ2ZXIudjEuTmFtZURlc3Ryb3llZEgAEjAKB2N1cnJlbnQYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hDdXJyZW50SAASJQoEcGluZxgEIAEoCzIVLnN0cmVhbXNlcnZlci52MS5QaW5nSABCBwoFZXZlbnQiGwoLTmFtZUNyZWF0ZWQSDAoEbmFtZRgBIAEoCSIdCg1OYW1lRGVzdHJveWVkEgwKBG5hbWUYASABKAkiDgoMV2F0Y2hDdXJyZW50KlsKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhIKDkZFQVRVUkVfQ1JFRElUEAESDwoLRkVBVFVSRV9BQ0sQAhISCg5GRUFUVVJFX1JFU1VNRRADMqwECgxSZWxheVNlcnZpY2USSwoGTGlzdGVuEh4uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuTGlzdGVuUmVzcG9uc2UwARJQCgdDb25uZWN0Eh8uc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXNwb25zZSgBMAESTQoGQWNjZXB0Eh4uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0UmVzcG9uc2UoATABEkkKBlJlamVjdBIeLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLlJlamVjdFJlc3BvbnNlEk8KCFVubGlzdGVuEiAuc3RyZWFtc2VydmVyLnYxLlVubGlzdGVuUmVxdWVzdBohLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlc3BvbnNlEkgKBExpc3QSHC5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlc3BvbnNlIgOQAgESSAoFV2F0Y2gSHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hSZXF1ZXN0Gh4uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_streamserver_v1_failure, file_streamserver_v1_frame]);
 
 /**
  * Facts that an endpoint tells its peer about itself, through the relay, which passes on fields that it does not know.
@@ -98,6 +100,14 @@ export type Limits = Message<"streamserver.v1.Limits"> & {
    * @generated from field: repeated streamserver.v1.Feature features = 7;
    */
   features: Feature[];
+
+  /**
+   * The grace period in milliseconds: how long the relay keeps a stream for an endpoint whose leg broke, and a name for a
+   * listener whose Listen broke. FEATURE_RESUME.
+   *
+   * @generated from field: uint32 grace_ms = 8;
+   */
+  graceMs: number;
 };
 
 /**
@@ -154,6 +164,14 @@ export type Open = Message<"streamserver.v1.Open"> & {
    * @generated from field: streamserver.v1.Resume resume = 6;
    */
   resume?: Resume | undefined;
+
+  /**
+   * Connect, new stream: if nobody listens on the name, the offer waits this long for a listener to come, in
+   * milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. 0: it does not wait.
+   *
+   * @generated from field: uint32 wait_for_listener_ms = 7;
+   */
+  waitForListenerMs: number;
 };
 
 /**
@@ -164,18 +182,30 @@ export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 2);
 
 /**
- * Says that an `Open` attaches a leg again. Either leg may come first.
+ * Says that an `Open` attaches its endpoint again, with `stream_id` and the `leg_token` that came last. Either endpoint
+ * may come first, and the relay need not have heard of the stream before. A client that has not received `accepted` yet
+ * sets `name`, `metadata` and `wait_for_listener_ms` again as well, so that a relay that lost the offer makes it again.
+ *
+ * The relay refuses with FAILURE_STREAM_GONE if the stream has ended, and with FAILURE_FENCED if it knows an attachment
+ * with this generation or a higher one.
  *
  * @generated from message streamserver.v1.Resume
  */
 export type Resume = Message<"streamserver.v1.Resume"> & {
   /**
-   * The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what
-   * comes after it.
+   * The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what comes after it.
    *
    * @generated from field: uint64 received_sequence = 1;
    */
   receivedSequence: bigint;
+
+  /**
+   * The number of this attachment: 1 for the first one that resumes, and higher each time the endpoint tries again. The
+   * leg takes the place of the one before, which ends with FAILURE_FENCED.
+   *
+   * @generated from field: uint32 generation = 2;
+   */
+  generation: number;
 };
 
 /**
@@ -199,7 +229,7 @@ export type Opened = Message<"streamserver.v1.Opened"> & {
   streamId: string;
 
   /**
-   * Proves that this leg is the endpoint's: needed to resume. Opaque; to be kept secret.
+   * Proves that this leg is the endpoint's: needed to resume. The newest counts. Opaque; to be kept secret.
    *
    * @generated from field: string leg_token = 2;
    */
@@ -251,7 +281,9 @@ export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 5);
 
 /**
- * The peer's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
+ * The peer has no leg; the relay waits for it to come back. Frames that are sent meanwhile wait. FEATURE_RESUME.
+ *
+ * An endpoint that resumes gets `opened` and then `suspended` or `resumed`, and sends no frame before `resumed`.
  *
  * @generated from message streamserver.v1.Suspended
  */
@@ -272,13 +304,17 @@ export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 6);
 
 /**
- * The peer is back. FEATURE_RESUME.
+ * Both endpoints have a leg, after one of them had none. FEATURE_RESUME.
+ *
+ * The endpoint sends again, in order and with their numbers, the frames that come after `received_sequence`. Frames that
+ * were on their way when the legs changed may come first, so an endpoint that has resumed drops frames that leave a gap
+ * until the number that it expects has come.
  *
  * @generated from message streamserver.v1.Resumed
  */
 export type Resumed = Message<"streamserver.v1.Resumed"> & {
   /**
-   * The highest `Frame.sequence` that the peer has: send again what comes after it.
+   * The highest `Frame.sequence` that the peer is known to have.
    *
    * @generated from field: uint64 received_sequence = 1;
    */
@@ -366,6 +402,12 @@ export type ConnectResponse = Message<"streamserver.v1.ConnectResponse"> & {
      */
     value: Resumed;
     case: "resumed";
+  } | {
+    /**
+     * @generated from field: streamserver.v1.Draining draining = 6;
+     */
+    value: Draining;
+    case: "draining";
   } | { case: undefined; value?: undefined };
 };
 
@@ -444,6 +486,12 @@ export type AcceptResponse = Message<"streamserver.v1.AcceptResponse"> & {
      */
     value: Resumed;
     case: "resumed";
+  } | {
+    /**
+     * @generated from field: streamserver.v1.Draining draining = 6;
+     */
+    value: Draining;
+    case: "draining";
   } | { case: undefined; value?: undefined };
 };
 
@@ -480,7 +528,9 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
   capabilities?: Capabilities | undefined;
 
   /**
-   * To take up a lease that broke: its id and token. FEATURE_RESUME.
+   * To take up a lease whose Listen broke: its id and its newest token. FAILURE_LEASE_GONE if the lease has ended, and
+   * FAILURE_FENCED if the relay knows this generation or a higher one. A relay that has never heard of the lease makes
+   * it anew under the same id, unless another lease holds the name. FEATURE_RESUME.
    *
    * @generated from field: string lease_id = 4;
    */
@@ -492,6 +542,22 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
    * @generated from field: string lease_token = 5;
    */
   leaseToken: string;
+
+  /**
+   * To take up a lease: 1 for the first time, and higher each time the listener tries again. The call takes the place of
+   * the one before, which ends with FAILURE_FENCED.
+   *
+   * @generated from field: uint32 generation = 6;
+   */
+  generation: number;
+
+  /**
+   * A secret of the owner of the name, of at most 128 bytes of UTF-8. A lease that was claimed with the same key gives
+   * the name up at once, as when the page of its listener was loaded again. Empty for none.
+   *
+   * @generated from field: string owner_key = 7;
+   */
+  ownerKey: string;
 };
 
 /**
@@ -564,7 +630,8 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
   leaseId: string;
 
   /**
-   * Proves that the lease is the caller's: needed by Unlisten. Opaque; to be kept secret.
+   * Proves that the lease is the caller's: needed by Unlisten, and to take the lease up again. The newest counts. Opaque;
+   * to be kept secret.
    *
    * @generated from field: string lease_token = 2;
    */
@@ -584,6 +651,14 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
    * @generated from field: uint32 heartbeat_interval_ms = 4;
    */
   heartbeatIntervalMs: number;
+
+  /**
+   * The streams whose offers wait at the lease. A listener that took the lease up withdraws those that it holds and that
+   * are not among them. An `offer` for each of them follows, and a listener ignores those that it has.
+   *
+   * @generated from field: repeated string waiting_stream_ids = 5;
+   */
+  waitingStreamIds: string[];
 };
 
 /**
@@ -708,13 +783,14 @@ export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 18);
 
 /**
- * The relay is going away: the name is to be claimed anew elsewhere or later. Reserved: no relay says so yet.
+ * The relay is going away. The caller opens a new connection, which leads to where the relay's address leads now, and
+ * takes the lease or the stream up there, while the old call goes on. FEATURE_RESUME.
  *
  * @generated from message streamserver.v1.Draining
  */
 export type Draining = Message<"streamserver.v1.Draining"> & {
   /**
-   * How long streams may still go on, in milliseconds.
+   * How long the call may still go on, in milliseconds.
    *
    * @generated from field: uint32 grace_ms = 1;
    */
@@ -733,14 +809,14 @@ export const DrainingSchema: GenMessage<Draining> = /*@__PURE__*/
  */
 export type RejectRequest = Message<"streamserver.v1.RejectRequest"> & {
   /**
-   * The offer's stream.
+   * The stream.
    *
    * @generated from field: string stream_id = 1;
    */
   streamId: string;
 
   /**
-   * The offer's token.
+   * The token of the offer, or of the caller's leg.
    *
    * @generated from field: string leg_token = 2;
    */
@@ -759,6 +835,13 @@ export type RejectRequest = Message<"streamserver.v1.RejectRequest"> & {
    * @generated from field: string reason = 4;
    */
   reason: string;
+
+  /**
+   * Which of the protocol's own failures it is, for a stream that was accepted. See `Reset.failure`.
+   *
+   * @generated from field: streamserver.v1.Failure failure = 5;
+   */
+  failure: Failure;
 };
 
 /**
@@ -1026,8 +1109,10 @@ export enum Feature {
   ACK = 2,
 
   /**
-   * Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers
-   * an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
+   * Keeps the frames that the peer has not acknowledged, and attaches again when a leg ends without a last word. Needs
+   * FEATURE_CREDIT and FEATURE_ACK. A stream is resumed if both endpoints and the relay name the feature, the relay in
+   * `Limits.features`; a relay that does not name it answers an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED. A
+   * listener that names it in `ListenRequest.capabilities` keeps its name when its Listen ends without an Unlisten.
    *
    * @generated from enum value: FEATURE_RESUME = 3;
    */
@@ -1059,7 +1144,7 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  */
 export const RelayService: GenService<{
   /**
-   * Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
+   * Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with `Registered` at once, or ends the call with
    * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
    * lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
    * accepted before live on.
@@ -1080,7 +1165,8 @@ export const RelayService: GenService<{
    *
    * An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
    * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-   * that is FAILURE_PEER_CANCELED for the peer.
+   * that is FAILURE_PEER_CANCELED for the peer, unless the endpoint has named FEATURE_RESUME: then a call that ends
+   * without a last word has broken, and the relay waits for the endpoint to resume.
    *
    * @generated from rpc streamserver.v1.RelayService.Connect
    */
@@ -1102,8 +1188,9 @@ export const RelayService: GenService<{
     output: typeof AcceptResponseSchema;
   },
   /**
-   * Declines an offer: the client's Connect ends with the code and the reason given here. An offer that is no longer
-   * waiting: FAILURE_OFFER_GONE.
+   * Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
+   * it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
+   * leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
    *
    * @generated from rpc streamserver.v1.RelayService.Reject
    */
