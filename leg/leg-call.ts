@@ -51,6 +51,12 @@ export interface LegCallHandlers {
   /** `Connect` only: the listener has accepted, and is capable of this. */
   onAccepted(capabilities: Capabilities | undefined): void;
   onFrame(frame: Frame): void;
+  /** The peer has no leg, and the relay waits this long for it to come back. */
+  onSuspended(graceMs: number): void;
+  /** Both endpoints have a leg again, and the peer is known to have the frames up to this number. */
+  onResumed(receivedSequence: number): void;
+  /** The relay is going away, and the call may still go on for this long. */
+  onDraining(graceMs: number): void;
   /** The call can send again. */
   onDrain(): void;
   /** The application transferred data away before it was sent. The frame with it did not go out. */
@@ -67,4 +73,7 @@ export function handOn(message: LegResponse["message"], handlers: LegCallHandler
   if (message.case === "opened") handlers.onOpened(message.value);
   if (message.case === "accepted") handlers.onAccepted(message.value.capabilities);
   if (message.case === "frame") handlers.onFrame(frameFromWire(message.value));
+  if (message.case === "suspended") handlers.onSuspended(message.value.graceMs);
+  if (message.case === "resumed") handlers.onResumed(Number(message.value.receivedSequence));
+  if (message.case === "draining") handlers.onDraining(message.value.graceMs);
 }

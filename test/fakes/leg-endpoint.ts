@@ -31,6 +31,18 @@ export class LegEndpoint implements LegCallHandlers {
     if (this.pausesAtFrames) this.call.pause();
   }
 
+  onSuspended(graceMs: number): void {
+    this.heard.push(`suspended ${graceMs}`);
+  }
+
+  onResumed(receivedSequence: number): void {
+    this.heard.push(`resumed ${receivedSequence}`);
+  }
+
+  onDraining(graceMs: number): void {
+    this.heard.push(`draining ${graceMs}`);
+  }
+
   onDrain(): void {
     this.drains += 1;
   }

@@ -127,6 +127,12 @@ class LegDriver implements LegCallHandlers {
     if (!endpoint.hasRoom) this.#pause();
   }
 
+  onSuspended(): void {}
+
+  onResumed(): void {}
+
+  onDraining(): void {}
+
   onDrain(): void {
     if (this.#state.kind !== "attached" || this.#state.sending !== "full") return;
     this.#set({ kind: "attached", sending: "idle" });

@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { describe, expect, test } from "vitest";
@@ -60,10 +60,11 @@ async function call({ status = 200, type = contentTypeStreamProto, body = [] }: 
   return { heard: endpoint.heard, error: endpoint.ends[0] };
 }
 
-const opened = toBinary(
-  ConnectResponseSchema,
-  create(ConnectResponseSchema, { message: { case: "opened", value: {} } }),
-);
+function response(message: NonNullable<MessageInitShape<typeof ConnectResponseSchema>["message"]>): Uint8Array {
+  return toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message }));
+}
+
+const opened = response({ case: "opened", value: {} });
 const good = envelope(0, opened);
 /** A frame has the same bytes in either direction. */
 const frameResponse = (sequence: number) => frameEnvelope(dataFrame(sequence, { data: new Uint8Array(10) })).joined;
@@ -72,6 +73,16 @@ const end = (json: unknown) => envelope(endStreamFlag, new TextEncoder().encode(
 describe("on a channel", () => {
   test("a leg that ends well ends without an error", async () => {
     expect(await call({ body: [good, end({})] })).toEqual({ heard: ["opened"], error: undefined });
+  });
+
+  test("EnvelopeCall hands on that the peer was suspended and resumed, and that the relay drains", async () => {
+    const body = [
+      response({ case: "suspended", value: { graceMs: 120_000 } }),
+      response({ case: "resumed", value: { receivedSequence: 7n } }),
+      response({ case: "draining", value: { graceMs: 10_000 } }),
+    ].map((message) => envelope(0, message));
+    const { heard } = await call({ body: [good, ...body, end({})] });
+    expect(heard).toEqual(["opened", "suspended 120000", "resumed 7", "draining 10000"]);
   });
 
   test.each<[string, Code, Answer, number]>([
