@@ -15,6 +15,8 @@ export interface TransportFacts {
   callLeg?: LegCaller | undefined;
   /** Is told how often the relay says something. */
   setHeartbeat?(intervalMs: number): void;
+  /** Opens a new connection for the calls that follow, because the relay is draining. Those under way go on. */
+  moveOn?(): void;
 }
 
 const factsByTransport = new WeakMap<Transport, TransportFacts>();
