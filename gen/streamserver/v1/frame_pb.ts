@@ -77,7 +77,8 @@ export type Frame = Message$1<"streamserver.v1.Frame"> & {
 
   /**
    * The stream is over in both directions, at once; what is still on its way is dropped. The receiver tells its
-   * application the code and the reason, sends nothing more, and ends its request.
+   * application the code and the reason, sends nothing more, and ends its request. Beside it only `ack` counts: it says
+   * how much the sender of the reset had received.
    *
    * @generated from field: streamserver.v1.Reset reset = 6;
    */

@@ -185,6 +185,7 @@ export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
  * Says that an `Open` attaches its endpoint again, with `stream_id` and the `leg_token` that came last. Either endpoint
  * may come first, and the relay need not have heard of the stream before. A client that has not received `accepted` yet
  * sets `name`, `metadata` and `wait_for_listener_ms` again as well, so that a relay that lost the offer makes it again.
+ * Once it has been accepted, it leaves them out.
  *
  * The relay refuses with FAILURE_STREAM_GONE if the stream has ended, and with FAILURE_FENCED if it knows an attachment
  * with this generation or a higher one.
@@ -200,8 +201,9 @@ export type Resume = Message<"streamserver.v1.Resume"> & {
   receivedSequence: bigint;
 
   /**
-   * The number of this attachment: 1 for the first one that resumes, and higher each time the endpoint tries again. The
-   * leg takes the place of the one before, which ends with FAILURE_FENCED.
+   * The number of this attachment: 1 for the first one that resumes, and higher each time the endpoint tries again,
+   * whether the relay has answered the last time or not. The leg takes the place of the one before, which ends with
+   * FAILURE_FENCED.
    *
    * @generated from field: uint32 generation = 2;
    */
@@ -281,9 +283,11 @@ export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
   messageDesc(file_streamserver_v1_relay, 5);
 
 /**
- * The peer has no leg; the relay waits for it to come back. Frames that are sent meanwhile wait. FEATURE_RESUME.
+ * The peer has no leg; the relay waits for it to come back. Frames that are sent meanwhile wait on their way, and are
+ * sent again after `resumed`. FEATURE_RESUME.
  *
- * An endpoint that resumes gets `opened` and then `suspended` or `resumed`, and sends no frame before `resumed`.
+ * An endpoint that resumes gets `opened` and then `suspended` or `resumed`, and sends no frame before `resumed`. A
+ * client that has not been accepted yet gets `opened`, then `accepted` once it is, and then one of the two.
  *
  * @generated from message streamserver.v1.Suspended
  */
@@ -306,15 +310,16 @@ export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
 /**
  * Both endpoints have a leg, after one of them had none. FEATURE_RESUME.
  *
- * The endpoint sends again, in order and with their numbers, the frames that come after `received_sequence`. Frames that
+ * The endpoint takes `received_sequence` for an ack. It sends again, in order and with their numbers, the frames that
+ * come after it, and says its newest `Frame.ack` and `Frame.credit` again, because those may be lost as well. Frames that
  * were on their way when the legs changed may come first, so an endpoint that has resumed drops frames that leave a gap
- * until the number that it expects has come.
+ * until the number that it expects has come once; from then on a gap is an error again.
  *
  * @generated from message streamserver.v1.Resumed
  */
 export type Resumed = Message<"streamserver.v1.Resumed"> & {
   /**
-   * The highest `Frame.sequence` that the peer is known to have.
+   * The highest `Frame.sequence` that the peer is known to have. 0 if it is known to have none.
    *
    * @generated from field: uint64 received_sequence = 1;
    */
@@ -368,7 +373,7 @@ export const ConnectRequestSchema: GenMessage<ConnectRequest> = /*@__PURE__*/
  */
 export type ConnectResponse = Message<"streamserver.v1.ConnectResponse"> & {
   /**
-   * `opened`, then `accepted`, then frames.
+   * `opened`, then `accepted`, then frames. `suspended` and `resumed` come as the peer's leg goes and comes.
    *
    * @generated from oneof streamserver.v1.ConnectResponse.message
    */
@@ -458,7 +463,7 @@ export const AcceptRequestSchema: GenMessage<AcceptRequest> = /*@__PURE__*/
  */
 export type AcceptResponse = Message<"streamserver.v1.AcceptResponse"> & {
   /**
-   * `opened`, then frames.
+   * `opened`, then frames. `suspended` and `resumed` come as the peer's leg goes and comes.
    *
    * @generated from oneof streamserver.v1.AcceptResponse.message
    */
@@ -1144,10 +1149,12 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  */
 export const RelayService: GenService<{
   /**
-   * Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with `Registered` at once, or ends the call with
-   * FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
-   * lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
-   * accepted before live on.
+   * Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
+   * `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
+   * FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
+   * which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+   * FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
+   * `Limits.grace_ms`. Streams that were accepted before live on either way.
    *
    * @generated from rpc streamserver.v1.RelayService.Listen
    */
@@ -1160,8 +1167,8 @@ export const RelayService: GenService<{
    * Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
    * `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
    * frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED,
-   * FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or
-   * FAILURE_PEER_CANCELED where that is what happened.
+   * FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST,
+   * FAILURE_PEER_CANCELED, FAILURE_FENCED or FAILURE_STREAM_GONE where that is what happened.
    *
    * An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
    * have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before

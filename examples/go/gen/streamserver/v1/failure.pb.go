@@ -139,6 +139,11 @@ const (
 	Failure_FAILURE_CHANNEL_INVALID Failure = 22
 	// This relay does not offer the feature. [unimplemented, HOP_RELAY]
 	Failure_FAILURE_FEATURE_UNSUPPORTED Failure = 23
+	// A newer attachment of the endpoint, or a newer call of the listener, has taken the place of this one. [aborted,
+	// HOP_CALLER]
+	Failure_FAILURE_FENCED Failure = 24
+	// The stream to resume has ended. [not_found, HOP_RELAY]
+	Failure_FAILURE_STREAM_GONE Failure = 25
 )
 
 // Enum value maps for Failure.
@@ -168,6 +173,8 @@ var (
 		21: "FAILURE_LINK_GONE",
 		22: "FAILURE_CHANNEL_INVALID",
 		23: "FAILURE_FEATURE_UNSUPPORTED",
+		24: "FAILURE_FENCED",
+		25: "FAILURE_STREAM_GONE",
 	}
 	Failure_value = map[string]int32{
 		"FAILURE_UNSPECIFIED":          0,
@@ -194,6 +201,8 @@ var (
 		"FAILURE_LINK_GONE":            21,
 		"FAILURE_CHANNEL_INVALID":      22,
 		"FAILURE_FEATURE_UNSUPPORTED":  23,
+		"FAILURE_FENCED":               24,
+		"FAILURE_STREAM_GONE":          25,
 	}
 )
 
@@ -231,9 +240,12 @@ type FailureDetail struct {
 	// The failure, one of the protocol's own; FAILURE_UNSPECIFIED if it is none of them.
 	Failure Failure `protobuf:"varint,1,opt,name=failure,proto3,enum=streamserver.v1.Failure" json:"failure,omitempty"`
 	// Where it went wrong.
-	Hop           Hop `protobuf:"varint,2,opt,name=hop,proto3,enum=streamserver.v1.Hop" json:"hop,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Hop Hop `protobuf:"varint,2,opt,name=hop,proto3,enum=streamserver.v1.Hop" json:"hop,omitempty"`
+	// When a stream was not resumed or was lost: the highest `Frame.sequence` of the caller's frames that the peer is known
+	// to have. 0 if the relay does not know.
+	ReceivedSequence uint64 `protobuf:"varint,3,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *FailureDetail) Reset() {
@@ -280,20 +292,28 @@ func (x *FailureDetail) GetHop() Hop {
 	return Hop_HOP_UNSPECIFIED
 }
 
+func (x *FailureDetail) GetReceivedSequence() uint64 {
+	if x != nil {
+		return x.ReceivedSequence
+	}
+	return 0
+}
+
 var File_streamserver_v1_failure_proto protoreflect.FileDescriptor
 
 const file_streamserver_v1_failure_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstreamserver/v1/failure.proto\x12\x0fstreamserver.v1\"k\n" +
+	"\x1dstreamserver/v1/failure.proto\x12\x0fstreamserver.v1\"\x98\x01\n" +
 	"\rFailureDetail\x122\n" +
 	"\afailure\x18\x01 \x01(\x0e2\x18.streamserver.v1.FailureR\afailure\x12&\n" +
-	"\x03hop\x18\x02 \x01(\x0e2\x14.streamserver.v1.HopR\x03hop*G\n" +
+	"\x03hop\x18\x02 \x01(\x0e2\x14.streamserver.v1.HopR\x03hop\x12+\n" +
+	"\x11received_sequence\x18\x03 \x01(\x04R\x10receivedSequence*G\n" +
 	"\x03Hop\x12\x13\n" +
 	"\x0fHOP_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"HOP_CALLER\x10\x01\x12\r\n" +
 	"\tHOP_RELAY\x10\x02\x12\f\n" +
-	"\bHOP_PEER\x10\x03*\x8c\x05\n" +
+	"\bHOP_PEER\x10\x03*\xb9\x05\n" +
 	"\aFailure\x12\x17\n" +
 	"\x13FAILURE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FAILURE_NO_SUCH_NAME\x10\x01\x12\x16\n" +
@@ -319,7 +339,9 @@ const file_streamserver_v1_failure_proto_rawDesc = "" +
 	"\x12FAILURE_LEASE_GONE\x10\x14\x12\x15\n" +
 	"\x11FAILURE_LINK_GONE\x10\x15\x12\x1b\n" +
 	"\x17FAILURE_CHANNEL_INVALID\x10\x16\x12\x1f\n" +
-	"\x1bFAILURE_FEATURE_UNSUPPORTED\x10\x17B\xc6\x01\n" +
+	"\x1bFAILURE_FEATURE_UNSUPPORTED\x10\x17\x12\x12\n" +
+	"\x0eFAILURE_FENCED\x10\x18\x12\x17\n" +
+	"\x13FAILURE_STREAM_GONE\x10\x19B\xc6\x01\n" +
 	"\x13com.streamserver.v1B\fFailureProtoP\x01ZDbrowser-stream-server/examples/go/gen/streamserver/v1;streamserverv1\xa2\x02\x03SXX\xaa\x02\x0fStreamserver.V1\xca\x02\x0fStreamserver\\V1\xe2\x02\x1bStreamserver\\V1\\GPBMetadata\xea\x02\x10Streamserver::V1b\x06proto3"
 
 var (

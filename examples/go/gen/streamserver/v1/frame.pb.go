@@ -55,7 +55,8 @@ type Frame struct {
 	// message ends the stream with FAILURE_PROTOCOL_VIOLATION.
 	Fin bool `protobuf:"varint,5,opt,name=fin,proto3" json:"fin,omitempty"`
 	// The stream is over in both directions, at once; what is still on its way is dropped. The receiver tells its
-	// application the code and the reason, sends nothing more, and ends its request.
+	// application the code and the reason, sends nothing more, and ends its request. Beside it only `ack` counts: it says
+	// how much the sender of the reset had received.
 	Reset_        *Reset `protobuf:"bytes,6,opt,name=reset,proto3" json:"reset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -31,8 +31,10 @@ const (
 	Feature_FEATURE_CREDIT Feature = 1
 	// Acknowledges what it receives, a fin at once. See `Frame.ack`.
 	Feature_FEATURE_ACK Feature = 2
-	// Attaches a leg again after it broke. Needs FEATURE_ACK. A relay that does not name it in `Limits.features` answers
-	// an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED.
+	// Keeps the frames that the peer has not acknowledged, and attaches again when a leg ends without a last word. Needs
+	// FEATURE_CREDIT and FEATURE_ACK. A stream is resumed if both endpoints and the relay name the feature, the relay in
+	// `Limits.features`; a relay that does not name it answers an `Open` that resumes with FAILURE_FEATURE_UNSUPPORTED. A
+	// listener that names it in `ListenRequest.capabilities` keeps its name when its Listen ends without an Unlisten.
 	Feature_FEATURE_RESUME Feature = 3
 )
 
@@ -152,7 +154,10 @@ type Limits struct {
 	// in milliseconds; then it ends the calls itself.
 	LingerTimeoutMs uint32 `protobuf:"varint,6,opt,name=linger_timeout_ms,json=lingerTimeoutMs,proto3" json:"linger_timeout_ms,omitempty"`
 	// The features of the relay itself.
-	Features      []Feature `protobuf:"varint,7,rep,packed,name=features,proto3,enum=streamserver.v1.Feature" json:"features,omitempty"`
+	Features []Feature `protobuf:"varint,7,rep,packed,name=features,proto3,enum=streamserver.v1.Feature" json:"features,omitempty"`
+	// The grace period in milliseconds: how long the relay keeps a stream for an endpoint whose leg broke, and a name for a
+	// listener whose Listen broke. FEATURE_RESUME.
+	GraceMs       uint32 `protobuf:"varint,8,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -236,6 +241,13 @@ func (x *Limits) GetFeatures() []Feature {
 	return nil
 }
 
+func (x *Limits) GetGraceMs() uint32 {
+	if x != nil {
+		return x.GraceMs
+	}
+	return 0
+}
+
 // First request message of Connect and of Accept.
 type Open struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -250,9 +262,12 @@ type Open struct {
 	// The capabilities of this endpoint.
 	Capabilities *Capabilities `protobuf:"bytes,5,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// To resume: set, and holding what the endpoint has. FEATURE_RESUME.
-	Resume        *Resume `protobuf:"bytes,6,opt,name=resume,proto3" json:"resume,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Resume *Resume `protobuf:"bytes,6,opt,name=resume,proto3" json:"resume,omitempty"`
+	// Connect, new stream: if nobody listens on the name, the offer waits this long for a listener to come, in
+	// milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. 0: it does not wait.
+	WaitForListenerMs uint32 `protobuf:"varint,7,opt,name=wait_for_listener_ms,json=waitForListenerMs,proto3" json:"wait_for_listener_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Open) Reset() {
@@ -327,14 +342,30 @@ func (x *Open) GetResume() *Resume {
 	return nil
 }
 
-// Says that an `Open` attaches a leg again. Either leg may come first.
+func (x *Open) GetWaitForListenerMs() uint32 {
+	if x != nil {
+		return x.WaitForListenerMs
+	}
+	return 0
+}
+
+// Says that an `Open` attaches its endpoint again, with `stream_id` and the `leg_token` that came last. Either endpoint
+// may come first, and the relay need not have heard of the stream before. A client that has not received `accepted` yet
+// sets `name`, `metadata` and `wait_for_listener_ms` again as well, so that a relay that lost the offer makes it again.
+// Once it has been accepted, it leaves them out.
+//
+// The relay refuses with FAILURE_STREAM_GONE if the stream has ended, and with FAILURE_FENCED if it knows an attachment
+// with this generation or a higher one.
 type Resume struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what
-	// comes after it.
+	// The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what comes after it.
 	ReceivedSequence uint64 `protobuf:"varint,1,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The number of this attachment: 1 for the first one that resumes, and higher each time the endpoint tries again,
+	// whether the relay has answered the last time or not. The leg takes the place of the one before, which ends with
+	// FAILURE_FENCED.
+	Generation    uint32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resume) Reset() {
@@ -374,12 +405,19 @@ func (x *Resume) GetReceivedSequence() uint64 {
 	return 0
 }
 
+func (x *Resume) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 // The relay has taken the `Open`.
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The stream. Unguessable, 128 random bits in base64url.
 	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
-	// Proves that this leg is the endpoint's: needed to resume. Opaque; to be kept secret.
+	// Proves that this leg is the endpoint's: needed to resume. The newest counts. Opaque; to be kept secret.
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// The limits of the relay.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
@@ -495,7 +533,11 @@ func (x *Accepted) GetCapabilities() *Capabilities {
 	return nil
 }
 
-// The peer's leg broke; the relay waits for it to come back. What is sent meanwhile waits. FEATURE_RESUME.
+// The peer has no leg; the relay waits for it to come back. Frames that are sent meanwhile wait on their way, and are
+// sent again after `resumed`. FEATURE_RESUME.
+//
+// An endpoint that resumes gets `opened` and then `suspended` or `resumed`, and sends no frame before `resumed`. A
+// client that has not been accepted yet gets `opened`, then `accepted` once it is, and then one of the two.
 type Suspended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long the relay waits, in milliseconds; then the call ends with FAILURE_LEG_LOST.
@@ -541,10 +583,15 @@ func (x *Suspended) GetGraceMs() uint32 {
 	return 0
 }
 
-// The peer is back. FEATURE_RESUME.
+// Both endpoints have a leg, after one of them had none. FEATURE_RESUME.
+//
+// The endpoint takes `received_sequence` for an ack. It sends again, in order and with their numbers, the frames that
+// come after it, and says its newest `Frame.ack` and `Frame.credit` again, because those may be lost as well. Frames that
+// were on their way when the legs changed may come first, so an endpoint that has resumed drops frames that leave a gap
+// until the number that it expects has come once; from then on a gap is an error again.
 type Resumed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The highest `Frame.sequence` that the peer has: send again what comes after it.
+	// The highest `Frame.sequence` that the peer is known to have. 0 if it is known to have none.
 	ReceivedSequence uint64 `protobuf:"varint,1,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -675,7 +722,7 @@ func (*ConnectRequest_Frame) isConnectRequest_Message() {}
 // The messages that a client receives.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `opened`, then `accepted`, then frames.
+	// `opened`, then `accepted`, then frames. `suspended` and `resumed` come as the peer's leg goes and comes.
 	//
 	// Types that are valid to be assigned to Message:
 	//
@@ -684,6 +731,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Accepted
 	//	*ConnectResponse_Suspended
 	//	*ConnectResponse_Resumed
+	//	*ConnectResponse_Draining
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -771,6 +819,15 @@ func (x *ConnectResponse) GetResumed() *Resumed {
 	return nil
 }
 
+func (x *ConnectResponse) GetDraining() *Draining {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Draining); ok {
+			return x.Draining
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -795,6 +852,10 @@ type ConnectResponse_Resumed struct {
 	Resumed *Resumed `protobuf:"bytes,5,opt,name=resumed,proto3,oneof"`
 }
 
+type ConnectResponse_Draining struct {
+	Draining *Draining `protobuf:"bytes,6,opt,name=draining,proto3,oneof"`
+}
+
 func (*ConnectResponse_Opened) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Frame) isConnectResponse_Message() {}
@@ -804,6 +865,8 @@ func (*ConnectResponse_Accepted) isConnectResponse_Message() {}
 func (*ConnectResponse_Suspended) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Resumed) isConnectResponse_Message() {}
+
+func (*ConnectResponse_Draining) isConnectResponse_Message() {}
 
 // The messages that a listener sends on the leg of one stream.
 type AcceptRequest struct {
@@ -893,7 +956,7 @@ func (*AcceptRequest_Frame) isAcceptRequest_Message() {}
 // The messages that a listener receives on the leg of one stream.
 type AcceptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `opened`, then frames.
+	// `opened`, then frames. `suspended` and `resumed` come as the peer's leg goes and comes.
 	//
 	// Types that are valid to be assigned to Message:
 	//
@@ -901,6 +964,7 @@ type AcceptResponse struct {
 	//	*AcceptResponse_Frame
 	//	*AcceptResponse_Suspended
 	//	*AcceptResponse_Resumed
+	//	*AcceptResponse_Draining
 	Message       isAcceptResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -979,6 +1043,15 @@ func (x *AcceptResponse) GetResumed() *Resumed {
 	return nil
 }
 
+func (x *AcceptResponse) GetDraining() *Draining {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptResponse_Draining); ok {
+			return x.Draining
+		}
+	}
+	return nil
+}
+
 type isAcceptResponse_Message interface {
 	isAcceptResponse_Message()
 }
@@ -999,6 +1072,10 @@ type AcceptResponse_Resumed struct {
 	Resumed *Resumed `protobuf:"bytes,5,opt,name=resumed,proto3,oneof"`
 }
 
+type AcceptResponse_Draining struct {
+	Draining *Draining `protobuf:"bytes,6,opt,name=draining,proto3,oneof"`
+}
+
 func (*AcceptResponse_Opened) isAcceptResponse_Message() {}
 
 func (*AcceptResponse_Frame) isAcceptResponse_Message() {}
@@ -1006,6 +1083,8 @@ func (*AcceptResponse_Frame) isAcceptResponse_Message() {}
 func (*AcceptResponse_Suspended) isAcceptResponse_Message() {}
 
 func (*AcceptResponse_Resumed) isAcceptResponse_Message() {}
+
+func (*AcceptResponse_Draining) isAcceptResponse_Message() {}
 
 type ListenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1015,10 +1094,18 @@ type ListenRequest struct {
 	Listed bool `protobuf:"varint,2,opt,name=listed,proto3" json:"listed,omitempty"`
 	// The capabilities of the listener, for the relay; for each stream, `Open.capabilities` counts.
 	Capabilities *Capabilities `protobuf:"bytes,3,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
-	// To take up a lease that broke: its id and token. FEATURE_RESUME.
+	// To take up a lease whose Listen broke: its id and its newest token. FAILURE_LEASE_GONE if the lease has ended, and
+	// FAILURE_FENCED if the relay knows this generation or a higher one. A relay that has never heard of the lease makes
+	// it anew under the same id, unless another lease holds the name. FEATURE_RESUME.
 	LeaseId string `protobuf:"bytes,4,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 	// See `lease_id`.
-	LeaseToken    string `protobuf:"bytes,5,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	LeaseToken string `protobuf:"bytes,5,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	// To take up a lease: 1 for the first time, and higher each time the listener tries again. The call takes the place of
+	// the one before, which ends with FAILURE_FENCED.
+	Generation uint32 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
+	// A secret of the owner of the name, of at most 128 bytes of UTF-8. A lease that was claimed with the same key gives
+	// the name up at once, as when the page of its listener was loaded again. Empty for none.
+	OwnerKey      string `protobuf:"bytes,7,opt,name=owner_key,json=ownerKey,proto3" json:"owner_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1084,6 +1171,20 @@ func (x *ListenRequest) GetLeaseId() string {
 func (x *ListenRequest) GetLeaseToken() string {
 	if x != nil {
 		return x.LeaseToken
+	}
+	return ""
+}
+
+func (x *ListenRequest) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ListenRequest) GetOwnerKey() string {
+	if x != nil {
+		return x.OwnerKey
 	}
 	return ""
 }
@@ -1225,15 +1326,19 @@ type Registered struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lease. Unguessable.
 	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	// Proves that the lease is the caller's: needed by Unlisten. Opaque; to be kept secret.
+	// Proves that the lease is the caller's: needed by Unlisten, and to take the lease up again. The newest counts. Opaque;
+	// to be kept secret.
 	LeaseToken string `protobuf:"bytes,2,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	// The limits of the relay.
 	Limits *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
 	// The relay sends something on this call at least this often, in milliseconds. A listener that hears nothing for two
 	// and a half times as long may take the relay for lost.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The streams whose offers wait at the lease. A listener that took the lease up withdraws those that it holds and that
+	// are not among them. An `offer` for each of them follows, and a listener ignores those that it has.
+	WaitingStreamIds []string `protobuf:"bytes,5,rep,name=waiting_stream_ids,json=waitingStreamIds,proto3" json:"waiting_stream_ids,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Registered) Reset() {
@@ -1292,6 +1397,13 @@ func (x *Registered) GetHeartbeatIntervalMs() uint32 {
 		return x.HeartbeatIntervalMs
 	}
 	return 0
+}
+
+func (x *Registered) GetWaitingStreamIds() []string {
+	if x != nil {
+		return x.WaitingStreamIds
+	}
+	return nil
 }
 
 // A client waits.
@@ -1515,10 +1627,11 @@ func (*Ping) Descriptor() ([]byte, []int) {
 	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{18}
 }
 
-// The relay is going away: the name is to be claimed anew elsewhere or later. Reserved: no relay says so yet.
+// The relay is going away. The caller opens a new connection, which leads to where the relay's address leads now, and
+// takes the lease or the stream up there, while the old call goes on. FEATURE_RESUME.
 type Draining struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long streams may still go on, in milliseconds.
+	// How long the call may still go on, in milliseconds.
 	GraceMs       uint32 `protobuf:"varint,1,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1563,14 +1676,16 @@ func (x *Draining) GetGraceMs() uint32 {
 
 type RejectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The offer's stream.
+	// The stream.
 	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
-	// The offer's token.
+	// The token of the offer, or of the caller's leg.
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// A Connect or gRPC status code, 1 to 16. Another number is FAILURE_PROTOCOL_VIOLATION.
 	Code uint32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
 	// For a person. At most 1,024 bytes of UTF-8; the relay cuts what is longer.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Which of the protocol's own failures it is, for a stream that was accepted. See `Reset.failure`.
+	Failure       Failure `protobuf:"varint,5,opt,name=failure,proto3,enum=streamserver.v1.Failure" json:"failure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1631,6 +1746,13 @@ func (x *RejectRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *RejectRequest) GetFailure() Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return Failure_FAILURE_UNSPECIFIED
 }
 
 type RejectResponse struct {
@@ -2170,10 +2292,10 @@ var File_streamserver_v1_relay_proto protoreflect.FileDescriptor
 
 const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstreamserver/v1/relay.proto\x12\x0fstreamserver.v1\x1a\x1bstreamserver/v1/frame.proto\"p\n" +
+	"\x1bstreamserver/v1/relay.proto\x12\x0fstreamserver.v1\x1a\x1dstreamserver/v1/failure.proto\x1a\x1bstreamserver/v1/frame.proto\"p\n" +
 	"\fCapabilities\x124\n" +
 	"\bfeatures\x18\x01 \x03(\x0e2\x18.streamserver.v1.FeatureR\bfeatures\x12*\n" +
-	"\x11max_message_bytes\x18\x02 \x01(\x04R\x0fmaxMessageBytes\"\xc1\x02\n" +
+	"\x11max_message_bytes\x18\x02 \x01(\x04R\x0fmaxMessageBytes\"\xdc\x02\n" +
 	"\x06Limits\x12&\n" +
 	"\x0fmax_frame_bytes\x18\x01 \x01(\rR\rmaxFrameBytes\x12$\n" +
 	"\x0emax_name_bytes\x18\x02 \x01(\rR\fmaxNameBytes\x12,\n" +
@@ -2181,19 +2303,24 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x13max_offers_per_name\x18\x04 \x01(\rR\x10maxOffersPerName\x12*\n" +
 	"\x11accept_timeout_ms\x18\x05 \x01(\rR\x0facceptTimeoutMs\x12*\n" +
 	"\x11linger_timeout_ms\x18\x06 \x01(\rR\x0flingerTimeoutMs\x124\n" +
-	"\bfeatures\x18\a \x03(\x0e2\x18.streamserver.v1.FeatureR\bfeatures\"\xc6\x02\n" +
+	"\bfeatures\x18\a \x03(\x0e2\x18.streamserver.v1.FeatureR\bfeatures\x12\x19\n" +
+	"\bgrace_ms\x18\b \x01(\rR\agraceMs\"\xf7\x02\n" +
 	"\x04Open\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\bmetadata\x18\x02 \x03(\v2#.streamserver.v1.Open.MetadataEntryR\bmetadata\x12\x1b\n" +
 	"\tstream_id\x18\x03 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x04 \x01(\tR\blegToken\x12A\n" +
 	"\fcapabilities\x18\x05 \x01(\v2\x1d.streamserver.v1.CapabilitiesR\fcapabilities\x12/\n" +
-	"\x06resume\x18\x06 \x01(\v2\x17.streamserver.v1.ResumeR\x06resume\x1a;\n" +
+	"\x06resume\x18\x06 \x01(\v2\x17.streamserver.v1.ResumeR\x06resume\x12/\n" +
+	"\x14wait_for_listener_ms\x18\a \x01(\rR\x11waitForListenerMs\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"U\n" +
 	"\x06Resume\x12+\n" +
-	"\x11received_sequence\x18\x01 \x01(\x04R\x10receivedSequence\"\xa7\x01\n" +
+	"\x11received_sequence\x18\x01 \x01(\x04R\x10receivedSequence\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\"\xa7\x01\n" +
 	"\x06Opened\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12/\n" +
@@ -2208,31 +2335,37 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x0eConnectRequest\x12+\n" +
 	"\x04open\x18\x01 \x01(\v2\x15.streamserver.v1.OpenH\x00R\x04open\x12.\n" +
 	"\x05frame\x18\x02 \x01(\v2\x16.streamserver.v1.FrameH\x00R\x05frameB\t\n" +
-	"\amessage\"\xaa\x02\n" +
+	"\amessage\"\xe3\x02\n" +
 	"\x0fConnectResponse\x121\n" +
 	"\x06opened\x18\x01 \x01(\v2\x17.streamserver.v1.OpenedH\x00R\x06opened\x12.\n" +
 	"\x05frame\x18\x02 \x01(\v2\x16.streamserver.v1.FrameH\x00R\x05frame\x127\n" +
 	"\baccepted\x18\x03 \x01(\v2\x19.streamserver.v1.AcceptedH\x00R\baccepted\x12:\n" +
 	"\tsuspended\x18\x04 \x01(\v2\x1a.streamserver.v1.SuspendedH\x00R\tsuspended\x124\n" +
-	"\aresumed\x18\x05 \x01(\v2\x18.streamserver.v1.ResumedH\x00R\aresumedB\t\n" +
+	"\aresumed\x18\x05 \x01(\v2\x18.streamserver.v1.ResumedH\x00R\aresumed\x127\n" +
+	"\bdraining\x18\x06 \x01(\v2\x19.streamserver.v1.DrainingH\x00R\bdrainingB\t\n" +
 	"\amessage\"w\n" +
 	"\rAcceptRequest\x12+\n" +
 	"\x04open\x18\x01 \x01(\v2\x15.streamserver.v1.OpenH\x00R\x04open\x12.\n" +
 	"\x05frame\x18\x02 \x01(\v2\x16.streamserver.v1.FrameH\x00R\x05frameB\t\n" +
-	"\amessage\"\xf0\x01\n" +
+	"\amessage\"\xa9\x02\n" +
 	"\x0eAcceptResponse\x121\n" +
 	"\x06opened\x18\x01 \x01(\v2\x17.streamserver.v1.OpenedH\x00R\x06opened\x12.\n" +
 	"\x05frame\x18\x02 \x01(\v2\x16.streamserver.v1.FrameH\x00R\x05frame\x12:\n" +
 	"\tsuspended\x18\x04 \x01(\v2\x1a.streamserver.v1.SuspendedH\x00R\tsuspended\x124\n" +
-	"\aresumed\x18\x05 \x01(\v2\x18.streamserver.v1.ResumedH\x00R\aresumedB\t\n" +
-	"\amessage\"\xba\x01\n" +
+	"\aresumed\x18\x05 \x01(\v2\x18.streamserver.v1.ResumedH\x00R\aresumed\x127\n" +
+	"\bdraining\x18\x06 \x01(\v2\x19.streamserver.v1.DrainingH\x00R\bdrainingB\t\n" +
+	"\amessage\"\xf7\x01\n" +
 	"\rListenRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06listed\x18\x02 \x01(\bR\x06listed\x12A\n" +
 	"\fcapabilities\x18\x03 \x01(\v2\x1d.streamserver.v1.CapabilitiesR\fcapabilities\x12\x19\n" +
 	"\blease_id\x18\x04 \x01(\tR\aleaseId\x12\x1f\n" +
 	"\vlease_token\x18\x05 \x01(\tR\n" +
-	"leaseToken\"\xaa\x02\n" +
+	"leaseToken\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x06 \x01(\rR\n" +
+	"generation\x12\x1b\n" +
+	"\towner_key\x18\a \x01(\tR\bownerKey\"\xaa\x02\n" +
 	"\x0eListenResponse\x12=\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2\x1b.streamserver.v1.RegisteredH\x00R\n" +
@@ -2241,14 +2374,15 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\twithdrawn\x18\x03 \x01(\v2\x1a.streamserver.v1.WithdrawnH\x00R\twithdrawn\x12+\n" +
 	"\x04ping\x18\x04 \x01(\v2\x15.streamserver.v1.PingH\x00R\x04ping\x127\n" +
 	"\bdraining\x18\x05 \x01(\v2\x19.streamserver.v1.DrainingH\x00R\bdrainingB\a\n" +
-	"\x05event\"\xad\x01\n" +
+	"\x05event\"\xdb\x01\n" +
 	"\n" +
 	"Registered\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1f\n" +
 	"\vlease_token\x18\x02 \x01(\tR\n" +
 	"leaseToken\x12/\n" +
 	"\x06limits\x18\x03 \x01(\v2\x17.streamserver.v1.LimitsR\x06limits\x122\n" +
-	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\"\xe0\x02\n" +
+	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\x12,\n" +
+	"\x12waiting_stream_ids\x18\x05 \x03(\tR\x10waitingStreamIds\"\xe0\x02\n" +
 	"\x05Offer\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12*\n" +
@@ -2265,12 +2399,13 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\"\x06\n" +
 	"\x04Ping\"%\n" +
 	"\bDraining\x12\x19\n" +
-	"\bgrace_ms\x18\x01 \x01(\rR\agraceMs\"u\n" +
+	"\bgrace_ms\x18\x01 \x01(\rR\agraceMs\"\xa9\x01\n" +
 	"\rRejectRequest\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x10\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x122\n" +
+	"\afailure\x18\x05 \x01(\x0e2\x18.streamserver.v1.FailureR\afailure\"\x10\n" +
 	"\x0eRejectResponse\"M\n" +
 	"\x0fUnlistenRequest\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1f\n" +
@@ -2364,6 +2499,7 @@ var file_streamserver_v1_relay_proto_goTypes = []any{
 	nil,                      // 32: streamserver.v1.Open.MetadataEntry
 	nil,                      // 33: streamserver.v1.Offer.MetadataEntry
 	(*Frame)(nil),            // 34: streamserver.v1.Frame
+	(Failure)(0),             // 35: streamserver.v1.Failure
 }
 var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	0,  // 0: streamserver.v1.Capabilities.features:type_name -> streamserver.v1.Feature
@@ -2380,45 +2516,48 @@ var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	6,  // 11: streamserver.v1.ConnectResponse.accepted:type_name -> streamserver.v1.Accepted
 	7,  // 12: streamserver.v1.ConnectResponse.suspended:type_name -> streamserver.v1.Suspended
 	8,  // 13: streamserver.v1.ConnectResponse.resumed:type_name -> streamserver.v1.Resumed
-	3,  // 14: streamserver.v1.AcceptRequest.open:type_name -> streamserver.v1.Open
-	34, // 15: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
-	5,  // 16: streamserver.v1.AcceptResponse.opened:type_name -> streamserver.v1.Opened
-	34, // 17: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
-	7,  // 18: streamserver.v1.AcceptResponse.suspended:type_name -> streamserver.v1.Suspended
-	8,  // 19: streamserver.v1.AcceptResponse.resumed:type_name -> streamserver.v1.Resumed
-	1,  // 20: streamserver.v1.ListenRequest.capabilities:type_name -> streamserver.v1.Capabilities
-	15, // 21: streamserver.v1.ListenResponse.registered:type_name -> streamserver.v1.Registered
-	16, // 22: streamserver.v1.ListenResponse.offer:type_name -> streamserver.v1.Offer
-	18, // 23: streamserver.v1.ListenResponse.withdrawn:type_name -> streamserver.v1.Withdrawn
-	19, // 24: streamserver.v1.ListenResponse.ping:type_name -> streamserver.v1.Ping
-	20, // 25: streamserver.v1.ListenResponse.draining:type_name -> streamserver.v1.Draining
-	2,  // 26: streamserver.v1.Registered.limits:type_name -> streamserver.v1.Limits
-	33, // 27: streamserver.v1.Offer.metadata:type_name -> streamserver.v1.Offer.MetadataEntry
-	1,  // 28: streamserver.v1.Offer.capabilities:type_name -> streamserver.v1.Capabilities
-	17, // 29: streamserver.v1.Offer.caller:type_name -> streamserver.v1.Caller
-	29, // 30: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
-	30, // 31: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
-	31, // 32: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
-	19, // 33: streamserver.v1.WatchResponse.ping:type_name -> streamserver.v1.Ping
-	13, // 34: streamserver.v1.RelayService.Listen:input_type -> streamserver.v1.ListenRequest
-	9,  // 35: streamserver.v1.RelayService.Connect:input_type -> streamserver.v1.ConnectRequest
-	11, // 36: streamserver.v1.RelayService.Accept:input_type -> streamserver.v1.AcceptRequest
-	21, // 37: streamserver.v1.RelayService.Reject:input_type -> streamserver.v1.RejectRequest
-	23, // 38: streamserver.v1.RelayService.Unlisten:input_type -> streamserver.v1.UnlistenRequest
-	25, // 39: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
-	27, // 40: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
-	14, // 41: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
-	10, // 42: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
-	12, // 43: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
-	22, // 44: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
-	24, // 45: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
-	26, // 46: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
-	28, // 47: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
-	41, // [41:48] is the sub-list for method output_type
-	34, // [34:41] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	20, // 14: streamserver.v1.ConnectResponse.draining:type_name -> streamserver.v1.Draining
+	3,  // 15: streamserver.v1.AcceptRequest.open:type_name -> streamserver.v1.Open
+	34, // 16: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
+	5,  // 17: streamserver.v1.AcceptResponse.opened:type_name -> streamserver.v1.Opened
+	34, // 18: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
+	7,  // 19: streamserver.v1.AcceptResponse.suspended:type_name -> streamserver.v1.Suspended
+	8,  // 20: streamserver.v1.AcceptResponse.resumed:type_name -> streamserver.v1.Resumed
+	20, // 21: streamserver.v1.AcceptResponse.draining:type_name -> streamserver.v1.Draining
+	1,  // 22: streamserver.v1.ListenRequest.capabilities:type_name -> streamserver.v1.Capabilities
+	15, // 23: streamserver.v1.ListenResponse.registered:type_name -> streamserver.v1.Registered
+	16, // 24: streamserver.v1.ListenResponse.offer:type_name -> streamserver.v1.Offer
+	18, // 25: streamserver.v1.ListenResponse.withdrawn:type_name -> streamserver.v1.Withdrawn
+	19, // 26: streamserver.v1.ListenResponse.ping:type_name -> streamserver.v1.Ping
+	20, // 27: streamserver.v1.ListenResponse.draining:type_name -> streamserver.v1.Draining
+	2,  // 28: streamserver.v1.Registered.limits:type_name -> streamserver.v1.Limits
+	33, // 29: streamserver.v1.Offer.metadata:type_name -> streamserver.v1.Offer.MetadataEntry
+	1,  // 30: streamserver.v1.Offer.capabilities:type_name -> streamserver.v1.Capabilities
+	17, // 31: streamserver.v1.Offer.caller:type_name -> streamserver.v1.Caller
+	35, // 32: streamserver.v1.RejectRequest.failure:type_name -> streamserver.v1.Failure
+	29, // 33: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
+	30, // 34: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
+	31, // 35: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
+	19, // 36: streamserver.v1.WatchResponse.ping:type_name -> streamserver.v1.Ping
+	13, // 37: streamserver.v1.RelayService.Listen:input_type -> streamserver.v1.ListenRequest
+	9,  // 38: streamserver.v1.RelayService.Connect:input_type -> streamserver.v1.ConnectRequest
+	11, // 39: streamserver.v1.RelayService.Accept:input_type -> streamserver.v1.AcceptRequest
+	21, // 40: streamserver.v1.RelayService.Reject:input_type -> streamserver.v1.RejectRequest
+	23, // 41: streamserver.v1.RelayService.Unlisten:input_type -> streamserver.v1.UnlistenRequest
+	25, // 42: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
+	27, // 43: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
+	14, // 44: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
+	10, // 45: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
+	12, // 46: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
+	22, // 47: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
+	24, // 48: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
+	26, // 49: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
+	28, // 50: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
+	44, // [44:51] is the sub-list for method output_type
+	37, // [37:44] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_streamserver_v1_relay_proto_init() }
@@ -2426,6 +2565,7 @@ func file_streamserver_v1_relay_proto_init() {
 	if File_streamserver_v1_relay_proto != nil {
 		return
 	}
+	file_streamserver_v1_failure_proto_init()
 	file_streamserver_v1_frame_proto_init()
 	file_streamserver_v1_relay_proto_msgTypes[8].OneofWrappers = []any{
 		(*ConnectRequest_Open)(nil),
@@ -2437,6 +2577,7 @@ func file_streamserver_v1_relay_proto_init() {
 		(*ConnectResponse_Accepted)(nil),
 		(*ConnectResponse_Suspended)(nil),
 		(*ConnectResponse_Resumed)(nil),
+		(*ConnectResponse_Draining)(nil),
 	}
 	file_streamserver_v1_relay_proto_msgTypes[10].OneofWrappers = []any{
 		(*AcceptRequest_Open)(nil),
@@ -2447,6 +2588,7 @@ func file_streamserver_v1_relay_proto_init() {
 		(*AcceptResponse_Frame)(nil),
 		(*AcceptResponse_Suspended)(nil),
 		(*AcceptResponse_Resumed)(nil),
+		(*AcceptResponse_Draining)(nil),
 	}
 	file_streamserver_v1_relay_proto_msgTypes[13].OneofWrappers = []any{
 		(*ListenResponse_Registered)(nil),

@@ -51,27 +51,31 @@ const (
 
 // RelayServiceClient is a client for the streamserver.v1.RelayService service.
 type RelayServiceClient interface {
-	// Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
-	// FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
-	// lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
-	// accepted before live on.
+	// Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
+	// `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
+	// FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
+	// which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+	// FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
+	// `Limits.grace_ms`. Streams that were accepted before live on either way.
 	Listen(context.Context, *connect.Request[v1.ListenRequest]) (*connect.ServerStreamForClient[v1.ListenResponse], error)
 	// Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
 	// `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
 	// frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED,
-	// FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or
-	// FAILURE_PEER_CANCELED where that is what happened.
+	// FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST,
+	// FAILURE_PEER_CANCELED, FAILURE_FENCED or FAILURE_STREAM_GONE where that is what happened.
 	//
 	// An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
 	// have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-	// that is FAILURE_PEER_CANCELED for the peer.
+	// that is FAILURE_PEER_CANCELED for the peer, unless the endpoint has named FEATURE_RESUME: then a call that ends
+	// without a last word has broken, and the relay waits for the endpoint to resume.
 	Connect(context.Context) *connect.BidiStreamForClient[v1.ConnectRequest, v1.ConnectResponse]
 	// Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
 	// `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
 	// Ends like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Accept(context.Context) *connect.BidiStreamForClient[v1.AcceptRequest, v1.AcceptResponse]
-	// Declines an offer: the client's Connect ends with the code and the reason given here. An offer that is no longer
-	// waiting: FAILURE_OFFER_GONE.
+	// Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
+	// it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
+	// leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.RejectResponse], error)
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
@@ -187,27 +191,31 @@ func (c *relayServiceClient) Watch(ctx context.Context, req *connect.Request[v1.
 
 // RelayServiceHandler is an implementation of the streamserver.v1.RelayService service.
 type RelayServiceHandler interface {
-	// Claims a name for as long as the call is open. The relay answers with `Registered` at once, or ends the call with
-	// FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the
-	// lease with Unlisten, after which the call ends without an error, or by cancelling the call. Streams that were
-	// accepted before live on.
+	// Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
+	// `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
+	// FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
+	// which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+	// FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
+	// `Limits.grace_ms`. Streams that were accepted before live on either way.
 	Listen(context.Context, *connect.Request[v1.ListenRequest], *connect.ServerStream[v1.ListenResponse]) error
 	// Opens a stream to the listener of a name. The first request message is `open`, with a name; every further one is a
 	// `frame`. The first response message is `opened`, at once; then `accepted` when the listener takes the offer; then
 	// frames. The call ends with FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_LIMIT_REACHED,
-	// FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST or
-	// FAILURE_PEER_CANCELED where that is what happened.
+	// FAILURE_FRAME_TOO_LARGE, FAILURE_DECLINED, FAILURE_NOT_ACCEPTED_IN_TIME, FAILURE_LISTENER_GONE, FAILURE_LEG_LOST,
+	// FAILURE_PEER_CANCELED, FAILURE_FENCED or FAILURE_STREAM_GONE where that is what happened.
 	//
 	// An endpoint that has sent fin and received fin ends its request; the relay ends the response when both endpoints
 	// have. An endpoint that wants no acks may end its request as soon as it has sent fin. Cancelling the call before
-	// that is FAILURE_PEER_CANCELED for the peer.
+	// that is FAILURE_PEER_CANCELED for the peer, unless the endpoint has named FEATURE_RESUME: then a call that ends
+	// without a last word has broken, and the relay waits for the endpoint to resume.
 	Connect(context.Context, *connect.BidiStream[v1.ConnectRequest, v1.ConnectResponse]) error
 	// Takes an offer, and is then the listener's leg of the stream. The first request message is `open`, with the offer's
 	// `stream_id` and `leg_token`; every further one is a `frame`. The first response message is `opened`; then frames.
 	// Ends like Connect. An offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Accept(context.Context, *connect.BidiStream[v1.AcceptRequest, v1.AcceptResponse]) error
-	// Declines an offer: the client's Connect ends with the code and the reason given here. An offer that is no longer
-	// waiting: FAILURE_OFFER_GONE.
+	// Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
+	// it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
+	// leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.RejectResponse], error)
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
