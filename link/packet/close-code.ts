@@ -16,7 +16,6 @@ const maxCloseReasonBytes = 123;
 
 const statusOf: Readonly<Record<number, Code>> = {
   [normalClosure]: Code.Canceled,
-  1001: Code.Canceled,
   1002: Code.InvalidArgument,
   [unsupportedData]: Code.InvalidArgument,
   [invalidPayload]: Code.InvalidArgument,
@@ -33,7 +32,10 @@ export function closeFrame({ code, message }: StreamError): { code: number; reas
   };
 }
 
-/** The error that the end of a WebSocket means: a closure that nobody explained is a lost connection, `unavailable`. */
+/**
+ * The error that the end of a WebSocket means. A closure that nobody explained is a lost connection, `unavailable`. So
+ * is 1001, which browsers send by themselves: Firefox does when a navigation begins that may not leave the page.
+ */
 export function closeError(closeCode: number, reason: string): StreamError {
   const isStatus = closeCode > firstStatusCode && closeCode <= firstStatusCode + Code.Unauthenticated;
   const code = isStatus ? codeFromWire(closeCode - firstStatusCode) : (statusOf[closeCode] ?? Code.Unavailable);

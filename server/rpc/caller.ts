@@ -7,8 +7,10 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Caller, CallerSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError } from "../../stream/error/failure-detail.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import type { NodeRequest } from "../http/node-server.js";
 
 /**
@@ -51,9 +53,24 @@ export function callerOf({ values, requestHeader }: HandlerContext): Caller {
 }
 
 /**
- * Returns whether the caller cancelled the call that was aborted, rather than that its connection broke. Node closes
- * the calls of a broken HTTP/2 connection with the code of a cancelled one.
+ * The end of a call before its response had ended.
+ *
+ * - `canceled`: the caller cancelled it.
+ * - `left`: the caller ended its link with a goodbye, as a page does that is left.
+ * - `broken`: the connection broke, or the relay ended it.
  */
-export function callerCanceled({ signal, values }: HandlerContext): boolean {
-  return fromConnectError(signal.reason).code === Code.Canceled && !values.get(isConnectionLostKey)();
+export type CallEnd = "canceled" | "left" | "broken";
+
+/** Returns the end that an error of a channel or a signal means. A goodbye is `canceled` with FAILURE_LEG_LOST. */
+export function callEnd({ code, failure }: StreamError): CallEnd {
+  if (code !== Code.Canceled) return "broken";
+  return failure === Failure.LEG_LOST ? "left" : "canceled";
+}
+
+/**
+ * Returns the end of the call that was aborted. Node closes the calls of a broken HTTP/2 connection with the code of a
+ * cancelled one.
+ */
+export function callEndOf({ signal, values }: HandlerContext): CallEnd {
+  return values.get(isConnectionLostKey)() ? "broken" : callEnd(fromConnectError(signal.reason));
 }

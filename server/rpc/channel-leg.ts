@@ -1,7 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
 import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../gen/streamserver/v1/link_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
@@ -13,6 +11,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { Relay } from "../relay/relay.js";
 import { type AttachLeg, attachLegByPath } from "./attach-leg.js";
+import { callEnd } from "./caller.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 
@@ -89,12 +88,7 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   }
 
   onClosed(error: StreamError | undefined): void {
-    this.#handler.close(() => callOverError(error === undefined || isCanceled(error)));
+    this.#handler.close(() => callOverError(error === undefined || callEnd(error) === "canceled"));
     this.#over.resolve();
   }
-}
-
-/** A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one. */
-function isCanceled({ code, failure }: StreamError): boolean {
-  return code === Code.Canceled && failure !== Failure.LEG_LOST;
 }

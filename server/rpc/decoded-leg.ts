@@ -17,7 +17,7 @@ import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
-import { callerCanceled, callerOf } from "./caller.js";
+import { callEndOf, callerOf } from "./caller.js";
 import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /**
@@ -115,9 +115,7 @@ class DecodedLeg implements LegCarrier {
     if (!signal.aborted) {
       return new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST });
     }
-    // A link that ends with a goodbye takes its legs along: they are lost, as they are when it ends without one.
-    const isLost = fromConnectError(signal.reason).failure === Failure.LEG_LOST;
-    return callOverError(!isLost && callerCanceled(this.#context));
+    return callOverError(callEndOf(this.#context) === "canceled");
   }
 }
 

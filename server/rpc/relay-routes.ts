@@ -16,7 +16,7 @@ import type { LeaseEvent } from "../relay/lease.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
 import { attachClient, attachListener } from "./attach-leg.js";
-import { callerCanceled, expectEnd } from "./caller.js";
+import { callEndOf, expectEnd } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
 
 /** Serves `RelayService` on a router. */
@@ -52,7 +52,7 @@ async function* listen(
     throw toConnectError(new StreamError(message, { failure: Failure.FEATURE_UNSUPPORTED }));
   }
   const { lease, token } = answer(() => relay.listen(name, listed));
-  const onAbort = () => lease.end(callerCanceled(context) ? "canceled" : "lost");
+  const onAbort = () => lease.end(callEndOf(context) === "broken" ? "lost" : "canceled");
   context.signal.addEventListener("abort", onAbort);
   void lease.ended.then(() => expectEnd(context));
   const { limits } = relay;

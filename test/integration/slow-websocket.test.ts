@@ -168,7 +168,7 @@ describe("at a relay", () => {
 
   const ends: [string, (raw: RawLink) => void][] = [
     ["1000, a goodbye", ({ socket }) => socket.close(1000)],
-    ["1001, a goodbye", (raw) => raw.write(socketFrame(8, new Uint8Array([3, 0xe9])))],
+    ["1001, as browsers say it by themselves", (raw) => raw.write(socketFrame(8, new Uint8Array([3, 0xe9])))],
     ["another code", ({ socket }) => socket.close(4001 + Code.Internal)],
     ["a broken connection", ({ socket }) => socket.terminate()],
     ["an ended connection", ({ connection }) => connection.end()],

@@ -7,7 +7,6 @@ import { code, table } from "./markdown.js";
 /** The sender of each close code, and its reason, in the words of the page. */
 const reasons: Readonly<Record<number, string>> = {
   1000: "either side: a goodbye. The link is not needed any more, or its page was left",
-  1001: "either side: a goodbye. Browsers say so for a page that goes away",
   1002: "either side: what RFC 6455 does not allow",
   1003: "the relay: a message that is text",
   1007: "the relay: bytes that are no `LinkMessage`",
@@ -37,7 +36,7 @@ export function closeCodeTable(): string {
     [
       ...Object.entries(reasons).map(([closeCode, reason]) => row(closeCode, statusOf(Number(closeCode)), reason)),
       ["4001 to 4016", "what is over 4,000", "either side: whatever a status code can say"],
-      row("any other, or none", statusOf(1006), "a connection that broke"),
+      row("any other, or none", statusOf(1006), "a connection that broke. Browsers close with 1001 by themselves"),
     ],
   );
 }

@@ -10,7 +10,7 @@ const maxReasonBytes = 123;
 describe("what a WebSocket was closed with", () => {
   test.each([
     [1000, Code.Canceled],
-    [1001, Code.Canceled],
+    [1001, Code.Unavailable],
     [1002, Code.InvalidArgument],
     [1003, Code.InvalidArgument],
     [1004, Code.Unavailable],
