@@ -9,12 +9,22 @@ import { quoted, type Warnings } from "./warnings.js";
 /** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */
 export type OfferFacts = Omit<WireOffer, keyof Message | "streamId" | "legToken" | "acceptTimeoutMs">;
 
+/** The place where an offer waits. */
+export interface OfferPlace {
+  /** Removes an offer that no longer waits, by decision of its listener or of the relay. */
+  settle(offer: Offer, by: "listener" | "relay"): void;
+}
+
 /** A client that waits for a listener to accept its stream. */
 export interface Offer {
   /** The id of the stream. */
   readonly id: string;
   readonly facts: OfferFacts;
-  readonly acceptTimeoutMs: number;
+  /**
+   * The offer waits at this place from now on, and no longer at the one before. It ends with `lateError` when
+   * `timeoutMs` are over, and calls `settle` of the place when it no longer waits.
+   */
+  waitAt(place: OfferPlace, timeoutMs: number, lateError: () => StreamError): void;
   /** Ends the wait, by decision of the relay. */
   decline(error: StreamError): void;
 }
@@ -30,14 +40,17 @@ export interface LeaseInit {
   name: string;
   listed: boolean;
   maxOffers: number;
+  acceptTimeoutMs: number;
   warnings: Warnings;
 }
 
 /** One listener's hold on one name, and the offers that wait at it. */
-export class Lease {
+export class Lease implements OfferPlace {
   readonly id: string;
   readonly name: string;
   readonly listed: boolean;
+  /** An offer waits this long for the listener, in milliseconds. */
+  readonly acceptTimeoutMs: number;
   onEnd: (end: LeaseEnd) => void = () => {};
   readonly #maxOffers: number;
   readonly #warnings: Warnings;
@@ -49,10 +62,11 @@ export class Lease {
   readonly #ended = new Deferred<LeaseEnd>();
   #state: { kind: "live" } | { kind: "ended"; end: LeaseEnd } = { kind: "live" };
 
-  constructor({ id, name, listed, maxOffers, warnings }: LeaseInit) {
+  constructor({ id, name, listed, maxOffers, acceptTimeoutMs, warnings }: LeaseInit) {
     this.id = id;
     this.name = name;
     this.listed = listed;
+    this.acceptTimeoutMs = acceptTimeoutMs;
     this.#maxOffers = maxOffers;
     this.#warnings = warnings;
   }
@@ -66,9 +80,7 @@ export class Lease {
     return this.#offers.size;
   }
 
-  /**
-   * Announces a client. Throws FAILURE_LIMIT_REACHED. The caller must call `settle` when the client no longer waits.
-   */
+  /** Announces a client, which waits at this lease from now on. Throws FAILURE_LIMIT_REACHED. */
   offer(offer: Offer): void {
     if (this.#offers.size >= this.#maxOffers) {
       const message = `${this.#maxOffers} clients wait at ${quoted(this.name)} already`;
@@ -76,6 +88,7 @@ export class Lease {
     }
     this.#offers.set(offer.id, offer);
     this.#unannounced.add(offer);
+    offer.waitAt(this, this.acceptTimeoutMs, () => notAcceptedError(this.acceptTimeoutMs));
     this.#changed.notify();
   }
 
@@ -119,4 +132,10 @@ export class Lease {
     this.#ended.resolve(end);
     this.#changed.notify();
   }
+}
+
+function notAcceptedError(acceptTimeoutMs: number): StreamError {
+  return new StreamError(`the listener did not accept within ${acceptTimeoutMs} ms`, {
+    failure: Failure.NOT_ACCEPTED_IN_TIME,
+  });
 }

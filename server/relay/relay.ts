@@ -76,8 +76,8 @@ export class Relay {
   listen(name: string, listed: boolean): { lease: Lease; token: string } {
     this.#checkOpen();
     this.registry.checkName(name);
-    const { limits, warnings } = this;
-    const lease = new Lease({ id: randomId(), name, listed, maxOffers: limits.maxOffersPerName, warnings });
+    const { maxOffersPerName: maxOffers, acceptTimeoutMs } = this.limits;
+    const lease = new Lease({ id: randomId(), name, listed, maxOffers, acceptTimeoutMs, warnings: this.warnings });
     this.registry.claim(lease);
     return { lease, token: this.signer.sign("lease", lease.id, tokenTtlMs) };
   }
@@ -103,20 +103,19 @@ export class Relay {
     if (this.#splices.size >= this.limits.maxStreams) {
       throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
     }
-    const { maxFrameBytes, acceptTimeoutMs, lingerTimeoutMs } = this.limits;
+    const { maxFrameBytes, lingerTimeoutMs } = this.limits;
     const splice = new Splice({
       id: randomId(),
-      lease,
       facts,
       clock: this.clock,
       maxFrameBytes,
-      acceptTimeoutMs,
       lingerTimeoutMs,
       onEnd: ({ id }) => {
         this.#splices.delete(id);
         this.#released.notify();
       },
     });
+    lease.offer(splice);
     this.#splices.set(splice.id, splice);
     return { splice, token: this.signer.sign("client leg", splice.id, tokenTtlMs) };
   }

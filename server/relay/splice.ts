@@ -2,23 +2,23 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import type { Lease, Offer, OfferFacts } from "./lease.js";
+import type { Offer, OfferFacts, OfferPlace } from "./lease.js";
 import { type LegChange, SpliceLeg } from "./splice-leg.js";
 
 export interface SpliceInit {
   id: string;
-  lease: Lease;
   facts: OfferFacts;
   clock: Clock;
   maxFrameBytes: number;
-  acceptTimeoutMs: number;
   lingerTimeoutMs: number;
   onEnd: (splice: Splice) => void;
 }
 
 type SpliceState =
+  /** The client waits nowhere yet. */
+  | { kind: "unoffered" }
   /** The client waits; the offer ends by itself at a deadline. */
-  | { kind: "offered"; cancelDeadline: () => void }
+  | { kind: "offered"; place: OfferPlace; cancelDeadline: () => void }
   | { kind: "spliced" }
   /** Both legs have sent fin: their requests should end soon. */
   | { kind: "lingering"; cancelDeadline: () => void }
@@ -27,38 +27,29 @@ type SpliceState =
 /** One stream in the relay: two legs, and the frames that pass between them. */
 export class Splice implements Offer {
   readonly id: string;
-  readonly lease: Lease;
   readonly facts: OfferFacts;
-  readonly acceptTimeoutMs: number;
   readonly client: SpliceLeg;
   readonly listener: SpliceLeg;
   readonly #init: SpliceInit;
-  #state: SpliceState;
+  #state: SpliceState = { kind: "unoffered" };
 
-  /** Offers the client to the lease's listener. Throws FAILURE_LIMIT_REACHED. */
   constructor(init: SpliceInit) {
     this.id = init.id;
-    this.lease = init.lease;
     this.facts = init.facts;
-    this.acceptTimeoutMs = init.acceptTimeoutMs;
     this.#init = init;
     this.client = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.client, this.listener, change));
     this.listener = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.listener, this.client, change));
     this.client.peer = this.listener;
     this.listener.peer = this.client;
-    init.lease.offer(this);
-    const cancelDeadline = init.clock.after(init.acceptTimeoutMs, () =>
-      this.decline(
-        new StreamError(`the listener did not accept within ${init.acceptTimeoutMs} ms`, {
-          failure: Failure.NOT_ACCEPTED_IN_TIME,
-        }),
-      ),
-    );
-    this.#state = { kind: "offered", cancelDeadline };
   }
 
   get kind(): SpliceState["kind"] {
     return this.#state.kind;
+  }
+
+  waitAt(place: OfferPlace, timeoutMs: number, lateError: () => StreamError): void {
+    const cancelDeadline = this.#init.clock.after(timeoutMs, () => this.decline(lateError()));
+    this.#set({ kind: "offered", place, cancelDeadline });
   }
 
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
@@ -83,7 +74,7 @@ export class Splice implements Offer {
   /** Ends both legs, each with its error, or well if there is none. Frames that are in the relay still arrive. */
   end(clientError?: StreamError, listenerError?: StreamError): void {
     if (this.#state.kind === "ended") return;
-    if (this.#state.kind === "offered") this.lease.settle(this, "relay");
+    if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
     this.#set({ kind: "ended" });
     this.client.end(clientError);
     this.listener.end(listenerError);
@@ -96,7 +87,7 @@ export class Splice implements Offer {
         failure: Failure.OFFER_GONE,
       });
     }
-    this.lease.settle(this, "listener");
+    this.#state.place.settle(this, "listener");
   }
 
   #onLeg(leg: SpliceLeg, other: SpliceLeg, change: LegChange): void {

@@ -12,7 +12,7 @@ import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
-import type { LeaseEvent } from "../relay/lease.js";
+import type { Lease, LeaseEvent } from "../relay/lease.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
 import { attachClient, attachListener } from "./attach-leg.js";
@@ -65,7 +65,7 @@ async function* listen(
     };
     yield { event: { case: "registered", value: registered } };
     for await (const event of withHeartbeat(lease.events(), relay.clock, limits.heartbeatIntervalMs)) {
-      yield { event: event === heartbeat ? { case: "ping", value: {} } : leaseEventToWire(relay, event) };
+      yield { event: event === heartbeat ? { case: "ping", value: {} } : leaseEventToWire(relay, lease, event) };
     }
     if (relay.closed !== undefined) throw toConnectError(relay.closed);
   } finally {
@@ -76,6 +76,7 @@ async function* listen(
 
 function leaseEventToWire(
   relay: Relay,
+  { acceptTimeoutMs }: Lease,
   event: LeaseEvent,
 ): NonNullable<MessageInitShape<typeof ListenResponseSchema>["event"]> {
   if (event.kind === "withdrawn") return { case: "withdrawn", value: { streamId: event.streamId } };
@@ -85,7 +86,7 @@ function leaseEventToWire(
     value: {
       streamId: offer.id,
       legToken: relay.offerToken(offer),
-      acceptTimeoutMs: offer.acceptTimeoutMs,
+      acceptTimeoutMs,
       ...offer.facts,
     },
   };

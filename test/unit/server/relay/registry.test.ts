@@ -45,8 +45,9 @@ test.each(invalid)("a name that is empty or has more than 256 bytes of UTF-8 is 
 
 test.each(["x", "x".repeat(256), "é".repeat(128), "😀".repeat(64)])("a name of 1 to 256 bytes is taken", (name) => {
   const { relay } = newRelay();
-  relay.listen(name, false);
-  expect(connect(relay, name).lease.name).toBe(name);
+  const { lease } = relay.listen(name, false);
+  connect(relay, name);
+  expect(lease).toMatchObject({ name, offers: 1 });
 });
 
 test("the relay holds so many names, and a name that is given up makes room", () => {
