@@ -83,8 +83,8 @@ export class LinkRoutes {
 
   #send({ linkId, linkToken, sequence, packets }: SendRequest): Record<string, never> {
     try {
+      this.#signer.verify("link", linkId, linkToken);
       const live = this.#receiving.get(linkId);
-      this.#signer.verify("link", linkId, linkToken, live !== undefined);
       if (live === undefined) throw new StreamError("the link has ended", { failure: Failure.LINK_GONE });
       live.watch.heard();
       if (sequence < 1n) throw new StreamError("batches are numbered from 1", { failure: Failure.PROTOCOL_VIOLATION });

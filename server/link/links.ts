@@ -14,7 +14,7 @@ import { RelayLink } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { RelayLimits } from "../relay/limits.js";
-import { randomId, type TokenSigner, tokenTtlMs } from "../relay/token.js";
+import { randomId, type TokenSigner } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
 import { linkCallerKey } from "../rpc/caller.js";
 
@@ -87,7 +87,7 @@ export class Links {
     const linkId = randomId();
     const opened = {
       linkId,
-      linkToken: signer.sign("link", linkId, tokenTtlMs),
+      linkToken: signer.sign("link", linkId),
       maxChannels: limits.maxChannelsPerLink,
       maxPacketBytes,
       maxBatchBytes,

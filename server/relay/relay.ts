@@ -10,7 +10,7 @@ import type { RelayLimits } from "./limits.js";
 import { Registry } from "./registry.js";
 import { Splice } from "./splice.js";
 import type { SpliceLeg } from "./splice-leg.js";
-import { randomId, type TokenSigner, tokenTtlMs } from "./token.js";
+import { randomId, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
 /** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
@@ -79,13 +79,13 @@ export class Relay {
     const { maxOffersPerName: maxOffers, acceptTimeoutMs } = this.limits;
     const lease = new Lease({ id: randomId(), name, listed, maxOffers, acceptTimeoutMs, warnings: this.warnings });
     this.registry.claim(lease);
-    return { lease, token: this.signer.sign("lease", lease.id, tokenTtlMs) };
+    return { lease, token: this.signer.sign("lease", lease.id) };
   }
 
-  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED or FAILURE_LEASE_GONE. */
+  /** Throws FAILURE_TOKEN_INVALID or FAILURE_LEASE_GONE. */
   unlisten(leaseId: string, token: string): void {
+    this.signer.verify("lease", leaseId, token);
     const lease = this.registry.byId(leaseId);
-    this.signer.verify("lease", leaseId, token, lease !== undefined);
     if (lease === undefined) throw new StreamError("the lease has ended", { failure: Failure.LEASE_GONE });
     lease.end("unlisten");
   }
@@ -117,15 +117,15 @@ export class Relay {
     });
     lease.offer(splice);
     this.#splices.set(splice.id, splice);
-    return { splice, token: this.signer.sign("client leg", splice.id, tokenTtlMs) };
+    return { splice, token: this.signer.sign("client leg", splice.id) };
   }
 
   /** The listener's proof that an offer was made to it. */
   offerToken({ id }: Offer): string {
-    return this.signer.sign("listener leg", id, tokenTtlMs);
+    return this.signer.sign("listener leg", id);
   }
 
-  /** Throws FAILURE_TOKEN_INVALID, FAILURE_TOKEN_EXPIRED, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
+  /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): SpliceLeg {
     checkCapabilities(capabilities);
     return this.#offered(streamId, token).accept(capabilities);
@@ -165,8 +165,8 @@ export class Relay {
   }
 
   #offered(streamId: string, token: string): Splice {
+    this.signer.verify("listener leg", streamId, token);
     const splice = this.#splices.get(streamId);
-    this.signer.verify("listener leg", streamId, token, splice !== undefined);
     if (splice !== undefined) return splice;
     throw new StreamError("the offer was withdrawn, or its time ran out", { failure: Failure.OFFER_GONE });
   }

@@ -21,7 +21,6 @@ export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {
   [Failure.SEQUENCE_GAP]: [Code.OutOfRange, Hop.CALLER],
   [Failure.CREDIT_EXCEEDED]: [Code.ResourceExhausted, Hop.CALLER],
   [Failure.TOKEN_INVALID]: [Code.PermissionDenied, Hop.CALLER],
-  [Failure.TOKEN_EXPIRED]: [Code.PermissionDenied, Hop.CALLER],
   [Failure.OFFER_GONE]: [Code.FailedPrecondition, Hop.CALLER],
   [Failure.LEASE_GONE]: [Code.NotFound, Hop.RELAY],
   [Failure.LINK_GONE]: [Code.NotFound, Hop.RELAY],

@@ -18,27 +18,21 @@ import type { Frame } from "../../stream/endpoint/frame.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
-/** Milliseconds since 1970, as tokens count them. */
-export class FakeEpoch {
-  nowMs = 1_800_000_000_000;
-}
-
 export interface TestRelay {
   relay: Relay;
   /** The warnings that the operator has been told. */
   told: RelayWarning[];
   clock: FakeClock;
-  epoch: FakeEpoch;
 }
 
 /** A relay without sockets, on a clock of the test's. */
 export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
-  const [clock, epoch] = [new FakeClock(), new FakeEpoch()];
-  const signer = new TokenSigner(undefined, () => epoch.nowMs);
+  const clock = new FakeClock();
+  const signer = new TokenSigner();
   const told: RelayWarning[] = [];
   const warnings = new Warnings(clock, (warning) => told.push(warning));
   const relay = new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer, warnings });
-  return { relay, told, clock, epoch };
+  return { relay, told, clock };
 }
 
 /** A caller whose request has no Origin header. */

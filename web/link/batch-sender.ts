@@ -124,11 +124,7 @@ export class BatchSender {
 }
 
 /** A relay that was started anew knows no link of before. That is one of the ways in which a relay is gone. */
-const forgottenFailures: ReadonlySet<Failure> = new Set([
-  Failure.LINK_GONE,
-  Failure.TOKEN_INVALID,
-  Failure.TOKEN_EXPIRED,
-]);
+const forgottenFailures: ReadonlySet<Failure> = new Set([Failure.LINK_GONE, Failure.TOKEN_INVALID]);
 
 function sendError(reason: unknown, relay: string): StreamError {
   const error = callError(reason, relay, true);

@@ -1142,8 +1142,7 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  * itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
  * with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
  *
- * Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
- * FAILURE_TOKEN_EXPIRED.
+ * Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
  *
  * @generated from service streamserver.v1.RelayService
  */

@@ -3,13 +3,11 @@ import { closeTimeoutMs } from "../../../server/http/open-responses.js";
 import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
-import { tokenTtlMs } from "../../../server/relay/token.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { patienceMs, webSocketTimeoutMs } from "../../../web/link/link-choice.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../../web/node/http2-watch.js";
 import { defaultOpenTimeoutMs } from "../../../web/transport/websocket-transport.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
-import { grouped } from "./markdown.js";
 
 const silenceMs = heartbeatsUntilLost * defaultLimits.heartbeatIntervalMs;
 
@@ -78,13 +76,6 @@ export const fixedDeadlines: LimitRow[] = [
     value: ms(defaultDrainTimeoutMs),
     enforcedBy: "the relay, unless its operator sets another time",
     beyond: "every call ends with `FAILURE_DRAINING`",
-    told: notTold,
-  },
-  {
-    what: "a token is good for, if the relay does not hold what it is for, as after a restart",
-    value: `${grouped(tokenTtlMs / 86_400_000)} days`,
-    enforcedBy: "the relay",
-    beyond: "`FAILURE_TOKEN_EXPIRED`",
     told: notTold,
   },
   {
