@@ -5,11 +5,11 @@ import { type Capabilities, CapabilitiesSchema } from "../../gen/streamserver/v1
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
+import type { Half } from "./half.js";
 import { Lease, type Offer, type OfferFacts } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
 import { Registry } from "./registry.js";
 import { Splice } from "./splice.js";
-import type { SpliceLeg } from "./splice-leg.js";
 import { randomId, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
@@ -30,7 +30,7 @@ type RelayState =
   | { kind: "draining"; error: StreamError }
   | { kind: "closed"; error: StreamError };
 
-/** The relay itself: names, offers, and streams between two legs. It knows nothing of RPCs. */
+/** The relay itself: names, offers, and streams between two endpoints. It knows nothing of RPCs. */
 export class Relay {
   readonly limits: RelayLimits;
   readonly clock: Clock;
@@ -126,7 +126,7 @@ export class Relay {
   }
 
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
-  accept(streamId: string, token: string, capabilities: Capabilities | undefined): SpliceLeg {
+  accept(streamId: string, token: string, capabilities: Capabilities | undefined): Half {
     checkCapabilities(capabilities);
     return this.#offered(streamId, token).accept(capabilities);
   }
@@ -187,8 +187,8 @@ export class Relay {
   }
 }
 
-/** A set that tells when a leg is taken out. */
-class OpenLegs extends Set<SpliceLeg> {
+/** A set of the legs whose RPCs are open. It tells when one is taken out. */
+class OpenLegs extends Set<object> {
   readonly #onDelete: () => void;
 
   constructor(onDelete: () => void) {
@@ -196,9 +196,9 @@ class OpenLegs extends Set<SpliceLeg> {
     this.#onDelete = onDelete;
   }
 
-  override delete(leg: SpliceLeg): boolean {
+  override delete(leg: object): boolean {
     const wasOpen = super.delete(leg);
-    this.#onDelete();
+    if (wasOpen) this.#onDelete();
     return wasOpen;
   }
 }

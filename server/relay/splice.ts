@@ -2,8 +2,8 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { Half, type HalfChange } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease.js";
-import { type LegChange, SpliceLeg } from "./splice-leg.js";
 
 export interface SpliceInit {
   id: string;
@@ -20,16 +20,16 @@ type SpliceState =
   /** The client waits; the offer ends by itself at a deadline. */
   | { kind: "offered"; place: OfferPlace; cancelDeadline: () => void }
   | { kind: "spliced" }
-  /** Both legs have sent fin: their requests should end soon. */
+  /** Both endpoints have sent fin: their requests should end soon. */
   | { kind: "lingering"; cancelDeadline: () => void }
   | { kind: "ended" };
 
-/** One stream in the relay: two legs, and the frames that pass between them. */
+/** One stream in the relay: two halves, and the frames that pass between them. */
 export class Splice implements Offer {
   readonly id: string;
   readonly facts: OfferFacts;
-  readonly client: SpliceLeg;
-  readonly listener: SpliceLeg;
+  readonly client: Half;
+  readonly listener: Half;
   readonly #init: SpliceInit;
   #state: SpliceState = { kind: "unoffered" };
 
@@ -37,8 +37,8 @@ export class Splice implements Offer {
     this.id = init.id;
     this.facts = init.facts;
     this.#init = init;
-    this.client = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.client, this.listener, change));
-    this.listener = new SpliceLeg(init.maxFrameBytes, (change) => this.#onLeg(this.listener, this.client, change));
+    this.client = new Half(init.maxFrameBytes, (change) => this.#onHalf(this.client, this.listener, change));
+    this.listener = new Half(init.maxFrameBytes, (change) => this.#onHalf(this.listener, this.client, change));
     this.client.peer = this.listener;
     this.listener.peer = this.client;
   }
@@ -53,7 +53,7 @@ export class Splice implements Offer {
   }
 
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
-  accept(capabilities: Capabilities | undefined): SpliceLeg {
+  accept(capabilities: Capabilities | undefined): Half {
     this.#takeOffer();
     this.#set({ kind: "spliced" });
     this.client.announceAccepted(capabilities);
@@ -71,7 +71,7 @@ export class Splice implements Offer {
     if (this.#state.kind === "offered") this.end(error, error);
   }
 
-  /** Ends both legs, each with its error, or well if there is none. Frames that are in the relay still arrive. */
+  /** Ends both halves, each with its error, or well if there is none. Frames that are in the relay still arrive. */
   end(clientError?: StreamError, listenerError?: StreamError): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
@@ -90,18 +90,18 @@ export class Splice implements Offer {
     this.#state.place.settle(this, "listener");
   }
 
-  #onLeg(leg: SpliceLeg, other: SpliceLeg, change: LegChange): void {
+  #onHalf(half: Half, other: Half, change: HalfChange): void {
     if (this.#state.kind === "ended") return;
     if (change instanceof StreamError) {
-      const [legError, otherError] = [change, peerError(change)];
-      if (leg === this.client) this.end(legError, otherError);
-      else this.end(otherError, legError);
+      const [halfError, otherError] = [change, peerError(change)];
+      if (half === this.client) this.end(halfError, otherError);
+      else this.end(otherError, halfError);
       return;
     }
     if (change === "reset taken") return this.end();
-    const bothFinished = leg.said !== "nothing" && other.said !== "nothing";
-    if (leg.requestEnded && other.requestEnded) return this.end();
-    if (leg.said === "reset" && this.#state.kind === "offered") return this.end();
+    const bothFinished = half.said !== "nothing" && other.said !== "nothing";
+    if (half.requestEnded && other.requestEnded) return this.end();
+    if (half.said === "reset" && this.#state.kind === "offered") return this.end();
     if (bothFinished) this.#linger();
   }
 

@@ -2,15 +2,15 @@ import { create } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Caller, type Open, type Opened, OpenedSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
+import type { Half } from "../relay/half.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { Relay } from "../relay/relay.js";
-import type { SpliceLeg } from "../relay/splice-leg.js";
 
 /** Legs allowed per stream: its own two, and two of an ended stream whose response is still being read. */
 const legsPerStream = 4;
 
 export interface AttachedLeg {
-  leg: SpliceLeg;
+  half: Half;
   /** The relay's answer. */
   opened: Opened;
 }
@@ -18,7 +18,7 @@ export interface AttachedLeg {
 /**
  * Attaches one of a stream's two legs, by the first message of its endpoint and the facts about the caller.
  *
- * - The leg counts among `Relay.legs`, until its owner takes it out when the endpoint has heard how the leg ended.
+ * - The owner of the leg puts it into `Relay.legs`, and takes it out when the endpoint has heard how the leg ended.
  * - Throws a `StreamError` if the relay refuses the leg.
  */
 export type AttachLeg = (relay: Relay, open: Open, caller: Caller) => AttachedLeg;
@@ -44,12 +44,11 @@ export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
   [`/${RelayService.typeName}/${RelayService.method.accept.name}`, attachListener],
 ]);
 
-function attached(relay: Relay, leg: SpliceLeg, streamId: string, legToken: string): AttachedLeg {
-  relay.legs.add(leg);
+function attached(relay: Relay, half: Half, streamId: string, legToken: string): AttachedLeg {
   const { limits } = relay;
   const { heartbeatIntervalMs } = limits;
   const opened = create(OpenedSchema, { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs });
-  return { leg, opened };
+  return { half, opened };
 }
 
 /**

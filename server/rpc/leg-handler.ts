@@ -14,9 +14,9 @@ import { legOverheadBytes } from "../../leg/leg-call.js";
 import { maxPinnedFactor, Parts } from "../../leg/parts.js";
 import { unpinned } from "../../stream/endpoint/bytes.js";
 import { StreamError } from "../../stream/error/stream-error.js";
+import type { Half, LegPort } from "../relay/half.js";
 import type { Relay } from "../relay/relay.js";
 import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
-import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import type { AttachLeg } from "./attach-leg.js";
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
@@ -40,11 +40,11 @@ export interface LegCarrier {
 type LegHandlerState =
   /** The first message of the request has not come yet. */
   | { kind: "opening"; cancelDeadline: () => void }
-  | { kind: "attached"; leg: SpliceLeg; request: "open" | "ended" }
+  | { kind: "attached"; half: Half; request: "open" | "ended" }
   /** The body of the request ended without a last word. The abort of its call may follow, and tell why. */
-  | { kind: "broken off"; leg: SpliceLeg; cancelDeadline: () => void }
+  | { kind: "broken off"; half: Half; cancelDeadline: () => void }
   /** The response has ended, but its caller has not read it to the end yet. */
-  | { kind: "ended"; leg: SpliceLeg | undefined }
+  | { kind: "ended" }
   | { kind: "closed" };
 
 /**
@@ -83,22 +83,22 @@ export class LegHandler {
     if (state.kind !== "attached") return;
     if (this.#reader.isStopped) return this.#set({ ...state, request: "ended" });
     if (this.#reader.isWithinEnvelope) return this.fail(violationError("the body ended within a message"));
-    const { leg } = state;
-    if (leg.said !== "nothing") return leg.endRequest();
-    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => leg.endRequest());
-    this.#set({ kind: "broken off", leg, cancelDeadline });
+    const { half } = state;
+    if (half.said !== "nothing") return half.endRequest();
+    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => half.endRequest());
+    this.#set({ kind: "broken off", half, cancelDeadline });
   }
 
   /** The body of the request cannot be read. */
   fail(error: StreamError): void {
     const state = this.#state;
-    if (state.kind === "opening") this.#end(undefined, error);
-    else if (state.kind === "attached" || state.kind === "broken off") state.leg.fail(error);
+    if (state.kind === "opening") this.#end(error);
+    else if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error);
   }
 
   /** The carrier can send the next envelope. */
   drained(): void {
-    if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.leg.drained();
+    if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.half.drained();
   }
 
   /**
@@ -109,9 +109,8 @@ export class LegHandler {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
-    if (!("leg" in state) || state.leg === undefined) return;
-    this.#relay.legs.delete(state.leg);
-    if (state.kind !== "ended") state.leg.fail(error());
+    this.#relay.legs.delete(this);
+    if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error());
   }
 
   /**
@@ -137,23 +136,24 @@ export class LegHandler {
     }
     if (this.#state.kind !== "attached") return true;
     const frame = frameOf(bytes);
-    return frame === undefined || this.#state.leg.put(frame);
+    return frame === undefined || this.#state.half.put(frame);
   }
 
   #open({ message }: ConnectRequest): void {
     if (message.case !== "open") throw violationError("the first message is not open");
-    const { leg, opened } = this.#attach(this.#relay, message.value, this.#carrier.caller);
-    this.#set({ kind: "attached", leg, request: "open" });
+    const { half, opened } = this.#attach(this.#relay, message.value, this.#carrier.caller);
+    this.#relay.legs.add(this);
+    this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
-    leg.attach(this.#port(leg));
+    half.attach(this.#port);
   }
 
-  #port(leg: SpliceLeg): LegPort {
+  get #port(): LegPort {
     return {
       sendAccepted: (capabilities) =>
         this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } }),
       sendFrame: (frame) => this.#state.kind === "closed" || this.#carrier.send(frame.envelope),
-      resume: () => {
+      goOn: () => {
         this.#read(() => {
           const hasRoom = this.#reader.resume();
           if (hasRoom) this.#carrier.resume();
@@ -161,7 +161,7 @@ export class LegHandler {
         });
         if (this.#state.kind === "attached" && this.#state.request === "ended") this.endRequest();
       },
-      finish: (error) => this.#end(leg, error),
+      finish: (error) => this.#end(error),
     };
   }
 
@@ -170,9 +170,9 @@ export class LegHandler {
     if (this.#state.kind !== "closed") this.#carrier.send(new Parts([envelope(0, data)]));
   }
 
-  #end(leg: SpliceLeg | undefined, error: StreamError | undefined): void {
+  #end(error: StreamError | undefined): void {
     if (this.#state.kind === "closed") return;
-    this.#set({ kind: "ended", leg });
+    this.#set({ kind: "ended" });
     // The rest of the request is read and dropped, so that its caller can send it.
     this.#carrier.resume();
     this.#carrier.end(error);

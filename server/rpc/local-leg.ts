@@ -6,9 +6,9 @@ import type { Frame } from "../../stream/endpoint/frame.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import { afterTurn } from "../../stream/platform/turn.js";
+import type { Half, LegPort } from "../relay/half.js";
 import type { Relay } from "../relay/relay.js";
 import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/relayed-frame.js";
-import type { LegPort, SpliceLeg } from "../relay/splice-leg.js";
 import { type AttachLeg, attachClient, attachListener } from "./attach-leg.js";
 import { callerFrom } from "./caller.js";
 import { callOverError } from "./leg-handler.js";
@@ -27,9 +27,9 @@ export function localLegCaller(relay: Relay): LegCaller {
 
 type LocalLegState =
   | { kind: "opening" }
-  | { kind: "attached"; leg: SpliceLeg }
+  | { kind: "attached"; half: Half }
   /** The stream is over, or the relay refused the leg, but the endpoint has not heard of it yet. */
-  | { kind: "ended"; leg: SpliceLeg | undefined }
+  | { kind: "ended" }
   | { kind: "over" };
 
 /**
@@ -53,21 +53,22 @@ class LocalLeg implements LegCall {
     this.#relay = relay;
     this.#handlers = handlers;
     try {
-      const { leg, opened } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
-      this.#state = { kind: "attached", leg };
+      const { half, opened } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
+      relay.legs.add(this);
+      this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));
-      leg.attach(this.#port(leg));
+      half.attach(this.#port);
     } catch (reason) {
-      this.#end(undefined, StreamError.from(reason, Code.Internal));
+      this.#end(StreamError.from(reason, Code.Internal));
     }
   }
 
   send(frame: Frame): boolean {
-    return this.#state.kind !== "attached" || this.#state.leg.put(relayedFrame(frame));
+    return this.#state.kind !== "attached" || this.#state.half.put(relayedFrame(frame));
   }
 
   end(): void {
-    if (this.#state.kind === "attached") this.#state.leg.endRequest();
+    if (this.#state.kind === "attached") this.#state.half.endRequest();
   }
 
   pause(): void {
@@ -83,15 +84,15 @@ class LocalLeg implements LegCall {
     this.#breakOff(new StreamError("the call was cancelled", { code: Code.Canceled }), callOverError(true));
   }
 
-  #port(leg: SpliceLeg): LegPort {
+  get #port(): LegPort {
     return {
       sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
       sendFrame: (frame) => this.#receive(frame),
-      resume: () =>
+      goOn: () =>
         afterTurn(() => {
           if (this.#state.kind === "attached") this.#handlers.onDrain();
         }),
-      finish: (error) => this.#end(leg, error),
+      finish: (error) => this.#end(error),
     };
   }
 
@@ -115,25 +116,25 @@ class LocalLeg implements LegCall {
   }
 
   /** The stream is over, or the relay refused the leg. The endpoint hears of it after all that waits for it. */
-  #end(leg: SpliceLeg | undefined, error: StreamError | undefined): void {
+  #end(error: StreamError | undefined): void {
     if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
-    this.#state = { kind: "ended", leg };
+    this.#state = { kind: "ended" };
     this.#tell(() => this.#over(error));
   }
 
   /** Ends the leg with an error for the endpoint, which hears nothing more before it, and with one for the relay. */
   #breakOff(error: StreamError, legError: StreamError): void {
     const state = this.#state;
-    if (!("leg" in state)) return;
+    if (state.kind !== "attached" && state.kind !== "ended") return;
     this.#inbox.clear();
     this.#reading = "on";
-    this.#state = { kind: "ended", leg: state.leg };
+    this.#state = { kind: "ended" };
     this.#tell(() => this.#over(error));
-    if (state.kind === "attached") state.leg.fail(legError);
+    if (state.kind === "attached") state.half.fail(legError);
   }
 
   #over(error: StreamError | undefined): void {
-    if ("leg" in this.#state && this.#state.leg !== undefined) this.#relay.legs.delete(this.#state.leg);
+    this.#relay.legs.delete(this);
     this.#state = { kind: "over" };
     this.#handlers.onEnd(error);
   }
@@ -158,6 +159,6 @@ class LocalLeg implements LegCall {
       if (call === undefined) break;
       call();
     }
-    if (this.#reading === "on" && this.#state.kind === "attached") this.#state.leg.drained();
+    if (this.#reading === "on" && this.#state.kind === "attached") this.#state.half.drained();
   }
 }

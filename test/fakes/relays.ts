@@ -5,12 +5,12 @@ import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
+import type { Half, LegPort } from "../../server/relay/half.js";
 import type { Lease, LeaseEvent, OfferFacts } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
 import type { Splice } from "../../server/relay/splice.js";
-import type { LegPort, SpliceLeg } from "../../server/relay/splice-leg.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
 import { callerFrom } from "../../server/rpc/caller.js";
@@ -48,8 +48,8 @@ export function connect(relay: Relay, name = "room", metadata: Record<string, st
 export interface Paired extends TestRelay {
   lease: Lease;
   splice: Splice;
-  client: SpliceLeg;
-  listener: SpliceLeg;
+  client: Half;
+  listener: Half;
 }
 
 /** A stream whose offer waits at its listener. */
@@ -81,13 +81,13 @@ export class Listening implements LegPort {
   readonly envelopes: Parts[] = [];
   readonly heard: ("accepted" | "frame")[] = [];
   capabilities: Capabilities | undefined;
-  resumed = 0;
+  goneOn = 0;
   end: "open" | "well" | StreamError = "open";
-  readonly #leg: SpliceLeg;
+  readonly #leg: Half;
   readonly #roomFrames: number;
 
   /** Takes `roomFrames` frames before each call of `drain`. */
-  constructor(leg: SpliceLeg, roomFrames = Number.POSITIVE_INFINITY) {
+  constructor(leg: Half, roomFrames = Number.POSITIVE_INFINITY) {
     this.#leg = leg;
     this.#roomFrames = roomFrames;
     leg.attach(this);
@@ -115,8 +115,8 @@ export class Listening implements LegPort {
     return this.frames.length % this.#roomFrames !== 0;
   }
 
-  resume(): void {
-    this.resumed += 1;
+  goOn(): void {
+    this.goneOn += 1;
   }
 
   finish(error: StreamError | undefined): void {

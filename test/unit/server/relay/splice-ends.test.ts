@@ -20,7 +20,7 @@ test.each([clientFirst, listenerFirst])("a reset by the %s reaches the %s, and e
   expect(paired.relay.counts).toEqual(gone);
 });
 
-test("SpliceLeg.put sends nothing after a reset", () => {
+test("Half.put sends nothing after a reset", () => {
   const { client, listener } = splicedStream();
   const heard = new Listening(listener);
   client.put(relayed(frame({ reset: { code: Code.Aborted } })));
@@ -28,7 +28,7 @@ test("SpliceLeg.put sends nothing after a reset", () => {
   expect([heard.frames.length, heard.end]).toEqual([1, "well"]);
 });
 
-test("SpliceLeg: a reset that waits for a peer without room is sent once, and ends both legs", () => {
+test("Half: a reset that waits for a peer without room is sent once, and ends both legs", () => {
   const { client, listener, relay } = splicedStream();
   const heard = new Listening(listener, 1);
   client.put(relayed(dataFrame(1, { data })));
@@ -89,7 +89,7 @@ test("a request that ends before fin breaks a rule", async () => {
   expect(relay.counts).toEqual(gone);
 });
 
-test("SpliceLeg.put: a frame after the end of the stream is dropped, and holds its endpoint back no more", () => {
+test("Half.put: a frame after the end of the stream is dropped, and holds its endpoint back no more", () => {
   const { splice, client } = splicedStream();
   expect(client.put(relayed(dataFrame(1, { data })))).toBe(false);
   splice.end();

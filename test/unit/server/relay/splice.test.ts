@@ -22,13 +22,13 @@ test.each([clientFirst, listenerFirst])(
   },
 );
 
-test("SpliceLeg.put holds one frame while the peer has no room, and resumes its endpoint when it was sent", () => {
+test("Half.put holds one frame while the peer has no room, and lets its endpoint go on when it was sent", () => {
   const { client, listener } = splicedStream();
   const [atClient, atListener] = [new Listening(client), new Listening(listener, 1)];
   expect([1, 2].map((sequence) => client.put(relayed(dataFrame(sequence, { data }))))).toEqual([true, false]);
-  expect([atListener.frames.length, atClient.resumed]).toEqual([1, 0]);
+  expect([atListener.frames.length, atClient.goneOn]).toEqual([1, 0]);
   atListener.drain();
-  expect([atListener.frames.length, atClient.resumed]).toEqual([2, 1]);
+  expect([atListener.frames.length, atClient.goneOn]).toEqual([2, 1]);
   expect(client.put(relayed(dataFrame(3, { data })))).toBe(false);
 });
 
@@ -38,7 +38,7 @@ test("Splice: what a client sends before it is accepted waits, one frame of it",
   expect(client.put(relayed(dataFrame(1, { data })))).toBe(false);
   relay.accept(splice.id, relay.offerToken(splice), undefined);
   const heard = new Listening(listener);
-  expect(atClient.resumed).toBe(1);
+  expect(atClient.goneOn).toBe(1);
   expect(client.put(relayed(dataFrame(2, { data })))).toBe(true);
   expect(heard.frames.map(({ sequence }) => sequence)).toEqual([1, 2]);
 });

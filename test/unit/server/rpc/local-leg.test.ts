@@ -185,10 +185,10 @@ describe("LocalLeg.pause", () => {
     endpoint.call.pause();
     expect([1, 2].map((sequence) => leg.put(relayed(dataFrame(sequence, { data }))))).toEqual([true, false]);
     await settled();
-    expect([endpoint.heard, listener.resumed]).toEqual([[], 0]);
+    expect([endpoint.heard, listener.goneOn]).toEqual([[], 0]);
     endpoint.call.resume();
     await settled();
-    expect([endpoint.heard, listener.resumed]).toEqual([["frame 1", "frame 2"], 1]);
+    expect([endpoint.heard, listener.goneOn]).toEqual([["frame 1", "frame 2"], 1]);
   });
 });
 
@@ -249,7 +249,7 @@ describe("LocalLeg", () => {
     expect(taken).toEqual([true, true, true, true, false]);
     await settled();
     expect(endpoint.heard).toEqual([1, 2, 3, 4, 5].map((sequence) => `frame ${sequence}`));
-    expect(listener.resumed).toBe(1);
+    expect(listener.goneOn).toBe(1);
     expect([6, 7].map((sequence) => leg.put(relayed(dataFrame(sequence, { data }))))).toEqual([true, true]);
   });
 

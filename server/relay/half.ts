@@ -7,45 +7,44 @@ import type { RelayedFrame } from "./relayed-frame.js";
 export interface LegPort {
   /** The listener has accepted, and is capable of this. */
   sendAccepted(capabilities: Capabilities | undefined): void;
-  /** Sends a frame. Returns false if the next one has to wait until `SpliceLeg.drained` is called. */
+  /** Sends a frame. Returns false if the next one has to wait until `Half.drained` is called. */
   sendFrame(frame: RelayedFrame): boolean;
-  /** `SpliceLeg.put` takes frames again, if it returned false before. */
-  resume(): void;
-  /** The stream is over, well or with an error. Nothing follows. */
+  /** `Half.put` takes frames again, if it returned false before. */
+  goOn(): void;
+  /** The leg is over, well or with an error. Nothing follows, and the leg calls its half no more. */
   finish(error: StreamError | undefined): void;
 }
 
-export type LegChange = "frame" | "request ended" | "reset taken" | StreamError;
+export type HalfChange = "frame" | "request ended" | "reset taken" | StreamError;
 
-type LegState =
+type HalfState =
   /** The endpoint has no leg yet. */
   | { kind: "waiting" }
-  | { kind: "ready"; port: LegPort }
-  /** The endpoint cannot be sent another frame before `drained`. */
-  | { kind: "full"; port: LegPort }
+  /** The endpoint has a leg. If it is full, it cannot be sent another frame before `drained`. */
+  | { kind: "attached"; port: LegPort; room: "free" | "full" }
   | { kind: "over"; error: StreamError | undefined };
 
 /**
- * One side of a splice. It holds at most one frame on its way to the other side, so an endpoint whose peer is slow is
- * held back by its own transport.
+ * One side of a splice, with or without a leg. It holds at most one frame on its way to the other side, so an endpoint
+ * whose peer is slow is held back by its own transport.
  */
-export class SpliceLeg {
-  peer!: SpliceLeg;
+export class Half {
+  peer!: Half;
   readonly #maxFrameBytes: number;
-  readonly #onChange: (change: LegChange) => void;
-  #state: LegState = { kind: "waiting" };
+  readonly #onChange: (change: HalfChange) => void;
+  #state: HalfState = { kind: "waiting" };
   #said: "nothing" | "fin" | "reset" = "nothing";
   #request: "open" | "ended" = "open";
-  /** A frame of this leg's endpoint that the peer cannot be sent yet. */
+  /** A frame of this half's endpoint that the peer cannot be sent yet. */
   #slot: RelayedFrame | undefined;
 
-  /** A frame of this leg's endpoint costs at most `maxFrameBytes`. */
-  constructor(maxFrameBytes: number, onChange: (change: LegChange) => void) {
+  /** A frame of this half's endpoint costs at most `maxFrameBytes`. */
+  constructor(maxFrameBytes: number, onChange: (change: HalfChange) => void) {
     this.#maxFrameBytes = maxFrameBytes;
     this.#onChange = onChange;
   }
 
-  /** The last word of this leg's endpoint. */
+  /** The last word of this half's endpoint. */
   get said(): "nothing" | "fin" | "reset" {
     return this.#said;
   }
@@ -54,27 +53,27 @@ export class SpliceLeg {
     return this.#request === "ended";
   }
 
-  /** This leg's endpoint is there, and can be sent frames. */
+  /** This half's endpoint is there, and can be sent frames. */
   attach(port: LegPort): void {
     if (this.#state.kind === "over") return port.finish(this.#state.error);
-    this.#state = { kind: "ready", port };
+    this.#set({ kind: "attached", port, room: "free" });
     this.#takeSlot();
   }
 
-  /** This leg's endpoint can be sent frames again. */
+  /** This half's endpoint can be sent frames again. */
   drained(): void {
-    if (this.#state.kind !== "full") return;
-    this.#state = { kind: "ready", port: this.#state.port };
+    if (this.#state.kind !== "attached" || this.#state.room === "free") return;
+    this.#set({ ...this.#state, room: "free" });
     this.#takeSlot();
   }
 
   announceAccepted(capabilities: Capabilities | undefined): void {
-    if ("port" in this.#state) this.#state.port.sendAccepted(capabilities);
+    if (this.#state.kind === "attached") this.#state.port.sendAccepted(capabilities);
   }
 
   /**
-   * Hands a frame from this leg's endpoint to the peer. Returns false if the next one has to wait for `LegPort.resume`.
-   * A frame after a reset, or after the end of the stream, is dropped. A frame that is too large fails the leg.
+   * Hands a frame from this half's endpoint to the peer. Returns false if the next one has to wait for `LegPort.goOn`.
+   * A frame after a reset, or after the end of the stream, is dropped. A frame that is too large fails the half.
    */
   put(frame: RelayedFrame): boolean {
     if (frame.costBytes > this.#maxFrameBytes) {
@@ -91,35 +90,35 @@ export class SpliceLeg {
     return isTaken;
   }
 
-  /** This leg's endpoint has ended its request, which it may do once it has sent its last word. */
+  /** This half's endpoint has ended its request, which it may do once it has sent its last word. */
   endRequest(): void {
     this.#request = "ended";
     if (this.#said !== "nothing") return this.#onChange("request ended");
     this.fail(new StreamError("the request ended before fin", { failure: Failure.PROTOCOL_VIOLATION }));
   }
 
-  /** This leg failed: its endpoint cancelled, vanished, or broke a rule. */
+  /** The leg failed: its endpoint cancelled, vanished, or broke a rule. */
   fail(error: StreamError): void {
     this.#onChange(error);
   }
 
-  /** The stream is over. A frame that waits for this leg's endpoint is sent before, whether there is room or not. */
+  /** The stream is over. A frame that waits for this half's endpoint is sent before, whether there is room or not. */
   end(error: StreamError | undefined): void {
     const state = this.#state;
     if (state.kind === "over") return;
-    this.#state = { kind: "over", error };
-    if (!("port" in state)) return;
+    this.#set({ kind: "over", error });
+    if (state.kind !== "attached") return;
     const frame = this.peer.#emptySlot();
     if (frame !== undefined) state.port.sendFrame(frame);
     state.port.finish(error);
   }
 
-  /** Sends a frame to this leg's endpoint, and returns false if it cannot be sent yet. */
+  /** Sends a frame to this half's endpoint, and returns false if it cannot be sent yet. */
   #send(frame: RelayedFrame): boolean {
-    if (this.#state.kind !== "ready") return false;
-    const { port } = this.#state;
-    const hasRoom = port.sendFrame(frame);
-    if (!hasRoom && this.#state.kind === "ready") this.#state = { kind: "full", port };
+    const state = this.#state;
+    if (state.kind !== "attached" || state.room === "full") return false;
+    const hasRoom = state.port.sendFrame(frame);
+    if (!hasRoom && this.#state === state) this.#set({ ...state, room: "full" });
     if (frame.reset) this.#onChange("reset taken");
     return true;
   }
@@ -128,7 +127,7 @@ export class SpliceLeg {
     const frame = this.peer.#emptySlot();
     if (frame === undefined) return;
     this.#send(frame);
-    this.peer.#resume();
+    this.peer.#goOn();
   }
 
   #emptySlot(): RelayedFrame | undefined {
@@ -137,8 +136,12 @@ export class SpliceLeg {
     return frame;
   }
 
-  #resume(): void {
-    if ("port" in this.#state) this.#state.port.resume();
+  #goOn(): void {
+    if (this.#state.kind === "attached") this.#state.port.goOn();
+  }
+
+  #set(state: HalfState): void {
+    this.#state = state;
   }
 }
 
