@@ -5,11 +5,12 @@ import type { EndpointEvent } from "./endpoint/endpoint.js";
 import type { EncodedMessage } from "./endpoint/sender.js";
 import { invalidArgumentError } from "./error/options.js";
 import { canceledError, isOwnCancel, StreamError } from "./error/stream-error.js";
-import type { Leg, TransportKind } from "./leg.js";
 import { type PipeDestination, pipe } from "./pipe.js";
 import { Condition, Deferred } from "./platform/deferred.js";
 import { Emitter } from "./platform/emitter.js";
+import { Outbox } from "./platform/outbox.js";
 import { Reading } from "./reading.js";
+import type { StreamLife, StreamState, Suspension, TransportKind } from "./stream-life.js";
 import { createReadable, createWritable, type WebStreamsSource } from "./web-streams.js";
 
 export interface StreamEvents<Out> {
@@ -17,6 +18,14 @@ export interface StreamEvents<Out> {
   transport: [kind: TransportKind];
   /** The listener has accepted. */
   open: [];
+  /**
+   * A connection is lost, this side's or the peer's, and the stream waits for it to come back. Messages that are written
+   * meanwhile wait, and nothing is lost: "resumed" follows, or the stream fails with FAILURE_LEG_LOST when the grace
+   * period is over.
+   */
+  suspended: [suspension: Suspension];
+  /** The connections are back. Messages travel again, from where they were. */
+  resumed: [];
   /** A message. A listener for it makes the stream flow. */
   data: [message: Out];
   /** The peer has finished, and every message has been read. */
@@ -98,8 +107,9 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    */
   readonly caller: Caller | undefined;
   readonly #init: StreamInit<Out, In>;
-  readonly #leg: Leg;
+  readonly #life: StreamLife;
   readonly #reading: Reading<Out>;
+  readonly #outbox = new Outbox();
   readonly #closed = new Deferred<void>();
   readonly #finished = new Deferred<void>();
   readonly #writableNow = new Condition();
@@ -108,6 +118,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   #drain: "not needed" | "needed" = "not needed";
   /** The end is "told" before it is announced if it needs no "error". */
   #end: "pending" | "told" | "announced" = "pending";
+  #finish: "pending" | "announced" = "pending";
   /**
    * Whether a reader or a writer learned by its own face that the stream failed. It may have let go of the stream
    * since.
@@ -116,31 +127,26 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   #readable: ReadableStream<Out> | undefined;
   #writable: WritableStream<In> | undefined;
 
-  constructor(leg: Leg, init: StreamInit<Out, In>) {
+  constructor(life: StreamLife, init: StreamInit<Out, In>) {
     super();
-    this.#leg = leg;
+    this.#life = life;
     this.#init = init;
     this.metadata = init.metadata;
     this.caller = init.caller;
-    this.#reading = new Reading<Out>(leg.endpoint, init.codec as Codec<Out, never>, {
+    this.#reading = new Reading<Out>(life.endpoint, init.codec as Codec<Out, never>, {
       onData: (message) => this.emit("data", message),
       onDrained: () => this.#onDrained(),
       onUnreadable: (error) => {
         if (this.#end === "pending") this.#end = "told";
         this.emit("error", error);
-        queueMicrotask(() => this.#announceClose());
+        this.#outbox.put(() => this.#announceClose());
       },
     });
-    leg.onChange = (event) => this.#onChange(event);
-    leg.once("attached", () => queueMicrotask(() => this.transport && this.emit("transport", this.transport)));
-    leg.opened.promise.then(
-      () => this.emit("open"),
-      () => {},
-    );
-    this.#finished.promise.then(
-      () => this.emit("finish"),
-      () => {},
-    );
+    life.onChange = (event) => this.#onChange(event);
+    life.once("attached", () => this.#outbox.put(() => this.transport && this.emit("transport", this.transport)));
+    life.on("accepted", () => this.#outbox.put(() => this.emit("open")));
+    life.on("suspended", (suspension) => this.#outbox.put(() => this.emit("suspended", suspension)));
+    life.on("resumed", () => this.#outbox.put(() => this.emit("resumed")));
   }
 
   /**
@@ -151,7 +157,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   static writeEncoded(stream: Stream<unknown, never>, message: EncodedMessage): boolean | undefined {
     try {
       const room = stream.#send(message);
-      return stream.#leg.endpoint.state.kind === "open" ? room : undefined;
+      return stream.#life.endpoint.state.kind === "open" ? room : undefined;
     } catch {
       return undefined;
     }
@@ -159,17 +165,22 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /** The relay's id of the stream, for logs; empty until the relay has answered. */
   get id(): string {
-    return this.#leg.streamId;
+    return this.#life.streamId;
   }
 
   /** How the stream travels; undefined until the relay has answered. */
   get transport(): TransportKind | undefined {
-    return this.#leg.transport;
+    return this.#life.transport;
+  }
+
+  /** Whether messages travel now, and how the stream ended if it is over. */
+  get state(): StreamState {
+    return this.#life.state;
   }
 
   get opened(): Promise<void> {
     this.#taken.add("opened");
-    return this.#leg.opened.promise;
+    return this.#life.opened.promise;
   }
 
   get closed(): Promise<void> {
@@ -179,7 +190,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /** The cost in bytes of the messages that were written and not yet handed to the transport. */
   get bufferedBytes(): number {
-    return this.#leg.endpoint.bufferedBytes;
+    return this.#life.endpoint.bufferedBytes;
   }
 
   /** As in Node: whether `write()` returned false and "drain" has not come yet. */
@@ -208,7 +219,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    */
   end(message?: In): this {
     if (message !== undefined) this.write(message);
-    this.#leg.endpoint.finish();
+    this.#life.endpoint.finish();
     this.#init.accept?.();
     return this;
   }
@@ -221,12 +232,12 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    * - An offer that was not accepted yet is declined.
    */
   destroy(error?: unknown): this {
-    if (this.#leg.endpoint.state.kind === "open") {
+    if (this.#life.endpoint.state.kind === "open") {
       const isCancel = error === undefined || error === null || (error as Error).name === "AbortError";
       return this.#reset(isCancel ? canceledError(error) : StreamError.from(error), error ?? undefined);
     }
     this.#reading.abandon();
-    queueMicrotask(() => this.#announceClose());
+    this.#outbox.put(() => this.#announceClose());
     return this;
   }
 
@@ -316,8 +327,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   get #webSource(): WebStreamsSource<Out, In> {
     return {
-      endpoint: this.#leg.endpoint,
-      pull: () => this.#pull(this.#leg),
+      endpoint: this.#life.endpoint,
+      pull: () => this.#pull(this.#life),
       write: (message) => this.write(message),
       end: () => this.end(),
       destroy: (error) => this.destroy(error),
@@ -331,17 +342,17 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
 
   /** The offer is accepted last, so that a message that is refused accepts nothing. */
   #send(message: EncodedMessage): boolean {
-    const room = this.#leg.endpoint.write(message);
-    if (!room && this.#leg.endpoint.state.kind === "open") this.#drain = "needed";
+    const room = this.#life.endpoint.write(message);
+    if (!room && this.#life.endpoint.state.kind === "open") this.#drain = "needed";
     this.#init.accept?.();
     return room;
   }
 
   /** "error" is emitted if `given` is defined. */
   #reset(error: StreamError, given: unknown): this {
-    if (this.#leg.endpoint.state.kind !== "open") return this;
+    if (this.#life.endpoint.state.kind !== "open") return this;
     if (given === undefined) this.#end = "told";
-    this.#leg.endpoint.reset(error);
+    this.#life.endpoint.reset(error);
     return this;
   }
 
@@ -358,45 +369,46 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
   #onChange(event: EndpointEvent): void {
     if (event === "readable" || event === "state") this.#reading.notify();
     if (event === "writable" || event === "state") this.#writableNow.notify();
-    if (event === "writable" && this.#drain === "needed" && this.#leg.endpoint.state.kind === "open") {
+    if (event === "writable" && this.#drain === "needed" && this.#life.endpoint.state.kind === "open") {
       this.#drain = "not needed";
-      queueMicrotask(() => this.emit("drain"));
+      this.#outbox.put(() => this.emit("drain"));
     }
     if (event === "state") this.#onState();
   }
 
   #onState(): void {
-    const { state } = this.#leg.endpoint;
+    const { state } = this.#life.endpoint;
     if (state.kind === "closed" || (state.kind === "open" && state.sending === "acked")) {
+      if (this.#finish === "pending") this.#outbox.put(() => this.emit("finish"));
+      this.#finish = "announced";
       this.#finished.resolve();
     }
     if (state.kind === "closed") this.#closed.resolve();
     if (state.kind === "failed" || state.kind === "resetting") {
-      const isIterated = this.#reading.isPulling && this.#reading.reader !== this.#leg;
+      const isIterated = this.#reading.isPulling && this.#reading.reader !== this.#life;
       this.#isFaced ||= isIterated || Boolean(this.#readable?.locked || this.#writable?.locked);
-      for (const pending of [this.#leg.opened, this.#finished, this.#closed]) pending.reject(state.error);
+      for (const pending of [this.#life.opened, this.#finished, this.#closed]) pending.reject(state.error);
     }
-    if (state.kind !== "open") queueMicrotask(() => this.#announceClose());
+    if (state.kind !== "open") this.#outbox.put(() => this.#announceClose());
   }
 
-  /** A listener that throws ends its own turn, so each event that another one follows has a turn of its own. */
   #onDrained(): void {
-    queueMicrotask(() => this.#announceClose());
-    const { kind } = this.#leg.endpoint.state;
-    if (kind === "open" || kind === "closed") this.emit("end");
+    const { kind } = this.#life.endpoint.state;
+    if (kind === "open" || kind === "closed") this.#outbox.put(() => this.emit("end"));
+    this.#outbox.put(() => this.#announceClose());
   }
 
   #announceClose(): void {
-    const { state } = this.#leg.endpoint;
+    const { state } = this.#life.endpoint;
     if (state.kind === "open" || this.#end === "announced" || this.#reading.holdsBackClose) return;
     const isTold = this.#end === "told" || state.kind === "closed";
     this.#end = "announced";
-    queueMicrotask(() => this.emit("close"));
+    this.#outbox.put(() => this.emit("close"));
     if (!isTold) this.emit("error", state.error);
   }
 
   #showUnheard(error: StreamError): void {
-    const isOpenedHeard = this.#taken.has("opened") && !this.#leg.isAccepted;
+    const isOpenedHeard = this.#taken.has("opened") && !this.#life.isAccepted;
     if (this.listenerCount("error") > 0 || this.#taken.has("closed") || isOpenedHeard || isOwnCancel(error)) return;
     this.#init.onUnheard?.(error);
   }

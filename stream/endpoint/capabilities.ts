@@ -6,6 +6,7 @@ export interface Capabilities {
   credit: boolean;
   /** Acknowledges what it receives. */
   ack: boolean;
+  resume?: boolean;
   /** The largest message it takes, in bytes. */
   maxMessageBytes: number;
 }

@@ -21,7 +21,7 @@ export type EndpointState =
   | { kind: "failed"; error: StreamError };
 
 /** The change: there is a frame to take, a message to read, one was read, room to write, or another state. */
-export type EndpointEvent = "sendable" | "readable" | "read" | "writable" | "state";
+export type EndpointEvent = "ackOwed" | "sendable" | "readable" | "read" | "writable" | "state";
 
 export interface EndpointOptions {
   /** The largest message taken from the peer, in bytes. Default 16 MiB. */
@@ -274,6 +274,13 @@ export class Endpoint {
   get #ackableSequence(): number {
     return this.#receiver.sequence - (this.holdsEnd ? 1 : 0);
   }
+
+  detach(): void {}
+  resume(_n: number): void {}
+  get receivedSequence(): number {
+    return this.#ackableSequence;
+  }
+  acknowledge(): void {}
 
   #settle(): void {
     if (this.#state.kind !== "open") return;

@@ -1,8 +1,8 @@
 import { type Bytes, type Codec, rawCodec } from "../../stream/codec.js";
 import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
-import { Leg } from "../../stream/leg.js";
 import { Stream } from "../../stream/stream.js";
+import { StreamLife } from "../../stream/stream-life.js";
 import { exchange } from "./frames.js";
 import { settled } from "./outcome.js";
 
@@ -10,7 +10,7 @@ type RawStream = Stream<string | Uint8Array, string | Bytes>;
 
 export interface StreamAndPeer<Out, In> {
   stream: Stream<Out, In>;
-  leg: Leg;
+  life: StreamLife;
   /** The other endpoint, which the test moves by hand. */
   peer: Endpoint;
   /** The errors that nobody listened for. */
@@ -23,18 +23,18 @@ export interface StreamAndPeer<Out, In> {
 export function streamAndPeer(options?: EndpointOptions): StreamAndPeer<string | Uint8Array, string | Bytes>;
 export function streamAndPeer<Out, In>(options: EndpointOptions, codec: Codec<Out, In>): StreamAndPeer<Out, In>;
 export function streamAndPeer(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
-  const leg = new Leg(options);
+  const life = new StreamLife(options);
   const unheard: StreamError[] = [];
-  const stream = new Stream<unknown>(leg, { codec, metadata: {}, onUnheard: (error) => unheard.push(error) });
+  const stream = new Stream<unknown>(life, { codec, metadata: {}, onUnheard: (error) => unheard.push(error) });
   const peer = new Endpoint(options, () => {});
   const carry = async () => {
     await settled();
-    exchange(leg.endpoint, peer);
+    exchange(life.endpoint, peer);
     await settled();
-    exchange(leg.endpoint, peer);
+    exchange(life.endpoint, peer);
     await settled();
   };
-  return { stream, leg, peer, unheard, carry };
+  return { stream, life, peer, unheard, carry };
 }
 
 /** Two streams whose frames travel by themselves. */
@@ -44,8 +44,8 @@ export function joinedStreams<Out, In>(
   codec: Codec<Out, In>,
 ): [Stream<Out, In>, Stream<Out, In>];
 export function joinedStreams(options: EndpointOptions = {}, codec: Codec<unknown> = rawCodec as Codec<unknown>) {
-  const [a, b] = [new Leg(options), new Leg(options)];
-  const streams = [a, b].map((leg) => new Stream<unknown>(leg, { codec, metadata: {} }));
+  const [a, b] = [new StreamLife(options), new StreamLife(options)];
+  const streams = [a, b].map((life) => new Stream<unknown>(life, { codec, metadata: {} }));
   carryAll(a, b);
   carryAll(b, a);
   a.accept(b.endpoint.capabilities);
@@ -53,13 +53,13 @@ export function joinedStreams(options: EndpointOptions = {}, codec: Codec<unknow
   return streams;
 }
 
-function carryAll(from: Leg, to: Leg): void {
+function carryAll(from: StreamLife, to: StreamLife): void {
   const carry = () => {
     for (let frame = from.endpoint.takeFrame(); frame !== undefined; frame = from.endpoint.takeFrame()) {
       to.endpoint.receive(frame);
     }
   };
-  from.onSendable = () => queueMicrotask(carry);
+  from.onLegChange = () => queueMicrotask(carry);
 }
 
 /** The events of a stream as they come, "data" and "error" with what they carry. Listening to "data" makes it flow. */

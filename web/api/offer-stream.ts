@@ -5,11 +5,11 @@ import type { Codec } from "../../stream/codec.js";
 import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
 import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
-import { Leg } from "../../stream/leg.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred, isThenable } from "../../stream/platform/deferred.js";
 import { Stream } from "../../stream/stream.js";
-import { driveLeg } from "./leg-driver.js";
+import { StreamLife } from "../../stream/stream-life.js";
+import { attach } from "./attacher.js";
 
 export interface OfferStreamInit<Out, In> extends EndpointOptions {
   offer: Offer;
@@ -38,7 +38,7 @@ type Decision = "open" | "accepted" | "rejected" | "withdrawn";
 export class OfferStream<Out, In> {
   readonly stream: Stream<Out, In>;
   readonly #init: OfferStreamInit<Out, In>;
-  readonly #leg: Leg;
+  readonly #life: StreamLife;
   readonly #told = new Deferred<void>();
   /** The error of the stream, if it failed because the application did. */
   #applicationFailed: StreamError | undefined;
@@ -46,10 +46,10 @@ export class OfferStream<Out, In> {
 
   constructor(init: OfferStreamInit<Out, In>) {
     this.#init = init;
-    this.#leg = new Leg(init);
+    this.#life = new StreamLife(init);
     // From the start, so that a message that is too large for the client is refused where it is written.
-    this.#leg.endpoint.setPeer(capabilitiesFromWire(init.offer.capabilities));
-    this.stream = new Stream<Out, In>(this.#leg, {
+    this.#life.endpoint.setPeer(capabilitiesFromWire(init.offer.capabilities));
+    this.stream = new Stream<Out, In>(this.#life, {
       codec: init.codec,
       metadata: init.offer.metadata,
       caller: { origin: init.offer.caller?.origin ?? "" },
@@ -57,8 +57,8 @@ export class OfferStream<Out, In> {
       reject: (error) => this.#reject(error),
       onUnheard: (error) => this.#onUnheard(error),
     });
-    this.#leg.on("over", () => this.#onOver());
-    this.#leg.once("attached", () => this.#told.resolve());
+    this.#life.on("over", () => this.#onOver());
+    this.#life.once("attached", () => this.#told.resolve());
   }
 
   /** Resolves when the relay has heard of the decision, or cannot hear of it any more. */
@@ -113,15 +113,15 @@ export class OfferStream<Out, In> {
   withdraw(error: StreamError): void {
     if (this.#decision !== "open") return;
     this.#decide("withdrawn");
-    this.#leg.fail(error);
+    this.#life.fail(error);
     this.#told.resolve();
   }
 
   async #attach(): Promise<void> {
     const { offer, transport, clock } = this.#init;
-    const { endpoint } = this.#leg;
-    await driveLeg({
-      leg: this.#leg,
+    const { endpoint } = this.#life;
+    await attach({
+      life: this.#life,
       transport: async () => transport,
       method: "accept",
       open: {
@@ -132,7 +132,7 @@ export class OfferStream<Out, In> {
       peer: capabilitiesFromWire(offer.capabilities),
       clock,
     });
-    if (!this.#leg.isAttached && this.#error !== undefined) this.#tell(this.#error);
+    if (!this.#life.isAttached && this.#error !== undefined) this.#tell(this.#error);
   }
 
   /** Does nothing where there is no client any more: an application that takes its time to decide cannot know. */
@@ -143,7 +143,7 @@ export class OfferStream<Out, In> {
       throw new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.CALLER });
     }
     this.#decide("rejected");
-    this.#leg.fail(error);
+    this.#life.fail(error);
     this.#tell(error);
   }
 
@@ -168,7 +168,7 @@ export class OfferStream<Out, In> {
   }
 
   get #error(): StreamError | undefined {
-    const { state } = this.#leg.endpoint;
+    const { state } = this.#life.endpoint;
     return state.kind === "failed" || state.kind === "resetting" ? state.error : undefined;
   }
 

@@ -4,11 +4,11 @@ import { capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
 import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
 import { type OptionType, objectWith, oneOf, primitive, wholeNumber } from "../../stream/error/options.js";
 import { canceledError, type StreamError } from "../../stream/error/stream-error.js";
-import { Leg } from "../../stream/leg.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { isWellFormed } from "../../stream/platform/well-formed.js";
 import { Stream } from "../../stream/stream.js";
-import { driveLeg } from "./leg-driver.js";
+import { StreamLife } from "../../stream/stream-life.js";
+import { attach } from "./attacher.js";
 import { nameError } from "./name-error.js";
 
 export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends EndpointOptions {
@@ -80,22 +80,22 @@ export interface OpenStreamInit<Out, In> extends ConnectOptions {
 export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, In> {
   const { name, signal, codec, transport, clock } = init;
   const metadata = { ...init.metadata };
-  const leg = new Leg(init);
+  const life = new StreamLife(init);
   const onUnheard = (error: StreamError) => init.onUnheard(`the stream to ${JSON.stringify(name)}`, error);
-  const stream = new Stream<Out, In>(leg, { codec, metadata, onUnheard });
+  const stream = new Stream<Out, In>(life, { codec, metadata, onUnheard });
   const error = nameError(name);
   if (error !== undefined) {
-    leg.fail(error);
+    life.fail(error);
     return stream;
   }
   const onAbort = () => void stream.destroy(canceledError(signal?.reason));
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
-  void driveLeg({
-    leg,
+  void attach({
+    life,
     transport,
     method: "connect",
-    open: { name, metadata, capabilities: capabilitiesToWire(leg.endpoint.capabilities) },
+    open: { name, metadata, capabilities: capabilitiesToWire(life.endpoint.capabilities) },
     clock,
   }).finally(() => signal?.removeEventListener("abort", onAbort));
   return stream;

@@ -2,7 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { LegCaller } from "../../leg/leg-call.js";
 import { callError, relayAt } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
-import type { TransportKind } from "../../stream/leg.js";
+import type { TransportKind } from "../../stream/stream-life.js";
 import { decodedCaller } from "./decoded-call.js";
 
 /** Facts about a transport that this package has made. */

@@ -278,15 +278,15 @@ test.each([
 ])(
   "bytes that are transferred away after they were written, %s, end the stream as a mistake of the caller's own",
   async (_when, size) => {
-    const { stream, leg, peer } = streamAndPeer();
+    const { stream, life, peer } = streamAndPeer();
     const bytes = new Uint8Array(size);
     stream.write("first");
-    if (size === 100) leg.endpoint.takeFrame();
+    if (size === 100) life.endpoint.takeFrame();
     stream.write(bytes);
     // The peer takes the one frame that goes without a grant.
-    if (size > 100) peer.receive(leg.endpoint.takeFrame() as Frame);
+    if (size > 100) peer.receive(life.endpoint.takeFrame() as Frame);
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-    peer.receive(leg.endpoint.takeFrame() as Frame);
+    peer.receive(life.endpoint.takeFrame() as Frame);
     const told = { code: Code.InvalidArgument, failure: Failure.UNSPECIFIED };
     expect(await rejection(stream.closed)).toMatchObject({ ...told, hop: Hop.CALLER });
     expect(errorOf(peer)).toMatchObject({ ...told, hop: Hop.PEER });

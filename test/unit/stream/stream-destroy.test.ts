@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { rawCodec } from "../../../stream/codec.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
-import { Leg } from "../../../stream/leg.js";
 import { Stream } from "../../../stream/stream.js";
+import { StreamLife } from "../../../stream/stream-life.js";
 import { rejection, settled, thrown } from "../../fakes/outcome.js";
 import { eventsOf, streamAndPeer, textMessage } from "../../fakes/streams.js";
 import { errorOf } from "../../fakes/violation.js";
@@ -70,7 +70,7 @@ test("destroying a stream that closed changes nothing", async () => {
   await carry();
   stream.destroy(new StreamError("too late"));
   await settled();
-  expect(events).toEqual(["end", "finish", "close"]);
+  expect(events).toEqual(["finish", "end", "close"]);
   await expect(stream.closed).resolves.toBeUndefined();
 });
 
@@ -84,9 +84,9 @@ test("a stream that nobody watches fails without an unhandled rejection", async 
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => unhandled.push(reason);
   process.on("unhandledRejection", note);
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   void [stream.opened, stream.closed, stream.readable, stream.writable];
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   await settled();
   await settled();
   process.off("unhandledRejection", note);
@@ -105,7 +105,7 @@ test("more written than may wait fails the stream", async () => {
 
 function offer() {
   const decisions: unknown[] = [];
-  const stream = new Stream(new Leg({}), {
+  const stream = new Stream(new StreamLife({}), {
     codec: rawCodec,
     metadata: { room: "7" },
     accept: () => decisions.push("accepted"),

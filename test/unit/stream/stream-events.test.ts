@@ -9,9 +9,9 @@ import { rejection, settled } from "../../fakes/outcome.js";
 import { eventsOf, joinedStreams, type StreamAndPeer, streamAndPeer, textMessage } from "../../fakes/streams.js";
 
 test("a stream that both sides finish tells of each step once and in order", async () => {
-  const { stream, leg, peer, carry } = streamAndPeer();
+  const { stream, life, peer, carry } = streamAndPeer();
   const events = eventsOf(stream);
-  leg.accept(peer.capabilities);
+  life.accept(peer.capabilities);
   peer.write(textMessage("one"));
   peer.write(textMessage("two"));
   await carry();
@@ -47,14 +47,14 @@ test("the other side's end leaves this side free to write", async () => {
 });
 
 test("finish waits until the other endpoint has everything", async () => {
-  const { stream, leg, peer } = streamAndPeer();
+  const { stream, life, peer } = streamAndPeer();
   const events = eventsOf(stream);
   stream.end("on its way");
-  const onItsWay = takeFrames(leg.endpoint);
+  const onItsWay = takeFrames(life.endpoint);
   await settled();
   expect(events).toEqual([]);
   for (const frame of onItsWay) peer.receive(frame);
-  for (const ack of takeFrames(peer)) leg.endpoint.receive(ack);
+  for (const ack of takeFrames(peer)) life.endpoint.receive(ack);
   await settled();
   expect(events).toEqual(["finish"]);
 });
@@ -115,7 +115,7 @@ const failures: [string, (made: StreamAndPeer<string | Uint8Array, string | Byte
       await carry();
     },
   ],
-  ["the loss of its leg", async ({ leg }) => leg.fail(new StreamError("gone", { code: Code.Unavailable }))],
+  ["the loss of its leg", async ({ life }) => life.fail(new StreamError("gone", { code: Code.Unavailable }))],
 ];
 
 /** The ways in which an application may be reading when its stream fails. */
@@ -145,20 +145,20 @@ test.each(failures.flatMap(([how, fail]) => readers.map(([reader, read]) => ({ h
 
 test("Stream: a message that a reader waits for arrives, even when a reset follows in the same turn", async () => {
   for (const face of ["loop", "readable"]) {
-    const { stream, leg } = streamAndPeer();
+    const { stream, life } = streamAndPeer();
     const next =
       face === "loop"
         ? stream[Symbol.asyncIterator]().next()
         : (stream.readable.getReader().read() as Promise<unknown>);
     await settled();
-    leg.endpoint.receive(dataFrame(1, textMessage("last words")));
-    leg.endpoint.receive(frame({ reset: { code: Code.Aborted } }));
+    life.endpoint.receive(dataFrame(1, textMessage("last words")));
+    life.endpoint.receive(frame({ reset: { code: Code.Aborted } }));
     expect(await next).toEqual({ done: false, value: "last words" });
   }
 });
 
 test("Stream: a listener that throws keeps nobody from hearing what follows", async () => {
-  const { stream, peer, leg, carry } = streamAndPeer();
+  const { stream, peer, life, carry } = streamAndPeer();
   const uncaught: unknown[] = [];
   const others = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException").on("uncaughtException", (reason) => uncaught.push(reason));
@@ -171,7 +171,7 @@ test("Stream: a listener that throws keeps nobody from hearing what follows", as
   stream.resume();
   peer.finish();
   await carry();
-  leg.fail(new StreamError("gone"));
+  life.fail(new StreamError("gone"));
   await settled();
   process.removeAllListeners("uncaughtException");
   for (const other of others) process.on("uncaughtException", other);
@@ -180,10 +180,10 @@ test("Stream: a listener that throws keeps nobody from hearing what follows", as
 });
 
 test("a stream that fails tells of it once, and never says end", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   const events = eventsOf(stream);
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
-  leg.fail(new StreamError("gone again", { code: Code.Internal }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone again", { code: Code.Internal }));
   await settled();
   expect(events).toEqual([["error", Code.Unavailable], "close"]);
   expect((await rejection(stream.closed)).code).toBe(Code.Unavailable);
@@ -191,8 +191,8 @@ test("a stream that fails tells of it once, and never says end", async () => {
 });
 
 test("a call that ends before both sides finished is a lost leg", async () => {
-  const { stream, leg } = streamAndPeer();
-  leg.ended();
+  const { stream, life } = streamAndPeer();
+  life.ended();
   expect((await rejection(stream.closed)).code).toBe(Code.Unavailable);
 });
 

@@ -71,9 +71,9 @@ test("a pipe that was told to leaves its destination open, and nothing on it", a
 });
 
 test("a source that fails destroys the destination with its error", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   const destination = stream.pipe(new PassThrough());
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   await settled();
   expect(destination.errored).toMatchObject({ code: Code.Unavailable });
 });
@@ -92,11 +92,11 @@ test("Stream.pipe: a source that fails destroys a destination that takes nothing
 });
 
 test("Stream.pipe: a destination that has everything is left alone when its source fails afterwards", async () => {
-  const { stream, peer, leg, carry } = streamAndPeer();
+  const { stream, peer, life, carry } = streamAndPeer();
   const destination = stream.pipe(new PassThrough(), { end: false });
   peer.finish();
   await carry();
-  leg.fail(new StreamError("gone"));
+  life.fail(new StreamError("gone"));
   await settled();
   expect(destination.destroyed).toBe(false);
   destination.destroy();
@@ -187,11 +187,11 @@ test("a stream pipes into a Node stream that turns what comes into something els
 });
 
 test("a pipe is a reader like any other: a second one is refused", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   const events = eventsOf(stream);
   const destination = stream.pipe(new PassThrough());
   await settled();
   expect(destination.errored).toMatchObject({ code: Code.FailedPrecondition });
-  expect(leg.endpoint.state.kind).toBe("open");
+  expect(life.endpoint.state.kind).toBe("open");
   expect(events).toEqual([]);
 });

@@ -26,11 +26,11 @@ test("readable gives one message for each read, and ends when the other side has
 });
 
 test("readable takes nothing before it is asked", async () => {
-  const { stream, leg, peer, carry } = streamAndPeer();
+  const { stream, life, peer, carry } = streamAndPeer();
   peer.write(textMessage("waits"));
   void stream.readable;
   await carry();
-  expect(leg.endpoint.read()).toMatchObject(textMessage("waits"));
+  expect(life.endpoint.read()).toMatchObject(textMessage("waits"));
 });
 
 test("Stream.readable fails with the stream, at once and without the messages that were not read", async () => {

@@ -54,20 +54,20 @@ const deaf: [string, (stream: AnyStream) => unknown][] = [
 
 describe("Stream shows an error that nobody listens for", () => {
   test.each(listening)("not where there is %s", async (_who, listen) => {
-    const { stream, leg, unheard } = streamAndPeer();
+    const { stream, life, unheard } = streamAndPeer();
     listen(stream);
     await settled();
-    leg.fail(lost);
+    life.fail(lost);
     await settled();
     expect(unheard).toEqual([]);
   });
 
   test.each(deaf)("once where there is %s", async (_who, use) => {
-    const { stream, leg, unheard } = streamAndPeer();
+    const { stream, life, unheard } = streamAndPeer();
     use(stream);
     await settled();
-    leg.fail(lost);
-    leg.fail(lost);
+    life.fail(lost);
+    life.fail(lost);
     await settled();
     stream.destroy();
     await settled();
@@ -76,8 +76,8 @@ describe("Stream shows an error that nobody listens for", () => {
 
   test("also to those who heard that it had opened, had read it to its end, or had let go of it", async () => {
     const uses = [
-      async ({ stream, leg, peer }: StreamAndPeer<string | Uint8Array, string | Bytes>) => {
-        leg.accept(peer.capabilities);
+      async ({ stream, life, peer }: StreamAndPeer<string | Uint8Array, string | Bytes>) => {
+        life.accept(peer.capabilities);
         await stream.opened;
       },
       async ({ stream, peer, carry }: StreamAndPeer<string | Uint8Array, string | Bytes>) => {
@@ -104,7 +104,7 @@ describe("Stream shows an error that nobody listens for", () => {
     for (const use of uses) {
       const made = streamAndPeer();
       await use(made);
-      made.leg.fail(lost);
+      made.life.fail(lost);
       await settled();
       expect(made.unheard).toEqual([lost]);
     }
@@ -159,10 +159,10 @@ describe("an error of the destination of a pipe is shown once where nobody liste
       (destination: AnyStream) => new PassThrough().pipe(destination as unknown as NodeJS.WritableStream),
     ];
     for (const pipe of into) {
-      const { stream, leg, unheard } = streamAndPeer();
+      const { stream, life, unheard } = streamAndPeer();
       pipe(stream);
       await settled();
-      leg.fail(lost);
+      life.fail(lost);
       await settled();
       expect(unheard).toEqual([lost]);
     }

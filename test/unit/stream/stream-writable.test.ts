@@ -7,25 +7,25 @@ import { eventsOf, joinedStreams, streamAndPeer, textMessage } from "../../fakes
 import { errorOf } from "../../fakes/violation.js";
 
 test("a write resolves when there is room for another", async () => {
-  const { stream, leg, carry } = streamAndPeer({ highWaterMarkBytes: 1_000 });
+  const { stream, life, carry } = streamAndPeer({ highWaterMarkBytes: 1_000 });
   const writer = stream.writable.getWriter();
   await writer.write("small");
   const large = writer.write("x".repeat(2_000));
   expect(await promiseState(large)).toBe("pending");
-  expect(leg.endpoint.bufferedBytes).toBeGreaterThan(1_000);
+  expect(life.endpoint.bufferedBytes).toBeGreaterThan(1_000);
   await carry();
   expect(await promiseState(large)).toBe("resolved");
 });
 
 test("closing resolves when the other endpoint has everything", async () => {
-  const { stream, leg, peer } = streamAndPeer();
+  const { stream, life, peer } = streamAndPeer();
   const writer = stream.writable.getWriter();
   await writer.write("last");
   const closed = writer.close();
   expect(await promiseState(closed)).toBe("pending");
-  for (const frame of takeFrames(leg.endpoint)) peer.receive(frame);
+  for (const frame of takeFrames(life.endpoint)) peer.receive(frame);
   expect(await promiseState(closed)).toBe("pending");
-  for (const ack of takeFrames(peer)) leg.endpoint.receive(ack);
+  for (const ack of takeFrames(peer)) life.endpoint.receive(ack);
   expect(await promiseState(closed)).toBe("resolved");
   expect(peer.read()).toMatchObject(textMessage("last"));
 });
@@ -40,39 +40,39 @@ test("aborting ends the stream on both sides, with the reason", async () => {
 });
 
 test("a write that waits fails with the stream", async () => {
-  const { stream, leg } = streamAndPeer({ highWaterMarkBytes: 1_000 });
+  const { stream, life } = streamAndPeer({ highWaterMarkBytes: 1_000 });
   const writer = stream.writable.getWriter();
   writer.closed.catch(() => {});
   const write = rejection(writer.write("x".repeat(2_000)));
   const next = rejection(writer.write("never sent"));
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   expect((await write).code).toBe(Code.Unavailable);
   expect((await next).code).toBe(Code.Unavailable);
 });
 
 test("closing fails with the stream", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   const closed = rejection(stream.writable.close());
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   expect((await closed).code).toBe(Code.Unavailable);
 });
 
 test("a stream that fails while nothing is written fails writable too", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   const writer = stream.writable.getWriter();
   const closed = rejection(writer.closed);
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   expect((await closed).code).toBe(Code.Unavailable);
 });
 
 test("writable of a stream that has failed already fails at once", async () => {
-  const { stream, leg } = streamAndPeer();
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  const { stream, life } = streamAndPeer();
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   expect((await rejection(stream.writable.getWriter().closed)).code).toBe(Code.Unavailable);
 });
 
 test("pipeTo stops its source when the stream fails while nothing comes", async () => {
-  const { stream, leg } = streamAndPeer();
+  const { stream, life } = streamAndPeer();
   let canceled: unknown;
   const source = new ReadableStream<string>({
     cancel(reason) {
@@ -80,7 +80,7 @@ test("pipeTo stops its source when the stream fails while nothing comes", async 
     },
   });
   const piped = rejection(source.pipeTo(stream.writable));
-  leg.fail(new StreamError("gone", { code: Code.Unavailable }));
+  life.fail(new StreamError("gone", { code: Code.Unavailable }));
   expect((await piped).code).toBe(Code.Unavailable);
   expect(canceled).toMatchObject({ code: Code.Unavailable });
 });

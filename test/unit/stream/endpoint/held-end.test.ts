@@ -6,8 +6,8 @@ import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { frameToWire } from "../../../../leg/wire-frame.js";
 import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
-import { Leg } from "../../../../stream/leg.js";
-import { driveLeg } from "../../../../web/api/leg-driver.js";
+import { StreamLife } from "../../../../stream/stream-life.js";
+import { attach } from "../../../../web/api/attacher.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { dataFrame, frame, takeFrames } from "../../../fakes/frames.js";
 import { settled } from "../../../fakes/outcome.js";
@@ -51,9 +51,9 @@ test("Endpoint.acknowledgeEnd does nothing before the end has come", () => {
   expect(takeFrames(endpoint).map(({ ack }) => ack)).toEqual([1]);
 });
 
-test("driveLeg acknowledges the end for a reader that takes longer than half of the relay's linger timeout", async () => {
+test("attach acknowledges the end for a reader that takes longer than half of the relay's linger timeout", async () => {
   const clock = new FakeClock();
-  const leg = new Leg({ acknowledgeEnd: "read" });
+  const life = new StreamLife({ acknowledgeEnd: "read" });
   const acks: bigint[] = [];
   const transport = createRouterTransport(({ service }) => {
     service(RelayService, {
@@ -65,8 +65,8 @@ test("driveLeg acknowledges the end for a reader that takes longer than half of 
       },
     });
   });
-  leg.endpoint.receive(dataFrame(1, { data }));
-  const driving = driveLeg({ leg, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
+  life.endpoint.receive(dataFrame(1, { data }));
+  const driving = attach({ life, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
   await settled();
   clock.advance(4_999);
   await settled();
@@ -74,8 +74,8 @@ test("driveLeg acknowledges the end for a reader that takes longer than half of 
   clock.advance(1);
   await settled();
   expect(acks).toContain(2n);
-  leg.endpoint.finish();
-  leg.endpoint.receive(frame({ ack: 1n }));
+  life.endpoint.finish();
+  life.endpoint.receive(frame({ ack: 1n }));
   await driving;
   expect(clock.timers).toBe(0);
 });

@@ -11,7 +11,7 @@ test("broadcast writes the same bytes to every stream, and says how many took th
   const made = [streamAndPeer(), streamAndPeer(), streamAndPeer()];
   const streams = made.map(({ stream }) => stream);
   expect(broadcast(new Set(streams), message)).toEqual({ sent: 3, behind: [], missed: [] });
-  for (const { leg } of made) expect(leg.endpoint.takeFrame()?.messages[0]?.data.buffer).toBe(message.data.buffer);
+  for (const { life } of made) expect(life.endpoint.takeFrame()?.messages[0]?.data.buffer).toBe(message.data.buffer);
 });
 
 test("broadcast waits for nobody: a stream above its high-water mark takes the message too, and drains later", async () => {
@@ -50,9 +50,9 @@ test("broadcast misses a stream that was ended, and one whose peer takes only sm
   const ended = streamAndPeer();
   ended.stream.end();
   const small = streamAndPeer();
-  small.leg.accept({ credit: true, ack: true, maxMessageBytes: 4 });
+  small.life.accept({ credit: true, ack: true, maxMessageBytes: 4 });
   const result = broadcast(new Set([ended.stream, small.stream]), message);
   expect(result).toEqual({ sent: 0, behind: [], missed: [ended.stream, small.stream] });
   await settled();
-  expect([ended, small].map(({ leg }) => leg.endpoint.state.kind)).toEqual(["open", "open"]);
+  expect([ended, small].map(({ life }) => life.endpoint.state.kind)).toEqual(["open", "open"]);
 });

@@ -14,11 +14,11 @@ import { rawCodec } from "../../../../stream/codec.js";
 import { type Capabilities, capabilitiesToWire } from "../../../../stream/endpoint/capabilities.js";
 import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
-import { Leg } from "../../../../stream/leg.js";
 import { Condition } from "../../../../stream/platform/deferred.js";
 import { Fifo } from "../../../../stream/platform/fifo.js";
 import { Stream } from "../../../../stream/stream.js";
-import { driveLeg } from "../../../../web/api/leg-driver.js";
+import { StreamLife } from "../../../../stream/stream-life.js";
+import { attach } from "../../../../web/api/attacher.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
@@ -35,7 +35,7 @@ const resetTimeoutMs = 1_000;
 type Response = MessageInitShape<typeof ConnectResponseSchema>["message"];
 
 let clock: FakeClock;
-let leg: Leg;
+let life: StreamLife;
 /** The messages of the leg that have reached the relay. */
 let heard: ConnectRequest["message"][];
 let driving: Promise<void>;
@@ -45,7 +45,7 @@ let say: (...responses: Response[]) => Promise<void>;
 /** A leg whose relay says what the test does, and ends its call for nothing but being told to. */
 beforeEach(async () => {
   clock = new FakeClock();
-  leg = new Leg({});
+  life = new StreamLife({});
   heard = [];
   isCancelled = false;
   const responses = new Fifo<Response>();
@@ -73,7 +73,7 @@ beforeEach(async () => {
       },
     });
   });
-  driving = driveLeg({ leg, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
+  driving = attach({ life, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
   await settled();
 });
 
@@ -93,31 +93,33 @@ async function isCancelledAfter(timeoutMs: number): Promise<void> {
 
 test("a relay that answers no Open in time is lost", async () => {
   clock.advance(attachTimeoutMs - 1);
-  expect(leg.endpoint.state.kind).toBe("open");
+  expect(life.endpoint.state.kind).toBe("open");
   clock.advance(1);
-  expect(errorOf(leg.endpoint)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
-  await isCancelledAfter(resetTimeoutMs);
+  expect(errorOf(life.endpoint)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+  await driving;
+  expect(isCancelled).toBe(true);
+  expect(clock.timers).toBe(0);
 });
 
 test("a relay that has answered may take its time", async () => {
   await say(opened);
   expect(clock.timers).toBe(0);
   clock.advance(attachTimeoutMs);
-  expect(leg.endpoint.state.kind).toBe("open");
+  expect(life.endpoint.state.kind).toBe("open");
 });
 
 test("the call of a stream that was finished is cancelled if the relay does not end it", async () => {
   await say(opened, accepted, { case: "frame", value: { sequence: 1n, fin: true } });
-  leg.endpoint.finish();
+  life.endpoint.finish();
   await settled();
-  expect(leg.endpoint.state.kind).toBe("closed");
+  expect(life.endpoint.state.kind).toBe("closed");
   expect(heard.at(-1)?.value).toMatchObject({ fin: true });
   await isCancelledAfter(finishTimeoutMs);
 });
 
 test("a reset has a moment to get out before its call is cancelled", async () => {
   await say(opened, accepted);
-  leg.endpoint.reset(new StreamError("enough"));
+  life.endpoint.reset(new StreamError("enough"));
   await settled();
   expect(heard.at(-1)?.value).toMatchObject({ reset: { reason: "enough" } });
   expect(await promiseState(driving)).toBe("pending");
@@ -126,7 +128,7 @@ test("a reset has a moment to get out before its call is cancelled", async () =>
 
 test("a reset of what is still an offer is told by hanging up at once", async () => {
   await say(opened);
-  leg.endpoint.reset(new StreamError("enough"));
+  life.endpoint.reset(new StreamError("enough"));
   await driving;
   expect(isCancelled).toBe(true);
   expect(clock.timers).toBe(0);
@@ -169,7 +171,7 @@ class CallInHand implements LegCall {
 
 /** A leg whose call is in the test's hand, and whose peer is capable of this. */
 async function drivenByHand(peer: Capabilities) {
-  const handLeg = new Leg({ windowBytes: 65_536 });
+  const handLife = new StreamLife({ windowBytes: 65_536 });
   let call: CallInHand | undefined;
   const transport = createRouterTransport(() => {});
   setTransportFacts(transport, {
@@ -179,7 +181,7 @@ async function drivenByHand(peer: Capabilities) {
       return call;
     },
   });
-  void driveLeg({ leg: handLeg, transport: async () => transport, method: "connect", open: {}, clock });
+  void attach({ life: handLife, transport: async () => transport, method: "connect", open: {}, clock });
   await settled();
   if (call === undefined) throw new Error("the driver made no call");
   call.handlers.onOpened(create(OpenedSchema, { streamId: "id" }));
@@ -187,7 +189,7 @@ async function drivenByHand(peer: Capabilities) {
   await settled();
   // The call is paused until the application has heard that the leg is accepted.
   expect(call.told.splice(0)).toEqual(["pause", "resume"]);
-  return { call, leg: handLeg };
+  return { call, life: handLife };
 }
 
 const able = { credit: true, ack: true, maxMessageBytes: 16_777_216 };
@@ -195,12 +197,12 @@ const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
 const data = new Uint8Array(40_000);
 
 test("a leg takes frames as they come from a peer with credit, and at the reader's pace from one without", async () => {
-  const { call, leg } = await drivenByHand(simple);
+  const { call, life } = await drivenByHand(simple);
   call.handlers.onFrame(dataFrame(1, { data }));
   expect(call.told).toEqual([]);
   call.handlers.onFrame(dataFrame(2, { data }));
   expect(call.told).toEqual(["pause"]);
-  leg.endpoint.read();
+  life.endpoint.read();
   expect(call.told).toEqual(["pause", "resume"]);
   const capable = await drivenByHand(able);
   capable.call.handlers.onFrame(dataFrame(1, { data }));
@@ -211,8 +213,8 @@ test("a leg takes frames as they come from a peer with credit, and at the reader
 test.each(["pulled", "flowing"] as const)(
   "messages of a peer without credit that come as soon as there is room arrive in order, all of them, %s",
   async (how) => {
-    const { call, leg } = await drivenByHand(simple);
-    const stream = new Stream(leg, { codec: rawCodec, metadata: {} });
+    const { call, life } = await drivenByHand(simple);
+    const stream = new Stream(life, { codec: rawCodec, metadata: {} });
     const frames = [1, 2, 3, 4, 5, 6].map((sequence) =>
       dataFrame(sequence, { data: new Uint8Array(40_000).fill(sequence) }),
     );
@@ -240,51 +242,51 @@ test.each(["pulled", "flowing"] as const)(
 );
 
 test("a call that is paused for room is let go when the stream ends", async () => {
-  const { call, leg } = await drivenByHand(simple);
+  const { call, life } = await drivenByHand(simple);
   call.handlers.onFrame(dataFrame(1, { data }, { data }));
   expect(call.told).toEqual(["pause"]);
-  leg.fail(new StreamError("gone"));
+  life.fail(new StreamError("gone"));
   expect(call.told).toEqual(["pause", "resume"]);
 });
 
-test("driveLeg takes the next frame only when the call can send it, with all that was written meanwhile", async () => {
-  const { call, leg } = await drivenByHand(able);
+test("attach takes the next frame only when the call can send it, with all that was written meanwhile", async () => {
+  const { call, life } = await drivenByHand(able);
   call.hasRoom = false;
-  leg.endpoint.write({ data: new Uint8Array(1), text: false });
+  life.endpoint.write({ data: new Uint8Array(1), text: false });
   await settled();
   for (const length of [2, 3]) {
-    leg.endpoint.write({ data: new Uint8Array(length), text: false });
+    life.endpoint.write({ data: new Uint8Array(length), text: false });
     await settled();
   }
   expect(call.told).toEqual(["1"]);
   call.handlers.onDrain();
   expect(call.told).toEqual(["1", "2,3"]);
   call.handlers.onDrain();
-  leg.endpoint.write({ data: new Uint8Array(4), text: false });
-  leg.endpoint.write({ data: new Uint8Array(5), text: false });
+  life.endpoint.write({ data: new Uint8Array(4), text: false });
+  life.endpoint.write({ data: new Uint8Array(5), text: false });
   await settled();
   expect(call.told).toEqual(["1", "2,3", "4,5"]);
 });
 
-test("driveLeg ends the request after the last frame of a stream that is over, once", async () => {
+test("attach ends the request after the last frame of a stream that is over, once", async () => {
   const closing = await drivenByHand(able);
-  closing.leg.endpoint.finish();
+  closing.life.endpoint.finish();
   await settled();
   closing.call.handlers.onFrame(frame({ sequence: 1n, fin: true, ack: 1n }));
   await settled();
   closing.call.handlers.onDrain();
   expect(closing.call.told).toEqual(["fin", "ack", "end"]);
   const resetting = await drivenByHand(able);
-  resetting.leg.endpoint.reset(new StreamError("enough"));
+  resetting.life.endpoint.reset(new StreamError("enough"));
   await settled();
   resetting.call.handlers.onDrain();
   expect(resetting.call.told).toEqual(["reset", "end"]);
 });
 
-test("driveLeg resets a stream whose data was transferred away, as a mistake of the caller's own", async () => {
-  const { call, leg } = await drivenByHand(able);
+test("attach resets a stream whose data was transferred away, as a mistake of the caller's own", async () => {
+  const { call, life } = await drivenByHand(able);
   call.handlers.onTransferredAway();
   await settled();
-  expect(errorOf(leg.endpoint)).toMatchObject({ code: Code.InvalidArgument, hop: Hop.CALLER });
+  expect(errorOf(life.endpoint)).toMatchObject({ code: Code.InvalidArgument, hop: Hop.CALLER });
   expect(call.told).toEqual(["reset", "end"]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { StreamError } from "../../../stream/error/stream-error.js";
-import { Leg } from "../../../stream/leg.js";
 import { Deferred } from "../../../stream/platform/deferred.js";
+import { StreamLife } from "../../../stream/stream-life.js";
 import { frame, takeFrames } from "../../fakes/frames.js";
 import { settled } from "../../fakes/outcome.js";
 import { joinedStreams } from "../../fakes/streams.js";
@@ -9,35 +9,35 @@ import { joinedStreams } from "../../fakes/streams.js";
 const data = new Uint8Array(40_000);
 
 test("what the relay said when it took the leg holds: the stream's id, and how large a frame may be", () => {
-  const leg = new Leg({});
-  leg.endpoint.write({ data, text: false });
-  expect(leg.streamId).toBe("");
-  expect(leg.transport).toBe(undefined);
-  leg.attach({ streamId: "id", maxFrameBytes: 4_096, transport: "websocket" });
-  expect([leg.streamId, leg.transport]).toEqual(["id", "websocket"]);
-  expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
-  leg.attach({ streamId: "id", maxFrameBytes: undefined, transport: "websocket" });
-  expect(leg.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
+  const life = new StreamLife({});
+  life.endpoint.write({ data, text: false });
+  expect(life.streamId).toBe("");
+  expect(life.transport).toBe(undefined);
+  life.attach({ streamId: "id", maxFrameBytes: 4_096, transport: "websocket" });
+  expect([life.streamId, life.transport]).toEqual(["id", "websocket"]);
+  expect(life.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
+  life.attach({ streamId: "id", maxFrameBytes: undefined, transport: "websocket" });
+  expect(life.endpoint.takeFrame()?.messages[0]?.data).toHaveLength(4_080);
 });
 
 test("frames end after the last ack of a stream that closed, and after the reset of one that failed", async () => {
   for (const how of ["closed", "resetting"] as const) {
-    const leg = new Leg({ windowBytes: 65_536 });
+    const life = new StreamLife({ windowBytes: 65_536 });
     const over: string[] = [];
-    leg.on("over", (kind) => over.push(kind));
+    life.on("over", (kind) => over.push(kind));
     const sent: string[] = [];
     // Frames are taken in a turn of their own, as the owner of the leg takes them.
-    leg.onSendable = () =>
+    life.onLegChange = () =>
       queueMicrotask(() => {
-        for (const next of takeFrames(leg.endpoint)) sent.push(next.fin ? "fin" : next.reset ? "reset" : "ack");
-        if (leg.isOver) frames.resolve();
+        for (const next of takeFrames(life.endpoint)) sent.push(next.fin ? "fin" : next.reset ? "reset" : "ack");
+        if (life.isOver) frames.resolve();
       });
     const frames = new Deferred<void>();
-    expect(leg.isOver).toBe(false);
-    if (how === "closed") leg.endpoint.finish();
-    else leg.endpoint.reset(new StreamError("enough"));
+    expect(life.isOver).toBe(false);
+    if (how === "closed") life.endpoint.finish();
+    else life.endpoint.reset(new StreamError("enough"));
     await settled();
-    leg.endpoint.receive(frame({ sequence: 1n, fin: true, ack: 1n }));
+    life.endpoint.receive(frame({ sequence: 1n, fin: true, ack: 1n }));
     await frames.promise;
     expect([over, sent]).toEqual(
       how === "closed" ? [["closed"], ["fin", "ack"]] : [["resetting", "failed"], ["reset"]],

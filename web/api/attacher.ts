@@ -1,0 +1,335 @@
+import type { Transport } from "@connectrpc/connect";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { Feature, type Opened, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import type { LegMethod, Open } from "../../leg/leg-call.js";
+import type { Capabilities } from "../../stream/endpoint/capabilities.js";
+import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
+import { relayLostError } from "../../stream/error/failure-detail.js";
+import { cutReason, type StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
+import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
+import { callUnary } from "../link/rpc-call.js";
+import { relayOf, transportError, transportFactsOf } from "../transport/transport-facts.js";
+import { wayBackOf } from "../transport/way-back.js";
+import { Leg, type LegOwner } from "./leg.js";
+
+export interface AttachInit {
+  life: StreamLife;
+  transport: () => Promise<Transport>;
+  method: LegMethod;
+  /** The first message of the first leg. */
+  open: Extract<Open, { $typeName?: never }>;
+  /** For Accept: the client's capabilities, from its offer. On Connect, `Accepted` brings the listener's. */
+  peer?: Capabilities;
+  /** For Accept: the grace period of the relay that made the offer, 0 if it resumes no streams. */
+  graceMs?: number;
+  clock: Clock;
+}
+
+/** The relay has this long to end the call after the stream was finished: its own wait for the peer, and 15 s more. */
+const finishTimeoutMs = 45_000;
+/** The linger timeout of a relay that does not name it, as a relay in this process does not. */
+const usualLingerTimeoutMs = 30_000;
+/** A reset has this long to get out; then the peer hears of the end without the reason. */
+const resetTimeoutMs = 1_000;
+/** A reset may wait behind frames that the relay does not read. After this long `Reject` overtakes them. */
+const overtakeTimeoutMs = 250;
+/** The relay has this long to answer `Reject`. */
+const rejectTimeoutMs = 5_000;
+/** An ack waits at most this long for a frame that it can travel with. `Frame.ack`. */
+const maxAckDelayMs = 25;
+
+/** The time since the relay was lost: attempts that failed, and the deadline of the grace period. */
+interface Outage {
+  failedAttempts: number;
+  cancelDeadline: () => void;
+}
+
+type AttacherState =
+  /** The way to the relay is looked for, or the relay has not answered the leg yet. */
+  | { kind: "attaching"; leg: Leg | undefined; outage: Outage | undefined }
+  | { kind: "attached"; leg: Leg }
+  /** The relay of the leg is draining. The next leg attaches elsewhere meanwhile. */
+  | { kind: "moving"; leg: Leg; next: Leg | undefined; failedAttempts: number; stopWaiting: () => void }
+  | { kind: "waiting"; stopWaiting: () => void; outage: Outage }
+  | { kind: "over" };
+
+/**
+ * Keeps an endpoint attached to its relay, one leg after the other, until the stream is over and the relay knows it.
+ * Never rejects: the life of the stream tells how it ended. A stream that is over before the transport is there makes
+ * no call.
+ */
+export function attach(init: AttachInit): Promise<void> {
+  return new Attacher(init).over;
+}
+
+class Attacher implements LegOwner {
+  readonly #init: AttachInit;
+  readonly #over = new Deferred<void>();
+  #transport: Transport | undefined;
+  #state: AttacherState = { kind: "attaching", leg: undefined, outage: undefined };
+  /** The number of the next attachment. `Resume.generation`. */
+  #generation = 0;
+  /** The newest token of the endpoint; undefined before the relay has answered a client. */
+  #token: { streamId: string; legToken: string } | undefined;
+  /** The grace period of the relay, 0 if it resumes no streams. */
+  #graceMs: number;
+  #peer: Capabilities | undefined;
+  #maxHeldEndMs = usualLingerTimeoutMs / 2;
+  #ackOwedMs = Number.NEGATIVE_INFINITY;
+  #stopAcking: (() => void) | undefined;
+  #stopHolding: (() => void) | undefined;
+  #stopEnding = () => {};
+  #ending: "not yet" | "on its way" = "not yet";
+  readonly #onOver = (kind: "closed" | "resetting" | "failed") => this.#endInTime(kind);
+
+  constructor(init: AttachInit) {
+    const { life, open, method, graceMs = 0 } = init;
+    this.#init = init;
+    this.#graceMs = graceMs;
+    const { streamId = "", legToken = "" } = open;
+    if (method === "accept") this.#token = { streamId, legToken };
+    life.onLegChange = (event) => this.#onChange(event);
+    life.on("over", this.#onOver);
+    void this.#attempt(undefined);
+  }
+
+  /** Resolves when no leg is open, and none will be. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  onOpened(leg: Leg, opened: Opened, transport: TransportKind | undefined): void {
+    const state = this.#state;
+    const { life, peer, clock } = this.#init;
+    if (state.kind === "moving" && state.next === leg) {
+      life.endpoint.detach();
+      state.leg.drop();
+    } else if (state.kind !== "attaching" || state.leg !== leg) return leg.drop();
+    const { streamId, legToken, limits } = opened;
+    this.#set({ kind: "attached", leg });
+    this.#token = { streamId, legToken };
+    this.#graceMs = limits?.features.includes(Feature.RESUME) ? limits.graceMs : 0;
+    // The other half is for the ack to arrive, and for the calls to end by themselves.
+    this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
+    life.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport });
+    if (peer !== undefined) this.onAccepted(leg, peer);
+    if (this.#transport !== undefined) wayBackOf(this.#transport, clock).gotThrough();
+  }
+
+  onAccepted(leg: Leg, peer: Capabilities): void {
+    if (this.#init.life.isAccepted) return;
+    this.#peer = peer;
+    this.#init.life.accept(peer);
+    leg.hold();
+  }
+
+  onSuspended(graceMs: number): void {
+    const { life } = this.#init;
+    life.endpoint.detach();
+    life.suspend({ hop: Hop.PEER, graceMs });
+  }
+
+  onResumed(receivedSequence: number): void {
+    const { life } = this.#init;
+    life.endpoint.resume(receivedSequence);
+    life.resume();
+  }
+
+  onDraining(leg: Leg): void {
+    if (this.#state.kind !== "attached" || this.#state.leg !== leg || !this.#isResumable) return;
+    if (this.#transport !== undefined) transportFactsOf(this.#transport).moveOn?.();
+    this.#set({ kind: "moving", leg, next: undefined, failedAttempts: 0, stopWaiting: () => {} });
+    this.#move();
+  }
+
+  onEnd(leg: Leg, error: StreamError | undefined): void {
+    const state = this.#state;
+    if (state.kind === "moving" && state.next === leg) return this.#onMoveFailed(state, error);
+    if (!("leg" in state) || state.leg !== leg) return;
+    if (state.kind === "moving" && state.next !== undefined && this.#lives(error, "attached")) {
+      return this.#set({ kind: "attaching", leg: state.next, outage: this.#beginOutage() });
+    }
+    this.#onLost(error, state.kind === "attaching" ? state.outage : undefined);
+  }
+
+  get #wayBack() {
+    return wayBackOf(this.#transport as Transport, this.#init.clock);
+  }
+
+  get #isResumable(): boolean {
+    const { life } = this.#init;
+    return (
+      this.#graceMs > 0 &&
+      life.endpoint.capabilities.resume === true &&
+      (!life.isAccepted || this.#peer?.resume === true)
+    );
+  }
+
+  async #attempt(outage: Outage | undefined): Promise<void> {
+    const state: AttacherState = { kind: "attaching", leg: undefined, outage };
+    this.#set(state);
+    try {
+      this.#transport = await this.#init.transport();
+      if (this.#state !== state) return;
+      if (outage === undefined && this.#init.life.endpoint.state.kind !== "open") this.#finish();
+      else this.#set({ ...state, leg: this.#newLeg(this.#transport) });
+    } catch (reason) {
+      if (this.#state === state) this.#onLost(transportError(reason, this.#transport, false), outage);
+    }
+  }
+
+  /** Attaches to where the relay's address leads now, while the leg that there is goes on. */
+  #move(): void {
+    if (this.#state.kind !== "moving" || this.#transport === undefined) return;
+    this.#set({ ...this.#state, next: this.#newLeg(this.#transport), stopWaiting: () => {} });
+  }
+
+  #newLeg(transport: Transport): Leg {
+    const { life, method, clock } = this.#init;
+    return new Leg({ endpoint: life.endpoint, transport, method, open: this.#nextOpen(), clock, owner: this });
+  }
+
+  /** A client that was not accepted yet says again what it wants, for a relay that has lost its offer. */
+  #nextOpen(): Open {
+    const { life, open } = this.#init;
+    const generation = this.#generation;
+    this.#generation += 1;
+    if (generation === 0) return open;
+    const resume = { receivedSequence: BigInt(life.endpoint.receivedSequence), generation };
+    return { ...(life.isAccepted ? { capabilities: open.capabilities } : open), ...this.#token, resume };
+  }
+
+  #onMoveFailed(state: Extract<AttacherState, { kind: "moving" }>, error: StreamError | undefined): void {
+    if (!this.#lives(error, "attaching")) return this.#set({ kind: "attached", leg: state.leg });
+    const failedAttempts = state.failedAttempts + 1;
+    const stopWaiting = this.#wayBack.wait(failedAttempts, () => this.#move());
+    this.#set({ ...state, next: undefined, failedAttempts, stopWaiting });
+  }
+
+  /** Whether the stream goes on although a leg has ended. */
+  #lives(error: StreamError | undefined, wasIn: "attaching" | "attached"): error is StreamError {
+    if (error === undefined || !this.#isResumable || this.#init.life.endpoint.state.kind === "failed") return false;
+    const { failure, hop } = error;
+    if (failure === Failure.LEG_LOST) return hop === Hop.RELAY;
+    return failure === Failure.DRAINING || (failure === Failure.LIMIT_REACHED && wasIn === "attaching");
+  }
+
+  /** There is no leg any more: the stream is suspended, or over. */
+  #onLost(error: StreamError | undefined, outage: Outage | undefined): void {
+    const { life } = this.#init;
+    if (this.#lives(error, outage === undefined ? "attached" : "attaching")) {
+      const { failedAttempts, cancelDeadline } = outage ?? this.#beginOutage();
+      const next = { failedAttempts: failedAttempts + 1, cancelDeadline };
+      const keepsAlive = life.endpoint.state.kind === "open";
+      const stopWaiting = this.#wayBack.wait(failedAttempts, () => void this.#attempt(next), keepsAlive);
+      return this.#set({ kind: "waiting", stopWaiting, outage: next });
+    }
+    if (error === undefined) life.ended();
+    else if (life.endpoint.state.kind === "failed" && this.#isResumable) return void this.#reject();
+    else life.fail(this.#generation > 1 ? notResumedError(error) : error);
+    this.#finish();
+  }
+
+  #beginOutage(): Outage {
+    const { life, clock } = this.#init;
+    const graceMs = this.#graceMs;
+    life.endpoint.detach();
+    life.suspend({ hop: Hop.RELAY, graceMs });
+    const onDeadline = () => {
+      life.fail(relayLostError(`${relayOf(this.#transport)} could not be reached again within ${graceMs} ms`));
+      this.#finish();
+    };
+    const cancelDeadline = clock.after(graceMs, onDeadline, life.endpoint.state.kind === "open");
+    return { failedAttempts: 0, cancelDeadline };
+  }
+
+  #onChange(event: EndpointEvent): void {
+    const { life, clock } = this.#init;
+    if (event === "ackOwed") this.#acknowledgeInTime();
+    if (event === "state" && life.endpoint.holdsEnd) {
+      this.#stopHolding ??= clock.after(this.#maxHeldEndMs, () => life.endpoint.acknowledgeEnd());
+    }
+    if ("leg" in this.#state) this.#state.leg?.onEndpointChange(event);
+  }
+
+  /**
+   * An ack may wait for a frame that goes the same way, but only where acks have been frequent: timers of a hidden tab
+   * are slow.
+   */
+  #acknowledgeInTime(): void {
+    const { life, clock } = this.#init;
+    const nowMs = clock.now();
+    const wasOwedMs = this.#ackOwedMs;
+    this.#ackOwedMs = nowMs;
+    if (nowMs - wasOwedMs >= maxAckDelayMs) return life.endpoint.acknowledge();
+    this.#stopAcking ??= clock.after(maxAckDelayMs, () => {
+      this.#stopAcking = undefined;
+      life.endpoint.acknowledge();
+    });
+  }
+
+  /** Ends the calls of a stream that is over, if the relay does not end them. */
+  #endInTime(kind: "closed" | "resetting" | "failed"): void {
+    const { life, method, clock } = this.#init;
+    if (kind === "closed") this.#stopEnding = clock.after(finishTimeoutMs, () => this.#finish(), false);
+    // A reset that has gone out makes the stream "failed", and has its deadline already.
+    if (kind === "closed" || this.#ending === "on its way") return;
+    const isAttached = this.#state.kind === "attached" || this.#state.kind === "moving";
+    if (kind === "resetting" && !isAttached) {
+      // The reset goes out when the leg is attached.
+      if (method === "connect" && this.#token === undefined) this.#finish();
+      return;
+    }
+    this.#ending = "on its way";
+    this.#stopEnding();
+    const canReject = kind === "resetting" && this.#isResumable;
+    if (canReject) this.#stopEnding = clock.after(overtakeTimeoutMs, () => void this.#reject());
+    if (canReject && !life.isAccepted) void this.#reject();
+    else if (kind === "resetting" && !life.isAccepted && method === "connect") this.#finish();
+    else if (!canReject) this.#stopEnding = clock.after(resetTimeoutMs, () => this.#finish());
+  }
+
+  /** Tells the relay of the end in a call of its own, which waits behind no frame. */
+  async #reject(): Promise<void> {
+    const { state } = this.#init.life.endpoint;
+    this.#stopEnding();
+    if ((state.kind === "failed" || state.kind === "resetting") && this.#transport !== undefined) {
+      const { code, message, failure } = state.error;
+      const request = { ...this.#token, code, reason: cutReason(message), failure };
+      const options = { timeoutMs: rejectTimeoutMs };
+      // The stream may have ended by itself, and a relay that cannot be reached ends it when the grace period is over.
+      await callUnary(this.#transport, RelayService.method.reject, request, options).catch(() => {});
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    const state = this.#state;
+    if (state.kind === "over") return;
+    const { life } = this.#init;
+    this.#set({ kind: "over" });
+    life.onLegChange = () => {};
+    life.off("over", this.#onOver);
+    for (const stop of [this.#stopEnding, this.#stopHolding, this.#stopAcking]) stop?.();
+    if ("outage" in state) state.outage?.cancelDeadline();
+    if ("leg" in state) state.leg?.drop();
+    if ("next" in state) state.next?.drop();
+    if (life.endpoint.state.kind === "resetting") life.fail(life.endpoint.state.error);
+    this.#over.resolve();
+  }
+
+  #set(state: AttacherState): void {
+    if ("stopWaiting" in this.#state) this.#state.stopWaiting();
+    if (state.kind === "attached" && "outage" in this.#state) this.#state.outage?.cancelDeadline();
+    this.#state = state;
+  }
+}
+
+/** A stream that its relay does not know any more is lost, whichever failure says so. */
+function notResumedError(error: StreamError): StreamError {
+  const { message, failure } = error;
+  const isUnknown = [Failure.STREAM_GONE, Failure.TOKEN_INVALID, Failure.FENCED].includes(failure);
+  return isUnknown ? relayLostError(`the relay does not resume the stream: ${message}`, error) : error;
+}
