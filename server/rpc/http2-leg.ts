@@ -39,6 +39,10 @@ export function connectEndEnvelope(error: ConnectError | undefined): Uint8Array<
   return envelope(endStreamFlag, new TextEncoder().encode(end));
 }
 
+function uncork(stream: ServerHttp2Stream): void {
+  stream.uncork();
+}
+
 function grpcStatus(error: ConnectError | undefined): Headers {
   const trailers = new Headers();
   setTrailerStatus(trailers, error);
@@ -100,14 +104,15 @@ class Http2Leg implements LegCarrier {
     });
   }
 
+  /** Envelopes of one turn go out together, because Node has one write at a time under way on a stream. */
   send({ arrays }: Parts): boolean {
     const stream = this.#stream;
     if (stream.destroyed) return true;
-    const [only] = arrays;
-    if (arrays.length === 1) return stream.write(only);
-    stream.cork();
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(uncork, stream);
+    }
     for (const array of arrays) stream.write(array);
-    stream.uncork();
     return !stream.writableNeedDrain;
   }
 

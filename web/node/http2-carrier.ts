@@ -60,9 +60,14 @@ class Http2Carrier implements CallCarrier {
     stream.on("close", this.#onClose);
   }
 
+  /** Envelopes of one turn go out together, because Node has one write at a time under way on a stream. */
   write(envelope: Parts): boolean {
     const stream = this.#stream;
     if (stream.destroyed || stream.writableEnded) return true;
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(uncork, stream);
+    }
     const bytes = envelope.joined as Uint8Array<ArrayBuffer>;
     return stream.write(bytes, (error) => {
       // Node may still hold the bytes of a write that failed.
@@ -100,6 +105,10 @@ class Http2Carrier implements CallCarrier {
     // A call is over with its response.
     this.endRequest();
   }
+}
+
+function uncork(stream: ClientHttp2Stream): void {
+  stream.uncork();
 }
 
 function headersOf(headers: IncomingHttpHeaders): Headers {

@@ -105,6 +105,15 @@ test("Http2Carrier.write sends bytes as they were, and says when there is room a
   expect(Buffer.concat(chunks).equals(sent)).toBe(true);
 });
 
+test("Http2Carrier.write sends the envelopes of one turn together", async () => {
+  const { carrier, stream } = await open();
+  const sizes = [10, 20, 30];
+  for (const size of sizes) carrier.write(frameOf(carrier, new Uint8Array(size)));
+  const sent = sizes.map((size) => frameEnvelope(dataFrame(1, { data: new Uint8Array(size) })).byteLength);
+  const [chunk] = (await once(stream, "data")) as [Buffer];
+  expect(chunk.byteLength).toBe(sent.reduce((sum, bytes) => sum + bytes));
+});
+
 test("Http2Carrier.write leaves the memory of frames that wait alone when others are sent", async () => {
   const { carrier, stream } = await open();
   for (const round of [0, 4, 8]) {
