@@ -16,7 +16,7 @@ export type { EndpointOptions } from "../stream/endpoint/endpoint.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/endpoint/sender.js";
 export { StreamError } from "../stream/error/stream-error.js";
 export type { Caller, Stream, StreamEvents } from "../stream/stream.js";
-export type { TransportKind } from "../stream/stream-life.js";
+export type { StreamState, Suspension, TransportKind } from "../stream/stream-life.js";
 export type { Broadcast } from "./api/broadcast.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";
 export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./api/stream-server.js";

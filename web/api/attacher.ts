@@ -10,7 +10,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
-import { relayOf, transportError, transportFactsOf } from "../transport/transport-facts.js";
+import { relayOf, transportError } from "../transport/transport-facts.js";
 import { wayBackOf } from "../transport/way-back.js";
 import { Leg, type LegOwner } from "./leg.js";
 
@@ -139,7 +139,7 @@ class Attacher implements LegOwner {
 
   onDraining(leg: Leg): void {
     if (this.#state.kind !== "attached" || this.#state.leg !== leg || !this.#isResumable) return;
-    if (this.#transport !== undefined) transportFactsOf(this.#transport).moveOn?.();
+    leg.moveOn();
     this.#set({ kind: "moving", leg, next: undefined, failedAttempts: 0, stopWaiting: () => {} });
     this.#move();
   }

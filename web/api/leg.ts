@@ -60,16 +60,16 @@ export class Leg implements LegCallHandlers {
     this.#call = legCallerOf(transport)(method, open, this);
   }
 
+  /** Has the next call over the same transport open a connection of its own, because the relay is draining. */
+  moveOn(): void {
+    transportFactsOf(this.#init.transport).moveOn?.(this.#header);
+  }
+
   /** Ends the call. `LegOwner.onEnd` is not called any more. */
   drop(): void {
     if (this.#state.kind === "over") return;
     this.#set({ kind: "over" });
     this.#call.cancel();
-  }
-
-  /** Ends the call. `LegOwner.onEnd` follows. */
-  cancel(): void {
-    if (this.#state.kind !== "over") this.#call.cancel();
   }
 
   /** Reads nothing more in this turn, so that the application hears of what has happened before it gets a message. */

@@ -21,6 +21,11 @@ export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends En
 export interface ConnectOptions extends EndpointOptions {
   /** For the listener, before it accepts. At most 8 KiB in all, if the relay does not say otherwise. */
   metadata?: Record<string, string> | undefined;
+  /**
+   * How long to wait for a listener if nobody listens on the name, in milliseconds. Default: not at all, and the stream
+   * fails with FAILURE_NO_SUCH_NAME. A relay may let only so many clients wait, and says FAILURE_LIMIT_REACHED then.
+   */
+  waitForListenerMs?: number | undefined;
   /** Destroys the stream when it is aborted, which is `canceled` unless the signal's reason is a StreamError. */
   signal?: AbortSignal | undefined;
 }
@@ -63,6 +68,7 @@ export const clientOptions: Record<keyof StreamClientOptions, OptionType> = {
 export const connectOptions: Record<keyof ConnectOptions, OptionType> = {
   ...endpointOptions,
   metadata: ["a record of well-formed strings", isMetadata],
+  waitForListenerMs: wholeNumber,
   signal: objectWith("addEventListener", "removeEventListener"),
 };
 
@@ -78,7 +84,7 @@ export interface OpenStreamInit<Out, In> extends ConnectOptions {
 
 /** Opens a stream over a transport that is known to carry it. */
 export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, In> {
-  const { name, signal, codec, transport, clock } = init;
+  const { name, signal, codec, transport, clock, waitForListenerMs = 0 } = init;
   const metadata = { ...init.metadata };
   const life = new StreamLife(init);
   const onUnheard = (error: StreamError) => init.onUnheard(`the stream to ${JSON.stringify(name)}`, error);
@@ -95,7 +101,7 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
     life,
     transport,
     method: "connect",
-    open: { name, metadata, capabilities: capabilitiesToWire(life.endpoint.capabilities) },
+    open: { name, metadata, waitForListenerMs, capabilities: capabilitiesToWire(life.endpoint.capabilities) },
     clock,
   }).finally(() => signal?.removeEventListener("abort", onAbort));
   return stream;

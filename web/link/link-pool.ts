@@ -66,6 +66,17 @@ export class LinkPool {
     return state.opening.link;
   }
 
+  /** A link takes no more calls, and ends with those that it has. Does nothing for a link of another pool. */
+  retire(link: Link): void {
+    const state = this.#state;
+    if (state.kind !== "used") return;
+    const opened = state.links.find((each) => each.link === link);
+    if (opened === undefined) return;
+    state.links = state.links.filter((each) => each !== opened);
+    state.retired.add(opened);
+    link.closeIfIdle();
+  }
+
   #use(): Extract<PoolState, { kind: "used" }> {
     this.#stopFollowing = followPage({
       onLeave: () => this.#leave(),

@@ -2,6 +2,7 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { envelopeCaller } from "../../leg/envelope-call.js";
 import { maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { createChannelClient, createChannelOpener, type OnResponse } from "../../link/channel-client.js";
+import type { Link } from "../../link/link.js";
 import { createRpcTransport } from "../../link/rpc-transport.js";
 import { relayAt } from "../../stream/error/failure-detail.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -40,13 +41,17 @@ export function createLinkTransport(
     readMaxBytes = maxRpcMessageBytes,
   } = options;
   const pool = new LinkPool(open, clock, idleTimeoutMs);
-  const kinds = new WeakMap<Headers, LinkKind | undefined>();
+  const links = new WeakMap<Headers, { link: Link; kind: LinkKind | undefined }>();
   const openChannel = createChannelOpener(() => pool.get());
-  const onResponse: OnResponse = (header, link) => kinds.set(header, pool.kindOf(link));
+  const onResponse: OnResponse = (header, link) => links.set(header, { link, kind: pool.kindOf(link) });
   const httpClient = createChannelClient(openChannel, onResponse);
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setTransportFacts(transport, {
-    kind: (header) => (header && kinds.get(header)) ?? pool.kind,
+    kind: (header) => (header && links.get(header)?.kind) ?? pool.kind,
+    moveOn(header) {
+      const link = header && links.get(header)?.link;
+      if (link !== undefined) pool.retire(link);
+    },
     relay,
     // Interceptors see what Connect's transport does, and JSON takes it.
     callLeg:

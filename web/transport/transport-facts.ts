@@ -15,8 +15,11 @@ export interface TransportFacts {
   callLeg?: LegCaller | undefined;
   /** Is told how often the relay says something. */
   setHeartbeat?(intervalMs: number): void;
-  /** Opens a new connection for the calls that follow, because the relay is draining. Those under way go on. */
-  moveOn?(): void;
+  /**
+   * Has the next call open a new connection, because the relay of a call is draining, whose response has this head. The
+   * calls under way go on. Not needed where the relay's connection says so itself, as in HTTP/2.
+   */
+  moveOn?(header?: Headers): void;
 }
 
 const factsByTransport = new WeakMap<Transport, TransportFacts>();

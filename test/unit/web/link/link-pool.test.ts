@@ -224,6 +224,19 @@ describe("LinkPool", () => {
     expect(openings).toHaveLength(1);
   });
 
+  test("retire takes one link out, which ends with its last call, and not the link that took its place", async () => {
+    const { link: old } = await opened();
+    const call = old.open(request());
+    await settled();
+    pool.retire(old);
+    const { link } = await opened();
+    pool.retire(old);
+    expect(await pool.get()).toBe(link);
+    expect(old.isOpen).toBe(true);
+    call.reset(new StreamError("done"));
+    expect(old.isOpen).toBe(false);
+  });
+
   test("ends every link of a page that is left, and a better one that comes too late", async () => {
     const asked = pool.get();
     const worse = opensWithRoom(8, "fetch");
