@@ -1,6 +1,6 @@
 import { Failure, type Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "./endpoint/capabilities.js";
-import { Endpoint, type EndpointEvent, type EndpointOptions } from "./endpoint/endpoint.js";
+import { Endpoint, type EndpointEvent, type EndpointInit } from "./endpoint/endpoint.js";
 import { StreamError } from "./error/stream-error.js";
 import { Deferred } from "./platform/deferred.js";
 import { Emitter } from "./platform/emitter.js";
@@ -65,7 +65,7 @@ export class StreamLife extends Emitter<StreamLifeEvents> {
   #attached: LegOpened | undefined;
   #state: LifeState = { kind: "opening", suspension: undefined };
 
-  constructor(options: EndpointOptions) {
+  constructor(options: EndpointInit) {
     super();
     this.endpoint = new Endpoint(options, (event) => {
       this.onLegChange(event);

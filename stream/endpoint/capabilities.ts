@@ -6,7 +6,8 @@ export interface Capabilities {
   credit: boolean;
   /** Acknowledges what it receives. */
   ack: boolean;
-  resume?: boolean;
+  /** Keeps the frames that are not acknowledged, and attaches again when a leg breaks. Needs credit and acks. */
+  resume: boolean;
   /** The largest message it takes, in bytes. */
   maxMessageBytes: number;
 }
@@ -19,6 +20,7 @@ export function capabilitiesFromWire(wire: { features: Feature[]; maxMessageByte
   return {
     credit: wire?.features.includes(Feature.CREDIT) ?? false,
     ack: wire?.features.includes(Feature.ACK) ?? false,
+    resume: wire?.features.includes(Feature.RESUME) ?? false,
     maxMessageBytes: Number(wire?.maxMessageBytes ?? 0n) || defaultMaxMessageBytes,
   };
 }
@@ -28,5 +30,6 @@ export function capabilitiesToWire(own: Capabilities): { features: Feature[]; ma
   const features: Feature[] = [];
   if (own.credit) features.push(Feature.CREDIT);
   if (own.ack) features.push(Feature.ACK);
+  if (own.resume) features.push(Feature.RESUME);
   return { features, maxMessageBytes: BigInt(own.maxMessageBytes) };
 }

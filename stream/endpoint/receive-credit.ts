@@ -26,6 +26,11 @@ export class ReceiveCredit {
     return this.#unreadBytes;
   }
 
+  /** Bytes that have come since the stream began. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
   /** Counts bytes that have come. Returns false if the peer has sent more than was granted. */
   receive(bytes: number): boolean {
     this.#receivedBytes += bytes;
@@ -43,9 +48,12 @@ export class ReceiveCredit {
     return this.#receivedBytes + this.#windowBytes - heldBytes - this.#grantedBytes;
   }
 
-  /** Returns the offset to grant, which the owner tells the peer. */
+  /**
+   * Returns the offset to grant, which the owner tells the peer. It is the last one again if nothing can be added, for a
+   * peer that may not have heard of it.
+   */
   grant(heldBytes = this.#unreadBytes): number {
-    this.#grantedBytes += this.grantableBytes(heldBytes);
+    this.#grantedBytes += Math.max(this.grantableBytes(heldBytes), 0);
     return this.#grantedBytes;
   }
 

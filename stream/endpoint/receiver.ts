@@ -29,6 +29,8 @@ export class Receiver {
   readonly #queue = new Fifo<ReceivedMessage & { costBytes: number }>();
   #assembly: Assembly | undefined;
   #sequence = 0;
+  /** Frames that leave a gap are "dropped" from a resume on, until the frame that is expected has come. */
+  #gaps: "refused" | "dropped" = "refused";
 
   /**
    * - `windowBytes`: the cost of the messages that may wait unread; at least `initialCreditBytes`.
@@ -42,6 +44,15 @@ export class Receiver {
   /** The highest number received without a gap. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  get windowBytes(): number {
+    return this.#credit.windowBytes;
+  }
+
+  /** The cost of all messages that were taken. */
+  get receivedBytes(): number {
+    return this.#credit.receivedBytes;
   }
 
   /** Whether there is room for another frame. The leg of a peer without credit asks before each one. */
@@ -62,12 +73,24 @@ export class Receiver {
     return this.#queue.length > 0 ? this.#credit.unreadBytes : 0;
   }
 
-  /** Takes a number: "next" if it is the one expected, "seen" or "gap" otherwise. */
-  advance(sequence: number): "next" | "seen" | "gap" {
-    if (sequence <= this.#sequence) return "seen";
-    if (sequence !== this.#sequence + 1) return "gap";
-    this.#sequence = sequence;
-    return "next";
+  /**
+   * Expects frames that leave a gap: those that were on their way when the legs changed may come before the frames that
+   * the peer sends again.
+   */
+  expectGap(): void {
+    this.#gaps = "dropped";
+  }
+
+  /** What to do with a frame of this number: "take" it if it is the one expected, "drop" it, or "refuse" it for its gap. */
+  judge(sequence: number): "take" | "drop" | "refuse" {
+    if (sequence === this.#sequence + 1) return "take";
+    return sequence <= this.#sequence || this.#gaps === "dropped" ? "drop" : "refuse";
+  }
+
+  /** Counts a frame that was taken whole. */
+  advance(): void {
+    this.#sequence += 1;
+    this.#gaps = "refused";
   }
 
   /** Takes one part; a failure if the peer broke a rule. `obeysCredit` is false for a simple client. */

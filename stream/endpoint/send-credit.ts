@@ -13,6 +13,11 @@ export class SendCredit {
     this.#windowBytes = initialBytes;
   }
 
+  /** Bytes that were sent since the stream began. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** Bytes that may be sent now. */
   get roomBytes(): number {
     return this.#grantedBytes - this.#sentBytes;

@@ -7,9 +7,9 @@ import { messageOf, StreamError } from "./stream-error.js";
 export function toConnectError(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
   const error = StreamError.from(reason, Code.Internal);
-  return new ConnectError(error.message, error.code, undefined, [
-    { desc: FailureDetailSchema, value: create(FailureDetailSchema, { failure: error.failure, hop: error.hop }) },
-  ]);
+  const { failure, hop, receivedSequence = 0 } = error;
+  const value = create(FailureDetailSchema, { failure, hop, receivedSequence: BigInt(receivedSequence) });
+  return new ConnectError(error.message, error.code, undefined, [{ desc: FailureDetailSchema, value }]);
 }
 
 /** The inverse of {@link toConnectError}; an error without a detail is the transport's. */
@@ -22,6 +22,7 @@ export function fromConnectError(reason: unknown): StreamError {
     failure: detail?.failure,
     hop: detail?.hop,
     cause: reason,
+    receivedSequence: Number(detail?.receivedSequence ?? 0n) || undefined,
   });
 }
 

@@ -30,6 +30,17 @@ export const failureTable: Readonly<Record<Failure, readonly [Code, Hop]>> = {
   [Failure.STREAM_GONE]: [Code.NotFound, Hop.RELAY],
 };
 
+/** The messages of a stream that are known to have reached the peer. */
+export interface Delivery {
+  /**
+   * How many of the messages that were written, counted from the first one, have reached the peer's endpoint, at least.
+   * Its application may not have read them.
+   */
+  messages: number;
+  /** Whether the number is exact: no later message has reached the peer, and none will. */
+  isFinal: boolean;
+}
+
 export interface StreamErrorOptions {
   /**
    * The failure, if it is one of the protocol's own; `Failure.UNSPECIFIED` for the application's and the transport's.
@@ -40,6 +51,10 @@ export interface StreamErrorOptions {
   /** Default: the failure's hop in {@link failureTable}. */
   hop?: Hop | undefined;
   cause?: unknown;
+  /** The account of the stream that ended with the error. */
+  delivery?: Delivery | undefined;
+  /** The highest number of this side's frames that the relay knows the peer to have. */
+  receivedSequence?: number | undefined;
 }
 
 /**
@@ -49,21 +64,46 @@ export interface StreamErrorOptions {
  * - `failure`: which of the protocol's own failures, `Failure.UNSPECIFIED` if none.
  * - `hop`: where on the way it failed.
  * - `message`: for a person.
+ * - `delivery`: on the error of a stream that was lost or that the peer ended, the messages that reached the peer.
+ *
+ * @example
+ * stream.on("error", ({ failure, delivery }) => {
+ *   if (failure === Failure.LEG_LOST) console.error(`the peer has ${delivery?.messages} messages`);
+ * });
  */
 export class StreamError extends Error {
   override readonly name = "StreamError";
   readonly code: Code;
   readonly failure: Failure;
   readonly hop: Hop;
+  /** How many of the messages written to the stream have reached the peer. Undefined if the error is not a stream's. */
+  declare readonly delivery?: Delivery;
+  /**
+   * The highest number of this side's frames that the relay knows the peer to have. Undefined if the relay told none;
+   * `delivery` counts the messages in those frames.
+   */
+  declare readonly receivedSequence?: number;
 
   /** An empty message is replaced by the words of the cause, or by the name of the failure or the code. */
-  constructor(message: string, { failure = Failure.UNSPECIFIED, code, hop, cause }: StreamErrorOptions = {}) {
+  constructor(message: string, options: StreamErrorOptions = {}) {
+    const { failure = Failure.UNSPECIFIED, code, hop, cause, delivery, receivedSequence } = options;
     const [codeOfFailure, hopOfFailure] = failureTable[failure] ?? failureTable[Failure.UNSPECIFIED];
     const words = message.trim() === "" ? wordsOf(cause) || nameOf(failure, code ?? codeOfFailure) : message;
     super(words, cause === undefined ? undefined : { cause });
     this.failure = failure;
     this.code = code ?? codeOfFailure;
     this.hop = hop ?? hopOfFailure;
+    // An error without them has no such properties, which a console shows.
+    if (delivery !== undefined) this.delivery = delivery;
+    if (receivedSequence !== undefined) this.receivedSequence = receivedSequence;
+  }
+
+  /** Returns a copy with the account of a stream. The error itself may be that of many streams, and stays as it is. */
+  withDelivery(delivery: Delivery): StreamError {
+    const { message, failure, code, hop, cause, receivedSequence, stack } = this;
+    const copy = new StreamError(message, { failure, code, hop, cause, delivery, receivedSequence });
+    if (stack !== undefined) copy.stack = stack;
+    return copy;
   }
 
   /** A StreamError as it is, anything else as one with the given code and the original as its `cause`. */

@@ -11,6 +11,11 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** The item that `shift` returns after `index` others. */
+  at(index: number): T | undefined {
+    return this.#items[this.#head + index];
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }

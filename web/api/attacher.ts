@@ -114,6 +114,7 @@ class Attacher implements LegOwner {
     // The other half is for the ack to arrive, and for the calls to end by themselves.
     this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
     life.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport });
+    if (this.#generation > 1) life.endpoint.expectGap();
     if (peer !== undefined) this.onAccepted(leg, peer);
     if (this.#transport !== undefined) wayBackOf(this.#transport, clock).gotThrough();
   }

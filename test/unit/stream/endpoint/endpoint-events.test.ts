@@ -16,7 +16,7 @@ function telling(options: EndpointOptions = {}) {
 }
 
 const bytes = (length: number) => ({ data: new Uint8Array(length), text: false });
-const capabilities = { credit: true, ack: true, maxMessageBytes: 16_777_216 };
+const capabilities = { credit: true, ack: true, resume: false, maxMessageBytes: 16_777_216 };
 
 test("there may be something to send after a write, a finish, a reset, and once the peer is known", () => {
   const { endpoint, after } = telling();
@@ -35,7 +35,7 @@ test("there may be something to send after a grant", () => {
 test("there is an ack to send after fin, and a grant after a quarter of a window", () => {
   const { endpoint, after } = telling({ windowBytes: 65_536 });
   const quarter = dataFrame(1, bytes(16_384 - 16 - 1));
-  expect(after(() => endpoint.receive(quarter))).toEqual(["readable"]);
+  expect(after(() => endpoint.receive(quarter))).toEqual(["readable", "ackOwed"]);
   expect(after(() => endpoint.read())).toEqual(["read"]);
   expect(after(() => endpoint.receive(dataFrame(2, { more: true, data: new Uint8Array(0) })))).toContain("sendable");
   takeFrames(endpoint);

@@ -96,7 +96,7 @@ test("a reason is cut at 1,024 bytes, between two characters", () => {
 
 test("a message larger than the other side takes is refused where it is written, and harms nothing", () => {
   const [a] = pair();
-  a.setPeer({ credit: true, ack: true, maxMessageBytes: 4 });
+  a.setPeer({ credit: true, ack: true, resume: false, maxMessageBytes: 4 });
   expect(thrown(() => a.write(hello))).toMatchObject({
     failure: Failure.MESSAGE_TOO_LARGE,
     code: Code.ResourceExhausted,

@@ -6,7 +6,7 @@ import { initialCreditBytes, messageOverheadBytes } from "../../../../stream/end
 import { costOf, takeFrames } from "../../../fakes/frames.js";
 import { SimplePeer } from "../../../fakes/simple-peer.js";
 
-const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
+const simple = { credit: false, ack: false, resume: false, maxMessageBytes: 16_777_216 };
 const windowBytes = 65_536;
 const values = fc.array(
   fc.nat(100_000).map((length) => "é€".repeat(length / 5)),

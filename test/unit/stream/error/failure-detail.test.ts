@@ -22,6 +22,20 @@ describe("fromConnectError", () => {
   });
 });
 
+describe("toConnectError", () => {
+  test.each([undefined, 1, Number.MAX_SAFE_INTEGER])("tells the received sequence %s, as it is read", (sequence) => {
+    const error = new StreamError("gone", { failure: Failure.STREAM_GONE, receivedSequence: sequence });
+    const read = fromConnectError(toConnectError(error));
+    expect(read).toMatchObject({ message: "gone", code: error.code, failure: Failure.STREAM_GONE, hop: Hop.RELAY });
+    expect(read.receivedSequence).toBe(sequence);
+  });
+
+  test("says nothing of the account, which is each endpoint's own", () => {
+    const error = new StreamError("gone").withDelivery({ messages: 1, isFinal: true });
+    expect(fromConnectError(toConnectError(error)).delivery).toBeUndefined();
+  });
+});
+
 describe("callError", () => {
   const unreachable = [
     Code.Canceled,

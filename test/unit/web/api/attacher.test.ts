@@ -192,8 +192,8 @@ async function drivenByHand(peer: Capabilities) {
   return { call, life: handLife };
 }
 
-const able = { credit: true, ack: true, maxMessageBytes: 16_777_216 };
-const simple = { credit: false, ack: false, maxMessageBytes: 16_777_216 };
+const able = { credit: true, ack: true, resume: false, maxMessageBytes: 16_777_216 };
+const simple = { credit: false, ack: false, resume: false, maxMessageBytes: 16_777_216 };
 const data = new Uint8Array(40_000);
 
 test("a leg takes frames as they come from a peer with credit, and at the reader's pace from one without", async () => {
@@ -289,4 +289,26 @@ test("attach resets a stream whose data was transferred away, as a mistake of th
   await settled();
   expect(errorOf(life.endpoint)).toMatchObject({ code: Code.InvalidArgument, hop: Hop.CALLER });
   expect(call.told).toEqual(["reset", "end"]);
+});
+
+test("attach acknowledges a frame at once, and then at most 25 ms late with as few acks", async () => {
+  const { call, life } = await drivenByHand(able);
+  const others = clock.timers;
+  const told = async (passedMs: number) => {
+    clock.advance(passedMs);
+    await settled();
+    return call.told.splice(0);
+  };
+  call.handlers.onFrame(dataFrame(1, { text: true }));
+  expect(await told(0)).toEqual(["ack"]);
+  call.handlers.onFrame(dataFrame(2, { text: true }));
+  call.handlers.onFrame(dataFrame(3, { text: true }));
+  expect(clock.timers).toBe(others + 1);
+  expect(await told(24)).toEqual([]);
+  expect(await told(1)).toEqual(["ack"]);
+  expect(clock.timers).toBe(others);
+  clock.advance(24);
+  call.handlers.onFrame(dataFrame(4, { text: true }));
+  life.endpoint.write({ data: new Uint8Array(7), text: false });
+  expect(await told(25)).toEqual(["7"]);
 });

@@ -50,7 +50,7 @@ test("broadcast misses a stream that was ended, and one whose peer takes only sm
   const ended = streamAndPeer();
   ended.stream.end();
   const small = streamAndPeer();
-  small.life.accept({ credit: true, ack: true, maxMessageBytes: 4 });
+  small.life.accept({ credit: true, ack: true, resume: false, maxMessageBytes: 4 });
   const result = broadcast(new Set([ended.stream, small.stream]), message);
   expect(result).toEqual({ sent: 0, behind: [], missed: [ended.stream, small.stream] });
   await settled();
