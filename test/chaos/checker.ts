@@ -1,0 +1,91 @@
+import { Failure, type StreamError } from "browser-stream-server";
+import { type History, isSurvivable } from "./history.ts";
+import { resetCode, type Side } from "./side.ts";
+
+/** How many messages the peer's endpoint is known to have. */
+interface Delivery {
+  messages: number;
+  isFinal: boolean;
+}
+
+/** The failures of a stream whose client was never told that it is open, while something was broken or reset. */
+const failuresOfOpening = new Set([
+  Failure.LEG_LOST,
+  Failure.DRAINING,
+  Failure.NO_SUCH_NAME,
+  Failure.NOT_ACCEPTED_IN_TIME,
+  Failure.LISTENER_GONE,
+  Failure.OFFER_GONE,
+]);
+
+/** The failures of a stream that one of its parties could not take up again in time. */
+const failuresOfLoss = new Set([Failure.LEG_LOST, Failure.STREAM_GONE]);
+
+/** The failures that a relay without the feature of resuming ends streams with when it goes, or a connection does. */
+const failuresWithoutResume = new Set([Failure.LEG_LOST, Failure.DRAINING]);
+
+/** Returns everything that is wrong with how a stream ended for its two sides, of whom both have settled. */
+export function problemsOf(client: Side, listener: Side, history: History, isResuming: boolean): string[] {
+  return [client, listener].flatMap((side) => {
+    const problems = [...side.problems, ...endProblems(side, client, history, isResuming)];
+    return problems.map((problem) => `${side.party}: ${problem}`);
+  });
+}
+
+function endProblems(side: Side, client: Side, history: History, isResuming: boolean): string[] {
+  const { outcome, peer } = side;
+  if (!side.hasStream && outcome.kind === "pending") {
+    return peer.outcome.kind === "clean" ? ["the peer ended well, and there never was a stream here"] : [];
+  }
+  switch (outcome.kind) {
+    case "pending":
+      return [`waits for ever, with ${side.received} of ${peer.written.length} messages`];
+    case "clean":
+      return cleanProblems(side);
+    case "failed":
+      return [
+        ...(isFitting(outcome.error, side, client, history, isResuming)
+          ? []
+          : [`failed with ${describe(outcome.error)} after ${side.received} of ${peer.written.length} messages`]),
+        ...accountProblems(outcome.error, side),
+      ];
+  }
+}
+
+function cleanProblems(side: Side): string[] {
+  const problems: string[] = [];
+  if (!side.hasEnded || !side.peer.hasEnded) problems.push("closed well, though one side did not end");
+  if (side.received !== side.peer.written.length) {
+    problems.push(`closed well with ${side.received} of ${side.peer.written.length} messages`);
+  }
+  if (!side.isToldEnd) problems.push("closed well and was not told the end");
+  return problems;
+}
+
+function isFitting(error: StreamError, side: Side, client: Side, history: History, isResuming: boolean): boolean {
+  const hasReset = side.hasReset || side.peer.hasReset;
+  if (error.code === resetCode) return hasReset;
+  if (!client.isOpened && hasReset && error.failure === Failure.OFFER_GONE) return true;
+  const hasFault = history.steps.some(({ kind }) => kind === "cut" || kind === "spell" || kind === "relay");
+  if (!hasFault) return false;
+  if (!isResuming) return failuresWithoutResume.has(error.failure) || failuresOfOpening.has(error.failure);
+  if (!client.isOpened && failuresOfOpening.has(error.failure)) return true;
+  return !isSurvivable(history) && failuresOfLoss.has(error.failure);
+}
+
+/** The account is at most what was received, and exactly that if it is final. A side that paused may hold more. */
+function accountProblems(error: StreamError, { written, peer }: Side): string[] {
+  const { delivery } = error as { delivery?: Delivery };
+  if (delivery === undefined) return [];
+  const { messages, isFinal } = delivery;
+  const told = `the account says ${messages}${isFinal ? ", finally," : ""}`;
+  if (messages > written.length) return [`${told} of ${written.length} messages written`];
+  if (peer.hasPaused) return [];
+  if (messages > peer.received) return [`${told} and the peer received ${peer.received}`];
+  if (isFinal && messages < peer.received) return [`${told} and the peer received ${peer.received}`];
+  return [];
+}
+
+export function describe({ failure, code, message }: StreamError): string {
+  return `${Failure[failure]} (code ${code}): ${message}`;
+}

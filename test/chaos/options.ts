@@ -1,0 +1,61 @@
+import { parseArgs } from "node:util";
+import { type Carrier, carriers } from "./carriers.ts";
+import { type History, parseHistory } from "./history.ts";
+
+export interface ChaosOptions {
+  seed: number;
+  histories: number;
+  concurrency: number;
+  carriers: readonly Carrier[];
+  replay: History | undefined;
+  times: number;
+  scenarios: readonly string[];
+  writesReport: boolean;
+}
+
+export const usage = `Usage: npm run test:chaos [-- options]
+
+Plays random histories of streams, cuts and restarts over every carrier, and checks that nothing was lost.
+
+  --seed N         the seed of the first history (default: drawn, and printed)
+  --histories M    the number of histories of each carrier (default 100)
+  --concurrency N  the number of histories at once (default 16)
+  --carrier NAME   only this carrier: ${carriers.join(", ")}; may be repeated
+  --replay TEXT    plays this one history, as a failure prints it
+  --times N        plays it so many times (default 1)
+  --scenario NAME  runs a scenario in place of histories, "all" for all of them; may be repeated
+  --report         writes the figures to docs/chaos.md
+`;
+
+/** Throws if an argument is unknown or has a value that cannot be. */
+export function readOptions(args: readonly string[]): ChaosOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: "string" },
+      histories: { type: "string", default: "100" },
+      concurrency: { type: "string", default: "16" },
+      carrier: { type: "string", multiple: true, default: [] },
+      replay: { type: "string" },
+      times: { type: "string", default: "1" },
+      scenario: { type: "string", multiple: true, default: [] },
+      report: { type: "boolean", default: false },
+    },
+  });
+  const number = (name: string, text: string) => {
+    if (!/^\d+$/.test(text)) throw new Error(`--${name} takes a whole number, not ${text}`);
+    return Number(text);
+  };
+  const unknown = values.carrier.find((name) => !carriers.includes(name as Carrier));
+  if (unknown !== undefined) throw new Error(`no such carrier: ${unknown}`);
+  return {
+    seed: number("seed", values.seed ?? String(Math.floor(Math.random() * 1_000_000_000))),
+    histories: number("histories", values.histories),
+    concurrency: number("concurrency", values.concurrency),
+    carriers: values.carrier.length > 0 ? (values.carrier as Carrier[]) : carriers,
+    replay: values.replay === undefined ? undefined : parseHistory(values.replay),
+    times: number("times", values.times),
+    scenarios: values.scenario,
+    writesReport: values.report,
+  };
+}

@@ -1,0 +1,285 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Failure, type Stream, StreamClient, StreamServer } from "browser-stream-server";
+import { openWay, tidyCarriers, type Way } from "./carriers.ts";
+import { ChaosProxy } from "./chaos-proxy.ts";
+import { ChaosRelay } from "./chaos-relay.ts";
+import { describe, problemsOf } from "./checker.ts";
+import type { FaultKind, Figures } from "./figures.ts";
+import { type History, hasRelayFault, isSurvivable } from "./history.ts";
+import type { LocalRelay } from "./local-relay.ts";
+import { Side } from "./side.ts";
+import type { Party, Step } from "./step.ts";
+import { within } from "./within.ts";
+
+/** A stream may wait so long for its listener. */
+const waitForListenerMs = 10_000;
+/** Everything that can be done is done so soon after the network is well, on a machine with much else to do. */
+const settleTimeoutMs = 25_000;
+const startTimeoutMs = 20_000;
+const restTimeoutMs = 15_000;
+const pollMs = 50;
+const probeBytes = 16;
+
+export interface PlayContext {
+  relay: ChaosRelay | LocalRelay;
+  figures: Figures;
+  /** Whether endpoints and relay resume streams. */
+  isResuming: boolean;
+  /** Tells names from those of other histories on the same relay. */
+  name: string;
+}
+
+/** Plays a history, and resolves with everything that went wrong in it. Never rejects. */
+export async function play(history: History, context: PlayContext): Promise<string[]> {
+  const stage = new Stage(history, context);
+  try {
+    await stage.open();
+    for (const step of history.steps) await stage.take(step);
+    await stage.finish();
+  } catch (error) {
+    stage.problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  await stage.close();
+  return stage.problems;
+}
+
+interface Pair {
+  client: Side;
+  listener: Side;
+}
+
+class Stage {
+  readonly problems: string[] = [];
+  readonly #history: History;
+  readonly #context: PlayContext;
+  readonly #pairs = new Map<number, Pair>();
+  readonly #underway: Promise<unknown>[] = [];
+  readonly #proxies = new Map<Party, ChaosProxy>();
+  readonly #ways = new Map<Party, Way>();
+  #server: StreamServer | undefined;
+  /** Ends of faults that are under way. A time is taken only while there is no other. */
+  #faults = 0;
+  #epoch = 0;
+
+  constructor(history: History, context: PlayContext) {
+    this.#history = history;
+    this.#context = context;
+  }
+
+  async open(): Promise<void> {
+    const { relay, name } = this.#context;
+    for (const party of ["client", "listener"] as const) {
+      const carrier = this.#history[party];
+      if (carrier === "local") continue;
+      const proxy = await ChaosProxy.open(relay.port);
+      this.#proxies.set(party, proxy);
+      this.#ways.set(party, openWay(carrier, proxy.origin));
+    }
+    if (relay instanceof ChaosRelay && hasRelayFault(this.#history)) {
+      relay.onMove = (port) => {
+        for (const proxy of this.#proxies.values()) proxy.targetPort = port;
+      };
+    }
+    this.#server = StreamServer(this.#way("listener").transport, (stream) => this.#onStream(stream)).listen(name);
+    this.#server.on("error", (error) => this.#onServerError(error));
+    await within(startTimeoutMs, "the listener is not ready", this.#server.ready);
+  }
+
+  async take(step: Step): Promise<void> {
+    switch (step.kind) {
+      case "open":
+        return this.#open(step.stream);
+      case "write":
+        return this.#side(step)?.write(step.count, step.bytes, step.text);
+      case "end":
+      case "reset":
+      case "pause":
+      case "resume":
+        return this.#side(step)?.[step.kind]();
+      case "wait":
+        return sleep(step.ms);
+      case "cut":
+        this.#begin(step.how);
+        this.#proxies.get(step.party)?.cut(step.how);
+        return this.#over(step.how);
+      case "spell":
+        return this.#during(step.how, async () => {
+          const proxy = this.#proxies.get(step.party);
+          proxy?.begin(step.how);
+          await sleep(step.ms);
+          proxy?.heal();
+        });
+      case "relay":
+        return this.#during(step.how, async () => {
+          if (this.#context.relay instanceof ChaosRelay) await this.#context.relay.suffer(step.how, step.ms);
+        });
+      case "claim":
+        return void this.#underway.push(this.#claim());
+    }
+  }
+
+  /** Lets the faults pass, ends every stream, and checks everything. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#underway);
+    const pairs = [...this.#pairs.values()];
+    for (const { client, listener } of pairs) {
+      for (const side of [client, listener]) {
+        side.resume();
+        side.end();
+      }
+    }
+    const settled = pairs.flatMap(({ client, listener }) => [
+      client.settled,
+      // A stream that never reached the listener is over when it is for the client.
+      Promise.race([listener.settled, client.settled.then(() => this.#arrived(listener))]),
+    ]);
+    await within(settleTimeoutMs, "", Promise.all(settled)).catch(() => {});
+    for (const [stream, { client, listener }] of this.#pairs) {
+      for (const problem of problemsOf(client, listener, this.#history, this.#context.isResuming)) {
+        this.problems.push(`stream ${stream}, ${problem}`);
+      }
+      this.#count(client, listener);
+      for (const side of [client, listener]) if (side.outcome.kind === "pending") side.abandon();
+    }
+    await within(startTimeoutMs, "the server does not end", this.#server?.end() ?? Promise.resolve());
+    if (this.#server?.streams.size !== 0)
+      this.problems.push(`the server still holds ${this.#server?.streams.size} streams`);
+    await this.#rest();
+  }
+
+  async close(): Promise<void> {
+    void this.#server?.end();
+    for (const way of this.#ways.values()) way.close();
+    for (const proxy of this.#proxies.values()) await proxy.close();
+  }
+
+  /** Resolves when the client's connections have ended by themselves, and the relay holds nothing. */
+  async #rest(): Promise<void> {
+    for (const [party, proxy] of this.#proxies) {
+      if (!tidyCarriers.has(this.#history[party])) continue;
+      await this.#until(
+        () => proxy.connections === 0,
+        () => `the ${party} keeps ${proxy.connections} connections`,
+      );
+    }
+    for (const way of this.#ways.values()) way.close();
+    if (!hasRelayFault(this.#history)) return;
+    let counts = {};
+    await this.#until(
+      async () => {
+        counts = await this.#context.relay.counts();
+        return Object.values(counts).every((count) => count === 0);
+      },
+      () => `the relay still holds ${JSON.stringify(counts)}`,
+    );
+  }
+
+  async #until(holds: () => boolean | Promise<boolean>, otherwise: () => string): Promise<void> {
+    const deadlineMs = performance.now() + restTimeoutMs;
+    while (!(await holds())) {
+      if (performance.now() > deadlineMs) return void this.problems.push(otherwise());
+      await sleep(pollMs);
+    }
+  }
+
+  #way(party: Party): Way {
+    const way = this.#ways.get(party);
+    if (way === undefined) throw new Error(`the ${party} has no way to the relay`);
+    return way;
+  }
+
+  #side({ stream, party }: { stream: number; party: Party }): Side | undefined {
+    return this.#pairs.get(stream)?.[party];
+  }
+
+  #open(stream: number): void {
+    const client = new Side("client", stream * 2 + 1);
+    const listener = new Side("listener", stream * 2 + 2);
+    client.peer = listener;
+    listener.peer = client;
+    this.#pairs.set(stream, { client, listener });
+    const { relay, name, isResuming } = this.#context;
+    const options = { metadata: { stream: String(stream) }, ...(isResuming ? { waitForListenerMs } : {}) };
+    const isLocal = this.#history.client === "local" && "connect" in relay;
+    client.attach(
+      isLocal ? relay.connect(name, options) : StreamClient(this.#way("client").transport).connect(name, options),
+    );
+  }
+
+  #onStream(stream: Stream): void {
+    const side = this.#pairs.get(Number(stream.metadata.stream))?.listener;
+    if (side === undefined || side.hasStream) {
+      this.problems.push(`the listener got stream ${stream.metadata.stream} twice, or it was never opened`);
+      return;
+    }
+    side.attach(stream);
+  }
+
+  #onServerError(error: Parameters<typeof describe>[0]): void {
+    const { isResuming } = this.#context;
+    if (isResuming && isSurvivable(this.#history)) this.problems.push(`the server failed with ${describe(error)}`);
+  }
+
+  /** A stranger claims the name. It must not get it, unless the listener may have lost it. */
+  async #claim(): Promise<void> {
+    const { relay, name, isResuming } = this.#context;
+    if (!isResuming || !isSurvivable(this.#history) || hasRelayFault(this.#history)) return;
+    const stranger = StreamServer(`http://127.0.0.1:${relay.port}`).listen(name);
+    const answer = stranger.ready.then(
+      () => "the name",
+      (error) => (error.failure === Failure.NAME_TAKEN ? undefined : describe(error)),
+    );
+    const got = await within(startTimeoutMs, "a stranger gets no answer", answer);
+    if (got !== undefined) this.problems.push(`a stranger claimed the name and got ${got}`);
+    await stranger.end();
+  }
+
+  #arrived(listener: Side): Promise<void> {
+    // The relay's offer, and an acceptance that fails, may still be on their way.
+    return sleep(1_000).then(() => (listener.hasStream ? listener.settled : undefined));
+  }
+
+  #during(how: FaultKind, act: () => Promise<void>): void {
+    this.#begin(how);
+    this.#underway.push(act().then(() => this.#over(how)));
+  }
+
+  #begin(how: FaultKind): void {
+    this.#faults += 1;
+    this.#epoch += 1;
+    this.#context.figures.countFault(how);
+  }
+
+  /** The fault is over: takes the time until the first message gets through that is written now. */
+  #over(how: FaultKind): void {
+    this.#faults -= 1;
+    if (this.#faults > 0) return;
+    const [epoch, startMs] = [this.#epoch, performance.now()];
+    for (const { client, listener } of this.#pairs.values()) {
+      let isCounted = false;
+      const onReceived = () => {
+        if (!isCounted && epoch === this.#epoch) this.#context.figures.countReturn(how, performance.now() - startMs);
+        isCounted = true;
+      };
+      if (!client.isOpened) continue;
+      for (const side of [client, listener]) {
+        if (side.peer.isUpToDate) side.write(1, probeBytes, false, onReceived);
+      }
+    }
+  }
+
+  #count(client: Side, listener: Side): void {
+    const { figures } = this.#context;
+    figures.streams += 1;
+    for (const side of [client, listener]) {
+      figures.messages += side.received;
+      figures.bytes += side.peer.written.slice(0, side.received).reduce((sum, { bytes }) => sum + bytes, 0);
+      figures.resumptions += side.resumptions;
+    }
+    if (client.outcome.kind === "clean") figures.clean += 1;
+    if (client.outcome.kind === "failed") {
+      const { error } = client.outcome;
+      figures.countFailure(client.hasReset || listener.hasReset ? "a reset" : Failure[error.failure]);
+    }
+  }
+}
