@@ -19,6 +19,11 @@ export type { Caller, Stream, StreamEvents } from "../stream/stream.js";
 export type { StreamState, Suspension, TransportKind } from "../stream/stream-life.js";
 export type { Broadcast } from "./api/broadcast.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";
-export type { StreamCallback, StreamServerEvents, StreamServerOptions } from "./api/stream-server.js";
+export type {
+  StreamCallback,
+  StreamServerEvents,
+  StreamServerOptions,
+  StreamServerState,
+} from "./api/stream-server.js";
 export type { TransportLike } from "./transport/transports.js";
 export type { WebSocketTransportOptions } from "./transport/websocket-transport.js";

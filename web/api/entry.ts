@@ -42,6 +42,9 @@ export interface StreamClientFactory {
   ): StreamClient<Out, In>;
 }
 
+/** Whether servers name FEATURE_RESUME, so that a relay that can do it keeps their names when a connection breaks. */
+const serversResume = false;
+
 /** `StreamServer` and `StreamClient` for one platform's way to a relay, and to the person who runs the program. */
 export function createEntry(
   transports: Transports,
@@ -71,7 +74,15 @@ export function createEntry(
         listed = false,
         ...endpoint
       } = checkOptions("StreamServer", given as StreamServerOptions<Out, In>, serverOptions);
-      return new StreamServer<Out, In>({ ...endpoint, ...reach(transport, prefix), codec, listed, callback });
+      return new StreamServer<Out, In>({
+        ...endpoint,
+        ...reach(transport, prefix),
+        relayUrl: urlOf(transport, prefix ?? defaultPrefix),
+        codec,
+        listed,
+        resumes: serversResume,
+        callback,
+      });
     },
     StreamClient<Out, In>(transport: TransportLike, options: StreamClientOptions<Out, In> = {}): StreamClient<Out, In> {
       const {
@@ -93,7 +104,7 @@ export function createEntry(
   };
 }
 
-/** For messages. Undefined where it is not known, because the application has made the transport. */
+/** Undefined where it is not known, because the application has made the transport. */
 function urlOf(transport: TransportLike, prefix: string): string | undefined {
   try {
     return isTransport(transport) ? undefined : relayUrl(transport, prefix).href;

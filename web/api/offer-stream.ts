@@ -17,6 +17,8 @@ export interface OfferStreamInit<Out, In> extends EndpointOptions {
   clock: Clock;
   /** The transport that the offer came by, which carries bidirectional streams. */
   transport: Transport;
+  /** The grace period of the relay that made the offer, in milliseconds; 0 if it resumes no streams. */
+  graceMs: number;
   /** Calls `Reject`. */
   reject: (code: Code, reason: string) => Promise<unknown>;
   /** The offer waits no more. */
@@ -118,7 +120,7 @@ export class OfferStream<Out, In> {
   }
 
   async #attach(): Promise<void> {
-    const { offer, transport, clock } = this.#init;
+    const { offer, transport, graceMs, clock } = this.#init;
     const { endpoint } = this.#life;
     await attach({
       life: this.#life,
@@ -130,6 +132,7 @@ export class OfferStream<Out, In> {
         capabilities: capabilitiesToWire(endpoint.capabilities),
       },
       peer: capabilitiesFromWire(offer.capabilities),
+      graceMs,
       clock,
     });
     if (!this.#life.isAttached && this.#error !== undefined) this.#tell(this.#error);

@@ -1,21 +1,20 @@
 import { Code, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { afterAwake, heartbeatsUntilLost } from "../../link/link-watch.js";
-import { only } from "../../link/rpc-transport.js";
 import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../../stream/codec.js";
 import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
-import { relayLostError } from "../../stream/error/failure-detail.js";
 import { type OptionType, primitive } from "../../stream/error/options.js";
 import { isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { Emitter } from "../../stream/platform/emitter.js";
+import { isWellFormed } from "../../stream/platform/well-formed.js";
 import type { Stream } from "../../stream/stream.js";
-import type { TransportKind } from "../../stream/stream-life.js";
-import { callStream, callUnary } from "../link/rpc-call.js";
-import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
+import type { Suspension, TransportKind } from "../../stream/stream-life.js";
+import { callUnary } from "../link/rpc-call.js";
+import { type OwnerKey, takeOwnerKey } from "../page/owner-key.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
+import { answerTimeoutMs, Lease } from "./lease.js";
 import { nameError } from "./name-error.js";
 import { OfferStream } from "./offer-stream.js";
 import { clientOptions } from "./stream-client.js";
@@ -34,6 +33,13 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
   codec?: Codec<Out, In> | undefined;
   /** Whether `List` and `Watch` show the name. Default false: only those who know it find it. */
   listed?: boolean | undefined;
+  /**
+   * A secret of the name's owner, at most 128 bytes of UTF-8. A server with the same key takes the name over at once,
+   * also while the one that had it is listening, which then fails with FAILURE_FENCED. Default: in a page, with the URL
+   * of a relay, a random key that this tab keeps for the name, so that a page that was loaded again gets its name back;
+   * elsewhere, and with "" everywhere, no other server can take the name over.
+   */
+  ownerKey?: string | undefined;
 }
 
 export interface StreamServerEvents<Out, In> {
@@ -43,6 +49,13 @@ export interface StreamServerEvents<Out, In> {
   ready: [];
   /** A client. */
   stream: [stream: Stream<Out, In>];
+  /**
+   * The connection to the relay broke (`hop` is HOP_RELAY). The relay keeps the name for `graceMs` milliseconds, clients
+   * that come wait there, and the server takes the name up again by itself: "resumed" follows, or "error".
+   */
+  suspended: [suspension: Suspension];
+  /** The name is taken up again. */
+  resumed: [];
   /** The server failed: the name is taken, or the relay is gone. "close" follows. */
   error: [error: StreamError];
   /** The name is free again. */
@@ -53,26 +66,43 @@ export interface StreamServerInit<Out, In> extends EndpointOptions {
   transport: () => Promise<Transport>;
   codec: Codec<Out, In>;
   listed: boolean;
+  /** The URL of the relay, where it is known. */
+  relayUrl?: string | undefined;
+  ownerKey?: string | undefined;
+  /** Whether the name is taken up again after a connection broke, where the relay can do it too. */
+  resumes: boolean;
   callback: StreamCallback<Out, In> | undefined;
   clock: Clock;
   /** Called with an error that nobody listens for, and with whose it is. */
   onUnheard: (what: string, error: StreamError) => void;
 }
 
+/** The longest `ownerKey`, in bytes of UTF-8, as the protocol has it. */
+const maxOwnerKeyBytes = 128;
+
 export const serverOptions: Record<keyof StreamServerOptions, OptionType> = {
   ...clientOptions,
   listed: primitive("boolean"),
+  ownerKey: ["a well-formed string of at most 128 bytes of UTF-8", isOwnerKey],
 };
+
+/** A name that is claimed or being claimed, and the key with which this server is its owner. */
+interface Claim {
+  name: string;
+  lease: Lease;
+  ownerKey: OwnerKey;
+}
 
 type ServerState =
   | { kind: "idle" }
-  | { kind: "claiming"; name: string }
-  | { kind: "listening"; name: string; registered: Registered; transport: TransportKind | undefined }
-  | { kind: "ending" }
+  | ({ kind: "claiming" } & Claim)
+  | ({ kind: "listening"; transport: TransportKind | undefined } & Claim)
+  | ({ kind: "suspended" } & Claim)
+  | ({ kind: "ending" } & Claim)
   | { kind: "closed"; name: string; wasReady: boolean };
 
-/** The relay has this long to answer `Reject` and `Unlisten`, and `end()` waits as long for it to hear of decisions. */
-const answerTimeoutMs = 5_000;
+/** The states of a server. See {@link StreamServer.state}. */
+export type StreamServerState = ServerState["kind"];
 
 /**
  * Listens on a name. Each client is a `Stream`, handed to the callback, to "stream", or to a `for await` over the
@@ -85,6 +115,8 @@ const answerTimeoutMs = 5_000;
  * - An error that nobody listens for is shown once, on the console of a page or on standard error in Node. Listeners
  *   are: one for "error", the caller of `closed`, the caller of `ready` while it is pending, and a loop over the
  *   server.
+ * - A connection that breaks does not end the server: it keeps the name, its streams and the clients that wait, and
+ *   tells of it with "suspended" and "resumed". It fails when the relay's grace period (120 s by default) is over.
  * - Call `end()` to give the name back. Streams live on.
  *
  * @example
@@ -100,9 +132,10 @@ export class StreamServer<Out, In = Out>
   readonly #init: StreamServerInit<Out, In>;
   readonly #ready = new Deferred<void>();
   readonly #closed = new Deferred<void>();
-  readonly #abort = new AbortController();
-  /** The offers of which the relay has not heard what became of them. */
+  /** The offers about whose decision the relay has not heard, by stream id. */
   readonly #offers = new Map<string, OfferStream<Out, In>>();
+  /** The stream ids of live streams. */
+  readonly #accepted = new Set<string>();
   readonly #streams = new Set<Stream<Out, In>>();
   readonly #unclaimed = new StreamQueue<Out, In>(() => this.end());
   /** The promises that the application has asked for. */
@@ -132,9 +165,20 @@ export class StreamServer<Out, In = Out>
     return this.#streams;
   }
 
-  /** How the relay was reached; undefined while the name is not claimed. Each stream says it for itself. */
+  /** How the relay was reached; undefined while the server is not listening. Each stream says it for itself. */
   get transport(): TransportKind | undefined {
     return this.#state.kind === "listening" ? this.#state.transport : undefined;
+  }
+
+  /**
+   * The server's state.
+   *
+   * - "idle" before `listen`, "claiming" until `ready`, and then "listening".
+   * - "suspended" while the connection to the relay is broken, which still keeps the name; see the event.
+   * - "ending" from `end()` until the name is free, and "closed" when `closed` is settled.
+   */
+  get state(): StreamServerState {
+    return this.#state.kind;
   }
 
   /**
@@ -145,10 +189,24 @@ export class StreamServer<Out, In = Out>
     if (this.#state.kind !== "idle") {
       throw new StreamError("a stream server listens once: make another one", { code: Code.FailedPrecondition });
     }
-    this.#state = { kind: "claiming", name };
     const error = nameError(name);
-    if (error === undefined) void this.#run(name);
-    else this.#close(error);
+    if (error !== undefined) {
+      this.#close(error, name);
+      return this;
+    }
+    const { relayUrl, ownerKey: givenKey } = this.#init;
+    const ownerKey = givenKey === undefined ? takeOwnerKey(relayUrl, name) : { value: givenKey, release() {} };
+    const lease = new Lease(
+      { ...this.#init, name, ownerKey: ownerKey.value },
+      {
+        onRegistered: (registered, transport) => this.#onRegistered(registered, transport),
+        onSuspended: (graceMs) => this.#onSuspended(graceMs),
+        onOffer: (offer, transport, graceMs) => this.#onOffer(offer, transport, graceMs),
+        onWithdrawn: (streamId) => this.#offers.get(streamId)?.withdraw(offerGoneError()),
+        onEnd: (error) => this.#close(error, name),
+      },
+    );
+    this.#set({ kind: "claiming", name, lease, ownerKey });
     return this;
   }
 
@@ -167,16 +225,18 @@ export class StreamServer<Out, In = Out>
 
   /**
    * Gives the name back. Clients that were accepted or declined before are told so first; those that still wait hear
-   * FAILURE_LISTENER_GONE. Resolves when the name is free, or the relay is gone; never rejects.
+   * FAILURE_LISTENER_GONE.
+   *
+   * - Resolves when the name is free, or when the relay has not answered for 5 s; it then frees the name when its grace
+   *   period is over. Never rejects.
    */
   async end(): Promise<void> {
     const state = this.#state;
-    if (state.kind === "idle") this.#close(undefined);
-    if (state.kind === "claiming") this.#abort.abort();
-    if (state.kind === "claiming" || state.kind === "listening") this.#state = { kind: "ending" };
-    if (state.kind === "listening") {
-      await this.#decisionsTold();
-      await this.#unlisten(state.registered);
+    if (state.kind === "idle") this.#close(undefined, "");
+    else if (state.kind !== "ending" && state.kind !== "closed") {
+      const { name, lease, ownerKey } = state;
+      this.#set({ kind: "ending", name, lease, ownerKey });
+      void lease.release(this.#decisionsTold());
     }
     await this.#closed.promise.catch(() => {});
   }
@@ -195,72 +255,54 @@ export class StreamServer<Out, In = Out>
     this.#init.onUnheard(`the server of ${JSON.stringify(state.name)}`, shown);
   }
 
-  async #run(name: string): Promise<void> {
-    const { transport: openTransport, listed, clock } = this.#init;
-    let stopWatching = () => {};
-    let transport: Transport | undefined;
-    try {
-      transport = await openTransport();
-      let header: Headers | undefined;
-      const onHeader = (received: Headers) => {
-        header = received;
-      };
-      const options = { signal: this.#abort.signal, timeoutMs: 0, onHeader };
-      const responses = callStream(transport, RelayService.method.listen, only({ name, listed }), options);
-      for await (const { event } of responses) {
-        if (event.case === "registered") {
-          transportFactsOf(transport).setHeartbeat?.(event.value.heartbeatIntervalMs);
-          this.#onRegistered(event.value, transportKind(transport, header));
-        }
-        if (event.case === "offer") this.#onOffer(event.value, transport);
-        else if (event.case === "withdrawn") this.#offers.get(event.value.streamId)?.withdraw(offerGoneError());
-        stopWatching();
-        // A link has a watch of its own, and ends its calls.
-        if (this.#state.kind === "listening" && this.#state.transport === "native") {
-          const silenceMs = heartbeatsUntilLost * this.#state.registered.heartbeatIntervalMs;
-          const lost = () => this.#abort.abort(relayLostError(`${relayOf(transport)} is silent`));
-          stopWatching = afterAwake(clock, silenceMs, lost);
-        }
-      }
-      this.#close(relayLostError(`${relayOf(transport)} ended the lease`));
-    } catch (reason) {
-      const { signal } = this.#abort;
-      const error = transportError(reason, transport, this.#state.kind === "listening");
-      this.#close(signal.reason instanceof StreamError ? signal.reason : error);
-    } finally {
-      stopWatching();
-      // The name is free when the call is over, however this side came to its end.
-      this.#abort.abort();
+  #onRegistered({ waitingStreamIds }: Registered, transport: TransportKind | undefined): void {
+    const state = this.#state;
+    // Offers that the relay holds no more, from before the lease was taken up again.
+    for (const [streamId, offered] of [...this.#offers]) {
+      if (!waitingStreamIds.includes(streamId)) offered.withdraw(offerGoneError());
     }
-  }
-
-  #onRegistered(registered: Registered, transport: TransportKind | undefined): void {
-    if (this.#state.kind !== "claiming") return;
-    this.#state = { ...this.#state, kind: "listening", registered, transport };
-    this.#ready.resolve();
+    if (state.kind === "ending" || state.kind === "closed" || state.kind === "idle") return;
+    this.#set({ ...state, kind: "listening", transport });
     // A listener that throws ends its own turn, so each event has a turn of its own.
-    if (transport !== undefined) queueMicrotask(() => this.emit("transport", transport));
-    queueMicrotask(() => this.emit("ready"));
+    if (state.kind === "claiming") {
+      this.#ready.resolve();
+      if (transport !== undefined) queueMicrotask(() => this.emit("transport", transport));
+      queueMicrotask(() => this.emit("ready"));
+    } else if (state.kind === "suspended") queueMicrotask(() => this.emit("resumed"));
   }
 
-  #onOffer(offer: Offer, transport: Transport): void {
+  #onSuspended(graceMs: number): void {
+    if (this.#state.kind !== "listening") return;
+    this.#set({ ...this.#state, kind: "suspended" });
+    queueMicrotask(() => this.emit("suspended", { hop: Hop.RELAY, graceMs }));
+  }
+
+  #onOffer(offer: Offer, transport: Transport, graceMs: number): void {
     // A client that comes while the server ends is told by the relay.
     if (this.#state.kind !== "listening") return;
+    // A lease that is taken up again announces all offers that wait, and a relay that lost a stream offers it anew.
+    if (this.#offers.has(offer.streamId) || this.#accepted.has(offer.streamId)) return;
     const { name } = this.#state;
     const { streamId, legToken } = offer;
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
       transport,
+      graceMs,
       reject: (code, reason) => {
         const decision = { streamId, legToken, code, reason };
         return callUnary(transport, RelayService.method.reject, decision, { timeoutMs: answerTimeoutMs });
       },
       onDecided: (decision) => {
         this.#unclaimed.remove(offered);
-        if (decision === "accepted") this.#streams.add(offered.stream);
+        if (decision !== "accepted") return;
+        this.#streams.add(offered.stream);
+        this.#accepted.add(streamId);
       },
-      onOver: () => this.#streams.delete(offered.stream),
+      onOver: () => {
+        this.#streams.delete(offered.stream);
+        this.#accepted.delete(streamId);
+      },
       onUnheard: (error) => this.#init.onUnheard(`a stream of ${JSON.stringify(name)}`, error),
     });
     this.#offers.set(streamId, offered);
@@ -285,22 +327,14 @@ export class StreamServer<Out, In = Out>
     stop();
   }
 
-  async #unlisten({ leaseId, leaseToken }: Registered): Promise<void> {
-    try {
-      const transport = await this.#init.transport();
-      const lease = { leaseId, leaseToken };
-      await callUnary(transport, RelayService.method.unlisten, lease, { timeoutMs: answerTimeoutMs });
-    } catch {
-      // The lease has ended, or the relay cannot be reached: hanging up ends what there is to end.
-      this.#abort.abort();
-    }
-  }
-
-  #close(error: StreamError | undefined): void {
+  #close(error: StreamError | undefined, name: string): void {
     const state = this.#state;
     if (state.kind === "closed") return;
-    const failed = state.kind === "ending" || state.kind === "idle" ? undefined : error;
-    this.#state = { kind: "closed", name: "name" in state ? state.name : "", wasReady: state.kind === "listening" };
+    const isEnded = state.kind === "ending" || error === undefined;
+    const failed = isEnded ? undefined : error;
+    this.#set({ kind: "closed", name, wasReady: state.kind === "listening" || state.kind === "suspended" });
+    // The key is of use to the next claim in this tab, unless the name is free, or belongs to a newer server.
+    if ("ownerKey" in state) state.ownerKey.release(!isEnded && error.failure !== Failure.FENCED);
     for (const offered of [...this.#offers.values()]) offered.withdraw(failed ?? serverEndedError());
     this.#unclaimed.close(failed);
     this.#ready.reject(failed ?? serverEndedError());
@@ -309,6 +343,14 @@ export class StreamServer<Out, In = Out>
     if (failed !== undefined) queueMicrotask(() => this.emit("error", failed));
     queueMicrotask(() => this.emit("close"));
   }
+
+  #set(state: ServerState): void {
+    this.#state = state;
+  }
+}
+
+function isOwnerKey(value: unknown): boolean {
+  return isWellFormed(value) && new TextEncoder().encode(value).length <= maxOwnerKeyBytes;
 }
 
 function offerGoneError(): StreamError {

@@ -72,6 +72,13 @@ describe("checkOptions", () => {
     expect(thrown(() => connect({ signal: {} })).code).toBe(Code.InvalidArgument);
   });
 
+  test("of StreamServer takes an owner key of up to 128 bytes of UTF-8", () => {
+    for (const ownerKey of ["é".repeat(65), "\ud800", 1]) {
+      expect(thrown(() => StreamServer(url, { ownerKey: ownerKey as string })).code).toBe(Code.InvalidArgument);
+    }
+    for (const ownerKey of ["é".repeat(64), "", undefined]) StreamServer(url, { ownerKey });
+  });
+
   test("of connect lets undefined leave the client's own option alone", () => {
     const stream = StreamClient(url, { highWaterMarkBytes: 1 }).connect("name", { highWaterMarkBytes: undefined });
     expect(stream.write("above it")).toBe(false);

@@ -49,6 +49,7 @@ function offered(maxMessageBytes = 0) {
     codec: rawCodec,
     clock,
     transport,
+    graceMs: 0,
     reject: async (code, reason) => heard.push([Code[code], reason]),
     onDecided: (decision) => decisions.push(decision),
     onOver: () => decisions.push("over"),

@@ -56,6 +56,7 @@ async function listening(): Promise<void> {
     transport: async () => transport,
     codec: rawCodec as never,
     listed: false,
+    resumes: false,
     clock,
     onUnheard: () => {},
   };

@@ -1,0 +1,421 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { rawCodec } from "../../../../stream/codec.js";
+import { toConnectError } from "../../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import type { Stream } from "../../../../stream/stream.js";
+import { StreamServer } from "../../../../web/api/stream-server.js";
+import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
+import { wayBackOf } from "../../../../web/transport/way-back.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { FakePage } from "../../../fakes/fake-page.js";
+import { ListenCalls, type ListenEvent } from "../../../fakes/listen-calls.js";
+import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
+
+const graceMs = 120_000;
+/** The longest backoff. */
+const maxBackoffMs = 5_000;
+/** A relay has this long to answer `Listen`. */
+const registerTimeoutMs = 20_000;
+/** A relay has this long to answer `Unlisten`. */
+const answerTimeoutMs = 5_000;
+
+let clock: FakeClock;
+let relay: ListenCalls;
+let server: StreamServer<unknown, never>;
+let events: unknown[];
+let handed: Stream<unknown, never>[];
+let unheard: string[];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  relay = new ListenCalls();
+  // A link has a watch of its own, so that the clock of these tests may run on.
+  setTransportFacts(relay.transport, { kind: () => "websocket" });
+  [events, handed, unheard] = [[], [], []];
+  server = newServer();
+});
+
+afterEach(async () => {
+  relay.onUnlisten = () => {};
+  for (const stream of handed) stream.destroy();
+  void server.end();
+  await settled();
+  clock.advance(answerTimeoutMs);
+  await server.end();
+  await settled();
+  expect(clock.timers).toBe(0);
+  expect(relay.calls.filter((call) => !call.isOver)).toEqual([]);
+});
+
+function newServer(resumes = true, ownerKey?: string): StreamServer<unknown, never> {
+  const made = new StreamServer<unknown, never>({
+    transport: async () => relay.transport,
+    codec: rawCodec as never,
+    listed: true,
+    relayUrl: "https://relay.example",
+    ownerKey,
+    resumes,
+    clock,
+    callback: (stream) => {
+      handed.push(stream.on("error", () => {}));
+      // The test decides.
+      return new Promise(() => {});
+    },
+    onUnheard: (what) => unheard.push(what),
+  });
+  for (const event of ["ready", "resumed", "error", "close"] as const) made.on(event, () => events.push(event));
+  return made.on("suspended", (event) => events.push(["suspended", event]));
+}
+
+function registered(token: string, streamIds: string[] = [], features = [Feature.RESUME]): ListenEvent {
+  const limits = { features, graceMs };
+  const lease = { leaseId: "lease", leaseToken: token, limits, heartbeatIntervalMs: 15_000 };
+  return { case: "registered", value: { ...lease, waitingStreamIds: streamIds } };
+}
+
+const offer = (streamId: string): ListenEvent => ({ case: "offer", value: { streamId } });
+
+async function listening(): Promise<void> {
+  server.listen("name");
+  await settled();
+  await relay.last.say(registered("token 0"));
+}
+
+/** The backoff is over, whatever the jitter. */
+async function nextAttempt(): Promise<void> {
+  const made = relay.calls.length;
+  clock.advance(maxBackoffMs);
+  await settled();
+  expect(relay.calls).toHaveLength(made + 1);
+}
+
+async function suspended(): Promise<void> {
+  await listening();
+  await relay.last.break();
+  expect(server.state).toBe("suspended");
+}
+
+const suspendedEvent = ["suspended", { hop: Hop.RELAY, graceMs }];
+
+describe("StreamServer whose Listen breaks", () => {
+  test("takes its name up again with the newest token and a generation that grows", async () => {
+    await suspended();
+    expect(server.transport).toBeUndefined();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ name: "name", listed: true });
+    expect(relay.last.request).toMatchObject({ leaseId: "lease", leaseToken: "token 0", generation: 1 });
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ leaseId: "lease", leaseToken: "token 0", generation: 2 });
+    await relay.last.say(registered("token 2"));
+    expect([server.state, server.transport]).toEqual(["listening", "websocket"]);
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ leaseToken: "token 2", generation: 3 });
+    expect(events).toEqual(["ready", suspendedEvent, "resumed", suspendedEvent]);
+    expect(await promiseState(server.closed)).toBe("pending");
+  });
+
+  test("names the feature, and fails where the relay does not", async () => {
+    server.listen("name");
+    await settled();
+    expect(relay.last.request.capabilities?.features).toEqual([Feature.CREDIT, Feature.ACK, Feature.RESUME]);
+    await relay.last.say(registered("token", [], []));
+    await relay.last.break();
+    expect(await rejection(server.closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+    expect(events).toEqual(["ready", "error", "close"]);
+  });
+
+  test("fails where it is not to resume", async () => {
+    server = newServer(false);
+    await listening();
+    expect(relay.last.request.capabilities?.features).toEqual([]);
+    await relay.last.break();
+    expect(await rejection(server.closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+  });
+
+  test("fails when the grace period is over, counted from the break, and hangs up", async () => {
+    await suspended();
+    await nextAttempt();
+    clock.advance(graceMs - maxBackoffMs - 1);
+    expect([server.state, unheard]).toEqual(["suspended", []]);
+    clock.advance(1);
+    expect(await rejection(server.closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+    await settled();
+    expect(relay.last.isOver).toBe(true);
+    expect(events).toEqual(["ready", suspendedEvent, "error", "close"]);
+  });
+
+  test("gives an attempt up that the relay does not answer, and makes another", async () => {
+    await suspended();
+    await nextAttempt();
+    const silent = relay.last;
+    clock.advance(registerTimeoutMs - maxBackoffMs);
+    await settled();
+    expect(relay.last).toBe(silent);
+    clock.advance(2 * maxBackoffMs);
+    await settled();
+    expect(silent.isOver).toBe(true);
+    expect(relay.last.request.generation).toBe(2);
+  });
+
+  test("makes an attempt when another call over its transport gets through", async () => {
+    await suspended();
+    clock.advance(100);
+    await settled();
+    await relay.last.break();
+    const made = relay.calls.length;
+    clock.advance(100);
+    wayBackOf(relay.transport, clock).gotThrough();
+    await settled();
+    expect(relay.calls.length).toBeGreaterThan(made);
+  });
+
+  test("is not suspended when the page was left", async () => {
+    await listening();
+    const left = new StreamError("", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
+    await relay.last.end(toConnectError(left));
+    expect(server.state).toBe("closed");
+  });
+
+  test.each([Failure.FENCED, Failure.NAME_TAKEN])("fails when an attempt is answered with %i", async (failure) => {
+    await suspended();
+    await nextAttempt();
+    await relay.last.fail(failure);
+    expect(await rejection(server.closed)).toMatchObject({ failure });
+  });
+
+  test("fails when its Listen is fenced", async () => {
+    await listening();
+    await relay.last.fail(Failure.FENCED);
+    expect(await rejection(server.closed)).toMatchObject({ failure: Failure.FENCED });
+  });
+
+  test("keeps trying while the relay has no room", async () => {
+    await suspended();
+    await nextAttempt();
+    await relay.last.fail(Failure.LIMIT_REACHED);
+    await nextAttempt();
+    expect(server.state).toBe("suspended");
+  });
+});
+
+describe("StreamServer whose lease is not known any more", () => {
+  test.each([Failure.LEASE_GONE, Failure.TOKEN_INVALID, Failure.FEATURE_UNSUPPORTED])(
+    "claims its name anew, with the same owner key (%i)",
+    async (failure) => {
+      await suspended();
+      await nextAttempt();
+      await relay.last.fail(failure);
+      expect(relay.calls).toHaveLength(3);
+      expect(relay.last.request).toMatchObject({ name: "name", leaseId: "", leaseToken: "", generation: 0 });
+      expect(relay.last.request.ownerKey).toBe(relay.calls[0]?.request.ownerKey);
+      expect(relay.last.request.ownerKey.length).toBeGreaterThanOrEqual(16);
+      await relay.last.say(registered("another lease's token"));
+      expect([server.state, ...events]).toEqual(["listening", "ready", suspendedEvent, "resumed"]);
+      await relay.last.break();
+      await nextAttempt();
+      expect(relay.last.request).toMatchObject({ leaseToken: "another lease's token", generation: 2 });
+    },
+  );
+
+  test("keeps trying to claim it, and fails if somebody else has the name", async () => {
+    await suspended();
+    await nextAttempt();
+    await relay.last.fail(Failure.TOKEN_INVALID);
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request.leaseId).toBe("");
+    await relay.last.fail(Failure.NAME_TAKEN);
+    expect(await rejection(server.closed)).toMatchObject({ failure: Failure.NAME_TAKEN });
+  });
+});
+
+describe("StreamServer's owner key", () => {
+  test("is the one of its option, with each call", async () => {
+    server = newServer(true, "secret");
+    await suspended();
+    await nextAttempt();
+    expect(relay.calls.map(({ request }) => request.ownerKey)).toEqual(["secret", "secret"]);
+  });
+
+  test("is a new one for each server without the option", async () => {
+    await listening();
+    const first = relay.last.request.ownerKey;
+    await server.end();
+    server = newServer();
+    await listening();
+    expect(relay.last.request.ownerKey).not.toBe(first);
+  });
+
+  test.each([false, true])("is kept in the tab of a page unless the name is free (failed: %s)", async (hasFailed) => {
+    const page = new FakePage();
+    const tab = new Map<string, string>();
+    vi.stubGlobal("sessionStorage", {
+      getItem: (item: string) => tab.get(item) ?? null,
+      setItem: (item: string, value: string) => tab.set(item, value),
+      removeItem: (item: string) => tab.delete(item),
+    });
+    server = newServer(false);
+    await listening();
+    if (hasFailed) await relay.last.break();
+    await server.end();
+    expect(tab.size).toBe(hasFailed ? 1 : 0);
+    expect(page.listeners).toBe(0);
+    vi.unstubAllGlobals();
+  });
+});
+
+describe("StreamServer with offers when its Listen breaks", () => {
+  test("withdraws those that do not wait any more, and hands out each of the others once", async () => {
+    await listening();
+    for (const streamId of ["gone", "waiting", "accepted"]) await relay.last.say(offer(streamId));
+    handed[2]?.resume();
+    await relay.last.break();
+    await nextAttempt();
+    await relay.last.say(registered("token", ["waiting", "accepted", "new"]));
+    for (const streamId of ["waiting", "accepted", "new"]) await relay.last.say(offer(streamId));
+    expect(handed).toHaveLength(4);
+    expect(await rejection((handed[0] as Stream<unknown, never>).opened)).toMatchObject({
+      failure: Failure.OFFER_GONE,
+    });
+    expect(await promiseState((handed[1] as Stream<unknown, never>).opened)).toBe("pending");
+  });
+
+  test("withdraws all that wait for another lease", async () => {
+    await listening();
+    await relay.last.say(offer("lost"));
+    await relay.last.break();
+    await nextAttempt();
+    await relay.last.fail(Failure.TOKEN_INVALID);
+    expect(await promiseState((handed[0] as Stream<unknown, never>).opened)).toBe("pending");
+    await relay.last.say(registered("another"));
+    expect(await promiseState((handed[0] as Stream<unknown, never>).opened)).toBe("rejected");
+  });
+});
+
+describe("StreamServer at a relay that drains", () => {
+  let moved: number;
+
+  beforeEach(async () => {
+    moved = 0;
+    setTransportFacts(relay.transport, { kind: () => "websocket", moveOn: () => (moved += 1) });
+    await listening();
+    await relay.last.say({ case: "draining", value: { graceMs: 10_000 } });
+  });
+
+  test("takes its name along to a new connection, and lets the old call go on until then", async () => {
+    const [old, next] = relay.calls;
+    expect(moved).toBe(1);
+    expect(next?.request).toMatchObject({ leaseId: "lease", leaseToken: "token 0", generation: 1 });
+    await old?.say(offer("late"));
+    expect(handed).toHaveLength(1);
+    expect(old?.isOver).toBe(false);
+    await next?.say(registered("token 1", ["late"]));
+    expect(old?.isOver).toBe(true);
+    expect([server.state, ...events]).toEqual(["listening", "ready"]);
+  });
+
+  test("moves on again while the address leads to the one that drains", async () => {
+    await relay.last.fail(Failure.DRAINING);
+    expect(moved).toBe(2);
+    await nextAttempt();
+    await relay.last.say(registered("token 2"));
+    expect([server.state, ...events]).toEqual(["listening", "ready"]);
+  });
+
+  test("is suspended when the old call ends before the new one is answered", async () => {
+    const [old, next] = relay.calls;
+    await old?.fail(Failure.FENCED);
+    expect([server.state, relay.calls.length]).toEqual(["suspended", 2]);
+    await next?.say(registered("token 1"));
+    expect([server.state, ...events]).toEqual(["listening", "ready", suspendedEvent, "resumed"]);
+  });
+});
+
+describe("StreamServer.end", () => {
+  const unlistened = () => relay.unlistened.map(({ leaseId, leaseToken }) => [leaseId, leaseToken]);
+
+  test("gives the name back that is being claimed, as soon as the relay has answered", async () => {
+    server.listen("name");
+    await settled();
+    const ended = server.end();
+    expect([await promiseState(ended), server.state]).toEqual(["pending", "ending"]);
+    await relay.last.say(registered("token"));
+    await ended;
+    expect(unlistened()).toEqual([["lease", "token"]]);
+    expect(events).toEqual(["close"]);
+  });
+
+  test("waits 5 s for the answer to a claim", async () => {
+    server.listen("name");
+    await settled();
+    const ended = server.end();
+    await settled();
+    clock.advance(answerTimeoutMs - 1);
+    expect(await promiseState(ended)).toBe("pending");
+    clock.advance(1);
+    await ended;
+  });
+
+  test("claims nothing where the relay was not called yet", async () => {
+    server.listen("name");
+    await server.end();
+    await settled();
+    expect(relay.calls).toEqual([]);
+  });
+
+  test("gives the name back while the server is suspended, and tries until the relay can be reached", async () => {
+    await suspended();
+    relay.onUnlisten = () => {
+      throw new ConnectError("the network is away", Code.Unavailable);
+    };
+    const ended = server.end();
+    await settled();
+    expect(unlistened()).toHaveLength(1);
+    relay.onUnlisten = () => {};
+    clock.advance(100);
+    await ended;
+    expect(unlistened()).toEqual([
+      ["lease", "token 0"],
+      ["lease", "token 0"],
+    ]);
+    expect([relay.calls.length, ...events]).toEqual([1, "ready", suspendedEvent, "close"]);
+  });
+
+  test("resolves after 5 s where the relay cannot be reached", async () => {
+    await suspended();
+    relay.onUnlisten = () => {
+      throw new ConnectError("the network is away", Code.Unavailable);
+    };
+    const ended = server.end();
+    await settled();
+    for (let leftMs = answerTimeoutMs; leftMs > 0; leftMs -= 100) {
+      expect(server.state).toBe("ending");
+      clock.advance(100);
+      await settled();
+    }
+    await ended;
+  });
+
+  test("asks no longer for a name that the relay holds no more", async () => {
+    await suspended();
+    relay.onUnlisten = () => {
+      throw toConnectError(new StreamError("", { failure: Failure.LEASE_GONE }));
+    };
+    await server.end();
+    expect(unlistened()).toHaveLength(1);
+  });
+
+  test("hangs up the call that an attempt has under way", async () => {
+    await suspended();
+    await nextAttempt();
+    await server.end();
+    await settled();
+    expect(relay.last.isOver).toBe(true);
+    expect(unlistened()).toHaveLength(1);
+  });
+});
