@@ -39,12 +39,20 @@ export interface LeaseInfo {
  * it is told as a warning. Warnings that nobody listens for go to standard error, a line each.
  */
 export interface StreamServerProxyEvents {
-  /** A listener has claimed a name. */
+  /** A listener has claimed a name. Each lease is created once and destroyed once. */
   "server.created": [name: string, lease: LeaseInfo];
-  /** A name is free again. */
+  /** The `Listen` call of a lease broke. The name is kept for `graceMs`, for the listener to take it up again. */
+  "server.suspended": [name: string, lease: LeaseInfo, graceMs: number];
+  /** The listener has taken up its lease again. */
+  "server.resumed": [name: string, lease: LeaseInfo];
+  /** A lease has ended, and its name is free again. */
   "server.destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
   /** Another name for "server.created". */
   "server-created": [name: string, lease: LeaseInfo];
+  /** Another name for "server.suspended". */
+  "server-suspended": [name: string, lease: LeaseInfo, graceMs: number];
+  /** Another name for "server.resumed". */
+  "server-resumed": [name: string, lease: LeaseInfo];
   /** Another name for "server.destroyed". */
   "server-destroyed": [name: string, lease: LeaseInfo, reason: LeaseEnd];
   /** Trouble that the operator can do something about, each cause at most once a minute. */
@@ -204,12 +212,15 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#relay.registry.observe((change) => {
       const { id, name, listed } = change.lease;
       const lease: LeaseInfo = { id, name, listed };
-      if (change.kind === "created") {
-        this.#tell("server.created", name, lease);
-        this.#tell("server-created", name, lease);
-      } else {
+      if (change.kind === "destroyed") {
         this.#tell("server.destroyed", name, lease, change.end);
         this.#tell("server-destroyed", name, lease, change.end);
+      } else if (change.kind === "suspended") {
+        this.#tell("server.suspended", name, lease, this.limits.graceMs);
+        this.#tell("server-suspended", name, lease, this.limits.graceMs);
+      } else {
+        this.#tell(`server.${change.kind}`, name, lease);
+        this.#tell(`server-${change.kind}`, name, lease);
       }
     });
   }

@@ -46,6 +46,7 @@ export class Directory {
     const watch = new Watch(registry.listed(prefix));
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {
+      if (kind !== "created" && kind !== "destroyed") return;
       if (lease.listed && lease.name.startsWith(prefix)) watch.change(lease.name, kind);
     });
     // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this

@@ -1,141 +1,179 @@
-import type { Message } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Offer as WireOffer } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import { Condition, Deferred } from "../../stream/platform/deferred.js";
-import { Fifo } from "../../stream/platform/fifo.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { ListenCall } from "./listen-call.js";
+import type { Offer, OfferPlace } from "./offer.js";
+import type { OwnerKey } from "./owner-key.js";
 import { quoted, type Warnings } from "./warnings.js";
 
-/** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */
-export type OfferFacts = Omit<WireOffer, keyof Message | "streamId" | "legToken" | "acceptTimeoutMs">;
+/**
+ * The cause of a lease's end.
+ *
+ * - `unlisten`: the listener gave the name back with `Unlisten`.
+ * - `canceled`: the listener cancelled its `Listen`, or its page was left.
+ * - `lost`: the `Listen` broke, and was not taken up again within the grace period if the listener can resume.
+ * - `reclaimed`: the owner of the name claimed it again with the same key, as a page does that was loaded again.
+ * - `moved`: the relay leaves, and the listener has gone where the relay's address leads now.
+ * - `relay closed`: the relay ended.
+ */
+export type LeaseEnd = "unlisten" | "canceled" | "lost" | "reclaimed" | "moved" | "relay closed";
 
-/** The place where an offer waits. */
-export interface OfferPlace {
-  /** Removes an offer that no longer waits, by decision of its listener or of the relay. */
-  settle(offer: Offer, by: "listener" | "relay"): void;
-}
-
-/** A client that waits for a listener to accept its stream. */
-export interface Offer {
-  /** The id of the stream. */
-  readonly id: string;
-  readonly facts: OfferFacts;
-  /**
-   * The offer waits at this place from now on, and no longer at the one before. It ends with `lateError` when
-   * `timeoutMs` are over, and calls `settle` of the place when it no longer waits.
-   */
-  waitAt(place: OfferPlace, timeoutMs: number, lateError: () => StreamError): void;
-  /** Ends the wait, by decision of the relay. */
-  decline(error: StreamError): void;
-}
-
-/** An event on the listener's `Listen` call. */
-export type LeaseEvent = { kind: "offer"; offer: Offer } | { kind: "withdrawn"; streamId: string };
-
-/** The cause of a lease's end: `Unlisten`, a cancelled `Listen`, a broken `Listen`, or the end of the relay. */
-export type LeaseEnd = "unlisten" | "canceled" | "lost" | "relay closed";
+export type LeaseChange =
+  | { kind: "suspended" }
+  | { kind: "resumed" }
+  /** The offers that wait at the lease have to wait elsewhere now, or to be declined. */
+  | { kind: "ended"; end: LeaseEnd; error: StreamError | undefined };
 
 export interface LeaseInit {
   id: string;
   name: string;
   listed: boolean;
+  call: ListenCall;
+  /** The number of the call. Default 0, as for a name that is claimed. */
+  generation?: number;
+  ownerKey?: OwnerKey | undefined;
   maxOffers: number;
   acceptTimeoutMs: number;
+  graceMs: number;
+  clock: Clock;
   warnings: Warnings;
+  onChange: (lease: Lease, change: LeaseChange) => void;
 }
 
-/** One listener's hold on one name, and the offers that wait at it. */
+type LeaseState =
+  | { kind: "attached"; call: ListenCall }
+  /** The call broke; the lease ends by itself at a deadline. */
+  | { kind: "suspended"; cancelDeadline: () => void }
+  | { kind: "ended" };
+
+/** One listener's hold on one name, and the offers that wait at it. It may outlive its `Listen` call. */
 export class Lease implements OfferPlace {
   readonly id: string;
   readonly name: string;
   readonly listed: boolean;
-  /** An offer waits this long for the listener, in milliseconds. */
-  readonly acceptTimeoutMs: number;
-  onEnd: (end: LeaseEnd) => void = () => {};
-  readonly #maxOffers: number;
-  readonly #warnings: Warnings;
+  readonly #init: LeaseInit;
   readonly #offers = new Map<string, Offer>();
-  /** Offers that the listener has not heard of yet. An offer that is withdrawn before leaves no trace. */
-  readonly #unannounced = new Set<Offer>();
-  readonly #withdrawn = new Fifo<string>();
-  readonly #changed = new Condition();
-  readonly #ended = new Deferred<LeaseEnd>();
-  #state: { kind: "live" } | { kind: "ended"; end: LeaseEnd } = { kind: "live" };
+  /** The number of the newest `Listen` call. */
+  #generation: number;
+  #state: LeaseState;
 
-  constructor({ id, name, listed, maxOffers, acceptTimeoutMs, warnings }: LeaseInit) {
-    this.id = id;
-    this.name = name;
-    this.listed = listed;
-    this.acceptTimeoutMs = acceptTimeoutMs;
-    this.#maxOffers = maxOffers;
-    this.#warnings = warnings;
+  constructor(init: LeaseInit) {
+    this.id = init.id;
+    this.name = init.name;
+    this.listed = init.listed;
+    this.#init = init;
+    this.#generation = init.generation ?? 0;
+    this.#state = { kind: "attached", call: init.call };
   }
 
-  /** Resolves when the lease has ended. */
-  get ended(): Promise<LeaseEnd> {
-    return this.#ended.promise;
+  get kind(): LeaseState["kind"] {
+    return this.#state.kind;
   }
 
+  /** The call that the listener hears of offers on; undefined while it has none. */
+  get call(): ListenCall | undefined {
+    return this.#state.kind === "attached" ? this.#state.call : undefined;
+  }
+
+  /** The offers that wait. One that is placed elsewhere, or declined, is no longer among them. */
+  get waiting(): Iterable<Offer> {
+    return this.#offers.values();
+  }
+
+  /** The number of offers that wait. */
   get offers(): number {
     return this.#offers.size;
   }
 
+  /** Whether the name was claimed with this key. */
+  isOwnedBy(key: OwnerKey | undefined): boolean {
+    return key !== undefined && this.#init.ownerKey?.equals(key) === true;
+  }
+
   /** Announces a client, which waits at this lease from now on. Throws FAILURE_LIMIT_REACHED. */
   offer(offer: Offer): void {
-    if (this.#offers.size >= this.#maxOffers) {
-      const message = `${this.#maxOffers} clients wait at ${quoted(this.name)} already`;
-      throw this.#warnings.limitReached("maxOffersPerName", message);
+    const { maxOffers, warnings } = this.#init;
+    if (this.#offers.size >= maxOffers) {
+      throw warnings.limitReached("maxOffersPerName", `${maxOffers} clients wait at ${quoted(this.name)} already`);
     }
     this.#offers.set(offer.id, offer);
-    this.#unannounced.add(offer);
-    offer.waitAt(this, this.acceptTimeoutMs, () => notAcceptedError(this.acceptTimeoutMs));
-    this.#changed.notify();
+    this.#hold(offer);
+    this.call?.announce(offer);
   }
 
-  /** Removes an offer that no longer waits. The listener is told, unless it took or declined the offer itself. */
   settle(offer: Offer, by: "listener" | "relay"): void {
-    if (!this.#offers.delete(offer.id)) return;
-    if (this.#unannounced.delete(offer) || by === "listener") return;
-    this.#withdrawn.push(offer.id);
-    this.#changed.notify();
+    if (this.#offers.delete(offer.id)) this.call?.settle(offer, by);
   }
 
-  /** Yields the events for the listener until the lease ends, and returns why it ended. */
-  async *events(): AsyncGenerator<LeaseEvent, LeaseEnd, undefined> {
-    for (;;) {
-      if (this.#state.kind === "ended") return this.#state.end;
-      const streamId = this.#withdrawn.shift();
-      if (streamId !== undefined) {
-        yield { kind: "withdrawn", streamId };
-        continue;
-      }
-      const [offer] = this.#unannounced;
-      if (offer !== undefined) {
-        this.#unannounced.delete(offer);
-        yield { kind: "offer", offer };
-        continue;
-      }
-      await this.#changed.changed();
+  /**
+   * A newer `Listen` call takes the place of the one before, which ends with FAILURE_FENCED. All offers that wait are
+   * announced on it. Throws FAILURE_FENCED for a call that is not newer.
+   */
+  attach(isResumable: boolean, generation: number): ListenCall {
+    if (generation <= this.#generation)
+      throw fencedError(`a Listen with the generation ${this.#generation} came before`);
+    this.#generation = generation;
+    const before = this.#state;
+    const call = new ListenCall(isResumable);
+    this.#set({ kind: "attached", call });
+    for (const offer of this.#offers.values()) {
+      this.#hold(offer);
+      call.announce(offer);
     }
+    if (before.kind === "attached") before.call.end(fencedError("a newer Listen has taken up the lease"));
+    else this.#init.onChange(this, { kind: "resumed" });
+    return call;
   }
 
-  /** Ends the lease: the name is free, and clients that wait are told. Accepted streams live on. */
-  end(end: LeaseEnd): void {
+  /** A call has broken: the name is kept for the grace period. A call of a relay that leaves has moved. */
+  suspend(call: ListenCall): void {
+    if (this.call !== call) return;
+    if (call.isDraining) return this.end("moved");
+    const { clock, graceMs } = this.#init;
+    this.#set({ kind: "suspended", cancelDeadline: clock.after(graceMs, () => this.end("lost")) });
+    for (const offer of this.#offers.values()) this.#hold(offer);
+    call.end();
+    this.#init.onChange(this, { kind: "suspended" });
+  }
+
+  /** A call has ended for good: the lease ends, unless a newer call has taken its place. */
+  leave(call: ListenCall, end: "canceled" | "lost"): void {
+    if (this.call === call) this.end(end);
+  }
+
+  /** Ends the lease, and its call with an error if there is one: the name is free. Accepted streams live on. */
+  end(end: LeaseEnd, error?: StreamError): void {
     if (this.#state.kind === "ended") return;
-    this.#state = { kind: "ended", end };
-    this.#withdrawn.clear();
-    this.#unannounced.clear();
-    for (const offer of [...this.#offers.values()]) {
-      offer.decline(new StreamError("the listener has gone", { failure: Failure.LISTENER_GONE }));
-    }
-    this.onEnd(end);
-    this.#ended.resolve(end);
-    this.#changed.notify();
+    const { call } = this;
+    this.#set({ kind: "ended" });
+    call?.end(error);
+    this.#init.onChange(this, { kind: "ended", end, error });
+  }
+
+  /**
+   * Sets how long an offer waits: for the listener to decide, and while there is no call as long as the client waits
+   * for a listener.
+   */
+  #hold(offer: Offer): void {
+    const { acceptTimeoutMs, clock } = this.#init;
+    const leftMs = this.#state.kind === "suspended" ? offer.waitUntilMs - clock.now() : 0;
+    const timeoutMs = Math.max(acceptTimeoutMs, leftMs);
+    offer.waitAt(this, timeoutMs, () => notAcceptedError(timeoutMs));
+  }
+
+  #set(state: LeaseState): void {
+    if (this.#state.kind === "suspended") this.#state.cancelDeadline();
+    this.#state = state;
   }
 }
 
-function notAcceptedError(acceptTimeoutMs: number): StreamError {
-  return new StreamError(`the listener did not accept within ${acceptTimeoutMs} ms`, {
+/** The error of a `Listen` call that is not, or no longer, the newest one of its listener. */
+export function fencedError(message: string): StreamError {
+  return new StreamError(message, { failure: Failure.FENCED });
+}
+
+function notAcceptedError(timeoutMs: number): StreamError {
+  return new StreamError(`the listener did not accept within ${timeoutMs} ms`, {
     failure: Failure.NOT_ACCEPTED_IN_TIME,
   });
 }

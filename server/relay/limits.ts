@@ -17,8 +17,13 @@ export interface RelayLimits {
   maxFrameBytes: number;
   /** Names with a listener. Default 10,000. */
   maxNames: number;
-  /** Offers that wait at one listener. Default 128. */
+  /** Offers that wait at one listener, or for a listener of one name. Default 128. */
   maxOffersPerName: number;
+  /**
+   * Offers that wait for listeners of names that have none. Default 1,000, a tenth of `maxStreams`, so that clients that
+   * wait leave room for those that have a listener.
+   */
+  maxWaitingOffers: number;
   /**
    * Streams, offers included. Four legs may be open for each, legs of ended streams that are still being read included.
    * Default 10,000.
@@ -41,6 +46,11 @@ export interface RelayLimits {
   openTimeoutMs: number;
   /** A finished stream waits this long for both endpoints to end their requests, in milliseconds. Default 30,000. */
   lingerTimeoutMs: number;
+  /**
+   * The grace period: a stream waits this long for an endpoint whose leg broke, and a name for a listener whose `Listen`
+   * broke, in milliseconds. Default 120,000.
+   */
+  graceMs: number;
   /** The interval at which the relay sends something on `Listen`, `Watch`, links and connections. Default 15,000. */
   heartbeatIntervalMs: number;
 }
@@ -51,6 +61,7 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxFrameBytes: 200_704,
   maxNames: 10_000,
   maxOffersPerName: 128,
+  maxWaitingOffers: 1_000,
   maxStreams: 10_000,
   maxWatchers: 1_000,
   maxLinks: 10_000,
@@ -59,6 +70,7 @@ export const defaultLimits: Readonly<RelayLimits> = {
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
   lingerTimeoutMs: 30_000,
+  graceMs: 120_000,
   heartbeatIntervalMs: defaultHeartbeatIntervalMs,
 };
 
@@ -88,7 +100,15 @@ export function checkedLimits(given: Partial<RelayLimits>): RelayLimits {
 
 /** The limits that `Registered` and `Opened` carry. */
 export function limitsToWire(limits: RelayLimits): MessageInitShape<typeof LimitsSchema> {
-  const { maxFrameBytes, maxNameBytes, maxMetadataBytes, acceptTimeoutMs, lingerTimeoutMs } = limits;
-  const maxOffersPerName = limits.maxOffersPerName;
-  return { maxFrameBytes, maxNameBytes, maxMetadataBytes, maxOffersPerName, acceptTimeoutMs, lingerTimeoutMs };
+  const { maxFrameBytes, maxNameBytes, maxMetadataBytes, maxOffersPerName } = limits;
+  const { acceptTimeoutMs, lingerTimeoutMs, graceMs } = limits;
+  return {
+    maxFrameBytes,
+    maxNameBytes,
+    maxMetadataBytes,
+    maxOffersPerName,
+    acceptTimeoutMs,
+    lingerTimeoutMs,
+    graceMs,
+  };
 }

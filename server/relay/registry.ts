@@ -1,62 +1,133 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import type { Lease, LeaseEnd } from "./lease.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
 import type { RelayLimits } from "./limits.js";
+import { ListenCall } from "./listen-call.js";
+import type { Offer } from "./offer.js";
+import { OwnerKey } from "./owner-key.js";
+import { randomId, type TokenSigner } from "./token.js";
+import { noSuchNameError, WaitingOffers } from "./waiting-offers.js";
 import type { Warnings } from "./warnings.js";
 
-export type NameChange = { kind: "created"; lease: Lease } | { kind: "destroyed"; lease: Lease; end: LeaseEnd };
+export type NameChange =
+  | { kind: "created"; lease: Lease }
+  | { kind: "suspended"; lease: Lease }
+  | { kind: "resumed"; lease: Lease }
+  | { kind: "destroyed"; lease: Lease; end: LeaseEnd };
+
+export interface RegistryInit {
+  limits: RelayLimits;
+  clock: Clock;
+  signer: TokenSigner;
+  warnings: Warnings;
+}
+
+/** A `Listen` call that holds a lease, and the newest token of the lease. */
+export interface Held {
+  lease: Lease;
+  call: ListenCall;
+  token: string;
+}
+
+/** The fields of a `ListenRequest` that claim a name. */
+export type Claim = Pick<ListenRequest, "name" | "listed" | "ownerKey"> & {
+  /** Whether the lease outlives its `Listen` call. */
+  isResumable: boolean;
+};
+
+/** The fields of a `ListenRequest` that take up a lease. */
+export type LeaseProof = Pick<ListenRequest, "leaseId" | "leaseToken" | "generation">;
+
+type NewLease = Pick<LeaseInit, "id" | "name" | "listed" | "generation" | "ownerKey"> & Pick<Claim, "isResumable">;
 
 /** The names with a listener, each held by one lease, and the observers of their changes. */
 export class Registry {
-  readonly #limits: RelayLimits;
-  readonly #warnings: Warnings;
+  readonly #init: RegistryInit;
   readonly #leasesByName = new Map<string, Lease>();
   readonly #leasesById = new Map<string, Lease>();
+  readonly #waiting: WaitingOffers;
   readonly #observers = new Set<(change: NameChange) => void>();
 
-  constructor(limits: RelayLimits, warnings: Warnings) {
-    this.#limits = limits;
-    this.#warnings = warnings;
+  constructor(init: RegistryInit) {
+    this.#init = init;
+    this.#waiting = new WaitingOffers(init.limits, init.warnings);
   }
 
+  /** The number of leases, suspended ones included. */
   get size(): number {
     return this.#leasesByName.size;
   }
 
   /** Throws FAILURE_NAME_INVALID. */
   checkName(name: string): void {
+    const { maxNameBytes } = this.#init.limits;
     const nameBytes = Buffer.byteLength(name);
-    if (nameBytes >= 1 && nameBytes <= this.#limits.maxNameBytes) return;
-    throw new StreamError(`a name has 1 to ${this.#limits.maxNameBytes} bytes of UTF-8, not ${nameBytes}`, {
+    if (nameBytes >= 1 && nameBytes <= maxNameBytes) return;
+    throw new StreamError(`a name has 1 to ${maxNameBytes} bytes of UTF-8, not ${nameBytes}`, {
       failure: Failure.NAME_INVALID,
     });
   }
 
-  /** Throws FAILURE_NAME_TAKEN or FAILURE_LIMIT_REACHED. The name is free again when the lease ends. */
-  claim(lease: Lease): void {
-    if (this.#leasesByName.has(lease.name)) {
-      throw new StreamError(`somebody listens on ${JSON.stringify(lease.name)} already`, {
-        failure: Failure.NAME_TAKEN,
-      });
-    }
-    if (this.#leasesByName.size >= this.#limits.maxNames) {
-      throw this.#warnings.limitReached("maxNames", `the relay holds ${this.#limits.maxNames} names already`);
-    }
-    this.#leasesByName.set(lease.name, lease);
-    this.#leasesById.set(lease.id, lease);
-    lease.onEnd = (end) => {
-      this.#leasesByName.delete(lease.name);
-      this.#leasesById.delete(lease.id);
-      this.#tell({ kind: "destroyed", lease, end });
-    };
-    this.#tell({ kind: "created", lease });
+  /**
+   * Claims a name. A lease that was claimed with the same owner key ends at once, and its offers move to the new one.
+   * Throws FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED, or FAILURE_FRAME_TOO_LARGE for a key that is
+   * too long.
+   */
+  claim(claim: Claim): Held {
+    this.checkName(claim.name);
+    const ownerKey = OwnerKey.from(claim.ownerKey);
+    const holder = this.#leasesByName.get(claim.name);
+    if (holder !== undefined && !holder.isOwnedBy(ownerKey)) throw nameTakenError(claim.name);
+    return this.#create({ ...claim, ownerKey, id: randomId() }, holder);
+  }
+
+  /**
+   * Takes up a lease with a newer call. A lease of another process that signs with the same keys, as of one before a
+   * restart, is made anew under its id if its name is free.
+   *
+   * Throws FAILURE_TOKEN_INVALID; FAILURE_LEASE_GONE for a lease that has ended; FAILURE_FENCED for a call that is not
+   * newer; and what `claim` throws.
+   */
+  takeUp(claim: Claim, { leaseId, leaseToken, generation }: LeaseProof): Held {
+    this.checkName(claim.name);
+    const issuer = this.#init.signer.verify("lease", leaseId, leaseToken, claim.name);
+    const lease = this.#leasesById.get(leaseId);
+    if (lease !== undefined) return this.#held(lease, lease.attach(claim.isResumable, generation));
+    if (issuer === "this process") throw leaseGoneError();
+    if (this.#leasesByName.has(claim.name)) throw nameTakenError(claim.name);
+    return this.#create({ ...claim, ownerKey: OwnerKey.from(claim.ownerKey), id: leaseId, generation });
+  }
+
+  /**
+   * Ends a lease, suspended or not, by its token. Throws FAILURE_LEASE_GONE for one that has ended or never was, and
+   * FAILURE_TOKEN_INVALID.
+   */
+  unlisten(leaseId: string, token: string): void {
+    const lease = this.#leasesById.get(leaseId);
+    if (lease === undefined) throw leaseGoneError();
+    this.#init.signer.verify("lease", leaseId, token, lease.name);
+    lease.end("unlisten");
+  }
+
+  /**
+   * Offers a client to the listener of a name, or lets it wait for one. Throws FAILURE_NO_SUCH_NAME or
+   * FAILURE_LIMIT_REACHED.
+   */
+  offer(name: string, offer: Offer): void {
+    const lease = this.#leasesByName.get(name);
+    if (lease !== undefined) return lease.offer(offer);
+    const leftMs = offer.waitUntilMs - this.#init.clock.now();
+    if (leftMs <= 0) throw noSuchNameError(name);
+    this.#waiting.add(name, offer, leftMs);
   }
 
   /** Throws FAILURE_NO_SUCH_NAME. */
   byName(name: string): Lease {
     const lease = this.#leasesByName.get(name);
     if (lease !== undefined) return lease;
-    throw new StreamError(`nobody listens on ${JSON.stringify(name)}`, { failure: Failure.NO_SUCH_NAME });
+    throw noSuchNameError(name);
   }
 
   byId(id: string): Lease | undefined {
@@ -78,13 +149,89 @@ export class Registry {
     return () => this.#observers.delete(observer);
   }
 
-  all(): Lease[] {
-    return [...this.#leasesByName.values()];
+  /**
+   * The relay leaves, and goes on for at most `graceMs`. Listeners that can resume are told to take their leases up
+   * elsewhere, and leases that are suspended can only be taken up there.
+   */
+  drain(graceMs: number): void {
+    for (const lease of [...this.#leasesByName.values()]) {
+      if (lease.kind === "suspended") lease.end("moved");
+      else if (lease.call?.isResumable) lease.call.drain(graceMs);
+    }
+  }
+
+  /** Whether a listener was told by `drain` to leave, and is still here. */
+  get isLeaving(): boolean {
+    for (const { call } of this.#leasesByName.values()) if (call?.isDraining) return true;
+    return false;
+  }
+
+  /** Ends all leases, and declines all offers, with an error. */
+  close(error: StreamError): void {
+    for (const lease of [...this.#leasesByName.values()]) lease.end("relay closed", error);
+  }
+
+  /** Makes a lease that holds its name at once, in the place of the one that holds it now, if any does. */
+  #create(init: NewLease, before?: Lease): Held {
+    const { limits, clock, warnings } = this.#init;
+    if (before === undefined && this.#leasesByName.size >= limits.maxNames) {
+      throw warnings.limitReached("maxNames", `the relay holds ${limits.maxNames} names already`);
+    }
+    const { maxOffersPerName: maxOffers, acceptTimeoutMs, graceMs } = limits;
+    const onChange = (changed: Lease, change: LeaseChange) => this.#onChange(changed, change);
+    const call = new ListenCall(init.isResumable);
+    const lease = new Lease({ ...init, call, maxOffers, acceptTimeoutMs, graceMs, clock, warnings, onChange });
+    this.#leasesByName.set(lease.name, lease);
+    this.#leasesById.set(lease.id, lease);
+    for (const offer of before?.waiting ?? this.#waiting.of(lease.name)) lease.offer(offer);
+    before?.end("reclaimed", fencedError("the owner of the name has claimed it again"));
+    this.#tell({ kind: "created", lease });
+    return this.#held(lease, call);
+  }
+
+  #held(lease: Lease, call: ListenCall): Held {
+    return { lease, call, token: this.#init.signer.sign("lease", lease.id, lease.name) };
+  }
+
+  #onChange(lease: Lease, change: LeaseChange): void {
+    if (change.kind !== "ended") return this.#tell({ kind: change.kind, lease });
+    if (this.#leasesByName.get(lease.name) === lease) this.#leasesByName.delete(lease.name);
+    this.#leasesById.delete(lease.id);
+    for (const offer of lease.waiting) this.#keep(lease.name, offer, change);
+    this.#tell({ kind: "destroyed", lease, end: change.end });
+  }
+
+  /**
+   * Lets an offer of a lease that has ended wait for the next listener, if its client does. A client that can resume
+   * leaves a relay that drains by itself, and makes its offer again where it goes.
+   */
+  #keep(name: string, offer: Offer, { end, error }: Extract<LeaseChange, { kind: "ended" }>): void {
+    const { clock, limits } = this.#init;
+    const leavesByItself = end === "moved" && offer.facts.capabilities?.features.includes(Feature.RESUME);
+    const leftMs = leavesByItself ? limits.graceMs : offer.waitUntilMs - clock.now();
+    if (error !== undefined || leftMs <= 0) return offer.decline(error ?? listenerGoneError());
+    try {
+      this.#waiting.add(name, offer, leftMs);
+    } catch (reason) {
+      offer.decline(StreamError.from(reason));
+    }
   }
 
   #tell(change: NameChange): void {
     for (const observer of [...this.#observers]) observer(change);
   }
+}
+
+function nameTakenError(name: string): StreamError {
+  return new StreamError(`somebody listens on ${JSON.stringify(name)} already`, { failure: Failure.NAME_TAKEN });
+}
+
+function leaseGoneError(): StreamError {
+  return new StreamError("the lease has ended", { failure: Failure.LEASE_GONE });
+}
+
+function listenerGoneError(): StreamError {
+  return new StreamError("the listener has gone", { failure: Failure.LISTENER_GONE });
 }
 
 export function compareUtf8(a: string, b: string): number {

@@ -6,9 +6,9 @@ import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import type { Half } from "./half.js";
-import { Lease, type Offer, type OfferFacts } from "./lease.js";
-import type { RelayLimits } from "./limits.js";
-import { Registry } from "./registry.js";
+import { maxTimerMs, type RelayLimits } from "./limits.js";
+import type { Offer, OfferFacts } from "./offer.js";
+import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
 import { Splice } from "./splice.js";
 import { randomId, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
@@ -23,6 +23,8 @@ export interface RelayInit {
   /** Tells the operator when a limit is reached. */
   warnings: Warnings;
 }
+
+type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey">>;
 
 type RelayState =
   | { kind: "open" }
@@ -44,12 +46,14 @@ export class Relay {
   readonly #released = new Condition();
   #state: RelayState = { kind: "open" };
 
-  constructor({ limits, clock, signer, warnings }: RelayInit) {
+  constructor(init: RelayInit) {
+    const { limits, clock, signer, warnings } = init;
     this.limits = limits;
     this.clock = clock;
     this.signer = signer;
     this.warnings = warnings;
-    this.registry = new Registry(limits, warnings);
+    this.registry = new Registry(init);
+    this.registry.observe(() => this.#released.notify());
   }
 
   /** Whether the relay takes new names and streams. */
@@ -72,34 +76,28 @@ export class Relay {
     return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.legs.size };
   }
 
-  /** Throws FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED or FAILURE_DRAINING. */
-  listen(name: string, listed: boolean): { lease: Lease; token: string } {
+  /** Claims a name. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
+  listen(name: string, listed: boolean, { isResumable = false, ownerKey = "" }: ClaimOptions = {}): Held {
     this.#checkOpen();
-    this.registry.checkName(name);
-    const { maxOffersPerName: maxOffers, acceptTimeoutMs } = this.limits;
-    const lease = new Lease({ id: randomId(), name, listed, maxOffers, acceptTimeoutMs, warnings: this.warnings });
-    this.registry.claim(lease);
-    return { lease, token: this.signer.sign("lease", lease.id) };
+    return this.registry.claim({ name, listed, isResumable, ownerKey });
   }
 
-  /** Throws FAILURE_TOKEN_INVALID or FAILURE_LEASE_GONE. */
-  unlisten(leaseId: string, token: string): void {
-    this.signer.verify("lease", leaseId, token);
-    const lease = this.registry.byId(leaseId);
-    if (lease === undefined) throw new StreamError("the lease has ended", { failure: Failure.LEASE_GONE });
-    lease.end("unlisten");
+  /** Takes up a lease. Throws FAILURE_DRAINING, and what `Registry.takeUp` throws. */
+  takeUp(claim: Claim, proof: LeaseProof): Held {
+    this.#checkOpen();
+    return this.registry.takeUp(claim, proof);
   }
 
   /**
-   * Opens a stream and offers it to the name's listener. Throws FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME,
-   * FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or FAILURE_DRAINING.
+   * Opens a stream and offers it to the name's listener; if the name has none, the offer waits for one. Throws
+   * FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or FAILURE_DRAINING.
    */
-  connect(name: string, facts: OfferFacts): { splice: Splice; token: string } {
+  connect(name: string, facts: OfferFacts, waitForListenerMs = 0): { splice: Splice; token: string } {
     this.#checkOpen();
     this.registry.checkName(name);
     this.#checkMetadata(facts.metadata);
     checkCapabilities(facts.capabilities);
-    const lease = this.registry.byName(name);
+    if (waitForListenerMs === 0) this.registry.byName(name);
     if (this.#splices.size >= this.limits.maxStreams) {
       throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
     }
@@ -110,12 +108,13 @@ export class Relay {
       clock: this.clock,
       maxFrameBytes,
       lingerTimeoutMs,
+      waitUntilMs: this.clock.now() + Math.min(waitForListenerMs, maxTimerMs),
       onEnd: ({ id }) => {
         this.#splices.delete(id);
         this.#released.notify();
       },
     });
-    lease.offer(splice);
+    this.registry.offer(name, splice);
     this.#splices.set(splice.id, splice);
     return { splice, token: this.signer.sign("client leg", splice.id) };
   }
@@ -141,24 +140,31 @@ export class Relay {
   }
 
   /**
-   * Refuses new names and streams. Those that are there stay, and a listener may take the offers that it has. Returns
-   * the error of the refusals.
+   * Refuses new names and streams. Those that are there stay, and a listener may take the offers that it has. Listeners
+   * that can resume are told to leave within `graceMs`. Returns the error of the refusals.
    */
-  drain(): StreamError {
-    if (this.#state.kind === "open") this.#state = { kind: "draining", error: goingAwayError() };
+  drain(graceMs = 0): StreamError {
+    if (this.#state.kind === "open") {
+      this.#state = { kind: "draining", error: goingAwayError() };
+      this.registry.drain(graceMs);
+    }
     return this.#state.error;
   }
 
-  /** Resolves when no stream, offer or leg is left, or when the relay is closed. Never rejects. */
+  /**
+   * Resolves when no stream, offer or leg is left, and no listener that was told to leave, or when the relay is closed.
+   * Never rejects.
+   */
   async idle(): Promise<void> {
-    while (this.#state.kind !== "closed" && this.#splices.size + this.legs.size > 0) await this.#released.changed();
+    const isIdle = () => this.#splices.size + this.legs.size === 0 && !this.registry.isLeaving;
+    while (this.#state.kind !== "closed" && !isIdle()) await this.#released.changed();
   }
 
   /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */
   close(): StreamError {
-    const error = this.drain();
+    const error = this.#state.kind === "open" ? goingAwayError() : this.#state.error;
     this.#state = { kind: "closed", error };
-    for (const lease of this.registry.all()) lease.end("relay closed");
+    this.registry.close(error);
     for (const splice of [...this.#splices.values()]) splice.end(error, error);
     this.#released.notify();
     return error;

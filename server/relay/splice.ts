@@ -3,7 +3,7 @@ import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Half, type HalfChange } from "./half.js";
-import type { Offer, OfferFacts, OfferPlace } from "./lease.js";
+import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
 
 export interface SpliceInit {
   id: string;
@@ -11,6 +11,8 @@ export interface SpliceInit {
   clock: Clock;
   maxFrameBytes: number;
   lingerTimeoutMs: number;
+  /** The offer waits until then for a listener to come, in milliseconds of the clock. */
+  waitUntilMs: number;
   onEnd: (splice: Splice) => void;
 }
 
@@ -47,9 +49,15 @@ export class Splice implements Offer {
     return this.#state.kind;
   }
 
+  get waitUntilMs(): number {
+    return this.#init.waitUntilMs;
+  }
+
   waitAt(place: OfferPlace, timeoutMs: number, lateError: () => StreamError): void {
+    const before = this.#state;
     const cancelDeadline = this.#init.clock.after(timeoutMs, () => this.decline(lateError()));
     this.#set({ kind: "offered", place, cancelDeadline });
+    if (before.kind === "offered" && before.place !== place) before.place.settle(this, "relay");
   }
 
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */

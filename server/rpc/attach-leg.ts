@@ -26,8 +26,8 @@ export type AttachLeg = (relay: Relay, open: Open, caller: Caller) => AttachedLe
 /** The client's leg: `Connect`. */
 export const attachClient: AttachLeg = (relay, open, caller) => {
   checkRoom(relay, open);
-  const { name, metadata, capabilities } = open;
-  const { splice, token } = relay.connect(name, { metadata, capabilities, caller });
+  const { name, metadata, capabilities, waitForListenerMs } = open;
+  const { splice, token } = relay.connect(name, { metadata, capabilities, caller }, waitForListenerMs);
   return attached(relay, splice.client, splice.id, token);
 };
 

@@ -1,19 +1,19 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type AcceptResponse,
+  Feature,
   type ListenRequest,
   type ListenResponseSchema,
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
-import { StreamError } from "../../stream/error/stream-error.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
-import type { Lease, LeaseEvent } from "../relay/lease.js";
 import { limitsToWire } from "../relay/limits.js";
+import type { ListenEvent } from "../relay/listen-call.js";
+import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";
 import { attachClient, attachListener } from "./attach-leg.js";
 import { callEndOf, expectEnd } from "./caller.js";
@@ -32,7 +32,7 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
       return {};
     },
     unlisten({ leaseId, leaseToken }) {
-      answer(() => relay.unlisten(leaseId, leaseToken));
+      answer(() => relay.registry.unlisten(leaseId, leaseToken));
       return {};
     },
     list: (request) => directory.list(request),
@@ -43,52 +43,57 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
 
 async function* listen(
   relay: Relay,
-  { name, listed, leaseId }: ListenRequest,
+  request: ListenRequest,
   context: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof ListenResponseSchema>> {
   if (context.signal.aborted) return;
-  if (leaseId !== "") {
-    const message = "this relay does not take up leases again";
-    throw toConnectError(new StreamError(message, { failure: Failure.FEATURE_UNSUPPORTED }));
-  }
-  const { lease, token } = answer(() => relay.listen(name, listed));
-  const onAbort = () => lease.end(callEndOf(context) === "broken" ? "lost" : "canceled");
-  context.signal.addEventListener("abort", onAbort);
-  void lease.ended.then(() => expectEnd(context));
-  const { limits } = relay;
+  const { lease, call, token } = answer(() => hold(relay, request));
+  const hangUp = () => {
+    const end = callEndOf(context);
+    if (call.isResumable && end !== "left") lease.suspend(call);
+    else lease.leave(call, end === "broken" ? "lost" : "canceled");
+  };
+  context.signal.addEventListener("abort", hangUp);
+  void call.over.then(() => expectEnd(context));
+  const { limits, clock } = relay;
   try {
     const registered = {
       leaseId: lease.id,
       leaseToken: token,
       limits: limitsToWire(limits),
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
+      waitingStreamIds: call.mentionWaiting(),
     };
     yield { event: { case: "registered", value: registered } };
-    for await (const event of withHeartbeat(lease.events(), relay.clock, limits.heartbeatIntervalMs)) {
-      yield { event: event === heartbeat ? { case: "ping", value: {} } : leaseEventToWire(relay, lease, event) };
+    const events = withHeartbeat(call.events(), clock, limits.heartbeatIntervalMs);
+    for await (const event of withFailureDetail(events)) {
+      yield { event: event === heartbeat ? { case: "ping", value: {} } : listenEventToWire(relay, event) };
     }
-    if (relay.closed !== undefined) throw toConnectError(relay.closed);
   } finally {
-    context.signal.removeEventListener("abort", onAbort);
-    lease.end("lost");
+    context.signal.removeEventListener("abort", hangUp);
+    hangUp();
   }
 }
 
-function leaseEventToWire(
+/** Claims the name of a request, or takes up its lease. */
+function hold(relay: Relay, request: ListenRequest): Held {
+  const { name, listed, ownerKey, capabilities, leaseId } = request;
+  const isResumable = capabilities?.features.includes(Feature.RESUME) ?? false;
+  if (leaseId === "") return relay.listen(name, listed, { isResumable, ownerKey });
+  return relay.takeUp({ name, listed, isResumable, ownerKey }, request);
+}
+
+function listenEventToWire(
   relay: Relay,
-  { acceptTimeoutMs }: Lease,
-  event: LeaseEvent,
+  event: ListenEvent,
 ): NonNullable<MessageInitShape<typeof ListenResponseSchema>["event"]> {
+  if (event.kind === "draining") return { case: "draining", value: { graceMs: event.graceMs } };
   if (event.kind === "withdrawn") return { case: "withdrawn", value: { streamId: event.streamId } };
   const { offer } = event;
+  const { acceptTimeoutMs } = relay.limits;
   return {
     case: "offer",
-    value: {
-      streamId: offer.id,
-      legToken: relay.offerToken(offer),
-      acceptTimeoutMs,
-      ...offer.facts,
-    },
+    value: { streamId: offer.id, legToken: relay.offerToken(offer), acceptTimeoutMs, ...offer.facts },
   };
 }
 

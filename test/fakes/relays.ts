@@ -6,8 +6,10 @@ import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Half, LegPort } from "../../server/relay/half.js";
-import type { Lease, LeaseEvent, OfferFacts } from "../../server/relay/lease.js";
+import type { Lease } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
+import type { ListenEvent } from "../../server/relay/listen-call.js";
+import type { OfferFacts } from "../../server/relay/offer.js";
 import { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
 import type { Splice } from "../../server/relay/splice.js";
@@ -26,9 +28,8 @@ export interface TestRelay {
 }
 
 /** A relay without sockets, on a clock of the test's. */
-export function newRelay(limits: Partial<RelayLimits> = {}): TestRelay {
+export function newRelay(limits: Partial<RelayLimits> = {}, signer = new TokenSigner()): TestRelay {
   const clock = new FakeClock();
-  const signer = new TokenSigner();
   const told: RelayWarning[] = [];
   const warnings = new Warnings(clock, (warning) => told.push(warning));
   const relay = new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer, warnings });
@@ -124,11 +125,11 @@ export class Listening implements LegPort {
   }
 }
 
-/** Returns a list to which every event of a lease is added as it comes. */
-export function leaseEvents(lease: Lease): LeaseEvent[] {
-  const events: LeaseEvent[] = [];
+/** Returns a list to which every event of the call that a lease has now is added as it comes. */
+export function leaseEvents({ call }: Lease): ListenEvent[] {
+  const events: ListenEvent[] = [];
   void (async () => {
-    for await (const event of lease.events()) events.push(event);
-  })();
+    for await (const event of call?.events() ?? []) events.push(event);
+  })().catch(() => {});
   return events;
 }

@@ -31,6 +31,12 @@ export const relayDeadlines: RelayRows = {
     beyond: "both calls end without an error",
     told: inLimits("linger_timeout_ms"),
   }),
+  graceMs: (value) => ({
+    what: "a name waits for a listener whose `Listen` broke, if the listener named `FEATURE_RESUME`",
+    value: ms(value),
+    beyond: "the lease ends; clients that wait are told `FAILURE_LISTENER_GONE`",
+    told: inLimits("grace_ms"),
+  }),
   heartbeatIntervalMs: (value) => ({
     what: "silence of the relay on `Listen`, `Watch` and `Receive`; pings of the relay's on links, WebSockets and HTTP/2",
     value: ms(value),

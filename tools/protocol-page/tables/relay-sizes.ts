@@ -1,4 +1,5 @@
 import { maxMaxFrameBytes, minMaxFrameBytes } from "../../../server/relay/limits.js";
+import { maxWaitingOfferBytes } from "../../../server/relay/waiting-offers.js";
 import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 
@@ -24,9 +25,15 @@ export const relaySizes: RelayRows = {
   }),
   maxNames: (value) => cap("names that are listened on", value, `\`Listen\` ends with ${limitReached}`),
   maxOffersPerName: (value) => ({
-    ...cap("offers that wait at one listener", value, `\`Connect\` ends with ${limitReached}`),
+    ...cap("offers that wait at one listener, or for one of one name", value, `\`Connect\` ends with ${limitReached}`),
     told: inLimits("max_offers_per_name"),
   }),
+  maxWaitingOffers: (value) =>
+    cap(
+      `offers that wait for listeners of names that have none; together at most ${grouped(maxWaitingOfferBytes)} bytes`,
+      value,
+      `\`Connect\` ends with ${limitReached}`,
+    ),
   maxStreams: (value) =>
     cap(
       "streams, offers included; twice as many legs as these have may be open, those that their endpoints have not read to the end among them",

@@ -204,15 +204,6 @@ test("a lease that ends tells the clients that wait, and no stream that was acce
   expect(relay.counts).toEqual({ ...empty, leases: 0, streams: 1 });
 });
 
-test("a lease tells why it ended", async () => {
-  const { lease } = newRelay().relay.listen("room", false);
-  const events = lease.events();
-  const next = events.next();
-  lease.end("unlisten");
-  lease.end("lost");
-  expect(await next).toEqual({ done: true, value: "unlisten" });
-});
-
 test("a relay that closes ends every lease and stream, and opens none", async () => {
   const { relay, splice, clock } = offeredStream();
   relay.accept(splice.id, relay.offerToken(splice), undefined);

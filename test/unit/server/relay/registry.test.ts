@@ -62,11 +62,11 @@ test("those who watch the names hear of each change, and why it ended, until the
   const { relay } = newRelay();
   const changes: unknown[] = [];
   const stop = relay.registry.observe((change) =>
-    changes.push(change.kind === "created" ? change.lease.name : [change.lease.name, change.end]),
+    changes.push(change.kind === "destroyed" ? [change.lease.name, change.end] : change.lease.name),
   );
   const { lease, token } = relay.listen("a", false);
   relay.listen("b", false).lease.end("canceled");
-  relay.unlisten(lease.id, token);
+  relay.registry.unlisten(lease.id, token);
   expect(changes).toEqual(["a", "b", ["b", "canceled"], ["a", "unlisten"]]);
   stop();
   relay.listen("c", false);
@@ -83,20 +83,20 @@ test("a lease that ends while it is announced leaves nothing behind", () => {
 test("unlisten frees the name; a second time there is no lease", () => {
   const { relay } = newRelay();
   const { lease, token } = relay.listen("room", false);
-  relay.unlisten(lease.id, token);
+  relay.registry.unlisten(lease.id, token);
   expect(relay.counts.leases).toBe(0);
   expect(thrown(() => connect(relay)).failure).toBe(Failure.NO_SUCH_NAME);
-  expect(thrown(() => relay.unlisten(lease.id, token))).toMatchObject({
+  expect(thrown(() => relay.registry.unlisten(lease.id, token))).toMatchObject({
     failure: Failure.LEASE_GONE,
     code: Code.NotFound,
   });
 });
 
-test("Relay.unlisten: nobody ends a lease with another's token", () => {
+test("Registry.unlisten: nobody ends a lease with another's token", () => {
   const { relay } = newRelay();
   const mine = relay.listen("mine", false);
   const other = relay.listen("other", false);
-  expect(thrown(() => relay.unlisten(mine.lease.id, other.token)).failure).toBe(Failure.TOKEN_INVALID);
-  expect(thrown(() => relay.unlisten(mine.lease.id, "")).failure).toBe(Failure.TOKEN_INVALID);
+  expect(thrown(() => relay.registry.unlisten(mine.lease.id, other.token)).failure).toBe(Failure.TOKEN_INVALID);
+  expect(thrown(() => relay.registry.unlisten(mine.lease.id, "")).failure).toBe(Failure.TOKEN_INVALID);
   expect(relay.counts.leases).toBe(2);
 });

@@ -56,12 +56,11 @@ describe("quoted", () => {
 describe("a limit that is reached is told to the operator", () => {
   test("maxNames, maxStreams and maxOffersPerName", () => {
     const { relay, told } = newRelay({ maxNames: 1, maxStreams: 2, maxOffersPerName: 1 });
-    relay.listen("room", false);
+    const { lease } = relay.listen("room", false);
     const refusals = [thrown(() => relay.listen("other", false))];
     connect(relay);
     refusals.push(thrown(() => connect(relay)));
-    const [offer] = relay.registry.all();
-    expect(offer?.offers).toBe(1);
+    expect(lease.offers).toBe(1);
     for (const refusal of refusals) expect(refusal).toMatchObject({ failure: Failure.LIMIT_REACHED });
     expect(told.map((warning) => warning.kind === "limit-reached" && warning.limit)).toEqual([
       "maxNames",

@@ -104,7 +104,7 @@ const tooLarge = new Uint8Array(defaultLimits.maxFrameBytes + legOverheadBytes +
 
 /** Listens, and accepts every offer. */
 async function acceptAll(relay: Relay, accepted: Listening[] = []): Promise<void> {
-  for await (const event of relay.listen("room", false).lease.events()) {
+  for await (const event of relay.listen("room", false).call.events()) {
     if (event.kind !== "offer") continue;
     accepted.push(new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined)));
   }

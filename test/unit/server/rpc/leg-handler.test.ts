@@ -138,12 +138,12 @@ function enveloped(...all: Said[]): Uint8Array {
 /** A client's leg whose offer waits, and a function that accepts it. */
 function heldLeg() {
   const { relay } = newRelay();
-  const { lease } = relay.listen("room", false);
+  const { call } = relay.listen("room", false);
   const carrier = new HeldCarrier();
   const handler = new LegHandler(relay, carrier, attachClient);
   handler.receive(enveloped(open));
   async function accept(): Promise<Listening> {
-    for await (const event of lease.events()) {
+    for await (const event of call.events()) {
       if (event.kind !== "offer") continue;
       return new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
     }
