@@ -95,15 +95,17 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
     const legs = [1, 2].map(() => new RawLeg(client, "connect", open({ name: "raw" })));
     const opened = await Promise.all(legs.map((leg) => leg.receive("opened")));
     const [first, second] = [await listener.event("offer"), await listener.event("offer")];
+    const holder = new RawListener(client, "held");
+    const { leaseId, leaseToken } = await holder.event("registered");
     const forged = first.legToken.slice(0, -2) + (first.legToken.endsWith("A") ? "BB" : "AA");
     for (const legToken of [forged, second.legToken, opened[0]?.legToken, "", "x.y.z"]) {
       const bad = { streamId: first.streamId, legToken: legToken ?? "" };
       expect(await refused(new RawLeg(client, "accept", open(bad)).rest())).toEqual(tokenInvalid);
       expect(await refused(client.reject({ ...bad, code: Code.Aborted }))).toEqual(tokenInvalid);
-      expect(await refused(client.unlisten({ leaseId: first.streamId, leaseToken: bad.legToken }))).toEqual(
-        tokenInvalid,
-      );
+      expect(await refused(client.unlisten({ leaseId, leaseToken: bad.legToken }))).toEqual(tokenInvalid);
     }
+    await client.unlisten({ leaseId, leaseToken });
+    await holder.close();
     for (const leg of legs) leg.cancel();
   });
 
