@@ -62,7 +62,7 @@ const minWindowBytes = 65_536;
 
 /**
  * The leg of an endpoint. "resumed" is one whose first frame tells the ack and the credit again, because the frame that
- * told them before may be lost. While "detached" no frame is taken.
+ * told them before may be lost. While "detached" no frame but a reset is taken.
  */
 type LegState = "attached" | "resumed" | "detached";
 
@@ -142,7 +142,12 @@ export class Endpoint {
     return { messages: this.#sender.ackedMessages, isFinal: this.#sender.allAcked };
   }
 
-  /** One of the two legs is gone: no frame is taken until `resume`. */
+  /** Whether no frame but a reset is taken until `resume`. */
+  get isDetached(): boolean {
+    return this.#leg === "detached";
+  }
+
+  /** One of the two legs is gone: no frame but a reset is taken until `resume`. */
   detach(): void {
     this.#leg = "detached";
   }
@@ -335,10 +340,15 @@ export class Endpoint {
   /** The next frame for the leg, if there is something to say now. */
   takeFrame(): Frame | undefined {
     const state = this.#state;
-    if (this.#leg === "detached") return undefined;
+    // A reset waits for nobody: the relay keeps it for a peer without a leg.
     if (state.kind === "resetting") {
       this.#set({ kind: "failed", error: state.error });
       return { ...frameWithoutData(), ack: this.#peer.ack ? this.#tellAck() : 0, reset: resetOf(state.error) };
+    }
+    if (this.#leg === "detached") return undefined;
+    if (state.kind === "closed" && this.#leg === "resumed") {
+      this.#leg = "attached";
+      return { ...this.#finAgain(), ack: this.#tellAck() };
     }
     if (state.kind !== "open") return undefined;
     const wasPressed = this.pressed;
@@ -351,13 +361,18 @@ export class Endpoint {
     const grants = this.#peer.credit && (tellsAll || this.#receiver.isGrantDue);
     if (taken === undefined && !grants && !this.#isAckDue) return undefined;
     this.#leg = "attached";
-    const frame = taken ?? frameWithoutData();
+    const frame = taken ?? (tellsAll && state.sending === "acked" ? this.#finAgain() : frameWithoutData());
     if (this.#isAckOwed || (tellsAll && this.#peer.ack)) frame.ack = this.#tellAck();
     if (grants) frame.credit = this.#receiver.grant();
     if (frame.fin && state.sending === "finishing") this.#set({ ...state, sending: "finished" });
     if (wasPressed && !this.pressed) this.#notify("writable");
     this.#settle();
     return frame;
+  }
+
+  /** The fin that the peer has. The relay may be another one than before, which has not seen it. */
+  #finAgain(): Frame {
+    return { ...frameWithoutData(), sequence: this.#sender.sequence, fin: true };
   }
 
   #tellAck(): number {

@@ -44,7 +44,6 @@ export class Sender {
   #keeping: "all" | "none";
   #headSentBytes = 0;
   #bufferedBytes = 0;
-  /** The number of the newest frame. */
   #sequence = 0;
   /** The highest number that the present leg was handed, or that the peer has acknowledged. */
   #handedSequence = 0;
@@ -76,6 +75,11 @@ export class Sender {
   /** Whether the next frame waits for an ack. */
   get isFull(): boolean {
     return this.#kept.costBytes >= this.#maxKeptBytes;
+  }
+
+  /** The number of the newest frame. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
   /** Whether every frame so far has been acknowledged. */

@@ -5,7 +5,7 @@ import type { LegMethod, Open } from "../../leg/leg-call.js";
 import type { Capabilities } from "../../stream/endpoint/capabilities.js";
 import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
 import { relayLostError } from "../../stream/error/failure-detail.js";
-import { cutReason, type StreamError } from "../../stream/error/stream-error.js";
+import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
@@ -75,7 +75,6 @@ class Attacher implements LegOwner {
   #token: { streamId: string; legToken: string } | undefined;
   /** The grace period of the relay, 0 if it resumes no streams. */
   #graceMs: number;
-  #peer: Capabilities | undefined;
   #maxHeldEndMs = usualLingerTimeoutMs / 2;
   #ackOwedMs = Number.NEGATIVE_INFINITY;
   #stopAcking: (() => void) | undefined;
@@ -121,7 +120,6 @@ class Attacher implements LegOwner {
 
   onAccepted(leg: Leg, peer: Capabilities): void {
     if (this.#init.life.isAccepted) return;
-    this.#peer = peer;
     this.#init.life.accept(peer);
     leg.hold();
   }
@@ -161,11 +159,7 @@ class Attacher implements LegOwner {
 
   get #isResumable(): boolean {
     const { life } = this.#init;
-    return (
-      this.#graceMs > 0 &&
-      life.endpoint.capabilities.resume === true &&
-      (!life.isAccepted || this.#peer?.resume === true)
-    );
+    return this.#graceMs > 0 && life.endpoint.isResumable;
   }
 
   async #attempt(outage: Outage | undefined): Promise<void> {
@@ -330,7 +324,8 @@ class Attacher implements LegOwner {
 
 /** A stream that its relay does not know any more is lost, whichever failure says so. */
 function notResumedError(error: StreamError): StreamError {
-  const { message, failure } = error;
-  const isUnknown = [Failure.STREAM_GONE, Failure.TOKEN_INVALID, Failure.FENCED].includes(failure);
-  return isUnknown ? relayLostError(`the relay does not resume the stream: ${message}`, error) : error;
+  const { failure, receivedSequence } = error;
+  if (![Failure.STREAM_GONE, Failure.TOKEN_INVALID, Failure.FENCED].includes(failure)) return error;
+  const message = `the relay does not resume the stream: ${error.message}`;
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: error, receivedSequence });
 }

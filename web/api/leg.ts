@@ -164,7 +164,8 @@ export class Leg implements LegCallHandlers {
       return;
     }
     const { kind } = endpoint.state;
-    if ((kind !== "closed" && kind !== "failed") || this.#state.kind !== "attached") return;
+    const hasMore = kind === "open" || kind === "resetting" || (kind === "closed" && endpoint.isDetached);
+    if (hasMore || this.#state.kind !== "attached") return;
     this.#set({ kind: "attached", sending: "ended" });
     this.#call.end();
   }

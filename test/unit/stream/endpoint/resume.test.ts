@@ -49,6 +49,26 @@ describe("Endpoint.resume", () => {
     expect(all[0]?.messages).toEqual(first?.messages);
   });
 
+  test("tells a relay that may be new of a fin that the peer has, also when the stream is closed", () => {
+    const endpoint = resumable();
+    endpoint.write({ data: new Uint8Array(1), text: false });
+    exchange(endpoint, resumable());
+    endpoint.finish();
+    takeFrames(endpoint);
+    endpoint.receive(frame({ ack: 2n }));
+    const resumed = () => {
+      endpoint.detach();
+      endpoint.resume(2);
+      return takeFrames(endpoint);
+    };
+    expect(resumed()).toEqual([expect.objectContaining({ sequence: 2, fin: true, messages: [] })]);
+    endpoint.receive(frame({ sequence: 1n, fin: true }));
+    takeFrames(endpoint);
+    expect(endpoint.state.kind).toBe("closed");
+    expect(resumed()).toEqual([expect.objectContaining({ sequence: 2, fin: true, messages: [], ack: 1 })]);
+    expect(endpoint.state.kind).toBe("closed");
+  });
+
   test("tells that there is something to send", () => {
     const told: EndpointEvent[] = [];
     const endpoint = resumable({}, told);
@@ -115,13 +135,12 @@ describe("Endpoint.resume", () => {
 });
 
 describe("Endpoint.detach", () => {
-  test("keeps a reset back until there is a leg to carry it", () => {
+  test("holds back no reset, which the relay keeps for a peer without a leg", () => {
     const endpoint = resumable();
     endpoint.detach();
+    expect(endpoint.isDetached).toBe(true);
     endpoint.reset(new StreamError("enough"));
-    expect(endpoint.takeFrame()).toBeUndefined();
-    endpoint.resume(0);
-    expect(endpoint.takeFrame()?.reset?.reason).toBe("enough");
+    expect(takeFrames(endpoint).map(({ reset }) => reset?.reason)).toEqual(["enough"]);
   });
 });
 

@@ -1,0 +1,366 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { beforeEach, describe, expect, test } from "vitest";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import {
+  CapabilitiesSchema,
+  Feature,
+  OpenedSchema,
+  type RejectRequest,
+  RelayService,
+} from "../../../../gen/streamserver/v1/relay_pb.js";
+import type { LegCall, LegCallHandlers, Open } from "../../../../leg/leg-call.js";
+import { rawCodec } from "../../../../stream/codec.js";
+import { capabilitiesToWire } from "../../../../stream/endpoint/capabilities.js";
+import type { Frame } from "../../../../stream/endpoint/frame.js";
+import { relayLostError } from "../../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Stream } from "../../../../stream/stream.js";
+import { StreamLife } from "../../../../stream/stream-life.js";
+import { attach } from "../../../../web/api/attacher.js";
+import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { dataFrame, frame } from "../../../fakes/frames.js";
+import { settled } from "../../../fakes/outcome.js";
+
+const graceMs = 60_000;
+/** The longest wait before an attempt, which is random. */
+const maxBackoffMs = 5_000;
+const able = { credit: true, ack: true, resume: true, maxMessageBytes: 16_777_216 };
+
+/** A call of a leg that the test answers. */
+class CallInHand implements LegCall {
+  readonly open: Open;
+  readonly handlers: LegCallHandlers;
+  readonly frames: Frame[] = [];
+  isEnded = false;
+  isCancelled = false;
+
+  constructor(open: Open, handlers: LegCallHandlers) {
+    this.open = open;
+    this.handlers = handlers;
+  }
+
+  send(sent: Frame): boolean {
+    this.frames.push(sent);
+    return true;
+  }
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  pause(): void {}
+
+  resume(): void {}
+
+  cancel(): void {
+    this.isCancelled = true;
+  }
+
+  opened(legToken = "token", features = [Feature.RESUME]): void {
+    const init: MessageInitShape<typeof OpenedSchema> = { streamId: "id", legToken, limits: { features, graceMs } };
+    this.handlers.onOpened(create(OpenedSchema, init));
+  }
+
+  accepted(): void {
+    this.handlers.onAccepted(create(CapabilitiesSchema, capabilitiesToWire(able)));
+  }
+
+  breaks(): void {
+    this.handlers.onEnd(relayLostError("the connection broke"));
+  }
+}
+
+let clock: FakeClock;
+let calls: CallInHand[];
+let rejects: RejectRequest[];
+let moves: number;
+let transport: Transport;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  calls = [];
+  rejects = [];
+  moves = 0;
+  transport = createRouterTransport(({ rpc }) => {
+    rpc(RelayService.method.reject, (request) => {
+      rejects.push(request);
+      return {};
+    });
+  });
+  setTransportFacts(transport, {
+    kind: () => "websocket",
+    moveOn: () => {
+      moves += 1;
+    },
+    callLeg: (_method, open, handlers) => {
+      const call = new CallInHand(open, handlers);
+      calls.push(call);
+      return call;
+    },
+  });
+});
+
+/** The call that was made last. */
+function call(): CallInHand {
+  const last = calls.at(-1);
+  if (last === undefined) throw new Error("no call was made");
+  return last;
+}
+
+/** A client's stream at a relay that resumes streams. */
+async function connected(how: "opened" | "accepted" = "accepted") {
+  const life = new StreamLife({ resume: true });
+  const stream = new Stream(life, { codec: rawCodec, metadata: {} });
+  const events: unknown[] = [];
+  stream.on("suspended", (suspension) => events.push(suspension));
+  stream.on("resumed", () => events.push("resumed"));
+  stream.on("error", (error) => events.push(error));
+  const over = attach({ life, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
+  await settled();
+  call().opened();
+  if (how === "accepted") call().accepted();
+  await settled();
+  return { stream, endpoint: life.endpoint, events, over };
+}
+
+/** Lets the longest wait before an attempt pass. */
+async function attempts(): Promise<void> {
+  const before = calls.length;
+  clock.advance(maxBackoffMs);
+  await settled();
+  expect(calls.length).toBe(before + 1);
+}
+
+/** The numbers of the frames with data. */
+const numbers = ({ frames }: CallInHand) => frames.map(({ sequence }) => sequence).filter((sequence) => sequence > 0);
+
+describe("Attacher, when a leg breaks", () => {
+  test("attaches the endpoint again, and both sides go on from what they have", async () => {
+    const { stream, events } = await connected();
+    stream.write("one");
+    await settled();
+    call().handlers.onFrame(dataFrame(1, { data: new Uint8Array(1) }));
+    await settled();
+    stream.write("two");
+    await settled();
+    expect(numbers(call())).toEqual([1, 2]);
+    call().breaks();
+    await settled();
+    expect(stream.state).toBe("suspended");
+    expect(events).toEqual([{ hop: Hop.RELAY, graceMs }]);
+    stream.write("three");
+    await attempts();
+    expect(call().open).toMatchObject({ streamId: "id", legToken: "token" });
+    expect(call().open.resume).toEqual({ receivedSequence: 1n, generation: 1 });
+    expect(call().open.name).toBeUndefined();
+    call().opened("newer token");
+    await settled();
+    expect(call().frames).toEqual([]);
+    expect(stream.state).toBe("suspended");
+    call().handlers.onResumed(1);
+    await settled();
+    expect(numbers(call())).toEqual([2, 3]);
+    expect(stream.state).toBe("open");
+    expect(events.at(-1)).toBe("resumed");
+    call().breaks();
+    await attempts();
+    expect(call().open).toMatchObject({ legToken: "newer token", resume: { generation: 2 } });
+    expect(events).toEqual([{ hop: Hop.RELAY, graceMs }, "resumed", { hop: Hop.RELAY, graceMs }]);
+  });
+
+  test("tries again until the grace period is over, and then fails the stream with its account", async () => {
+    const { stream, over } = await connected();
+    stream.write("one");
+    await settled();
+    call().handlers.onFrame(frame({ ack: 1n }));
+    stream.write("two");
+    await settled();
+    const startMs = clock.now();
+    call().breaks();
+    while (clock.now() - startMs < graceMs - 2 * maxBackoffMs) {
+      await attempts();
+      call().breaks();
+      await settled();
+    }
+    const generations = calls.slice(1).map(({ open }) => open.resume?.generation);
+    expect(generations).toEqual(generations.map((_, at) => at + 1));
+    expect(stream.state).toBe("suspended");
+    clock.advance(startMs + graceMs - clock.now());
+    await over;
+    const delivery = { messages: 1, isFinal: false };
+    await expect(stream.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY, delivery });
+    expect(stream.state).toBe("failed");
+    expect(clock.timers).toBe(0);
+  });
+
+  test("says the name again for a client that was not accepted, which may be accepted then", async () => {
+    const { stream } = await connected("opened");
+    stream.write("early");
+    await settled();
+    call().breaks();
+    await attempts();
+    expect(call().open).toMatchObject({ name: "name", streamId: "id", resume: { generation: 1 } });
+    call().opened();
+    call().accepted();
+    call().handlers.onResumed(0);
+    await settled();
+    expect(stream.state).toBe("open");
+    expect(numbers(call())).toEqual([1]);
+  });
+
+  test.each([
+    ["the stream has ended", Failure.STREAM_GONE],
+    ["the relay has another key", Failure.TOKEN_INVALID],
+  ])("gives up at once when the relay says that %s", async (_, failure) => {
+    const { stream, over } = await connected();
+    stream.write("one");
+    await settled();
+    call().breaks();
+    await attempts();
+    call().handlers.onEnd(new StreamError("no", { failure, receivedSequence: 1 }));
+    await over;
+    const delivery = { messages: 1, isFinal: true };
+    await expect(stream.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY, delivery });
+    expect(clock.timers).toBe(0);
+  });
+
+  test.each([
+    ["the relay", [], [Feature.CREDIT, Feature.ACK, Feature.RESUME]],
+    ["the peer", [Feature.RESUME], [Feature.CREDIT, Feature.ACK]],
+  ])("fails the stream at once if %s does not resume", async (_, ofRelay, ofPeer) => {
+    const life = new StreamLife({ resume: true });
+    const over = attach({ life, transport: async () => transport, method: "connect", open: {}, clock });
+    await settled();
+    call().opened("token", ofRelay);
+    call().handlers.onAccepted(create(CapabilitiesSchema, { features: ofPeer }));
+    call().breaks();
+    await over;
+    expect(life.state).toBe("failed");
+    expect(clock.timers).toBe(0);
+  });
+
+  test("goes on for a stream that is closed, so that the peer hears the last ack, until the relay ends the call", async () => {
+    const { stream, events, over } = await connected();
+    stream.end();
+    stream.resume();
+    await settled();
+    call().handlers.onFrame(frame({ sequence: 1n, fin: true, ack: 1n }));
+    await settled();
+    expect(stream.state).toBe("closed");
+    expect(call().isEnded).toBe(true);
+    call().breaks();
+    await attempts();
+    expect(call().open.resume).toEqual({ receivedSequence: 1n, generation: 1 });
+    call().opened();
+    await settled();
+    expect(call().isEnded).toBe(false);
+    call().handlers.onResumed(1);
+    await settled();
+    expect(call().frames).toMatchObject([{ sequence: 1, fin: true, ack: 1 }]);
+    expect(call().isEnded).toBe(true);
+    call().handlers.onEnd(undefined);
+    await over;
+    expect(events).toEqual([]);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe("Attacher, when the peer's leg breaks", () => {
+  test("suspends the stream and sends nothing, until the peer is back and hears what it lacks", async () => {
+    const { stream, events } = await connected();
+    stream.write("one");
+    await settled();
+    call().handlers.onSuspended(graceMs);
+    stream.write("two");
+    await settled();
+    expect(events).toEqual([{ hop: Hop.PEER, graceMs }]);
+    expect(numbers(call())).toEqual([1]);
+    call().handlers.onResumed(0);
+    await settled();
+    expect(numbers(call())).toEqual([1, 1, 2]);
+    expect(events).toEqual([{ hop: Hop.PEER, graceMs }, "resumed"]);
+  });
+
+  test("sends a reset nevertheless", async () => {
+    const { stream } = await connected();
+    call().handlers.onSuspended(graceMs);
+    stream.destroy();
+    await settled();
+    expect(call().frames.at(-1)).toMatchObject({ reset: { code: Code.Canceled } });
+  });
+});
+
+describe("Attacher, when the stream is destroyed", () => {
+  test.each(["opened", "accepted"] as const)("overtakes frames that the relay does not read, %s", async (how) => {
+    const { stream, over } = await connected(how);
+    stream.destroy(new StreamError("enough", { code: Code.Aborted }));
+    await settled();
+    if (how === "accepted") {
+      expect(rejects).toEqual([]);
+      clock.advance(250);
+    }
+    await over;
+    expect(rejects).toMatchObject([{ streamId: "id", legToken: "token", code: Code.Aborted, reason: "enough" }]);
+    expect(call().isCancelled).toBe(true);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("attaches once more to say so, if it has no leg", async () => {
+    const { stream, over } = await connected();
+    call().breaks();
+    stream.destroy();
+    await attempts();
+    call().opened();
+    await settled();
+    expect(call().frames).toMatchObject([{ reset: { code: Code.Canceled } }]);
+    call().handlers.onEnd(undefined);
+    await over;
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe("Attacher, when the relay drains", () => {
+  test("attaches elsewhere while the old leg goes on, and then lets that go", async () => {
+    const { stream, events } = await connected();
+    const old = call();
+    stream.write("one");
+    await settled();
+    old.handlers.onDraining(10_000);
+    await settled();
+    expect([calls.length, moves]).toEqual([2, 1]);
+    expect(call().open.resume).toEqual({ receivedSequence: 0n, generation: 1 });
+    stream.write("two");
+    await settled();
+    expect(numbers(old)).toEqual([1, 2]);
+    call().breaks();
+    await attempts();
+    expect(stream.state).toBe("open");
+    call().opened();
+    expect(old.isCancelled).toBe(true);
+    old.handlers.onFrame(dataFrame(1, { data: new Uint8Array(1) }));
+    call().handlers.onResumed(1);
+    await settled();
+    expect(numbers(call())).toEqual([2]);
+    expect(events).toEqual([]);
+    call().breaks();
+    await attempts();
+    expect(call().open.resume).toEqual({ receivedSequence: 0n, generation: 3 });
+  });
+
+  test("takes the old leg's end for no loss while the new one attaches", async () => {
+    const { stream } = await connected();
+    const old = call();
+    old.handlers.onDraining(10_000);
+    old.handlers.onEnd(new StreamError("the relay is going away", { failure: Failure.DRAINING }));
+    await settled();
+    expect(calls.length).toBe(2);
+    expect(stream.state).toBe("suspended");
+    call().opened();
+    call().handlers.onResumed(0);
+    await settled();
+    expect(stream.state).toBe("open");
+    expect(clock.timers).toBe(0);
+  });
+});
