@@ -30,21 +30,26 @@ export function differences(fresh: Map<string, string>, present: Map<string, str
   return problems;
 }
 
-/** `gen/` and docs/protocol.md are exactly what `npm run generate` would write. */
+/** The files of docs/ that are written by a program, and the programs. */
+const written = [
+  ["protocol.md", "tools/protocol-page/main.ts"],
+  ["resume-vectors.json", "tools/resume-vectors/main.ts"],
+] as const;
+
+/** `gen/`, docs/protocol.md and docs/resume-vectors.json are exactly what `npm run generate` would write. */
 export function checkGenerated(): Promise<Outcome> {
   return withTemporaryFolder(async (folder) => {
-    const newPage = join(folder, "protocol.md");
-    for (const [program, args] of [
-      ["buf", ["generate", "--output", folder]],
-      ["node", ["tools/protocol-page/main.ts", newPage]],
+    for (const [program, ...args] of [
+      ["buf", "generate", "--output", folder],
+      ...written.map(([file, program]) => ["node", program, join(folder, file)] as const),
     ] as const) {
-      const { code, output } = await run(program, [...args]);
+      const { code, output } = await run(program, args);
       if (code !== 0) return failed(`${program} ${args.join(" ")} (exit code ${code})\n${output.trim()}`);
     }
     const problems = differences(readTree(join(folder, "gen")), readTree(join(root, "gen")), "gen");
-    const page = join(root, "docs/protocol.md");
-    if (readFileSync(newPage, "utf8") !== readFileSync(page, "utf8")) {
-      problems.push("docs/protocol.md is not what proto/ and the code give now");
+    for (const [file] of written) {
+      if (readFileSync(join(folder, file), "utf8") === readFileSync(join(root, "docs", file), "utf8")) continue;
+      problems.push(`docs/${file} is not what proto/ and the code give now`);
     }
     if (problems.length === 0) return passed();
     return failed([...problems, "Run: npm run generate"].join("\n"));

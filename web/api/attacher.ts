@@ -34,11 +34,11 @@ const usualLingerTimeoutMs = 30_000;
 /** A reset has this long to get out; then the peer hears of the end without the reason. */
 const resetTimeoutMs = 1_000;
 /** A reset may wait behind frames that the relay does not read. After this long `Reject` overtakes them. */
-const overtakeTimeoutMs = 250;
+export const overtakeTimeoutMs = 250;
 /** The relay has this long to answer `Reject`. */
 const rejectTimeoutMs = 5_000;
 /** An ack waits at most this long for a frame that it can travel with. `Frame.ack`. */
-const maxAckDelayMs = 25;
+export const maxAckDelayMs = 25;
 
 /** The time since the relay was lost: attempts that failed, and the deadline of the grace period. */
 interface Outage {

@@ -35,7 +35,7 @@ export interface LegInit {
 }
 
 /** The relay has this long to answer an `Open`, a connection to it included. */
-const attachTimeoutMs = 20_000;
+export const attachTimeoutMs = 20_000;
 
 type LegState =
   | { kind: "attaching"; cancelDeadline: () => void }

@@ -3,9 +3,9 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { followPage } from "../page/page-life.js";
 
 /** The longest first wait. It is doubled with each attempt that failed, and most breaks are over by then. */
-const minBackoffMs = 100;
+export const minBackoffMs = 100;
 /** The longest wait: a relay that was away is found again within 5 s, at a cost of one attempt in 2.5 s on average. */
-const maxBackoffMs = 5_000;
+export const maxBackoffMs = 5_000;
 
 interface Wait {
   /** No call that gets through ends the wait earlier, so that calls that break at once cannot wake each other in turns. */

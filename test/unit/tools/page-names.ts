@@ -5,6 +5,7 @@ import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.
 import { linkProtocol, linkSocketPath } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
 import { enums, messages, services, shortName } from "../../../tools/protocol-page/tables/reference.js";
+import { resumeVectors } from "../../../tools/resume-vectors/resume-vectors.js";
 
 const fieldsOf = new Map(
   messages.map((message) => [
@@ -14,6 +15,19 @@ const fieldsOf = new Map(
 );
 const values = new Set(enums.flatMap((each) => each.values.map(({ name }) => name)));
 const rpcs = new Set(services.flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`)));
+
+/** The names in docs/resume-vectors.json: of its fields, and of what endpoints do. */
+export const vectorNames = new Set(
+  resumeVectors.flatMap(({ steps, ...head }) => [
+    ...Object.keys({ ...head, steps }),
+    ...steps.flatMap((step) => [
+      step.does,
+      ...Object.keys(step),
+      ...Object.keys("message" in step ? step.message : {}),
+    ]),
+  ]),
+);
+
 const codes = Object.values(Code).filter((code): code is Code => typeof code === "number");
 
 /**
@@ -36,6 +50,7 @@ const known = new Set<string>([
   ...[...Health.methods, ...ServerReflection.methods].map((method) => method.name),
   linkProtocol,
   linkSocketPath.split("/").at(-1) ?? "",
+  ...vectorNames,
   ...foreign,
 ]);
 

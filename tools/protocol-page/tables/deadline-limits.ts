@@ -4,8 +4,11 @@ import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
+import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
+import { attachTimeoutMs } from "../../../web/api/leg.js";
 import { patienceMs, webSocketTimeoutMs } from "../../../web/link/link-choice.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../../web/node/http2-watch.js";
+import { maxBackoffMs, minBackoffMs } from "../../../web/transport/way-back.js";
 import { defaultOpenTimeoutMs } from "../../../web/transport/websocket-transport.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 
@@ -61,6 +64,34 @@ export const fixedDeadlines: LimitRow[] = [
     value: "half of `Limits.linger_timeout_ms`",
     enforcedBy: "the endpoint",
     beyond: "the fin is acknowledged all the same",
+    told: notTold,
+  },
+  {
+    what: "an ack waits for a frame that it can go along with",
+    value: ms(maxAckDelayMs),
+    enforcedBy: "the endpoint that receives, if it names `FEATURE_RESUME`",
+    beyond: "the ack has a frame of its own",
+    told: notTold,
+  },
+  {
+    what: "the wait before a leg, or a `Listen`, that broke is tried again",
+    value: `random, up to ${ms(minBackoffMs)} the first time, twice as much each further time, up to ${ms(maxBackoffMs)}`,
+    enforcedBy: "the endpoint, or the listener",
+    beyond: "",
+    told: notTold,
+  },
+  {
+    what: "from an `Open` to `opened`, a connection to the relay included",
+    value: ms(attachTimeoutMs),
+    enforcedBy: "the endpoint",
+    beyond: "the leg broke",
+    told: notTold,
+  },
+  {
+    what: "from a `reset` of an endpoint that names `FEATURE_RESUME` to the end of its call",
+    value: ms(overtakeTimeoutMs),
+    enforcedBy: "the endpoint",
+    beyond: "it calls `Reject`",
     told: notTold,
   },
   {
