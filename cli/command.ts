@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { maxTimerMs } from "../server/relay/limits.js";
 
 /** The program as people type it, in front of what it says to them. */
 export const programName = "bss";
@@ -40,6 +41,12 @@ export function onlyArgument(positionals: string[], what: string): string {
   if (argument === undefined) throw new UsageError(`${what} is missing`);
   if (extra !== undefined) throw new UsageError(`one ${what}, not also ${JSON.stringify(extra)}`);
   return argument;
+}
+
+/** A number of milliseconds from text. Throws a `UsageError`, which calls it `what`. */
+export function parseMs(text: string, what: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= maxTimerMs) return Number(text);
+  throw new UsageError(`${what} takes milliseconds from 0 to ${maxTimerMs}, not ${JSON.stringify(text)}`);
 }
 
 export const maxPort = 65_535;

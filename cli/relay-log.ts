@@ -6,6 +6,8 @@ export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "key.created"; file: string }
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
+  | { event: "name.suspended"; name: string; leaseId: string; graceMs: number }
+  | { event: "name.resumed"; name: string; leaseId: string }
   | { event: "name.released"; name: string; leaseId: string; reason: string }
   | { event: "warning"; kind: RelayWarning["kind"]; message: string; count: number }
   | { event: "draining"; streams: number; timeoutMs: number }
@@ -22,6 +24,8 @@ export function createRelayLog(json: boolean, write: (line: string) => void): (e
 /** Logs the names of a relay as they come and go. */
 export function logNames(proxy: StreamServerProxy, log: (event: RelayEvent) => void): void {
   proxy.on("server.created", (name, { id, listed }) => log({ event: "name.claimed", name, leaseId: id, listed }));
+  proxy.on("server.suspended", (name, { id }, graceMs) => log({ event: "name.suspended", name, leaseId: id, graceMs }));
+  proxy.on("server.resumed", (name, { id }) => log({ event: "name.resumed", name, leaseId: id }));
   proxy.on("server.destroyed", (name, { id }, reason) => log({ event: "name.released", name, leaseId: id, reason }));
 }
 
@@ -38,6 +42,10 @@ function wordsOf(event: RelayEvent): string[] {
       return [`made a new key: ${shellWord(event.file)}`];
     case "name.claimed":
       return [`claimed: ${shellWord(event.name)}`];
+    case "name.suspended":
+      return [`kept for ${event.graceMs / 1_000} s: ${shellWord(event.name)} (its listener is away)`];
+    case "name.resumed":
+      return [`taken up again: ${shellWord(event.name)}`];
     case "name.released":
       return [`released: ${shellWord(event.name)} (${event.reason})`];
     case "warning":

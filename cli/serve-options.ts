@@ -2,9 +2,8 @@ import { readFileSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
 import { defaultDrainTimeoutMs } from "../server/proxy-options.js";
-import { maxTimerMs } from "../server/relay/limits.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
-import { maxPort, parseCommandLine, parsePort, UsageError } from "./command.js";
+import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
@@ -83,7 +82,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     tls: readTls(settings),
     page: checkFolder(settings.page),
     json: settings.json ?? false,
-    drainTimeoutMs: parseTimeoutMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs)),
+    drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
     // The file is made if it is missing, so it comes after all that may be refused.
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
@@ -111,12 +110,6 @@ function settingsFromEnvironment(environment: Environment): Settings {
 /** A variable that is empty is one that is not set. */
 function set(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
-}
-
-/** Reads the drain timeout, within the bounds of `StreamServerProxy.drain`. Throws a `UsageError`. */
-function parseTimeoutMs(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) <= maxTimerMs) return Number(text);
-  throw new UsageError(`the drain timeout takes milliseconds from 0 to ${maxTimerMs}, not ${JSON.stringify(text)}`);
 }
 
 function parseSwitch(text: string, what: string): boolean {

@@ -189,7 +189,7 @@ export class Routes {
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#health.stop();
-    this.#links.refuse(this.#relay.drain());
+    this.#links.refuse(this.#relay.drain(timeoutMs));
     await new Promise<void>((resolve) => {
       const cancelDeadline = this.#relay.clock.after(timeoutMs, resolve);
       void this.#relay.idle().then(() => {

@@ -160,12 +160,6 @@ export class Registry {
     }
   }
 
-  /** Whether a listener was told by `drain` to leave, and is still here. */
-  get isLeaving(): boolean {
-    for (const { call } of this.#leasesByName.values()) if (call?.isDraining) return true;
-    return false;
-  }
-
   /** Ends all leases, and declines all offers, with an error. */
   close(error: StreamError): void {
     for (const lease of [...this.#leasesByName.values()]) lease.end("relay closed", error);

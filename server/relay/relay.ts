@@ -53,7 +53,6 @@ export class Relay {
     this.signer = signer;
     this.warnings = warnings;
     this.registry = new Registry(init);
-    this.registry.observe(() => this.#released.notify());
   }
 
   /** Whether the relay takes new names and streams. */
@@ -152,12 +151,11 @@ export class Relay {
   }
 
   /**
-   * Resolves when no stream, offer or leg is left, and no listener that was told to leave, or when the relay is closed.
-   * Never rejects.
+   * Resolves when no stream, offer or leg is left, or when the relay is closed. Never rejects. Listeners are not waited
+   * for: one that can resume takes its lease up elsewhere however its call ends.
    */
   async idle(): Promise<void> {
-    const isIdle = () => this.#splices.size + this.legs.size === 0 && !this.registry.isLeaving;
-    while (this.#state.kind !== "closed" && !isIdle()) await this.#released.changed();
+    while (this.#state.kind !== "closed" && this.#splices.size + this.legs.size > 0) await this.#released.changed();
   }
 
   /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */

@@ -6,6 +6,7 @@ import {
   type ConnectResponse,
   FailureDetailSchema,
   type FrameSchema,
+  type ListenRequestSchema,
   type ListenResponse,
   type Offer,
   type OpenSchema,
@@ -98,11 +99,18 @@ export class RawListener {
   readonly #abort = new AbortController();
   readonly #events: AsyncIterator<ListenResponse>;
 
-  constructor(client: Client<typeof RelayService>, name: string) {
-    this.#events = client.listen({ name }, { signal: this.#abort.signal })[Symbol.asyncIterator]();
+  /** Listens on a name, or as a request says. */
+  constructor(client: Client<typeof RelayService>, listen: string | MessageInitShape<typeof ListenRequestSchema>) {
+    const request = typeof listen === "string" ? { name: listen } : listen;
+    this.#events = client.listen(request, { signal: this.#abort.signal })[Symbol.asyncIterator]();
   }
 
-  async event<C extends "registered" | "offer" | "withdrawn">(kind: C) {
+  /** The events that nobody has taken yet, until the call ends. */
+  rest(): AsyncIterable<unknown> {
+    return { [Symbol.asyncIterator]: () => this.#events };
+  }
+
+  async event<C extends "registered" | "offer" | "withdrawn" | "draining">(kind: C) {
     for (;;) {
       const { done, value } = await this.#events.next();
       if (done) throw new Error(`Listen ended before ${kind}`);
