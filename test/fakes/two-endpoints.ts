@@ -1,12 +1,12 @@
 import { rawCodec } from "../../stream/codec.js";
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import { Endpoint, type EndpointInit } from "../../stream/endpoint/endpoint.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../stream/endpoint/sender.js";
 import { costOf } from "./frames.js";
 
 export type Value = string | Uint8Array<ArrayBuffer>;
 
-export interface SideInit extends EndpointOptions {
+export interface SideInit extends EndpointInit {
   maxFrameBytes: number;
   /** The messages that this side's application writes, in order, before it finishes. */
   messages: readonly Value[];
@@ -16,12 +16,15 @@ export interface SideInit extends EndpointOptions {
 export class Side {
   readonly endpoint: Endpoint;
   readonly read: Value[] = [];
-  readonly onWire: Frame[] = [];
+  onWire: Frame[] = [];
   readonly delivered: Frame[] = [];
   readonly #messages: Value[];
   /** The cost of each whole message on the wire that the other side has not read. */
   readonly #unreadCosts: number[] = [];
   #messageCost = 0;
+  /** The highest number so far: frames up to it are sent again. */
+  #sequence = 0;
+  resentFrames = 0;
   sentBytes = 0;
   grantedBytes = initialCreditBytes;
   inFlightBytes = 0;
@@ -59,6 +62,11 @@ export class Side {
     const frame = this.endpoint.takeFrame();
     if (frame === undefined) return false;
     this.onWire.push(frame);
+    if (frame.sequence <= this.#sequence) {
+      if (frame.sequence > 0) this.resentFrames += 1;
+      return true;
+    }
+    this.#sequence = frame.sequence;
     this.sentBytes += costOf(frame);
     this.inFlightBytes += costOf(frame);
     this.largestFrameBytes = Math.max(this.largestFrameBytes, costOf(frame));
@@ -76,9 +84,13 @@ export class Side {
     const frame = this.onWire.shift();
     if (frame === undefined) return false;
     this.delivered.push(frame);
-    other.grantedBytes = Math.max(other.grantedBytes, Number(frame.credit));
-    other.endpoint.receive(frame);
+    other.receive(frame);
     return true;
+  }
+
+  receive(frame: Frame): void {
+    this.grantedBytes = Math.max(this.grantedBytes, frame.credit);
+    this.endpoint.receive(frame);
   }
 
   /** Delivers again what arrived before: old numbers, old acks, old credit. */
