@@ -91,6 +91,33 @@ describe("Endpoint.resume", () => {
     expect(numbers(takeFrames(endpoint))).toEqual([5]);
   });
 
+  test("sends fresh acks and credit, and none that were sent with a frame before", () => {
+    const endpoint = resumable({ windowBytes: 65_536 });
+    endpoint.receive(dataFrame(1, { data: new Uint8Array(40_000) }));
+    endpoint.read();
+    expect(send(endpoint, 1)).toMatchObject([{ ack: 1, credit: 40_016 + 65_536 }]);
+    endpoint.receive(dataFrame(2, {}));
+    expect(send(endpoint, 2)).toMatchObject([{ ack: 2 }]);
+    endpoint.detach();
+    endpoint.resume(0);
+    expect(takeFrames(endpoint)).toMatchObject([
+      { sequence: 1, ack: 2, credit: 40_016 + 65_536 },
+      { sequence: 2, ack: 0, credit: 0 },
+    ]);
+  });
+
+  test("closes a stream whose last ack it brings", () => {
+    const endpoint = resumable();
+    endpoint.finish();
+    takeFrames(endpoint);
+    endpoint.receive(frame({ sequence: 1n, fin: true }));
+    takeFrames(endpoint);
+    endpoint.detach();
+    expect(endpoint.state.kind).toBe("open");
+    endpoint.resume(1);
+    expect(endpoint.state.kind).toBe("closed");
+  });
+
   test("tells the ack and the credit again, and counts what it sends again against its own credit once", () => {
     const endpoint = resumable({ windowBytes: 65_536 });
     endpoint.receive(dataFrame(1, { data: new Uint8Array(40_000) }));
@@ -208,10 +235,13 @@ describe("Endpoint keeps", () => {
   });
 
   test("no more than maxBufferedBytes for a peer that grants credit and acknowledges nothing", () => {
-    const endpoint = resumable({ maxBufferedBytes: 250 });
+    const told: EndpointEvent[] = [];
+    const endpoint = resumable({ maxBufferedBytes: 250 }, told);
     endpoint.receive(frame({ credit: 1_000_000n }));
     expect(numbers(send(endpoint, 1, 2, 3, 4))).toEqual([1, 2, 3]);
+    told.length = 0;
     endpoint.receive(frame({ ack: 1n }));
+    expect(told).toContain("sendable");
     expect(numbers(takeFrames(endpoint))).toEqual([4]);
   });
 });
@@ -289,6 +319,9 @@ describe("Endpoint.delivery", () => {
     expect(endpoint.delivery).toEqual({ messages: 0, isFinal: false });
     endpoint.receive(frame({ ack: 2n }));
     expect(endpoint.delivery).toEqual({ messages: 2, isFinal: true });
+    send(endpoint, 3, 4);
+    endpoint.receive(frame({ ack: 3n, reset: { code: Code.Aborted } }));
+    expect(errorOf(endpoint).delivery).toEqual({ messages: 2, isFinal: false });
   });
 
   test("is on a copy of the error with which the endpoint fails, because that error may be of many streams", () => {
