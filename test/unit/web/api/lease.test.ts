@@ -35,10 +35,12 @@ beforeEach(() => {
   // A link has a watch of its own, so that the clock of these tests may run on.
   setTransportFacts(relay.transport, { kind: () => "websocket" });
   [events, handed, unheard] = [[], [], []];
+  vi.spyOn(Math, "random").mockReturnValue(0.99);
   server = newServer();
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   relay.onUnlisten = () => {};
   for (const stream of handed) stream.destroy();
   void server.end();
@@ -164,14 +166,24 @@ describe("StreamServer whose Listen breaks", () => {
 
   test("makes an attempt when another call over its transport gets through", async () => {
     await suspended();
+    await nextAttempt();
+    await relay.last.break();
     clock.advance(100);
     await settled();
-    await relay.last.break();
-    const made = relay.calls.length;
-    clock.advance(100);
+    expect(relay.calls).toHaveLength(2);
     wayBackOf(relay.transport, clock).gotThrough();
     await settled();
-    expect(relay.calls.length).toBeGreaterThan(made);
+    expect(relay.calls).toHaveLength(3);
+  });
+
+  test("has the other calls over its transport make their attempts when it gets through", async () => {
+    await suspended();
+    await nextAttempt();
+    let attempts = 0;
+    wayBackOf(relay.transport, clock).wait(6, () => (attempts += 1));
+    clock.advance(100);
+    await relay.last.say(registered("token 1"));
+    expect(attempts).toBe(1);
   });
 
   test("is not suspended when the page was left", async () => {
@@ -251,7 +263,11 @@ describe("StreamServer's owner key", () => {
     expect(relay.last.request.ownerKey).not.toBe(first);
   });
 
-  test.each([false, true])("is kept in the tab of a page unless the name is free (failed: %s)", async (hasFailed) => {
+  test.each([
+    ["kept", "its Listen breaks", () => relay.last.break()],
+    ["not kept", "it is fenced", () => relay.last.fail(Failure.FENCED)],
+    ["not kept", "it is ended", () => server.end()],
+  ])("is %s in the tab of a page after %s", async (isKept, _what, end) => {
     const page = new FakePage();
     const tab = new Map<string, string>();
     vi.stubGlobal("sessionStorage", {
@@ -261,9 +277,9 @@ describe("StreamServer's owner key", () => {
     });
     server = newServer(false);
     await listening();
-    if (hasFailed) await relay.last.break();
+    await end();
     await server.end();
-    expect(tab.size).toBe(hasFailed ? 1 : 0);
+    expect(tab.size).toBe(isKept === "kept" ? 1 : 0);
     expect(page.listeners).toBe(0);
     vi.unstubAllGlobals();
   });
