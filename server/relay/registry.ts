@@ -87,17 +87,21 @@ export class Registry {
    * Takes up a lease with a newer call. A lease of another process that signs with the same keys, as of one before a
    * restart, is made anew under its id if its name is free.
    *
-   * Throws FAILURE_TOKEN_INVALID; FAILURE_LEASE_GONE for a lease that has ended; FAILURE_FENCED for a call that is not
-   * newer; and what `claim` throws.
+   * Throws FAILURE_TOKEN_INVALID; FAILURE_FENCED for a call that is not newer, or if the owner of the name has claimed it
+   * again; FAILURE_LEASE_GONE for a lease that has ended and left its name free; and what `claim` throws.
    */
   takeUp(claim: Claim, { leaseId, leaseToken, generation }: LeaseProof): Held {
     this.checkName(claim.name);
     const issuer = this.#init.signer.verify("lease", leaseId, leaseToken, claim.name);
     const lease = this.#leasesById.get(leaseId);
     if (lease !== undefined) return this.#held(lease, lease.attach(claim.isResumable, generation));
+    const ownerKey = OwnerKey.from(claim.ownerKey);
+    const holder = this.#leasesByName.get(claim.name);
+    // A listener whose lease has ended claims its name anew, and must not take it back from the newer one of its owner.
+    if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
+    if (holder !== undefined) throw nameTakenError(claim.name);
     if (issuer === "this process") throw leaseGoneError();
-    if (this.#leasesByName.has(claim.name)) throw nameTakenError(claim.name);
-    return this.#create({ ...claim, ownerKey: OwnerKey.from(claim.ownerKey), id: leaseId, generation });
+    return this.#create({ ...claim, ownerKey, id: leaseId, generation });
   }
 
   /**
@@ -178,7 +182,7 @@ export class Registry {
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);
     for (const offer of before?.waiting ?? this.#waiting.of(lease.name)) lease.offer(offer);
-    before?.end("reclaimed", fencedError("the owner of the name has claimed it again"));
+    before?.end("reclaimed", reclaimedError());
     this.#tell({ kind: "created", lease });
     return this.#held(lease, call);
   }
@@ -218,6 +222,10 @@ export class Registry {
 
 function nameTakenError(name: string): StreamError {
   return new StreamError(`somebody listens on ${JSON.stringify(name)} already`, { failure: Failure.NAME_TAKEN });
+}
+
+function reclaimedError(): StreamError {
+  return fencedError("the owner of the name has claimed it again");
 }
 
 function leaseGoneError(): StreamError {

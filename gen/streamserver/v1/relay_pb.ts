@@ -533,9 +533,10 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
   capabilities?: Capabilities | undefined;
 
   /**
-   * To take up a lease whose Listen broke: its id and its newest token. FAILURE_LEASE_GONE if the lease has ended, and
-   * FAILURE_FENCED if the relay knows this generation or a higher one. A relay that has never heard of the lease makes
-   * it anew under the same id, unless another lease holds the name. FEATURE_RESUME.
+   * To take up a lease whose Listen broke: its id and its newest token. FAILURE_FENCED if the relay knows this generation
+   * or a higher one, or if the lease has ended and one with the same `owner_key` holds the name. FAILURE_NAME_TAKEN if
+   * another one holds it, and otherwise FAILURE_LEASE_GONE, for a lease that has ended. A relay that has never heard of
+   * the lease makes it anew under the same id. FEATURE_RESUME.
    *
    * @generated from field: string lease_id = 4;
    */

@@ -30,8 +30,14 @@ function changesOf(relay: Relay): string[] {
   return changes;
 }
 
-function takeUp(relay: Relay, { lease, token }: Pick<Held, "lease" | "token">, generation: number, name = lease.name) {
-  const claim = { name, listed: lease.listed, isResumable, ownerKey: "" };
+function takeUp(
+  relay: Relay,
+  { lease, token }: Pick<Held, "lease" | "token">,
+  generation: number,
+  name = lease.name,
+  ownerKey = "",
+) {
+  const claim = { name, listed: lease.listed, isResumable, ownerKey };
   return relay.takeUp(claim, { leaseId: lease.id, leaseToken: token, generation });
 }
 
@@ -188,7 +194,9 @@ describe("Registry.claim with an owner key", () => {
       await settled();
       expect(heard).toEqual([first, second].map((offer) => ({ kind: "offer", offer })));
       expect(atClient.end).toBe("open");
-      expect(thrown(() => takeUp(relay, held, 1)).failure).toBe(Failure.LEASE_GONE);
+      // With LEASE_GONE the listener would claim the name anew, and take it back from the owner's newer one.
+      expect(thrown(() => takeUp(relay, held, 1, "room", "secret")).failure).toBe(Failure.FENCED);
+      expect(thrown(() => takeUp(relay, held, 1, "room", "guess")).failure).toBe(Failure.NAME_TAKEN);
       relay.accept(first.id, relay.offerToken(first), undefined);
       clock.advance(500);
       expect(second.kind).toBe("ended");
