@@ -1,4 +1,4 @@
-import { defaultLimits, type RelayLimits } from "browser-stream-server/server";
+import type { RelayLimits } from "browser-stream-server/server";
 import type { ChaosRelayOptions } from "./chaos-relay.ts";
 
 /** The relay keeps what has no leg so long. Long enough for a busy machine, short enough for a test. */
@@ -6,14 +6,14 @@ export const graceMs = 8_000;
 /** The relay's heartbeat: a connection that is lost in silence is noticed two and a half times as late. */
 export const heartbeatIntervalMs = 500;
 
-/** Whether the package that is built resumes streams. */
-export const isResuming = "graceMs" in defaultLimits;
+/** Whether the package resumes streams. */
+export const isResuming: boolean = false;
 
 /** The limits of relays under histories: short, so that histories are. */
 export const limits: Partial<RelayLimits> = {
   heartbeatIntervalMs,
   lingerTimeoutMs: 2_000,
-  ...(isResuming ? { graceMs } : {}),
+  graceMs,
 };
 
 /** A drained relay may take so long. Less than the grace period, so that streams outlive it. */

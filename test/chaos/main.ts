@@ -1,13 +1,14 @@
 // `npm run test:chaos` runs this program. It ends with exit code 1 if anything was lost, doubled, or waits for ever.
 import { Figures } from "./figures.ts";
-import { historyText } from "./history.ts";
-import { readOptions, usage } from "./options.ts";
-import { figuresText } from "./report.ts";
+import { type History, historyText } from "./history.ts";
+import { type ChaosOptions, readOptions, usage } from "./options.ts";
+import { type CarrierRun, figuresText, reportHistories, reportScenario } from "./report.ts";
 import { type Failed, runHistories } from "./run.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
 import { shrink } from "./shrink.ts";
 import { tryAlone } from "./trial.ts";
 
-function readCommandLine() {
+function readCommandLine(): ChaosOptions {
   try {
     return readOptions(process.argv.slice(2));
   } catch (error) {
@@ -18,12 +19,11 @@ function readCommandLine() {
 
 const options = readCommandLine();
 
-async function replay(): Promise<number> {
-  if (options.replay === undefined) return 0;
+async function replay(history: History): Promise<number> {
   let failures = 0;
   const figures = new Figures();
   for (let time = 0; time < options.times; time += 1) {
-    const problems = await tryAlone(options.replay, figures);
+    const problems = await tryAlone(history, figures);
     if (problems.length > 0) failures += 1;
     console.log(problems.length === 0 ? "ok" : `FAILED\n  ${problems.join("\n  ")}`);
   }
@@ -31,10 +31,25 @@ async function replay(): Promise<number> {
   return failures;
 }
 
+async function runScenarios(chosen: readonly Scenario[]): Promise<number> {
+  let failures = 0;
+  for (const scenario of chosen) {
+    console.log(`${scenario.name}: ${scenario.about}`);
+    const result = await scenario.run({ isShort: options.isShort });
+    const { figures, problems } = result;
+    for (const line of figures) console.log(`  ${line}`);
+    for (const problem of problems) console.log(`  FAILED  ${problem}`);
+    if (problems.length > 0) failures += 1;
+    if (options.writesReport) reportScenario(scenario.name, result);
+  }
+  return failures;
+}
+
 async function runAll(): Promise<number> {
   const { seed, histories, concurrency } = options;
   console.log(`seed ${seed}, ${histories} histories of each carrier`);
   const failed: Failed[] = [];
+  const runs: CarrierRun[] = [];
   for (const carrier of options.carriers) {
     const figures = new Figures();
     const startMs = performance.now();
@@ -42,9 +57,11 @@ async function runAll(): Promise<number> {
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
     console.log(`${carrier}: ${failedNow.length} failed, in ${seconds} s\n${figuresText(figures)}`);
     failed.push(...failedNow);
+    runs.push({ carrier, figures, failed: failedNow.length });
   }
+  if (options.writesReport) reportHistories(seed, runs);
   const [first] = failed;
-  if (first !== undefined) {
+  if (first !== undefined && options.shrinks) {
     console.log("Shrinking the first history that failed …");
     const shortest = await shrink(first.history);
     console.log(`To replay: npm run test:chaos -- --times 5 --replay ${JSON.stringify(historyText(shortest))}`);
@@ -52,5 +69,9 @@ async function runAll(): Promise<number> {
   return failed.length;
 }
 
-const failures = options.replay === undefined ? await runAll() : await replay();
-process.exitCode = failures > 0 ? 1 : 0;
+async function run(): Promise<number> {
+  if (options.replay !== undefined) return replay(options.replay);
+  return options.scenarios.length > 0 ? runScenarios(options.scenarios) : runAll();
+}
+
+process.exitCode = (await run()) > 0 ? 1 : 0;

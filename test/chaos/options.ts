@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { type Carrier, carriers } from "./carriers.ts";
 import { type History, parseHistory } from "./history.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
+import { scenarios } from "./scenarios/scenarios.ts";
 
 export interface ChaosOptions {
   seed: number;
@@ -9,7 +11,12 @@ export interface ChaosOptions {
   carriers: readonly Carrier[];
   replay: History | undefined;
   times: number;
-  scenarios: readonly string[];
+  /** Run in place of histories. */
+  scenarios: readonly Scenario[];
+  /** Whether scenarios are run in part only. */
+  isShort: boolean;
+  /** Whether the first history that fails is shrunk. */
+  shrinks: boolean;
   writesReport: boolean;
 }
 
@@ -23,7 +30,10 @@ Plays random histories of streams, cuts and restarts over every carrier, and che
   --carrier NAME   only this carrier: ${carriers.join(", ")}; may be repeated
   --replay TEXT    plays this one history, as a failure prints it
   --times N        plays it so many times (default 1)
-  --scenario NAME  runs a scenario in place of histories, "all" for all of them; may be repeated
+  --no-shrink      does not look for a shorter history that fails
+  --scenario NAME  runs a scenario in place of histories: ${scenarios.map(({ name }) => name).join(", ")},
+                   or all of them; may be repeated
+  --short          runs a part of the scenario, in seconds
   --report         writes the figures to docs/chaos.md
 `;
 
@@ -39,6 +49,8 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       replay: { type: "string" },
       times: { type: "string", default: "1" },
       scenario: { type: "string", multiple: true, default: [] },
+      short: { type: "boolean", default: false },
+      "no-shrink": { type: "boolean", default: false },
       report: { type: "boolean", default: false },
     },
   });
@@ -55,7 +67,15 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     carriers: values.carrier.length > 0 ? (values.carrier as Carrier[]) : carriers,
     replay: values.replay === undefined ? undefined : parseHistory(values.replay),
     times: number("times", values.times),
-    scenarios: values.scenario,
+    scenarios: values.scenario.flatMap(scenariosOf),
+    isShort: values.short,
+    shrinks: !values["no-shrink"],
     writesReport: values.report,
   };
+}
+
+function scenariosOf(name: string): readonly Scenario[] {
+  const found = name === "all" ? scenarios : scenarios.filter((scenario) => scenario.name === name);
+  if (found.length === 0) throw new Error(`no such scenario: ${name}`);
+  return found;
 }

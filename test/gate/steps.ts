@@ -2,6 +2,7 @@ import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
 import { checkBundlers } from "./bundlers.ts";
+import { checkChaos } from "./chaos.ts";
 import { expectSuccess } from "./command.ts";
 import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
@@ -32,6 +33,7 @@ export const steps: Step[] = [
   { name: "unit", run: () => runTests("unit", 120_000) },
   { name: "integration", run: () => runTests("integration", 420_000) },
   { name: "cli", run: () => runTests("cli", 420_000) },
+  { name: "chaos", run: checkChaos },
   { name: "proxies", run: () => runProxyTests(300_000) },
   { name: "browser", run: () => runBrowserTests(1_200_000) },
   { name: "interop", run: () => runInteropTests(480_000) },

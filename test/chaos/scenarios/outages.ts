@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Failure, type Stream, type StreamError } from "browser-stream-server";
+import { BssRelay } from "../bss-relay.ts";
+import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
+import { TwoParties } from "../two-parties.ts";
+import { within } from "../within.ts";
+import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
+
+/** The relay's own grace period, and those of Node, are 120 s. */
+const outagesS = [5, 30, 110, 130];
+const shortOutagesS = [1];
+const graceS = 120;
+const writeIntervalMs = 100;
+/** After the network is back, an endpoint tries again within 5 s. */
+const settleTimeoutMs = 30_000;
+/** The time for an endpoint to learn that its peer is lost: heartbeats, and the rest of the grace period. */
+const lossTimeoutMs = 60_000;
+
+/** The client's network is away for a time, while both parties write. */
+async function outage(relay: BssRelay, carrier: NetworkCarrier, seconds: number): Promise<ScenarioResult> {
+  const parties = await TwoParties.open(relay.port, carrier, `${carrier} ${seconds}`);
+  const name = `${carrier}, ${seconds} s`;
+  try {
+    const pair = await parties.connect();
+    const talks = [new Talk(pair.client), new Talk(pair.listener)] as const;
+    talks[0].peer = talks[1];
+    talks[1].peer = talks[0];
+    await sleep(1_000);
+    parties.networks.client.begin("away");
+    await sleep(seconds * 1_000);
+    parties.networks.client.heal();
+    const isLost = seconds > graceS;
+    if (!isLost) {
+      await sleep(1_000);
+      for (const talk of talks) talk.end();
+    }
+    const ended = Promise.all(talks.map((talk) => talk.ended));
+    await within(isLost ? lossTimeoutMs : settleTimeoutMs, `${name}: the stream does not end`, ended);
+    const problems = talks.flatMap((talk) => (isLost ? talk.lossProblems() : talk.problems()));
+    const accounts = talks.map(({ account }) => account).join(" and ");
+    const outcome = isLost
+      ? `LEG_LOST on both sides, with the accounts ${accounts}`
+      : `${talks[0].received} and ${talks[1].received} messages, none lost`;
+    return {
+      figures: [`${name}: ${problems.length === 0 ? outcome : "failed"}`],
+      problems: problems.map((text) => `${name}: ${text}`),
+    };
+  } finally {
+    await parties.close();
+  }
+}
+
+/** One side of a stream that writes numbers now and then, and reads those of its peer. */
+class Talk {
+  peer!: Talk;
+  written = 0;
+  received = 0;
+  error: StreamError | undefined;
+  readonly ended: Promise<void>;
+  readonly #stream: Stream;
+  readonly #timer: NodeJS.Timeout;
+  readonly #problems: string[] = [];
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+    stream.on("data", (message) => {
+      if (message !== String(this.received)) this.#problems.push(`${message} came in place of ${this.received}`);
+      this.received += 1;
+    });
+    this.#timer = setInterval(() => {
+      stream.write(String(this.written));
+      this.written += 1;
+    }, writeIntervalMs);
+    this.ended = stream.closed
+      .catch((error: StreamError) => {
+        this.error = error;
+      })
+      .finally(() => clearInterval(this.#timer));
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#stream.end();
+  }
+
+  get account(): string {
+    const delivery = this.error?.delivery;
+    return delivery === undefined
+      ? "none"
+      : `${delivery.messages} of ${this.written}${delivery.isFinal ? ", final" : ""}`;
+  }
+
+  problems(): string[] {
+    if (this.error !== undefined) return [...this.#problems, `failed with ${this.error.message}`];
+    if (this.received === this.peer.written) return this.#problems;
+    return [...this.#problems, `${this.received} of ${this.peer.written} messages came`];
+  }
+
+  lossProblems(): string[] {
+    const problems = [...this.#problems];
+    if (this.error?.failure !== Failure.LEG_LOST) problems.push(`ended with ${this.error?.message ?? "success"}`);
+    const { messages, isFinal } = this.error?.delivery ?? { messages: -1, isFinal: false };
+    const isTrue = isFinal ? messages === this.peer.received : messages >= 0 && messages <= this.peer.received;
+    if (!isTrue) problems.push(`the account is ${this.account}, and the peer has ${this.peer.received}`);
+    return problems;
+  }
+}
+
+export const outages: Scenario = {
+  name: "outages",
+  about: "The client's network is away while both parties write; the grace period is the usual 120 s.",
+  async run({ isShort }) {
+    const relay = await BssRelay.start();
+    try {
+      const results = networkCarriers.flatMap((carrier) =>
+        (isShort ? shortOutagesS : outagesS).map((seconds) => outage(relay, carrier, seconds)),
+      );
+      await Promise.allSettled(results);
+      return await together(results.map((result) => () => result));
+    } finally {
+      await relay.close();
+    }
+  },
+};
