@@ -139,7 +139,7 @@ export enum Failure {
   NOT_ACCEPTED_IN_TIME = 5,
 
   /**
-   * The lease ended while the offer waited. [unavailable, HOP_PEER]
+   * The lease ended while the offer waited, and the client does not wait for another listener. [unavailable, HOP_PEER]
    *
    * @generated from enum value: FAILURE_LISTENER_GONE = 6;
    */
@@ -178,8 +178,8 @@ export enum Failure {
 
   /**
    * A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or
-   * `Capabilities`, too large. [resource_exhausted, HOP_CALLER]
+   * `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, `Capabilities`
+   * or an owner key too large. [resource_exhausted, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_FRAME_TOO_LARGE = 11;
    */
@@ -268,8 +268,8 @@ export enum Failure {
   FEATURE_UNSUPPORTED = 23,
 
   /**
-   * A newer attachment of the endpoint, or a newer call of the listener, has taken the place of this one. [aborted,
-   * HOP_CALLER]
+   * A newer attachment of the endpoint, a newer call of the listener, or a newer lease of the name's owner has taken the
+   * place of this one. [aborted, HOP_CALLER]
    *
    * @generated from enum value: FAILURE_FENCED = 24;
    */

@@ -167,7 +167,8 @@ export type Open = Message<"streamserver.v1.Open"> & {
 
   /**
    * Connect, new stream: if nobody listens on the name, the offer waits this long for a listener to come, in
-   * milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. 0: it does not wait.
+   * milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. If the listener goes before it has taken the offer, the
+   * rest of the time is for the next one. 0: it does not wait.
    *
    * @generated from field: uint32 wait_for_listener_ms = 7;
    */
@@ -559,7 +560,8 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
 
   /**
    * A secret of the owner of the name, of at most 128 bytes of UTF-8. A lease that was claimed with the same key gives
-   * the name up at once, as when the page of its listener was loaded again. Empty for none.
+   * the name up at once, as when the page of its listener was loaded again: its Listen ends with FAILURE_FENCED, it
+   * cannot be taken up any more, and the offers that wait at it move to the new lease. Empty for none.
    *
    * @generated from field: string owner_key = 7;
    */
@@ -1151,8 +1153,8 @@ export const RelayService: GenService<{
   /**
    * Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
    * `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
-   * FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
-   * which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+   * FAILURE_FRAME_TOO_LARGE, FAILURE_LEASE_GONE or FAILURE_FENCED. The caller ends the lease with Unlisten, after which
+   * the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
    * FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
    * `Limits.grace_ms`. Streams that were accepted before live on either way.
    *
