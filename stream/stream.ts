@@ -203,7 +203,7 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    *
    * - Returns false when more than the high-water mark waits: go on at "drain".
    * - More than 64 bytes are not copied: leave them as they are until "finish", or until `closed` settles. If their
-   *   buffer is transferred away before they are sent, the stream ends with `invalid_argument`.
+   *   buffer is transferred away before they are sent, or have to be sent again, the stream ends with `invalid_argument`.
    * - Throws a `StreamError`, changes nothing and accepts nothing when the codec refuses the message, when it is larger
    *   than the peer takes, when a text has half of a surrogate pair, when a buffer was transferred away, and after
    *   `end()`.

@@ -49,9 +49,9 @@ export function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** The error of an application that transfers bytes away which it has written and which are not sent yet. */
+/** The error of an application that transfers bytes away after writing them, when they have to be sent. */
 export function transferredAwayError(): StreamError {
-  return invalidArgumentError("bytes were transferred away before they were sent");
+  return invalidArgumentError("bytes were transferred away before they reached the peer");
 }
 
 /** The class of a platform's object, whatever realm it is of. */

@@ -39,7 +39,10 @@ export interface EndpointOptions {
   windowBytes?: number | undefined;
   /** `write` returns false above so many bytes that wait to be sent. Default 256 KiB. */
   highWaterMarkBytes?: number | undefined;
-  /** Messages may wait to be sent up to so many bytes; more fails the stream. Default 64 MiB. */
+  /**
+   * Messages may wait to be sent up to so many bytes; more fails the stream. Frames kept for a peer that grants credit
+   * and acknowledges nothing cost as much at most; then the next frame waits. Default 64 MiB.
+   */
   maxBufferedBytes?: number | undefined;
   /**
    * The moment at which the peer's fin is acknowledged, after which its `closed` and `writable.close()` resolve:
