@@ -70,8 +70,9 @@ const minWindowBytes = 65_536;
 type LegState = "attached" | "resumed" | "detached";
 
 /**
- * The end-to-end half of the stream protocol on either side: order, credit, acks, half-close, reset, resume. A pure state
- * machine: frames and messages in and out, no clock, no socket. `notify` is called after a change and may call back in.
+ * The end-to-end half of the stream protocol on either side: order, credit, acks, half-close, reset, resume. A pure
+ * state machine: frames and messages in and out, no clock, no socket. `notify` is called after a change and may call
+ * back in.
  *
  * It outlives its legs. Frames that a leg has carried are kept until the peer acknowledges them, if both sides resume.
  * What is kept is bounded by the credit that the peer has granted.

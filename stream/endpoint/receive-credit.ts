@@ -49,8 +49,8 @@ export class ReceiveCredit {
   }
 
   /**
-   * Returns the offset to grant, which the owner tells the peer. It is the last one again if nothing can be added, for a
-   * peer that may not have heard of it.
+   * Returns the offset to grant, which the owner tells the peer. It is the last one again if nothing can be added, for
+   * a peer that may not have heard of it.
    */
   grant(heldBytes = this.#unreadBytes): number {
     this.#grantedBytes += Math.max(this.grantableBytes(heldBytes), 0);

@@ -81,7 +81,7 @@ export class Receiver {
     this.#gaps = "dropped";
   }
 
-  /** What to do with a frame of this number: "take" it if it is the one expected, "drop" it, or "refuse" it for its gap. */
+  /** Says whether to "take" a frame, to "drop" it as seen before or too early, or to "refuse" it for its gap. */
   judge(sequence: number): "take" | "drop" | "refuse" {
     if (sequence === this.#sequence + 1) return "take";
     return sequence <= this.#sequence || this.#gaps === "dropped" ? "drop" : "refuse";

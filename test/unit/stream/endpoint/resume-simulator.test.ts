@@ -114,7 +114,7 @@ function runToTheEnd(a: RelayedSide, b: RelayedSide, check: () => void, writes: 
   }
 }
 
-test("Endpoint loses, doubles and reorders nothing when legs break at any moment, and keeps no more than its credit", () => {
+test("Endpoint loses, doubles and reorders nothing when legs break, and keeps no more than its credit", () => {
   let resentFrames = 0;
   fc.assert(
     fc.property(world, (init) => {

@@ -376,7 +376,7 @@ describe("Endpoint.delivery", () => {
     expect(errorOf(b).delivery).toEqual({ messages: 0, isFinal: true });
   });
 
-  test("is not on an error of the application, which stays the same, and replaces the account of another stream", () => {
+  test("is not on an error of the application, and replaces the account of another stream", () => {
     const [own, other] = [resumable(), resumable()];
     const mine = new StreamError("mine");
     own.reset(mine);

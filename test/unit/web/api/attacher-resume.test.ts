@@ -170,6 +170,17 @@ describe("Attacher, when a leg breaks", () => {
     expect(events).toEqual([{ hop: Hop.RELAY, graceMs }, "resumed", { hop: Hop.RELAY, graceMs }]);
   });
 
+  test("drops frames that were on their way to the old leg, until the one that it lacks has come", async () => {
+    const { endpoint } = await connected();
+    call().breaks();
+    await attempts();
+    call().opened();
+    call().handlers.onResumed(0);
+    for (const sequence of [2, 1, 2]) call().handlers.onFrame(dataFrame(sequence, { data: Uint8Array.of(sequence) }));
+    expect(endpoint.state.kind).toBe("open");
+    expect([endpoint.read()?.data[0], endpoint.read()?.data[0], endpoint.read()]).toEqual([1, 2, undefined]);
+  });
+
   test("tries again until the grace period is over, and then fails the stream with its account", async () => {
     const { stream, over } = await connected();
     stream.write("one");
