@@ -17,6 +17,8 @@ import { unreadableError, type WireReader } from "./wire-reader.js";
 
 /** The facts that a relay has to know about a frame that it passes on. */
 export interface FrameHead {
+  /** The highest number that the sender has received in the other direction. 0 says nothing. */
+  ack: number;
   /** The bytes that the messages of the frame count against `Limits.max_frame_bytes`. */
   costBytes: number;
   fin: boolean;
@@ -37,10 +39,11 @@ const frameTags = new Set([sequenceTag, ackTag, creditTag, messagesTag, finTag, 
 const messageTags = new Set([dataTag, textTag, moreTag]);
 
 function readHead(reader: WireReader): FrameHead {
-  const head: FrameHead = { costBytes: 0, fin: false, reset: false };
+  const head: FrameHead = { ack: 0, costBytes: 0, fin: false, reset: false };
   while (reader.leftBytes > 0) {
     const tag = reader.uint32();
     if (tag === messagesTag) head.costBytes += messageOverheadBytes + readDataBytes(reader);
+    else if (tag === ackTag) head.ack = reader.varint();
     else if (tag === finTag) head.fin = reader.varint() !== 0;
     else {
       if (tag === resetTag) head.reset = true;

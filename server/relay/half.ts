@@ -1,6 +1,7 @@
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 
 /** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */
@@ -9,43 +10,95 @@ export interface LegPort {
   sendAccepted(capabilities: Capabilities | undefined): void;
   /** Sends a frame. Returns false if the next one has to wait until `Half.drained` is called. */
   sendFrame(frame: RelayedFrame): boolean;
+  /** The peer has no leg, and the relay waits this long for it to come back. Returns as `sendFrame` does. */
+  sendSuspended(graceMs: number): boolean;
+  /** Both endpoints have a leg again, and the peer has the frames up to this number. Returns as `sendFrame` does. */
+  sendResumed(receivedSequence: number): boolean;
+  /** The relay is going away, and the leg may still go on for this long. */
+  sendDraining(graceMs: number): void;
   /** `Half.put` takes frames again, if it returned false before. */
   goOn(): void;
   /** The leg is over, well or with an error. Nothing follows, and the leg calls its half no more. */
   finish(error: StreamError | undefined): void;
 }
 
-export type HalfChange = "frame" | "request ended" | "reset taken" | StreamError;
+/** The facts with which an endpoint attaches again. */
+export interface Resumption {
+  /** The number of the attachment, which is higher than that of each one before. */
+  generation: number;
+  /** The highest number of the peer's frames that the endpoint has received without a gap. */
+  receivedSequence: number;
+  /** Whether the endpoint knows that the stream was accepted, as a listener always does. */
+  knowsAccepted: boolean;
+}
+
+/** The leg of a half is gone: it was lost without a last word, or it failed because its endpoint broke a rule or left. */
+export interface LegEnd {
+  kind: "lost" | "failed";
+  error: StreamError;
+}
+
+/** The last word of an endpoint. It is unknown if the endpoint may have said it to another process. */
+export type LastWord = "nothing" | "unknown" | "fin" | "reset";
+
+export type HalfChange = "attached" | "frame" | "request ended" | "reset taken" | "over" | LegEnd;
 
 type HalfState =
   /** The endpoint has no leg yet. */
   | { kind: "waiting" }
   /** The endpoint has a leg. If it is full, it cannot be sent another frame before `drained`. */
-  | { kind: "attached"; port: LegPort; room: "free" | "full" }
+  | {
+      kind: "attached";
+      port: LegPort;
+      room: "free" | "full";
+      /** Undefined for the first leg of the endpoint. */
+      resumption: Resumption | undefined;
+      /** The endpoint sends nothing before it hears that its peer has a leg as well. */
+      awaits: "nothing" | "resumed";
+      /** Whether the endpoint has still to hear that its peer has gone or come back. */
+      news: "told" | "due";
+    }
+  /** The leg was lost, and the relay waits for the endpoint to come back. */
+  | { kind: "detached"; untilMs: number; cancelDeadline: () => void }
+  /** The stream is over, and the endpoint hears of it when it comes back. */
+  | { kind: "owed"; error: StreamError | undefined; reset: RelayedFrame | undefined; cancelDeadline: () => void }
   | { kind: "over"; error: StreamError | undefined };
+
+export interface HalfInit {
+  clock: Clock;
+  /** A frame of the half's endpoint costs at most so much. */
+  maxFrameBytes: number;
+  /** The relay waits this long for an endpoint to come back. */
+  graceMs: number;
+  onChange: (change: HalfChange) => void;
+}
 
 /**
  * One side of a splice, with or without a leg. It holds at most one frame on its way to the other side, so an endpoint
- * whose peer is slow is held back by its own transport.
+ * whose peer is slow, or has no leg, is held back by its own transport.
  */
 export class Half {
   peer!: Half;
-  readonly #maxFrameBytes: number;
-  readonly #onChange: (change: HalfChange) => void;
+  readonly #init: HalfInit;
   #state: HalfState = { kind: "waiting" };
-  #said: "nothing" | "fin" | "reset" = "nothing";
+  #said: LastWord = "nothing";
   #request: "open" | "ended" = "open";
+  /** The number of the endpoint's newest attachment. The first one has no number, which counts as 0. */
+  #generation = 0;
+  #receivedSequence = 0;
   /** A frame of this half's endpoint that the peer cannot be sent yet. */
   #slot: RelayedFrame | undefined;
 
-  /** A frame of this half's endpoint costs at most `maxFrameBytes`. */
-  constructor(maxFrameBytes: number, onChange: (change: HalfChange) => void) {
-    this.#maxFrameBytes = maxFrameBytes;
-    this.#onChange = onChange;
+  constructor(init: HalfInit) {
+    this.#init = init;
+  }
+
+  get kind(): HalfState["kind"] {
+    return this.#state.kind;
   }
 
   /** The last word of this half's endpoint. */
-  get said(): "nothing" | "fin" | "reset" {
+  get said(): LastWord {
     return this.#said;
   }
 
@@ -53,17 +106,68 @@ export class Half {
     return this.#request === "ended";
   }
 
-  /** This half's endpoint is there, and can be sent frames. */
-  attach(port: LegPort): void {
-    if (this.#state.kind === "over") return port.finish(this.#state.error);
-    this.#set({ kind: "attached", port, room: "free" });
+  /** The highest number of the peer's frames that this half's endpoint is known to have. */
+  get receivedSequence(): number {
+    return this.#receivedSequence;
+  }
+
+  /** How this half's endpoint attached again; undefined for its first leg, and without a leg. */
+  get resumption(): Resumption | undefined {
+    return this.#state.kind === "attached" ? this.#state.resumption : undefined;
+  }
+
+  /** Whether this half's endpoint sends nothing before it hears that its peer has a leg. */
+  get awaitsResumed(): boolean {
+    return this.#state.kind === "attached" && this.#state.awaits === "resumed";
+  }
+
+  /** Throws FAILURE_FENCED for an attachment that is not newer than the newest one. */
+  checkGeneration(generation: number): void {
+    if (generation > this.#generation) return;
+    throw fencedError(`attachment ${generation} is not newer than attachment ${this.#generation}`);
+  }
+
+  /**
+   * This half's endpoint has a leg, its first one or a newer one. An older leg ends with FAILURE_FENCED. An endpoint
+   * whose stream is over hears how it ended.
+   */
+  attach(port: LegPort, resumption?: Resumption): void {
+    const state = this.#state;
+    if (resumption !== undefined) {
+      this.#generation = resumption.generation;
+      this.#receivedSequence = Math.max(this.#receivedSequence, resumption.receivedSequence);
+      // The endpoint sends what comes after the peer's last number again.
+      if (this.#slot?.reset === false) this.#slot = undefined;
+    }
+    if (state.kind === "over") return port.finish(state.error);
+    if (state.kind === "owed") {
+      this.#set({ kind: "over", error: state.error });
+      if (state.reset !== undefined) port.sendFrame(state.reset);
+      port.finish(state.error);
+      return this.#init.onChange("over");
+    }
+    const awaits = resumption === undefined ? "nothing" : "resumed";
+    this.#set({ kind: "attached", port, room: "free", resumption, awaits, news: "told" });
+    if (state.kind === "attached") state.port.finish(fencedError("a newer attachment has taken the place of this one"));
+    this.#init.onChange("attached");
     this.#takeSlot();
+  }
+
+  /** This half's endpoint has no leg, and the relay waits for it to come back until the grace period is over. */
+  detach(): void {
+    const { clock, graceMs } = this.#init;
+    const state = this.#state;
+    const cancelDeadline = clock.after(graceMs, () => this.#onGraceOver());
+    this.#request = "open";
+    this.#set({ kind: "detached", untilMs: clock.now() + graceMs, cancelDeadline });
+    if (state.kind === "attached") state.port.finish(brokenError());
   }
 
   /** This half's endpoint can be sent frames again. */
   drained(): void {
     if (this.#state.kind !== "attached" || this.#state.room === "free") return;
     this.#set({ ...this.#state, room: "free" });
+    if (this.#state.news === "due") this.tellOfPeer();
     this.#takeSlot();
   }
 
@@ -71,59 +175,139 @@ export class Half {
     if (this.#state.kind === "attached") this.#state.port.sendAccepted(capabilities);
   }
 
+  announceDraining(graceMs: number): void {
+    if (this.#state.kind === "attached") this.#state.port.sendDraining(graceMs);
+  }
+
+  /**
+   * Tells this half's endpoint whether its peer has a leg. An endpoint that does not read hears the newest state alone,
+   * once it reads again, so that a peer that comes and goes fills no memory.
+   */
+  tellOfPeer(): void {
+    const state = this.#state;
+    if (state.kind !== "attached") return;
+    if (state.room === "full") return this.#set({ ...state, news: "due" });
+    const isThere = this.peer.kind !== "detached";
+    const hasRoom = isThere
+      ? state.port.sendResumed(this.peer.#receivedSequence)
+      : state.port.sendSuspended(this.peer.#graceLeftMs);
+    const awaits = isThere ? "nothing" : state.awaits;
+    if (this.#state === state) this.#set({ ...state, awaits, news: "told", room: hasRoom ? "free" : "full" });
+  }
+
   /**
    * Hands a frame from this half's endpoint to the peer. Returns false if the next one has to wait for `LegPort.goOn`.
    * A frame after a reset, or after the end of the stream, is dropped. A frame that is too large fails the half.
    */
   put(frame: RelayedFrame): boolean {
-    if (frame.costBytes > this.#maxFrameBytes) {
-      this.fail(frameTooLargeError(frame, this.#maxFrameBytes));
+    if (frame.costBytes > this.#init.maxFrameBytes) {
+      this.fail(frameTooLargeError(frame, this.#init.maxFrameBytes));
       return true;
     }
     if (this.#said === "reset" || this.#state.kind === "over") return true;
     if (this.#slot !== undefined) throw new RangeError("a frame waits already");
+    if (frame.ack > this.#receivedSequence) this.#receivedSequence = frame.ack;
     if (frame.reset) this.#said = "reset";
     else if (frame.fin) this.#said = "fin";
+    // An endpoint that sends data has no fin behind it, or sends that again as well.
+    else if (this.#said === "unknown" && frame.costBytes > 0) this.#said = "nothing";
     const isTaken = this.peer.#send(frame);
     if (!isTaken) this.#slot = frame;
-    this.#onChange("frame");
+    this.#init.onChange("frame");
     return isTaken;
+  }
+
+  /** This half's endpoint has ended the stream with a reset, which takes the place of a frame that waits. */
+  putReset(reset: RelayedFrame): void {
+    this.#said = "reset";
+    this.#slot = reset;
   }
 
   /** This half's endpoint has ended its request, which it may do once it has sent its last word. */
   endRequest(): void {
     this.#request = "ended";
-    if (this.#said !== "nothing") return this.#onChange("request ended");
-    this.fail(new StreamError("the request ended before fin", { failure: Failure.PROTOCOL_VIOLATION }));
+    // An endpoint that can resume ends its request when it has sent fin, and it has had the peer's.
+    if (this.#said === "unknown") this.#said = "fin";
+    if (this.#said !== "nothing") return this.#init.onChange("request ended");
+    this.lose(new StreamError("the request ended before fin", { failure: Failure.PROTOCOL_VIOLATION }));
   }
 
-  /** The leg failed: its endpoint cancelled, vanished, or broke a rule. */
+  /** This half's endpoint may have said its last word to another process. */
+  forgetLastWord(): void {
+    this.#said = "unknown";
+  }
+
+  /** This half's endpoint has said and heard all, and needs no other leg. A frame for it is dropped. */
+  leave(): void {
+    const state = this.#state;
+    this.#set({ kind: "over", error: undefined });
+    if (state.kind === "attached") state.port.finish(undefined);
+    if (this.peer.#emptySlot() !== undefined) this.peer.#goOn();
+  }
+
+  /** The call of the leg ended without a last word. If the stream can be resumed, the endpoint may come back. */
+  lose(error: StreamError): void {
+    this.#init.onChange({ kind: "lost", error });
+  }
+
+  /** The leg failed for good: its endpoint left, or broke a rule. */
   fail(error: StreamError): void {
-    this.#onChange(error);
+    this.#init.onChange({ kind: "failed", error });
   }
 
-  /** The stream is over. A frame that waits for this half's endpoint is sent before, whether there is room or not. */
+  /**
+   * The stream is over. A frame that waits for this half's endpoint is sent before, whether there is room or not. An
+   * endpoint without a leg is owed its end until its grace period is over, and a reset, but no other frame.
+   */
   end(error: StreamError | undefined): void {
     const state = this.#state;
-    if (state.kind === "over") return;
+    if (state.kind === "over" || state.kind === "owed") return;
+    const frame = this.peer.#emptySlot();
+    if (state.kind === "detached") {
+      const cancelDeadline = this.#init.clock.after(this.#graceLeftMs, () => this.abandon());
+      this.#set({ kind: "owed", error, reset: frame?.reset ? frame : undefined, cancelDeadline });
+      return;
+    }
     this.#set({ kind: "over", error });
     if (state.kind !== "attached") return;
-    const frame = this.peer.#emptySlot();
     if (frame !== undefined) state.port.sendFrame(frame);
     state.port.finish(error);
+  }
+
+  /** Waits no more for an endpoint that is owed its end. */
+  abandon(): void {
+    if (this.#state.kind !== "owed") return;
+    this.#set({ kind: "over", error: this.#state.error });
+    this.#init.onChange("over");
+  }
+
+  #onGraceOver(): void {
+    const { graceMs } = this.#init;
+    const error = new StreamError(`the endpoint did not come back within ${graceMs} ms`, {
+      failure: Failure.LEG_LOST,
+      hop: Hop.CALLER,
+    });
+    this.#set({ kind: "over", error });
+    this.fail(error);
+  }
+
+  get #graceLeftMs(): number {
+    return this.#state.kind === "detached" ? Math.max(0, this.#state.untilMs - this.#init.clock.now()) : 0;
   }
 
   /** Sends a frame to this half's endpoint, and returns false if it cannot be sent yet. */
   #send(frame: RelayedFrame): boolean {
     const state = this.#state;
-    if (state.kind !== "attached" || state.room === "full") return false;
+    if (state.kind !== "attached" || state.room === "full") return state.kind === "over";
     const hasRoom = state.port.sendFrame(frame);
     if (!hasRoom && this.#state === state) this.#set({ ...state, room: "full" });
-    if (frame.reset) this.#onChange("reset taken");
+    if (frame.reset) this.#init.onChange("reset taken");
     return true;
   }
 
   #takeSlot(): void {
+    const state = this.#state;
+    if (state.kind !== "attached" || state.room === "full") return;
     const frame = this.peer.#emptySlot();
     if (frame === undefined) return;
     this.#send(frame);
@@ -141,8 +325,21 @@ export class Half {
   }
 
   #set(state: HalfState): void {
+    if ("cancelDeadline" in this.#state) this.#state.cancelDeadline();
     this.#state = state;
   }
+}
+
+function fencedError(message: string): StreamError {
+  return new StreamError(message, { failure: Failure.FENCED });
+}
+
+/** The end of a leg whose call goes on, but without a request. */
+function brokenError(): StreamError {
+  return new StreamError("the request ended before the stream, which can be resumed", {
+    failure: Failure.LEG_LOST,
+    hop: Hop.CALLER,
+  });
 }
 
 function frameTooLargeError({ costBytes }: RelayedFrame, maxFrameBytes: number): StreamError {

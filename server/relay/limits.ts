@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { Feature, type LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes, maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { described, knownOptions } from "./known-options.js";
@@ -109,6 +109,7 @@ export function limitsToWire(limits: RelayLimits): MessageInitShape<typeof Limit
     maxOffersPerName,
     acceptTimeoutMs,
     lingerTimeoutMs,
+    features: [Feature.RESUME],
     graceMs,
   };
 }

@@ -1,15 +1,16 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Capabilities, CapabilitiesSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Capabilities, CapabilitiesSchema, type Open } from "../../gen/streamserver/v1/relay_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import type { Half } from "./half.js";
-import { maxTimerMs, type RelayLimits } from "./limits.js";
+import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
-import { Splice } from "./splice.js";
+import type { Role, Splice } from "./splice.js";
+import { Splices } from "./splices.js";
 import { randomId, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
@@ -26,6 +27,17 @@ export interface RelayInit {
 
 type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey">>;
 
+/** An `Open` with which an endpoint attaches again. */
+export type ResumingOpen = Pick<Open, "streamId" | "legToken" | "capabilities" | "name" | "waitForListenerMs"> & {
+  resume: { generation: number };
+};
+
+/** The purposes of the tokens with which the two endpoints prove that a stream is theirs. */
+const purposes = { client: "client leg", listener: "listener leg" } as const;
+
+/** The facts about the client of a stream that was accepted in another process. Nobody asks for them any more. */
+const noFacts: OfferFacts = { metadata: {} };
+
 type RelayState =
   | { kind: "open" }
   /** Nothing new is taken, and the streams that are there go on. */
@@ -39,7 +51,7 @@ export class Relay {
   readonly signer: TokenSigner;
   readonly warnings: Warnings;
   readonly registry: Registry;
-  readonly #splices = new Map<string, Splice>();
+  readonly #splices: Splices;
   /** The legs whose RPCs are open. */
   readonly legs = new OpenLegs(() => this.#released.notify());
   /** Notified when a stream or a leg is over, and when the relay is closed. */
@@ -53,6 +65,7 @@ export class Relay {
     this.signer = signer;
     this.warnings = warnings;
     this.registry = new Registry(init);
+    this.#splices = new Splices({ limits, clock, warnings, onEnd: () => this.#released.notify() });
   }
 
   /** Whether the relay takes new names and streams. */
@@ -70,8 +83,7 @@ export class Relay {
    * yet.
    */
   get counts(): { leases: number; offers: number; streams: number; legs: number } {
-    let offers = 0;
-    for (const splice of this.#splices.values()) if (splice.kind === "offered") offers += 1;
+    const { offers } = this.#splices;
     return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.legs.size };
   }
 
@@ -93,59 +105,83 @@ export class Relay {
    */
   connect(name: string, facts: OfferFacts, waitForListenerMs = 0): { splice: Splice; token: string } {
     this.#checkOpen();
+    const splice = this.#offer(randomId(), name, facts, waitForListenerMs);
+    return { splice, token: this.legToken("client", splice.id) };
+  }
+
+  #offer(id: string, name: string, facts: OfferFacts, waitForListenerMs: number): Splice {
     this.registry.checkName(name);
     this.#checkMetadata(facts.metadata);
     checkCapabilities(facts.capabilities);
     if (waitForListenerMs === 0) this.registry.byName(name);
-    if (this.#splices.size >= this.limits.maxStreams) {
-      throw this.warnings.limitReached("maxStreams", `the relay holds ${this.limits.maxStreams} streams already`);
+    return this.#splices.open(id, facts, waitForListenerMs, (splice) => this.registry.offer(name, splice));
+  }
+
+  /** The proof that a leg of a stream is an endpoint's. */
+  legToken(role: Role, streamId: string): string {
+    return this.signer.sign(purposes[role], streamId);
+  }
+
+  /**
+   * Returns the half to which an endpoint attaches again. A stream that was opened in another process is made anew, and
+   * waits for the other endpoint; one that its client does not know to be accepted is offered anew. The listener has to
+   * come back as well, so the offer waits for it for the grace period at least.
+   *
+   * Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
+   * and what `connect` throws.
+   */
+  resume(role: Role, open: ResumingOpen, facts: OfferFacts): Half {
+    const { streamId, legToken, resume, capabilities, name, waitForListenerMs } = open;
+    const issuer = this.signer.verify(purposes[role], streamId, legToken);
+    checkCapabilities(capabilities);
+    const splice = this.#splices.get(streamId);
+    // An endpoint that is owed the end of its stream needs nothing new.
+    if (splice?.[role].kind !== "owed") this.#checkOpen();
+    if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
+    if (issuer === "this process") throw new StreamError("the stream has ended", { failure: Failure.STREAM_GONE });
+    if (role === "client" && name !== "") {
+      return this.#offer(streamId, name, facts, Math.max(waitForListenerMs, this.limits.graceMs)).client;
     }
-    const { maxFrameBytes, lingerTimeoutMs } = this.limits;
-    const splice = new Splice({
-      id: randomId(),
-      facts,
-      clock: this.clock,
-      maxFrameBytes,
-      lingerTimeoutMs,
-      waitUntilMs: this.clock.now() + Math.min(waitForListenerMs, maxTimerMs),
-      onEnd: ({ id }) => {
-        this.#splices.delete(id);
-        this.#released.notify();
-      },
-    });
-    this.registry.offer(name, splice);
-    this.#splices.set(splice.id, splice);
-    return { splice, token: this.signer.sign("client leg", splice.id) };
+    const begin = (made: Splice) => made.makeAnew(role, resume.generation, capabilities);
+    return this.#splices.open(streamId, noFacts, 0, begin)[role];
   }
 
   /** The listener's proof that an offer was made to it. */
   offerToken({ id }: Offer): string {
-    return this.signer.sign("listener leg", id);
+    return this.legToken("listener", id);
   }
 
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): Half {
     checkCapabilities(capabilities);
-    return this.#offered(streamId, token).accept(capabilities);
+    this.signer.verify(purposes.listener, streamId, token);
+    return this.#known(streamId).accept(capabilities);
   }
 
-  /** Throws as `accept` does, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code. */
-  reject(streamId: string, token: string, code: number, reason: string): void {
-    const splice = this.#offered(streamId, token);
+  /**
+   * Declines an offer, or ends a stream in the name of the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID,
+   * FAILURE_OFFER_GONE, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code.
+   */
+  reject(streamId: string, token: string, code: number, reason: string, failure = Failure.UNSPECIFIED): void {
+    const role = this.#roleOf(streamId, token);
+    const splice = this.#known(streamId);
     if (!(code in Code)) {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
-    splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
+    if (role === "listener" && splice.kind === "offered") {
+      splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
+    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }));
   }
 
   /**
    * Refuses new names and streams. Those that are there stay, and a listener may take the offers that it has. Listeners
-   * that can resume are told to leave within `graceMs`. Returns the error of the refusals.
+   * and endpoints that can resume are told to leave within `graceMs`. Returns the error of the refusals.
    */
   drain(graceMs = 0): StreamError {
     if (this.#state.kind === "open") {
       this.#state = { kind: "draining", error: goingAwayError() };
       this.registry.drain(graceMs);
+      this.#splices.drain(graceMs, this.#state.error);
     }
     return this.#state.error;
   }
@@ -163,16 +199,28 @@ export class Relay {
     const error = this.#state.kind === "open" ? goingAwayError() : this.#state.error;
     this.#state = { kind: "closed", error };
     this.registry.close(error);
-    for (const splice of [...this.#splices.values()]) splice.end(error, error);
+    this.#splices.close(error);
     this.#released.notify();
     return error;
   }
 
-  #offered(streamId: string, token: string): Splice {
-    this.signer.verify("listener leg", streamId, token);
+  #known(streamId: string): Splice {
     const splice = this.#splices.get(streamId);
     if (splice !== undefined) return splice;
-    throw new StreamError("the offer was withdrawn, or its time ran out", { failure: Failure.OFFER_GONE });
+    throw new StreamError("the offer was withdrawn, or its time ran out, or the stream is over", {
+      failure: Failure.OFFER_GONE,
+    });
+  }
+
+  /** Returns the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID. */
+  #roleOf(streamId: string, token: string): Role {
+    try {
+      this.signer.verify(purposes.client, streamId, token);
+      return "client";
+    } catch {
+      this.signer.verify(purposes.listener, streamId, token);
+      return "listener";
+    }
   }
 
   #checkMetadata(metadata: Record<string, string>): void {

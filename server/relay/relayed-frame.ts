@@ -8,6 +8,8 @@ import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import { messageOverheadBytes } from "../../stream/endpoint/sender.js";
+import { resetOf } from "../../stream/error/reset.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 
 /** A frame on its way through the relay: its head, and the envelope in which it came and leaves. */
 export interface RelayedFrame extends FrameHead {
@@ -19,9 +21,14 @@ export interface RelayedFrame extends FrameHead {
  * may modify or transfer its bytes while the frame waits for a peer.
  */
 export function relayedFrame(frame: Frame): RelayedFrame {
-  const { messages, fin, reset } = frame;
+  const { ack, messages, fin, reset } = frame;
   const envelope = frameEnvelope(frame, (byteLength) => new Uint8Array(byteLength));
-  return { costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
+  return { ack, costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
+}
+
+/** A reset in the name of an endpoint, which has received the frames up to `ack`. */
+export function resetFrame(error: StreamError, ack: number): RelayedFrame {
+  return relayedFrame({ sequence: 0, ack, credit: 0, messages: [], fin: false, reset: resetOf(error) });
 }
 
 /** The bytes that messages count against `Limits.max_frame_bytes`. */

@@ -1,9 +1,13 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Capabilities, Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Half, type HalfChange } from "./half.js";
+import { Half, type HalfChange, type LegEnd } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
+import { resetFrame } from "./relayed-frame.js";
+
+/** One of the two sides of a stream. */
+export type Role = "client" | "listener";
 
 export interface SpliceInit {
   id: string;
@@ -13,6 +17,11 @@ export interface SpliceInit {
   lingerTimeoutMs: number;
   /** The offer waits until then for a listener to come, in milliseconds of the clock. */
   waitUntilMs: number;
+  /** A stream that can be resumed waits this long for an endpoint whose leg was lost. */
+  graceMs: number;
+  /** Called when an endpoint has lost its leg. */
+  onLegLost: () => void;
+  /** Called when the stream is over, and no endpoint is owed its end. */
   onEnd: (splice: Splice) => void;
 }
 
@@ -21,12 +30,16 @@ type SpliceState =
   | { kind: "unoffered" }
   /** The client waits; the offer ends by itself at a deadline. */
   | { kind: "offered"; place: OfferPlace; cancelDeadline: () => void }
-  | { kind: "spliced" }
-  /** Both endpoints have sent fin: their requests should end soon. */
-  | { kind: "lingering"; cancelDeadline: () => void }
+  /** The listener has taken the offer, in this process or, if the stream was made anew, in another one. */
+  | { kind: "spliced"; listener: Capabilities | undefined; isResumable: boolean }
+  /** Both endpoints have sent fin and have a leg: their requests should end soon. */
+  | { kind: "lingering"; spliced: Spliced; cancelDeadline: () => void }
+  /** The stream is over. An endpoint without a leg may still be owed its end. */
   | { kind: "ended" };
 
-/** One stream in the relay: two halves, and the frames that pass between them. */
+type Spliced = Extract<SpliceState, { kind: "spliced" }>;
+
+/** One stream in the relay: two halves, and the frames that pass between them. It outlives the calls of its legs. */
 export class Splice implements Offer {
   readonly id: string;
   readonly facts: OfferFacts;
@@ -34,19 +47,28 @@ export class Splice implements Offer {
   readonly listener: Half;
   readonly #init: SpliceInit;
   #state: SpliceState = { kind: "unoffered" };
+  /** Undefined as long as the relay stays. */
+  #goesAwayAtMs: number | undefined;
 
   constructor(init: SpliceInit) {
     this.id = init.id;
     this.facts = init.facts;
     this.#init = init;
-    this.client = new Half(init.maxFrameBytes, (change) => this.#onHalf(this.client, this.listener, change));
-    this.listener = new Half(init.maxFrameBytes, (change) => this.#onHalf(this.listener, this.client, change));
+    const { clock, maxFrameBytes, graceMs } = init;
+    const common = { clock, maxFrameBytes, graceMs };
+    this.client = new Half({ ...common, onChange: (change) => this.#onHalf(this.client, change) });
+    this.listener = new Half({ ...common, onChange: (change) => this.#onHalf(this.listener, change) });
     this.client.peer = this.listener;
     this.listener.peer = this.client;
   }
 
   get kind(): SpliceState["kind"] {
     return this.#state.kind;
+  }
+
+  /** Whether an endpoint has a leg, or the client's first one is just about to come. */
+  get hasLeg(): boolean {
+    return this.client.kind === "waiting" || this.#halves.some(({ kind }) => kind === "attached");
   }
 
   get waitUntilMs(): number {
@@ -63,9 +85,39 @@ export class Splice implements Offer {
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
   accept(capabilities: Capabilities | undefined): Half {
     this.#takeOffer();
-    this.#set({ kind: "spliced" });
+    const resumable = isResumable(this.facts.capabilities) && isResumable(capabilities);
+    this.#set({ kind: "spliced", listener: capabilities, isResumable: resumable });
     this.client.announceAccepted(capabilities);
+    if (this.client.kind === "detached" && !resumable) this.#fail(this.client, clientAwayError());
     return this.listener;
+  }
+
+  /**
+   * Returns the half to which an endpoint attaches again, with an attachment that is newer than those before. Throws
+   * FAILURE_FENCED, and FAILURE_FEATURE_UNSUPPORTED for a stream that cannot be resumed.
+   *
+   * A listener whose `Accept` did not get through takes the offer by that.
+   */
+  resume(role: Role, generation: number, capabilities: Capabilities | undefined): Half {
+    const half = this[role];
+    half.checkGeneration(generation);
+    if (half.kind === "over" || half.kind === "owed") return half;
+    if (role === "listener") this.#hearListener(capabilities);
+    if (this.#canResume(half)) return half;
+    throw new StreamError("the stream cannot be resumed: its endpoints have not both named the feature", {
+      failure: Failure.FEATURE_UNSUPPORTED,
+    });
+  }
+
+  /**
+   * Makes a stream anew that was accepted in another process. One of its endpoints attaches now, and the relay waits for
+   * the other one. Throws FAILURE_FENCED for an attachment without a number.
+   */
+  makeAnew(role: Role, generation: number, capabilities: Capabilities | undefined): void {
+    this[role].checkGeneration(generation);
+    this.#set({ kind: "spliced", listener: role === "listener" ? capabilities : undefined, isResumable: true });
+    for (const half of this.#halves) half.forgetLastWord();
+    this[role].peer.detach();
   }
 
   /** The listener declines. Throws FAILURE_OFFER_GONE. */
@@ -79,47 +131,143 @@ export class Splice implements Offer {
     if (this.#state.kind === "offered") this.end(error, error);
   }
 
+  /**
+   * An endpoint ends the stream, whether it has a leg or not. The peer gets a reset, in front of a frame that waits.
+   * Throws FAILURE_OFFER_GONE if the stream is over.
+   */
+  reset(role: Role, error: StreamError): void {
+    if (this.#state.kind === "ended") throw offerGoneError();
+    const half = this[role];
+    half.putReset(resetFrame(error, half.receivedSequence));
+    this.end();
+    half.abandon();
+  }
+
   /** Ends both halves, each with its error, or well if there is none. Frames that are in the relay still arrive. */
   end(clientError?: StreamError, listenerError?: StreamError): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
     this.#set({ kind: "ended" });
-    this.client.end(clientError);
-    this.listener.end(listenerError);
-    this.#init.onEnd(this);
+    this.client.end(accounted(clientError, this.client));
+    this.listener.end(accounted(listenerError, this.listener));
+    this.#onHalfOver();
+  }
+
+  /** Ends both halves, and waits for no endpoint that has no leg. */
+  close(error: StreamError): void {
+    this.end(error, error);
+    for (const half of this.#halves) half.abandon();
+  }
+
+  /**
+   * Tells the endpoints that the relay goes away at a time, in milliseconds of the clock, if they can take the stream up
+   * elsewhere. An endpoint whose first leg comes later is told as well.
+   */
+  drain(untilMs: number): void {
+    this.#goesAwayAtMs = untilMs;
+    for (const half of this.#halves) this.#announceDraining(half);
+  }
+
+  #announceDraining(half: Half): void {
+    if (this.#goesAwayAtMs === undefined || !this.#canResume(half)) return;
+    half.announceDraining(Math.max(0, this.#goesAwayAtMs - this.#init.clock.now()));
+  }
+
+  get #halves(): readonly [Half, Half] {
+    return [this.client, this.listener];
   }
 
   #takeOffer(): void {
-    if (this.#state.kind !== "offered") {
-      throw new StreamError("the offer was taken, declined or withdrawn, or its time ran out", {
-        failure: Failure.OFFER_GONE,
-      });
-    }
+    if (this.#state.kind !== "offered") throw offerGoneError();
     this.#state.place.settle(this, "listener");
   }
 
-  #onHalf(half: Half, other: Half, change: HalfChange): void {
-    if (this.#state.kind === "ended") return;
-    if (change instanceof StreamError) {
-      const [halfError, otherError] = [change, peerError(change)];
-      if (half === this.client) this.end(halfError, otherError);
-      else this.end(otherError, halfError);
-      return;
+  /** A listener that resumes may be the first to say that it has accepted the stream. */
+  #hearListener(capabilities: Capabilities | undefined): void {
+    if (this.#state.kind === "offered" && isResumable(capabilities)) this.accept(capabilities);
+    else if (this.#state.kind === "spliced") this.#set({ ...this.#state, listener: capabilities });
+  }
+
+  /** Whether the stream waits for an endpoint whose leg is lost. A listener that has not accepted has none to lose. */
+  #canResume(half: Half): boolean {
+    switch (this.#state.kind) {
+      case "unoffered":
+      case "offered":
+        return half === this.client && isResumable(this.facts.capabilities);
+      case "spliced":
+        return this.#state.isResumable;
+      case "lingering":
+        return this.#state.spliced.isResumable;
+      default:
+        return false;
     }
+  }
+
+  #onHalf(half: Half, change: HalfChange): void {
+    const other = half.peer;
+    if (change === "over") return this.#onHalfOver();
+    if (this.#state.kind === "ended") return;
+    if (typeof change === "object") return this.#onLegEnd(half, change);
+    if (change === "attached") return this.#onAttached(half);
     if (change === "reset taken") return this.end();
-    const bothFinished = half.said !== "nothing" && other.said !== "nothing";
     if (half.requestEnded && other.requestEnded) return this.end();
-    if (half.said === "reset" && this.#state.kind === "offered") return this.end();
-    if (bothFinished) this.#linger();
+    if (half.said === "reset" && (this.#state.kind === "offered" || other.kind === "detached")) return this.end();
+    this.#lingerIfFinished();
+  }
+
+  /** Tells an endpoint that attached again, and its peer, where they stand. Before the listener accepts, nobody is told. */
+  #onAttached(half: Half): void {
+    const [other, isBack] = [half.peer, half.resumption !== undefined];
+    if (this.#state.kind === "offered") return;
+    if (half === this.client && half.resumption?.knowsAccepted === false) half.announceAccepted(this.#listener);
+    if (isBack || other.kind === "detached") half.tellOfPeer();
+    if (isBack || other.awaitsResumed) other.tellOfPeer();
+    this.#announceDraining(half);
+    this.#lingerIfFinished();
+  }
+
+  get #listener(): Capabilities | undefined {
+    if (this.#state.kind === "lingering") return this.#state.spliced.listener;
+    return this.#state.kind === "spliced" ? this.#state.listener : undefined;
+  }
+
+  #onLegEnd(half: Half, { kind, error }: LegEnd): void {
+    const other = half.peer;
+    if (kind === "failed" || half.kind !== "attached" || half.said === "reset" || !this.#canResume(half)) {
+      return this.#fail(half, error);
+    }
+    // An endpoint ends its request when it has heard all of its peer, and its peer all of it. It needs no other leg.
+    if (half.requestEnded && this.#isFinished) half.leave();
+    else {
+      half.detach();
+      if (this.#state.kind === "lingering") this.#set(this.#state.spliced);
+      if (other.said === "reset") return this.end();
+      if (this.#state.kind === "spliced") other.tellOfPeer();
+    }
+    this.#init.onLegLost();
+  }
+
+  #fail(half: Half, error: StreamError): void {
+    if (half === this.client) this.end(error, peerError(error));
+    else this.end(peerError(error), error);
+  }
+
+  #onHalfOver(): void {
+    if (this.#state.kind === "ended" && this.#halves.every(({ kind }) => kind === "over")) this.#init.onEnd(this);
+  }
+
+  get #isFinished(): boolean {
+    return hasLastWord(this.client) && hasLastWord(this.listener);
   }
 
   /** Every frame starts the wait anew: the last acks may be slow, but they come. */
-  #linger(): void {
-    if (this.#state.kind === "offered") return;
-    this.#set({
-      kind: "lingering",
-      cancelDeadline: this.#init.clock.after(this.#init.lingerTimeoutMs, () => this.end()),
-    });
+  #lingerIfFinished(): void {
+    const state = this.#state;
+    if (!this.#isFinished || (state.kind !== "spliced" && state.kind !== "lingering")) return;
+    // The endpoint that is away has its grace period to come back.
+    if (this.#halves.some(({ kind }) => kind === "detached")) return;
+    const cancelDeadline = this.#init.clock.after(this.#init.lingerTimeoutMs, () => this.end());
+    this.#set({ kind: "lingering", spliced: state.kind === "lingering" ? state.spliced : state, cancelDeadline });
   }
 
   #set(state: SpliceState): void {
@@ -128,8 +276,38 @@ export class Splice implements Offer {
   }
 }
 
+/** Whether an endpoint keeps its frames and attaches again. It needs credit and acks for that. */
+export function isResumable(capabilities: Capabilities | undefined): boolean {
+  const needed = [Feature.RESUME, Feature.CREDIT, Feature.ACK];
+  return needed.every((feature) => capabilities?.features.includes(feature));
+}
+
+function hasLastWord({ said }: Half): boolean {
+  return said === "fin" || said === "reset";
+}
+
+/** The error of a half, which tells its endpoint how much of its own the peer is known to have. */
+function accounted(error: StreamError | undefined, { peer: { receivedSequence } }: Half): StreamError | undefined {
+  if (error === undefined || receivedSequence === 0) return error;
+  const { message, code, failure, hop, cause } = error;
+  return new StreamError(message, { code, failure, hop, cause, receivedSequence });
+}
+
 /** The error that the peer gets when a leg failed. */
 function peerError(error: StreamError): StreamError {
   const failure = error.failure === Failure.PEER_CANCELED ? Failure.PEER_CANCELED : Failure.LEG_LOST;
   return new StreamError(`the other side: ${error.message}`, { failure, hop: Hop.PEER });
+}
+
+function clientAwayError(): StreamError {
+  return new StreamError("the leg was lost, and the listener that has accepted meanwhile resumes no streams", {
+    failure: Failure.LEG_LOST,
+    hop: Hop.CALLER,
+  });
+}
+
+function offerGoneError(): StreamError {
+  return new StreamError("the offer was taken, declined or withdrawn, or its time ran out, or the stream is over", {
+    failure: Failure.OFFER_GONE,
+  });
 }

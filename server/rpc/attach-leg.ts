@@ -1,16 +1,25 @@
 import { create } from "@bufbuild/protobuf";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Caller, type Open, type Opened, OpenedSchema, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import type { Half } from "../relay/half.js";
+import {
+  type Caller,
+  type Open,
+  type Opened,
+  OpenedSchema,
+  RelayService,
+  type Resume,
+} from "../../gen/streamserver/v1/relay_pb.js";
+import type { Half, Resumption } from "../relay/half.js";
 import { limitsToWire } from "../relay/limits.js";
+import type { OfferFacts } from "../relay/offer.js";
 import type { Relay } from "../relay/relay.js";
+import type { Role } from "../relay/splice.js";
 
 /** Legs allowed per stream: its own two, and two of an ended stream whose response is still being read. */
 const legsPerStream = 4;
 
 export interface AttachedLeg {
   half: Half;
+  /** How the endpoint attaches again; undefined for its first leg. */
+  resumption: Resumption | undefined;
   /** The relay's answer. */
   opened: Opened;
 }
@@ -25,17 +34,20 @@ export type AttachLeg = (relay: Relay, open: Open, caller: Caller) => AttachedLe
 
 /** The client's leg: `Connect`. */
 export const attachClient: AttachLeg = (relay, open, caller) => {
-  checkRoom(relay, open);
-  const { name, metadata, capabilities, waitForListenerMs } = open;
-  const { splice, token } = relay.connect(name, { metadata, capabilities, caller }, waitForListenerMs);
-  return attached(relay, splice.client, splice.id, token);
+  checkRoom(relay);
+  const { name, metadata, capabilities, waitForListenerMs, resume } = open;
+  const facts = { metadata, capabilities, caller };
+  if (resume !== undefined) return resumed(relay, "client", { ...open, resume }, facts);
+  const { splice } = relay.connect(name, facts, waitForListenerMs);
+  return attached(relay, "client", splice.client, splice.id);
 };
 
 /** The listener's leg: `Accept`. */
 export const attachListener: AttachLeg = (relay, open) => {
-  checkRoom(relay, open);
-  const { streamId, legToken, capabilities } = open;
-  return attached(relay, relay.accept(streamId, legToken, capabilities), streamId, legToken);
+  checkRoom(relay);
+  const { streamId, legToken, capabilities, resume } = open;
+  if (resume !== undefined) return resumed(relay, "listener", { ...open, resume }, { metadata: {} });
+  return attached(relay, "listener", relay.accept(streamId, legToken, capabilities), streamId);
 };
 
 /** The functions that attach the legs of the two RPCs, by path without a prefix. */
@@ -44,20 +56,33 @@ export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
   [`/${RelayService.typeName}/${RelayService.method.accept.name}`, attachListener],
 ]);
 
-function attached(relay: Relay, half: Half, streamId: string, legToken: string): AttachedLeg {
+function resumed(relay: Relay, role: Role, open: Open & { resume: Resume }, facts: OfferFacts): AttachedLeg {
+  const { generation, receivedSequence } = open.resume;
+  const half = relay.resume(role, open, facts);
+  const knowsAccepted = role === "listener" || open.name === "";
+  const resumption = { generation, receivedSequence: Number(receivedSequence), knowsAccepted };
+  return attached(relay, role, half, open.streamId, resumption);
+}
+
+/** Each leg brings a token of this process, because the one before may be of another. */
+function attached(
+  relay: Relay,
+  role: Role,
+  half: Half,
+  streamId: string,
+  resumption: Resumption | undefined = undefined,
+): AttachedLeg {
   const { limits } = relay;
+  const legToken = relay.legToken(role, streamId);
   const { heartbeatIntervalMs } = limits;
   const opened = create(OpenedSchema, { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs });
-  return { half, opened };
+  return { half, opened, resumption };
 }
 
 /**
  * Legs of an ended stream stay until their endpoints have read the response; without a cap they could pile up unread.
  */
-function checkRoom({ legs, limits, warnings }: Relay, { resume }: Open): void {
-  if (resume !== undefined) {
-    throw new StreamError("this relay does not resume streams", { failure: Failure.FEATURE_UNSUPPORTED });
-  }
+function checkRoom({ legs, limits, warnings }: Relay): void {
   const maxLegs = legsPerStream * limits.maxStreams;
   if (legs.size < maxLegs) return;
   throw warnings.limitReached("maxStreams", `the relay holds ${maxLegs} legs already`);

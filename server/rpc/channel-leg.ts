@@ -13,7 +13,7 @@ import type { Relay } from "../relay/relay.js";
 import { type AttachLeg, attachLegByPath } from "./attach-leg.js";
 import { callEnd } from "./caller.js";
 import { connectEndEnvelope } from "./http2-leg.js";
-import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
+import { type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /** A request with any other header asks for another format, a compression or a deadline, which takes decoding. */
 const plainHeaders = new Set(["content-type", "connect-protocol-version", "user-agent"]);
@@ -88,7 +88,7 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   }
 
   onClosed(error: StreamError | undefined): void {
-    this.#handler.close(() => callOverError(error === undefined || callEnd(error) === "canceled"));
+    this.#handler.close(error === undefined ? "canceled" : callEnd(error));
     this.#over.resolve();
   }
 }

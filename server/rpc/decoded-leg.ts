@@ -18,7 +18,7 @@ import { Fifo } from "../../stream/platform/fifo.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
 import { callEndOf, callerOf } from "./caller.js";
-import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
+import { type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /**
  * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages
@@ -78,7 +78,8 @@ class DecodedLeg implements LegCarrier {
   }
 
   close(): void {
-    this.#handler.close(() => this.#closeError());
+    // A response that was not read to its end is a broken call as well.
+    this.#handler.close(this.#context.signal.aborted ? callEndOf(this.#context) : "broken");
     this.#changed.notify();
   }
 
@@ -105,17 +106,9 @@ class DecodedLeg implements LegCarrier {
       this.#handler.endRequest();
     } catch (reason) {
       const error = requestError(reason);
-      if (error !== undefined) this.#handler.fail(error);
+      if (error !== undefined) this.#handler.failUnlessAborted(error);
       else this.#handler.endRequest();
     }
-  }
-
-  #closeError(): StreamError {
-    const { signal } = this.#context;
-    if (!signal.aborted) {
-      return new StreamError("the response was not read to its end", { failure: Failure.LEG_LOST });
-    }
-    return callOverError(callEndOf(this.#context) === "canceled");
   }
 }
 

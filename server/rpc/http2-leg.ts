@@ -7,12 +7,12 @@ import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
-import { StreamError } from "../../stream/error/stream-error.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
 import { callerFrom } from "./caller.js";
-import { callOverError, type LegCarrier, LegHandler } from "./leg-handler.js";
+import { type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
 type LegEnd = (error: ConnectError | undefined) => { envelope: Uint8Array } | { trailers: Record<string, string> };
@@ -95,12 +95,12 @@ class Http2Leg implements LegCarrier {
     stream.on("error", () => {});
     stream.on("finish", () => {
       // A stream that was reset says "finish" as well, and then "close".
-      if (!stream.aborted) handler.close(() => new StreamError("the response was read to its end"));
+      if (!stream.aborted) handler.close("broken");
     });
     stream.on("close", () => {
       // Node closes the streams of a broken connection with the code of a cancelled one.
       const isConnectionLost = session === undefined || session.destroyed;
-      handler.close(() => callOverError(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost));
+      handler.close(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost ? "canceled" : "broken");
     });
   }
 

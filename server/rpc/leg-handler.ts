@@ -18,6 +18,7 @@ import type { Half, LegPort } from "../relay/half.js";
 import type { Relay } from "../relay/relay.js";
 import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
 import type { AttachLeg } from "./attach-leg.js";
+import type { CallEnd } from "./caller.js";
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
@@ -41,7 +42,7 @@ type LegHandlerState =
   /** The first message of the request has not come yet. */
   | { kind: "opening"; cancelDeadline: () => void }
   | { kind: "attached"; half: Half; request: "open" | "ended" }
-  /** The body of the request ended without a last word. The abort of its call may follow, and tell why. */
+  /** The body of the request ended early, or cannot be read. The abort of its call may follow, and tell why. */
   | { kind: "broken off"; half: Half; cancelDeadline: () => void }
   /** The response has ended, but its caller has not read it to the end yet. */
   | { kind: "ended" }
@@ -82,9 +83,10 @@ export class LegHandler {
     if (state.kind === "opening") return this.fail(violationError("the first message is not open"));
     if (state.kind !== "attached") return;
     if (this.#reader.isStopped) return this.#set({ ...state, request: "ended" });
-    if (this.#reader.isWithinEnvelope) return this.fail(violationError("the body ended within a message"));
     const { half } = state;
-    if (half.said !== "nothing") return half.endRequest();
+    // A body is cut short like this when its connection breaks, which is no fault of the endpoint.
+    if (this.#reader.isWithinEnvelope) return half.lose(violationError("the body ended within a message"));
+    if (half.said === "fin" || half.said === "reset") return half.endRequest();
     const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => half.endRequest());
     this.#set({ kind: "broken off", half, cancelDeadline });
   }
@@ -96,21 +98,32 @@ export class LegHandler {
     else if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error);
   }
 
+  /** The body of the request cannot be read, unless it was cut short: then the abort of its call follows. */
+  failUnlessAborted(error: StreamError): void {
+    const state = this.#state;
+    if (state.kind !== "attached") return this.fail(error);
+    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => state.half.fail(error));
+    this.#set({ kind: "broken off", half: state.half, cancelDeadline });
+  }
+
   /** The carrier can send the next envelope. */
   drained(): void {
     if (this.#state.kind === "attached" || this.#state.kind === "broken off") this.#state.half.drained();
   }
 
   /**
-   * The call is over. `error` says why, for a call that was over before its response had ended. For others it is not
-   * called, because to make an error takes as long as to pass on some frames.
+   * The call is over. `end` says why, for a call that was over before its response had ended.
    */
-  close(error: () => StreamError): void {
+  close(end: CallEnd): void {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
     this.#relay.legs.delete(this);
-    if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error());
+    if (state.kind !== "attached" && state.kind !== "broken off") return;
+    const error = callOverError(end === "canceled");
+    // The page was left, or its transport is not needed any more: nobody comes back.
+    if (end === "left") state.half.fail(error);
+    else state.half.lose(error);
   }
 
   /**
@@ -141,11 +154,11 @@ export class LegHandler {
 
   #open({ message }: ConnectRequest): void {
     if (message.case !== "open") throw violationError("the first message is not open");
-    const { half, opened } = this.#attach(this.#relay, message.value, this.#carrier.caller);
+    const { half, opened, resumption } = this.#attach(this.#relay, message.value, this.#carrier.caller);
     this.#relay.legs.add(this);
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
-    half.attach(this.#port);
+    half.attach(this.#port, resumption);
   }
 
   get #port(): LegPort {
@@ -153,6 +166,10 @@ export class LegHandler {
       sendAccepted: (capabilities) =>
         this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } }),
       sendFrame: (frame) => this.#state.kind === "closed" || this.#carrier.send(frame.envelope),
+      sendSuspended: (graceMs) => this.#send({ case: "suspended", value: { graceMs } }),
+      sendResumed: (receivedSequence) =>
+        this.#send({ case: "resumed", value: { receivedSequence: BigInt(receivedSequence) } }),
+      sendDraining: (graceMs) => this.#send({ case: "draining", value: { graceMs } }),
       goOn: () => {
         this.#read(() => {
           const hasRoom = this.#reader.resume();
@@ -165,9 +182,11 @@ export class LegHandler {
     };
   }
 
-  #send(message: NonNullable<MessageInitShape<typeof ConnectResponseSchema>["message"]>): void {
+  /** Returns false if the next message should wait until the carrier has room. */
+  #send(message: NonNullable<MessageInitShape<typeof ConnectResponseSchema>["message"]>): boolean {
+    if (this.#state.kind === "closed") return true;
     const data = toBinary(ConnectResponseSchema, create(ConnectResponseSchema, { message }));
-    if (this.#state.kind !== "closed") this.#carrier.send(new Parts([envelope(0, data)]));
+    return this.#carrier.send(new Parts([envelope(0, data)]));
   }
 
   #end(error: StreamError | undefined): void {
@@ -201,9 +220,10 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   if (message.case === undefined) return undefined;
   // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay
   // says.
-  const { messages, fin, reset } = message.value;
+  const { ack, messages, fin, reset } = message.value;
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
   return {
+    ack: Number(ack),
     costBytes: costBytesOf(messages),
     fin,
     reset: reset !== undefined,

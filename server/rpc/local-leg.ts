@@ -53,11 +53,11 @@ class LocalLeg implements LegCall {
     this.#relay = relay;
     this.#handlers = handlers;
     try {
-      const { half, opened } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
+      const { half, opened, resumption } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
       relay.legs.add(this);
       this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));
-      half.attach(this.#port);
+      half.attach(this.#port, resumption);
     } catch (reason) {
       this.#end(StreamError.from(reason, Code.Internal));
     }
@@ -88,12 +88,24 @@ class LocalLeg implements LegCall {
     return {
       sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
       sendFrame: (frame) => this.#receive(frame),
+      sendSuspended: (graceMs) => this.#notify(() => this.#handlers.onSuspended(graceMs)),
+      sendResumed: (receivedSequence) => this.#notify(() => this.#handlers.onResumed(receivedSequence)),
+      sendDraining: (graceMs) => this.#tell(() => this.#handlers.onDraining(graceMs)),
       goOn: () =>
         afterTurn(() => {
           if (this.#state.kind === "attached") this.#handlers.onDrain();
         }),
       finish: (error) => this.#end(error),
     };
+  }
+
+  #notify(call: () => void): boolean {
+    this.#tell(call);
+    return this.#hasRoom;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#reading === "on" && this.#inboxBytes < maxInboxBytes;
   }
 
   #receive(relayed: RelayedFrame): boolean {
@@ -112,7 +124,7 @@ class LocalLeg implements LegCall {
       this.#inboxBytes -= byteLength;
       this.#handlers.onFrame(frame);
     });
-    return this.#reading === "on" && this.#inboxBytes < maxInboxBytes;
+    return this.#hasRoom;
   }
 
   /** The stream is over, or the relay refused the leg. The endpoint hears of it after all that waits for it. */

@@ -1,23 +1,30 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import { type Caller, type Capabilities, ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import {
+  type Caller,
+  type Capabilities,
+  CapabilitiesSchema,
+  ConnectRequestSchema,
+  Feature,
+} from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
-import type { Half, LegPort } from "../../server/relay/half.js";
+import type { Half, LegPort, Resumption } from "../../server/relay/half.js";
 import type { Lease } from "../../server/relay/lease.js";
 import { defaultLimits, type RelayLimits } from "../../server/relay/limits.js";
 import type { ListenEvent } from "../../server/relay/listen-call.js";
 import type { OfferFacts } from "../../server/relay/offer.js";
 import { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
-import type { Splice } from "../../server/relay/splice.js";
+import type { Role, Splice } from "../../server/relay/splice.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { type RelayWarning, Warnings } from "../../server/relay/warnings.js";
 import { callerFrom } from "../../server/rpc/caller.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
 
 export interface TestRelay {
@@ -68,6 +75,51 @@ export function splicedStream(limits: Partial<RelayLimits> = {}): Paired {
   return offered;
 }
 
+/** The capabilities of an endpoint that resumes. */
+export const resumes: Capabilities = create(CapabilitiesSchema, {
+  features: [Feature.RESUME, Feature.CREDIT, Feature.ACK],
+});
+
+/** A stream whose client resumes, and whose offer waits at its listener. */
+export function resumableOffer(limits: Partial<RelayLimits> = {}, signer?: TokenSigner): Paired {
+  const test = newRelay(limits, signer);
+  const { lease } = test.relay.listen("room", false);
+  const { splice } = test.relay.connect("room", { ...noFacts, capabilities: resumes });
+  return { ...test, lease, splice, client: splice.client, listener: splice.listener };
+}
+
+/** A stream that was accepted, with endpoints that both resume. */
+export function resumableStream(limits: Partial<RelayLimits> = {}, signer?: TokenSigner): Paired {
+  const offered = resumableOffer(limits, signer);
+  offered.relay.accept(offered.splice.id, offered.relay.offerToken(offered.splice), resumes);
+  return offered;
+}
+
+export interface ComingBack extends Partial<Omit<Resumption, "knowsAccepted">> {
+  /** Default: the token of the relay at which the endpoint attaches. */
+  legToken?: string;
+  /** The name that a client says again as long as it has not been accepted. */
+  name?: string;
+}
+
+/** Attaches an endpoint again, as an `Open` that resumes does. Throws where the relay refuses it. */
+export function comeBack(
+  relay: Relay,
+  role: Role,
+  streamId: string,
+  { generation = 1, receivedSequence = 0, legToken = relay.legToken(role, streamId), name = "" }: ComingBack = {},
+): Listening {
+  const open = { streamId, legToken, name, capabilities: resumes, waitForListenerMs: 0, resume: { generation } };
+  const half = relay.resume(role, open, { ...noFacts, capabilities: resumes });
+  const knowsAccepted = role === "listener" || name === "";
+  return new Listening(half, undefined, { generation, receivedSequence, knowsAccepted });
+}
+
+/** The error of a call that broke. */
+export function callBroke(): StreamError {
+  return new StreamError("the call broke", { failure: Failure.LEG_LOST });
+}
+
 /** A frame as the relay passes it on. */
 export function relayed(frame: Frame): RelayedFrame {
   const envelope = frameEnvelope(frame);
@@ -80,18 +132,20 @@ export function relayed(frame: Frame): RelayedFrame {
 export class Listening implements LegPort {
   readonly frames: Frame[] = [];
   readonly envelopes: Parts[] = [];
-  readonly heard: ("accepted" | "frame")[] = [];
+  readonly heard: string[] = [];
   capabilities: Capabilities | undefined;
   goneOn = 0;
+  /** Whether there is room for more after news of the peer. */
+  hasRoomForNews = true;
   end: "open" | "well" | StreamError = "open";
-  readonly #leg: Half;
+  readonly half: Half;
   readonly #roomFrames: number;
 
   /** Takes `roomFrames` frames before each call of `drain`. */
-  constructor(leg: Half, roomFrames = Number.POSITIVE_INFINITY) {
-    this.#leg = leg;
+  constructor(half: Half, roomFrames = Number.POSITIVE_INFINITY, resumption?: Resumption) {
+    this.half = half;
     this.#roomFrames = roomFrames;
-    leg.attach(this);
+    half.attach(this, resumption);
   }
 
   get accepted(): number {
@@ -99,7 +153,7 @@ export class Listening implements LegPort {
   }
 
   drain(): void {
-    this.#leg.drained();
+    this.half.drained();
   }
 
   sendAccepted(capabilities: Capabilities | undefined): void {
@@ -114,6 +168,20 @@ export class Listening implements LegPort {
     this.envelopes.push(envelope);
     this.frames.push(frameFromWire(message.value));
     return this.frames.length % this.#roomFrames !== 0;
+  }
+
+  sendSuspended(graceMs: number): boolean {
+    this.heard.push(`suspended ${graceMs}`);
+    return this.hasRoomForNews;
+  }
+
+  sendResumed(receivedSequence: number): boolean {
+    this.heard.push(`resumed ${receivedSequence}`);
+    return this.hasRoomForNews;
+  }
+
+  sendDraining(graceMs: number): void {
+    this.heard.push(`draining ${graceMs}`);
   }
 
   goOn(): void {

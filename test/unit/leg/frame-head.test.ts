@@ -9,9 +9,17 @@ function headOf(...fields: number[]) {
   return readFrameHead(new Parts([envelope(0, new Uint8Array([0x12, frameBytes.length, ...frameBytes]))]));
 }
 
-const head = { costBytes: 19, fin: false, reset: false };
+const head = { ack: 0, costBytes: 19, fin: false, reset: false };
 
 describe("readFrameHead", () => {
+  test.each<[string, number[], number]>([
+    ["one byte", [0x10, 7], 7],
+    ["several bytes", [0x10, 0xff, 0xff, 0x03], 65_535],
+    ["eight bytes", [0x10, ...new Array(7).fill(0xff), 0x0f], Number.MAX_SAFE_INTEGER],
+  ])("reads an ack of %s", (_what, field, ack) => {
+    expect(headOf(...field)).toEqual({ ...head, ack });
+  });
+
   test.each<[string, number[]]>([
     ["a number of 64 bits", [0x78, ...new Array(9).fill(0xff), 1]],
     ["a number of eight bytes", [0x79, 0, 0, 0, 0, 0, 0, 0, 0]],

@@ -16,7 +16,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 describe("Relay.drain", () => {
   test("refuses new names and streams, and lets the listener take the offer that it has", () => {
     const { relay, splice } = offeredStream();
-    const error = relay.drain();
+    const error = relay.drain(10_000);
     expect(thrown(() => relay.listen("other", false)).failure).toBe(Failure.DRAINING);
     expect(thrown(() => connect(relay)).failure).toBe(Failure.DRAINING);
     expect(relay.accept(splice.id, relay.offerToken(splice), undefined)).toBe(splice.listener);
@@ -30,7 +30,7 @@ describe("Relay.idle", () => {
   test("waits for streams, and for legs that outlive them", async () => {
     const { relay, splice, client } = offeredStream();
     relay.legs.add(client);
-    relay.drain();
+    relay.drain(10_000);
     const idle = relay.idle();
     splice.end();
     expect(await isSettled(idle)).toBe(false);
@@ -41,7 +41,7 @@ describe("Relay.idle", () => {
   test("waits no more when the relay is closed", async () => {
     const { relay, client } = offeredStream();
     relay.legs.add(client);
-    relay.drain();
+    relay.drain(10_000);
     const idle = relay.idle();
     relay.close();
     expect(await isSettled(idle)).toBe(true);

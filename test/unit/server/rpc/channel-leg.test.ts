@@ -18,6 +18,7 @@ import type { Relay } from "../../../../server/relay/relay.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
+import type { FakeClock } from "../../../fakes/fake-clock.js";
 import { joinedLinks, packet } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
@@ -110,13 +111,18 @@ async function acceptAll(relay: Relay, accepted: Listening[] = []): Promise<void
   }
 }
 
+/** A body that cannot be read may turn out to be one that was cut short by so much later. */
+const abortGraceMs = 100;
+
 /** What a leg with a body of raw bytes is ended with. */
-async function endOf(serve: Serve, body: Uint8Array[]) {
+async function endOf(serve: Serve, clock: FakeClock, body: Uint8Array[]) {
   const [link] = joinedLinks(serve);
   const channel = link.open(legRequest(plain));
   const bodies = new ChannelBodies(channel);
   await bodies.send(body);
   channel.endRequest();
+  await settled();
+  clock.advance(abortGraceMs);
   let end: Parts | undefined;
   const reader = new EnvelopeReader(65_536, (flags, received) => {
     if (flags === endStreamFlag) end = received;
@@ -141,7 +147,7 @@ describe.each<[string, (relay: Relay) => Serve]>([
   ])("a message %s ends its leg", async (_what, body, failure) => {
     const { relay, clock } = newRelay();
     void acceptAll(relay);
-    expect((await endOf(serve(relay), body)).failure).toBe(failure);
+    expect((await endOf(serve(relay), clock, body)).failure).toBe(failure);
     expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
     expect(clock.timers).toBe(0);
   });

@@ -1,24 +1,32 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { ConnectRequestSchema, type ConnectResponse, RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../../../leg/envelope.js";
+import {
+  ConnectRequestSchema,
+  type ConnectResponse,
+  ConnectResponseSchema,
+  Feature,
+  RelayService,
+} from "../../../../gen/streamserver/v1/relay_pb.js";
+import { dataOf, envelope } from "../../../../leg/envelope.js";
+import type { Parts } from "../../../../leg/parts.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import { attachClient } from "../../../../server/rpc/attach-leg.js";
+import type { Role } from "../../../../server/relay/splice.js";
+import { attachClient, attachListener } from "../../../../server/rpc/attach-leg.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { type LegCarrier, LegHandler } from "../../../../server/rpc/leg-handler.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
-import { failureTable, StreamError } from "../../../../stream/error/stream-error.js";
+import { failureTable, type StreamError } from "../../../../stream/error/stream-error.js";
 import { Condition } from "../../../../stream/platform/deferred.js";
 import { Fifo } from "../../../../stream/platform/fifo.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { joinedLinks, newWatch } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
+import { Listening, newRelay, resumableOffer, resumes, someCaller } from "../../../fakes/relays.js";
 
 type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
@@ -86,7 +94,7 @@ const frameOf = (bytes: number): Said => ({
   value: { sequence: 1n, messages: [{ data: new Uint8Array(bytes) }] },
 });
 const { maxFrameBytes } = defaultLimits;
-const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, FEATURE_UNSUPPORTED, NAME_INVALID, NO_SUCH_NAME } = Failure;
+const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, TOKEN_INVALID, NAME_INVALID, NO_SUCH_NAME } = Failure;
 
 const broken: [string, (Said | "end")[], Failure][] = [
   ["a first message that is not open", [frameOf(1)], PROTOCOL_VIOLATION],
@@ -95,7 +103,7 @@ const broken: [string, (Said | "end")[], Failure][] = [
   ["a second open", [open, open], PROTOCOL_VIOLATION],
   ["a request that ends before fin", [open, "end"], PROTOCOL_VIOLATION],
   ["a frame that is too large", [open, frameOf(maxFrameBytes - 16 + 1)], FRAME_TOO_LARGE],
-  ["an open that resumes", [{ case: "open", value: { name: "room", resume: {} } }], FEATURE_UNSUPPORTED],
+  ["an open that resumes without a token", [{ case: "open", value: { name: "room", resume: {} } }], TOKEN_INVALID],
   ["a name that is empty", [{ case: "open", value: {} }], NAME_INVALID],
   ["a name that nobody listens on", [{ case: "open", value: { name: "other" } }], NO_SUCH_NAME],
   [
@@ -108,10 +116,12 @@ const broken: [string, (Said | "end")[], Failure][] = [
 /** A carrier whose request a test hands in. */
 class HeldCarrier implements LegCarrier {
   readonly caller = someCaller;
+  readonly heard: ConnectResponse["message"][] = [];
   reading: "on" | "paused" = "on";
   ended: "open" | "well" | StreamError = "open";
 
-  send(): boolean {
+  send(sent: Parts): boolean {
+    this.heard.push(fromBinary(ConnectResponseSchema, dataOf(sent)).message);
     return true;
   }
 
@@ -162,6 +172,83 @@ test("LegHandler.endRequest comes after the frames that wait for the peer", asyn
   expect([carrier.ended, peer.end]).toEqual(["open", "open"]);
 });
 
+/** A stream between two legs whose endpoints resume. */
+function resumableLegs() {
+  const paired = resumableOffer();
+  const { relay, splice } = paired;
+  function attach(role: Role, resume?: { generation: number; receivedSequence: bigint }, legToken?: string) {
+    const carrier = new HeldCarrier();
+    const handler = new LegHandler(relay, carrier, role === "client" ? attachClient : attachListener);
+    const token = legToken ?? relay.legToken(role, splice.id);
+    const value = { streamId: splice.id, legToken: token, capabilities: resumes, ...(resume && { resume }) };
+    handler.receive(enveloped({ case: "open", value }));
+    return { carrier, handler };
+  }
+  const listener = attach("listener");
+  const client = attach("client", { generation: 1, receivedSequence: 0n });
+  return { ...paired, attach, client, listener };
+}
+
+const lastOf = ({ heard }: HeldCarrier) => heard.at(-1);
+
+describe("LegHandler of an endpoint that resumes", () => {
+  test("tells it the stream, a token, and what its peer has", () => {
+    const { attach, client, splice, relay } = resumableLegs();
+    client.handler.receive(enveloped({ case: "frame", value: { ack: 7n } }));
+    const { carrier } = attach("listener", { generation: 1, receivedSequence: 3n });
+    const [opened, resumed] = carrier.heard;
+    expect(opened).toMatchObject({ case: "opened", value: { streamId: splice.id } });
+    const legToken = opened?.case === "opened" ? opened.value.legToken : "";
+    expect(relay.signer.verify("listener leg", splice.id, legToken)).toBe("this process");
+    expect(opened).toMatchObject({ value: { limits: { features: [Feature.RESUME], graceMs: 120_000 } } });
+    expect(resumed).toMatchObject({ case: "resumed", value: { receivedSequence: 7n } });
+    expect(lastOf(client.carrier)).toMatchObject({ case: "resumed", value: { receivedSequence: 3n } });
+  });
+
+  test.each(["canceled", "broken"] as const)("tells its peer that it waits, after a call that was %s", (end) => {
+    const { client, listener, relay } = resumableLegs();
+    client.handler.close(end);
+    expect(lastOf(listener.carrier)).toMatchObject({ case: "suspended", value: { graceMs: 120_000 } });
+    expect(relay.counts).toMatchObject({ streams: 1, legs: 1 });
+  });
+
+  test("ends the stream at once when the link was left", () => {
+    const { client, listener, relay } = resumableLegs();
+    client.handler.close("left");
+    expect(listener.carrier.ended).toMatchObject({ failure: Failure.LEG_LOST });
+    listener.handler.close("broken");
+    expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
+  });
+
+  test("takes nothing more from a leg that a newer one has taken the place of", () => {
+    const { attach, client, listener, relay } = resumableLegs();
+    client.handler.receive(enveloped(frameOf(10)).subarray(0, 12));
+    const newer = attach("client", { generation: 2, receivedSequence: 0n });
+    expect(client.carrier.ended).toMatchObject({ failure: Failure.FENCED });
+    expect(relay.counts).toMatchObject({ streams: 1, legs: 3 });
+    client.handler.receive(enveloped(frameOf(10)).subarray(12));
+    client.handler.receive(enveloped({ case: "frame", value: { reset: { code: Code.Aborted } } }));
+    client.handler.endRequest();
+    client.handler.close("broken");
+    expect(listener.carrier.heard.map((message) => message.case)).toEqual(["opened", "resumed", "resumed"]);
+    expect([newer.carrier.ended, relay.counts.legs]).toEqual(["open", 2]);
+  });
+
+  test("takes a body that is cut within a frame for a call that broke", () => {
+    const { client, listener } = resumableLegs();
+    client.handler.receive(enveloped(frameOf(10)).subarray(0, -1));
+    client.handler.endRequest();
+    expect(lastOf(listener.carrier)?.case).toBe("suspended");
+  });
+
+  test("ends the stream at once when it breaks a rule", () => {
+    const { client, listener } = resumableLegs();
+    client.handler.receive(enveloped({ case: "open", value: {} }));
+    expect(client.carrier.ended).toMatchObject({ failure: PROTOCOL_VIOLATION });
+    expect(listener.carrier.ended).toMatchObject({ failure: Failure.LEG_LOST });
+  });
+});
+
 test("LegHandler.endRequest within a frame is a violation, once the frames that wait have arrived", async () => {
   const { carrier, handler, accept } = heldLeg();
   handler.receive(enveloped(frameOf(1), frameOf(2), frameOf(3)).subarray(0, -1));
@@ -204,7 +291,7 @@ test("legs that nobody has read to their end count when others are opened, thoug
   for (let legs = 0; legs < 4; legs += 1) expect(openLeg()).toBe("open");
   expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 4 });
   expect(openLeg()).toMatchObject({ failure: Failure.LIMIT_REACHED });
-  for (const handler of handlers) handler.close(() => new StreamError("read to its end"));
+  for (const handler of handlers) handler.close("broken");
   expect(relay.counts.legs).toBe(0);
 });
 

@@ -14,7 +14,7 @@ import { LegEndpoint } from "../../../fakes/leg-endpoint.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { Listening, leaseEvents, newRelay, relayed } from "../../../fakes/relays.js";
 
-const { DRAINING, FEATURE_UNSUPPORTED, FRAME_TOO_LARGE, LEG_LOST, LIMIT_REACHED } = Failure;
+const { DRAINING, FRAME_TOO_LARGE, LEG_LOST, LIMIT_REACHED } = Failure;
 const { NAME_INVALID, NO_SUCH_NAME, PEER_CANCELED, PROTOCOL_VIOLATION, TOKEN_INVALID } = Failure;
 const nothing = { leases: 1, offers: 0, streams: 0, legs: 0 };
 const maxInboxBytes = 262_144;
@@ -197,7 +197,7 @@ describe("LocalLeg", () => {
     ["a name that nobody listens on", NO_SUCH_NAME, { name: "other" }],
     ["an empty name", NAME_INVALID, { name: "" }],
     ["metadata that is too large", FRAME_TOO_LARGE, { name: "room", metadata: { a: "x".repeat(8_192) } }],
-    ["an Open that resumes", FEATURE_UNSUPPORTED, { name: "room", resume: {} }],
+    ["an Open that resumes without a token", TOKEN_INVALID, { name: "room", resume: {} }],
     ["a token that is none", TOKEN_INVALID, { streamId: "s", legToken: "t" }, "accept"],
   ])("refuses %s in a turn of its own, and leaves nothing behind", async (_what, failure, open, method) => {
     const { relay, clock } = newRelay();
@@ -270,7 +270,7 @@ describe("LocalLeg", () => {
   test("ends with an error at bytes that are no frame, and is lost for the peer", async () => {
     const { relay, endpoint, leg, listener } = await accepted();
     const bytes = new Parts([envelope(0, new Uint8Array([255, 255, 255]))]);
-    leg.put({ costBytes: 0, fin: false, reset: false, envelope: bytes });
+    leg.put({ ack: 0, costBytes: 0, fin: false, reset: false, envelope: bytes });
     await settled();
     expect(endpoint.ends).toEqual([expect.objectContaining({ code: Code.Internal })]);
     expect(listener.end).toMatchObject({ failure: LEG_LOST });

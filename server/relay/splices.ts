@@ -1,0 +1,114 @@
+import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { maxTimerMs, type RelayLimits } from "./limits.js";
+import type { OfferFacts } from "./offer.js";
+import { Splice } from "./splice.js";
+import type { Warnings } from "./warnings.js";
+
+/** The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once. */
+const moveIntervalMs = 20;
+
+export interface SplicesInit {
+  limits: RelayLimits;
+  clock: Clock;
+  warnings: Warnings;
+  /** Called when a stream is over. */
+  onEnd: () => void;
+}
+
+type SplicesState =
+  | { kind: "open" }
+  /** The streams leave one after the other, and one that no endpoint has a leg to is dropped. */
+  | { kind: "leaving"; error: StreamError; stopMoving: () => void };
+
+/** The streams of a relay, by their ids. */
+export class Splices {
+  readonly #init: SplicesInit;
+  readonly #splices = new Map<string, Splice>();
+  #state: SplicesState = { kind: "open" };
+
+  constructor(init: SplicesInit) {
+    this.#init = init;
+  }
+
+  get size(): number {
+    return this.#splices.size;
+  }
+
+  /** How many offers wait for their listeners. */
+  get offers(): number {
+    let offers = 0;
+    for (const { kind } of this.#splices.values()) if (kind === "offered") offers += 1;
+    return offers;
+  }
+
+  get(id: string): Splice | undefined {
+    return this.#splices.get(id);
+  }
+
+  /**
+   * Makes a stream, whose offer waits so long for a listener to come, and `begin`s it. Throws FAILURE_LIMIT_REACHED, or
+   * the error of `begin`; then there is no stream.
+   */
+  open(id: string, facts: OfferFacts, waitForListenerMs: number, begin: (splice: Splice) => void): Splice {
+    const { limits, clock, warnings, onEnd } = this.#init;
+    const { maxStreams, maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
+    if (this.#splices.size >= maxStreams) {
+      throw warnings.limitReached("maxStreams", `the relay holds ${maxStreams} streams already`);
+    }
+    const splice: Splice = new Splice({
+      id,
+      facts,
+      clock,
+      maxFrameBytes,
+      lingerTimeoutMs,
+      graceMs,
+      waitUntilMs: clock.now() + Math.min(waitForListenerMs, maxTimerMs),
+      onLegLost: () => this.#onLegLost(splice),
+      onEnd: () => {
+        this.#splices.delete(id);
+        onEnd();
+      },
+    });
+    begin(splice);
+    this.#splices.set(id, splice);
+    return splice;
+  }
+
+  /**
+   * Tells the endpoints to leave, one stream after the other, and no endpoint later than in the middle of `graceMs`. The
+   * two endpoints of a stream are told together. Streams that no endpoint has a leg to end with `error`, as nobody can
+   * take them up here.
+   */
+  drain(graceMs: number, error: StreamError): void {
+    const { clock } = this.#init;
+    const [startMs, untilMs] = [clock.now(), clock.now() + graceMs];
+    const waiting = [...this.#splices.values()];
+    const [count, moveMs] = [waiting.length, graceMs / 2];
+    const move = () => {
+      const share = moveMs > 0 ? Math.min(1, (clock.now() - startMs) / moveMs) : 1;
+      const left = Math.floor(count * (1 - share));
+      for (const splice of waiting.splice(0, waiting.length - left)) splice.drain(untilMs);
+      if (waiting.length > 0) stop = clock.after(moveIntervalMs, move);
+    };
+    let stop = () => {};
+    this.#set({ kind: "leaving", error, stopMoving: () => stop() });
+    for (const splice of waiting) this.#onLegLost(splice);
+    move();
+  }
+
+  /** Ends all streams. */
+  close(error: StreamError): void {
+    this.#set({ kind: "open" });
+    for (const splice of [...this.#splices.values()]) splice.close(error);
+  }
+
+  #onLegLost(splice: Splice): void {
+    if (this.#state.kind === "leaving" && !splice.hasLeg) splice.close(this.#state.error);
+  }
+
+  #set(state: SplicesState): void {
+    if (this.#state.kind === "leaving") this.#state.stopMoving();
+    this.#state = state;
+  }
+}
