@@ -61,8 +61,9 @@ export interface StreamServerProxyEvents {
 
 /** How much a relay holds at this moment. All zero when nobody is connected. */
 export interface RelayCounts {
+  /** Names that are held, suspended ones included. */
   leases: number;
-  /** Streams that wait for their listener. */
+  /** Streams that wait for their listener, or for one to come. */
   offers: number;
   streams: number;
   /** Open `Connect` and `Accept` calls. */
@@ -187,7 +188,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * Leaves without cutting streams short, where they end in time.
    *
    * - New names, streams and links are refused with FAILURE_DRAINING at once, health checks are told NOT_SERVING, and
-   *   {@link isReady} is false. Streams go on, and names that are held, links and watchers do not count.
+   *   {@link isReady} is false. Streams go on, and names that are held, links and watchers do not count. Listeners that
+   *   can resume are told to take their names up where the relay's address leads now.
    * - Resolves when no stream is left, or after `timeoutMs` (10,000 by default), and has then done what {@link close}
    *   does. A call of `close` meanwhile ends the wait.
    * - Rejects with a TypeError for an unknown option, and with a RangeError for a time that cannot be.

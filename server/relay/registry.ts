@@ -47,6 +47,8 @@ export class Registry {
   readonly #init: RegistryInit;
   readonly #leasesByName = new Map<string, Lease>();
   readonly #leasesById = new Map<string, Lease>();
+  /** The ids of leases of other processes that were made anew here, so that they are not once they have ended. */
+  readonly #madeAnew = new Set<string>();
   readonly #waiting: WaitingOffers;
   readonly #observers = new Set<(change: NameChange) => void>();
 
@@ -100,8 +102,13 @@ export class Registry {
     // A listener whose lease has ended claims its name anew, and must not take it back from the newer one of its owner.
     if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
     if (holder !== undefined) throw nameTakenError(claim.name);
-    if (issuer === "this process") throw leaseGoneError();
-    return this.#create({ ...claim, ownerKey, id: leaseId, generation });
+    if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
+    const held = this.#create({ ...claim, ownerKey, id: leaseId, generation });
+    this.#madeAnew.add(leaseId);
+    const [oldest] = this.#madeAnew;
+    // Listeners come back within a grace period of a restart, and the relay before it had at most `maxNames` of them.
+    if (this.#madeAnew.size > this.#init.limits.maxNames && oldest !== undefined) this.#madeAnew.delete(oldest);
+    return held;
   }
 
   /**

@@ -162,7 +162,9 @@ describe("Registry.takeUp", () => {
     takeUp(after.relay, held, 4);
     expect(changes).toEqual(["created"]);
     held.lease.end("unlisten");
-    expect(thrown(() => takeUp(after.relay, held, 5)).failure).toBe(Failure.LEASE_GONE);
+    for (const { token } of [held, old]) {
+      expect(thrown(() => takeUp(after.relay, { ...held, token }, 5)).failure).toBe(Failure.LEASE_GONE);
+    }
     const unrelated = newRelay().relay;
     expect(thrown(() => takeUp(unrelated, old, 1)).failure).toBe(Failure.TOKEN_INVALID);
   });

@@ -73,22 +73,21 @@ function play(seed: number): void {
     const generation = random.chance(80) ? party.generation + 1 : random.below(3);
     const claimed = { name: lease.name, listed: lease.listed, isResumable: true, ownerKey: owner };
     const held = relay.takeUp(claimed, { leaseId: lease.id, leaseToken: token, generation });
-    Object.assign(party, held, { generation });
+    join(held, owner, generation);
+  };
+  const hangUp = ({ lease, call }: Party, end: "canceled" | "lost") => {
+    const before = lease.call;
+    if (call.isResumable && end === "lost") lease.suspend(call);
+    else lease.leave(call, end);
+    if (before !== call) expect(lease.call, "a fenced call ended another").toBe(before);
   };
   const actions = [
     claim,
     takeUp,
     takeUp,
     () => join(foreign.listen(random.pick(names), true, { isResumable: true, ownerKey: "tab 1" }), "tab 1"),
-    () => {
-      const { lease, call } = random.pick(parties);
-      if (call.isResumable) lease.suspend(call);
-      else lease.leave(call, "lost");
-    },
-    () => {
-      const { lease, call } = random.pick(parties);
-      lease.leave(call, "canceled");
-    },
+    () => hangUp(random.pick(parties), "lost"),
+    () => hangUp(random.pick(parties), "canceled"),
     () => {
       const { lease, token } = random.pick(parties);
       relay.registry.unlisten(lease.id, token);
