@@ -14,6 +14,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { ClientFiles } from "./http/client-files.js";
+import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
 import { parsedBody } from "./http/request-body.js";
@@ -140,6 +141,8 @@ export class Routes {
     // If the caller hung up while middleware had the request, "close" does not come again. In HTTP/2 only the stream
     // knows.
     if (("stream" in response ? response.stream : response).destroyed) return;
+    // The address of the relay may lead to another one by now, and calls over this connection are refused.
+    if (!this.#relay.isOpen) retireSession(response);
     this.#responses.add(response);
     const attach = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {

@@ -3,7 +3,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
 import type { RelayLimits } from "../relay/limits.js";
 import type { Warnings } from "../relay/warnings.js";
-import type { NodeServer } from "./node-server.js";
+import type { NodeResponse, NodeServer } from "./node-server.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */
 const connectionWindowBytes = 4 * 1024 * 1024;
@@ -44,6 +44,14 @@ export function superviseSessions(server: NodeServer, { limits, clock, warnings 
     (server as Http2Server).off("session", onSession);
     for (const stop of [...stops]) stop();
   };
+}
+
+/**
+ * Has the caller of an HTTP/2 request open another connection for its next calls; those under way go on. Does nothing
+ * for HTTP/1.1.
+ */
+export function retireSession(response: NodeResponse): void {
+  if ("stream" in response) response.stream.session?.goaway();
 }
 
 /** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */

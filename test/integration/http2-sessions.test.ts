@@ -108,6 +108,29 @@ describe.each([
     expect(call.closed).toBe(false);
     call.on("error", () => {});
   });
+
+  test("is retired by a call that a draining relay refuses, and keeps the calls that it has", async () => {
+    const begin = (method: string) =>
+      session.request({
+        ":method": "POST",
+        ":path": `/browser-server/streamserver.v1.RelayService/${method}`,
+        "content-type": "application/connect+proto",
+      });
+    // An envelope with a `ListenRequest` that claims "n", and a client for it, for which the relay stays.
+    const lease = begin("Listen")
+      .end(Buffer.from([0, 0, 0, 0, 3, 10, 1, 110]))
+      .resume();
+    await until(() => proxy.counts.leases === 1);
+    proxy.connect("n").on("error", () => {});
+    await until(() => proxy.counts.offers === 1);
+    const drained = proxy.drain();
+    const retired = once(session, "goaway");
+    const refused = begin("Listen").end(new Uint8Array(5)).resume();
+    await Promise.all([retired, once(refused, "end")]);
+    expect([lease.closed, proxy.counts.leases]).toEqual([false, 1]);
+    proxy.close();
+    await Promise.all([drained, once(lease, "close")]);
+  });
 });
 
 describe("a connection of a peer by hand", () => {

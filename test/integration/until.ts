@@ -4,8 +4,8 @@ const maxTurns = 4_000;
 const standstillMs = 500;
 
 /** Resolves when something holds that nothing tells; throws with what `otherwise` says if it does not come about. */
-export async function until(holds: () => boolean, otherwise: () => string = String): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
+export async function until(holds: () => boolean | Promise<boolean>, otherwise: () => string = String): Promise<void> {
+  for (let turns = 0; !(await holds()); turns += 1) {
     if (turns === maxTurns) throw new Error(`it did not come about: ${otherwise()}`);
     await new Promise((resolve) => setTimeout(resolve, turnMs));
   }
