@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   ChannelEndSchema,
@@ -243,7 +242,8 @@ export class Channel {
     if (state.kind === "failed") this.#inbox.drop();
     else this.#inbox.cut();
     const error = this.#error;
-    this.response.reject(toConnectError(error ?? new StreamError("the channel is closed", { code: Code.Canceled })));
+    // A channel closes without an error only after its answer. To make an error takes as long as to pass on some frames.
+    if (error !== undefined) this.response.reject(toConnectError(error));
     this.#port.onClosed(this);
     this.#user?.onClosed(error);
   }
