@@ -8,10 +8,10 @@ import { openWebSocketTransport, type WebSocketTransportOptions } from "../trans
 import { basicCredentials } from "./basic-credentials.js";
 import { SendMemory } from "./send-memory.js";
 
+/** Smaller messages are masked by `ws`, into memory that Node takes from a pool. */
+const minReuseBytes = 4_096;
 /** A relay answers a close at once. One that does not is not waited for, so that a program can end. */
 const closeTimeoutMs = 1_000;
-/** A message from this size on is masked in memory that is used again. */
-const minReuseBytes = 16_384;
 
 /** The part of `ws` that its types leave out: the frame of a message, which is masked in place unless `readOnly`. */
 const { Sender } = ws as unknown as {
@@ -52,29 +52,36 @@ export function nodeSockets(relay: RelayUrl): SocketFactory {
 }
 
 /**
- * Has large messages masked in memory that is used again. `ws` makes new memory for each of them, whose collection took
- * a third of a sender's time. It hands its own frames whole to the same connection, so that frames never mix.
+ * Has large messages masked in memory that is used again: `ws` makes new memory for each of them, whose collection took
+ * a third of a sender's time. The messages of one turn go out together, because each write wakes the relay. `ws` hands
+ * its own frames whole to the same connection, so that frames never mix.
  */
 function sendFrom(memory: SendMemory, socket: ws.WebSocket, connection: Socket, like: LinkSocketLike): void {
   const sendByLibrary = socket.send.bind(socket);
   let isCopied = false;
   like.send = (message) => {
     const bytes = message as Uint8Array;
+    if (connection.writableCorked === 0) {
+      connection.cork();
+      process.nextTick(uncork, connection);
+    }
     isCopied = bytes.byteLength >= minReuseBytes && socket.readyState === socket.OPEN;
     if (!isCopied) return sendByLibrary(bytes);
     const copy = memory.take(bytes.byteLength);
     copy.set(bytes);
     const [head, masked] = Sender.frame(Buffer.from(copy.buffer, copy.byteOffset, copy.byteLength), binaryFrame);
-    connection.cork();
     connection.write(head);
     connection.write(masked, (error) => {
       // Node may still hold the bytes of a write that failed.
       if (!error) memory.release(copy);
     });
-    connection.uncork();
   };
   // `ws` masks bytes into memory of its own, unless the mask is zero.
   like.isMemoryFree = () => isCopied || socket.bufferedAmount === 0;
+}
+
+function uncork(connection: Socket): void {
+  connection.uncork();
 }
 
 /** {@link openWebSocketTransport} in Node. */

@@ -56,6 +56,19 @@ test("nodeSockets sends large and small messages in their order, whatever become
   expect(isIntact).toEqual(received.map((_, index) => (index % 3 === 0 ? 100 : largeBytes - index)));
 });
 
+test("nodeSockets sends the messages of one turn together, when it is over", async () => {
+  const { socket, peer } = await open();
+  const received = new Promise((resolve) => {
+    peer.on("message", (data: Buffer) => data.byteLength === 20 && resolve(undefined));
+  });
+  const sizes = [10, 5_000, 20];
+  for (const size of sizes) socket.send(new Uint8Array(size));
+  // Not even the head of a frame has been handed to the kernel.
+  expect(socket.bufferedAmount).toBeGreaterThan(sizes.reduce((sum, bytes) => sum + bytes));
+  await received;
+  expect(socket.bufferedAmount).toBe(0);
+});
+
 test("nodeSockets masks each large message with another key", async () => {
   const { socket, peer, request } = await open();
   const chunks: Buffer[] = [];
