@@ -11,13 +11,19 @@ export interface Pages {
   close(): Promise<void>;
 }
 
+/** A navigation to it does not leave the page. */
+export const noContentPath = "/no-content";
+
 /** The icon is there so that no browser asks for one. */
 const blank = `<!doctype html><link rel="icon" href="data:,">`;
 
 export async function openPages({ proxy }: TestRelay): Promise<Pages> {
   const upgrades: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
-    proxy.handler(request, response, () => response.setHeader("content-type", "text/html").end(blank));
+    proxy.handler(request, response, () => {
+      if (request.url === noContentPath) response.writeHead(204).end();
+      else response.setHeader("content-type", "text/html").end(blank);
+    });
   });
   server.on("upgrade", (request, connection, head) => {
     upgrades.push(request.headers);
