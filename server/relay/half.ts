@@ -292,7 +292,8 @@ export class Half {
   }
 
   get #graceLeftMs(): number {
-    return this.#state.kind === "detached" ? Math.max(0, this.#state.untilMs - this.#init.clock.now()) : 0;
+    if (this.#state.kind !== "detached") return 0;
+    return Math.max(0, Math.ceil(this.#state.untilMs - this.#init.clock.now()));
   }
 
   /** Sends a frame to this half's endpoint, and returns false if it cannot be sent yet. */

@@ -170,7 +170,7 @@ export class Splice implements Offer {
 
   #announceDraining(half: Half): void {
     if (this.#goesAwayAtMs === undefined || !this.#canResume(half)) return;
-    half.announceDraining(Math.max(0, this.#goesAwayAtMs - this.#init.clock.now()));
+    half.announceDraining(Math.max(0, Math.ceil(this.#goesAwayAtMs - this.#init.clock.now())));
   }
 
   get #halves(): readonly [Half, Half] {

@@ -5,9 +5,9 @@ interface Timer {
   action: () => void;
 }
 
-/** Time that stands still until a test moves it. */
+/** Time that stands still until a test moves it. It is no whole number, as that of a platform is none. */
 export class FakeClock implements Clock {
-  #nowMs = 0;
+  #nowMs = 0.25;
   #timers: Timer[] = [];
 
   now(): number {

@@ -5,7 +5,7 @@ import { FakeClock } from "../../fakes/fake-clock.js";
 test("the action comes at each interval, until it is stopped", () => {
   const clock = new FakeClock();
   const calledMs: number[] = [];
-  const stop = atIntervals(clock, 10, () => calledMs.push(clock.now()));
+  const stop = atIntervals(clock, 10, () => calledMs.push(Math.floor(clock.now())));
   clock.advance(35);
   stop();
   clock.advance(100);

@@ -10,7 +10,7 @@ let page: FakePage;
 let random: number;
 let wayBack: WayBack;
 let attempts: string[];
-const attempt = (name: string) => () => attempts.push(`${name} at ${clock.now()} ms`);
+const attempt = (name: string) => () => attempts.push(`${name} at ${Math.floor(clock.now())} ms`);
 
 beforeEach(() => {
   clock = new FakeClock();
