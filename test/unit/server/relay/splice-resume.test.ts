@@ -117,6 +117,20 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     expect([first.heard.at(-1), second.heard]).toEqual(["resumed 3", ["resumed 2"]]);
   });
 
+  test("tells times in whole milliseconds, as the wire has them", () => {
+    const paired = resumableStream();
+    legsOf(paired);
+    for (const lost of roles) paired[lost].lose(callBroke());
+    paired.clock.advance(0.25);
+    expect(comeBack(paired.relay, role, paired.splice.id).heard).toEqual([`suspended ${graceMs}`]);
+    comeBack(paired.relay, peer, paired.splice.id);
+    const late = resumableOffer();
+    late.relay.drain(10_000);
+    late.clock.advance(5_000.25);
+    late.relay.accept(late.splice.id, late.relay.offerToken(late.splice), resumes);
+    expect(new Listening(late.listener).heard).toContain("draining 5000");
+  });
+
   test("lets a newer leg take the place of an older one that looks alive", () => {
     const paired = resumableStream();
     const legs = legsOf(paired);
