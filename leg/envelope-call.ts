@@ -56,19 +56,7 @@ export type CarrierOpener = (request: CallRequest, call: EnvelopeCall) => Promis
 
 /** Makes the calls of legs on carriers, to the relay at a base URL. */
 export function envelopeCaller(baseUrl: string, openCarrier: CarrierOpener): LegCaller {
-  const heads = { connect: requestHead(baseUrl, "connect"), accept: requestHead(baseUrl, "accept") };
-  return (method, open, handlers) => new EnvelopeCall(heads[method], openCarrier, method, open, handlers);
-}
-
-/** The same for all calls of a method, so that a carrier can prepare it once. */
-type RequestHead = Readonly<Pick<CallRequest, "url" | "header">>;
-
-function requestHead(baseUrl: string, method: LegMethod): RequestHead {
-  const rpc = RelayService.method[method];
-  return {
-    url: createMethodUrl(baseUrl, rpc),
-    header: requestHeader(rpc.methodKind, true, undefined, undefined, false),
-  };
+  return (method, open, handlers) => new EnvelopeCall(baseUrl, openCarrier, method, open, handlers);
 }
 
 type CallState =
@@ -86,16 +74,21 @@ export class EnvelopeCall implements LegCall {
   readonly #handlers: LegCallHandlers;
   readonly #reader = new EnvelopeReader(maxRpcMessageBytes, (flags, bytes) => this.#take(flags, bytes));
   #state: CallState;
-  #header: Headers | undefined;
+  #header = new Headers();
   #reading: "on" | "paused" = "on";
   #end: ResponseEnd | undefined;
 
-  constructor(head: RequestHead, openCarrier: CarrierOpener, method: LegMethod, open: Open, handlers: LegCallHandlers) {
+  constructor(baseUrl: string, openCarrier: CarrierOpener, method: LegMethod, open: Open, handlers: LegCallHandlers) {
     this.#method = method;
     this.#handlers = handlers;
     const abort = new AbortController();
     this.#state = { kind: "opening", abort, request: "open" };
-    openCarrier({ ...head, signal: abort.signal }, this).then(
+    const request = {
+      url: createMethodUrl(baseUrl, RelayService.method[method]),
+      header: requestHeader(RelayService.method[method].methodKind, true, undefined, undefined, false),
+      signal: abort.signal,
+    };
+    openCarrier(request, this).then(
       (carrier) => this.#begin(carrier, open),
       (reason: unknown) => this.fail(reason),
     );
@@ -203,7 +196,7 @@ export class EnvelopeCall implements LegCall {
   #take(flags: number, received: Parts): boolean {
     if (this.#end !== undefined || this.#state.kind === "over") return true;
     if (flags === endStreamFlag) {
-      this.#end = readResponseEnd(received, this.#header ?? new Headers());
+      this.#end = readResponseEnd(received, this.#header);
       return true;
     }
     if (flags !== 0) throw new ConnectError(`an envelope with the flags ${flags}`, Code.Internal);

@@ -17,6 +17,7 @@ export class ChaosRelay {
   readonly #problems: string[] = [];
   readonly #leaving = new Set<Promise<unknown>>();
   #current!: RelayChild;
+  #last = Promise.resolve();
   /** Called when new connections lead to another port. */
   onMove: (port: number) => void = () => {};
 
@@ -48,8 +49,22 @@ export class ChaosRelay {
     return (await this.state()).counts;
   }
 
-  /** Does something to the process, and resolves when the relay is back. See `Step`. */
-  async suffer(how: RelayFault, ms: number): Promise<void> {
+  /**
+   * Does something to the process when all that was to be done before is done, and resolves when the relay is back. See
+   * `Step`.
+   */
+  suffer(how: RelayFault, ms: number): Promise<void> {
+    this.#last = this.#last.then(() => this.#suffer(how, ms));
+    return this.#last;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await Promise.all(this.#leaving);
+    if (this.#current.isAlive) await this.#current.end("SIGKILL");
+  }
+
+  async #suffer(how: RelayFault, ms: number): Promise<void> {
     const old = this.#current;
     switch (how) {
       case "freeze":
@@ -71,11 +86,6 @@ export class ChaosRelay {
         this.#leaving.add(this.#drained(old));
         return;
     }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#leaving);
-    if (this.#current.isAlive) await this.#current.end("SIGKILL");
   }
 
   async #drained(child: RelayChild): Promise<void> {

@@ -1,4 +1,4 @@
-import { Failure, type StreamError } from "browser-stream-server";
+import { Failure, Hop, type StreamError } from "browser-stream-server";
 import { type History, isSurvivable } from "./history.ts";
 import { resetCode, type Side } from "./side.ts";
 
@@ -70,7 +70,8 @@ function isFitting(error: StreamError, side: Side, client: Side, history: Histor
   if (!hasFault) return false;
   if (!isResuming) return failuresWithoutResume.has(error.failure) || failuresOfOpening.has(error.failure);
   if (!client.isOpened && failuresOfOpening.has(error.failure)) return true;
-  return !isSurvivable(history) && failuresOfLoss.has(error.failure);
+  // A reset may be lost with the connection that it was handed to, or find no relay.
+  return (side.peer.hasReset || !isSurvivable(history)) && failuresOfLoss.has(error.failure);
 }
 
 /** The account is at most what was received, and exactly that if it is final. A side that paused may hold more. */
@@ -86,6 +87,6 @@ function accountProblems(error: StreamError, { written, peer }: Side): string[] 
   return [];
 }
 
-export function describe({ failure, code, message }: StreamError): string {
-  return `${Failure[failure]} (code ${code}): ${message}`;
+export function describe({ failure, code, hop, message }: StreamError): string {
+  return `${Failure[failure]} (code ${code}, hop ${Hop[hop]}): ${message}`;
 }

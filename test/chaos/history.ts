@@ -8,6 +8,10 @@ const maxOutageMs = 2_400;
 /** The share of histories in which a network is away for longer than the grace period. */
 const longPart = 0.02;
 
+/** The share of streams that get the time to be opened. */
+const openedPart = 0.8;
+const openMs = 60;
+
 /** What happens to a few streams and the networks and the relay under them. */
 export interface History {
   client: Carrier;
@@ -87,6 +91,8 @@ class StepSource {
   steps(count: number): Step[] {
     const steps = [this.#open()];
     while (steps.length < count) {
+      // Most streams are open before something happens to them.
+      if (steps.at(-1)?.kind === "open" && this.#random.chance(openedPart)) steps.push({ kind: "wait", ms: openMs });
       const step = this.#step();
       if (step !== undefined) steps.push(step);
     }

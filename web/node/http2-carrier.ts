@@ -13,32 +13,22 @@ type Connections = Pick<Http2Connections, "request">;
 /** Carries the calls of legs on HTTP/2 streams of the connections to a relay. */
 export function http2CarrierOpener(connections: Connections): CarrierOpener {
   const sendMemory = new SendMemory();
-  const heads = new WeakMap<Headers, Http2Head>();
-  return async ({ url, header, signal }, call) => {
-    let head = heads.get(header);
-    head ??= { path: new URL(url).pathname, headers: Object.fromEntries(header) };
-    heads.set(header, head);
-    return new Http2Carrier(await begin(connections, head, signal), call, sendMemory);
-  };
-}
-
-/** The head of a request, which is the same object for all calls of a method. */
-interface Http2Head {
-  path: string;
-  headers: Record<string, string>;
+  return async ({ url, header, signal }, call) =>
+    new Http2Carrier(await begin(connections, new URL(url).pathname, header, signal), call, sendMemory);
 }
 
 /** Begins a call. If the signal is aborted before there is a stream for it, the stream is reset when it comes. */
 function begin(
   connections: Connections,
-  { path, headers }: Http2Head,
+  path: string,
+  header: Headers,
   signal: AbortSignal,
 ): Promise<ClientHttp2Stream> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort);
     connections
-      .request("POST", path, headers)
+      .request("POST", path, Object.fromEntries(header))
       .then((stream) => {
         if (signal.aborted) stream.on("error", () => {}).close(constants.NGHTTP2_CANCEL);
         resolve(stream);
