@@ -130,7 +130,7 @@ export class LinkSockets {
       this.#end(socket, error);
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    new LinkSender(link, new SocketPipe(socket, this.#joiner), maxBatchBytes, (reason) =>
+    new LinkSender(link, new SocketPipe(socket, connection, this.#joiner), maxBatchBytes, (reason) =>
       link.close(StreamError.from(reason)),
     );
   }
@@ -158,12 +158,14 @@ export function refuseUpgrade(connection: Duplex, status: number): void {
 /** A link's WebSocket as its pipe, which waits for the network when much is unsent. */
 class SocketPipe implements LinkPipe {
   readonly #socket: WebSocket;
+  readonly #connection: Duplex;
   readonly #joiner: PartsJoiner;
   /** Whether the network has taken what was sent last, and what to call when it has. */
   #network: { kind: "ready" } | { kind: "waited for"; goOn: () => void } = { kind: "ready" };
 
-  constructor(socket: WebSocket, joiner: PartsJoiner) {
+  constructor(socket: WebSocket, connection: Duplex, joiner: PartsJoiner) {
     this.#socket = socket;
+    this.#connection = connection;
     this.#joiner = joiner;
   }
 
@@ -183,6 +185,11 @@ class SocketPipe implements LinkPipe {
       if (socket.bufferedAmount > 0) this.#joiner.release();
       return;
     }
+    if (this.#connection.writableCorked === 0) {
+      // Small messages of one turn go out together, because each write wakes the client.
+      this.#connection.cork();
+      process.nextTick(uncork, this.#connection);
+    }
     if (socket.bufferedAmount <= socketHighWaterMarkBytes) return socket.send(message.joined);
     const waiting = { kind: "waited for" as const, goOn: () => {} };
     this.#network = waiting;
@@ -191,6 +198,10 @@ class SocketPipe implements LinkPipe {
       waiting.goOn();
     });
   }
+}
+
+function uncork(connection: Duplex): void {
+  connection.uncork();
 }
 
 function violation(socket: WebSocket, { link }: LiveLink, closeCode: number, message: string): void {

@@ -77,6 +77,24 @@ test("LinkSockets sends the packets of one turn in one message", async () => {
   ]);
 });
 
+test("LinkSockets writes the messages of one turn together, when it is over", async () => {
+  const { open } = linkSockets();
+  const { messages, channel, relayEnd } = await open();
+  const { _write } = relayEnd;
+  let writes = 0;
+  relayEnd._write = (...args) => {
+    writes += 1;
+    _write.apply(relayEnd, args);
+  };
+  channel.respond(ok);
+  // The first message goes out in a microtask.
+  for (let microtasks = 0; microtasks < 3; microtasks += 1) await Promise.resolve();
+  channel.write(new Uint8Array(1_000));
+  for (let microtasks = 0; microtasks < 3; microtasks += 1) await Promise.resolve();
+  expect(writes).toBe(0);
+  await expect.poll(() => messages.length).toBe(2);
+});
+
 test("LinkSockets gives a WebSocket that takes nothing two batches beyond 256 KiB at most, and all of it in the end", async () => {
   const { open } = linkSockets();
   const { socket, messages, relayEnd, channel } = await open();
