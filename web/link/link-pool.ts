@@ -74,7 +74,7 @@ export class LinkPool {
     if (opened === undefined) return;
     state.links = state.links.filter((each) => each !== opened);
     state.retired.add(opened);
-    link.closeIfIdle();
+    closeRetired(link);
   }
 
   #use(): Extract<PoolState, { kind: "used" }> {
@@ -120,7 +120,7 @@ export class LinkPool {
     link.onIdle = () => {
       stopWaiting();
       hold?.(false);
-      if (state.retired.has(opened)) return link.closeIfIdle();
+      if (state.retired.has(opened)) return closeRetired(link);
       stopWaiting = this.#clock.after(this.#idleTimeoutMs, () => link.closeIfIdle(), false);
     };
     void link.closed.then(() => {
@@ -144,7 +144,7 @@ export class LinkPool {
     }
     state.links = state.links.filter((opened) => opened.kind === better.kind);
     this.#add(better, opening);
-    for (const { link } of [...state.retired]) link.closeIfIdle();
+    for (const { link } of state.retired) closeRetired(link);
   }
 
   #dropIfUnused(): void {
@@ -174,6 +174,18 @@ export class LinkPool {
     if (this.#state.kind !== "used") return;
     for (const { watch } of [...this.#state.links, ...this.#state.retired]) watch.ask();
   }
+}
+
+/**
+ * Closes a link without calls as soon as the relay has answered, and so has heard how they ended. A link that closes
+ * drops what waits to be sent, and the relay would take its goodbye for the end of the streams that have moved.
+ */
+function closeRetired(link: Link): void {
+  if (link.size === 0)
+    void link
+      .ping()
+      .then(() => link.closeIfIdle())
+      .catch(() => {});
 }
 
 function pageLeftError(): StreamError {

@@ -8,7 +8,7 @@ import { LinkPool } from "../../../../web/link/link-pool.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "../../../../web/link/opened-link.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakePage } from "../../../fakes/fake-page.js";
-import { loneLink, newWatch, request } from "../../../fakes/links.js";
+import { loneLink, newWatch, packet, request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 
 let page: FakePage;
@@ -47,6 +47,13 @@ async function opened() {
   const [got, lone] = [pool.get(), opens()];
   expect(await got).toBe(lone.link);
   return lone;
+}
+
+/** The relay answers all that a link has sent. */
+async function answered(link: Link): Promise<void> {
+  await settled();
+  link.receive(packet({ content: { case: "pong", value: {} } }));
+  await settled();
 }
 
 const left = { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER };
@@ -220,12 +227,13 @@ describe("LinkPool", () => {
     expect(await pool.get()).toBe(better.link);
     expect(worse.link.isOpen).toBe(true);
     channel.reset(new StreamError("over"));
+    await answered(worse.link);
     expect(worse.link.isOpen).toBe(false);
     expect(openings).toHaveLength(1);
   });
 
   test("retire takes one link out, which ends with its last call, and not the link that took its place", async () => {
-    const { link: old } = await opened();
+    const { link: old, said } = await opened();
     const call = old.open(request());
     await settled();
     pool.retire(old);
@@ -234,6 +242,9 @@ describe("LinkPool", () => {
     expect(await pool.get()).toBe(link);
     expect(old.isOpen).toBe(true);
     call.reset(new StreamError("done"));
+    await settled();
+    expect([old.isOpen, said.map(({ content }) => content.case)]).toEqual([true, ["request", "reset", "ping"]]);
+    await answered(old);
     expect(old.isOpen).toBe(false);
   });
 
