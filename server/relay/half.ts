@@ -291,6 +291,7 @@ export class Half {
     this.fail(error);
   }
 
+  /** A whole number, as it goes out on the wire. */
   get #graceLeftMs(): number {
     if (this.#state.kind !== "detached") return 0;
     return Math.max(0, Math.ceil(this.#state.untilMs - this.#init.clock.now()));

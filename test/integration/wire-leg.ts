@@ -1,4 +1,4 @@
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, constants } from "node:http2";
 import {
   create,
   fromBinary,
@@ -12,7 +12,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse } from "@connectrpc/connect/protocol-grpc-web";
-import { Failure } from "browser-stream-server";
+import { Code, Failure } from "browser-stream-server";
 import { FailureDetailSchema, RelayService } from "browser-stream-server/gen";
 import {
   AcceptResponseSchema,
@@ -39,6 +39,9 @@ interface Body {
   /** Reads no more of the response until `resume`. */
   pause(): void;
   resume(): void;
+  /** Cancels the call, and leaves its connection. */
+  cancel(): void;
+  /** Breaks the connection. */
   close(): void;
 }
 
@@ -73,6 +76,10 @@ function http2Carrier(name: string, contentType: string): Carrier {
         end: () => call.end(),
         pause: () => call.pause(),
         resume: () => call.resume(),
+        cancel: () => {
+          call.close(constants.NGHTTP2_CANCEL);
+          call.once("close", () => session.close());
+        },
         close: () => session.destroy(),
       };
     },
@@ -96,6 +103,7 @@ const linkCarrier: Carrier = {
       end: () => link.send(end(1)),
       pause: () => link.socket.pause(),
       resume: () => link.socket.resume(),
+      cancel: () => link.send({ channel: 1, content: { case: "reset", value: { code: Code.Canceled } } }),
       close: () => link.socket.terminate(),
     };
   },
@@ -170,6 +178,12 @@ export class WireLeg {
       .message;
   }
 
+  /** Cancels the call, and leaves its connection. */
+  cancel(): void {
+    this.#body.cancel();
+  }
+
+  /** Breaks the connection. */
   close(): void {
     this.#body.close();
   }
