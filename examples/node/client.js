@@ -1,36 +1,15 @@
 /** Connects to a name, sends standard input there, and prints what comes back. */
-import { once } from "node:events";
 import { parseArgs } from "node:util";
+import { chunks, lines, write } from "./input.js";
 import { createRelay, describeError, describeReset } from "./relay.js";
 
 const messageCost = 16; // of each message, beside its data
-const chunkBytes = 32_768;
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { binary: { type: "boolean" } } });
 const [address, name, password] = positionals;
 if (name === undefined) {
   console.error("usage: node client.js RELAY NAME [PASSWORD] [--binary]");
   process.exit(2);
-}
-
-async function write(stream, chunk) {
-  if (!stream.write(chunk)) await once(stream, "drain");
-}
-
-async function* chunks(input) {
-  for await (const data of input) {
-    for (let start = 0; start < data.length; start += chunkBytes) yield data.subarray(start, start + chunkBytes);
-  }
-}
-
-async function* lines(input) {
-  let rest = "";
-  for await (const text of input.setEncoding("utf8")) {
-    const whole = (rest + text).split("\n");
-    rest = whole.pop();
-    for (const line of whole) yield Buffer.from(line);
-  }
-  if (rest !== "") yield Buffer.from(rest);
 }
 
 function* parts(data, maxBytes) {

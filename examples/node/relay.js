@@ -27,7 +27,8 @@ const keepalive = {
   "grpc.keepalive_timeout_ms": heartbeatMs * (heartbeatsUntilLost - 1),
 };
 
-export const createRelay = (address) => new RelayService(address, grpc.credentials.createInsecure(), keepalive);
+export const createRelay = (address, options) =>
+  new RelayService(address, grpc.credentials.createInsecure(), { ...keepalive, ...options });
 
 /** Yields what comes on Listen. Throws when nothing comes for two and a half of the relay's heartbeats. */
 export async function* eventsOf(call) {
@@ -62,16 +63,24 @@ const codeName = (code) => (grpc.status[code] ?? "UNKNOWN").toLowerCase();
 
 /** The status code, the protocol's own failure, and a message for a person. */
 export function describeError(error) {
-  if (error instanceof RelayLost) return [codeName(error.code), error.failure, error.message];
+  if (error.failure) return [codeName(error.code), error.failure, error.message]; // It is no error of a call.
+  const { message, detail } = statusOf(error);
+  return [codeName(error.code), detail?.failure ?? "FAILURE_UNSPECIFIED", message];
+}
+
+/** The message of a call's error, and its FailureDetail, if it has one. */
+export function statusOf(error) {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   // gRPC's own message has characters escaped that grpc-js leaves as they are.
   const { message, details } = bytes
     ? Status.deserialize(bytes)
     : { message: error.details ?? error.message, details: [] };
-  const detail = details.find(({ type_url }) => type_url.endsWith("/streamserver.v1.FailureDetail"));
-  const { failure } = FailureDetail.deserialize(detail?.value ?? Buffer.alloc(0));
-  return [codeName(error.code), failure, message];
+  const packed = details.find(({ type_url }) => type_url.endsWith("/streamserver.v1.FailureDetail"));
+  return { message, detail: packed && FailureDetail.deserialize(packed.value) };
 }
 
 /** The status code, the failure and the message of a frame's `reset`. */
 export const describeReset = ({ code, failure, reason }) => [codeName(code), failure, reason];
+
+/** A message of the protocol, to make bytes of it and back. */
+export const messageType = (name) => definition[`streamserver.v1.${name}`];

@@ -7,11 +7,20 @@ from streamserver.v1.failure_pb2 import Failure, FailureDetail
 from streamserver.v1.frame_pb2 import Reset
 
 
-def of_call(error: grpc.RpcError) -> tuple[str, str, str]:
+CODE_NAMES = {code.value[0]: code.name.lower() for code in grpc.StatusCode}
+
+
+def detail_of(error: grpc.RpcError) -> FailureDetail | None:
     status = rpc_status.from_call(error)
-    detail = FailureDetail()
     for packed in status.details if status else ():
-        packed.Unpack(detail)  # leaves it as it is if it is of another type
+        detail = FailureDetail()
+        if packed.Unpack(detail):
+            return detail
+    return None
+
+
+def of_call(error: grpc.RpcError) -> tuple[str, str, str]:
+    detail = detail_of(error) or FailureDetail()
     return error.code().name.lower(), Failure.Name(detail.failure), error.details()
 
 
@@ -20,5 +29,10 @@ def of_silence() -> tuple[str, str, str]:
 
 
 def of_reset(reset: Reset) -> tuple[str, str, str]:
-    names = {code.value[0]: code.name.lower() for code in grpc.StatusCode}
-    return names.get(reset.code, "unknown"), Failure.Name(reset.failure), reset.reason
+    return CODE_NAMES.get(reset.code, "unknown"), Failure.Name(reset.failure), reset.reason
+
+
+def of_stream(error) -> tuple[str, str, str]:
+    more = "no more" if error.final else "perhaps more"
+    reason = f"{error.reason} ({error.delivered} messages have arrived, {more})"
+    return CODE_NAMES.get(error.code, "unknown"), Failure.Name(error.failure), reason

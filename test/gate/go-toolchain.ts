@@ -53,6 +53,8 @@ export const prepareGo: Preparation = async () => {
     `${outFolder}/`,
     "./listener",
     "./client",
+    "./resuming-listener",
+    "./resuming-client",
   ]);
   // Nothing is missing: this is the example's own fault.
   if (broken !== undefined) throw new Error(broken);

@@ -77,6 +77,11 @@ export class Agent {
     });
   }
 
+  /** Resolves when the program has printed so many bytes on stdout. */
+  async hasPrinted(bytes: number): Promise<void> {
+    await this.#waitFor(`${bytes} bytes`, () => (this.stdout.byteLength >= bytes ? true : undefined));
+  }
+
   /** Expects this line as the program's next one. */
   async says(expected: string | RegExp): Promise<void> {
     const line = await this.nextLine(`the line ${expected}`);

@@ -26,7 +26,7 @@ let relay: RelayProcess;
 beforeAll(async () => {
   relay = await startRelay("--host", "127.0.0.1");
   const isMade = /\/(node_modules|\.venv|__pycache__)$/;
-  for (const part of ["proto", "examples"]) {
+  for (const part of ["proto", "examples", "docs"]) {
     cpSync(join(root, part), join(folder, part), { recursive: true, filter: (source) => !isMade.test(source) });
   }
 });
@@ -65,9 +65,8 @@ const examples: [string, ExamplePrograms][] = [
 // In CI nothing may be missing.
 const runnable = examples.filter(([, programs]) => isCi || missingProgram(programs) === undefined);
 
-test.each(runnable)("the two commands of examples/%s/README.md are an echo", async (name) => {
-  const cwd = join(folder, "examples", name);
-  const [listen = "", connect = ""] = readmeBlocks("sh", readFileSync(join(cwd, "README.md"), "utf8"));
+/** One command listens, and the other one hears itself. Then the name is free. */
+async function expectEcho(listen: string, connect: string, cwd: string): Promise<void> {
   const listener = shell(listen, cwd);
   for await (const line of createInterface({ input: listener.stdout })) if (line === "listening") break;
   const client = shell(connect, cwd);
@@ -75,4 +74,19 @@ test.each(runnable)("the two commands of examples/%s/README.md are an echo", asy
   const [said] = await Promise.all([text(client.stdout), once(client, "close")]);
   expect(client.exitCode).toBe(0);
   expect(said.split("\n")).toContain("across");
+  const closed = once(listener, "close");
+  process.kill(-(listener.pid ?? 0), "SIGINT");
+  await closed;
+}
+
+test.each(runnable)("the commands of examples/%s/README.md are echoes, and the vectors pass", async (name) => {
+  const cwd = join(folder, "examples", name);
+  const commands = readmeBlocks("sh", readFileSync(join(cwd, "README.md"), "utf8"));
+  const [listen = "", connect = "", listenOn = "", connectAgain = "", playVectors = ""] = commands;
+  await expectEcho(listen, connect, cwd);
+  await expectEcho(listenOn, connectAgain, cwd);
+  const vectors = shell(playVectors, cwd);
+  vectors.stdout.resume();
+  await once(vectors, "close");
+  expect(vectors.exitCode).toBe(0);
 });

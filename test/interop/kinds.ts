@@ -7,6 +7,7 @@ import {
   goPrograms,
   grpcJsPrograms,
   missingProgram,
+  type ProgramRole,
   pythonPrograms,
   type Role,
 } from "../setup/example-programs.js";
@@ -29,10 +30,15 @@ export interface Kind {
   readonly description: string;
   /** Returns the reason why it cannot run here; undefined if it can. */
   missing(): string | undefined;
-  program(stage: Stage, role: Role, args: readonly string[]): StartProgram;
+  program(stage: Stage, role: ProgramRole, args: readonly string[]): StartProgram;
 }
 
 const packageProgram = fileURLToPath(new URL("package-program.ts", import.meta.url));
+
+/** The package's programs resume by themselves. */
+function packageRole(role: ProgramRole): Role {
+  return role.endsWith("client") ? "client" : "listener";
+}
 
 function example(name: string, description: string, programs: ExamplePrograms): Kind {
   return {
@@ -54,14 +60,14 @@ export const kinds: readonly Kind[] = [
     missing: () => (findChromium() === undefined ? "there is no Chromium" : undefined),
     program({ browser, relay }, role, args) {
       if (browser === undefined) throw new Error("there is no Chromium");
-      return startTab(browser, relay.origin, role, args);
+      return startTab(browser, relay.origin, packageRole(role), args);
     },
   },
   {
     name: "package",
     description: "the package in Node",
     missing: () => undefined,
-    program: (_, role, args) => startProcess(process.execPath, [packageProgram, role, ...args]),
+    program: (_, role, args) => startProcess(process.execPath, [packageProgram, packageRole(role), ...args]),
   },
   example("python", "[examples/python](../examples/python), on grpcio", pythonPrograms),
   example("go", "[examples/go](../examples/go), on connect-go", goPrograms),

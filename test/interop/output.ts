@@ -6,8 +6,11 @@ export class Output {
   #decoded = 0;
   #rest = "";
 
+  byteLength = 0;
+
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
+    this.byteLength += chunk.byteLength;
   }
 
   get bytes(): Buffer {

@@ -2,14 +2,18 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 export type Role = "listener" | "client";
+/** A program in another language. A resuming one outlives its connections. */
+export type ProgramRole = Role | `resuming-${Role}`;
 
-/** A listener and a client in another language, as the gate's preparation leaves them. */
+const roles: readonly ProgramRole[] = ["listener", "client", "resuming-listener", "resuming-client"];
+
+/** Listeners and clients in another language, as the gate's preparation leaves them. */
 export interface ExamplePrograms {
   /** Their sources, from the repository's root. */
   folder: string;
   /** The folder into which the preparation puts the programs that it makes. */
   outFolder: string;
-  command(role: Role): readonly [program: string, ...args: string[]];
+  command(role: ProgramRole): readonly [program: string, ...args: string[]];
 }
 
 const root = resolve(import.meta.dirname, "../..");
@@ -19,7 +23,7 @@ const out = (name: string) => join(root, "test/.out", name);
 export const pythonPrograms: ExamplePrograms = {
   folder: example("python"),
   outFolder: out("python"),
-  command: (role) => [join(out("python"), "bin/python"), join(example("python"), `${role}.py`)],
+  command: (role) => [join(out("python"), "bin/python"), join(example("python"), `${role.replace("-", "_")}.py`)],
 };
 
 export const goPrograms: ExamplePrograms = {
@@ -39,7 +43,7 @@ export const goToolsFolder = out("go-tools");
 
 /** Returns the obstacle to running them; undefined if there is none. */
 export function missingProgram({ folder, outFolder, command }: ExamplePrograms): string | undefined {
-  const needed = [folder, outFolder, ...command("listener"), ...command("client")];
+  const needed = [folder, outFolder, ...roles.flatMap(command)];
   const missing = needed.find((path) => !existsSync(path));
   return missing === undefined ? undefined : `there is no ${missing}`;
 }

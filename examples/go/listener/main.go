@@ -33,7 +33,7 @@ func main() {
 // listen returns when the lease has ended, and with it every stream, or when the relay is lost. The password, if any,
 // is the only element.
 func listen(client streamserverv1connect.RelayServiceClient, name string, password []string) error {
-	events, err := relay.Listen(client, name)
+	events, err := relay.Listen(client, &v1.ListenRequest{Name: name})
 	if err != nil {
 		return err
 	}

@@ -24,28 +24,36 @@ func silence(heartbeat time.Duration) time.Duration {
 
 // NewClient speaks the Connect protocol over HTTP/2 without TLS, which full duplex needs.
 func NewClient(address string) streamserverv1connect.RelayServiceClient {
+	client, _ := NewConnection(address)
+	return client
+}
+
+// NewConnection returns a client with a connection of its own, and a function that closes it when no call is left.
+func NewConnection(address string) (streamserverv1connect.RelayServiceClient, func()) {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	// Asks whether a silent connection is still there, and gives it up after two and a half heartbeats in all.
 	keepalive := &http.HTTP2Config{SendPingTimeout: Heartbeat, PingTimeout: silence(Heartbeat) - Heartbeat}
 	httpClient := &http.Client{Transport: &http.Transport{Protocols: protocols, HTTP2: keepalive}}
-	return streamserverv1connect.NewRelayServiceClient(httpClient, "http://"+address)
+	client := streamserverv1connect.NewRelayServiceClient(httpClient, "http://"+address)
+	return client, httpClient.CloseIdleConnections
 }
 
 // Listening is a call of Listen that ends when the relay is silent for too long.
 type Listening struct {
 	*connect.ServerStreamForClient[v1.ListenResponse]
 	ctx       context.Context
+	cancel    context.CancelFunc
 	heartbeat time.Duration
 	deadline  *time.Timer
 }
 
-// Listen claims a name.
-func Listen(client streamserverv1connect.RelayServiceClient, name string) (*Listening, error) {
+// Listen claims a name, or takes up a lease.
+func Listen(client streamserverv1connect.RelayServiceClient, request *v1.ListenRequest) (*Listening, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	deadline := time.AfterFunc(silence(Heartbeat), cancel)
-	events, err := client.Listen(ctx, connect.NewRequest(&v1.ListenRequest{Name: name}))
-	listening := &Listening{ServerStreamForClient: events, ctx: ctx, heartbeat: Heartbeat, deadline: deadline}
+	events, err := client.Listen(ctx, connect.NewRequest(request))
+	listening := &Listening{ServerStreamForClient: events, ctx: ctx, cancel: cancel, heartbeat: Heartbeat, deadline: deadline}
 	return listening, listening.orLost(err)
 }
 
@@ -65,6 +73,12 @@ func (l *Listening) Receive() bool {
 // Err says why there is no further event; nil if the lease was given back.
 func (l *Listening) Err() error {
 	return l.orLost(l.ServerStreamForClient.Err())
+}
+
+// Cancel ends the call.
+func (l *Listening) Cancel() {
+	l.deadline.Stop()
+	l.cancel()
 }
 
 // Lost says whether the relay was silent for too long. Nothing more comes on its streams either.
@@ -101,6 +115,7 @@ type Description struct {
 	Code    connect.Code
 	Failure v1.Failure
 	Message string
+	Detail  *v1.FailureDetail // nil if the error is none of the relay's own
 }
 
 func (d Description) String() string {
@@ -117,7 +132,7 @@ func Describe(err error) Description {
 	for _, detail := range connectErr.Details() {
 		value, _ := detail.Value()
 		if failureDetail, ok := value.(*v1.FailureDetail); ok {
-			description.Failure = failureDetail.Failure
+			description.Failure, description.Detail = failureDetail.Failure, failureDetail
 		}
 	}
 	return description

@@ -1,0 +1,124 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ChaosProxy } from "../chaos/chaos-proxy.js";
+import { isCi } from "../gate/step.js";
+import { type RelayProcess, startRelay } from "../relay-process.js";
+import type { ProgramRole } from "../setup/example-programs.js";
+import { Agent } from "./agent.js";
+import { type Kind, kinds } from "./kinds.js";
+
+const mebibyte = 1024 * 1024;
+const transferBytes = 8 * mebibyte;
+const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+
+let folder: string;
+let keyFile: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "bss-"));
+  keyFile = join(folder, "relay.key");
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+const startKeyedRelay = () => startRelay("--host", "127.0.0.1", "--key-file", keyFile);
+const portOf = ({ origin }: RelayProcess) => Number(new URL(origin).port);
+
+const named = (name: string) => kinds.find((kind) => kind.name === name) as Kind;
+const languages = ["python", "go", "grpc-js"].map(named);
+/** Each language connects to another one. */
+const pairs = languages
+  .map((client, index) => ({ client, listener: languages[(index + 1) % languages.length] as Kind }))
+  .map((pair) => ({ ...pair, title: `${pair.client.name} connects to ${pair.listener.name}` }));
+
+/** In CI nothing may be missing. */
+const runnable = pairs.filter(({ client, listener }) => isCi || (client.missing() ?? listener.missing()) === undefined);
+
+/** A client and a listener, each on its own way to the relay, in the middle of an echo of random bytes. */
+class Echo {
+  readonly data = randomBytes(transferBytes);
+  readonly #agents: Agent[] = [];
+  readonly #proxies: ChaosProxy[] = [];
+  relay!: RelayProcess;
+  client!: Agent;
+  listener!: Agent;
+
+  static async begin(client: Kind, listener: Kind): Promise<Echo> {
+    const echo = new Echo();
+    onTestFinished(() => echo.#end());
+    echo.relay = await startKeyedRelay();
+    const name = `resuming ${listener.name}`;
+    echo.listener = await echo.#start(listener, "resuming-listener", name);
+    await echo.listener.says("listening");
+    echo.client = await echo.#start(client, "resuming-client", name, "--binary");
+    echo.client.write(echo.data);
+    echo.client.endInput();
+    return echo;
+  }
+
+  get clientProxy(): ChaosProxy {
+    return this.#proxies[1] as ChaosProxy;
+  }
+
+  get listenerProxy(): ChaosProxy {
+    return this.#proxies[0] as ChaosProxy;
+  }
+
+  /** Kills the relay, and starts another one with its key. */
+  async restartRelay(): Promise<void> {
+    const exited = new Promise((resolve) => this.relay.child.once("exit", resolve));
+    this.relay.child.kill("SIGKILL");
+    await exited;
+    this.relay = await startKeyedRelay();
+    for (const proxy of this.#proxies) proxy.targetPort = portOf(this.relay);
+  }
+
+  /** Nothing was lost, doubled or reordered in either direction, and the stream ended well. */
+  async endsWell(): Promise<void> {
+    await this.client.exits(0);
+    expect(sha256(this.client.stdout.bytes)).toBe(sha256(this.data));
+    await this.listener.says("ended");
+    for (const { stderr } of [this.client, this.listener]) expect(stderr.lines).toContain("resumed");
+  }
+
+  async #start(kind: Kind, role: ProgramRole, ...args: string[]): Promise<Agent> {
+    const proxy = await ChaosProxy.open(portOf(this.relay));
+    this.#proxies.push(proxy);
+    const { host } = new URL(proxy.origin);
+    const program = kind.program({ relay: this.relay, browser: undefined }, role, [host, ...args]);
+    const agent = await Agent.start(`the ${kind.name} ${role}`, program);
+    this.#agents.push(agent);
+    return agent;
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(this.#agents.map((agent) => agent.kill()));
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
+    await this.relay?.stop();
+  }
+}
+
+describe("a transfer outlives its connections", () => {
+  test.each(runnable)("$title", async ({ client, listener }) => {
+    const echo = await Echo.begin(client, listener);
+    await echo.client.hasPrinted(mebibyte);
+    echo.clientProxy.cut("rst");
+    await echo.client.hasPrinted(3 * mebibyte);
+    echo.listenerProxy.cut("fin");
+    await echo.client.hasPrinted(5 * mebibyte);
+    for (const proxy of [echo.clientProxy, echo.listenerProxy]) proxy.cut("rst");
+    await echo.endsWell();
+  });
+});
+
+describe("a transfer outlives its relay, which is killed and started again", () => {
+  test.each(runnable)("$title", async ({ client, listener }) => {
+    const echo = await Echo.begin(client, listener);
+    await echo.client.hasPrinted(2 * mebibyte);
+    await echo.restartRelay();
+    await echo.endsWell();
+  });
+});
