@@ -43,7 +43,7 @@ export interface StreamClientFactory {
 }
 
 /** Whether servers name FEATURE_RESUME, so that a relay that can do it keeps their names when a connection breaks. */
-const serversResume = false;
+const serversResume = true;
 
 /** `StreamServer` and `StreamClient` for one platform's way to a relay, and to the person who runs the program. */
 export function createEntry(

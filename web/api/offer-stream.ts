@@ -48,7 +48,7 @@ export class OfferStream<Out, In> {
 
   constructor(init: OfferStreamInit<Out, In>) {
     this.#init = init;
-    this.#life = new StreamLife(init);
+    this.#life = new StreamLife({ ...init, resume: true });
     // From the start, so that a message that is too large for the client is refused where it is written.
     this.#life.endpoint.setPeer(capabilitiesFromWire(init.offer.capabilities));
     this.stream = new Stream<Out, In>(this.#life, {

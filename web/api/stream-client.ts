@@ -86,7 +86,7 @@ export interface OpenStreamInit<Out, In> extends ConnectOptions {
 export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, In> {
   const { name, signal, codec, transport, clock, waitForListenerMs = 0 } = init;
   const metadata = { ...init.metadata };
-  const life = new StreamLife(init);
+  const life = new StreamLife({ ...init, resume: true });
   const onUnheard = (error: StreamError) => init.onUnheard(`the stream to ${JSON.stringify(name)}`, error);
   const stream = new Stream<Out, In>(life, { codec, metadata, onUnheard });
   const error = nameError(name);
