@@ -59,10 +59,14 @@ export class RelayChild {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       errors += text;
     });
-    const signal = AbortSignal.timeout(startTimeoutMs);
+    const starting = new AbortController();
+    const { signal } = starting;
+    const deadline = setTimeout(() => starting.abort(), startTimeoutMs);
     const ended = once(child, "exit", { signal }).then(() => Promise.reject(new Error(`no relay: ${errors}`)));
     ended.catch(() => {});
-    const [listening] = await Promise.race([once(child, "message", { signal }), ended]);
+    const [listening] = await Promise.race([once(child, "message", { signal }), ended]).finally(() =>
+      clearTimeout(deadline),
+    );
     child.stderr?.on("data", (text: string) => onProblem(`the relay says: ${text.trim()}`));
     return new RelayChild(child, (listening as { port: number }).port, onProblem);
   }

@@ -121,15 +121,16 @@ describe.each([
       .end(Buffer.from([0, 0, 0, 0, 3, 10, 1, 110]))
       .resume();
     await until(() => proxy.counts.leases === 1);
-    proxy.connect("n").on("error", () => {});
+    const client = proxy.connect("n").on("error", () => {});
     await until(() => proxy.counts.offers === 1);
     const drained = proxy.drain();
     const retired = once(session, "goaway");
     const refused = begin("Listen").end(new Uint8Array(5)).resume();
     await Promise.all([retired, once(refused, "end")]);
     expect([lease.closed, proxy.counts.leases]).toEqual([false, 1]);
-    proxy.close();
-    await Promise.all([drained, once(lease, "close")]);
+    client.destroy();
+    await drained;
+    await once(lease, "close");
   });
 });
 
