@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
@@ -109,6 +109,7 @@ export class Links {
   }
 }
 
+/** The client hears this of its own connection, where it is reached over another one, and takes up its legs again. */
 function clientSilentError(): StreamError {
-  return new StreamError("the other side of the link is silent", { failure: Failure.LEG_LOST });
+  return new StreamError("the relay heard nothing on the link", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }
