@@ -281,14 +281,21 @@ export class Half {
     this.#init.onChange("over");
   }
 
+  /** Waits no more for an endpoint that has no leg, because it does not come back. */
+  giveUp(error: StreamError): void {
+    if (this.#state.kind === "owed") return this.abandon();
+    if (this.#state.kind !== "detached") return;
+    this.#set({ kind: "over", error });
+    this.fail(error);
+  }
+
   #onGraceOver(): void {
     const { graceMs } = this.#init;
     const error = new StreamError(`the endpoint did not come back within ${graceMs} ms`, {
       failure: Failure.LEG_LOST,
       hop: Hop.CALLER,
     });
-    this.#set({ kind: "over", error });
-    this.fail(error);
+    this.giveUp(error);
   }
 
   /** A whole number, as it goes out on the wire. */

@@ -22,7 +22,7 @@ export type LeaseChange =
   | { kind: "suspended" }
   | { kind: "resumed" }
   /** The offers that wait at the lease have to wait elsewhere now, or to be declined. */
-  | { kind: "ended"; end: LeaseEnd; error: StreamError | undefined };
+  | { kind: "ended"; end: LeaseEnd; error: StreamError | undefined; wasSuspended: boolean };
 
 export interface LeaseInit {
   id: string;
@@ -147,7 +147,7 @@ export class Lease implements OfferPlace {
     const { call } = this;
     this.#set({ kind: "ended" });
     call?.end(error);
-    this.#init.onChange(this, { kind: "ended", end, error });
+    this.#init.onChange(this, { kind: "ended", end, error, wasSuspended: call === undefined });
   }
 
   /**

@@ -15,7 +15,7 @@ export type NameChange =
   | { kind: "created"; lease: Lease }
   | { kind: "suspended"; lease: Lease }
   | { kind: "resumed"; lease: Lease }
-  | { kind: "destroyed"; lease: Lease; end: LeaseEnd };
+  | { kind: "destroyed"; lease: Lease; end: LeaseEnd; wasSuspended: boolean };
 
 export interface RegistryInit {
   limits: RelayLimits;
@@ -203,7 +203,7 @@ export class Registry {
     if (this.#leasesByName.get(lease.name) === lease) this.#leasesByName.delete(lease.name);
     this.#leasesById.delete(lease.id);
     for (const offer of lease.waiting) this.#keep(lease.name, offer, change);
-    this.#tell({ kind: "destroyed", lease, end: change.end });
+    this.#tell({ kind: "destroyed", lease, end: change.end, wasSuspended: change.wasSuspended });
   }
 
   /**

@@ -66,6 +66,11 @@ export class Relay {
     this.warnings = warnings;
     this.registry = new Registry(init);
     this.#splices = new Splices({ limits, clock, warnings, onEnd: () => this.#released.notify() });
+    this.registry.observe((change) => {
+      // A page that was loaded again comes back with its key, and without its streams.
+      const isReplaced = change.kind === "destroyed" && change.end === "reclaimed" && change.wasSuspended;
+      if (isReplaced) this.#splices.loseListener(change.lease);
+    });
   }
 
   /** Whether the relay takes new names and streams. */

@@ -31,7 +31,7 @@ type SpliceState =
   /** The client waits; the offer ends by itself at a deadline. */
   | { kind: "offered"; place: OfferPlace; cancelDeadline: () => void }
   /** The listener has taken the offer, in this process or, if the stream was made anew, in another one. */
-  | { kind: "spliced"; listener: Capabilities | undefined; isResumable: boolean }
+  | { kind: "spliced"; place: OfferPlace | undefined; listener: Capabilities | undefined; isResumable: boolean }
   /** Both endpoints have sent fin and have a leg: their requests should end soon. */
   | { kind: "lingering"; spliced: Spliced; cancelDeadline: () => void }
   /** The stream is over. An endpoint without a leg may still be owed its end. */
@@ -84,9 +84,9 @@ export class Splice implements Offer {
 
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
   accept(capabilities: Capabilities | undefined): Half {
-    this.#takeOffer();
+    const place = this.#takeOffer();
     const resumable = isResumable(this.facts.capabilities) && isResumable(capabilities);
-    this.#set({ kind: "spliced", listener: capabilities, isResumable: resumable });
+    this.#set({ kind: "spliced", place, listener: capabilities, isResumable: resumable });
     this.client.announceAccepted(capabilities);
     if (this.client.kind === "detached" && !resumable) this.#fail(this.client, clientAwayError());
     return this.listener;
@@ -115,7 +115,8 @@ export class Splice implements Offer {
    */
   makeAnew(role: Role, generation: number, capabilities: Capabilities | undefined): void {
     this[role].checkGeneration(generation);
-    this.#set({ kind: "spliced", listener: role === "listener" ? capabilities : undefined, isResumable: true });
+    const listener = role === "listener" ? capabilities : undefined;
+    this.#set({ kind: "spliced", place: undefined, listener, isResumable: true });
     for (const half of this.#halves) half.forgetLastWord();
     this[role].peer.detach();
   }
@@ -153,6 +154,12 @@ export class Splice implements Offer {
     this.#onHalfOver();
   }
 
+  /** The listener that took offers at a place is gone for good. Its endpoint is not waited for if it has no leg. */
+  loseListener(place: OfferPlace): void {
+    const spliced = this.#state.kind === "lingering" ? this.#state.spliced : this.#state;
+    if (spliced.kind === "spliced" && spliced.place === place) this.listener.giveUp(listenerReplacedError());
+  }
+
   /** Ends both halves, and waits for no endpoint that has no leg. */
   close(error: StreamError): void {
     this.end(error, error);
@@ -177,9 +184,11 @@ export class Splice implements Offer {
     return [this.client, this.listener];
   }
 
-  #takeOffer(): void {
+  #takeOffer(): OfferPlace {
     if (this.#state.kind !== "offered") throw offerGoneError();
-    this.#state.place.settle(this, "listener");
+    const { place } = this.#state;
+    place.settle(this, "listener");
+    return place;
   }
 
   /** A listener that resumes may be the first to say that it has accepted the stream. */
@@ -291,6 +300,11 @@ function accounted(error: StreamError | undefined, { peer: { receivedSequence } 
   if (error === undefined || receivedSequence === 0) return error;
   const { message, code, failure, hop, cause } = error;
   return new StreamError(message, { code, failure, hop, cause, receivedSequence });
+}
+
+function listenerReplacedError(): StreamError {
+  const message = "the owner of the name has claimed it again, as a page does that was loaded again";
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.CALLER });
 }
 
 /** The error that the peer gets when a leg failed. */

@@ -1,7 +1,7 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { maxTimerMs, type RelayLimits } from "./limits.js";
-import type { OfferFacts } from "./offer.js";
+import type { OfferFacts, OfferPlace } from "./offer.js";
 import { Splice } from "./splice.js";
 import type { Warnings } from "./warnings.js";
 
@@ -40,6 +40,11 @@ export class Splices {
     let offers = 0;
     for (const { kind } of this.#splices.values()) if (kind === "offered") offers += 1;
     return offers;
+  }
+
+  /** The listener that took offers at a place is gone for good. */
+  loseListener(place: OfferPlace): void {
+    for (const splice of [...this.#splices.values()]) splice.loseListener(place);
   }
 
   get(id: string): Splice | undefined {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { maxOwnerKeyBytes } from "../../../../server/relay/owner-key.js";
 import type { Held } from "../../../../server/relay/registry.js";
@@ -9,7 +9,7 @@ import type { Relay } from "../../../../server/relay/relay.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { promiseState, rejection, settled, thrown } from "../../../fakes/outcome.js";
-import { connect, Listening, leaseEvents, newRelay, noFacts } from "../../../fakes/relays.js";
+import { callBroke, connect, Listening, leaseEvents, newRelay, noFacts, resumes } from "../../../fakes/relays.js";
 
 const graceMs = 5_000;
 const isResumable = true;
@@ -205,6 +205,22 @@ describe("Registry.claim with an owner key", () => {
       expect([owner.lease.offers, held.lease.offers, clock.timers]).toEqual([0, 0, 0]);
     },
   );
+
+  test.each([true, false])("ends streams whose listener has no leg, if the lease is suspended: %s", (isSuspended) => {
+    const { relay, lease, call, clock } = resumableLease("secret");
+    const [cut, whole] = [0, 1].map(() => {
+      const { splice } = relay.connect("room", { ...noFacts, capabilities: resumes });
+      relay.accept(splice.id, relay.offerToken(splice), resumes);
+      return { client: new Listening(splice.client), listener: new Listening(splice.listener), splice };
+    });
+    cut?.splice.listener.lose(callBroke());
+    if (isSuspended) lease.suspend(call);
+    relay.listen("room", true, { isResumable, ownerKey: "secret" });
+    expect(whole?.client.end).toBe("open");
+    if (isSuspended) expect(cut?.client.end).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.PEER });
+    else expect(cut?.client.end).toBe("open");
+    expect([relay.counts.streams, clock.timers]).toEqual(isSuspended ? [1, 0] : [2, 1]);
+  });
 
   test("needs no room for another name", () => {
     const { relay } = newRelay({ maxNames: 1 });
