@@ -187,7 +187,8 @@ export class Routes {
   }
 
   /**
-   * Refuses everything new, and tells the watchers of health. Resolves when the streams are over, when `timeoutMs` have
+   * Refuses everything new, tells the watchers of health, and tells endpoints that can resume to leave, spread over the
+   * first half of the time. Resolves when the streams are over, when `timeoutMs` have
    * passed, or when the relay is closed. Never rejects.
    */
   async drain(timeoutMs: number): Promise<void> {

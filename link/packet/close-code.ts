@@ -6,6 +6,8 @@ const normalClosure = 1000;
 export const unsupportedData = 1003;
 export const invalidPayload = 1007;
 export const messageTooBig = 1009;
+/** A relay goes away, and its clients should connect anew. */
+export const serviceRestart = 1012;
 /** A connection that broke, or never was, has this code; nobody sends it. */
 export const noStatus = 1006;
 

@@ -1,4 +1,4 @@
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
 import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
 import type { RelayLimits } from "../relay/limits.js";
@@ -46,12 +46,17 @@ export function superviseSessions(server: NodeServer, { limits, clock, warnings 
   };
 }
 
+const retired = new WeakSet<Http2Session>();
+
 /**
  * Has the caller of an HTTP/2 request open another connection for its next calls; those under way go on. Does nothing
- * for HTTP/1.1.
+ * for HTTP/1.1, and for a connection whose caller has been told before.
  */
 export function retireSession(response: NodeResponse): void {
-  if ("stream" in response) response.stream.session?.goaway();
+  const session = "stream" in response ? response.stream.session : undefined;
+  if (session === undefined || session.destroyed || retired.has(session)) return;
+  retired.add(session);
+  session.goaway();
 }
 
 /** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */

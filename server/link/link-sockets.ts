@@ -13,6 +13,7 @@ import {
   closeFrame,
   invalidPayload,
   messageTooBig,
+  serviceRestart,
   unsupportedData,
 } from "../../link/packet/close-code.js";
 import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../../link/packet/link-message.js";
@@ -143,7 +144,8 @@ export class LinkSockets {
     if (socket.readyState !== socket.OPEN) return;
     socket.send(encodePackets([lastPacket(error)]).joined);
     const { code, reason } = closeFrame(error);
-    socket.close(code, reason);
+    // A page has no leave to say this code, so `closeFrame` does not know it.
+    socket.close(error.failure === Failure.DRAINING ? serviceRestart : code, reason);
   }
 }
 

@@ -92,8 +92,8 @@ export class Splices {
     const [count, moveMs] = [waiting.length, graceMs / 2];
     const move = () => {
       const share = moveMs > 0 ? Math.min(1, (clock.now() - startMs) / moveMs) : 1;
-      const left = Math.floor(count * (1 - share));
-      for (const splice of waiting.splice(0, waiting.length - left)) splice.drain(untilMs);
+      const told = count - waiting.length;
+      for (const splice of waiting.splice(0, Math.floor(count * share) - told)) splice.drain(untilMs);
       if (waiting.length > 0) stop = clock.after(moveIntervalMs, move);
     };
     let stop = () => {};

@@ -70,6 +70,9 @@ class ChannelLeg implements LegCarrier, ChannelUser {
     this.#channel.resume();
   }
 
+  /** A link carries its channels until its client leaves it. */
+  retire(): void {}
+
   end(error: StreamError | undefined): void {
     this.#channel.write(connectEndEnvelope(error === undefined ? undefined : toConnectError(error)));
     this.#channel.endResponse([]);

@@ -72,6 +72,9 @@ class DecodedLeg implements LegCarrier {
     this.#changed.notify();
   }
 
+  /** The connection is retired when it brings a call that is refused. */
+  retire(): void {}
+
   end(error: StreamError | undefined): void {
     this.#outgoing.push({ error });
     this.#changed.notify();

@@ -8,6 +8,7 @@ import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
@@ -122,6 +123,10 @@ class Http2Leg implements LegCarrier {
 
   resume(): void {
     this.#stream.resume();
+  }
+
+  retire(): void {
+    retireSession(this.#response);
   }
 
   end(error: StreamError | undefined): void {

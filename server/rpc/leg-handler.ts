@@ -31,6 +31,8 @@ export interface LegCarrier {
   /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
   pause(): void;
   resume(): void;
+  /** The relay is going away: the caller should make its next calls on another connection, where it has one of its own. */
+  retire(): void;
   /**
    * Ends the response, well or with an error, as its RPC protocol does. The carrier calls `LegHandler.close` once the
    * response was read.
@@ -169,7 +171,10 @@ export class LegHandler {
       sendSuspended: (graceMs) => this.#send({ case: "suspended", value: { graceMs } }),
       sendResumed: (receivedSequence) =>
         this.#send({ case: "resumed", value: { receivedSequence: BigInt(receivedSequence) } }),
-      sendDraining: (graceMs) => this.#send({ case: "draining", value: { graceMs } }),
+      sendDraining: (graceMs) => {
+        this.#send({ case: "draining", value: { graceMs } });
+        this.#carrier.retire();
+      },
       goOn: () => {
         this.#read(() => {
           const hasRoom = this.#reader.resume();

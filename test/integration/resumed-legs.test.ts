@@ -173,6 +173,40 @@ describe.each(changes)("A leg over $from.name that comes back over $to.name", ({
   });
 });
 
+describe("A relay that drains", () => {
+  test.each(carriers)("tells both endpoints of a stream over $name, which meet again elsewhere", async (carrier) => {
+    const relay = await openTestRelay({ tokenKeys });
+    const next = await openTestRelay({ tokenKeys });
+    const { Connect: client, Accept: listener } = await paired(relay, carrier);
+    const drained = relay.proxy.drain();
+    expect([await heard(client.leg), await heard(listener.leg)]).toEqual(["draining", "draining"]);
+    // Nothing new is taken, neither a leg nor a link for it.
+    await expect(comeBack(relay, carrier, "Connect", client.proof)).rejects.toThrow();
+    // The old leg goes on until the new one is there.
+    client.leg.write(client.leg.encoded(data(1)));
+    expect(await heard(listener.leg)).toBe("data 1");
+    const moved = await comeBack(next, carrier, "Connect", client.proof);
+    expect(await heard(moved.leg)).toBe("suspended 120000");
+    client.leg.cancel();
+    expect(await heard(listener.leg)).toBe("suspended 120000");
+    const peer = await comeBack(next, carrier, "Accept", listener.proof, { receivedSequence: 1 });
+    expect([await heard(moved.leg), await heard(peer.leg)]).toEqual(["resumed 1", "resumed 0"]);
+    listener.leg.cancel();
+    await drained;
+    moved.leg.write(moved.leg.encoded(data(2)));
+    expect(await heard(peer.leg)).toBe("data 2");
+  });
+
+  test("retires the connections of legs over HTTP/2", async () => {
+    const relay = await openTestRelay();
+    const legs = await paired(relay, carriers[0] as Carrier);
+    const drained = relay.proxy.drain();
+    await Promise.all(Object.values(legs).map(({ leg }) => leg.retired));
+    relay.proxy.close();
+    await drained;
+  });
+});
+
 describe("Reject", () => {
   test.each(["Connect", "Accept"] as const)("with the token of the leg of %s ends a stream at once", async (rpc) => {
     const relay = await openTestRelay();

@@ -164,11 +164,15 @@ test("why the relay opens no link is told by its failure", async () => {
   link.close(new StreamError("done", { code: Code.Canceled }));
 });
 
-test("a relay that ends says so on its links", async () => {
+test("a relay that ends says so on its links, and closes their WebSockets as one that goes away", async () => {
   const relay = await relayWith({});
   const { link } = await openLink(relay.url);
+  const socket = new WebSocket(relay.url + linkSocketPath, linkProtocol);
+  const closed = once(socket, "close");
+  await once(socket, "message");
   relay.proxy.close();
   expect(await link.closed).toMatchObject({ code: Code.Unavailable, failure: Failure.DRAINING });
+  expect((await closed)[0]).toBe(1012);
 });
 
 describe("silence", () => {

@@ -22,7 +22,7 @@ import {
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
 import { decodeLinkMessage } from "../../link/packet/link-message.js";
-import { Condition } from "../../stream/platform/deferred.js";
+import { Condition, Deferred } from "../../stream/platform/deferred.js";
 import { data, end, opening, RawLink } from "./raw-link.js";
 import type { TestRelay } from "./relay-ports.js";
 
@@ -46,6 +46,8 @@ interface Body {
 }
 
 interface BodyEvents {
+  /** The connection takes no more calls. */
+  onRetired(): void;
   onChunk(chunk: Uint8Array): void;
   /** The body of the response has ended, with these trailers. */
   onEnd(trailers: Headers): void;
@@ -62,10 +64,11 @@ function http2Carrier(name: string, contentType: string): Carrier {
   return {
     name,
     format: contentType.endsWith("json") ? "JSON" : "binary",
-    async open(relay, rpc, { onChunk, onEnd }) {
+    async open(relay, rpc, { onChunk, onEnd, onRetired }) {
       const session = connectHttp2(relay.origin);
       const path = `${new URL(relay.url).pathname}/${RelayService.typeName}/${rpc}`;
       const call = session.request({ ":method": "POST", ":path": path, "content-type": contentType, te: "trailers" });
+      session.once("goaway", onRetired);
       const trailers = new Headers();
       call.on("data", onChunk).on("trailers", (received) => {
         for (const [field, value] of Object.entries(received)) trailers.set(field, String(value));
@@ -123,6 +126,7 @@ export class WireLeg {
   /** The data of the envelopes so far, without that of the end. */
   readonly received: Uint8Array[] = [];
   readonly #rpc: Rpc;
+  readonly #retired = new Deferred<void>();
   readonly #changed = new Condition();
   readonly #reader = new EnvelopeReader(1_048_576, (flags, received) => this.#take(flags, dataOf(received)));
   #body!: Body;
@@ -132,6 +136,7 @@ export class WireLeg {
   static async open(carrier: Carrier, relay: TestRelay, rpc: Rpc): Promise<WireLeg> {
     const leg = new WireLeg(carrier, rpc);
     leg.#body = await carrier.open(relay, rpc, {
+      onRetired: () => leg.#retired.resolve(),
       onChunk: (chunk) => void leg.#reader.push(chunk),
       onEnd: (trailers) => leg.#endWith(findTrailerError(trailers)),
     });
@@ -141,6 +146,11 @@ export class WireLeg {
   private constructor({ format }: Carrier, rpc: Rpc) {
     this.format = format;
     this.#rpc = rpc;
+  }
+
+  /** Resolves when the connection of the leg takes no more calls. */
+  get retired(): Promise<void> {
+    return this.#retired.promise;
   }
 
   /** A message in its envelope, in the format of this leg. */

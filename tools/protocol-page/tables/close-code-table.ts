@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { closeError, closeFrame } from "../../../link/packet/close-code.js";
+import { closeError, closeFrame, serviceRestart } from "../../../link/packet/close-code.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import { code, table } from "./markdown.js";
 
@@ -13,9 +13,10 @@ const reasons: Readonly<Record<number, string>> = {
   1008: "the relay: a message in too many fragments, or pieces",
   1009: "the relay: a message that is too large",
   1011: "a proxy, or a server that the relay is a part of, failed",
+  1012: "the relay: it goes away",
   4003: "the client: on an open link text, or bytes that are no `LinkMessage`",
   4008: "the relay: it holds too many links. Either side: the other one does not read",
-  4014: "the relay: it goes away. Either side: the other one is silent. The client: what answers opens no link",
+  4014: "either side: the other one is silent. The client: what answers opens no link",
 };
 
 const statusCodes = Object.values(Code).filter((each): each is Code => typeof each === "number");
@@ -25,7 +26,8 @@ const standardCloseCodes = Array.from({ length: 16 }, (_, at) => 1000 + at);
 export function closeCodeTable(): string {
   const read = standardCloseCodes.filter((closeCode) => statusOf(closeCode) !== Code.Unavailable);
   // A close code is 4,000 and the status code, except for a goodbye.
-  const written = statusCodes.map((status) => closeFrame(new StreamError("", { code: status })).code);
+  const byStatus = statusCodes.map((status) => closeFrame(new StreamError("", { code: status })).code);
+  const written = [...byStatus, serviceRestart];
   const untold = read.filter((closeCode) => reasons[closeCode] === undefined);
   const unheard = Object.keys(reasons).filter((closeCode) => ![...read, ...written].includes(Number(closeCode)));
   const unread = statusCodes.filter((status) => statusOf(4000 + status) !== status);

@@ -133,6 +133,8 @@ class HeldCarrier implements LegCarrier {
     this.reading = "on";
   }
 
+  retire(): void {}
+
   end(error: StreamError | undefined): void {
     this.ended = error ?? "well";
   }
