@@ -2,12 +2,6 @@ import { Failure, Hop, type StreamError } from "browser-stream-server";
 import { type History, isSurvivable } from "./history.ts";
 import { resetCode, type Side } from "./side.ts";
 
-/** How many messages the peer's endpoint is known to have. */
-interface Delivery {
-  messages: number;
-  isFinal: boolean;
-}
-
 /** The failures of a stream whose client was never told that it is open, while something was broken or reset. */
 const failuresOfOpening = new Set([
   Failure.LEG_LOST,
@@ -21,18 +15,15 @@ const failuresOfOpening = new Set([
 /** The failures of a stream that one of its parties could not take up again in time. */
 const failuresOfLoss = new Set([Failure.LEG_LOST, Failure.STREAM_GONE]);
 
-/** The failures that a relay without the feature of resuming ends streams with when it goes, or a connection does. */
-const failuresWithoutResume = new Set([Failure.LEG_LOST, Failure.DRAINING]);
-
 /** Returns everything that is wrong with how a stream ended for its two sides, of whom both have settled. */
-export function problemsOf(client: Side, listener: Side, history: History, isResuming: boolean): string[] {
+export function problemsOf(client: Side, listener: Side, history: History): string[] {
   return [client, listener].flatMap((side) => {
-    const problems = [...side.problems, ...endProblems(side, client, history, isResuming)];
+    const problems = [...side.problems, ...endProblems(side, client, history)];
     return problems.map((problem) => `${side.party}: ${problem}`);
   });
 }
 
-function endProblems(side: Side, client: Side, history: History, isResuming: boolean): string[] {
+function endProblems(side: Side, client: Side, history: History): string[] {
   const { outcome, peer } = side;
   if (!side.hasStream && outcome.kind === "pending") {
     return peer.outcome.kind === "clean" ? ["the peer ended well, and there never was a stream here"] : [];
@@ -44,7 +35,7 @@ function endProblems(side: Side, client: Side, history: History, isResuming: boo
       return cleanProblems(side);
     case "failed":
       return [
-        ...(isFitting(outcome.error, side, client, history, isResuming)
+        ...(isFitting(outcome.error, side, client, history)
           ? []
           : [`failed with ${describe(outcome.error)} after ${side.received} of ${peer.written.length} messages`]),
         ...accountProblems(outcome.error, side),
@@ -62,21 +53,19 @@ function cleanProblems(side: Side): string[] {
   return problems;
 }
 
-function isFitting(error: StreamError, side: Side, client: Side, history: History, isResuming: boolean): boolean {
+function isFitting(error: StreamError, side: Side, client: Side, history: History): boolean {
   const hasReset = side.hasReset || side.peer.hasReset;
   if (error.code === resetCode) return hasReset;
   if (!client.isOpened && hasReset && error.failure === Failure.OFFER_GONE) return true;
   const hasFault = history.steps.some(({ kind }) => kind === "cut" || kind === "spell" || kind === "relay");
   if (!hasFault) return false;
-  if (!isResuming) return failuresWithoutResume.has(error.failure) || failuresOfOpening.has(error.failure);
   if (!client.isOpened && failuresOfOpening.has(error.failure)) return true;
   // A reset may be lost with the connection that it was handed to, or find no relay.
   return (side.peer.hasReset || !isSurvivable(history)) && failuresOfLoss.has(error.failure);
 }
 
 /** The account is at most what was received, and exactly that if it is final. A side that paused may hold more. */
-function accountProblems(error: StreamError, { written, peer }: Side): string[] {
-  const { delivery } = error as { delivery?: Delivery };
+function accountProblems({ delivery }: StreamError, { written, peer }: Side): string[] {
   if (delivery === undefined) return [];
   const { messages, isFinal } = delivery;
   const told = `the account says ${messages}${isFinal ? ", finally," : ""}`;

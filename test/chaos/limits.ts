@@ -6,9 +6,6 @@ export const graceMs = 8_000;
 /** The relay's heartbeat: a connection that is lost in silence is noticed two and a half times as late. */
 export const heartbeatIntervalMs = 500;
 
-/** Whether the package resumes streams. */
-export const isResuming: boolean = false;
-
 /** The limits of relays under histories: short, so that histories are. */
 export const limits: Partial<RelayLimits> = {
   heartbeatIntervalMs,

@@ -23,8 +23,6 @@ const probeBytes = 16;
 export interface PlayContext {
   relay: ChaosRelay | LocalRelay;
   figures: Figures;
-  /** Whether endpoints and relay resume streams. */
-  isResuming: boolean;
   /** Tells names from those of other histories on the same relay. */
   name: string;
 }
@@ -135,7 +133,7 @@ class Stage {
     ]);
     await within(settleTimeoutMs, "", Promise.all(settled)).catch(() => {});
     for (const [stream, { client, listener }] of this.#pairs) {
-      for (const problem of problemsOf(client, listener, this.#history, this.#context.isResuming)) {
+      for (const problem of problemsOf(client, listener, this.#history)) {
         this.problems.push(`stream ${stream}, ${problem}`);
       }
       this.#count(client, listener);
@@ -198,8 +196,8 @@ class Stage {
     client.peer = listener;
     listener.peer = client;
     this.#pairs.set(stream, { client, listener });
-    const { relay, name, isResuming } = this.#context;
-    const options = { metadata: { stream: String(stream) }, ...(isResuming ? { waitForListenerMs } : {}) };
+    const { relay, name } = this.#context;
+    const options = { metadata: { stream: String(stream) }, waitForListenerMs };
     const isLocal = this.#history.client === "local" && "connect" in relay;
     client.attach(
       isLocal ? relay.connect(name, options) : StreamClient(this.#way("client").transport).connect(name, options),
@@ -216,14 +214,13 @@ class Stage {
   }
 
   #onServerError(error: Parameters<typeof describe>[0]): void {
-    const { isResuming } = this.#context;
-    if (isResuming && isSurvivable(this.#history)) this.problems.push(`the server failed with ${describe(error)}`);
+    if (isSurvivable(this.#history)) this.problems.push(`the server failed with ${describe(error)}`);
   }
 
   /** A stranger claims the name. It must not get it, unless the listener may have lost it. */
   async #claim(): Promise<void> {
-    const { relay, name, isResuming } = this.#context;
-    if (!isResuming || !isSurvivable(this.#history) || hasRelayFault(this.#history)) return;
+    const { relay, name } = this.#context;
+    if (!isSurvivable(this.#history) || hasRelayFault(this.#history)) return;
     const stranger = StreamServer(`http://127.0.0.1:${relay.port}`).listen(name);
     const answer = stranger.ready.then(
       () => "the name",

@@ -15,7 +15,6 @@ export class Side {
   /** What was received otherwise than it was written. */
   readonly problems: string[] = [];
   received = 0;
-  suspensions = 0;
   resumptions = 0;
   isOpened = false;
   hasEnded = false;
@@ -54,11 +53,7 @@ export class Side {
     stream.on("data", (message) => this.#receive(message));
     stream.on("end", () => this.#onEnd());
     stream.on("error", () => {});
-    const events = stream as unknown as { on(event: string, listener: () => void): void };
-    events.on("suspended", () => {
-      this.suspensions += 1;
-    });
-    events.on("resumed", () => {
+    stream.on("resumed", () => {
       this.resumptions += 1;
     });
     stream.opened.then(

@@ -1,7 +1,7 @@
 import { ChaosRelay } from "./chaos-relay.ts";
 import type { Figures } from "./figures.ts";
 import { type History, hasRelayFault } from "./history.ts";
-import { isResuming, limits, relayOptions } from "./limits.ts";
+import { limits, relayOptions } from "./limits.ts";
 import { LocalRelay } from "./local-relay.ts";
 import { play } from "./play.ts";
 
@@ -14,7 +14,7 @@ export async function tryHistory(
   shared: ChaosRelay | LocalRelay,
 ): Promise<string[]> {
   lastName += 1;
-  const context = { figures, isResuming, name: `history ${lastName}` };
+  const context = { figures, name: `history ${lastName}` };
   figures.histories += 1;
   if (!hasRelayFault(history)) return play(history, { ...context, relay: shared });
   const relay = await ChaosRelay.start(relayOptions);
