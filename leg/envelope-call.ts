@@ -163,7 +163,7 @@ export class EnvelopeCall implements LegCall {
   fail(reason: unknown): void {
     if (this.#state.kind === "over") return;
     this.#set({ kind: "over" });
-    this.#handlers.onEnd(this.#end === undefined ? reason : this.#end.error);
+    this.#handlers.onEnd(this.#end === undefined ? reason : this.#end.error, this.#end === undefined);
   }
 
   /** The carrier is over: with an error if it failed. */

@@ -61,8 +61,11 @@ export interface LegCallHandlers {
   onDrain(): void;
   /** The application transferred data away before it was sent. The frame with it did not go out. */
   onTransferredAway(): void;
-  /** The call is over, with an error if it failed. Called once, as the last. */
-  onEnd(reason: unknown): void;
+  /**
+   * The call is over, with an error if it failed. It is broken if the relay has not ended it, as far as that is known.
+   * Called once, as the last.
+   */
+  onEnd(reason: unknown, isBroken?: boolean): void;
 }
 
 /** Calls the RPC of a leg. */

@@ -12,7 +12,7 @@ export const heartbeatsUntilLost = 2.5;
  */
 const asleepMs = 5_000;
 /** The time to answer a ping. With a timer that is 2 s late, it is less than the 10 s that a woken tab may take. */
-const answerTimeoutMs = 7_000;
+export const answerTimeoutMs = 7_000;
 /** An answer may wait behind other packets if some came this lately. Packets that waited for the wake came earlier. */
 const lateAnswerMs = 5_000;
 

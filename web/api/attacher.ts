@@ -11,8 +11,8 @@ import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
 import { relayOf, transportError } from "../transport/transport-facts.js";
-import { wayBackOf } from "../transport/way-back.js";
-import { Leg, type LegOwner } from "./leg.js";
+import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
+import { isLoss, Leg, type LegOwner } from "./leg.js";
 
 export interface AttachInit {
   life: StreamLife;
@@ -53,6 +53,8 @@ type AttacherState =
   /** The relay of the leg is draining. The next leg attaches elsewhere meanwhile. */
   | { kind: "moving"; leg: Leg; next: Leg | undefined; failedAttempts: number; stopWaiting: () => void }
   | { kind: "waiting"; stopWaiting: () => void; outage: Outage }
+  /** The stream has failed, and the relay could not be told yet. */
+  | { kind: "rejecting"; stopWaiting: () => void }
   | { kind: "over" };
 
 /**
@@ -80,6 +82,7 @@ class Attacher implements LegOwner {
   #stopAcking: (() => void) | undefined;
   #stopHolding: (() => void) | undefined;
   #stopEnding = () => {};
+  #rejectUntilMs: number | undefined;
   #ending: "not yet" | "on its way" = "not yet";
   readonly #onOver = (kind: "closed" | "resetting" | "failed") => this.#endInTime(kind);
 
@@ -169,7 +172,7 @@ class Attacher implements LegOwner {
       this.#transport = await this.#init.transport();
       if (this.#state !== state) return;
       if (outage === undefined && this.#init.life.endpoint.state.kind !== "open") this.#finish();
-      else this.#set({ ...state, leg: this.#newLeg(this.#transport) });
+      else this.#set({ ...state, leg: this.#newLeg(this.#transport, outage?.failedAttempts) });
     } catch (reason) {
       if (this.#state === state) this.#onLost(transportError(reason, this.#transport, false), outage);
     }
@@ -178,12 +181,25 @@ class Attacher implements LegOwner {
   /** Attaches to where the relay's address leads now, while the leg that there is goes on. */
   #move(): void {
     if (this.#state.kind !== "moving" || this.#transport === undefined) return;
-    this.#set({ ...this.#state, next: this.#newLeg(this.#transport), stopWaiting: () => {} });
+    this.#set({
+      ...this.#state,
+      next: this.#newLeg(this.#transport, this.#state.failedAttempts),
+      stopWaiting: () => {},
+    });
   }
 
-  #newLeg(transport: Transport): Leg {
+  #newLeg(transport: Transport, failedAttempts: number | undefined): Leg {
     const { life, method, clock } = this.#init;
-    return new Leg({ endpoint: life.endpoint, transport, method, open: this.#nextOpen(), clock, owner: this });
+    const timeoutMs = failedAttempts === undefined ? maxAttemptTimeoutMs : attemptTimeoutMs(failedAttempts);
+    return new Leg({
+      endpoint: life.endpoint,
+      transport,
+      method,
+      open: this.#nextOpen(),
+      timeoutMs,
+      clock,
+      owner: this,
+    });
   }
 
   /** A client that was not accepted yet says again what it wants, for a relay that has lost its offer. */
@@ -206,19 +222,20 @@ class Attacher implements LegOwner {
   /** Whether the stream goes on although a leg has ended. */
   #lives(error: StreamError | undefined, wasIn: "attaching" | "attached"): error is StreamError {
     if (error === undefined || !this.#isResumable || this.#init.life.endpoint.state.kind === "failed") return false;
-    const { failure, hop } = error;
-    if (failure === Failure.LEG_LOST) return hop === Hop.RELAY;
-    return failure === Failure.DRAINING || (failure === Failure.LIMIT_REACHED && wasIn === "attaching");
+    const { failure } = error;
+    return (
+      isLoss(error) || failure === Failure.DRAINING || (failure === Failure.LIMIT_REACHED && wasIn === "attaching")
+    );
   }
 
   /** There is no leg any more: the stream is suspended, or over. */
   #onLost(error: StreamError | undefined, outage: Outage | undefined): void {
     const { life } = this.#init;
     if (this.#lives(error, outage === undefined ? "attached" : "attaching")) {
-      const { failedAttempts, cancelDeadline } = outage ?? this.#beginOutage();
-      const next = { failedAttempts: failedAttempts + 1, cancelDeadline };
+      const next =
+        outage === undefined ? this.#beginOutage() : { ...outage, failedAttempts: outage.failedAttempts + 1 };
       const keepsAlive = life.endpoint.state.kind === "open";
-      const stopWaiting = this.#wayBack.wait(failedAttempts, () => void this.#attempt(next), keepsAlive);
+      const stopWaiting = this.#wayBack.wait(next.failedAttempts, () => void this.#attempt(next), keepsAlive);
       return this.#set({ kind: "waiting", stopWaiting, outage: next });
     }
     if (error === undefined) life.ended();
@@ -286,31 +303,49 @@ class Attacher implements LegOwner {
     else if (!canReject) this.#stopEnding = clock.after(resetTimeoutMs, () => this.#finish());
   }
 
-  /** Tells the relay of the end in a call of its own, which waits behind no frame. */
-  async #reject(): Promise<void> {
-    const { state } = this.#init.life.endpoint;
+  /**
+   * Tells the relay of the end in a call of its own, which waits behind no frame. A relay that cannot be reached is told
+   * later: it holds the stream until the grace period is over. No process stays alive for that.
+   */
+  async #reject(failedAttempts = 0): Promise<void> {
+    const { life, clock } = this.#init;
+    const { state } = life.endpoint;
+    const transport = this.#transport;
     this.#stopEnding();
-    if ((state.kind === "failed" || state.kind === "resetting") && this.#transport !== undefined) {
-      const { code, message, failure } = state.error;
-      const request = { ...this.#token, code, reason: cutReason(message), failure };
-      const options = { timeoutMs: rejectTimeoutMs };
-      // The stream may have ended by itself, and a relay that cannot be reached ends it when the grace period is over.
-      await callUnary(this.#transport, RelayService.method.reject, request, options).catch(() => {});
+    if ((state.kind !== "failed" && state.kind !== "resetting") || transport === undefined) return this.#finish();
+    const { code, message, failure } = state.error;
+    const request = { ...this.#token, code, reason: cutReason(message), failure };
+    this.#rejectUntilMs ??= clock.now() + this.#graceMs;
+    try {
+      await callUnary(transport, RelayService.method.reject, request, { timeoutMs: rejectTimeoutMs });
+    } catch (reason) {
+      const error = transportError(reason, transport, false);
+      const isPassing = isLoss(error) || error.failure === Failure.DRAINING;
+      if (isPassing && clock.now() < this.#rejectUntilMs && this.#state.kind !== "over") {
+        this.#hangUp();
+        const again = () => void this.#reject(failedAttempts + 1);
+        return this.#set({ kind: "rejecting", stopWaiting: this.#wayBack.wait(failedAttempts, again, false) });
+      }
     }
     this.#finish();
+  }
+
+  #hangUp(): void {
+    const state = this.#state;
+    if ("outage" in state) state.outage?.cancelDeadline();
+    if ("leg" in state) state.leg?.drop();
+    if ("next" in state) state.next?.drop();
   }
 
   #finish(): void {
     const state = this.#state;
     if (state.kind === "over") return;
     const { life } = this.#init;
+    this.#hangUp();
     this.#set({ kind: "over" });
     life.onLegChange = () => {};
     life.off("over", this.#onOver);
     for (const stop of [this.#stopEnding, this.#stopHolding, this.#stopAcking]) stop?.();
-    if ("outage" in state) state.outage?.cancelDeadline();
-    if ("leg" in state) state.leg?.drop();
-    if ("next" in state) state.next?.drop();
     if (life.endpoint.state.kind === "resetting") life.fail(life.endpoint.state.error);
     this.#over.resolve();
   }

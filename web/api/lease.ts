@@ -15,7 +15,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
 import { relayOf, transportError } from "../transport/transport-facts.js";
-import { wayBackOf } from "../transport/way-back.js";
+import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
 import { ListenCall } from "./listen-call.js";
 
 export interface LeaseInit {
@@ -128,7 +128,8 @@ export class Lease {
 
   #try(failedAttempts: number): void {
     const transport = this.#transport as Transport;
-    const call: ListenCall = new ListenCall(transport, this.#request(), this.#init.clock, {
+    const timeoutMs = this.#state.kind === "claiming" ? maxAttemptTimeoutMs : attemptTimeoutMs(failedAttempts);
+    const call: ListenCall = new ListenCall(transport, this.#request(), timeoutMs, this.#init.clock, {
       onRegistered: (registered, kind) => this.#onRegistered(call, registered, kind),
       onOffer: (offer) => this.#handlers.onOffer(offer, transport, graceMsOf(this.#known)),
       onWithdrawn: (streamId) => this.#handlers.onWithdrawn(streamId),

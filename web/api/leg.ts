@@ -1,4 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Opened, Capabilities as WireCapabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCallHandlers, LegMethod, Open } from "../../leg/leg-call.js";
 import { transferredAwayError } from "../../stream/endpoint/bytes.js";
@@ -30,12 +31,11 @@ export interface LegInit {
   transport: Transport;
   method: LegMethod;
   open: Open;
+  /** The relay has this long to answer, a connection to it included. */
+  timeoutMs: number;
   clock: Clock;
   owner: LegOwner;
 }
-
-/** The relay has this long to answer an `Open`, a connection to it included. */
-export const attachTimeoutMs = 20_000;
 
 type LegState =
   | { kind: "attaching"; cancelDeadline: () => void }
@@ -53,10 +53,14 @@ export class Leg implements LegCallHandlers {
   #header: Headers | undefined;
 
   constructor(init: LegInit) {
-    const { transport, method, open, clock } = init;
+    const { transport, method, open, timeoutMs, clock } = init;
     this.#init = init;
-    const onLate = () => this.#end(relayLostError(`${relayOf(transport)} does not answer`));
-    this.#state = { kind: "attaching", cancelDeadline: clock.after(attachTimeoutMs, onLate) };
+    const onLate = () => {
+      const error = relayLostError(`${relayOf(transport)} does not answer`);
+      transportFactsOf(transport).doubt?.(error);
+      this.#end(error);
+    };
+    this.#state = { kind: "attaching", cancelDeadline: clock.after(timeoutMs, onLate) };
     this.#call = legCallerOf(transport)(method, open, this);
   }
 
@@ -133,10 +137,17 @@ export class Leg implements LegCallHandlers {
     this.#init.endpoint.reset(transferredAwayError());
   }
 
-  onEnd(reason: unknown): void {
+  onEnd(reason: unknown, isBroken = false): void {
     if (this.#state.kind === "over") return;
+    if (reason === undefined) return this.#end(undefined);
     const isAnswered = this.#state.kind === "attached";
-    this.#end(reason === undefined ? undefined : transportError(reason, this.#init.transport, isAnswered));
+    const { transport } = this.#init;
+    const error = transportError(reason, transport, isAnswered);
+    // The connection below has failed, for whichever reason of its own, unless this side has ended it.
+    const isLost = isBroken && isAnswered && error.hop !== Hop.CALLER && !isLoss(error);
+    this.#end(
+      isLost ? relayLostError(`the connection to ${relayOf(transport)} is lost: ${error.message}`, error) : error,
+    );
   }
 
   #end(error: StreamError | undefined): void {
@@ -185,4 +196,9 @@ export class Leg implements LegCallHandlers {
     if (this.#state.kind === "attaching") this.#state.cancelDeadline();
     this.#state = state;
   }
+}
+
+/** Returns whether an error says that this side's connection to the relay is lost. */
+export function isLoss({ failure, hop }: StreamError): boolean {
+  return failure === Failure.LEG_LOST && hop === Hop.RELAY;
 }

@@ -17,9 +17,6 @@ import { callStream } from "../link/rpc-call.js";
 import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 import { wayBackOf } from "../transport/way-back.js";
 
-/** The relay has this long to answer, a connection to it included. */
-const registerTimeoutMs = 20_000;
-
 /** The listener that a {@link ListenCall} belongs to. None of its methods is called after `hangUp`. */
 export interface ListenCallHandlers {
   /** The relay has answered, and how it was reached is known as far as it can be. Called once, as the first. */
@@ -34,8 +31,8 @@ export interface ListenCallHandlers {
 /**
  * One call of `Listen`, which begins when it is made.
  *
- * - A relay that does not answer within 20 s ends the call, and so does one that is silent for 2.5 heartbeats, unless
- *   the call is on a link, which has a watch of its own.
+ * - A relay that does not answer within `timeoutMs` ends the call, and so does one that is silent for 2.5 heartbeats,
+ *   unless the call is on a link, which has a watch of its own.
  * - The caller hangs up.
  */
 export class ListenCall {
@@ -49,13 +46,18 @@ export class ListenCall {
   constructor(
     transport: Transport,
     request: MessageInitShape<typeof ListenRequestSchema>,
+    timeoutMs: number,
     clock: Clock,
     handlers: ListenCallHandlers,
   ) {
     this.#transport = transport;
     this.#clock = clock;
     this.#handlers = handlers;
-    this.#stopWaiting = clock.after(registerTimeoutMs, () => this.#lose("does not answer"));
+    this.#stopWaiting = clock.after(timeoutMs, () => {
+      const error = relayLostError(`${relayOf(transport)} does not answer`);
+      transportFactsOf(transport).doubt?.(error);
+      this.#end(error);
+    });
     void this.#run(request);
   }
 
@@ -105,11 +107,8 @@ export class ListenCall {
     if (this.#abort.signal.aborted) return;
     this.#stopWaiting();
     const silenceMs = heartbeatsUntilLost * heartbeatIntervalMs;
-    this.#stopWaiting = afterAwake(this.#clock, silenceMs, () => this.#lose("is silent"));
-  }
-
-  #lose(how: string): void {
-    this.#end(relayLostError(`${relayOf(this.#transport)} ${how}`));
+    const onSilence = () => this.#end(relayLostError(`${relayOf(this.#transport)} is silent`));
+    this.#stopWaiting = afterAwake(this.#clock, silenceMs, onSilence);
   }
 
   #end(error: StreamError): void {

@@ -77,6 +77,17 @@ export class LinkPool {
     closeRetired(link);
   }
 
+  /** Gives up a link that is being opened, with `error`, and asks the peers of all links whether they are there. */
+  doubt(error: StreamError): void {
+    const state = this.#state;
+    if (state.kind !== "used") return;
+    const { opening } = state;
+    state.opening = undefined;
+    opening?.abort.abort(error);
+    this.#wake();
+    this.#dropIfUnused();
+  }
+
   #use(): Extract<PoolState, { kind: "used" }> {
     this.#stopFollowing = followPage({
       onLeave: () => this.#leave(),
@@ -114,7 +125,7 @@ export class LinkPool {
   #add(opened: OpenedLink, opening: AbortSignal): void {
     const { link, hold } = opened;
     const state = this.#state;
-    if (opening.aborted || state.kind !== "used") return link.close(pageLeftError());
+    if (opening.aborted || state.kind !== "used") return link.close(opening.reason ?? pageLeftError());
     state.links.unshift(opened);
     let stopWaiting = () => {};
     link.onIdle = () => {

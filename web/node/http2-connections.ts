@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Outgoing
 import type { Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
+import { answerTimeoutMs, defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { relayAt, relayLostError, toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -41,7 +41,7 @@ export class Http2Connections {
   readonly #host: string;
   readonly #credentials: OutgoingHttpHeaders;
   readonly #connections = new Set<Http2Connection>();
-  #opening: Promise<Http2Connection> | undefined;
+  #opening: { connection: Promise<Http2Connection>; abort: AbortController } | undefined;
   /** The relay tells its own in the answer to `Listen`, `Connect` and `Accept`. */
   #heartbeatIntervalMs = defaultHeartbeatIntervalMs;
 
@@ -85,18 +85,35 @@ export class Http2Connections {
 
   /** Resolves when there is another connection, which has room. All calls that wait share it. */
   #another(): Promise<Http2Connection> {
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = undefined;
-    });
-    return this.#opening;
+    this.#opening ??= this.#beginOpening();
+    return this.#opening.connection;
   }
 
-  async #open(): Promise<Http2Connection> {
+  #beginOpening() {
+    const abort = new AbortController();
+    const connection = this.#open(abort.signal).finally(() => {
+      if (this.#opening?.abort === abort) this.#opening = undefined;
+    });
+    return { connection, abort };
+  }
+
+  /**
+   * Gives up a connection that is being opened, with `error`, and destroys connections whose peer answers no PING in
+   * time.
+   */
+  doubt(error: StreamError): void {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    opening?.abort.abort(error);
+    for (const connection of this.#connections) connection.ask();
+  }
+
+  async #open(signal: AbortSignal): Promise<Http2Connection> {
     const relay = relayAt(this.#init.url.href);
     if (this.#connections.size >= maxConnections)
       throw noRoomError(`all ${maxConnections} connections to ${relay} are full`);
     const { clock, idleTimeoutMs } = this.#init;
-    const connection = await openConnection(this.authority, clock, relay, idleTimeoutMs);
+    const connection = await openConnection(this.authority, clock, relay, idleTimeoutMs, signal);
     if (!connection.hasRoom) {
       connection.end();
       throw noRoomError(`${relay} takes no calls on a new connection`);
@@ -114,12 +131,14 @@ async function openConnection(
   clock: Clock,
   relay: string,
   idleTimeoutMs: number,
+  signal: AbortSignal,
 ): Promise<Http2Connection> {
   const session = connect(authority, { settings: { initialWindowSize: streamWindowBytes } });
   let cancelDeadline = () => {};
   try {
     return await new Promise((resolve, reject) => {
       cancelDeadline = clock.after(connectTimeoutMs, () => reject(relayLostError(`${relay} does not answer`)));
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
       session.on("error", reject);
       // Not every server says what is wrong with HTTP/2 before it hangs up.
       session.once("close", () => reject(new ConnectError(`${relay} closed the connection`, Code.Internal)));
@@ -146,6 +165,7 @@ class Http2Connection {
   #calls = 0;
   #stopWatching = () => {};
   #stopIdling = () => {};
+  #stopAsking = () => {};
 
   constructor(session: ClientHttp2Session, clock: Clock, idleTimeoutMs: number) {
     this.#session = session;
@@ -153,7 +173,10 @@ class Http2Connection {
     this.#idleTimeoutMs = idleTimeoutMs;
     session.setLocalWindowSize(connectionWindowBytes);
     // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
-    this.#socket = session.socket.once("close", () => this.#stopWatching());
+    this.#socket = session.socket.once("close", () => {
+      this.#stopWatching();
+      this.#stopAsking();
+    });
     session.once("goaway", () => this.#onUnusable());
     session.once("close", () => this.#onUnusable());
     this.#idle();
@@ -196,6 +219,20 @@ class Http2Connection {
       heartbeatIntervalMs,
       () => new Error("it is silent"),
     );
+  }
+
+  /** Destroys the connection if nothing at all is heard soon, not even the answer to a PING. */
+  ask(): void {
+    if (this.#session.destroyed) return;
+    const heardBytes = this.#socket.bytesRead;
+    if (!this.#session.closed) this.#session.ping(() => {});
+    const onLate = () => {
+      if (this.#socket.bytesRead > heardBytes) return;
+      this.#session.destroy(new Error("it is silent"));
+      this.#socket.destroy();
+    };
+    this.#stopAsking();
+    this.#stopAsking = this.#clock.after(answerTimeoutMs, onLate, false);
   }
 
   end(): void {

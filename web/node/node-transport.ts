@@ -68,6 +68,7 @@ function createHttp2Transport(url: RelayUrl, clock: Clock, idleTimeoutMs: number
     relay: relayAt(baseUrl),
     callLeg: envelopeCaller(baseUrl, http2CarrierOpener(connections)),
     setHeartbeat: (intervalMs) => connections.setHeartbeat(intervalMs),
+    doubt: (error) => connections.doubt(error),
   });
   return transport;
 }

@@ -48,6 +48,7 @@ export function createLinkTransport(
   const transport = createRpcTransport({ httpClient, baseUrl, useBinaryFormat, interceptors, readMaxBytes });
   setTransportFacts(transport, {
     kind: (header) => (header && links.get(header)?.kind) ?? pool.kind,
+    doubt: (error) => pool.doubt(error),
     moveOn(header) {
       const link = header && links.get(header)?.link;
       if (link !== undefined) pool.retire(link);

@@ -20,6 +20,11 @@ export interface TransportFacts {
    * calls under way go on. Not needed where the relay's connection says so itself, as in HTTP/2.
    */
   moveOn?(header?: Headers): void;
+  /**
+   * A call got no answer in time. Gives up a connection that is being opened, which fails with `error` for all calls
+   * that wait for it, and ends connections whose peer does not answer either.
+   */
+  doubt?(error: StreamError): void;
 }
 
 const factsByTransport = new WeakMap<Transport, TransportFacts>();

@@ -7,6 +7,16 @@ export const minBackoffMs = 100;
 /** The longest wait: a relay that was away is found again within 5 s, at a cost of one attempt in 2.5 s on average. */
 export const maxBackoffMs = 5_000;
 
+/** A first attempt may hang in a network that is about to come back, but a slow one has to get through as well. */
+const minAttemptTimeoutMs = 4_000;
+/** The relay has this long to answer a first call, and the last ones of many attempts. */
+export const maxAttemptTimeoutMs = 20_000;
+
+/** The time that an attempt has to be answered, by the number of those that failed before. */
+export function attemptTimeoutMs(failedAttempts: number): number {
+  return Math.min(minAttemptTimeoutMs * 2 ** failedAttempts, maxAttemptTimeoutMs);
+}
+
 interface Wait {
   /** No call that gets through ends the wait earlier, so that calls that break at once cannot wake each other in turns. */
   earliestMs: number;

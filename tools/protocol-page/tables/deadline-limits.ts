@@ -5,10 +5,9 @@ import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { defaultLimits } from "../../../server/relay/limits.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
-import { attachTimeoutMs } from "../../../web/api/leg.js";
 import { patienceMs, webSocketTimeoutMs } from "../../../web/link/link-choice.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../../web/node/http2-watch.js";
-import { maxBackoffMs, minBackoffMs } from "../../../web/transport/way-back.js";
+import { maxAttemptTimeoutMs, maxBackoffMs, minBackoffMs } from "../../../web/transport/way-back.js";
 import { defaultOpenTimeoutMs } from "../../../web/transport/websocket-transport.js";
 import { inLimits, type LimitRow, ms, notTold, type RelayRows } from "./limit-row.js";
 
@@ -82,7 +81,7 @@ export const fixedDeadlines: LimitRow[] = [
   },
   {
     what: "from an `Open` to `opened`, a connection to the relay included",
-    value: ms(attachTimeoutMs),
+    value: ms(maxAttemptTimeoutMs),
     enforcedBy: "the endpoint",
     beyond: "the leg broke",
     told: notTold,

@@ -75,16 +75,21 @@ class CallInHand implements LegCall {
 let clock: FakeClock;
 let calls: CallInHand[];
 let rejects: RejectRequest[];
+let answersReject: boolean;
 let moves: number;
+let doubts: number;
 let transport: Transport;
 
 beforeEach(() => {
   clock = new FakeClock();
   calls = [];
   rejects = [];
+  answersReject = true;
   moves = 0;
+  doubts = 0;
   transport = createRouterTransport(({ rpc }) => {
     rpc(RelayService.method.reject, (request) => {
+      if (!answersReject) throw relayLostError("the relay is away");
       rejects.push(request);
       return {};
     });
@@ -93,6 +98,9 @@ beforeEach(() => {
     kind: () => "websocket",
     moveOn: () => {
       moves += 1;
+    },
+    doubt: () => {
+      doubts += 1;
     },
     callLeg: (_method, open, handlers) => {
       const call = new CallInHand(open, handlers);
@@ -127,10 +135,13 @@ async function connected(how: "opened" | "accepted" = "accepted") {
 
 /** Lets the longest wait before an attempt pass. */
 async function attempts(): Promise<void> {
-  const before = calls.length;
-  clock.advance(maxBackoffMs);
-  await settled();
-  expect(calls.length).toBe(before + 1);
+  const made = calls.length;
+  // An attempt that gets no answer is given up sooner than the longest wait is over.
+  for (let waitedMs = 0; calls.length === made && waitedMs < maxBackoffMs; waitedMs += 100) {
+    clock.advance(100);
+    await settled();
+  }
+  expect(calls.length).toBe(made + 1);
 }
 
 /** The numbers of the frames with data. */
@@ -318,6 +329,25 @@ describe("Attacher, when the stream is destroyed", () => {
     expect(clock.timers).toBe(0);
   });
 
+  test("tells a relay that is away as soon as it is back, and within the grace period", async () => {
+    const { stream, over } = await connected();
+    answersReject = false;
+    stream.destroy(new StreamError("enough", { code: Code.Aborted }));
+    await settled();
+    call().breaks();
+    await settled();
+    for (let tries = 0; tries < 3; tries += 1) {
+      clock.advance(maxBackoffMs);
+      await settled();
+    }
+    expect(rejects).toEqual([]);
+    answersReject = true;
+    clock.advance(maxBackoffMs);
+    await over;
+    expect(rejects).toMatchObject([{ streamId: "id", code: Code.Aborted }]);
+    expect(clock.timers).toBe(0);
+  });
+
   test("attaches once more to say so, if it has no leg", async () => {
     const { stream, over } = await connected();
     call().breaks();
@@ -373,5 +403,24 @@ describe("Attacher, when the relay drains", () => {
     await settled();
     expect(stream.state).toBe("open");
     expect(clock.timers).toBe(0);
+  });
+});
+
+describe("Attacher, when an attempt gets no answer", () => {
+  test("gives it up after 4 s, has its transport doubt the connection, and gives the next one twice as long", async () => {
+    await connected();
+    call().breaks();
+    await attempts();
+    const first = call();
+    clock.advance(3_800);
+    expect([first.isCancelled, doubts]).toEqual([false, 0]);
+    clock.advance(300);
+    expect([first.isCancelled, doubts]).toEqual([true, 1]);
+    await attempts();
+    const second = call();
+    clock.advance(7_800);
+    expect(second.isCancelled).toBe(false);
+    clock.advance(300);
+    expect(second.isCancelled).toBe(true);
   });
 });

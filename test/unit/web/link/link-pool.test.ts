@@ -232,6 +232,22 @@ describe("LinkPool", () => {
     expect(openings).toHaveLength(1);
   });
 
+  test("doubt gives up the link that is being opened, asks the others, and opens another next time", async () => {
+    const waiting = rejection(pool.get());
+    const error = new StreamError("no answer", { failure: Failure.LEG_LOST });
+    pool.doubt(error);
+    const reason = signals[0]?.reason;
+    expect(reason).toBe(error);
+    const { link, said } = await opened();
+    openings[0]?.reject(reason);
+    expect(await waiting).toBe(error);
+    expect(await pool.get()).toBe(link);
+    const saidBefore = said.length;
+    pool.doubt(error);
+    await settled();
+    expect(said.length).toBe(saidBefore + 1);
+  });
+
   test("retire takes one link out, which ends with its last call, and not the link that took its place", async () => {
     const { link: old, said } = await opened();
     const call = old.open(request());
