@@ -136,8 +136,6 @@ export class Half {
     if (resumption !== undefined) {
       this.#generation = resumption.generation;
       this.#receivedSequence = Math.max(this.#receivedSequence, resumption.receivedSequence);
-      // The endpoint sends what comes after the peer's last number again.
-      if (this.#slot?.reset === false) this.#slot = undefined;
     }
     if (state.kind === "over") return port.finish(state.error);
     if (state.kind === "owed") {
@@ -147,6 +145,9 @@ export class Half {
       return this.#init.onChange("over");
     }
     const awaits = resumption === undefined ? "nothing" : "resumed";
+    this.#request = "open";
+    // The endpoint sends what comes after the peer's last number again.
+    if (resumption !== undefined && this.#slot?.reset === false) this.#slot = undefined;
     this.#set({ kind: "attached", port, room: "free", resumption, awaits, news: "told" });
     if (state.kind === "attached") state.port.finish(fencedError("a newer attachment has taken the place of this one"));
     this.#init.onChange("attached");

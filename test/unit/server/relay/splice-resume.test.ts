@@ -212,6 +212,35 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     expectNothingLeft(paired);
   });
 
+  test("keeps the last ack of an endpoint that needs no other leg, and comes back all the same", () => {
+    const paired = resumableStream();
+    new Listening(paired[role]);
+    const full = new Listening(paired[peer], 1);
+    for (const each of roles) paired[each].put(fin(1));
+    paired[role].put(acks(1));
+    paired[role].endRequest();
+    paired[role].lose(callBroke());
+    expect(comeBack(paired.relay, role, paired.splice.id).end).toBe("well");
+    full.drain();
+    expect(full.frames.map(({ ack }) => ack)).toEqual([0, 1]);
+  });
+
+  test.each(["lost", "fenced"])("forgets that it has ended the request of a leg that is %s", (how) => {
+    const paired = resumableStream();
+    const legs = legsOf(paired);
+    paired[role].put(fin(1));
+    paired[role].endRequest();
+    if (how === "lost") paired[role].lose(callBroke());
+    const before = how === "lost" ? undefined : comeBack(paired.relay, role, paired.splice.id);
+    paired[peer].put(fin(1));
+    paired[peer].endRequest();
+    const back = before ?? comeBack(paired.relay, role, paired.splice.id);
+    expect([back.frames.length, back.end, legs[peer].end]).toEqual([1, "open", "open"]);
+    paired[role].endRequest();
+    expect([back.end, legs[peer].end]).toEqual(["well", "well"]);
+    expectNothingLeft(paired);
+  });
+
   test("gives it its grace period to come back, although both have finished", () => {
     const paired = resumableStream({ lingerTimeoutMs: 1_000 });
     const legs = legsOf(paired);
