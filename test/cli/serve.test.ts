@@ -142,8 +142,9 @@ test("--json logs a line for each event, and the command line, the environment a
   const killed = new CommandLine(["listen", "other", "--relay", address, "--prefix", "/environment"]);
   expect(await next()).toMatchObject({ event: "name.claimed", name: "other", listed: false });
   killed.child.kill("SIGKILL");
-  expect(await next()).toMatchObject({ event: "name.released", name: "other", reason: "lost" });
+  expect(await next()).toMatchObject({ event: "name.suspended", name: "other", graceMs: 120_000 });
   relay.child.kill("SIGTERM");
+  expect(await next()).toMatchObject({ event: "name.released", name: "other", reason: "moved" });
   expect(await next()).toMatchObject({ event: "stopped" });
   expect(await next()).toBeUndefined();
   expect(await relay.exitCode).toBe(0);
