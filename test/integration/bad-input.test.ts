@@ -23,7 +23,7 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
   let healthy: ReturnType<ReturnType<typeof StreamClient>["connect"]>;
 
   beforeAll(async () => {
-    relay = await openRelay({ limits: { openTimeoutMs: 50, acceptTimeoutMs: 100, maxOffersPerName: 2 } });
+    relay = await openRelay({ limits: { openTimeoutMs: 50, acceptTimeoutMs: 500, maxOffersPerName: 2 } });
   });
 
   afterAll(() => relay.close());
@@ -137,16 +137,21 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
   });
 
   test("a code that is none, a resume, and a cap on offers", async () => {
-    const legs = [1, 2].map(() => new RawLeg(client, "connect", open({ name: "raw" })));
+    const first = new RawLeg(client, "connect", open({ name: "raw" }));
+    const { streamId, legToken } = await first.receive("opened");
     const offer = await listener.event("offer");
     expect(await refused(client.reject({ ...proof(offer), code: 99 }))).toEqual(violation);
+    const second = new RawLeg(client, "connect", open({ name: "raw" }));
     await listener.event("offer");
     const third = new RawLeg(client, "connect", open({ name: "raw" }));
     expect(await refused(third.rest())).toEqual(refusal(Code.ResourceExhausted, Failure.LIMIT_REACHED));
-    // The token of an offer is its listener's, and no client's.
-    const resuming = new RawLeg(client, "connect", open({ ...proof(offer), resume: { generation: 1 } }));
-    expect(await refused(resuming.rest())).toEqual(tokenInvalid);
-    for (const leg of legs) leg.cancel();
+    const resume = { generation: 1 };
+    const asListener = new RawLeg(client, "connect", open({ ...proof(offer), resume }));
+    expect(await refused(asListener.rest())).toEqual(tokenInvalid);
+    // The client has not named the feature when it opened the stream.
+    const resuming = new RawLeg(client, "connect", open({ streamId, legToken, resume }));
+    expect(await refused(resuming.rest())).toEqual(refusal(Code.Unimplemented, Failure.FEATURE_UNSUPPORTED));
+    for (const leg of [first, second]) leg.cancel();
   });
 
   test("a request that ends before fin", async () => {
