@@ -84,7 +84,7 @@ export class Routes {
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
     const httpClient = createUniversalHandlerClient(inner.handlers);
     this.localTransport = createRpcTransport({ httpClient, baseUrl: localBaseUrl });
-    setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay) });
+    setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
     const outer = createConnectRouter(noCompression);
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);

@@ -6,6 +6,8 @@ import type { RelayedFrame } from "./relayed-frame.js";
 
 /** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */
 export interface LegPort {
+  /** Whether the endpoint is in the relay's process, so that it goes with the relay and cannot attach elsewhere. */
+  readonly isLocal?: boolean;
   /** The listener has accepted, and is capable of this. */
   sendAccepted(capabilities: Capabilities | undefined): void;
   /** Sends a frame. Returns false if the next one has to wait until `Half.drained` is called. */
@@ -119,6 +121,11 @@ export class Half {
   /** Whether this half's endpoint sends nothing before it hears that its peer has a leg. */
   get awaitsResumed(): boolean {
     return this.#state.kind === "attached" && this.#state.awaits === "resumed";
+  }
+
+  /** Whether this half's endpoint is in the relay's process. */
+  get isLocal(): boolean {
+    return this.#state.kind === "attached" && this.#state.port.isLocal === true;
   }
 
   /** Throws FAILURE_FENCED for an attachment that is not newer than the newest one. */

@@ -160,15 +160,19 @@ export class Splice implements Offer {
     if (spliced.kind === "spliced" && spliced.place === place) this.listener.giveUp(listenerReplacedError());
   }
 
-  /** Ends both halves, and waits for no endpoint that has no leg. */
+  /**
+   * Ends both halves, and waits for no endpoint that has no leg. An endpoint whose peer is in this process hears that
+   * the peer is gone, so that it does not wait for it at another relay.
+   */
   close(error: StreamError): void {
-    this.end(error, error);
+    const errorOf = ({ peer }: Half) => (peer.isLocal ? peerError(error) : error);
+    this.end(errorOf(this.client), errorOf(this.listener));
     for (const half of this.#halves) half.abandon();
   }
 
   /**
    * Tells the endpoints that the relay goes away at a time, in milliseconds of the clock, if they can take the stream up
-   * elsewhere. An endpoint whose first leg comes later is told as well.
+   * elsewhere, which needs both. An endpoint whose first leg comes later is told as well.
    */
   drain(untilMs: number): void {
     this.#goesAwayAtMs = untilMs;
@@ -176,7 +180,8 @@ export class Splice implements Offer {
   }
 
   #announceDraining(half: Half): void {
-    if (this.#goesAwayAtMs === undefined || !this.#canResume(half)) return;
+    const hasLocal = this.#halves.some(({ isLocal }) => isLocal);
+    if (this.#goesAwayAtMs === undefined || hasLocal || !this.#canResume(half)) return;
     half.announceDraining(Math.max(0, Math.ceil(this.#goesAwayAtMs - this.#init.clock.now())));
   }
 

@@ -10,7 +10,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
-import { relayOf, transportError } from "../transport/transport-facts.js";
+import { relayOf, transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
 import { isLoss, Leg, type LegOwner } from "./leg.js";
 
@@ -140,7 +140,7 @@ class Attacher implements LegOwner {
   }
 
   onDraining(leg: Leg): void {
-    if (this.#state.kind !== "attached" || this.#state.leg !== leg || !this.#isResumable) return;
+    if (this.#state.kind !== "attached" || this.#state.leg !== leg || !this.#comesBack) return;
     leg.moveOn();
     this.#set({ kind: "moving", leg, next: undefined, failedAttempts: 0, stopWaiting: () => {} });
     this.#move();
@@ -163,6 +163,11 @@ class Attacher implements LegOwner {
   get #isResumable(): boolean {
     const { life } = this.#init;
     return this.#graceMs > 0 && life.endpoint.isResumable;
+  }
+
+  /** Whether another leg may take the place of one that has ended. */
+  get #comesBack(): boolean {
+    return this.#isResumable && this.#transport !== undefined && !transportFactsOf(this.#transport).isLocal;
   }
 
   async #attempt(outage: Outage | undefined): Promise<void> {
@@ -221,7 +226,7 @@ class Attacher implements LegOwner {
 
   /** Whether the stream goes on although a leg has ended. */
   #lives(error: StreamError | undefined, wasIn: "attaching" | "attached"): error is StreamError {
-    if (error === undefined || !this.#isResumable || this.#init.life.endpoint.state.kind === "failed") return false;
+    if (error === undefined || !this.#comesBack || this.#init.life.endpoint.state.kind === "failed") return false;
     const { failure } = error;
     return (
       isLoss(error) || failure === Failure.DRAINING || (failure === Failure.LIMIT_REACHED && wasIn === "attaching")

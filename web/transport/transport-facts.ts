@@ -13,6 +13,10 @@ export interface TransportFacts {
   relay?: string;
   /** Calls the RPC of a leg; undefined where only the transport may, because it has interceptors or another format. */
   callLeg?: LegCaller | undefined;
+  /**
+   * Whether the relay is in this process. Its legs end for good where they end, and nothing leads to another relay.
+   */
+  isLocal?: boolean;
   /** Is told how often the relay says something. */
   setHeartbeat?(intervalMs: number): void;
   /**

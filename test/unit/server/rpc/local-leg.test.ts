@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { envelope } from "../../../../leg/envelope.js";
 import type { LegMethod, Open } from "../../../../leg/leg-call.js";
 import { Parts } from "../../../../leg/parts.js";
@@ -12,7 +12,7 @@ import { setTransportFacts } from "../../../../web/transport/transport-facts.js"
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { LegEndpoint } from "../../../fakes/leg-endpoint.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, leaseEvents, newRelay, relayed } from "../../../fakes/relays.js";
+import { Listening, leaseEvents, newRelay, relayed, resumes } from "../../../fakes/relays.js";
 
 const { DRAINING, FRAME_TOO_LARGE, LEG_LOST, LIMIT_REACHED } = Failure;
 const { NAME_INVALID, NO_SUCH_NAME, PEER_CANCELED, PROTOCOL_VIOLATION, TOKEN_INVALID } = Failure;
@@ -301,12 +301,13 @@ describe("LocalLeg", () => {
 });
 
 describe("a stream on a LocalLeg", () => {
-  test("has its callbacks called outside of the relay, so that they may close it in the middle of a frame", async () => {
-    const { relay } = newRelay();
+  /** A stream of the relay's process, and its listener, which resumes. */
+  async function opened() {
+    const { relay, clock } = newRelay();
     const { lease } = relay.listen("room", false);
     const events = leaseEvents(lease);
     const transport = { unary: notCalled, stream: notCalled };
-    setTransportFacts(transport, { kind: () => "native", callLeg: localLegCaller(relay) });
+    setTransportFacts(transport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
     const stream = openStream({
       name: "room",
       codec: rawCodec,
@@ -317,9 +318,14 @@ describe("a stream on a LocalLeg", () => {
     await settled();
     const [event] = events;
     if (event?.kind !== "offer") throw new Error("nothing was offered");
-    const leg = relay.accept(event.offer.id, relay.offerToken(event.offer), undefined);
+    const leg = relay.accept(event.offer.id, relay.offerToken(event.offer), resumes);
     const listener = new Listening(leg);
     await stream.opened;
+    return { relay, clock, stream, leg, listener };
+  }
+
+  test("has its callbacks called outside of the relay, so that they may close it in the middle of a frame", async () => {
+    const { relay, stream, leg, listener } = await opened();
     let place: "outside" | "in the relay" = "outside";
     const places: string[] = [];
     stream.on("data", () => {
@@ -332,8 +338,24 @@ describe("a stream on a LocalLeg", () => {
     place = "outside";
     expect(await rejection(stream.closed)).toMatchObject({ failure: DRAINING });
     expect(places[0]).toBe("outside");
-    expect(listener.end).toMatchObject({ failure: DRAINING });
+    // The listener would wait in vain at another relay.
+    expect(listener.end).toMatchObject({ failure: LEG_LOST, hop: Hop.PEER });
     expect(relay.counts).toEqual({ ...nothing, leases: 0 });
+  });
+
+  test("goes on at a draining relay, which its listener is not told to leave", async () => {
+    const { relay, clock, stream, leg, listener } = await opened();
+    relay.drain(10_000);
+    clock.advance(9_000);
+    stream.resume().end();
+    await settled();
+    leg.put(relayed(frame({ sequence: 1n, fin: true, ack: 1n })));
+    leg.endRequest();
+    await stream.closed;
+    await settled();
+    expect(new Set(listener.heard)).toEqual(new Set(["frame"]));
+    expect(listener.end).toBe("well");
+    expect(clock.timers).toBe(0);
   });
 });
 

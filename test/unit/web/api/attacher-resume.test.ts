@@ -18,10 +18,10 @@ import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Stream } from "../../../../stream/stream.js";
 import { StreamLife } from "../../../../stream/stream-life.js";
 import { attach } from "../../../../web/api/attacher.js";
-import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
+import { setTransportFacts, transportFactsOf } from "../../../../web/transport/transport-facts.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
-import { settled } from "../../../fakes/outcome.js";
+import { rejection, settled } from "../../../fakes/outcome.js";
 
 const graceMs = 60_000;
 /** The longest wait before an attempt, which is random. */
@@ -402,6 +402,17 @@ describe("Attacher, when the relay drains", () => {
     call().handlers.onResumed(0);
     await settled();
     expect(stream.state).toBe("open");
+    expect(clock.timers).toBe(0);
+  });
+
+  test("stays at a relay in this process, and ends with it", async () => {
+    setTransportFacts(transport, { ...transportFactsOf(transport), isLocal: true });
+    const { stream, over } = await connected();
+    call().handlers.onDraining(10_000);
+    expect([moves, calls.length]).toEqual([0, 1]);
+    call().handlers.onEnd(new StreamError("the relay is going away", { failure: Failure.DRAINING }));
+    await over;
+    expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.DRAINING });
     expect(clock.timers).toBe(0);
   });
 });
