@@ -13,9 +13,10 @@ import {
   StreamServer,
   type TransportLike,
 } from "browser-stream-server";
+import type { RelayLimits } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { rejection } from "../fakes/outcome.js";
-import { openRelay, type TestRelay } from "./relay-ports.js";
+import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
 const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable };
 const closers: (() => Promise<unknown>)[] = [];
@@ -73,26 +74,32 @@ async function listenOn(server: Server | ReturnType<typeof createHttp2Server>): 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function http2Relay(): Promise<TestRelay> {
-  const relay = await openRelay();
+async function http2Relay(limits?: Partial<RelayLimits>): Promise<TestRelay> {
+  const relay = await openRelay({ limits });
   closers.push(() => relay.close());
   return relay;
 }
 
 /** A relay on a server that speaks HTTP/1.1 alone. */
-async function http1Relay(): Promise<TestRelay> {
-  const relay = await http2Relay();
+async function http1Relay(limits?: Partial<RelayLimits>): Promise<TestRelay> {
+  const relay = await http2Relay(limits);
   const server = createServer();
   relay.proxy.install(server);
   const origin = await listenOn(server);
   return { ...relay, origin, url: `${origin}/browser-server` };
 }
 
+async function messagesOf(stream: AsyncIterable<unknown>): Promise<unknown[]> {
+  const messages: unknown[] = [];
+  for await (const message of stream) messages.push(message);
+  return messages;
+}
+
 /**
  * The transports that an application may hand in: their names, whether messages know the relay's URL, a relay that goes
  * with them, and how they are made.
  */
-const ways: [string, boolean, () => Promise<TestRelay>, (origin: string) => TransportLike][] = [
+const ways: [string, boolean, typeof http2Relay, (origin: string) => TransportLike][] = [
   ["a base URL with HTTP/2", true, http2Relay, (origin) => origin],
   ["a base URL without", true, http1Relay, (origin) => origin],
   ["a WebSocket", true, http2Relay, (origin) => createWebSocketTransport({ baseUrl: `${origin}/browser-server` })],
@@ -143,27 +150,52 @@ describe.each(ways)("over %s", (_, isUrlKnown, openItsRelay, transportTo) => {
     expectLost(await rejection(StreamClient(transport).connect("none").opened), origin);
   });
 
-  test("a connection that is reset is the same failure, before the relay has answered and after", async () => {
-    const relay = await openItsRelay();
-    const echo = StreamServer(relay.origin, (stream) => stream.pipe(stream)).listen("echo");
+  /** An echo at a relay with a grace period, and a way there for a listener and a client. */
+  async function openPair(graceMs: number) {
+    const relay = await openItsRelay({ graceMs });
+    // A stream that is lost is told to the echo as well.
+    const echo = StreamServer(relay.origin, (stream) => stream.on("error", () => {}).pipe(stream)).listen("echo");
     closers.push(() => echo.end());
     await echo.ready;
-    for (const isAnswered of [true, false]) {
-      const way = await openCuttable(relay.origin);
-      const transport = transportTo(way.origin);
-      const server = StreamServer(transport).listen(`listener ${isAnswered}`);
-      const first = StreamClient(transport).connect("echo");
-      await Promise.all([server.ready, first.opened]);
-      if (isAnswered) {
-        way.cut();
-        for (const closed of [server.closed, first.closed]) expectLost(await rejection(closed), way.origin);
-        continue;
-      }
-      way.cutOnceAsked();
-      const second = StreamClient(transport).connect("echo");
-      const again = StreamServer(transport).listen("another");
-      for (const opened of [second.opened, again.ready]) expectLost(await rejection(opened), way.origin);
-      await Promise.allSettled([server.closed, first.closed]);
-    }
+    const way = await openCuttable(relay.origin);
+    const transport = transportTo(way.origin);
+    const server = StreamServer(transport).listen("listener");
+    const stream = StreamClient(transport).connect("echo");
+    await Promise.all([server.ready, stream.opened]);
+    return { relay, echo, way, transport, server, stream };
+  }
+
+  test("a connection that is reset suspends what it carried, which goes on over another", async () => {
+    const graceMs = 60_000;
+    const { relay, echo, way, server, stream } = await openPair(graceMs);
+    stream.write("before");
+    const suspended = Promise.all([
+      new Promise((done) => server.once("suspended", done)),
+      new Promise((done) => stream.once("suspended", done)),
+    ]);
+    const resumed = Promise.all([
+      new Promise<void>((done) => server.once("resumed", done)),
+      new Promise<void>((done) => stream.once("resumed", done)),
+    ]);
+    way.cut();
+    expect(await suspended).toEqual(Array(2).fill({ hop: Hop.RELAY, graceMs }));
+    await resumed;
+    stream.end("after");
+    expect(await messagesOf(stream)).toEqual(["before", "after"]);
+    server.on("stream", (accepted) => accepted.pipe(accepted));
+    const late = StreamClient(relay.origin).connect("listener").end("still the listener's name");
+    expect(await messagesOf(late)).toEqual(["still the listener's name"]);
+    await server.end();
+    await echo.end();
+    await holdsNothing(relay, "links");
+  });
+
+  test("a connection that is reset before the relay has answered, and again and again, is the same failure", async () => {
+    const { way, transport, server, stream } = await openPair(300);
+    way.cutOnceAsked();
+    const second = StreamClient(transport).connect("echo");
+    const again = StreamServer(transport).listen("another");
+    for (const opened of [second.opened, again.ready]) expectLost(await rejection(opened), way.origin);
+    for (const closed of [server.closed, stream.closed]) expectLost(await rejection(closed), way.origin);
   });
 });
