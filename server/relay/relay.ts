@@ -1,7 +1,12 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Capabilities, CapabilitiesSchema, type Open } from "../../gen/streamserver/v1/relay_pb.js";
+import {
+  type Capabilities,
+  CapabilitiesSchema,
+  type Open,
+  type RejectRequest,
+} from "../../gen/streamserver/v1/relay_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
@@ -167,7 +172,8 @@ export class Relay {
    * Declines an offer, or ends a stream in the name of the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID,
    * FAILURE_OFFER_GONE, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code.
    */
-  reject(streamId: string, token: string, code: number, reason: string, failure = Failure.UNSPECIFIED): void {
+  reject(streamId: string, token: string, end: Pick<RejectRequest, "code" | "reason"> & Partial<RejectRequest>): void {
+    const { code, reason, failure = Failure.UNSPECIFIED, receivedSequence = 0n } = end;
     const role = this.#roleOf(streamId, token);
     const splice = this.#known(streamId);
     if (!(code in Code)) {
@@ -175,7 +181,7 @@ export class Relay {
     }
     if (role === "listener" && splice.kind === "offered") {
       splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
-    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }));
+    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }), Number(receivedSequence));
   }
 
   /**

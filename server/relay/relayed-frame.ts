@@ -26,7 +26,7 @@ export function relayedFrame(frame: Frame): RelayedFrame {
   return { ack, costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
 }
 
-/** A reset in the name of an endpoint, which has received the frames up to `ack`. */
+/** A reset in the name of an endpoint, which has received the frames up to `ack`, or does not say if that is 0. */
 export function resetFrame(error: StreamError, ack: number): RelayedFrame {
   return relayedFrame({ sequence: 0, ack, credit: 0, messages: [], fin: false, reset: resetOf(error) });
 }

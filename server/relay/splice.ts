@@ -133,13 +133,13 @@ export class Splice implements Offer {
   }
 
   /**
-   * An endpoint ends the stream, whether it has a leg or not. The peer gets a reset, in front of a frame that waits.
-   * Throws FAILURE_OFFER_GONE if the stream is over.
+   * An endpoint that has received the frames up to `receivedSequence` ends the stream, whether it has a leg or not. The
+   * peer gets a reset, in front of a frame that waits. Throws FAILURE_OFFER_GONE if the stream is over.
    */
-  reset(role: Role, error: StreamError): void {
+  reset(role: Role, error: StreamError, receivedSequence: number): void {
     if (this.#state.kind === "ended") throw offerGoneError();
     const half = this[role];
-    half.putReset(resetFrame(error, half.receivedSequence));
+    half.putReset(resetFrame(error, receivedSequence));
     this.end();
     half.abandon();
   }

@@ -27,8 +27,8 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
     accept: (requests, context) =>
       // The two responses have the same fields, but only a client is told that it was accepted.
       decodedLeg(relay, attachListener, requests, context) as AsyncIterable<AcceptResponse>,
-    reject({ streamId, legToken, code, reason, failure }) {
-      answer(() => relay.reject(streamId, legToken, code, reason, failure));
+    reject(request) {
+      answer(() => relay.reject(request.streamId, request.legToken, request));
       return {};
     },
     unlisten({ leaseId, leaseToken }) {

@@ -295,8 +295,11 @@ class Attacher implements LegOwner {
     if (kind === "closed" || this.#ending === "on its way") return;
     const isAttached = this.#state.kind === "attached" || this.#state.kind === "moving";
     if (kind === "resetting" && !isAttached) {
-      // The reset goes out when the leg is attached.
-      if (method === "connect" && this.#token === undefined) this.#finish();
+      // The reset goes out when the leg is attached. A relay that was not told takes a call that ends for a broken one.
+      const isOpening = this.#state.kind === "attaching" && this.#state.leg !== undefined;
+      if (this.#token === undefined && isOpening) {
+        this.#stopEnding = clock.after(resetTimeoutMs, () => this.#finish());
+      } else if (this.#token === undefined) this.#finish();
       return;
     }
     this.#ending = "on its way";
@@ -319,7 +322,8 @@ class Attacher implements LegOwner {
     this.#stopEnding();
     if ((state.kind !== "failed" && state.kind !== "resetting") || transport === undefined) return this.#finish();
     const { code, message, failure } = state.error;
-    const request = { ...this.#token, code, reason: cutReason(message), failure };
+    const receivedSequence = BigInt(life.endpoint.receivedSequence);
+    const request = { ...this.#token, code, reason: cutReason(message), failure, receivedSequence };
     this.#rejectUntilMs ??= clock.now() + this.#graceMs;
     try {
       await callUnary(transport, RelayService.method.reject, request, { timeoutMs: rejectTimeoutMs });

@@ -96,7 +96,7 @@ test("a listener declines with a code and a reason of its own", async () => {
   const heard = leaseEvents(lease);
   const atClient = new Listening(client);
   await settled();
-  relay.reject(splice.id, relay.offerToken(splice), Code.Unauthenticated, "who are you?");
+  relay.reject(splice.id, relay.offerToken(splice), { code: Code.Unauthenticated, reason: "who are you?" });
   await settled();
   expect(atClient.end).toMatchObject({
     failure: Failure.DECLINED,
@@ -112,14 +112,14 @@ test("a listener declines with a code and a reason of its own", async () => {
 test("a reason that is too long is cut", async () => {
   const { relay, splice, client } = offeredStream();
   const atClient = new Listening(client);
-  relay.reject(splice.id, relay.offerToken(splice), Code.Aborted, "é".repeat(1_000));
+  relay.reject(splice.id, relay.offerToken(splice), { code: Code.Aborted, reason: "é".repeat(1_000) });
   await settled();
   expect(atClient.end).toMatchObject({ message: cutReason("é".repeat(1_000)) });
 });
 
 test.each([0, 17, -1, 1.5])("%d is no code to decline with, and the offer still waits", (code) => {
   const { relay, splice } = offeredStream();
-  expect(thrown(() => relay.reject(splice.id, relay.offerToken(splice), code, "")).failure).toBe(
+  expect(thrown(() => relay.reject(splice.id, relay.offerToken(splice), { code: code, reason: "" })).failure).toBe(
     Failure.PROTOCOL_VIOLATION,
   );
   expect(relay.counts.offers).toBe(1);
@@ -134,7 +134,7 @@ test("an offer is taken or declined once", () => {
   expect(splice.kind).toBe("spliced");
   splice.end();
   expect(thrown(() => relay.accept(splice.id, token, undefined))).toMatchObject(gone);
-  expect(thrown(() => relay.reject(splice.id, token, Code.Aborted, ""))).toMatchObject(gone);
+  expect(thrown(() => relay.reject(splice.id, token, { code: Code.Aborted, reason: "" }))).toMatchObject(gone);
 });
 
 test("only the listener's own token takes an offer", () => {
@@ -144,7 +144,9 @@ test("only the listener's own token takes an offer", () => {
   const other = connect(relay);
   for (const token of [relay.offerToken(other), "", "a.b"]) {
     expect(thrown(() => relay.accept(splice.id, token, undefined)).failure).toBe(Failure.TOKEN_INVALID);
-    expect(thrown(() => relay.reject(splice.id, token, Code.Aborted, "")).failure).toBe(Failure.TOKEN_INVALID);
+    expect(thrown(() => relay.reject(splice.id, token, { code: Code.Aborted, reason: "" })).failure).toBe(
+      Failure.TOKEN_INVALID,
+    );
   }
   expect(thrown(() => relay.accept(splice.id, clientToken, undefined)).failure).toBe(Failure.TOKEN_INVALID);
   expect(relay.counts.offers).toBe(2);

@@ -342,7 +342,7 @@ describe("Splice, before the listener has accepted,", () => {
     const paired = resumableOffer();
     new Listening(paired.client);
     paired.client.lose(callBroke());
-    paired.relay.reject(paired.splice.id, paired.relay.offerToken(paired.splice), Code.Aborted, "no");
+    paired.relay.reject(paired.splice.id, paired.relay.offerToken(paired.splice), { code: Code.Aborted, reason: "no" });
     const client = comeBack(paired.relay, "client", paired.splice.id, { name });
     expect(client.end).toMatchObject({ failure: Failure.DECLINED, code: Code.Aborted, message: "no" });
     expectNothingLeft(paired);
@@ -370,18 +370,17 @@ describe("Splice, before the listener has accepted,", () => {
 
 describe.each(roles)("Relay.reject with the token of the %s", (role) => {
   const peer = other(role);
-  const reject = ({ relay, splice }: Paired) =>
-    relay.reject(splice.id, relay.legToken(role, splice.id), Code.DataLoss, "enough", Failure.MESSAGE_TOO_LARGE);
   const heard = { code: Code.DataLoss, reason: "enough", failure: Failure.MESSAGE_TOO_LARGE };
-
-  test("resets a stream, in front of a frame that waits, and says what its endpoint has", () => {
+  const reject = ({ relay, splice }: Paired, receivedSequence = 0n) =>
+    relay.reject(splice.id, relay.legToken(role, splice.id), { ...heard, receivedSequence });
+  test("resets a stream, in front of a frame that waits, with the ack that its endpoint gives", () => {
     const paired = splicedStream();
     const own = new Listening(paired[role]);
     const full = new Listening(paired[peer], 1);
     paired[role].put(relayed(frame({ ack: 6n })));
     paired[role].put(data(1));
-    reject(paired);
-    expect(full.frames[1]).toMatchObject({ ack: 6, reset: heard });
+    reject(paired, 7n);
+    expect(full.frames[1]).toMatchObject({ ack: 7, reset: heard });
     expect([full.frames.length, full.end, own.end]).toEqual([2, "well", "well"]);
     expectNothingLeft(paired);
   });
@@ -392,6 +391,8 @@ describe.each(roles)("Relay.reject with the token of the %s", (role) => {
     paired[role].lose(callBroke());
     reject(paired);
     expect([legs[peer].frames[0]?.reset, legs[peer].end]).toEqual([expect.objectContaining(heard), "well"]);
+    // An older ack that the relay has seen is not the last one.
+    expect(legs[peer].frames[0]?.ack).toBe(0);
     expectNothingLeft(paired);
   });
 
@@ -411,7 +412,10 @@ describe.each(roles)("Relay.reject with the token of the %s", (role) => {
 test("Relay.reject with the token of the client withdraws its offer", () => {
   const paired = resumableOffer();
   const client = new Listening(paired.client);
-  paired.relay.reject(paired.splice.id, paired.relay.legToken("client", paired.splice.id), Code.Canceled, "");
+  paired.relay.reject(paired.splice.id, paired.relay.legToken("client", paired.splice.id), {
+    code: Code.Canceled,
+    reason: "",
+  });
   expect(client.end).toBe("well");
   expectNothingLeft(paired);
 });

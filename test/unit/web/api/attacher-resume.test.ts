@@ -317,6 +317,7 @@ describe("Attacher, when the peer's leg breaks", () => {
 describe("Attacher, when the stream is destroyed", () => {
   test.each(["opened", "accepted"] as const)("overtakes frames that the relay does not read, %s", async (how) => {
     const { stream, over } = await connected(how);
+    call().handlers.onFrame(dataFrame(1, { data: new Uint8Array(1) }));
     stream.destroy(new StreamError("enough", { code: Code.Aborted }));
     await settled();
     if (how === "accepted") {
@@ -324,7 +325,8 @@ describe("Attacher, when the stream is destroyed", () => {
       clock.advance(250);
     }
     await over;
-    expect(rejects).toMatchObject([{ streamId: "id", legToken: "token", code: Code.Aborted, reason: "enough" }]);
+    const told = { streamId: "id", legToken: "token", code: Code.Aborted, reason: "enough", receivedSequence: 1n };
+    expect(rejects).toMatchObject([told]);
     expect(call().isCancelled).toBe(true);
     expect(clock.timers).toBe(0);
   });
@@ -346,6 +348,23 @@ describe("Attacher, when the stream is destroyed", () => {
     await over;
     expect(rejects).toMatchObject([{ streamId: "id", code: Code.Aborted }]);
     expect(clock.timers).toBe(0);
+  });
+
+  test("says so when the relay has answered, and waits for the answer for 1 s", async () => {
+    for (const isAnswered of [true, false]) {
+      const life = new StreamLife({ resume: true });
+      const over = attach({ life, transport: async () => transport, method: "connect", open: {}, clock });
+      await settled();
+      life.endpoint.reset(new StreamError("enough"));
+      expect(call().isCancelled).toBe(false);
+      if (isAnswered) call().opened();
+      await settled();
+      expect(call().frames.map(({ reset }) => reset?.reason)).toEqual(isAnswered ? ["enough"] : []);
+      clock.advance(1_000);
+      await over;
+      expect(call().isCancelled).toBe(true);
+      expect(clock.timers).toBe(0);
+    }
   });
 
   test("attaches once more to say so, if it has no leg", async () => {
