@@ -65,6 +65,7 @@ export interface RelayCounts {
   leases: number;
   /** Streams that wait for their listener, or for one to come. */
   offers: number;
+  /** Accepted streams, those included that wait for an endpoint whose leg broke. */
   streams: number;
   /** Open `Connect` and `Accept` calls. */
   legs: number;
@@ -189,7 +190,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    *
    * - New names, streams and links are refused with FAILURE_DRAINING at once, health checks are told NOT_SERVING, and
    *   {@link isReady} is false. Streams go on, and names that are held, links and watchers do not count. Listeners that
-   *   can resume are told to take their names up where the relay's address leads now.
+   *   can resume are told to take their names up where the relay's address leads now, and so are both endpoints of each
+   *   stream that can be resumed, one stream after the other in the first half of the time.
    * - Resolves when no stream is left, or after `timeoutMs` (10,000 by default), and has then done what {@link close}
    *   does. A call of `close` meanwhile ends the wait.
    * - Rejects with a TypeError for an unknown option, and with a RangeError for a time that cannot be.

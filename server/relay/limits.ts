@@ -25,7 +25,7 @@ export interface RelayLimits {
    */
   maxWaitingOffers: number;
   /**
-   * Streams, offers included. Four legs may be open for each, legs of ended streams that are still being read included.
+   * Streams, offers included, and those that wait for an endpoint whose leg broke. Four legs may be open for each, legs of ended streams that are still being read included.
    * Default 10,000.
    */
   maxStreams: number;

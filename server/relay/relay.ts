@@ -148,7 +148,7 @@ export class Relay {
     // An endpoint that is owed the end of its stream needs nothing new.
     if (splice?.[role].kind !== "owed") this.#checkOpen();
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
-    if (issuer === "this process") throw new StreamError("the stream has ended", { failure: Failure.STREAM_GONE });
+    if (issuer === "this process") throw this.#splices.ended.goneError(streamId, role);
     if (role === "client" && name !== "") {
       return this.#offer(streamId, name, facts, Math.max(waitForListenerMs, this.limits.graceMs)).client;
     }

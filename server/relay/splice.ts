@@ -35,7 +35,7 @@ type SpliceState =
   /** Both endpoints have sent fin and have a leg: their requests should end soon. */
   | { kind: "lingering"; spliced: Spliced; cancelDeadline: () => void }
   /** The stream is over. An endpoint without a leg may still be owed its end. */
-  | { kind: "ended" };
+  | { kind: "ended"; wasResumable: boolean };
 
 type Spliced = Extract<SpliceState, { kind: "spliced" }>;
 
@@ -64,6 +64,11 @@ export class Splice implements Offer {
 
   get kind(): SpliceState["kind"] {
     return this.#state.kind;
+  }
+
+  /** Whether the stream has ended, and both of its endpoints could have resumed it. */
+  get wasResumable(): boolean {
+    return this.#state.kind === "ended" && this.#state.wasResumable;
   }
 
   /** Whether an endpoint has a leg, or the client's first one is just about to come. */
@@ -148,7 +153,7 @@ export class Splice implements Offer {
   end(clientError?: StreamError, listenerError?: StreamError): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
-    this.#set({ kind: "ended" });
+    this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) && this.#canResume(this.listener) });
     this.client.end(accounted(clientError, this.client));
     this.listener.end(accounted(listenerError, this.listener));
     this.#onHalfOver();

@@ -1,5 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { EndedStreams } from "./ended-streams.js";
 import { maxTimerMs, type RelayLimits } from "./limits.js";
 import type { OfferFacts, OfferPlace } from "./offer.js";
 import { Splice } from "./splice.js";
@@ -25,6 +26,8 @@ type SplicesState =
 export class Splices {
   readonly #init: SplicesInit;
   readonly #splices = new Map<string, Splice>();
+  /** The streams that have ended lately. */
+  readonly ended = new EndedStreams();
   #state: SplicesState = { kind: "open" };
 
   constructor(init: SplicesInit) {
@@ -72,6 +75,7 @@ export class Splices {
       onLegLost: () => this.#onLegLost(splice),
       onEnd: () => {
         this.#splices.delete(id);
+        if (splice.wasResumable) this.ended.add(splice);
         onEnd();
       },
     });

@@ -212,6 +212,17 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     expectNothingLeft(paired);
   });
 
+  test("answers with what the peer has had, when the stream has ended well without it", () => {
+    const paired = resumableStream({ lingerTimeoutMs: 1_000 });
+    legsOf(paired);
+    for (const each of roles) paired[each].put(fin(1));
+    paired[peer].put(acks(1));
+    paired.clock.advance(1_000);
+    const error = thrown(() => comeBack(paired.relay, role, paired.splice.id));
+    expect(error).toMatchObject({ failure: Failure.STREAM_GONE, receivedSequence: 1 });
+    expectNothingLeft(paired);
+  });
+
   test("keeps the last ack of an endpoint that needs no other leg, and comes back all the same", () => {
     const paired = resumableStream();
     new Listening(paired[role]);
