@@ -213,14 +213,18 @@ describe("HTTP/1.1 and HTTP/2 on one port", () => {
 });
 
 test("closing the relay ends what hangs on it, with the reason", async () => {
-  const relay = await openRelay();
+  const relay = await openRelay({ limits: { graceMs: 100 } });
   cleanUp.push(() => relay.close());
   const server = StreamServer(relay.origin, (stream) => stream.resume()).listen("name");
   await server.ready;
   const stream = StreamClient(relay.origin).connect("name");
   await stream.opened;
   relay.proxy.close();
-  await expect(stream.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
-  await expect(server.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
+  // Both wait for the relay to come back until the grace period is over.
+  await expect(stream.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST });
+  await expect(server.closed).rejects.toMatchObject({
+    failure: Failure.LEG_LOST,
+    cause: { failure: Failure.DRAINING },
+  });
   expect(Object.values(relay.proxy.counts).every((count) => count === 0)).toBe(true);
 });

@@ -143,7 +143,7 @@ describe("over HTTP/2, by the relay's heartbeat", () => {
   }
 
   test("a client takes a relay for lost after two and a half heartbeats of silence, and not before", async () => {
-    const relay = await startRelay({ limits: { heartbeatIntervalMs } });
+    const relay = await startRelay({ limits: { heartbeatIntervalMs, graceMs: 1 } });
     const { StreamServer } = entryWith(systemClock);
     const echo = StreamServer(relay.origin, (stream) => stream.pipe(stream)).listen("echo");
     closers.push(() => echo.end());
