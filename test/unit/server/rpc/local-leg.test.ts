@@ -12,7 +12,7 @@ import { setTransportFacts } from "../../../../web/transport/transport-facts.js"
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { LegEndpoint } from "../../../fakes/leg-endpoint.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, leaseEvents, newRelay, relayed, resumes } from "../../../fakes/relays.js";
+import { callBroke, comeBack, Listening, leaseEvents, newRelay, relayed, resumes } from "../../../fakes/relays.js";
 
 const { DRAINING, FRAME_TOO_LARGE, LEG_LOST, LIMIT_REACHED } = Failure;
 const { NAME_INVALID, NO_SUCH_NAME, PEER_CANCELED, PROTOCOL_VIOLATION, TOKEN_INVALID } = Failure;
@@ -297,6 +297,53 @@ describe("LocalLeg", () => {
     await settled();
     expect(listener.ends).toEqual([expect.objectContaining({ failure: PEER_CANCELED })]);
     expect(relay.counts).toEqual(nothing);
+  });
+});
+
+describe("LocalLeg of an endpoint that resumes", () => {
+  async function paired() {
+    const { relay, clock } = newRelay();
+    const events = leaseEvents(relay.listen("room", false).lease);
+    const endpoint = new LegEndpoint(localLegCaller(relay), { name: "room", capabilities: resumes });
+    await settled();
+    const [event] = events;
+    if (event?.kind !== "offer") throw new Error("nothing was offered");
+    const streamId = event.offer.id;
+    const half = relay.accept(streamId, relay.legToken("listener", streamId), resumes);
+    const listener = new Listening(half);
+    await settled();
+    endpoint.heard.length = 0;
+    return { relay, clock, endpoint, half, listener, streamId };
+  }
+
+  test("hears that its peer has gone and come back, behind the frames before", async () => {
+    const { relay, endpoint, half, streamId } = await paired();
+    half.put(relayed(dataFrame(1, { data })));
+    half.lose(callBroke());
+    comeBack(relay, "listener", streamId, { receivedSequence: 3 });
+    expect(endpoint.heard).toEqual([]);
+    await settled();
+    expect(endpoint.heard).toEqual(["frame 1", "suspended 120000", "resumed 3"]);
+  });
+
+  test("hears the newest news alone if it is paused meanwhile", async () => {
+    const { relay, endpoint, half, streamId } = await paired();
+    endpoint.call.pause();
+    for (const generation of [1, 2, 3]) {
+      half.lose(callBroke());
+      comeBack(relay, "listener", streamId, { generation, receivedSequence: generation });
+    }
+    endpoint.call.resume();
+    await settled();
+    expect(endpoint.heard).toEqual(["suspended 120000", "resumed 3"]);
+  });
+
+  test("cancels for good, because nothing between it and the relay can break", async () => {
+    const { relay, clock, endpoint, listener } = await paired();
+    endpoint.call.cancel();
+    await settled();
+    expect(listener.end).toMatchObject({ failure: PEER_CANCELED });
+    expect([relay.counts, clock.timers]).toEqual([nothing, 0]);
   });
 });
 
