@@ -90,7 +90,10 @@ class Http2Leg implements LegCarrier {
     );
     const handler = new LegHandler(relay, this, attach);
     stream.on("data", (chunk: Buffer) => handler.receive(chunk));
-    stream.on("end", () => handler.endRequest());
+    stream.on("end", () => {
+      // The body of a stream that was reset, or whose connection broke, says "end" too, and then "close".
+      if (!stream.aborted) handler.endRequest();
+    });
     stream.on("drain", () => handler.drained());
     // The stream's "close" follows, and says as much.
     stream.on("error", () => {});

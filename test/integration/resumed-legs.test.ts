@@ -120,6 +120,25 @@ describe.each(changes)("A leg over $from.name that comes back over $to.name", ({
     await holdsNothing(relay, "links");
   });
 
+  test("gets a fin that was lost with the connection, although it has sent its own", async () => {
+    const relay = await openTestRelay();
+    const { Connect: client, Accept: listener } = await paired(relay, from);
+    client.leg.write(client.leg.encoded(fin(1, 0)));
+    expect(await heard(listener.leg)).toBe("fin 1");
+    listener.leg.write(listener.leg.encoded(fin(1, 1)));
+    expect(await heard(client.leg)).toBe("fin 1");
+    // The client has not acknowledged it: for the listener it is lost with the leg.
+    client.leg.close();
+    expect(await heard(listener.leg)).toBe("suspended 120000");
+    const { leg } = await comeBack(relay, to, "Connect", client.proof);
+    expect([await heard(leg), await heard(listener.leg)]).toEqual(["resumed 1", "resumed 0"]);
+    listener.leg.write(listener.leg.encoded(fin(1, 1)));
+    expect(await heard(leg)).toBe("fin 1");
+    for (const each of [leg, listener.leg]) each.endRequest();
+    expect([await heard(leg), await heard(listener.leg)]).toEqual(["well", "well"]);
+    await holdsNothing(relay, "links");
+  });
+
   test("takes the place of the older one, although the connection of that one is open", async () => {
     const relay = await openTestRelay();
     const { Connect: client, Accept: listener } = await paired(relay, from);
