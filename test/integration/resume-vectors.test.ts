@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { FailureDetailSchema, RelayService } from "browser-stream-server/gen";
@@ -8,16 +9,39 @@ import {
   RejectRequestSchema,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
-import type { ResumeVector, Side, VectorStep } from "../../tools/resume-vectors/resume-vector.js";
-import { resumeVectors } from "../../tools/resume-vectors/resume-vectors.js";
 import { proof, RawListener } from "./raw-calls.js";
 import { openRelay, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
 import { http2Ways } from "./ways.js";
 import { carriers, WireLeg } from "./wire-leg.js";
 
-type Step<Does> = Extract<VectorStep, { does: Does }>;
-type CarriedStep = Step<"sends" | "gets">;
+type Side = "client" | "listener";
+type Step = { at: Side } & (
+  | CarriedStep
+  | { does: "breaks" | "completes"; leg: number }
+  | { does: "is refused"; leg: number; detail: VectorMessage }
+  | { does: "calls"; message: VectorMessage }
+  | { does: "is offered" | "closes" }
+);
+
+interface VectorMessage {
+  bytes: string;
+}
+
+interface CarriedStep {
+  at: Side;
+  does: "sends" | "gets";
+  leg: number;
+  message: VectorMessage;
+}
+
+interface Vector {
+  title: string;
+  steps: Step[];
+}
+
+const file = new URL("../../docs/resume-vectors.json", import.meta.url);
+const vectors: Vector[] = JSON.parse(readFileSync(file, "utf8"));
 
 const name = "demo";
 const [carrier] = carriers;
@@ -28,7 +52,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-const bytesOf = ({ bytes }: { bytes: string }) => Buffer.from(bytes, "hex");
+const bytesOf = ({ bytes }: VectorMessage) => Buffer.from(bytes, "hex");
 
 /** Vectors that need more than the two endpoints and a relay, or in which one of the endpoints has no steps. */
 const notPlayed = [
@@ -42,11 +66,11 @@ const notPlayed = [
   "the relay was restarted without its key",
   "the grace period of the peer is over",
 ];
-const played = resumeVectors.filter(({ title }) => !notPlayed.includes(title));
+const played = vectors.filter(({ title }) => !notPlayed.includes(title));
 
 /** Plays both endpoints of a vector to a relay, byte for byte but for its ids and tokens, which are the relay's own. */
 class RelayedVector {
-  readonly #steps: VectorStep[];
+  readonly #steps: Step[];
   readonly #relay: TestRelay;
   readonly #calls: Client<typeof RelayService>;
   readonly #listening: RawListener;
@@ -58,7 +82,7 @@ class RelayedVector {
   /** Frames that the relay gets when their peer has a leg again. */
   readonly #held = new Map<string, CarriedStep[]>();
 
-  constructor({ steps }: ResumeVector, relay: TestRelay) {
+  constructor({ steps }: Vector, relay: TestRelay) {
     this.#steps = steps;
     this.#relay = relay;
     const way = http2Ways["Connect over HTTP/2"](relay.url);
@@ -79,7 +103,7 @@ class RelayedVector {
     }
   }
 
-  async #playStep(step: VectorStep, at: number): Promise<void> {
+  async #playStep(step: Step, at: number): Promise<void> {
     if (step.does === "is offered") this.#proofs.listener = proof(await this.#listening.event("offer"));
     else if (step.does === "sends") await this.#sends(step, at);
     else if (step.does === "gets") await this.#gets(step);
@@ -143,7 +167,7 @@ class RelayedVector {
   }
 
   /** The relay notices it, unless the steps say that the old leg looks alive. */
-  async #breaks(step: Step<"breaks" | "completes">, at: number): Promise<void> {
+  async #breaks(step: { at: Side; leg: number }, at: number): Promise<void> {
     const looksAlive = this.#steps
       .slice(at + 1)
       .some((later) => later.at === step.at && "leg" in later && later.leg === step.leg);

@@ -64,8 +64,7 @@ export const endVectors: readonly ResumeVector[] = [
     stream.toClient({ sequence: 1, fin: true });
     client.add({ does: "reads the end" });
     stream.toListener(ack(1));
-    stream.completes("client");
-    stream.completes("listener");
+    stream.complete();
   }),
   vector(
     "the last ack is lost",
@@ -88,8 +87,10 @@ export const endVectors: readonly ResumeVector[] = [
       stream.attachesAgain("client");
       // The application hears only that the stream has ended well.
       client.gets({ case: "resumed", value: { receivedSequence: 2n } });
+      listener.gets({ case: "resumed", value: { receivedSequence: 1n } });
       stream.toListener({ sequence: 2, fin: true, ...ack(1) });
-      stream.completes("client");
+      client.add({ does: "closes" });
+      client.completes();
       listener.completes();
     },
   ),
@@ -119,8 +120,7 @@ export const endVectors: readonly ResumeVector[] = [
       stream.toClient({ sequence: 2, fin: true });
       client.add({ does: "reads the end" });
       stream.toListener(ack(2));
-      stream.completes("client");
-      stream.completes("listener");
+      stream.complete();
     },
   ),
   vector(
@@ -138,7 +138,8 @@ export const endVectors: readonly ResumeVector[] = [
       stream.toListener({ sequence: 2, fin: true });
       listener.add({ does: "reads the end" });
       listener.sendsFrame(ack(2));
-      stream.completes("listener");
+      listener.add({ does: "closes" });
+      listener.completes();
       client.breaks();
       stream.triesAgain("client");
       client.isRefused(Code.NotFound, { failure: Failure.STREAM_GONE, hop: Hop.RELAY, receivedSequence: 2n });

@@ -144,14 +144,13 @@ export class ScriptedStream extends VectorScript {
     this.toListener({ sequence: clientSequence, fin: true });
     this.listener.add({ does: "reads the end" });
     this.toClient(ack(clientSequence));
-    this.completes("listener");
-    this.completes("client");
+    this.complete();
   }
 
-  /** The endpoint is done, and the relay ends its call well. */
-  completes(side: Side): void {
-    this[side].add({ does: "closes" });
-    this[side].completes();
+  /** Both endpoints are done and end their requests, and then the relay ends both calls well. */
+  complete(): void {
+    for (const side of [this.listener, this.client]) side.add({ does: "closes" });
+    for (const side of [this.listener, this.client]) side.completes();
   }
 
   #opened(side: Side) {
