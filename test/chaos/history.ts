@@ -10,7 +10,6 @@ const longPart = 0.02;
 
 /** The share of streams that get the time to be opened. */
 const openedPart = 0.8;
-const openMs = 60;
 
 /** What happens to a few streams and the networks and the relay under them. */
 export interface History {
@@ -92,7 +91,8 @@ class StepSource {
     const steps = [this.#open()];
     while (steps.length < count) {
       // Most streams are open before something happens to them.
-      if (steps.at(-1)?.kind === "open" && this.#random.chance(openedPart)) steps.push({ kind: "wait", ms: openMs });
+      const last = steps.at(-1);
+      if (last?.kind === "open" && this.#random.chance(openedPart)) steps.push({ kind: "opened", stream: last.stream });
       const step = this.#step();
       if (step !== undefined) steps.push(step);
     }

@@ -1,8 +1,8 @@
 import type { RelayLimits } from "browser-stream-server/server";
 import type { ChaosRelayOptions } from "./chaos-relay.ts";
 
-/** The relay keeps what has no leg so long. Long enough for a busy machine, short enough for a test. */
-export const graceMs = 8_000;
+/** Two attempts that get no answer take 4 s and 8 s, and the third one comes soon after them. */
+export const graceMs = 16_000;
 /** The relay's heartbeat: a connection that is lost in silence is noticed two and a half times as late. */
 export const heartbeatIntervalMs = 500;
 

@@ -2,6 +2,7 @@
 import type { Carrier } from "./carriers.ts";
 import { Figures } from "./figures.ts";
 import { type History, historyText } from "./history.ts";
+import { knownHistories } from "./known-histories.ts";
 import { type ChaosOptions, readOptions, usage } from "./options.ts";
 import { type CarrierRun, figuresText, reportHistories, reportScenario } from "./report.ts";
 import { type Failed, runHistories } from "./run.ts";
@@ -49,11 +50,24 @@ async function runScenarios(chosen: readonly Scenario[]): Promise<number> {
   return failures;
 }
 
+/** Plays the histories that have failed once, and resolves with those that fail again. */
+async function playKnown(): Promise<Failed[]> {
+  const figures = new Figures();
+  const outcomes = await Promise.all(
+    knownHistories.map(async (history) => ({ seed: 0, history, problems: await tryAlone(history, figures) })),
+  );
+  const failed = outcomes.filter(({ problems }) => problems.length > 0);
+  for (const { history, problems } of failed) {
+    console.log(`FAILED  a known history\n  ${problems.join("\n  ")}\n  ${historyText(history)}`);
+  }
+  return failed;
+}
+
 async function runAll(): Promise<number> {
   const { seed, histories, concurrency } = options;
   console.log(`seed ${seed}, ${histories} histories of each carrier`);
   const each = { seed, histories, concurrency: Math.ceil(concurrency / options.carriers.length), maxFailures: 10 };
-  const failed: Failed[] = [];
+  const failed = await playKnown();
   const runOne = async (carrier: Carrier): Promise<CarrierRun> => {
     const figures = new Figures();
     const startMs = performance.now();

@@ -6,15 +6,16 @@ import { ChaosRelay } from "./chaos-relay.ts";
 import { describe, problemsOf } from "./checker.ts";
 import type { FaultKind, Figures } from "./figures.ts";
 import { type History, hasRelayFault, isSurvivable } from "./history.ts";
+import { graceMs } from "./limits.ts";
 import type { LocalRelay } from "./local-relay.ts";
-import { Side } from "./side.ts";
+import { resetError, Side } from "./side.ts";
 import type { Party, Step } from "./step.ts";
 import { within } from "./within.ts";
 
 /** A stream may wait so long for its listener. */
 const waitForListenerMs = 10_000;
-/** Everything that can be done is done so soon after the network is well, on a machine with much else to do. */
-const settleTimeoutMs = 25_000;
+/** The grace period may have begun when the network is well again, and the machine has much else to do. */
+const settleTimeoutMs = graceMs + 20_000;
 const startTimeoutMs = 20_000;
 const restTimeoutMs = 15_000;
 const pollMs = 50;
@@ -87,6 +88,8 @@ class Stage {
     switch (step.kind) {
       case "open":
         return this.#open(step.stream);
+      case "opened":
+        return this.#pairs.get(step.stream)?.client.openedOrOver;
       case "write":
         return this.#side(step)?.write(step.count, step.bytes, step.text);
       case "end":
@@ -206,6 +209,11 @@ class Stage {
 
   #onStream(stream: Stream): void {
     const side = this.#pairs.get(Number(stream.metadata.stream))?.listener;
+    if (side?.hasReset) {
+      // The relay has not heard of the reset, and offers the stream again.
+      stream.destroy(resetError());
+      return;
+    }
     if (side === undefined || side.hasStream) {
       this.problems.push(`the listener got stream ${stream.metadata.stream} twice, or it was never opened`);
       return;
@@ -276,7 +284,8 @@ class Stage {
     if (client.outcome.kind === "clean") figures.clean += 1;
     if (client.outcome.kind === "failed") {
       const { error } = client.outcome;
-      figures.countFailure(client.hasReset || listener.hasReset ? "a reset" : Failure[error.failure]);
+      const failure = client.isOpened ? Failure[error.failure] : `${Failure[error.failure]} before it was open`;
+      figures.countFailure(client.hasReset || listener.hasReset ? "a reset" : failure);
     }
   }
 }

@@ -7,6 +7,10 @@ export type Outcome = { kind: "pending" } | { kind: "clean" } | { kind: "failed"
 /** The code with which a history resets a stream: one that no failure of the protocol comes with by itself. */
 export const resetCode = Code.DataLoss;
 
+export function resetError(): StreamError {
+  return new StreamError("the history resets it", { code: resetCode });
+}
+
 /** What a party does with one stream, and what comes of it. */
 export class Side {
   readonly party: Party;
@@ -36,6 +40,11 @@ export class Side {
   constructor(party: Party, salt: number) {
     this.party = party;
     this.#salt = salt;
+  }
+
+  /** Resolves when the stream is open, or over. Every stream is one of them soon: openings have deadlines. */
+  get openedOrOver(): Promise<void> {
+    return this.#stream?.opened.catch(() => {}) ?? Promise.resolve();
   }
 
   get hasStream(): boolean {
@@ -89,7 +98,7 @@ export class Side {
   reset(): void {
     if (this.hasReset) return;
     this.hasReset = true;
-    this.#act((stream) => void stream.destroy(new StreamError("the history resets it", { code: resetCode })));
+    this.#act((stream) => void stream.destroy(resetError()));
   }
 
   pause(): void {

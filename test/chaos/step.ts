@@ -14,10 +14,10 @@ export const relayFaults = ["kill", "freeze", "drain", "roll"] as const;
 export type RelayFault = (typeof relayFaults)[number];
 
 /**
- * A step of a history. Steps follow one another without waiting for their effects; `wait` alone takes time. A spell and
- * a fault of the relay go on beside the steps that follow.
+ * A step of a history. Steps follow one another without waiting for their effects; `opened` and `wait` alone take time.
+ * A spell and a fault of the relay go on beside the steps that follow.
  *
- * - `open`: the client connects to the name.
+ * - `open`: the client connects to the name. `opened` waits until the listener has accepted, or the stream has failed.
  * - `write`: a party writes `count` messages of `bytes` each.
  * - `end`, `reset`, `pause`, `resume`: a party ends its direction, destroys the stream, stops reading, goes on reading.
  * - `cut`: ends the party's connections. `fin` and `rst` end both sides of each; `half-near` and `half-far` half-close
@@ -29,7 +29,7 @@ export type RelayFault = (typeof relayFaults)[number];
  * - `claim`: a stranger claims the name, which must be refused while the listener holds it.
  */
 export type Step =
-  | { kind: "open"; stream: number }
+  | { kind: "open" | "opened"; stream: number }
   | { kind: "write"; stream: number; party: Party; count: number; bytes: number; text: boolean }
   | { kind: "end" | "reset" | "pause" | "resume"; stream: number; party: Party }
   | { kind: "wait"; ms: number }
@@ -42,7 +42,8 @@ export type Step =
 export function stepText(step: Step): string {
   switch (step.kind) {
     case "open":
-      return `open ${step.stream}`;
+    case "opened":
+      return `${step.kind} ${step.stream}`;
     case "write":
       return `write ${step.stream} ${step.party} ${step.count}x${step.bytes}${step.text ? "t" : "b"}`;
     case "end":
@@ -69,7 +70,8 @@ export function parseStep(text: string): Step {
   const number = (at: number) => wholeNumber(rest[at], text);
   switch (word) {
     case "open":
-      return { kind: "open", stream: number(0) };
+    case "opened":
+      return { kind: word, stream: number(0) };
     case "write": {
       const [, count, bytes, type] = /^(\d+)x(\d+)([tb])$/.exec(rest[2] ?? "") ?? [];
       const size = { count: wholeNumber(count, text), bytes: wholeNumber(bytes, text), text: type === "t" };
