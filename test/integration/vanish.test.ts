@@ -11,7 +11,8 @@ const clientPath = fileURLToPath(new URL("../fixtures/endless-client.mjs", impor
 let relay: TestRelay;
 
 beforeAll(async () => {
-  relay = await openRelay();
+  // The relay waits this long for a client that has vanished to come back.
+  relay = await openRelay({ limits: { graceMs: 200 } });
 });
 
 afterAll(() => relay.close());
