@@ -7,7 +7,8 @@ import {
   RelayService,
   type Resume,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import type { Half, Resumption } from "../relay/half.js";
+import type { Half } from "../relay/half.js";
+import type { Resumption } from "../relay/leg-port.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { OfferFacts } from "../relay/offer.js";
 import type { Relay } from "../relay/relay.js";
