@@ -22,6 +22,9 @@ The checks:
 
 ${checks.map(({ title, description }, index) => `${index + 1}. **${title}**: ${description}`).join("\n")}
 
+Python, Go and grpc-js also have a listener and a client each that [resume](protocol.md#resuming). They are not in the matrix: their
+tests cut the connections of both in the middle of a transfer, and kill the relay and start it again, with each other and with the package.
+
 ## How to run it
 
 \`\`\`sh

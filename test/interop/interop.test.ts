@@ -1,9 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../browser/browser.js";
 import { isCi } from "../gate/step.js";
 import { startRelay } from "../relay-process.js";
-import { checks } from "./checks.js";
+import { checks, graceMs } from "./checks.js";
 import { interopPage } from "./interop-page.js";
 import { kinds, type Stage } from "./kinds.js";
 import { Matrix } from "./matrix.js";
@@ -15,10 +18,14 @@ const obstacles = new Map(kinds.map((kind) => [kind, kind.missing()]));
 const matrix = new Matrix(kinds, checks);
 
 let stage: Stage;
+let folder: string;
 
 beforeAll(async () => {
   // The relay is first to be seen to, so that it ends if the browser does not start.
-  const relay = await startRelay();
+  folder = await mkdtemp(join(tmpdir(), "bss-"));
+  const config = join(folder, "relay.json");
+  await writeFile(config, JSON.stringify({ limits: { graceMs } }));
+  const relay = await startRelay("--config", config);
   stage = { relay, browser: undefined };
   if (kinds.some((kind) => kind.name === "tab" && obstacles.get(kind) !== undefined)) return;
   stage = { relay, browser: await launchBrowser() };
@@ -27,6 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stage?.browser?.close();
   await stage?.relay.stop();
+  await rm(folder, { recursive: true });
 });
 
 describe.each(kinds)("$name listens", { concurrent: true }, (listenerKind) => {
