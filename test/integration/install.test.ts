@@ -3,10 +3,13 @@ import { createServer as createHttpServer, request, type Server } from "node:htt
 import { connect as connectHttp2, createServer as createHttp2Server, createSecureServer } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
+import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { Failure, StreamClient, StreamServer } from "browser-stream-server";
+import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
+import { RelayService } from "browser-stream-server/gen";
 import { StreamServerProxy } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
+import { open, RawLeg, RawListener, refusal, refused } from "./raw-calls.js";
 import { openRelay, selfSigned } from "./relay-ports.js";
 
 const tls = selfSigned();
@@ -212,19 +215,32 @@ describe("HTTP/1.1 and HTTP/2 on one port", () => {
   });
 });
 
-test("closing the relay ends what hangs on it, with the reason", async () => {
-  const relay = await openRelay({ limits: { graceMs: 100 } });
+test("closing the relay ends what hangs on it: at once where it cannot resume, else when the grace period is over", async () => {
+  const graceMs = 300;
+  const relay = await openRelay({ limits: { graceMs } });
   cleanUp.push(() => relay.close());
   const server = StreamServer(relay.origin, (stream) => stream.resume()).listen("name");
   await server.ready;
   const stream = StreamClient(relay.origin).connect("name");
   await stream.opened;
+  const sessionManager = new Http2SessionManager(relay.url);
+  cleanUp.push(() => sessionManager.abort());
+  const transport = createConnectTransport({ baseUrl: relay.url, httpVersion: "2", sessionManager });
+  const client = createClient(RelayService, transport);
+  const simpleListener = new RawListener(client, "simple name");
+  const simpleClient = new RawLeg(client, "connect", open({ name: "name" }));
+  await Promise.all([simpleListener.event("registered"), simpleClient.receive("accepted")]);
+  const suspensions = Promise.all([
+    new Promise((done) => server.once("suspended", done)),
+    new Promise((done) => stream.once("suspended", done)),
+  ]);
+
   relay.proxy.close();
-  // Both wait for the relay to come back until the grace period is over.
-  await expect(stream.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST });
-  await expect(server.closed).rejects.toMatchObject({
-    failure: Failure.LEG_LOST,
-    cause: { failure: Failure.DRAINING },
-  });
+  const draining = refusal(Code.Unavailable, Failure.DRAINING);
+  for (const simple of [simpleListener, simpleClient]) expect(await refused(simple.rest())).toEqual(draining);
+  expect(await suspensions).toEqual(Array(2).fill({ hop: Hop.RELAY, graceMs }));
+  const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY };
+  await expect(stream.closed).rejects.toMatchObject(lost);
+  await expect(server.closed).rejects.toMatchObject({ ...lost, cause: { failure: Failure.DRAINING } });
   expect(Object.values(relay.proxy.counts).every((count) => count === 0)).toBe(true);
 });

@@ -261,7 +261,7 @@ describe("StreamServerProxy.install", () => {
   async function installed() {
     const server = createServer();
     const clock = new FakeClock();
-    const proxy = StreamServerProxy({ clock }).install(server);
+    const proxy = StreamServerProxy({ clock, limits: { graceMs: 200 } }).install(server);
     const told: RelayWarning[] = [];
     proxy.on("warning", (warning) => told.push(warning));
     onTestFinished(() => proxy.close());
@@ -284,7 +284,7 @@ describe("StreamServerProxy.install", () => {
     expect((await warned)[0]).toMatchObject({ kind: "server-closed" });
     proxy.close();
     await closed;
-    await expect(streams.closed).rejects.toMatchObject({ failure: Failure.DRAINING });
+    await expect(streams.closed).rejects.toMatchObject({ failure: Failure.LEG_LOST });
   });
 
   test("tells that its server has ended, and the relay is still there", async () => {
