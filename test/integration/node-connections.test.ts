@@ -21,7 +21,7 @@ import { createEntry } from "../../web/api/entry.js";
 import { openNodeTransport } from "../../web/node/node-transport.js";
 import { Transports } from "../../web/transport/transports.js";
 import { FakeClock } from "../fakes/fake-clock.js";
-import { promiseState, rejection, settled } from "../fakes/outcome.js";
+import { rejection, settled } from "../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
 
@@ -143,7 +143,7 @@ describe("over HTTP/2, by the relay's heartbeat", () => {
   }
 
   test("a client takes a relay for lost after two and a half heartbeats of silence, and not before", async () => {
-    const relay = await startRelay({ limits: { heartbeatIntervalMs, graceMs: 1 } });
+    const relay = await startRelay({ limits: { heartbeatIntervalMs } });
     const { StreamServer } = entryWith(systemClock);
     const echo = StreamServer(relay.origin, (stream) => stream.pipe(stream)).listen("echo");
     closers.push(() => echo.end());
@@ -158,11 +158,15 @@ describe("over HTTP/2, by the relay's heartbeat", () => {
     }
     way.swallow();
     await passes(2);
-    expect(await promiseState(stream.closed)).toBe("pending");
+    expect(stream.state).toBe("open");
     // The last answer may have been heard half a heartbeat later.
     await passes(1.5);
+    expect(stream.state).toBe("suspended");
+    clock.advance(relay.proxy.limits.graceMs);
     const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable };
     expect(await rejection(stream.closed)).toMatchObject(lost);
+    // By the system's clock, the grace period of the client's leg has only begun.
+    for (const peer of echo.streams) peer.destroy();
   });
 });
 
