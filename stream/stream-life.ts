@@ -118,14 +118,14 @@ export class StreamLife extends Emitter<StreamLifeEvents> {
   suspend(suspension: Suspension): void {
     const wasSuspended = this.#state.suspension !== undefined;
     this.#set({ ...this.#state, suspension });
-    if (!wasSuspended && this.endpoint.state.kind === "open") this.emit("suspended", suspension);
+    if (!wasSuspended) this.emit("suspended", suspension);
   }
 
   /** All connections are there. */
   resume(): void {
     if (this.#state.suspension === undefined) return;
     this.#set({ ...this.#state, suspension: undefined });
-    if (this.endpoint.state.kind === "open") this.emit("resumed");
+    this.emit("resumed");
   }
 
   /** Whether no frame will follow any more. */

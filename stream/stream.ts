@@ -143,10 +143,14 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
       },
     });
     life.onChange = (event) => this.#onChange(event);
-    life.once("attached", () => this.#outbox.put(() => this.transport && this.emit("transport", this.transport)));
-    life.on("accepted", () => this.#outbox.put(() => this.emit("open")));
-    life.on("suspended", (suspension) => this.#outbox.put(() => this.emit("suspended", suspension)));
-    life.on("resumed", () => this.#outbox.put(() => this.emit("resumed")));
+    // A leg may attach to tell the relay of the end, of which the application has heard already.
+    const putIfOpen = (tell: () => void) => {
+      if (life.endpoint.state.kind === "open") this.#outbox.put(tell);
+    };
+    life.once("attached", () => putIfOpen(() => this.transport && this.emit("transport", this.transport)));
+    life.on("accepted", () => putIfOpen(() => this.emit("open")));
+    life.on("suspended", (suspension) => putIfOpen(() => this.emit("suspended", suspension)));
+    life.on("resumed", () => putIfOpen(() => this.emit("resumed")));
   }
 
   /**

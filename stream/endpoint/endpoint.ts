@@ -120,7 +120,8 @@ export class Endpoint {
   setPeer(peer: Capabilities): void {
     this.#peer = peer;
     if (!peer.credit) this.#sender.grant(Number.POSITIVE_INFINITY);
-    if (!this.isResumable) this.#sender.stopKeeping();
+    // Frames of a leg before may be lost, and are kept until `resume` says so.
+    if (!this.isResumable && this.#leg !== "detached") this.#sender.stopKeeping();
     this.#notify("sendable");
     this.#settle();
   }
@@ -167,12 +168,17 @@ export class Endpoint {
   /**
    * Both sides have a leg again, whichever of them had lost its own. Kept frames that come after
    * `peerReceivedSequence` are taken again, in order and with their numbers, and then new ones. A number that was never
-   * sent ends the stream with FAILURE_PROTOCOL_VIOLATION, and so does a resume of a stream that is not resumable.
+   * sent ends the stream with FAILURE_PROTOCOL_VIOLATION, and so does a resume of a stream that is not resumable, unless
+   * it was detached: a peer without the feature may accept a client that has attached again before.
    */
   resume(peerReceivedSequence: number): void {
+    const wasDetached = this.isDetached;
     this.#leg = "resumed";
-    if (!this.isResumable) return this.#violation(Failure.PROTOCOL_VIOLATION, "resumed, which one side cannot");
+    if (!this.isResumable && !wasDetached) {
+      return this.#violation(Failure.PROTOCOL_VIOLATION, "resumed, which one side cannot");
+    }
     if (!this.#sender.rewind(peerReceivedSequence)) return this.#neverSent(peerReceivedSequence);
+    if (!this.isResumable) this.#sender.stopKeeping();
     this.#notify("sendable");
     this.#settle();
   }

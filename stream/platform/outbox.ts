@@ -5,11 +5,6 @@
 export class Outbox {
   readonly #events: (() => void)[] = [];
 
-  /** Whether all events have been told. */
-  get isEmpty(): boolean {
-    return this.#events.length === 0;
-  }
-
   /** Calls `tell` in a microtask, after all that were put in before. */
   put(tell: () => void): void {
     this.#events.push(tell);

@@ -117,6 +117,8 @@ class Attacher implements LegOwner {
     this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
     life.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport });
     if (this.#generation > 1) life.endpoint.expectGap();
+    // A client that still waits for its listener is told of no `resumed` before that has come.
+    if (!life.isAccepted) life.resume();
     if (peer !== undefined) this.onAccepted(leg, peer);
     if (this.#transport !== undefined) wayBackOf(this.#transport, clock).gotThrough();
   }

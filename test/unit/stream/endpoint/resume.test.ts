@@ -134,6 +134,18 @@ describe("Endpoint.resume", () => {
     expect(takeFrames(endpoint)).toEqual([]);
   });
 
+  test("sends again what a leg before has carried, to a peer that cannot resume and was not known then", () => {
+    const endpoint = new Endpoint({ resume: true }, () => {});
+    send(endpoint, 1, 2);
+    endpoint.finish();
+    takeFrames(endpoint);
+    endpoint.detach();
+    endpoint.setPeer({ ...able, resume: false });
+    endpoint.resume(1);
+    expect(numbers(takeFrames(endpoint))).toEqual([2, 3]);
+    expect([endpoint.keptBytes, endpoint.state.kind]).toEqual([0, "open"]);
+  });
+
   test("ends the stream for a number that was never sent, and for a peer that cannot resume", () => {
     const beyond = resumable();
     send(beyond, 1);

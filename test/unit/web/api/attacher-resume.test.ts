@@ -232,6 +232,23 @@ describe("Attacher, when a leg breaks", () => {
     expect(numbers(call())).toEqual([1]);
   });
 
+  test("goes on to a listener that resumes no streams, if the client was back before that accepted", async () => {
+    const { stream, events } = await connected("opened");
+    stream.write("early");
+    await settled();
+    call().breaks();
+    await attempts();
+    call().opened();
+    await settled();
+    expect(stream.state).toBe("opening");
+    call().handlers.onAccepted(create(CapabilitiesSchema, { features: [Feature.CREDIT, Feature.ACK] }));
+    call().handlers.onResumed(0);
+    await settled();
+    expect(stream.state).toBe("open");
+    expect(numbers(call())).toEqual([1]);
+    expect(events).toEqual([{ hop: Hop.RELAY, graceMs }, "resumed"]);
+  });
+
   test.each([
     ["the stream has ended", Failure.STREAM_GONE],
     ["the relay has another key", Failure.TOKEN_INVALID],
@@ -365,6 +382,26 @@ describe("Attacher, when the stream is destroyed", () => {
       expect(call().isCancelled).toBe(true);
       expect(clock.timers).toBe(0);
     }
+  });
+
+  test("tells the application nothing after that", async () => {
+    const life = new StreamLife({ resume: true });
+    const stream = new Stream(life, { codec: rawCodec, metadata: {} });
+    const events: string[] = [];
+    for (const event of ["transport", "open", "suspended", "resumed", "close"] as const) {
+      stream.on(event, () => events.push(event));
+    }
+    void attach({ life, transport: async () => transport, method: "connect", open: {}, clock });
+    await settled();
+    stream.destroy();
+    await settled();
+    call().opened();
+    call().accepted();
+    await settled();
+    expect(events).toEqual(["close"]);
+    clock.advance(1_000);
+    await settled();
+    expect(clock.timers).toBe(0);
   });
 
   test("attaches once more to say so, if it has no leg", async () => {
