@@ -143,8 +143,11 @@ async function openConnection(
       // Not every server says what is wrong with HTTP/2 before it hangs up.
       session.once("close", () => reject(new ConnectError(`${relay} closed the connection`, Code.Internal)));
       // A server may send its limits in a second frame of settings, but both are before the answer to a PING.
-      const onConnect = () =>
+      const onConnect = () => {
+        // Node emits "connect" also for a session that was destroyed meanwhile, whose `ping` throws.
+        if (session.destroyed) return;
         session.ping((error) => (error ? reject(error) : resolve(new Http2Connection(session, clock, idleTimeoutMs))));
+      };
       session.once("connect", onConnect);
     });
   } catch (reason) {
@@ -165,7 +168,8 @@ class Http2Connection {
   #calls = 0;
   #stopWatching = () => {};
   #stopIdling = () => {};
-  #stopAsking = () => {};
+  /** Defined while the peer's answer to a PING is waited for. */
+  #stopAsking: (() => void) | undefined;
 
   constructor(session: ClientHttp2Session, clock: Clock, idleTimeoutMs: number) {
     this.#session = session;
@@ -175,7 +179,7 @@ class Http2Connection {
     // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
     this.#socket = session.socket.once("close", () => {
       this.#stopWatching();
-      this.#stopAsking();
+      this.#stopAsking?.();
     });
     session.once("goaway", () => this.#onUnusable());
     session.once("close", () => this.#onUnusable());
@@ -221,17 +225,20 @@ class Http2Connection {
     );
   }
 
-  /** Destroys the connection if nothing at all is heard soon, not even the answer to a PING. */
+  /**
+   * Destroys the connection if nothing at all is heard soon, not even the answer to a PING. Asking again and again does
+   * not postpone the answer.
+   */
   ask(): void {
-    if (this.#session.destroyed) return;
+    if (this.#session.destroyed || this.#stopAsking !== undefined) return;
     const heardBytes = this.#socket.bytesRead;
     if (!this.#session.closed) this.#session.ping(() => {});
     const onLate = () => {
+      this.#stopAsking = undefined;
       if (this.#socket.bytesRead > heardBytes) return;
       this.#session.destroy(new Error("it is silent"));
       this.#socket.destroy();
     };
-    this.#stopAsking();
     this.#stopAsking = this.#clock.after(answerTimeoutMs, onLate, false);
   }
 
