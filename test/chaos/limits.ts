@@ -4,12 +4,11 @@ import type { ChaosRelayOptions } from "./chaos-relay.ts";
 /** Two attempts that get no answer take 4 s and 8 s, and the third one comes soon after them. */
 export const graceMs = 16_000;
 /** The relay's heartbeat: a connection that is lost in silence is noticed two and a half times as late. */
-export const heartbeatIntervalMs = 500;
+export const heartbeatIntervalMs = 1_000;
 
 /** The limits of relays under histories: short, so that histories are. */
 export const limits: Partial<RelayLimits> = {
   heartbeatIntervalMs,
-  lingerTimeoutMs: 2_000,
   graceMs,
 };
 

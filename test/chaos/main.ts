@@ -8,7 +8,7 @@ import { type CarrierRun, figuresText, reportHistories, reportScenario } from ".
 import { type Failed, runHistories } from "./run.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { shrink } from "./shrink.ts";
-import { tryAlone } from "./trial.ts";
+import { sharedRelay, tryAlone, tryHistory } from "./trial.ts";
 
 function readCommandLine(): ChaosOptions {
   try {
@@ -27,11 +27,18 @@ const options = readCommandLine();
 async function replay(history: History): Promise<number> {
   let failures = 0;
   const figures = new Figures();
-  for (let time = 0; time < options.times; time += 1) {
-    const problems = await tryAlone(history, figures);
-    if (problems.length > 0) failures += 1;
-    console.log(problems.length === 0 ? "ok" : `FAILED\n  ${problems.join("\n  ")}`);
-  }
+  const relay = await sharedRelay(history);
+  let left = options.times;
+  const work = async () => {
+    while (left > 0) {
+      left -= 1;
+      const problems = await tryHistory(history, figures, relay);
+      if (problems.length > 0) failures += 1;
+      console.log(problems.length === 0 ? "ok" : `FAILED\n  ${problems.join("\n  ")}`);
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, work));
+  await relay.close();
   console.log(figuresText(figures));
   return failures;
 }
@@ -95,6 +102,12 @@ async function run(): Promise<number> {
 
 process.exitCode = (await run()) > 0 ? 1 : 0;
 
+// The session manager of connect-node stops listening for errors before its session has closed.
+process.on("uncaughtException", (error) => {
+  if (error.stack?.includes("ClientHttp2Session") || (error as NodeJS.ErrnoException).syscall === "read") return;
+  console.log(`FAILED  ${error.stack}`);
+  process.exit(1);
+});
 // Node 24 can loop for ever over a reset HTTP/2 socket while it frees its environment, which this skips.
 process.once("beforeExit", () => process.exit());
 // Nothing that is left may keep the process from ending by itself.
