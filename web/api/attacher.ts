@@ -5,7 +5,7 @@ import type { LegMethod, Open } from "../../leg/leg-call.js";
 import type { Capabilities } from "../../stream/endpoint/capabilities.js";
 import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
 import { relayLostError } from "../../stream/error/failure-detail.js";
-import { cutReason, StreamError } from "../../stream/error/stream-error.js";
+import { cutReason, isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
@@ -246,8 +246,10 @@ class Attacher implements LegOwner {
       return this.#set({ kind: "waiting", stopWaiting, outage: next });
     }
     if (error === undefined) life.ended();
-    else if (life.endpoint.state.kind === "failed" && this.#isResumable) return void this.#reject();
-    else life.fail(this.#generation > 1 ? notResumedError(error) : error);
+    else if (this.#isResumable && (life.endpoint.state.kind === "failed" || isOwnFault(error))) {
+      life.fail(error);
+      return void this.#reject();
+    } else life.fail(this.#generation > 1 ? notResumedError(error) : error);
     this.#finish();
   }
 
@@ -366,6 +368,14 @@ class Attacher implements LegOwner {
     if (state.kind === "attached" && "outage" in this.#state) this.#state.outage?.cancelDeadline();
     this.#state = state;
   }
+}
+
+/**
+ * Whether a leg ended for a reason of this side's own, which the relay takes for a broken connection. It knows of a page
+ * that was left.
+ */
+function isOwnFault(error: StreamError): boolean {
+  return error.failure === Failure.UNSPECIFIED && !isOwnCancel(error);
 }
 
 /** A stream that its relay does not know any more is lost, whichever failure says so. */

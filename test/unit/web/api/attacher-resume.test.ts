@@ -11,6 +11,7 @@ import {
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import type { LegCall, LegCallHandlers, Open } from "../../../../leg/leg-call.js";
 import { rawCodec } from "../../../../stream/codec.js";
+import { transferredAwayError } from "../../../../stream/endpoint/bytes.js";
 import { capabilitiesToWire } from "../../../../stream/endpoint/capabilities.js";
 import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { relayLostError } from "../../../../stream/error/failure-detail.js";
@@ -328,6 +329,17 @@ describe("Attacher, when the peer's leg breaks", () => {
     stream.destroy();
     await settled();
     expect(call().frames.at(-1)).toMatchObject({ reset: { code: Code.Canceled } });
+  });
+});
+
+describe("Attacher, when its leg ends by a fault of this side's own", () => {
+  test("tells the relay, which takes the call for a broken one", async () => {
+    const { stream, over } = await connected();
+    call().handlers.onEnd(transferredAwayError());
+    await over;
+    expect(await rejection(stream.closed)).toMatchObject({ code: Code.InvalidArgument });
+    expect(rejects).toMatchObject([{ streamId: "id", legToken: "token", code: Code.InvalidArgument }]);
+    expect(clock.timers).toBe(0);
   });
 });
 
