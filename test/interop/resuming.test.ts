@@ -24,7 +24,10 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }));
 
-const startKeyedRelay = () => startRelay("--host", "127.0.0.1", "--key-file", keyFile);
+/** A single stream is told to leave in the middle of this time. */
+const drainTimeoutMs = "1000";
+const startKeyedRelay = () =>
+  startRelay("--host", "127.0.0.1", "--key-file", keyFile, "--drain-timeout-ms", drainTimeoutMs);
 const portOf = ({ origin }: RelayProcess) => Number(new URL(origin).port);
 
 const named = (name: string) => kinds.find((kind) => kind.name === name) as Kind;
@@ -44,23 +47,33 @@ const runnable = pairs.filter(({ client, listener }) => isCi || (client.missing(
 /** A client and a listener, each on its own way to the relay, in the middle of an echo of random bytes. */
 class Echo {
   readonly data = randomBytes(transferBytes);
+  readonly #clientKind: Kind;
+  readonly #name: string;
   readonly #agents: Agent[] = [];
   readonly #proxies: ChaosProxy[] = [];
   relay!: RelayProcess;
   client!: Agent;
   listener!: Agent;
 
+  private constructor(client: Kind, listener: Kind) {
+    this.#clientKind = client;
+    this.#name = `resuming ${listener.name}`;
+  }
+
   static async begin(client: Kind, listener: Kind): Promise<Echo> {
-    const echo = new Echo();
+    const echo = new Echo(client, listener);
     onTestFinished(() => echo.#end());
     echo.relay = await startKeyedRelay();
-    const name = `resuming ${listener.name}`;
-    echo.listener = await echo.#start(listener, "resuming-listener", name);
+    echo.listener = await echo.#start(listener, "resuming-listener", echo.#name);
     await echo.listener.says("listening");
-    echo.client = await echo.#start(client, "resuming-client", name, "--binary");
-    echo.client.write(echo.data);
-    echo.client.endInput();
+    echo.client = await echo.#start(client, "resuming-client", echo.#name, "--binary");
+    echo.client.write(echo.data.subarray(0, transferBytes / 2));
     return echo;
+  }
+
+  sendRest(): void {
+    this.client.write(this.data.subarray(transferBytes / 2));
+    this.client.endInput();
   }
 
   get clientProxy(): ChaosProxy {
@@ -78,6 +91,22 @@ class Echo {
     await exited;
     this.relay = await startKeyedRelay();
     for (const proxy of this.#proxies) proxy.targetPort = portOf(this.relay);
+  }
+
+  /** Starts another relay with the same key. The old one is told to stop, and ends when everybody has left. */
+  async replaceRelay(): Promise<void> {
+    const old = this.relay;
+    this.relay = await startKeyedRelay();
+    for (const proxy of this.#proxies) proxy.targetPort = portOf(this.relay);
+    expect(await old.stop()).toBe(0);
+  }
+
+  /** The listener has taken its lease up again. */
+  async hasItsName(): Promise<void> {
+    const client = await this.#start(this.#clientKind, "resuming-client", this.#name);
+    client.endInput();
+    await client.exits(0);
+    await this.listener.says("ended");
   }
 
   /** Nothing was lost, doubled or reordered in either direction, and the stream ended well. */
@@ -104,13 +133,14 @@ class Echo {
   async #end(): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent.kill()));
     await Promise.all(this.#proxies.map((proxy) => proxy.close()));
-    await this.relay?.stop();
+    this.relay?.child.kill("SIGKILL");
   }
 }
 
 describe("a transfer outlives its connections", () => {
   test.each(runnable)("$title", async ({ client, listener }) => {
     const echo = await Echo.begin(client, listener);
+    echo.sendRest();
     await echo.client.hasPrinted(mebibyte);
     echo.clientProxy.cut("rst");
     await echo.client.hasPrinted(3 * mebibyte);
@@ -124,8 +154,21 @@ describe("a transfer outlives its connections", () => {
 describe("a transfer outlives its relay, which is killed and started again", () => {
   test.each(runnable)("$title", async ({ client, listener }) => {
     const echo = await Echo.begin(client, listener);
+    echo.sendRest();
     await echo.client.hasPrinted(2 * mebibyte);
     await echo.restartRelay();
     await echo.endsWell();
+    await echo.hasItsName();
+  });
+});
+
+describe("a transfer outlives its relay, which leaves while another one is there", () => {
+  test.each(runnable)("$title", async ({ client, listener }) => {
+    const echo = await Echo.begin(client, listener);
+    await echo.client.hasPrinted(mebibyte);
+    await echo.replaceRelay();
+    echo.sendRest();
+    await echo.endsWell();
+    await echo.hasItsName();
   });
 });

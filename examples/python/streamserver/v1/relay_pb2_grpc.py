@@ -37,8 +37,7 @@ class RelayServiceStub:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
-    FAILURE_TOKEN_EXPIRED.
+    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
     """
 
     def __init__(self, channel):
@@ -96,15 +95,14 @@ class RelayServiceServicer:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
-    FAILURE_TOKEN_EXPIRED.
+    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
     """
 
     def Listen(self, request, context):
         """Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
         `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
-        FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
-        which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+        FAILURE_FRAME_TOO_LARGE, FAILURE_LEASE_GONE or FAILURE_FENCED. The caller ends the lease with Unlisten, after which
+        the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
         FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
         `Limits.grace_ms`. Streams that were accepted before live on either way.
         """
@@ -226,8 +224,7 @@ class RelayService:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID or
-    FAILURE_TOKEN_EXPIRED.
+    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
     """
 
     @staticmethod

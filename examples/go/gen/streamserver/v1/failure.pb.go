@@ -94,7 +94,7 @@ const (
 	Failure_FAILURE_DECLINED Failure = 4
 	// The listener neither took nor declined the offer in time. [deadline_exceeded, HOP_PEER]
 	Failure_FAILURE_NOT_ACCEPTED_IN_TIME Failure = 5
-	// The lease ended while the offer waited. [unavailable, HOP_PEER]
+	// The lease ended while the offer waited, and the client does not wait for another listener. [unavailable, HOP_PEER]
 	Failure_FAILURE_LISTENER_GONE Failure = 6
 	// A leg is gone that nobody cancelled: the peer's connection broke, or its page was left; with HOP_RELAY
 	// this endpoint's own. Also the peer's leg when the relay ended it for a rule that it broke. [unavailable,
@@ -108,8 +108,8 @@ const (
 	// A message is larger than its receiver takes. [resource_exhausted, HOP_PEER]
 	Failure_FAILURE_MESSAGE_TOO_LARGE Failure = 10
 	// A frame is larger than `Limits.max_frame_bytes`, metadata than `Limits.max_metadata_bytes`, a packet than
-	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, or
-	// `Capabilities`, too large. [resource_exhausted, HOP_CALLER]
+	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, `Capabilities`
+	// or an owner key too large. [resource_exhausted, HOP_CALLER]
 	Failure_FAILURE_FRAME_TOO_LARGE Failure = 11
 	// The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
 	Failure_FAILURE_NOT_PERMITTED Failure = 12
@@ -124,10 +124,9 @@ const (
 	Failure_FAILURE_SEQUENCE_GAP Failure = 15
 	// More was sent than was granted. [resource_exhausted, HOP_CALLER or HOP_PEER]
 	Failure_FAILURE_CREDIT_EXCEEDED Failure = 16
-	// A token that this relay did not sign, or that was signed for something else. [permission_denied, HOP_CALLER]
+	// A token that was signed with none of this relay's keys, or for something else. A relay without configured keys
+	// makes one for itself when it starts, so after a restart it knows no token of before. [permission_denied, HOP_CALLER]
 	Failure_FAILURE_TOKEN_INVALID Failure = 17
-	// A token that was valid once, of something that this relay does not hold. [permission_denied, HOP_CALLER]
-	Failure_FAILURE_TOKEN_EXPIRED Failure = 18
 	// The offer was taken, declined, withdrawn, or its time ran out. [failed_precondition, HOP_CALLER]
 	Failure_FAILURE_OFFER_GONE Failure = 19
 	// The lease has ended. [not_found, HOP_RELAY]
@@ -139,8 +138,8 @@ const (
 	Failure_FAILURE_CHANNEL_INVALID Failure = 22
 	// This relay does not offer the feature. [unimplemented, HOP_RELAY]
 	Failure_FAILURE_FEATURE_UNSUPPORTED Failure = 23
-	// A newer attachment of the endpoint, or a newer call of the listener, has taken the place of this one. [aborted,
-	// HOP_CALLER]
+	// A newer attachment of the endpoint, a newer call of the listener, or a newer lease of the name's owner has taken the
+	// place of this one. [aborted, HOP_CALLER]
 	Failure_FAILURE_FENCED Failure = 24
 	// The stream to resume has ended. [not_found, HOP_RELAY]
 	Failure_FAILURE_STREAM_GONE Failure = 25
@@ -167,7 +166,6 @@ var (
 		15: "FAILURE_SEQUENCE_GAP",
 		16: "FAILURE_CREDIT_EXCEEDED",
 		17: "FAILURE_TOKEN_INVALID",
-		18: "FAILURE_TOKEN_EXPIRED",
 		19: "FAILURE_OFFER_GONE",
 		20: "FAILURE_LEASE_GONE",
 		21: "FAILURE_LINK_GONE",
@@ -195,7 +193,6 @@ var (
 		"FAILURE_SEQUENCE_GAP":         15,
 		"FAILURE_CREDIT_EXCEEDED":      16,
 		"FAILURE_TOKEN_INVALID":        17,
-		"FAILURE_TOKEN_EXPIRED":        18,
 		"FAILURE_OFFER_GONE":           19,
 		"FAILURE_LEASE_GONE":           20,
 		"FAILURE_LINK_GONE":            21,
@@ -313,7 +310,7 @@ const file_streamserver_v1_failure_proto_rawDesc = "" +
 	"\n" +
 	"HOP_CALLER\x10\x01\x12\r\n" +
 	"\tHOP_RELAY\x10\x02\x12\f\n" +
-	"\bHOP_PEER\x10\x03*\xb9\x05\n" +
+	"\bHOP_PEER\x10\x03*\xbb\x05\n" +
 	"\aFailure\x12\x17\n" +
 	"\x13FAILURE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FAILURE_NO_SUCH_NAME\x10\x01\x12\x16\n" +
@@ -333,15 +330,14 @@ const file_streamserver_v1_failure_proto_rawDesc = "" +
 	"\x1aFAILURE_PROTOCOL_VIOLATION\x10\x0e\x12\x18\n" +
 	"\x14FAILURE_SEQUENCE_GAP\x10\x0f\x12\x1b\n" +
 	"\x17FAILURE_CREDIT_EXCEEDED\x10\x10\x12\x19\n" +
-	"\x15FAILURE_TOKEN_INVALID\x10\x11\x12\x19\n" +
-	"\x15FAILURE_TOKEN_EXPIRED\x10\x12\x12\x16\n" +
+	"\x15FAILURE_TOKEN_INVALID\x10\x11\x12\x16\n" +
 	"\x12FAILURE_OFFER_GONE\x10\x13\x12\x16\n" +
 	"\x12FAILURE_LEASE_GONE\x10\x14\x12\x15\n" +
 	"\x11FAILURE_LINK_GONE\x10\x15\x12\x1b\n" +
 	"\x17FAILURE_CHANNEL_INVALID\x10\x16\x12\x1f\n" +
 	"\x1bFAILURE_FEATURE_UNSUPPORTED\x10\x17\x12\x12\n" +
 	"\x0eFAILURE_FENCED\x10\x18\x12\x17\n" +
-	"\x13FAILURE_STREAM_GONE\x10\x19B\xc6\x01\n" +
+	"\x13FAILURE_STREAM_GONE\x10\x19\"\x04\b\x12\x10\x12*\x15FAILURE_TOKEN_EXPIREDB\xc6\x01\n" +
 	"\x13com.streamserver.v1B\fFailureProtoP\x01ZDbrowser-stream-server/examples/go/gen/streamserver/v1;streamserverv1\xa2\x02\x03SXX\xaa\x02\x0fStreamserver.V1\xca\x02\x0fStreamserver\\V1\xe2\x02\x1bStreamserver\\V1\\GPBMetadata\xea\x02\x10Streamserver::V1b\x06proto3"
 
 var (

@@ -264,7 +264,8 @@ type Open struct {
 	// To resume: set, and holding what the endpoint has. FEATURE_RESUME.
 	Resume *Resume `protobuf:"bytes,6,opt,name=resume,proto3" json:"resume,omitempty"`
 	// Connect, new stream: if nobody listens on the name, the offer waits this long for a listener to come, in
-	// milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. 0: it does not wait.
+	// milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. If the listener goes before it has taken the offer, the
+	// rest of the time is for the next one. 0: it does not wait.
 	WaitForListenerMs uint32 `protobuf:"varint,7,opt,name=wait_for_listener_ms,json=waitForListenerMs,proto3" json:"wait_for_listener_ms,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1094,9 +1095,10 @@ type ListenRequest struct {
 	Listed bool `protobuf:"varint,2,opt,name=listed,proto3" json:"listed,omitempty"`
 	// The capabilities of the listener, for the relay; for each stream, `Open.capabilities` counts.
 	Capabilities *Capabilities `protobuf:"bytes,3,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
-	// To take up a lease whose Listen broke: its id and its newest token. FAILURE_LEASE_GONE if the lease has ended, and
-	// FAILURE_FENCED if the relay knows this generation or a higher one. A relay that has never heard of the lease makes
-	// it anew under the same id, unless another lease holds the name. FEATURE_RESUME.
+	// To take up a lease whose Listen broke: its id and its newest token. FAILURE_FENCED if the relay knows this generation
+	// or a higher one, or if the lease has ended and one with the same `owner_key` holds the name. FAILURE_NAME_TAKEN if
+	// another one holds it, and otherwise FAILURE_LEASE_GONE, for a lease that has ended. A relay that has never heard of
+	// the lease makes it anew under the same id. FEATURE_RESUME.
 	LeaseId string `protobuf:"bytes,4,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 	// See `lease_id`.
 	LeaseToken string `protobuf:"bytes,5,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
@@ -1104,7 +1106,8 @@ type ListenRequest struct {
 	// the one before, which ends with FAILURE_FENCED.
 	Generation uint32 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
 	// A secret of the owner of the name, of at most 128 bytes of UTF-8. A lease that was claimed with the same key gives
-	// the name up at once, as when the page of its listener was loaded again. Empty for none.
+	// the name up at once, as when the page of its listener was loaded again: its Listen ends with FAILURE_FENCED, it
+	// cannot be taken up any more, and the offers that wait at it move to the new lease. Empty for none.
 	OwnerKey      string `protobuf:"bytes,7,opt,name=owner_key,json=ownerKey,proto3" json:"owner_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1685,9 +1688,12 @@ type RejectRequest struct {
 	// For a person. At most 1,024 bytes of UTF-8; the relay cuts what is longer.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Which of the protocol's own failures it is, for a stream that was accepted. See `Reset.failure`.
-	Failure       Failure `protobuf:"varint,5,opt,name=failure,proto3,enum=streamserver.v1.Failure" json:"failure,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Failure Failure `protobuf:"varint,5,opt,name=failure,proto3,enum=streamserver.v1.Failure" json:"failure,omitempty"`
+	// For a stream that was accepted: the highest `Frame.sequence` that the caller has received without a gap, which the
+	// peer is told as its last ack. 0 says nothing.
+	ReceivedSequence uint64 `protobuf:"varint,6,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RejectRequest) Reset() {
@@ -1753,6 +1759,13 @@ func (x *RejectRequest) GetFailure() Failure {
 		return x.Failure
 	}
 	return Failure_FAILURE_UNSPECIFIED
+}
+
+func (x *RejectRequest) GetReceivedSequence() uint64 {
+	if x != nil {
+		return x.ReceivedSequence
+	}
+	return 0
 }
 
 type RejectResponse struct {
@@ -2399,13 +2412,14 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\"\x06\n" +
 	"\x04Ping\"%\n" +
 	"\bDraining\x12\x19\n" +
-	"\bgrace_ms\x18\x01 \x01(\rR\agraceMs\"\xa9\x01\n" +
+	"\bgrace_ms\x18\x01 \x01(\rR\agraceMs\"\xd6\x01\n" +
 	"\rRejectRequest\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x122\n" +
-	"\afailure\x18\x05 \x01(\x0e2\x18.streamserver.v1.FailureR\afailure\"\x10\n" +
+	"\afailure\x18\x05 \x01(\x0e2\x18.streamserver.v1.FailureR\afailure\x12+\n" +
+	"\x11received_sequence\x18\x06 \x01(\x04R\x10receivedSequence\"\x10\n" +
 	"\x0eRejectResponse\"M\n" +
 	"\x0fUnlistenRequest\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1f\n" +

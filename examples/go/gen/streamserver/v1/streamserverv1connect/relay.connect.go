@@ -53,8 +53,8 @@ const (
 type RelayServiceClient interface {
 	// Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
 	// `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
-	// FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
-	// which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+	// FAILURE_FRAME_TOO_LARGE, FAILURE_LEASE_GONE or FAILURE_FENCED. The caller ends the lease with Unlisten, after which
+	// the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
 	// FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
 	// `Limits.grace_ms`. Streams that were accepted before live on either way.
 	Listen(context.Context, *connect.Request[v1.ListenRequest]) (*connect.ServerStreamForClient[v1.ListenResponse], error)
@@ -193,8 +193,8 @@ func (c *relayServiceClient) Watch(ctx context.Context, req *connect.Request[v1.
 type RelayServiceHandler interface {
 	// Claims a name for as long as the call is open, or takes up a lease whose call broke. The relay answers with
 	// `Registered` at once, or ends the call with FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED,
-	// FAILURE_LEASE_GONE, FAILURE_FENCED or FAILURE_FEATURE_UNSUPPORTED. The caller ends the lease with Unlisten, after
-	// which the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
+	// FAILURE_FRAME_TOO_LARGE, FAILURE_LEASE_GONE or FAILURE_FENCED. The caller ends the lease with Unlisten, after which
+	// the call ends without an error. Cancelling the call ends the lease as well, unless the caller has named
 	// FEATURE_RESUME: then a call that ends in any other way than by Unlisten has broken, and the relay keeps the name for
 	// `Limits.grace_ms`. Streams that were accepted before live on either way.
 	Listen(context.Context, *connect.Request[v1.ListenRequest], *connect.ServerStream[v1.ListenResponse]) error
