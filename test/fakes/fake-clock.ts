@@ -2,6 +2,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 
 interface Timer {
   atMs: number;
+  keepsAlive: boolean;
   action: () => void;
 }
 
@@ -14,8 +15,8 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
-  after(delayMs: number, action: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, action };
+  after(delayMs: number, action: () => void, keepsAlive = true): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, action, keepsAlive };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
@@ -25,6 +26,11 @@ export class FakeClock implements Clock {
   /** The number of timers that wait. */
   get timers(): number {
     return this.#timers.length;
+  }
+
+  /** Whether a process of Node waits for a timer. */
+  get keepsAlive(): boolean {
+    return this.#timers.some(({ keepsAlive }) => keepsAlive);
   }
 
   /** Moves time on, and runs what falls due in the order in which it does, timers included that this sets. */

@@ -262,7 +262,8 @@ class Attacher implements LegOwner {
       life.fail(relayLostError(`${relayOf(this.#transport)} could not be reached again within ${graceMs} ms`));
       this.#finish();
     };
-    const cancelDeadline = clock.after(graceMs, onDeadline, life.endpoint.state.kind === "open");
+    // The waits and the attempts keep the process alive, as long as the stream is open.
+    const cancelDeadline = clock.after(graceMs, onDeadline, false);
     return { failedAttempts: 0, cancelDeadline };
   }
 
@@ -299,6 +300,7 @@ class Attacher implements LegOwner {
     if (kind === "closed" || this.#ending === "on its way") return;
     const isAttached = this.#state.kind === "attached" || this.#state.kind === "moving";
     if (kind === "resetting" && !isAttached) {
+      if (this.#state.kind === "waiting") return void this.#attempt(this.#state.outage);
       // The reset goes out when the leg is attached. A relay that was not told takes a call that ends for a broken one.
       const isOpening = this.#state.kind === "attaching" && this.#state.leg !== undefined;
       if (this.#token === undefined && isOpening) {

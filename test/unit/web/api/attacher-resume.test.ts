@@ -416,10 +416,19 @@ describe("Attacher, when the stream is destroyed", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test("attaches once more to say so, if it has no leg", async () => {
+  test("attaches at once to say so, if it has no leg, and keeps no process alive to try again", async () => {
     const { stream, over } = await connected();
     call().breaks();
+    await attempts();
+    call().breaks();
+    await settled();
+    expect(clock.keepsAlive).toBe(true);
     stream.destroy();
+    await settled();
+    expect(calls.length).toBe(3);
+    call().breaks();
+    await settled();
+    expect(clock.keepsAlive).toBe(false);
     await attempts();
     call().opened();
     await settled();
