@@ -152,6 +152,7 @@ export class Leg implements LegCallHandlers {
 
   #end(error: StreamError | undefined): void {
     this.#set({ kind: "over" });
+    if (error?.failure === Failure.DRAINING) this.moveOn();
     if (error !== undefined) this.#call.cancel();
     this.#init.owner.onEnd(this, error);
   }

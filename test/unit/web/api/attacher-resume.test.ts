@@ -482,6 +482,16 @@ describe("Attacher, when the relay drains", () => {
     expect(clock.timers).toBe(0);
   });
 
+  test("attaches over another connection when an attempt was refused", async () => {
+    const { stream } = await connected();
+    call().breaks();
+    await attempts();
+    call().handlers.onEnd(new StreamError("the relay is going away", { failure: Failure.DRAINING }));
+    expect(moves).toBe(1);
+    await attempts();
+    expect(stream.state).toBe("suspended");
+  });
+
   test("stays at a relay in this process, and ends with it", async () => {
     setTransportFacts(transport, { ...transportFactsOf(transport), isLocal: true });
     const { stream, over } = await connected();
