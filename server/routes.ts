@@ -168,7 +168,9 @@ export class Routes {
   }
 
   #warnOfPath(paths: readonly string[], { url, headers }: NodeRequest): void {
-    const { warnings } = this.#relay;
+    const { warnings, isOpen } = this.#relay;
+    // A relay that leaves is taken off its servers before their ports are closed.
+    if (!isOpen) return;
     if (!paths.some((path) => this.#socketPaths.has(path))) {
       return warnings.warn({ kind: "path-unknown" }, `a caller asks for ${quoted(url)}, which is no RPC of the relay`);
     }

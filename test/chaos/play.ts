@@ -211,7 +211,7 @@ class Stage {
     const side = this.#pairs.get(Number(stream.metadata.stream))?.listener;
     if (side?.hasReset) {
       // The relay has not heard of the reset, and offers the stream again.
-      stream.destroy(resetError());
+      stream.on("error", () => {}).destroy(resetError());
       return;
     }
     if (side === undefined || side.hasStream) {

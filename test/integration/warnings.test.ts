@@ -59,6 +59,17 @@ describe("a WebSocket that is refused is told to the operator, with the cause", 
     expect([answered, warning]).toEqual([status, { kind, count: 1, message: expect.stringContaining(words) }]);
   });
 
+  test("but not by a relay that is closed, whose port is open a moment longer", async () => {
+    const { relay, told } = await relayWith();
+    const server = createServer(relay.proxy.handler).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    relay.proxy.close();
+    const { port } = server.address() as AddressInfo;
+    expect(await statusOf(`http://127.0.0.1:${port}/browser-server${linkSocketPath}`)).toBe(404);
+    expect(told).toEqual([]);
+  });
+
   test("a request that is no handshake", async () => {
     const { relay, next } = await relayWith();
     const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-protocol": linkProtocol };
