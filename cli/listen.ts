@@ -6,6 +6,7 @@ import { interruptedStreamError, whenAborted } from "./interruption.js";
 import { notice, wordsFor } from "./notice.js";
 import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
+import { noticeSuspensions } from "./suspension-notice.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
 import { shellWord } from "./visible-text.js";
 
@@ -73,6 +74,7 @@ interface Claim {
 async function claim({ transport, name, listed, onStream, signal }: Claim): Promise<StreamServer> {
   // The client's exit code may not say that all went well while it does not here.
   const server = StreamServer(transport, { listed, acknowledgeEnd: "read" }, onStream).listen(name);
+  noticeSuspensions(server);
   whenAborted(signal, () => void server.end());
   await server.ready;
   return server;

@@ -5,6 +5,7 @@ import { Meter } from "./meter.js";
 import { print } from "./output.js";
 import { showProgress } from "./progress-line.js";
 import { standardInput } from "./standard-input.js";
+import { noticeSuspensions } from "./suspension-notice.js";
 
 type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" };
 
@@ -15,6 +16,7 @@ type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" }
  */
 export async function transferStandardIo(stream: Stream): Promise<void> {
   const { stdin, stdout, stderr } = process;
+  noticeSuspensions(stream);
   const input = standardInput();
   const meter = new Meter();
   // Where a person reads and types, a line of figures would be in the way.

@@ -384,6 +384,7 @@ function isOwnFault(error: StreamError): boolean {
 function notResumedError(error: StreamError): StreamError {
   const { failure, receivedSequence } = error;
   if (![Failure.STREAM_GONE, Failure.TOKEN_INVALID, Failure.FENCED].includes(failure)) return error;
-  const message = `the relay does not resume the stream: ${error.message}`;
+  const why = failure === Failure.TOKEN_INVALID ? "it was started again with other keys" : error.message;
+  const message = `the relay does not resume the stream: ${why}`;
   return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.RELAY, cause: error, receivedSequence });
 }
