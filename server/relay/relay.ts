@@ -14,6 +14,7 @@ import type { Half } from "./half.js";
 import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
+import { receivedSequenceOf } from "./relayed-frame.js";
 import type { Role, Splice } from "./splice.js";
 import { Splices } from "./splices.js";
 import { randomId, type TokenSigner } from "./token.js";
@@ -170,18 +171,19 @@ export class Relay {
 
   /**
    * Declines an offer, or ends a stream in the name of the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID,
-   * FAILURE_OFFER_GONE, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code.
+   * FAILURE_OFFER_GONE, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code, or none of a frame.
    */
   reject(streamId: string, token: string, end: Pick<RejectRequest, "code" | "reason"> & Partial<RejectRequest>): void {
     const { code, reason, failure = Failure.UNSPECIFIED, receivedSequence = 0n } = end;
     const role = this.#roleOf(streamId, token);
     const splice = this.#known(streamId);
+    const received = receivedSequenceOf(receivedSequence);
     if (!(code in Code)) {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
     if (role === "listener" && splice.kind === "offered") {
       splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
-    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }), Number(receivedSequence));
+    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }), received);
   }
 
   /**

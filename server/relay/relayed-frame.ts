@@ -1,4 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { ConnectRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf } from "../../leg/envelope.js";
 import { frameEnvelope } from "../../leg/frame-envelope.js";
@@ -9,7 +10,7 @@ import { frameFromWire } from "../../leg/wire-frame.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import { messageOverheadBytes } from "../../stream/endpoint/sender.js";
 import { resetOf } from "../../stream/error/reset.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 
 /** A frame on its way through the relay: its head, and the envelope in which it came and leaves. */
 export interface RelayedFrame extends FrameHead {
@@ -29,6 +30,15 @@ export function relayedFrame(frame: Frame): RelayedFrame {
 /** A reset in the name of an endpoint, which has received the frames up to `ack`, or does not say if that is 0. */
 export function resetFrame(error: StreamError, ack: number): RelayedFrame {
   return relayedFrame({ sequence: 0, ack, credit: 0, messages: [], fin: false, reset: resetOf(error) });
+}
+
+/**
+ * Returns the number of a frame that an endpoint says to have received. Throws FAILURE_PROTOCOL_VIOLATION for 2^53 or
+ * more, which no peer can have sent: at a million frames a second it takes 285 years.
+ */
+export function receivedSequenceOf(sequence: bigint): number {
+  if (sequence <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(sequence);
+  throw new StreamError(`no frame can have the number ${sequence}`, { failure: Failure.PROTOCOL_VIOLATION });
 }
 
 /** The bytes that messages count against `Limits.max_frame_bytes`. */

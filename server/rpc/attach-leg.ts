@@ -12,6 +12,7 @@ import type { Resumption } from "../relay/leg-port.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { OfferFacts } from "../relay/offer.js";
 import type { Relay } from "../relay/relay.js";
+import { receivedSequenceOf } from "../relay/relayed-frame.js";
 import type { Role } from "../relay/splice.js";
 
 /** Legs allowed per stream: its own two, and two of an ended stream whose response is still being read. */
@@ -58,10 +59,11 @@ export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([
 ]);
 
 function resumed(relay: Relay, role: Role, open: Open & { resume: Resume }, facts: OfferFacts): AttachedLeg {
-  const { generation, receivedSequence } = open.resume;
+  const { generation } = open.resume;
+  const receivedSequence = receivedSequenceOf(open.resume.receivedSequence);
   const half = relay.resume(role, open, facts);
   const knowsAccepted = role === "listener" || open.name === "";
-  const resumption = { generation, receivedSequence: Number(receivedSequence), knowsAccepted };
+  const resumption = { generation, receivedSequence, knowsAccepted };
   return attached(relay, role, half, open.streamId, resumption);
 }
 

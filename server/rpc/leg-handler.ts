@@ -17,7 +17,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
-import { costBytesOf, type RelayedFrame } from "../relay/relayed-frame.js";
+import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../relay/relayed-frame.js";
 import type { AttachLeg } from "./attach-leg.js";
 import type { CallEnd } from "./caller.js";
 
@@ -229,7 +229,7 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   const { ack, messages, fin, reset } = message.value;
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
   return {
-    ack: Number(ack),
+    ack: receivedSequenceOf(ack),
     costBytes: costBytesOf(messages),
     fin,
     reset: reset !== undefined,

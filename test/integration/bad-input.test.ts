@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
-import { ConnectRequestSchema, RelayService } from "browser-stream-server/gen";
+import { ConnectRequestSchema, Feature, RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { frame, open, openOffer, proof, RawLeg, RawListener, refusal, refused } from "./raw-calls.js";
@@ -152,6 +152,26 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
     const resuming = new RawLeg(client, "connect", open({ streamId, legToken, resume }));
     expect(await refused(resuming.rest())).toEqual(refusal(Code.Unimplemented, Failure.FEATURE_UNSUPPORTED));
     for (const leg of [first, second]) leg.cancel();
+  });
+
+  test("a number that no frame can have, with which a relay could not answer", async () => {
+    const capabilities = { features: [Feature.RESUME, Feature.CREDIT, Feature.ACK] };
+    const receivedSequence = 2n ** 64n - 1n;
+    const acking = new RawLeg(client, "connect", open({ name: "raw", capabilities }));
+    const { streamId, legToken } = await acking.receive("opened");
+    const offer = await listener.event("offer");
+    const other = new RawLeg(client, "accept", open({ ...proof(offer), capabilities }));
+    await other.receive("opened");
+    const resume = { generation: 1, receivedSequence };
+    expect(await refused(new RawLeg(client, "connect", open({ streamId, legToken, resume })).rest())).toEqual(
+      violation,
+    );
+    expect(await refused(client.reject({ streamId, legToken, code: Code.Aborted, receivedSequence }))).toEqual(
+      violation,
+    );
+    acking.send(frame({ ack: receivedSequence }));
+    expect(await refused(acking.rest())).toEqual(violation);
+    expect(await refused(other.rest())).toEqual(refusal(Code.Unavailable, Failure.LEG_LOST));
   });
 
   test("a request that ends before fin", async () => {

@@ -407,6 +407,15 @@ describe.each(roles)("Relay.reject with the token of the %s", (role) => {
     expectNothingLeft(paired);
   });
 
+  test("is refused with a number that no frame can have, and changes nothing", () => {
+    const paired = resumableStream();
+    const legs = legsOf(paired);
+    expect(thrown(() => reject(paired, 2n ** 64n - 1n)).failure).toBe(Failure.PROTOCOL_VIOLATION);
+    expect([legs[role].end, legs[peer].end]).toEqual(["open", "open"]);
+    reject(paired);
+    expectNothingLeft(paired);
+  });
+
   test("is owed to a peer that is away", () => {
     const paired = resumableStream();
     const legs = legsOf(paired);

@@ -243,6 +243,23 @@ describe("LegHandler of an endpoint that resumes", () => {
     expect(lastOf(listener.carrier)?.case).toBe("suspended");
   });
 
+  test.each([
+    ["an ack", { case: "frame", value: { ack: 2n ** 64n - 1n } }],
+    ["the ack of a reset", { case: "frame", value: { ack: 2n ** 53n, reset: {} } }],
+  ] satisfies [string, Said][])("ends the stream when %s has a number that no frame can have", (_what, said) => {
+    const { client, listener } = resumableLegs();
+    client.handler.receive(enveloped(said));
+    expect(client.carrier.ended).toMatchObject({ failure: PROTOCOL_VIOLATION });
+    expect(listener.carrier.ended).toMatchObject({ failure: Failure.LEG_LOST });
+  });
+
+  test("refuses one that says to have received a frame that nobody can have sent, and keeps its older leg", () => {
+    const { attach, client, listener } = resumableLegs();
+    const newer = attach("client", { generation: 2, receivedSequence: 2n ** 64n - 1n });
+    expect(newer.carrier.ended).toMatchObject({ failure: PROTOCOL_VIOLATION });
+    expect([client.carrier.ended, listener.carrier.ended]).toEqual(["open", "open"]);
+  });
+
   test("ends the stream at once when it breaks a rule", () => {
     const { client, listener } = resumableLegs();
     client.handler.receive(enveloped({ case: "open", value: {} }));
