@@ -183,6 +183,11 @@ export class Endpoint {
     this.#settle();
   }
 
+  /** Grows with each frame that is received, and with each one that the peer has acknowledged. */
+  get progress(): number {
+    return this.#receiver.sequence + this.#sender.ackedSequence;
+  }
+
   /** The cost of the messages in the frames that are kept until the peer acknowledges them. */
   get keptBytes(): number {
     return this.#sender.keptBytes;

@@ -46,10 +46,6 @@ export class Receiver {
     return this.#sequence;
   }
 
-  get windowBytes(): number {
-    return this.#credit.windowBytes;
-  }
-
   /** The cost of all messages that were taken. */
   get receivedBytes(): number {
     return this.#credit.receivedBytes;

@@ -82,6 +82,11 @@ export class Sender {
     return this.#sequence;
   }
 
+  /** The highest number that the peer has acknowledged. */
+  get ackedSequence(): number {
+    return this.#ackedSequence;
+  }
+
   /** Whether every frame so far has been acknowledged. */
   get allAcked(): boolean {
     return this.#ackedSequence === this.#sequence;

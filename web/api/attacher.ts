@@ -1,17 +1,18 @@
 import type { Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { Feature, type Opened, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Opened, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegMethod, Open } from "../../leg/leg-call.js";
 import type { Capabilities } from "../../stream/endpoint/capabilities.js";
 import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
-import { relayLostError } from "../../stream/error/failure-detail.js";
 import { cutReason, isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
-import { relayOf, transportError, transportFactsOf } from "../transport/transport-facts.js";
+import { EarlyBreaks } from "../transport/early-breaks.js";
+import { transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
+import { graceMsOf, graceOverError } from "./grace-period.js";
 import { isLoss, Leg, type LegOwner } from "./leg.js";
 
 export interface AttachInit {
@@ -78,6 +79,7 @@ class Attacher implements LegOwner {
   /** The grace period of the relay, 0 if it resumes no streams. */
   #graceMs: number;
   #maxHeldEndMs = usualLingerTimeoutMs / 2;
+  readonly #earlyBreaks: EarlyBreaks;
   #ackOwedMs = Number.NEGATIVE_INFINITY;
   #stopAcking: (() => void) | undefined;
   #stopHolding: (() => void) | undefined;
@@ -89,6 +91,7 @@ class Attacher implements LegOwner {
   constructor(init: AttachInit) {
     const { life, open, method, graceMs = 0 } = init;
     this.#init = init;
+    this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#graceMs = graceMs;
     const { streamId = "", legToken = "" } = open;
     if (method === "accept") this.#token = { streamId, legToken };
@@ -112,11 +115,14 @@ class Attacher implements LegOwner {
     const { streamId, legToken, limits } = opened;
     this.#set({ kind: "attached", leg });
     this.#token = { streamId, legToken };
-    this.#graceMs = limits?.features.includes(Feature.RESUME) ? limits.graceMs : 0;
+    this.#graceMs = graceMsOf(limits);
     // The other half is for the ack to arrive, and for the calls to end by themselves.
     this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
     life.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport });
-    if (this.#generation > 1) life.endpoint.expectGap();
+    if (this.#generation > 1) {
+      life.endpoint.expectGap();
+      this.#earlyBreaks.opened(life.endpoint.progress);
+    }
     // A client that still waits for its listener is told of no `resumed` before that has come.
     if (!life.isAccepted) life.resume();
     if (peer !== undefined) this.onAccepted(leg, peer);
@@ -242,7 +248,8 @@ class Attacher implements LegOwner {
       const next =
         outage === undefined ? this.#beginOutage() : { ...outage, failedAttempts: outage.failedAttempts + 1 };
       const keepsAlive = life.endpoint.state.kind === "open";
-      const stopWaiting = this.#wayBack.wait(next.failedAttempts, () => void this.#attempt(next), keepsAlive);
+      const attempt = () => void this.#attempt(next);
+      const stopWaiting = this.#wayBack.wait(next.failedAttempts, attempt, keepsAlive, this.#earlyBreaks.count);
       return this.#set({ kind: "waiting", stopWaiting, outage: next });
     }
     if (error === undefined) life.ended();
@@ -259,11 +266,12 @@ class Attacher implements LegOwner {
     life.endpoint.detach();
     life.suspend({ hop: Hop.RELAY, graceMs });
     const onDeadline = () => {
-      life.fail(relayLostError(`${relayOf(this.#transport)} could not be reached again within ${graceMs} ms`));
+      life.fail(graceOverError(this.#transport, graceMs));
       this.#finish();
     };
     // The waits and the attempts keep the process alive, as long as the stream is open.
     const cancelDeadline = clock.after(graceMs, onDeadline, false);
+    this.#earlyBreaks.broke(life.endpoint.progress);
     return { failedAttempts: 0, cancelDeadline };
   }
 
@@ -294,27 +302,27 @@ class Attacher implements LegOwner {
 
   /** Ends the calls of a stream that is over, if the relay does not end them. */
   #endInTime(kind: "closed" | "resetting" | "failed"): void {
-    const { life, method, clock } = this.#init;
-    if (kind === "closed") this.#stopEnding = clock.after(finishTimeoutMs, () => this.#finish(), false);
+    const { life, clock } = this.#init;
+    const state = this.#state;
+    const finishIn = (delayMs: number, keepsAlive?: boolean) => {
+      this.#stopEnding = clock.after(delayMs, () => this.#finish(), keepsAlive);
+    };
+    if (kind === "closed") return finishIn(finishTimeoutMs, false);
     // A reset that has gone out makes the stream "failed", and has its deadline already.
-    if (kind === "closed" || this.#ending === "on its way") return;
-    const isAttached = this.#state.kind === "attached" || this.#state.kind === "moving";
-    if (kind === "resetting" && !isAttached) {
-      if (this.#state.kind === "waiting") return void this.#attempt(this.#state.outage);
+    if (this.#ending === "on its way") return;
+    const isReset = kind === "resetting";
+    if (isReset && state.kind === "waiting") return void this.#attempt(state.outage);
+    if (isReset && state.kind === "attaching") {
       // The reset goes out when the leg is attached. A relay that was not told takes a call that ends for a broken one.
-      const isOpening = this.#state.kind === "attaching" && this.#state.leg !== undefined;
-      if (this.#token === undefined && isOpening) {
-        this.#stopEnding = clock.after(resetTimeoutMs, () => this.#finish());
-      } else if (this.#token === undefined) this.#finish();
-      return;
+      if (this.#token !== undefined) return;
+      return state.leg === undefined ? this.#finish() : finishIn(resetTimeoutMs);
     }
     this.#ending = "on its way";
     this.#stopEnding();
-    const canReject = kind === "resetting" && this.#isResumable;
-    if (canReject) this.#stopEnding = clock.after(overtakeTimeoutMs, () => void this.#reject());
-    if (canReject && !life.isAccepted) void this.#reject();
-    else if (kind === "resetting" && !life.isAccepted && method === "connect") this.#finish();
-    else if (!canReject) this.#stopEnding = clock.after(resetTimeoutMs, () => this.#finish());
+    if (!isReset || (!this.#isResumable && life.isAccepted)) return finishIn(resetTimeoutMs);
+    if (!this.#isResumable) return this.#finish();
+    if (!life.isAccepted) return void this.#reject();
+    this.#stopEnding = clock.after(overtakeTimeoutMs, () => void this.#reject());
   }
 
   /**

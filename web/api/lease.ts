@@ -9,13 +9,15 @@ import {
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { afterAwake } from "../../link/link-watch.js";
-import { isOfRelay, relayLostError } from "../../stream/error/failure-detail.js";
+import { isOfRelay } from "../../stream/error/failure-detail.js";
 import { isOwnCancel, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
-import { relayOf, transportError } from "../transport/transport-facts.js";
+import { EarlyBreaks } from "../transport/early-breaks.js";
+import { transportError } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
+import { graceMsOf, graceOverError } from "./grace-period.js";
 import { ListenCall } from "./listen-call.js";
 
 export interface LeaseInit {
@@ -87,12 +89,14 @@ export class Lease {
   /** The lease as the relay told it last; undefined while no relay is known to hold it. */
   #known: Registered | undefined;
   #generation = 0;
+  readonly #earlyBreaks: EarlyBreaks;
   #attempt: Attempt = { kind: "none" };
   #state: LeaseState = { kind: "claiming" };
 
   /** Claims the name at once. */
   constructor(init: LeaseInit, handlers: LeaseHandlers) {
     this.#init = init;
+    this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#handlers = handlers;
     void this.#claim();
   }
@@ -131,7 +135,7 @@ export class Lease {
     const timeoutMs = this.#state.kind === "claiming" ? maxAttemptTimeoutMs : attemptTimeoutMs(failedAttempts);
     const call: ListenCall = new ListenCall(transport, this.#request(), timeoutMs, this.#init.clock, {
       onRegistered: (registered, kind) => this.#onRegistered(call, registered, kind),
-      onOffer: (offer) => this.#handlers.onOffer(offer, transport, graceMsOf(this.#known)),
+      onOffer: (offer) => this.#handlers.onOffer(offer, transport, graceMsOf(this.#known?.limits)),
       onWithdrawn: (streamId) => this.#handlers.onWithdrawn(streamId),
       onDraining: () => this.#onDraining(),
       onEnd: (error) => this.#onCallEnd(call, error),
@@ -159,6 +163,7 @@ export class Lease {
     }
     // The relay has ended this call already, or is about to: the new one has the lease.
     if (state.kind === "held") state.call.hangUp();
+    if (state.kind === "suspended") this.#earlyBreaks.opened();
     this.#set({ kind: "held", call, registered });
     this.#handlers.onRegistered(registered, kind);
   }
@@ -181,10 +186,13 @@ export class Lease {
     // An attempt of this listener's own may have fenced the call: the next answer tells.
     const isOwnFence = error.failure === Failure.FENCED && this.#attempt.kind !== "none";
     if (!this.#canResume(registered) || (isFinal(error) && !isOwnFence)) return this.#end(error);
-    const graceMs = graceMsOf(registered);
+    const graceMs = graceMsOf(registered.limits);
     // A machine that slept through the end of the grace period has the time for one more attempt.
-    const stopGrace = afterAwake(this.#init.clock, graceMs, () => this.#end(this.#graceOverError(graceMs, error)));
+    const stopGrace = afterAwake(this.#init.clock, graceMs, () =>
+      this.#end(graceOverError(this.#transport, graceMs, error)),
+    );
     this.#set({ kind: "suspended", stopGrace });
+    this.#earlyBreaks.broke();
     if (this.#attempt.kind === "none") this.#wait(0);
     this.#handlers.onSuspended(graceMs);
   }
@@ -204,7 +212,8 @@ export class Lease {
 
   #wait(failedAttempts: number): void {
     const wayBack = wayBackOf(this.#transport as Transport, this.#init.clock);
-    this.#attempt = { kind: "waiting", stop: wayBack.wait(failedAttempts, () => this.#try(failedAttempts)) };
+    const stop = wayBack.wait(failedAttempts, () => this.#try(failedAttempts), true, this.#earlyBreaks.count);
+    this.#attempt = { kind: "waiting", stop };
   }
 
   /** Tries until the relay has answered, or until the deadline of the release. */
@@ -229,18 +238,13 @@ export class Lease {
 
   /** Whether the relay keeps the name when the call breaks. */
   #canResume(registered: Registered): boolean {
-    return this.#init.resumes && graceMsOf(registered) > 0;
+    return this.#init.resumes && graceMsOf(registered.limits) > 0;
   }
 
   #stopAttempt(): void {
     if (this.#attempt.kind === "waiting") this.#attempt.stop();
     else if (this.#attempt.kind === "trying") this.#attempt.call.hangUp();
     this.#attempt = { kind: "none" };
-  }
-
-  #graceOverError(graceMs: number, reason: StreamError): StreamError {
-    const relay = relayOf(this.#transport);
-    return relayLostError(`${relay} could not be reached again for ${graceMs / 1_000} s: ${reason.message}`, reason);
   }
 
   #end(error: StreamError | undefined): void {
@@ -264,10 +268,4 @@ export class Lease {
 /** Returns whether the lease is lost for good: see {@link finalFailures}; or the page was left. */
 function isFinal(error: StreamError): boolean {
   return finalFailures.has(error.failure) || isOwnCancel(error);
-}
-
-/** The grace period of a relay; 0 if it neither resumes streams nor keeps names. */
-function graceMsOf(registered: Registered | undefined): number {
-  const limits = registered?.limits;
-  return limits?.features.includes(Feature.RESUME) ? limits.graceMs : 0;
 }

@@ -11,7 +11,14 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { afterTurn } from "../../stream/platform/turn.js";
 import type { TransportKind } from "../../stream/stream-life.js";
-import { legCallerOf, relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
+import {
+  doubt,
+  legCallerOf,
+  relayOf,
+  transportError,
+  transportFactsOf,
+  transportKind,
+} from "../transport/transport-facts.js";
 
 /** The owner of a leg, which hears what the relay says on it. */
 export interface LegOwner {
@@ -55,12 +62,7 @@ export class Leg implements LegCallHandlers {
   constructor(init: LegInit) {
     const { transport, method, open, timeoutMs, clock } = init;
     this.#init = init;
-    const onLate = () => {
-      const error = relayLostError(`${relayOf(transport)} does not answer`);
-      transportFactsOf(transport).doubt?.(error);
-      this.#end(error);
-    };
-    this.#state = { kind: "attaching", cancelDeadline: clock.after(timeoutMs, onLate) };
+    this.#state = { kind: "attaching", cancelDeadline: clock.after(timeoutMs, () => this.#end(doubt(transport))) };
     this.#call = legCallerOf(transport)(method, open, this);
   }
 

@@ -14,7 +14,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { callStream } from "../link/rpc-call.js";
-import { relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
+import { doubt, relayOf, transportError, transportFactsOf, transportKind } from "../transport/transport-facts.js";
 import { wayBackOf } from "../transport/way-back.js";
 
 /** The listener that a {@link ListenCall} belongs to. None of its methods is called after `hangUp`. */
@@ -53,11 +53,7 @@ export class ListenCall {
     this.#transport = transport;
     this.#clock = clock;
     this.#handlers = handlers;
-    this.#stopWaiting = clock.after(timeoutMs, () => {
-      const error = relayLostError(`${relayOf(transport)} does not answer`);
-      transportFactsOf(transport).doubt?.(error);
-      this.#end(error);
-    });
+    this.#stopWaiting = clock.after(timeoutMs, () => this.#end(doubt(transport)));
     void this.#run(request);
   }
 

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { LegCaller } from "../../leg/leg-call.js";
-import { callError, relayAt } from "../../stream/error/failure-detail.js";
+import { callError, relayAt, relayLostError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { decodedCaller } from "./decoded-call.js";
@@ -53,6 +53,13 @@ export function transportKind(transport: Transport, header: Headers | undefined)
 /** The name in messages of a transport's relay. There may be no transport yet. */
 export function relayOf(transport: Transport | undefined): string {
   return (transport && transportFactsOf(transport).relay) ?? relayAt();
+}
+
+/** A call over a transport got no answer in time. Has the transport doubt its connections, and returns the error. */
+export function doubt(transport: Transport): StreamError {
+  const error = relayLostError(`${relayOf(transport)} does not answer`);
+  transportFactsOf(transport).doubt?.(error);
+  return error;
 }
 
 /** Why a call over a transport failed, as {@link callError} says. */

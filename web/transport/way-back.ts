@@ -52,9 +52,10 @@ export class WayBack {
    *
    * - `failedAttempts`: the number of attempts that failed since the break, which begins with 0.
    * - `keepsAlive`: whether a process of Node waits for it. Default true.
+   * - `earlyBreaks`: the number of calls in a row that got through and broke at once, which begins with 0. Default 0.
    * - The returned function calls the attempt off, and may be called at any time.
    */
-  wait(failedAttempts: number, attempt: () => void, keepsAlive = true): () => void {
+  wait(failedAttempts: number, attempt: () => void, keepsAlive = true, earlyBreaks = 0): () => void {
     let stopTimer = () => {};
     const stop = () => {
       stopTimer();
@@ -70,13 +71,14 @@ export class WayBack {
       else stopTimer = this.#clock.after(delayMs, end, keepsAlive);
     };
     const jitter = this.#random();
-    const wait: Wait = { earliestMs: this.#clock.now() + jitter * minBackoffMs, attemptIn };
+    const backoffMs = (times: number) => jitter * Math.min(minBackoffMs * 2 ** times, maxBackoffMs);
+    const wait: Wait = { earliestMs: this.#clock.now() + backoffMs(earlyBreaks), attemptIn };
     if (this.#waits.size === 0) {
       this.#stopFollowing = followPage({ onLeave() {}, onShow() {}, onWake: () => this.#attemptAll(() => 0) });
     }
     this.#waits.add(wait);
     // At least a timer, so that a caller that tries again in `attempt` cannot recurse.
-    attemptIn(Math.max(1, jitter * Math.min(minBackoffMs * 2 ** failedAttempts, maxBackoffMs)));
+    attemptIn(Math.max(1, backoffMs(failedAttempts + earlyBreaks)));
     return stop;
   }
 

@@ -20,6 +20,7 @@ import { Stream } from "../../../../stream/stream.js";
 import { StreamLife } from "../../../../stream/stream-life.js";
 import { attach } from "../../../../web/api/attacher.js";
 import { setTransportFacts, transportFactsOf } from "../../../../web/transport/transport-facts.js";
+import { wayBackOf } from "../../../../web/transport/way-back.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
@@ -501,6 +502,54 @@ describe("Attacher, when the relay drains", () => {
     await over;
     expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.DRAINING });
     expect(clock.timers).toBe(0);
+  });
+});
+
+describe("Attacher, when legs break as soon as they are attached", () => {
+  /** The attempts of a minute, each of which gets through, and lives for so long. */
+  async function attemptsOfAMinute(livesMs: number, onResumed: () => void = () => {}): Promise<number> {
+    const untilMs = clock.now() + 60_000;
+    const before = calls.length;
+    for (let heard = before; clock.now() < untilMs; clock.advance(50)) {
+      await settled();
+      if (calls.length === heard) continue;
+      heard = calls.length;
+      call().opened();
+      call().handlers.onResumed(0);
+      onResumed();
+      await settled();
+      clock.advance(livesMs);
+      call().breaks();
+      await settled();
+    }
+    return calls.length - before;
+  }
+
+  test("makes an attempt in 2.5 s on average, though another call over the transport gets through", async () => {
+    const { stream } = await connected();
+    call().breaks();
+    const stop = { now: () => {} };
+    const other = () => {
+      stop.now = wayBackOf(transport, clock).wait(0, other);
+      wayBackOf(transport, clock).gotThrough();
+    };
+    other();
+    expect(await attemptsOfAMinute(0)).toBeLessThan(60);
+    expect(stream.state).toBe("suspended");
+    stop.now();
+  });
+
+  test("attaches at once again after a leg that has lived, or has brought something", async () => {
+    const { endpoint } = await connected();
+    call().breaks();
+    expect(await attemptsOfAMinute(1_000)).toBeGreaterThan(50);
+    let sequence = 0;
+    const bring = () => {
+      sequence += 1;
+      call().handlers.onFrame(dataFrame(sequence, { text: true }));
+      endpoint.read();
+    };
+    expect(await attemptsOfAMinute(0, bring)).toBeGreaterThan(300);
   });
 });
 

@@ -187,6 +187,26 @@ describe("StreamServer whose Listen breaks", () => {
     expect(attempts).toBe(1);
   });
 
+  test("waits longer each time when its Listen breaks as soon as it is answered", async () => {
+    await suspended();
+    const brokenMs = clock.now();
+    for (let times = 0; times < 6; times += 1) {
+      await nextAttempt();
+      await relay.last.say(registered("token"));
+      await relay.last.break();
+    }
+    expect(clock.now() - brokenMs).toBeGreaterThan(5_000);
+    clock.advance(60_000);
+    await settled();
+    await relay.last.say(registered("token"));
+    clock.advance(1_000);
+    await relay.last.break();
+    const attempts = relay.calls.length;
+    clock.advance(100);
+    await settled();
+    expect(relay.calls.length).toBe(attempts + 1);
+  });
+
   test("is not suspended when the page was left", async () => {
     await listening();
     const left = new StreamError("", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
