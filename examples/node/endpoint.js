@@ -83,10 +83,10 @@ export class Endpoint {
     return { ...this.#open, capabilities, ...(this.generation > 0 && { resume }) };
   }
 
-  /** The stream's id and the newest token. */
-  get leg() {
+  /** The request of Reject that ends the stream without a leg. */
+  rejectRequest({ code, reason, failure }) {
     const { stream_id, leg_token } = this.#open;
-    return { stream_id, leg_token };
+    return { stream_id, leg_token, code, reason, failure, received_sequence: this.incoming.sequence };
   }
 
   /** Takes what comes on the newest leg. */
@@ -94,7 +94,8 @@ export class Endpoint {
     if (opened) this.#opened(opened);
     if (accepted) {
       this.#peer = accepted.capabilities ?? { features: [] };
-      this.#open = this.leg;
+      const { stream_id, leg_token } = this.#open;
+      this.#open = { stream_id, leg_token };
     }
     if (suspended) {
       this.#isReady = false;

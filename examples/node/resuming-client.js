@@ -23,7 +23,9 @@ async function send(stream) {
 
 const metadata = password === undefined ? {} : { password };
 const stream = new ResumingStream(address, "Connect", new Endpoint({ name, metadata }));
+let interrupted = false;
 process.once("SIGINT", async () => {
+  interrupted = true;
   await stream.reset(grpc.status.CANCELLED, "interrupted");
   process.exit(130);
 });
@@ -34,7 +36,7 @@ try {
   }
   await stream.close();
 } catch (error) {
-  console.error(...describeError(error));
-  process.exitCode = 1;
+  if (!interrupted) console.error(...describeError(error));
+  process.exitCode = interrupted ? 130 : 1;
 }
 process.stdin.destroy();

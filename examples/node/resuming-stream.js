@@ -72,14 +72,15 @@ export class ResumingStream {
 
   /** Ends the stream at once. Resolves when the relay has been told. */
   async reset(code, reason) {
-    this.#endpoint.reset({ code, reason });
+    const reset = { code, reason };
+    this.#endpoint.reset(reset);
     const hasLeg = this.#endpoint.wasOpened;
     this.#tell();
     if (hasLeg && (await this.#isDoneWithin(resetTimeoutMs))) return;
     const relay = connectRelay(this.#address);
     const deadline = Date.now() + attachTimeoutMs;
     // If this fails, the stream has ended before, or the relay is gone and ends it when the grace period is over.
-    await promisify(relay.Reject.bind(relay))({ ...this.#endpoint.leg, code, reason }, { deadline }).catch(() => {});
+    await promisify(relay.Reject.bind(relay))(this.#endpoint.rejectRequest(reset), { deadline }).catch(() => {});
     relay.close();
   }
 

@@ -84,7 +84,7 @@ class Player {
   }
 
   calls({ message }) {
-    const request = { ...this.#endpoint.leg, ...this.#endpoint.unsaidReset };
+    const request = this.#endpoint.rejectRequest(this.#endpoint.unsaidReset);
     assert.deepEqual(complete(message.type, request), decode(message));
   }
 

@@ -16,6 +16,7 @@ from streamserver.v1.relay_pb2 import (
     ConnectResponse,
     Limits,
     Open,
+    RejectRequest,
     Resume,
 )
 
@@ -89,9 +90,16 @@ class Endpoint:
             open_.resume.CopyFrom(Resume(received_sequence=self.incoming.sequence, generation=self.generation))
         return open_
 
-    @property
-    def leg(self) -> dict[str, str]:
-        return {"stream_id": self._open.stream_id, "leg_token": self._open.leg_token}
+    def reject_request(self) -> RejectRequest:
+        """Ends the stream, which the application has reset, without a leg."""
+        return RejectRequest(
+            stream_id=self._open.stream_id,
+            leg_token=self._open.leg_token,
+            code=self.error.code,
+            reason=self.error.reason,
+            failure=self.error.failure,
+            received_sequence=self.incoming.sequence,
+        )
 
     def receive(self, response: ConnectResponse | AcceptResponse) -> None:
         """Takes what comes on the newest leg."""
@@ -144,11 +152,6 @@ class Endpoint:
         if not self.over:
             self._reset = Reset(code=code, reason=reason, failure=failure)
             self._fail(code, failure, reason)
-
-    @property
-    def unsaid_reset(self) -> Reset | None:
-        """The reset that no leg has carried, for Reject."""
-        return self._reset
 
     def take(self) -> Frame | None:
         """The next frame for the leg, if there is something to say."""

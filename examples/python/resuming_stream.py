@@ -12,7 +12,7 @@ import failure
 from endpoint import Endpoint, State
 from relay import KEEPALIVE
 from streamserver.v1.frame_pb2 import Frame
-from streamserver.v1.relay_pb2 import AcceptRequest, ConnectRequest, Open, RejectRequest
+from streamserver.v1.relay_pb2 import AcceptRequest, ConnectRequest, Open
 from streamserver.v1.relay_pb2_grpc import RelayServiceStub
 
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 5
@@ -94,9 +94,8 @@ class ResumingStream:
             if has_leg and self._changed.wait_for(lambda: self._call is None, RESET_TIMEOUT_S):
                 return
         with open_channel(self._address) as channel:
-            request = RejectRequest(**self._endpoint.leg, code=code, reason=reason)
             try:
-                RelayServiceStub(channel).Reject(request, timeout=ATTACH_TIMEOUT_S)
+                RelayServiceStub(channel).Reject(self._endpoint.reject_request(), timeout=ATTACH_TIMEOUT_S)
             except grpc.RpcError:
                 pass  # The stream has ended before, or the relay is gone and ends it when the grace period is over.
 

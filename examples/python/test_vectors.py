@@ -78,9 +78,7 @@ class Player:
         self.test.assertEqual(self.leg, step["leg"])
 
     def calls(self, step: dict) -> None:
-        reset = self.endpoint.unsaid_reset
-        request = relay_pb2.RejectRequest(**self.endpoint.leg, code=reset.code, reason=reset.reason)
-        self.test.assertEqual(request, decode(step["message"]))
+        self.test.assertEqual(self.endpoint.reject_request(), decode(step["message"]))
 
     def reads(self, step: dict) -> None:
         data, text, _ = self.endpoint.incoming.read()

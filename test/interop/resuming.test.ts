@@ -142,7 +142,7 @@ describe("a transfer outlives its connections", () => {
     const echo = await Echo.begin(client, listener);
     echo.sendRest();
     await echo.client.hasPrinted(mebibyte);
-    echo.clientProxy.cut("rst");
+    echo.clientProxy.cut("fin");
     await echo.client.hasPrinted(3 * mebibyte);
     echo.listenerProxy.cut("fin");
     await echo.client.hasPrinted(5 * mebibyte);
@@ -170,5 +170,16 @@ describe("a transfer outlives its relay, which leaves while another one is there
     echo.sendRest();
     await echo.endsWell();
     await echo.hasItsName();
+  });
+});
+
+describe("a client that is interrupted ends its stream at once, although the listener could wait for it", () => {
+  test.each(runnable)("$title", async ({ client, listener }) => {
+    const echo = await Echo.begin(client, listener);
+    await echo.client.hasPrinted(mebibyte);
+    echo.client.interrupt();
+    await echo.client.exits(130);
+    // The package cancels with a failure of its own, and gRPC's libraries spell the code with two l's.
+    await echo.listener.says(/^ended cancell?ed FAILURE_(UNSPECIFIED|PEER_CANCELED)$/);
   });
 });

@@ -29,18 +29,21 @@ export const endVectors: readonly ResumeVector[] = [
   ),
   vector(
     "an endpoint without a leg ends the stream",
-    "The client calls Reject. The listener gets its code and reason in a reset.",
+    "The client calls Reject. The listener gets its code and reason in a reset, and the number that the client has received.",
     (stream) => {
       const { client, listener } = stream;
       stream.begins();
       stream.says(1, "one");
+      listener.writes("zwei");
+      stream.toClient(data(1, ["zwei"]));
+      client.reads("zwei");
       client.breaks();
       stream.hearsOfBreak("listener");
       client.add({ does: "resets", code: Code.Canceled, reason: "no more" });
       stream.rejects("client", Code.Canceled, "no more");
       client.fails(Code.Canceled, Failure.UNSPECIFIED, 1, "final");
-      listener.getsFrame({ reset: { code: Code.Canceled, reason: "no more" } });
-      listener.fails(Code.Canceled, Failure.UNSPECIFIED, 0, "final");
+      listener.getsFrame({ ...ack(1), reset: { code: Code.Canceled, reason: "no more" } });
+      listener.fails(Code.Canceled, Failure.UNSPECIFIED, 1, "final");
       listener.completes();
     },
   ),

@@ -131,7 +131,8 @@ export class ScriptedStream extends VectorScript {
   }
 
   rejects(side: Side, code: Code, reason: string): void {
-    this[side].calls({ streamId, legToken: this.#token(side), code, reason });
+    const receivedSequence = BigInt(this[side].receivedSequence);
+    this[side].calls({ streamId, legToken: this.#token(side), code, reason, receivedSequence });
   }
 
   /** Both endpoints finish, and everything ends well. */

@@ -170,7 +170,8 @@ class VectorPlayer {
     if (state.kind !== "resetting") throw new Error(`the endpoint is ${state.kind}`);
     const { code, message: reason, failure } = state.error;
     const { streamId = "", legToken = "" } = this.#open;
-    const request = create(RejectRequestSchema, { streamId, legToken, code, reason, failure });
+    const receivedSequence = BigInt(this.#endpoint.receivedSequence);
+    const request = create(RejectRequestSchema, { streamId, legToken, code, reason, failure, receivedSequence });
     expect(decoded(RejectRequestSchema, message)).toEqual(request);
     this.#endpoint.fail(state.error);
   }

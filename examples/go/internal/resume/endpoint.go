@@ -172,6 +172,18 @@ func (e *endpoint) reset(reset *v1.Reset) {
 	}
 }
 
+// rejectRequest ends the stream without a leg.
+func (e *endpoint) rejectRequest(reset *v1.Reset) *v1.RejectRequest {
+	return &v1.RejectRequest{
+		StreamId:         e.open.StreamId,
+		LegToken:         e.open.LegToken,
+		Code:             reset.Code,
+		Reason:           reset.Reason,
+		Failure:          reset.Failure,
+		ReceivedSequence: e.incoming.sequence,
+	}
+}
+
 // take returns the next frame for the leg, or nil if there is nothing to say.
 func (e *endpoint) take() *v1.Frame {
 	if e.unsaidReset != nil && e.wasOpened {

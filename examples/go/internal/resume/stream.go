@@ -120,7 +120,7 @@ func (s *Stream) Reset(code connect.Code, reason string) {
 	s.mutex.Lock()
 	s.endpoint.reset(reset)
 	hasLeg := s.endpoint.wasOpened
-	request := rejectRequest(s.endpoint.open, reset)
+	request := s.endpoint.rejectRequest(reset)
 	s.tell()
 	s.mutex.Unlock()
 	if hasLeg {
@@ -134,12 +134,6 @@ func (s *Stream) Reset(code connect.Code, reason string) {
 	defer cancel()
 	// If this fails, the stream has ended before, or the relay is gone and ends it when the grace period is over.
 	_, _ = relay.NewClient(s.address).Reject(ctx, connect.NewRequest(request))
-}
-
-func rejectRequest(open *v1.Open, reset *v1.Reset) *v1.RejectRequest {
-	return &v1.RejectRequest{
-		StreamId: open.StreamId, LegToken: open.LegToken, Code: reset.Code, Reason: reset.Reason, Failure: reset.Failure,
-	}
 }
 
 func (s *Stream) stayAttached(dial dial) {

@@ -99,7 +99,7 @@ func (p *player) play(step vectorStep) {
 		p.sends(step)
 	case "calls":
 		expected := decode(p, step.Message, &v1.RejectRequest{})
-		request := rejectRequest(e.open, e.unsaidReset)
+		request := e.rejectRequest(e.unsaidReset)
 		p.equal("request", proto.Equal(request, expected), true)
 	case "reads":
 		message := e.read()
