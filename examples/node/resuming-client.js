@@ -29,7 +29,7 @@ process.once("SIGINT", async () => {
   await stream.reset(grpc.status.CANCELLED, "interrupted");
   process.exit(130);
 });
-send(stream);
+send(stream).catch(() => {}); // Standard input is closed when the stream is over.
 try {
   for await (const { data, text } of stream) {
     await write(text && values.binary ? process.stderr : process.stdout, text ? `${data}\n` : data);
