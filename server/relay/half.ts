@@ -55,6 +55,8 @@ export class Half {
   readonly #init: HalfInit;
   #state: HalfState = { kind: "waiting" };
   #said: LastWord = "nothing";
+  /** The reset with which this half's endpoint has ended the stream. */
+  #reset: RelayedFrame | undefined;
   #request: "open" | "ended" = "open";
   /** The number of the endpoint's newest attachment. The first one has no number, which counts as 0. */
   #generation = 0;
@@ -66,6 +68,13 @@ export class Half {
     this.#init = init;
   }
 
+  /** The half of a stream that is over, for an endpoint that has still to hear of a reset. */
+  static owing(reset: RelayedFrame, clock: Clock): Half {
+    const half = new Half({ clock, maxFrameBytes: 0, graceMs: 0, onChange: () => {} });
+    half.#state = { kind: "owed", error: undefined, reset, cancelDeadline: () => {} };
+    return half;
+  }
+
   get kind(): HalfState["kind"] {
     return this.#state.kind;
   }
@@ -73,6 +82,16 @@ export class Half {
   /** The last word of this half's endpoint. */
   get said(): LastWord {
     return this.#said;
+  }
+
+  /** The reset of this half's endpoint. */
+  get reset(): RelayedFrame | undefined {
+    return this.#reset;
+  }
+
+  /** The error with which the stream is over for this half's endpoint; undefined if it is not over, or well. */
+  get error(): StreamError | undefined {
+    return this.#state.kind === "over" ? this.#state.error : undefined;
   }
 
   get requestEnded(): boolean {
@@ -186,7 +205,7 @@ export class Half {
     if (this.#said === "reset" || this.#state.kind === "over") return true;
     if (this.#slot !== undefined) throw new RangeError("a frame waits already");
     if (frame.ack > this.#receivedSequence) this.#receivedSequence = frame.ack;
-    if (frame.reset) this.#said = "reset";
+    if (frame.reset) this.#sayReset(frame);
     else if (frame.fin) this.#said = "fin";
     // An endpoint that sends data has no fin behind it, or sends that again as well.
     else if (this.#said === "unknown" && frame.costBytes > 0) this.#said = "nothing";
@@ -198,8 +217,13 @@ export class Half {
 
   /** This half's endpoint has ended the stream with a reset, which takes the place of a frame that waits. */
   putReset(reset: RelayedFrame): void {
-    this.#said = "reset";
+    this.#sayReset(reset);
     this.#slot = reset;
+  }
+
+  #sayReset(reset: RelayedFrame): void {
+    this.#said = "reset";
+    this.#reset = reset;
   }
 
   /** This half's endpoint has ended its request, which it may do once it has sent its last word. */

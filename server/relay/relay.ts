@@ -10,6 +10,7 @@ import {
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
+import { streamGoneError } from "./ended-streams.js";
 import type { Half } from "./half.js";
 import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
@@ -139,17 +140,19 @@ export class Relay {
    * come back as well, so the offer waits for it for the grace period at least.
    *
    * Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
-   * and what `connect` throws.
+   * what `connect` throws, and for a stream that has ended lately the error that it ended with.
    */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts): Half {
     const { streamId, legToken, resume, capabilities, name, waitForListenerMs } = open;
     const issuer = this.signer.verify(purposes[role], streamId, legToken);
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
+    const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
+    if (ended !== undefined) return ended;
     if (splice?.[role].kind !== "owed") this.#checkOpen();
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
-    if (issuer === "this process") throw this.#splices.ended.goneError(streamId, role);
+    if (issuer === "this process") throw streamGoneError();
     if (role === "client" && name !== "") {
       return this.#offer(streamId, name, facts, Math.max(waitForListenerMs, this.limits.graceMs)).client;
     }

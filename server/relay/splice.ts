@@ -66,7 +66,7 @@ export class Splice implements Offer {
     return this.#state.kind;
   }
 
-  /** Whether the stream has ended, and both of its endpoints could have resumed it. */
+  /** Whether the stream has ended, and an endpoint of it could have come back. */
   get wasResumable(): boolean {
     return this.#state.kind === "ended" && this.#state.wasResumable;
   }
@@ -153,7 +153,7 @@ export class Splice implements Offer {
   end(clientError?: StreamError, listenerError?: StreamError): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
-    this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) && this.#canResume(this.listener) });
+    this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) });
     this.client.end(accounted(clientError, this.client));
     this.listener.end(accounted(listenerError, this.listener));
     this.#onHalfOver();

@@ -27,11 +27,12 @@ export class Splices {
   readonly #init: SplicesInit;
   readonly #splices = new Map<string, Splice>();
   /** The streams that have ended lately. */
-  readonly ended = new EndedStreams();
+  readonly ended: EndedStreams;
   #state: SplicesState = { kind: "open" };
 
   constructor(init: SplicesInit) {
     this.#init = init;
+    this.ended = new EndedStreams(init.clock);
   }
 
   get size(): number {

@@ -74,12 +74,18 @@ describe.each(roles)("Relay.resume of a stream of another process, the %s first,
     expect([back.end, b?.end]).toEqual(["well", "well"]);
   });
 
-  test("knows the stream as its own once it has given a token", () => {
+  test("makes no stream anew for a token of its own", () => {
+    const { relay } = restarted();
+    expect(thrown(() => comeBack(relay, first, "forgotten")).failure).toBe(Failure.STREAM_GONE);
+    expect(relay.counts).toEqual(gone);
+  });
+
+  test("knows that the stream has ended, whichever token the endpoint has", () => {
     const { relay, clock, id, tokens } = restarted();
     comeBack(relay, first, id, { legToken: tokens[first] });
     clock.advance(graceMs);
-    const own = thrown(() => comeBack(relay, first, id));
-    expect(own.failure).toBe(Failure.STREAM_GONE);
+    const late = thrown(() => comeBack(relay, second, id, { legToken: tokens[second] }));
+    expect([late.failure, relay.counts, clock.timers]).toEqual([Failure.STREAM_GONE, gone, 0]);
   });
 
   test("refuses a token of another key, and an attachment without a number", () => {

@@ -212,6 +212,34 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     expectNothingLeft(paired);
   });
 
+  test.each(["frame", "Reject"])("hears of a reset by %s again, which its leg took and then lost", (how) => {
+    const paired = resumableStream();
+    const legs = legsOf(paired);
+    if (how === "frame") paired[peer].put(reset());
+    else {
+      const { relay, splice } = paired;
+      relay.reject(splice.id, relay.legToken(peer, splice.id), { code: Code.Aborted, reason: "enough" });
+    }
+    expect([legs[role].end, legs[role].frames.length]).toEqual(["well", 1]);
+    paired.relay.drain();
+    for (const generation of [1, 2]) {
+      const back = comeBack(paired.relay, role, paired.splice.id, { generation });
+      expect([back.heard, back.end]).toEqual([["frame"], "well"]);
+      expect(back.frames[0]?.reset).toMatchObject({ code: Code.Aborted, reason: "enough" });
+    }
+    expectNothingLeft(paired);
+  });
+
+  test("hears again why the stream ended, which its leg was told and then lost", () => {
+    const paired = resumableStream();
+    const legs = legsOf(paired);
+    paired[peer].put(acks(4));
+    paired[peer].fail(new StreamError("wrong", { failure: Failure.PROTOCOL_VIOLATION }));
+    const again = thrown(() => comeBack(paired.relay, role, paired.splice.id));
+    expect(again).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.PEER, receivedSequence: 4 });
+    expect(legs[role].end).toMatchObject({ message: again.message });
+  });
+
   test("answers with what the peer has had, when the stream has ended well without it", () => {
     const paired = resumableStream({ lingerTimeoutMs: 1_000 });
     legsOf(paired);
@@ -356,6 +384,15 @@ describe("Splice, before the listener has accepted,", () => {
     paired.relay.reject(paired.splice.id, paired.relay.offerToken(paired.splice), { code: Code.Aborted, reason: "no" });
     const client = comeBack(paired.relay, "client", paired.splice.id, { name });
     expect(client.end).toMatchObject({ failure: Failure.DECLINED, code: Code.Aborted, message: "no" });
+    expectNothingLeft(paired);
+  });
+
+  test("tells a client again of the refusal of the listener, which its leg was told and then lost", () => {
+    const paired = resumableOffer();
+    new Listening(paired.client);
+    paired.relay.reject(paired.splice.id, paired.relay.offerToken(paired.splice), { code: Code.Aborted, reason: "no" });
+    const again = thrown(() => comeBack(paired.relay, "client", paired.splice.id, { name }));
+    expect(again).toMatchObject({ failure: Failure.DECLINED, code: Code.Aborted, message: "no" });
     expectNothingLeft(paired);
   });
 
