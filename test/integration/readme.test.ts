@@ -45,7 +45,7 @@ class Program {
   }
 }
 
-test("the README's three samples run in Node as they stand, but for the port", async () => {
+test("the README's three samples run in Node as they stand, but for the port and the grace period", async () => {
   const [listening = "", connecting = "", relaying = ""] = readmeBlocks("js");
   // Inside the package, where its own name leads to its build.
   const folder = await mkdtemp(join(packageFolder, "test/readme-"));
@@ -59,9 +59,12 @@ test("the README's three samples run in Node as they stand, but for the port", a
     return program;
   }
   const listen = "someHttpServer.listen(8080)";
+  const prefix = 'prefix: "/browser-server"';
+  expect(relaying).toContain(prefix);
   const relay = await run(
     "relay",
-    relaying,
+    // The name of a listener that was killed is kept for the grace period.
+    relaying.replace(prefix, `${prefix}, limits: { graceMs: 100 }`),
     listen,
     `${listen.replace("8080", "0")}.once("listening", () =>
     console.log("port", someHttpServer.address().port))`,
