@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RelayLimits } from "browser-stream-server/server";
 import { afterAll, beforeAll } from "vitest";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import { CommandLine } from "./command-line.js";
@@ -8,14 +12,21 @@ export interface FileRelay {
   command(...args: string[]): CommandLine;
 }
 
-/** Starts a relay for the tests of a file, and stops it after them. A file calls it once, at its top. */
-export function useFileRelay(): FileRelay {
+/**
+ * Starts a relay with limits for the tests of a file, and stops it after them. A file calls it once, at its top.
+ */
+export function useFileRelay(limits: Partial<RelayLimits> = {}): FileRelay {
   let relay: RelayProcess;
+  let folder: string;
   beforeAll(async () => {
-    relay = await startRelay("--host", "127.0.0.1");
+    folder = mkdtempSync(join(tmpdir(), "bss-"));
+    const config = join(folder, "relay.json");
+    writeFileSync(config, JSON.stringify({ limits }));
+    relay = await startRelay("--host", "127.0.0.1", "--config", config);
   });
   afterAll(async () => {
     await relay.stop();
+    rmSync(folder, { recursive: true });
   });
   return {
     get origin() {

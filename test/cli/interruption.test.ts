@@ -7,7 +7,7 @@ import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
 import { useFileRelay } from "./file-relay.js";
 
-const relay = useFileRelay();
+const relay = useFileRelay({ graceMs: 1_000 });
 const { command } = relay;
 
 /** Something in the relay's place that takes connections and says nothing until it is told to pass them on. */
@@ -85,7 +85,7 @@ test("while standard input stands still and the other side has finished, Ctrl-C 
   expect(await interrupted(client)).toBe(130);
 });
 
-test("while standard input stands still, the end of the other side is noticed: 7", async () => {
+test("while standard input stands still, the other side that does not come back is noticed: 7", async () => {
   const listener = command("listen", "gone");
   await listener.hasSaid();
   const client = command("connect", "gone");
