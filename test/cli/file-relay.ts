@@ -12,21 +12,27 @@ export interface FileRelay {
   command(...args: string[]): CommandLine;
 }
 
-/**
- * Starts a relay with limits for the tests of a file, and stops it after them. A file calls it once, at its top.
- */
+/** Starts a relay with limits, which the test stops. */
+export async function startLimitedRelay(limits: Partial<RelayLimits>): Promise<RelayProcess> {
+  const folder = mkdtempSync(join(tmpdir(), "bss-"));
+  const config = join(folder, "relay.json");
+  writeFileSync(config, JSON.stringify({ limits }));
+  try {
+    return await startRelay("--host", "127.0.0.1", "--config", config);
+  } finally {
+    // The relay has read it.
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Starts a relay for the tests of a file, and stops it after them. A file calls it once, at its top. */
 export function useFileRelay(limits: Partial<RelayLimits> = {}): FileRelay {
   let relay: RelayProcess;
-  let folder: string;
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "bss-"));
-    const config = join(folder, "relay.json");
-    writeFileSync(config, JSON.stringify({ limits }));
-    relay = await startRelay("--host", "127.0.0.1", "--config", config);
+    relay = await startLimitedRelay(limits);
   });
   afterAll(async () => {
     await relay.stop();
-    rmSync(folder, { recursive: true });
   });
   return {
     get origin() {

@@ -71,6 +71,23 @@ test("Ctrl-C before the relay has answered leaves no name behind", async () => {
   expect(await command("connect", "early").run()).toMatchObject({ code: 3 });
 });
 
+test.each([
+  ["SIGINT", 130, []],
+  ["SIGTERM", 143, []],
+  ["SIGINT", 130, ["--to", "127.0.0.1:1"]],
+  ["SIGTERM", 143, ["--to", "127.0.0.1:1"]],
+] as const)("%s frees the name of a listener at once: %i %j", async (signal, code, to) => {
+  const listener = command("listen", "freed", ...to);
+  await listener.hasSaid();
+  listener.child.kill(signal);
+  listener.child.stdout.resume();
+  expect(await listener.exitCode).toBe(code);
+  // A relay that took the listener for one that is coming back would refuse it.
+  const next = StreamServer(relay.origin).listen("freed");
+  await next.ready;
+  await next.end();
+});
+
 test("while standard input stands still and the other side has finished, Ctrl-C ends it", async () => {
   const server = StreamServer(relay.origin).listen("idle");
   onTestFinished(() => server.end());

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, StreamClient } from "browser-stream-server";
-import { type Offer, type Registered, RelayService } from "browser-stream-server/gen";
+import { Feature, type Offer, type Registered, RelayService } from "browser-stream-server/gen";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { newTokenKey } from "../../server/relay/token-keys.js";
 import { refusal, refused } from "../integration/raw-calls.js";
@@ -61,22 +61,33 @@ async function holdTokens(relay: RelayProcess): Promise<Held> {
     .on("error", () => {});
   const offer = await next();
   void stream.closed.catch(() => {});
+  onTestFinished(() => void stream.destroy());
   void events.next().catch(() => {});
   if (registered?.case !== "registered" || offer?.case !== "offer") throw new Error("the relay offered nothing");
   return { registered: registered.value, offer: offer.value };
 }
 
-/** Resolves with how a relay refuses tokens that another one has signed. */
-async function refusals(relay: RelayProcess, { registered, offer }: Held) {
+/** Resolves with what a relay says to the tokens of a lease and of an offer that another relay has signed. */
+async function answers(relay: RelayProcess, { registered, offer }: Held) {
   const client = clientOf(relay);
+  const { leaseId, leaseToken } = registered;
   const { streamId, legToken } = offer;
+  const capabilities = { features: [Feature.CREDIT, Feature.ACK, Feature.RESUME] };
+  const takeUp = async () => {
+    for await (const { event } of client.listen({ name: "room", leaseId, leaseToken, generation: 1, capabilities })) {
+      if (event.case !== "registered") continue;
+      await client.unlisten({ leaseId, leaseToken: event.value.leaseToken });
+      return "taken up";
+    }
+    throw new Error("the relay said nothing");
+  };
   return [
-    await refused(client.unlisten({ leaseId: registered.leaseId, leaseToken: registered.leaseToken })),
+    await takeUp().catch((reason) => refused(Promise.reject(reason))),
     await refused(client.reject({ streamId, legToken, code: Code.Unavailable })),
   ];
 }
 
-const verified = [refusal(Code.NotFound, Failure.LEASE_GONE), refusal(Code.FailedPrecondition, Failure.OFFER_GONE)];
+const verified = ["taken up", refusal(Code.FailedPrecondition, Failure.OFFER_GONE)];
 const unknown = [
   refusal(Code.PermissionDenied, Failure.TOKEN_INVALID),
   refusal(Code.PermissionDenied, Failure.TOKEN_INVALID),
@@ -89,20 +100,20 @@ describe("bss serve --key-file", () => {
     killed.child.kill("SIGKILL");
     await once(killed.child, "exit");
     const again = await start(keyFile);
-    expect(await refusals(again, held)).toEqual(verified);
+    expect(await answers(again, held)).toEqual(verified);
     await again.stop();
     const oldKeys = readFileSync(keyFile, "utf8");
     writeFileSync(keyFile, `${newTokenKey()}\n${oldKeys}`);
     const rotated = await start(keyFile);
-    expect(await refusals(rotated, held)).toEqual(verified);
+    expect(await answers(rotated, held)).toEqual(verified);
     const heldSince = await holdTokens(rotated);
     await rotated.stop();
     writeFileSync(keyFile, oldKeys);
     const withOldKeys = await start(keyFile);
-    expect(await refusals(withOldKeys, heldSince)).toEqual(unknown);
+    expect(await answers(withOldKeys, heldSince)).toEqual(unknown);
     await withOldKeys.stop();
     const stranger = await start(`${keyFile}.other`);
-    expect(await refusals(stranger, held)).toEqual(unknown);
+    expect(await answers(stranger, held)).toEqual(unknown);
   });
 
   test("makes a file that only its owner reads, with a key of its own, says so, and never writes over one", async () => {
@@ -132,7 +143,7 @@ describe("bss serve --key-file", () => {
 
   test("two relays that start at once without the file have the same key", async () => {
     const [one, other] = await Promise.all([start(keyFile), start(keyFile)]);
-    expect(await refusals(other, await holdTokens(one))).toEqual(verified);
+    expect(await answers(other, await holdTokens(one))).toEqual(verified);
   });
 
   const key = newTokenKey();

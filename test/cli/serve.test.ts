@@ -94,7 +94,8 @@ test("a relay at an address of IPv6 is reached", async () => {
 });
 
 test("Ctrl-C, even twice, ends it well while streams are open", async () => {
-  const relay = await startRelay("--prefix", "/there");
+  const config = await configFile(JSON.stringify({ limits: { graceMs: 500 } }));
+  const relay = await startRelay("--prefix", "/there", "--config", config);
   const server = StreamServer(relay.origin, { prefix: "/there" }, (stream) => stream.resume()).listen("name");
   await server.ready;
   const stream = StreamClient(relay.origin, { prefix: "there" }).connect("name");

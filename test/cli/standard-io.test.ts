@@ -7,11 +7,10 @@ import type { Readable } from "node:stream";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { StreamServerProxy } from "browser-stream-server/server";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
-import { useFileRelay } from "./file-relay.js";
+import { startLimitedRelay, useFileRelay } from "./file-relay.js";
 
-const relay = useFileRelay();
+const relay = useFileRelay({ graceMs: 1_000 });
 const { command } = relay;
 
 /** A command that listens already. */
@@ -185,7 +184,7 @@ describe("what breaks off is told to the other side", () => {
     expect(await listener.exitCode).toBe(143);
   });
 
-  test("killed: the other side's leg is lost, 7", async () => {
+  test("killed: the other side's leg is lost when the grace period is over, 7", async () => {
     const listener = await listening("killed");
     const client = command("connect", "killed");
     client.child.stdin.write("something");
@@ -225,8 +224,8 @@ describe("what breaks off is told to the other side", () => {
     expect([code, await client.exitCode]).toEqual([1, 7]);
   });
 
-  test("the relay is killed: 6 on both sides", async () => {
-    const own = await startRelay("--host", "127.0.0.1");
+  test("the relay is killed, and does not come back for the grace period: 6 on both sides", async () => {
+    const own = await startLimitedRelay({ graceMs: 1_000 });
     const environment = { BSS_RELAY: own.origin };
     const listener = new CommandLine(["listen", "a"], environment);
     await listener.hasSaid();

@@ -1,11 +1,9 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { startRelay } from "../relay-process.js";
 import { CommandLine } from "./command-line.js";
+import { startLimitedRelay } from "./file-relay.js";
 
 /** Two heartbeats of a relay as it comes; a link waits for two and a half. */
 const standstillMs = 30_500;
@@ -35,12 +33,8 @@ test("listen and connect outlive a relay that stands still for two heartbeats", 
   expect(await Promise.all([idle, talking, client, talker].map(({ exitCode }) => exitCode))).toEqual([0, 0, 0, 0]);
 });
 
-test("a relay that stands still for longer is lost, after heartbeats of its own length: 6", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bss-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const config = join(folder, "relay.json");
-  writeFileSync(config, JSON.stringify({ limits: { heartbeatIntervalMs: 1_000 } }));
-  const relay = await startRelay("--host", "127.0.0.1", "--config", config);
+test("a relay that stands still for longer, and for the grace period, is lost after heartbeats of its own length: 6", async () => {
+  const relay = await startLimitedRelay({ heartbeatIntervalMs: 1_000, graceMs: 1_000 });
   onTestFinished(() => {
     relay.child.kill("SIGCONT");
     void relay.stop();
@@ -56,6 +50,6 @@ test("a relay that stands still for longer is lost, after heartbeats of its own 
   relay.child.kill("SIGSTOP");
   for (const { child } of [listener, talking, talker]) child.stdout.resume();
   const codes = Promise.all([listener, talking, talker].map(({ exitCode }) => exitCode));
-  // Two and a half heartbeats, and time for three processes on a machine that is at work.
+  // Two and a half heartbeats, the grace period, and time for three processes on a machine that is at work.
   expect(await Promise.race([codes, sleep(10_000, "too late", { ref: false })])).toEqual([6, 6, 6]);
 });

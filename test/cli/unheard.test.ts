@@ -11,7 +11,7 @@ const program = fileURLToPath(new URL("../fixtures/no-handlers.mjs", import.meta
 let relay: TestRelay;
 
 beforeEach(async () => {
-  relay = await openRelay();
+  relay = await openRelay({ limits: { graceMs: 500 } });
 });
 
 afterEach(() => relay.close());
@@ -62,7 +62,7 @@ describe("a program in Node without a handler for errors says why it ended", () 
     );
   });
 
-  test("when the relay goes away, for its server and for its stream", async () => {
+  test("when the relay goes away for longer than the grace period, for its server and for its stream", async () => {
     const listener = run(relay.origin, "listens");
     await listener.begun;
     const client = run(relay.origin, "connects");

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
-import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
+import { startLimitedRelay } from "./file-relay.js";
 
 const commands = [
   ["ls"],
@@ -66,7 +66,7 @@ test.each([404, 403, 401, 500, 502])("a server that answers %i has no relay: 6",
 });
 
 test("a relay that is killed after it has answered is told with its URL, by every command that needs it: 6", async () => {
-  const relay = await startRelay("--host", "127.0.0.1");
+  const relay = await startLimitedRelay({ graceMs: 500 });
   onTestFinished(() => void relay.stop());
   const run = (...args: string[]) => new CommandLine([...args, "--relay", relay.origin]);
   const claimed = [run("listen", "idle", "--listed"), run("listen", "web", "--listed", "--to", "127.0.0.1:1")];
