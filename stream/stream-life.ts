@@ -38,7 +38,7 @@ export interface Suspension {
 export type StreamState = "opening" | "open" | "suspended" | "closed" | "failed";
 
 export interface StreamLifeEvents {
-  /** The relay has taken the first leg. */
+  /** The relay has taken a leg. */
   attached: [];
   /** The listener has accepted. */
   accepted: [];
@@ -92,10 +92,9 @@ export class StreamLife extends Emitter<StreamLifeEvents> {
 
   /** The relay has taken a leg. */
   attach(opened: LegOpened): void {
-    const isFirst = this.#attached === undefined;
     this.#attached = opened;
     if (opened.maxFrameBytes) this.endpoint.setMaxFrameBytes(opened.maxFrameBytes);
-    if (isFirst) this.emit("attached");
+    this.emit("attached");
   }
 
   get isAttached(): boolean {

@@ -219,8 +219,10 @@ describe("Attacher, when a leg breaks", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test("says the name again for a client that was not accepted, which may be accepted then", async () => {
+  test("says the name again for a client that was not accepted, which may be accepted then, once", async () => {
     const { stream } = await connected("opened");
+    let opens = 0;
+    stream.on("open", () => (opens += 1));
     stream.write("early");
     await settled();
     call().breaks();
@@ -228,9 +230,10 @@ describe("Attacher, when a leg breaks", () => {
     expect(call().open).toMatchObject({ name: "name", streamId: "id", resume: { generation: 1 } });
     call().opened();
     call().accepted();
+    call().accepted();
     call().handlers.onResumed(0);
     await settled();
-    expect(stream.state).toBe("open");
+    expect([stream.state, opens]).toEqual(["open", 1]);
     expect(numbers(call())).toEqual([1]);
   });
 
@@ -249,6 +252,32 @@ describe("Attacher, when a leg breaks", () => {
     expect(stream.state).toBe("open");
     expect(numbers(call())).toEqual([1]);
     expect(events).toEqual([{ hop: Hop.RELAY, graceMs }, "resumed"]);
+  });
+
+  test("tries again at a relay that has no room, which ends the stream if it says so later", async () => {
+    const full = new StreamError("no room", { failure: Failure.LIMIT_REACHED });
+    const { stream, over } = await connected();
+    call().breaks();
+    await attempts();
+    call().handlers.onEnd(full);
+    await attempts();
+    expect(stream.state).toBe("suspended");
+    call().opened();
+    call().handlers.onResumed(0);
+    call().handlers.onEnd(full);
+    await over;
+    expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.LIMIT_REACHED });
+  });
+
+  test.each([
+    ["goes on", Hop.RELAY, "suspended"],
+    ["fails", Hop.CALLER, "failed"],
+  ] as const)("%s if the link below a leg failed at hop %i", async (_, hop, state) => {
+    const { stream } = await connected();
+    call().handlers.onEnd(new StreamError("too much", { failure: Failure.LIMIT_REACHED, hop }), true);
+    await settled();
+    expect(stream.state).toBe(state);
+    stream.destroy();
   });
 
   test.each([
@@ -324,6 +353,20 @@ describe("Attacher, when the peer's leg breaks", () => {
     expect(events).toEqual([{ hop: Hop.PEER, graceMs }, "resumed"]);
   });
 
+  test("tells the application once if this side's leg breaks as well", async () => {
+    const { stream, events } = await connected();
+    call().handlers.onSuspended(graceMs);
+    call().breaks();
+    await attempts();
+    call().opened();
+    call().handlers.onSuspended(graceMs);
+    await settled();
+    expect(stream.state).toBe("suspended");
+    call().handlers.onResumed(0);
+    await settled();
+    expect(events).toEqual([{ hop: Hop.PEER, graceMs }, "resumed"]);
+  });
+
   test("sends a reset nevertheless", async () => {
     const { stream } = await connected();
     call().handlers.onSuspended(graceMs);
@@ -377,6 +420,22 @@ describe("Attacher, when the stream is destroyed", () => {
     clock.advance(maxBackoffMs);
     await over;
     expect(rejects).toMatchObject([{ streamId: "id", code: Code.Aborted }]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("keeps neither the leg nor a process to tell a relay that is away, and gives up after the grace period", async () => {
+    const { stream, over } = await connected();
+    answersReject = false;
+    stream.destroy();
+    await settled();
+    clock.advance(250);
+    await settled();
+    expect([call().isCancelled, clock.keepsAlive]).toEqual([true, false]);
+    for (let waitedMs = 0; waitedMs < graceMs + maxBackoffMs; waitedMs += maxBackoffMs) {
+      clock.advance(maxBackoffMs);
+      await settled();
+    }
+    await over;
     expect(clock.timers).toBe(0);
   });
 
@@ -458,14 +517,44 @@ describe("Attacher, when the relay drains", () => {
     expect(stream.state).toBe("open");
     call().opened();
     expect(old.isCancelled).toBe(true);
+    stream.write("three");
+    await settled();
+    expect(call().frames).toEqual([]);
     old.handlers.onFrame(dataFrame(1, { data: new Uint8Array(1) }));
     call().handlers.onResumed(1);
     await settled();
-    expect(numbers(call())).toEqual([2]);
+    expect(numbers(call())).toEqual([2, 3]);
     expect(events).toEqual([]);
     call().breaks();
     await attempts();
     expect(call().open.resume).toEqual({ receivedSequence: 0n, generation: 3 });
+  });
+
+  test("stays with the old leg where the new one is refused, until that ends", async () => {
+    const { stream } = await connected();
+    const old = call();
+    old.handlers.onDraining(10_000);
+    call().handlers.onEnd(new StreamError("another key", { failure: Failure.TOKEN_INVALID }));
+    stream.write("one");
+    await settled();
+    clock.advance(maxBackoffMs);
+    await settled();
+    expect([stream.state, calls.length]).toEqual(["open", 2]);
+    expect(numbers(old)).toEqual([1]);
+    old.breaks();
+    await attempts();
+    expect(stream.state).toBe("suspended");
+  });
+
+  test("lets both legs go when the stream is over", async () => {
+    const { stream, over } = await connected();
+    call().handlers.onDraining(10_000);
+    stream.destroy();
+    await settled();
+    clock.advance(250);
+    await over;
+    expect(calls.map(({ isCancelled }) => isCancelled)).toEqual([true, true]);
+    expect(clock.timers).toBe(0);
   });
 
   test("takes the old leg's end for no loss while the new one attaches", async () => {

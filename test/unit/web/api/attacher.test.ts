@@ -131,6 +131,7 @@ test("a reset of what is still an offer is told by hanging up at once", async ()
   life.endpoint.reset(new StreamError("enough"));
   await driving;
   expect(isCancelled).toBe(true);
+  expect(life.endpoint.state.kind).toBe("failed");
   expect(clock.timers).toBe(0);
 });
 

@@ -227,6 +227,14 @@ describe("StreamServer whose Listen breaks", () => {
     expect(await rejection(server.closed)).toMatchObject({ failure: Failure.FENCED });
   });
 
+  test("fails where its first call has no answer but a broken connection", async () => {
+    server.listen("name");
+    await settled();
+    await relay.last.break();
+    expect(await rejection(server.ready)).toMatchObject({ failure: Failure.LEG_LOST });
+    expect(relay.calls).toHaveLength(1);
+  });
+
   test("keeps trying while the relay has no room", async () => {
     await suspended();
     await nextAttempt();
@@ -322,6 +330,18 @@ describe("StreamServer with offers when its Listen breaks", () => {
     expect(await promiseState((handed[1] as Stream<unknown, never>).opened)).toBe("pending");
   });
 
+  test("hands out the stream of a relay that offers it anew after it is over", async () => {
+    await listening();
+    for (let times = 1; times <= 2; times += 1) {
+      await relay.last.say(offer("again"));
+      expect(handed).toHaveLength(times);
+      handed.at(-1)?.resume();
+      await settled();
+      handed.at(-1)?.destroy();
+      await settled();
+    }
+  });
+
   test("withdraws all that wait for another lease", async () => {
     await listening();
     await relay.last.say(offer("lost"));
@@ -349,6 +369,8 @@ describe("StreamServer at a relay that drains", () => {
     expect(moved).toBe(1);
     expect(next?.request).toMatchObject({ leaseId: "lease", leaseToken: "token 0", generation: 1 });
     await old?.say(offer("late"));
+    await old?.say({ case: "draining", value: { graceMs: 9_000 } });
+    expect([relay.calls.length, moved]).toEqual([2, 1]);
     expect(handed).toHaveLength(1);
     expect(old?.isOver).toBe(false);
     await next?.say(registered("token 1", ["late"]));
@@ -398,6 +420,15 @@ describe("StreamServer.end", () => {
     await ended;
   });
 
+  test("claims no name again that was refused meanwhile", async () => {
+    server.listen("name");
+    await settled();
+    const ended = server.end();
+    await relay.last.break();
+    await ended;
+    expect([relay.calls.length, ...events]).toEqual([1, "close"]);
+  });
+
   test("claims nothing where the relay was not called yet", async () => {
     server.listen("name");
     await server.end();
@@ -436,6 +467,19 @@ describe("StreamServer.end", () => {
       await settled();
     }
     await ended;
+  });
+
+  test("asks again where the relay drains", async () => {
+    await listening();
+    relay.onUnlisten = () => {
+      throw toConnectError(new StreamError("", { failure: Failure.DRAINING }));
+    };
+    const ended = server.end();
+    await settled();
+    relay.onUnlisten = () => {};
+    clock.advance(100);
+    await ended;
+    expect(unlistened()).toHaveLength(2);
   });
 
   test("asks no longer for a name that the relay holds no more", async () => {

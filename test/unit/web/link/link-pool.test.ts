@@ -248,6 +248,19 @@ describe("LinkPool", () => {
     expect(said.length).toBe(saidBefore + 1);
   });
 
+  test("doubt lets all later calls wait for the link that is opened next", async () => {
+    const first = rejection(pool.get());
+    pool.doubt(new StreamError("no answer", { failure: Failure.LEG_LOST }));
+    expect(page.listeners).toBe(0);
+    const second = pool.get();
+    openings[0]?.reject(signals[0]?.reason);
+    await first;
+    const third = pool.get();
+    const { link } = opens();
+    expect([await second, await third]).toEqual([link, link]);
+    expect(openings).toHaveLength(2);
+  });
+
   test("retire takes one link out, which ends with its last call, and not the link that took its place", async () => {
     const { link: old, said } = await opened();
     const call = old.open(request());
