@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,8 +26,11 @@ export class BssRelay {
   static async start({ hasKey = true, drainTimeoutMs = 10_000 } = {}): Promise<BssRelay> {
     const folder = await mkdtemp(join(tmpdir(), "bss-chaos-"));
     const port = await freePort();
-    // Browsers get a page that does nothing.
-    await writeFile(join(folder, "index.html"), `<!doctype html><link rel="icon" href="data:,">`);
+    // Browsers get a page that does nothing, also where the engines look for one.
+    await mkdir(join(folder, "blank-page"));
+    for (const path of ["index.html", "blank-page/index.html"]) {
+      await writeFile(join(folder, path), `<!doctype html><link rel="icon" href="data:,">`);
+    }
     const args = ["--host", "127.0.0.1", "--port", String(port), "--drain-timeout-ms", String(drainTimeoutMs)];
     args.push("--page", folder);
     if (hasKey) args.push("--key-file", join(folder, "relay.keys"));

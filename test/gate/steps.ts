@@ -2,7 +2,7 @@ import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
 import { checkBundlers } from "./bundlers.ts";
-import { checkChaos } from "./chaos.ts";
+import { checkChaos, checkScenarios, checkTabs } from "./chaos.ts";
 import { expectSuccess } from "./command.ts";
 import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
@@ -34,8 +34,11 @@ export const steps: Step[] = [
   { name: "integration", run: () => runTests("integration", 420_000) },
   { name: "cli", run: () => runTests("cli", 420_000) },
   { name: "chaos", run: checkChaos },
+  { name: "chaos-runs", run: checkScenarios },
   { name: "proxies", run: () => runProxyTests(300_000) },
   { name: "browser", run: () => runBrowserTests(1_200_000) },
+  // After the step that installs the browsers.
+  { name: "chaos-tabs", run: checkTabs },
   { name: "interop", run: () => runInteropTests(480_000) },
   { name: "example-stubs", run: checkExampleStubs },
   { name: "publint", run: checkPublint },

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Failure, type Stream, type StreamError } from "browser-stream-server";
 import { BssRelay } from "../bss-relay.ts";
 import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
+import { talksOf } from "../talk.ts";
 import { TwoParties } from "../two-parties.ts";
 import { within } from "../within.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
@@ -10,7 +10,6 @@ import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 const outagesS = [5, 30, 110, 130];
 const shortOutagesS = [1];
 const graceS = 120;
-const writeIntervalMs = 100;
 /** After the network is back, an endpoint tries again within 5 s. */
 const settleTimeoutMs = 30_000;
 /** The time for an endpoint to learn that its peer is lost: heartbeats, and the rest of the grace period. */
@@ -21,10 +20,7 @@ async function outage(relay: BssRelay, carrier: NetworkCarrier, seconds: number)
   const parties = await TwoParties.open(relay.port, carrier, `${carrier} ${seconds}`);
   const name = `${carrier}, ${seconds} s`;
   try {
-    const pair = await parties.connect();
-    const talks = [new Talk(pair.client), new Talk(pair.listener)] as const;
-    talks[0].peer = talks[1];
-    talks[1].peer = talks[0];
+    const talks = talksOf(await parties.connect());
     await sleep(1_000);
     parties.networks.client.begin("away");
     await sleep(seconds * 1_000);
@@ -47,62 +43,6 @@ async function outage(relay: BssRelay, carrier: NetworkCarrier, seconds: number)
     };
   } finally {
     await parties.close();
-  }
-}
-
-/** One side of a stream that writes numbers now and then, and reads those of its peer. */
-class Talk {
-  peer!: Talk;
-  written = 0;
-  received = 0;
-  error: StreamError | undefined;
-  readonly ended: Promise<void>;
-  readonly #stream: Stream;
-  readonly #timer: NodeJS.Timeout;
-  readonly #problems: string[] = [];
-
-  constructor(stream: Stream) {
-    this.#stream = stream;
-    stream.on("data", (message) => {
-      if (message !== String(this.received)) this.#problems.push(`${message} came in place of ${this.received}`);
-      this.received += 1;
-    });
-    this.#timer = setInterval(() => {
-      stream.write(String(this.written));
-      this.written += 1;
-    }, writeIntervalMs);
-    this.ended = stream.closed
-      .catch((error: StreamError) => {
-        this.error = error;
-      })
-      .finally(() => clearInterval(this.#timer));
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-    this.#stream.end();
-  }
-
-  get account(): string {
-    const delivery = this.error?.delivery;
-    return delivery === undefined
-      ? "none"
-      : `${delivery.messages} of ${this.written}${delivery.isFinal ? ", final" : ""}`;
-  }
-
-  problems(): string[] {
-    if (this.error !== undefined) return [...this.#problems, `failed with ${this.error.message}`];
-    if (this.received === this.peer.written) return this.#problems;
-    return [...this.#problems, `${this.received} of ${this.peer.written} messages came`];
-  }
-
-  lossProblems(): string[] {
-    const problems = [...this.#problems];
-    if (this.error?.failure !== Failure.LEG_LOST) problems.push(`ended with ${this.error?.message ?? "success"}`);
-    const { messages, isFinal } = this.error?.delivery ?? { messages: -1, isFinal: false };
-    const isTrue = isFinal ? messages === this.peer.received : messages >= 0 && messages <= this.peer.received;
-    if (!isTrue) problems.push(`the account is ${this.account}, and the peer has ${this.peer.received}`);
-    return problems;
   }
 }
 

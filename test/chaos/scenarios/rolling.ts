@@ -9,6 +9,8 @@ import type { Scenario } from "./scenario.ts";
 const messageBytes = 1_024;
 const intervalMs = 20;
 const betweenMs = 1_500;
+/** The port leads to the process that leaves until it has left, so no stream can move before. */
+const drainTimeoutMs = 3_000;
 const maxExitMs = 10_000;
 const endTimeoutMs = 60_000;
 
@@ -59,7 +61,7 @@ export const rolling: Scenario = {
     "Rolling restarts (SIGTERM, exit, a new process on the same port) under streams of 1 KiB messages at 50 a second.",
   async run({ isShort }) {
     const [restarts, streams] = isShort ? [2, 20] : [20, 200];
-    const relay = await BssRelay.start();
+    const relay = await BssRelay.start({ drainTimeoutMs });
     const parties = await Promise.all(
       networkCarriers.map((carrier: NetworkCarrier) => TwoParties.open(relay.port, carrier, carrier)),
     );

@@ -1,5 +1,7 @@
+import { frozen } from "./frozen.ts";
 import { keyless } from "./keyless.ts";
 import { leaks } from "./leaks.ts";
+import { namespaces } from "./namespace.ts";
 import { outages } from "./outages.ts";
 import { reloads } from "./reloads.ts";
 import { rolling } from "./rolling.ts";
@@ -15,7 +17,9 @@ export const scenarios: readonly Scenario[] = [
   outages,
   rolling,
   leaks,
+  namespaces,
   cutTabs,
   killedTabs,
   reloads,
+  frozen,
 ];
