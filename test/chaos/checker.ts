@@ -30,7 +30,7 @@ function endProblems(side: Side, client: Side, history: History): string[] {
   }
   switch (outcome.kind) {
     case "pending":
-      return [`waits for ever, with ${side.received} of ${peer.written.length} messages`];
+      return [`waits for ever, ${side.state}, with ${side.received} of ${peer.written.length} messages`];
     case "clean":
       return cleanProblems(side);
     case "failed":

@@ -47,6 +47,11 @@ export class Side {
     return this.#stream?.opened.catch(() => {}) ?? Promise.resolve();
   }
 
+  /** What the stream says of itself: "suspended", or "open", for example. */
+  get state(): string {
+    return this.#stream?.state ?? "not there";
+  }
+
   get hasStream(): boolean {
     return this.#stream !== undefined;
   }
