@@ -100,14 +100,14 @@ async function run(): Promise<number> {
   return options.scenarios.length > 0 ? runScenarios(options.scenarios) : runAll();
 }
 
-process.exitCode = (await run()) > 0 ? 1 : 0;
-
 // The session manager of connect-node stops listening for errors before its session has closed.
 process.on("uncaughtException", (error) => {
   if (error.stack?.includes("ClientHttp2Session") || (error as NodeJS.ErrnoException).syscall === "read") return;
   console.log(`FAILED  ${error.stack}`);
   process.exit(1);
 });
+process.exitCode = (await run()) > 0 ? 1 : 0;
+
 // Node 24 can loop for ever over a reset HTTP/2 socket while it frees its environment, which this skips.
 process.once("beforeExit", () => process.exit());
 // Nothing that is left may keep the process from ending by itself.
