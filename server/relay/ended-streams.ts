@@ -22,6 +22,8 @@ interface End {
   receivedSequence: number;
 }
 
+const endedWell: End = { error: undefined, reset: undefined, receivedSequence: 0 };
+
 /**
  * The ends of the last streams that could be resumed. An endpoint did not hear of the end if its leg had broken and
  * nobody had noticed; it learns how the stream ended, and what its peer has had, when it comes back.
@@ -36,7 +38,22 @@ export class EndedStreams {
   }
 
   add({ id, client, listener }: Splice): void {
-    this.#ends.set(id, { client: endOf(client), listener: endOf(listener) });
+    this.#set(id, { client: endOf(client), listener: endOf(listener) });
+  }
+
+  /**
+   * An endpoint has reset a stream of another process that neither endpoint has taken up here: its peer hears of it when
+   * it comes. Returns false for a stream that has ended before.
+   */
+  addReset(id: string, role: Role, reset: RelayedFrame): boolean {
+    if (this.#ends.has(id)) return false;
+    const peerRole = role === "client" ? "listener" : "client";
+    this.#set(id, { client: endedWell, listener: endedWell, [peerRole]: { ...endedWell, reset } });
+    return true;
+  }
+
+  #set(id: string, ends: Readonly<Record<Role, End>>): void {
+    this.#ends.set(id, ends);
     const [oldest] = this.#ends.keys();
     if (this.#ends.size > maxEnds && oldest !== undefined) this.#ends.delete(oldest);
   }

@@ -15,10 +15,10 @@ import type { Half } from "./half.js";
 import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
-import { receivedSequenceOf } from "./relayed-frame.js";
-import type { Role, Splice } from "./splice.js";
+import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
+import { offerGoneError, type Role, type Splice } from "./splice.js";
 import { Splices } from "./splices.js";
-import { randomId, type TokenSigner } from "./token.js";
+import { randomId, type TokenIssuer, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
 /** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
@@ -169,24 +169,35 @@ export class Relay {
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): Half {
     checkCapabilities(capabilities);
     this.signer.verify(purposes.listener, streamId, token);
-    return this.#known(streamId).accept(capabilities);
+    const splice = this.#splices.get(streamId);
+    if (splice === undefined) throw offerGoneError();
+    return splice.accept(capabilities);
   }
 
   /**
-   * Declines an offer, or ends a stream in the name of the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID,
-   * FAILURE_OFFER_GONE, and FAILURE_PROTOCOL_VIOLATION for a number that is no status code, or none of a frame.
+   * Declines an offer, or ends a stream in the name of the endpoint whose token it is. A stream of another process that
+   * nobody has taken up here ends as well: its peer hears so when it comes. Throws FAILURE_TOKEN_INVALID,
+   * FAILURE_OFFER_GONE, FAILURE_DRAINING for a stream that may be elsewhere now, and FAILURE_PROTOCOL_VIOLATION for a
+   * number that is no status code, or none of a frame.
    */
   reject(streamId: string, token: string, end: Pick<RejectRequest, "code" | "reason"> & Partial<RejectRequest>): void {
     const { code, reason, failure = Failure.UNSPECIFIED, receivedSequence = 0n } = end;
-    const role = this.#roleOf(streamId, token);
-    const splice = this.#known(streamId);
+    const { role, issuer } = this.#proven(streamId, token);
     const received = receivedSequenceOf(receivedSequence);
     if (!(code in Code)) {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
-    if (role === "listener" && splice.kind === "offered") {
-      splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
-    } else splice.reset(role, new StreamError(cutReason(reason), { failure, code }), received);
+    const splice = this.#splices.get(streamId);
+    const error = new StreamError(cutReason(reason), { failure, code });
+    if (role === "listener" && splice?.kind === "offered") {
+      return splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
+    }
+    if (splice !== undefined) return splice.reset(role, error, received);
+    // A relay that leaves may have held the stream, whose endpoints meet elsewhere now.
+    this.#checkOpen();
+    const isNew =
+      issuer === "another process" && this.#splices.ended.addReset(streamId, role, resetFrame(error, received));
+    if (!isNew) throw offerGoneError();
   }
 
   /**
@@ -220,22 +231,12 @@ export class Relay {
     return error;
   }
 
-  #known(streamId: string): Splice {
-    const splice = this.#splices.get(streamId);
-    if (splice !== undefined) return splice;
-    throw new StreamError("the offer was withdrawn, or its time ran out, or the stream is over", {
-      failure: Failure.OFFER_GONE,
-    });
-  }
-
-  /** Returns the endpoint whose token it is. Throws FAILURE_TOKEN_INVALID. */
-  #roleOf(streamId: string, token: string): Role {
+  /** Returns the endpoint whose token it is, and which process has signed it. Throws FAILURE_TOKEN_INVALID. */
+  #proven(streamId: string, token: string): { role: Role; issuer: TokenIssuer } {
     try {
-      this.signer.verify(purposes.client, streamId, token);
-      return "client";
+      return { role: "client", issuer: this.signer.verify(purposes.client, streamId, token) };
     } catch {
-      this.signer.verify(purposes.listener, streamId, token);
-      return "listener";
+      return { role: "listener", issuer: this.signer.verify(purposes.listener, streamId, token) };
     }
   }
 

@@ -330,7 +330,7 @@ function clientAwayError(): StreamError {
   });
 }
 
-function offerGoneError(): StreamError {
+export function offerGoneError(): StreamError {
   return new StreamError("the offer was taken, declined or withdrawn, or its time ran out, or the stream is over", {
     failure: Failure.OFFER_GONE,
   });

@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { Role } from "../../../../server/relay/splice.js";
@@ -86,6 +87,28 @@ describe.each(roles)("Relay.resume of a stream of another process, the %s first,
     clock.advance(graceMs);
     const late = thrown(() => comeBack(relay, second, id, { legToken: tokens[second] }));
     expect([late.failure, relay.counts, clock.timers]).toEqual([Failure.STREAM_GONE, gone, 0]);
+  });
+
+  test("tells it of a reset by Reject that came before it", () => {
+    const { relay, clock, id, tokens } = restarted();
+    const end = { code: Code.DataLoss, reason: "enough", failure: Failure.MESSAGE_TOO_LARGE };
+    relay.reject(id, tokens[second], { ...end, receivedSequence: 3n });
+    const a = comeBack(relay, first, id, { legToken: tokens[first] });
+    expect([a.frames[0], a.end]).toEqual([
+      expect.objectContaining({ ack: 3, reset: expect.objectContaining(end) }),
+      "well",
+    ]);
+    expect([relay.counts, clock.timers]).toEqual([gone, 0]);
+    const again = thrown(() => relay.reject(id, tokens[second], end));
+    const late = thrown(() => comeBack(relay, second, id, { legToken: tokens[second] }));
+    expect([again.failure, late.failure]).toEqual([Failure.OFFER_GONE, Failure.STREAM_GONE]);
+  });
+
+  test("leaves a reset by Reject to the relay that comes after one that drains", () => {
+    const { relay, id, tokens } = restarted();
+    relay.drain();
+    const refused = thrown(() => relay.reject(id, tokens[first], { code: Code.Aborted, reason: "" }));
+    expect(refused.failure).toBe(Failure.DRAINING);
   });
 
   test("refuses a token of another key, and an attachment without a number", () => {
