@@ -190,8 +190,8 @@ export class Routes {
 
   /**
    * Refuses everything new, tells the watchers of health, and tells endpoints that can resume to leave, spread over the
-   * first half of the time. Resolves when the streams are over, when `timeoutMs` have
-   * passed, or when the relay is closed. Never rejects.
+   * first half of the time. Resolves when the streams are over, when `timeoutMs` have passed, or when the relay is
+   * closed. Never rejects.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#health.stop();

@@ -346,11 +346,11 @@ function fencedError(message: string): StreamError {
   return new StreamError(message, { failure: Failure.FENCED });
 }
 
-/** The end of a leg whose call goes on, but without a request. */
+/** The end of a leg whose call goes on, but without a request. Its endpoint attaches again, as after any lost leg. */
 function brokenError(): StreamError {
   return new StreamError("the request ended before the stream, which can be resumed", {
     failure: Failure.LEG_LOST,
-    hop: Hop.CALLER,
+    hop: Hop.RELAY,
   });
 }
 

@@ -25,8 +25,8 @@ export interface RelayLimits {
    */
   maxWaitingOffers: number;
   /**
-   * Streams, offers included, and those that wait for an endpoint whose leg broke. Four legs may be open for each, legs of ended streams that are still being read included.
-   * Default 10,000.
+   * Streams: offers, and streams that wait for an endpoint whose leg broke, are among them. Four legs may be open for
+   * each, counting legs of ended streams whose responses are still being read. Default 10,000.
    */
   maxStreams: number;
   /** Open `Watch` calls. Default 1,000. */

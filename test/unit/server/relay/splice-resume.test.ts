@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { Role } from "../../../../server/relay/splice.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
+import { isLoss } from "../../../../web/api/leg.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
 import {
@@ -297,7 +298,8 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     const paired = resumableStream();
     const legs = legsOf(paired);
     paired[role].endRequest();
-    expect(legs[role].end).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.CALLER });
+    const { end } = legs[role];
+    expect(isLoss(end as StreamError)).toBe(true);
     expect(legs[peer].heard).toEqual([`suspended ${graceMs}`]);
     const back = comeBack(paired.relay, role, paired.splice.id);
     for (const each of roles) paired[each].put(fin(1));
