@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { createConnectTransport as createFetchTransport } from "@connectrpc/connect-web";
 import {
@@ -13,9 +14,11 @@ import {
   StreamServer,
   type TransportLike,
 } from "browser-stream-server";
+import { RelayService } from "browser-stream-server/gen";
 import type { RelayLimits } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { rejection } from "../fakes/outcome.js";
+import { frame, open, proof, RawLeg, RawListener } from "./raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 
 const lost = { failure: Failure.LEG_LOST, hop: Hop.RELAY, code: Code.Unavailable };
@@ -198,4 +201,30 @@ describe.each(ways)("over %s", (_, isUrlKnown, openItsRelay, transportTo) => {
     for (const opened of [second.opened, again.ready]) expectLost(await rejection(opened), way.origin);
     for (const closed of [server.closed, stream.closed]) expectLost(await rejection(closed), way.origin);
   });
+});
+
+test("a client that came back while it waited goes on to a listener that resumes no streams", async () => {
+  const relay = await http2Relay();
+  const transport = createConnectTransport({ baseUrl: relay.url, httpVersion: "2" });
+  const listener = new RawListener(createClient(RelayService, transport), "simple");
+  await listener.event("registered");
+  const way = await openCuttable(relay.origin);
+  const stream = StreamClient(way.origin).connect("simple");
+  stream.write("early");
+  const offer = await listener.event("offer");
+  const resumed = new Promise<void>((done) => stream.once("resumed", done));
+  way.cut();
+  await resumed;
+  expect(stream.state).toBe("opening");
+  const leg = new RawLeg(createClient(RelayService, transport), "accept", open(proof(offer)));
+  const { sequence, messages } = await leg.receive("frame");
+  expect([sequence, messages.map(({ data }) => new TextDecoder().decode(data))]).toEqual([1n, ["early"]]);
+  leg.send(frame({ sequence: 1n, messages: [{ data: new TextEncoder().encode("late"), text: true }] }));
+  leg.send(frame({ sequence: 2n, fin: true }));
+  stream.end();
+  expect(await messagesOf(stream)).toEqual(["late"]);
+  leg.endRequest();
+  await stream.closed;
+  await listener.close();
+  await holdsNothing(relay, "links");
 });
