@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Opened, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegMethod, Open } from "../../leg/leg-call.js";
+import { afterAwake } from "../../link/link-watch.js";
 import type { Capabilities } from "../../stream/endpoint/capabilities.js";
 import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
 import { cutReason, isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
@@ -269,8 +270,9 @@ class Attacher implements LegOwner {
       life.fail(graceOverError(this.#transport, graceMs));
       this.#finish();
     };
-    // The waits and the attempts keep the process alive, as long as the stream is open.
-    const cancelDeadline = clock.after(graceMs, onDeadline, false);
+    // A machine that slept through the end of the grace period has the time for one more attempt. The waits and the
+    // attempts keep the process alive, as long as the stream is open.
+    const cancelDeadline = afterAwake(clock, graceMs, onDeadline);
     this.#earlyBreaks.broke(life.endpoint.progress);
     return { failedAttempts: 0, cancelDeadline };
   }

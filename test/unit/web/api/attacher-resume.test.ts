@@ -219,6 +219,19 @@ describe("Attacher, when a leg breaks", () => {
     expect(clock.timers).toBe(0);
   });
 
+  test("makes one more attempt when a machine wakes that slept through the end of the grace period", async () => {
+    const { stream } = await connected();
+    call().breaks();
+    clock.sleep(graceMs + 10_000);
+    await settled();
+    expect(stream.state).toBe("suspended");
+    call().opened();
+    call().handlers.onResumed(0);
+    await settled();
+    expect(stream.state).toBe("open");
+    expect(clock.timers).toBe(0);
+  });
+
   test("says the name again for a client that was not accepted, which may be accepted then, once", async () => {
     const { stream } = await connected("opened");
     let opens = 0;
