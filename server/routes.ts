@@ -8,7 +8,7 @@ import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
 import { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
-import { linkSocketPath } from "../link/packet/link-message.js";
+import { linkSendPath, linkSocketPath } from "../link/packet/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
@@ -151,6 +151,7 @@ export class Routes {
       if (attach !== undefined && serveHttp2Leg(this.#relay, attach, request, response)) return;
       const values = callerValues(request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const body = parsedBody(request, () => this.#lostBodyError(request)) ?? universal.body;
       await writeResponse(await handler({ ...universal, body }), response);
     } catch (error) {
@@ -221,6 +222,11 @@ export class Routes {
 function forbidTransforms(response: NodeResponse): void {
   const before = response.getHeader("cache-control");
   response.setHeader("cache-control", before === undefined ? "no-transform" : `${before}, no-transform`);
+}
+
+/** A page that is left can send no more than text to another origin, in the JSON of its goodbye. */
+function readTextAsJson(header: Headers): void {
+  if (header.get("content-type")?.startsWith("text/plain")) header.set("content-type", "application/json");
 }
 
 /**

@@ -3,6 +3,10 @@ import { codeFromWire, cutReason, StreamError } from "../../stream/error/stream-
 
 /** RFC 6455, section 7.4.1, and the IANA registry; a page itself may send only the first. */
 const normalClosure = 1000;
+/**
+ * Browsers say this by themselves: of a page that is left before it knows it itself, and of one that stays after all.
+ */
+export const goingAway = 1001;
 export const unsupportedData = 1003;
 export const invalidPayload = 1007;
 export const messageTooBig = 1009;
@@ -36,7 +40,7 @@ export function closeFrame({ code, message }: StreamError): { code: number; reas
 
 /**
  * The error that the end of a WebSocket means. A closure that nobody explained is a lost connection, `unavailable`. So
- * is 1001, which browsers send by themselves: Firefox does when a navigation begins that may not leave the page.
+ * is {@link goingAway}.
  */
 export function closeError(closeCode: number, reason: string): StreamError {
   const isStatus = closeCode > firstStatusCode && closeCode <= firstStatusCode + Code.Unauthenticated;

@@ -5,6 +5,7 @@ import {
   LinkMessageSchema,
   type LinkOpened,
   LinkOpenedSchema,
+  LinkService,
   type Packet,
   PacketSchema,
 } from "../../gen/streamserver/v1/link_pb.js";
@@ -21,7 +22,8 @@ import type { OutgoingPacket } from "./outgoing-packet.js";
  */
 export const linkProtocol = "streamserver.v1";
 /** The service's path with `WebSocket` for a method. */
-export const linkSocketPath = "/streamserver.v1.LinkService/WebSocket";
+export const linkSocketPath = `/${LinkService.typeName}/WebSocket`;
+export const linkSendPath = `/${LinkService.typeName}/${LinkService.method.send.name}`;
 
 /** The largest packet without data: a head fits in, however it is encoded. */
 export const maxOtherPacketBytes = 65_536;
@@ -158,13 +160,19 @@ function readDataPackets(bytes: Uint8Array, maxPackets: number): IncomingPacket[
   return packets;
 }
 
+/**
+ * A relay waits so long for the goodbye of a page whose `Receive` has ended, because the goodbye comes in a `Send`.
+ * Without one, the link was cut.
+ */
+export const goodbyeTimeoutMs = 1_000;
+
 /** The last packet on a link: why it ends. */
 export function lastPacket(error: StreamError): Packet {
   return create(PacketSchema, { content: { case: "reset", value: resetOf(error) } });
 }
 
 /** The error in a {@link lastPacket}; undefined if the message has none. */
-export function endOfLink({ packets }: IncomingMessage): StreamError | undefined {
+export function endOfLink({ packets }: Pick<IncomingMessage, "packets">): StreamError | undefined {
   for (const { channel, content } of packets) {
     if (channel === 0 && content.case === "reset") return errorOfReset(content.value);
   }

@@ -3,7 +3,7 @@ import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../../gen/streamserver/v1/link_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
-import { tooManyPacketsError } from "../../link/packet/link-message.js";
+import { endOfLink, tooManyPacketsError } from "../../link/packet/link-message.js";
 import { packetMessage } from "../../link/packet/outgoing-packet.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
@@ -58,8 +58,8 @@ export class LinkRoutes {
       expectEnd(context);
     });
     const lost = new StreamError("the link was lost", { failure: Failure.LEG_LOST });
-    const onAbort = () => link.close(lost);
-    context.signal.addEventListener("abort", onAbort);
+    const onEnd = () => this.#links.endAtGoodbye(link, lost);
+    context.signal.addEventListener("abort", onEnd);
     try {
       yield { opened };
       const next = () => link.nextBatch(maxResponseBytes);
@@ -68,8 +68,8 @@ export class LinkRoutes {
       }
       throw toConnectError(await link.closed);
     } finally {
-      context.signal.removeEventListener("abort", onAbort);
-      link.close(lost);
+      context.signal.removeEventListener("abort", onEnd);
+      onEnd();
     }
   }
 
@@ -84,6 +84,12 @@ export class LinkRoutes {
   #send({ linkId, linkToken, sequence, packets }: SendRequest): Record<string, never> {
     try {
       this.#signer.verify("link", linkId, linkToken);
+      const goodbye = endOfLink({ packets });
+      // A page that is left does not wait for the answers to the batches before, and its link may be a WebSocket.
+      if (goodbye !== undefined) {
+        this.#links.leave(linkId, goodbye);
+        return {};
+      }
       const live = this.#receiving.get(linkId);
       if (live === undefined) throw new StreamError("the link has ended", { failure: Failure.LINK_GONE });
       live.watch.heard();

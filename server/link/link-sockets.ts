@@ -11,6 +11,7 @@ import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
 import {
   closeError,
   closeFrame,
+  goingAway,
   invalidPayload,
   messageTooBig,
   serviceRestart,
@@ -111,7 +112,9 @@ export class LinkSockets {
     });
     socket.on("close", (closeCode, reason) => {
       const { code, message } = closeError(closeCode, reason.toString());
-      link.close(new StreamError(message, { code, failure: Failure.LEG_LOST }));
+      const error = new StreamError(message, { code, failure: Failure.LEG_LOST });
+      if (closeCode === goingAway) this.#links.endAtGoodbye(link, error);
+      else link.close(error);
     });
     // A frame that breaks the rules: the peer is told the code, and "close" follows when it has answered, if it does.
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));

@@ -10,6 +10,7 @@ import { type ChannelHandler, createChannelHandler } from "../../link/channel/ch
 import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { packetOverheadBytes } from "../../link/outbox.js";
+import { goodbyeTimeoutMs } from "../../link/packet/link-message.js";
 import { RelayLink } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -46,7 +47,8 @@ export interface LinksInit {
 /** All links of the relay: those over WebSockets, and those over `Receive` and `Send`. */
 export class Links {
   readonly #init: LinksInit;
-  readonly #links = new Set<Link>();
+  /** The links by their ids. */
+  readonly #links = new Map<string, Link>();
   /** The error of links that are refused; undefined as long as none is. */
   #refusal: StreamError | undefined;
 
@@ -56,7 +58,7 @@ export class Links {
 
   get counts(): { links: number; channels: number } {
     let channels = 0;
-    for (const link of this.#links) channels += link.size;
+    for (const link of this.#links.values()) channels += link.size;
     return { links: this.#links.size, channels };
   }
 
@@ -77,14 +79,14 @@ export class Links {
       return serveChannel?.(channel, request, caller) ?? handle(channel, request);
     };
     const link: Link = new RelayLink({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
-    this.#links.add(link);
+    const linkId = randomId();
+    this.#links.set(linkId, link);
     // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
     void link.closed.then(() => {
       stopBeating();
-      this.#links.delete(link);
+      this.#links.delete(linkId);
     });
-    const linkId = randomId();
     const opened = {
       linkId,
       linkToken: signer.sign("link", linkId),
@@ -97,6 +99,21 @@ export class Links {
     return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
   }
 
+  /**
+   * Ends a link whose pipe ended as that of a page that is left may: at the goodbye, or with `cut` if none comes in
+   * time.
+   */
+  endAtGoodbye(link: Link, cut: StreamError): void {
+    if (link.size === 0) return link.close(cut);
+    const stopWaiting = this.#init.clock.after(goodbyeTimeoutMs, () => link.close(cut));
+    void link.closed.then(stopWaiting);
+  }
+
+  /** Ends a link with the goodbye of its page. Does nothing for a link that is over. */
+  leave(linkId: string, goodbye: StreamError): void {
+    this.#links.get(linkId)?.close(goodbye);
+  }
+
   /** Opens no more links. Those that are open stay. */
   refuse(error: StreamError): void {
     this.#refusal = error;
@@ -105,7 +122,7 @@ export class Links {
   /** Ends all links, and opens no more. */
   close(error: StreamError): void {
     this.refuse(error);
-    for (const link of [...this.#links]) link.close(error);
+    for (const link of [...this.#links.values()]) link.close(error);
   }
 }
 

@@ -10,6 +10,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
+import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
@@ -249,8 +250,13 @@ class Attacher implements LegOwner {
       const next =
         outage === undefined ? this.#beginOutage() : { ...outage, failedAttempts: outage.failedAttempts + 1 };
       const keepsAlive = life.endpoint.state.kind === "open";
-      const attempt = () => void this.#attempt(next);
-      const stopWaiting = this.#wayBack.wait(next.failedAttempts, attempt, keepsAlive, this.#earlyBreaks.count);
+      // Over as for a page whose connection was there when it was left.
+      const onLeave = () => {
+        life.fail(pageLeftError());
+        this.#finish();
+      };
+      const options = { onLeave, keepsAlive, earlyBreaks: this.#earlyBreaks.count };
+      const stopWaiting = this.#wayBack.wait(next.failedAttempts, () => void this.#attempt(next), options);
       return this.#set({ kind: "waiting", stopWaiting, outage: next });
     }
     if (error === undefined) life.ended();
@@ -349,7 +355,10 @@ class Attacher implements LegOwner {
       if (isPassing && clock.now() < this.#rejectUntilMs && this.#state.kind !== "over") {
         this.#hangUp();
         const again = () => void this.#reject(failedAttempts + 1);
-        return this.#set({ kind: "rejecting", stopWaiting: this.#wayBack.wait(failedAttempts, again, false) });
+        return this.#set({
+          kind: "rejecting",
+          stopWaiting: this.#wayBack.wait(failedAttempts, again, { keepsAlive: false }),
+        });
       }
     }
     this.#finish();

@@ -14,6 +14,7 @@ import { isOwnCancel, type StreamError } from "../../stream/error/stream-error.j
 import type { Clock } from "../../stream/platform/clock.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
+import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
@@ -212,7 +213,10 @@ export class Lease {
 
   #wait(failedAttempts: number): void {
     const wayBack = wayBackOf(this.#transport as Transport, this.#init.clock);
-    const stop = wayBack.wait(failedAttempts, () => this.#try(failedAttempts), true, this.#earlyBreaks.count);
+    // Over as for a page whose connection was there when it was left.
+    const onLeave = () => this.#end(pageLeftError());
+    const options = { onLeave, earlyBreaks: this.#earlyBreaks.count };
+    const stop = wayBack.wait(failedAttempts, () => this.#try(failedAttempts), options);
     this.#attempt = { kind: "waiting", stop };
   }
 

@@ -9,7 +9,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { noAnswerError } from "../page/fetch-slot.js";
 import { BatchSender, maxSentPacketBytes, type Send } from "./batch-sender.js";
-import { createLink, type OpenedLink } from "./opened-link.js";
+import { createLink, type LeavableLink } from "./opened-link.js";
 import { callStream, callUnary } from "./rpc-call.js";
 
 const openTimeoutMs = 10_000;
@@ -21,7 +21,7 @@ export interface FetchLinkInit {
   url?: string;
   /** Why the relay does not answer. Default {@link noAnswerError}. */
   silence?: () => StreamError;
-  hold?: OpenedLink["hold"];
+  hold?: LeavableLink["hold"];
 }
 
 /**
@@ -36,7 +36,7 @@ export async function openFetchLink(
   { transport, url, silence = () => noAnswerError(url), hold }: FetchLinkInit,
   clock: Clock,
   opening?: AbortSignal,
-): Promise<OpenedLink> {
+): Promise<LeavableLink> {
   opening?.throwIfAborted();
   const relay = relayAt(url);
   const { receive, send } = LinkService.method;
@@ -50,13 +50,13 @@ export async function openFetchLink(
     const first = await responses.next();
     const opened = first.value?.opened;
     if (opened === undefined) throw relayLostError(`${relay} opened no link`);
-    const { link, watch } = createLink(opened, clock, relay, maxSentPacketBytes);
+    const { link, watch, proof } = createLink(opened, clock, relay, maxSentPacketBytes);
     void link.closed.then((reason) => abort.abort(reason));
     void receiveAll(link, responses, watch, relay);
     const sendBatch: Send = (batch, timeoutMs) => callUnary(transport, send, batch, { timeoutMs, signal });
     const mayLackConnection = silence().failure === Failure.LIMIT_REACHED;
     void new BatchSender(link, clock, sendBatch, Math.random).run(opened, mayLackConnection, relay);
-    return { kind: "fetch", link, watch, hold };
+    return { kind: "fetch", link, watch, proof, hold };
   } catch (reason) {
     if (signal.aborted) throw signal.reason;
     abort.abort();

@@ -1,9 +1,8 @@
-import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Link } from "../../link/link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { followPage } from "../page/page-life.js";
+import { followPage, pageLeftError } from "../page/page-life.js";
 import type { LinkKind, LinkOpener, OpenedLink } from "./opened-link.js";
 
 /** At 512 channels each, these carry more than the 10,000 streams that a relay holds by default. */
@@ -197,8 +196,4 @@ function closeRetired(link: Link): void {
       .ping()
       .then(() => link.closeIfIdle())
       .catch(() => {});
-}
-
-function pageLeftError(): StreamError {
-  return new StreamError("the page was left", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
 }

@@ -18,6 +18,11 @@ export interface OpenedLink {
   hold?: ((isHeld: boolean) => void) | undefined;
 }
 
+/** A link whose page can say goodbye from outside of it. */
+export interface LeavableLink extends OpenedLink {
+  proof: Pick<LinkOpened, "linkId" | "linkToken">;
+}
+
 /**
  * Rejects with a `StreamError`, or with the signal's reason as soon as it is aborted. A link that may take the place of
  * the one it resolves with is handed to `onBetter`, as long as the latter is open.
@@ -33,8 +38,8 @@ export function createLink(
   clock: Clock,
   relay = relayAt(),
   maxSentPacketBytes = opened.maxPacketBytes,
-): Pick<OpenedLink, "link" | "watch"> {
-  const { maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
+): Pick<LeavableLink, "link" | "watch" | "proof"> {
+  const { linkId, linkToken, maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs } = opened;
   if (Math.min(maxChannels, maxPacketBytes, maxBatchBytes, heartbeatIntervalMs) === 0) {
     throw new StreamError("a limit of the link is zero", { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
   }
@@ -44,5 +49,6 @@ export function createLink(
     maxSentPacketBytes: Math.min(maxPacketBytes, maxBatchBytes, maxSentPacketBytes),
   });
   const silence = () => relayLostError(`${relay} is silent`);
-  return { link, watch: new LinkWatch(link, clock, heartbeatIntervalMs, silence) };
+  const watch = new LinkWatch(link, clock, heartbeatIntervalMs, silence);
+  return { link, watch, proof: { linkId, linkToken } };
 }

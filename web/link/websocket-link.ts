@@ -13,7 +13,8 @@ import { callError, fromConnectError, relayAt, relayLostError } from "../../stre
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
-import { createLink, type OpenedLink } from "./opened-link.js";
+import { createLink, type LeavableLink } from "./opened-link.js";
+import { relayPathUrl } from "./relay-path-url.js";
 import { type PipeSocket, SocketPipe } from "./socket-pipe.js";
 
 /**
@@ -28,7 +29,7 @@ export interface LinkSocketLike extends Pick<WebSocket, "binaryType" | "buffered
   onclose: ((event: CloseEvent) => void) | null;
   /** The HTTP status that answered the handshake, where one is known. */
   refusedWith?: number | undefined;
-  hold?: OpenedLink["hold"];
+  hold?: LeavableLink["hold"];
   /** Whether the memory that was sent last may be used again. Default: always, if the socket is the browser's own. */
   isMemoryFree?(): boolean;
 }
@@ -66,7 +67,7 @@ export async function openWebSocketLink(
   openTimeoutMs: number,
   signal?: AbortSignal,
   createSocket: SocketFactory = browserSocket,
-): Promise<OpenedLink> {
+): Promise<LeavableLink> {
   signal?.throwIfAborted();
   const relay = relayAt(baseUrl);
   const socket = new LinkSocket(createLinkSocket(createSocket, baseUrl, relay), relay, clock, openTimeoutMs);
@@ -96,10 +97,10 @@ function isLasting(status: number): boolean {
   return status < 500 && status !== tooManyRequests;
 }
 
-type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<OpenedLink, "link" | "watch">) | { kind: "over" };
+type SocketState = { kind: "opening" } | ({ kind: "open" } & Pick<LeavableLink, "link" | "watch">) | { kind: "over" };
 
 class LinkSocket implements PipeSocket {
-  readonly opened = new Deferred<OpenedLink>();
+  readonly opened = new Deferred<LeavableLink>();
   readonly #socket: LinkSocketLike;
   /** The name of the relay in messages. */
   readonly #relay: string;
@@ -192,7 +193,7 @@ class LinkSocket implements PipeSocket {
     const { opened } = message;
     if (opened === undefined) return this.#end(endOfLink(message) ?? relayLostError(`${this.#relay} opened no link`));
     this.#stopWaiting();
-    const { link, watch } = createLink(opened, this.#clock, this.#relay);
+    const { link, watch, proof } = createLink(opened, this.#clock, this.#relay);
     watch.outgoing = () => {
       const waitingBytes = this.bufferedAmount;
       return [this.#handedBytes - waitingBytes, waitingBytes];
@@ -201,7 +202,7 @@ class LinkSocket implements PipeSocket {
     void link.closed.then((error) => this.#end(error));
     const onError = (reason: unknown) => this.#end(callError(reason, this.#relay, true));
     new LinkSender(link, new SocketPipe(this, link), opened.maxBatchBytes, onError);
-    this.opened.resolve({ kind: "websocket", link, watch, hold: this.#socket.hold });
+    this.opened.resolve({ kind: "websocket", link, watch, proof, hold: this.#socket.hold });
   }
 
   #end(error: StreamError): void {
@@ -221,8 +222,7 @@ function isUnexplained({ code }: StreamError): boolean {
 }
 
 function socketUrl(baseUrl: string): string {
-  const url = new URL(baseUrl);
+  const url = relayPathUrl(baseUrl, linkSocketPath);
   url.protocol = /^(https|wss):$/.test(url.protocol) ? "wss:" : "ws:";
-  url.pathname = url.pathname.replace(/\/+$/, "") + linkSocketPath;
   return url.href;
 }

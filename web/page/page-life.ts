@@ -1,3 +1,7 @@
+import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+
 /** The turns in the life of a page. */
 export interface PageLife {
   /** The page is left. It may come back out of the back/forward cache, which keeps no page with an open connection. */
@@ -31,4 +35,9 @@ export function followPage({ onLeave, onShow, onWake }: PageLife): () => void {
   document.addEventListener("resume", onRun, first);
   document.addEventListener("visibilitychange", onVisibility, first);
   return () => following.abort();
+}
+
+/** The error of a page that was left. The relay takes it for a goodbye. */
+export function pageLeftError(): StreamError {
+  return new StreamError("the page was left", { code: Code.Canceled, failure: Failure.LEG_LOST, hop: Hop.CALLER });
 }

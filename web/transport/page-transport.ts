@@ -4,9 +4,10 @@ import { relayAt } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { openFetchLink } from "../link/fetch-link.js";
+import { beaconTo, withGoodbye } from "../link/goodbye.js";
 import { chooseLink, webSocketTimeoutMs } from "../link/link-choice.js";
 import { sessionMemory } from "../link/link-memory.js";
-import type { OpenedLink } from "../link/opened-link.js";
+import type { LeavableLink } from "../link/opened-link.js";
 import { openWebSocketLink } from "../link/websocket-link.js";
 import { noAnswerError, takeFetchSlot } from "../page/fetch-slot.js";
 import { fetchClient } from "./fetch-client.js";
@@ -21,10 +22,18 @@ export async function openPageTransport(url: RelayUrl, clock: Clock): Promise<Tr
   refuseCredentials(url);
   const baseUrl = url.href;
   const transport = createRpcTransport({ httpClient: fetchClient, baseUrl });
+  const goodbye = beaconTo(baseUrl);
   const open = chooseLink({
-    openWebSocket: (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
-    openFetch: (signal) =>
-      openInSlot(baseUrl, (silence) => openFetchLink({ transport, url: baseUrl, silence }, clock, signal)),
+    openWebSocket: withGoodbye(
+      (signal) => openWebSocketLink(baseUrl, clock, webSocketTimeoutMs, signal),
+      goodbye,
+      clock,
+    ),
+    openFetch: withGoodbye(
+      (signal) => openInSlot(baseUrl, (silence) => openFetchLink({ transport, url: baseUrl, silence }, clock, signal)),
+      goodbye,
+      clock,
+    ),
     memory: sessionMemory(baseUrl),
     clock,
   });
@@ -33,8 +42,8 @@ export async function openPageTransport(url: RelayUrl, clock: Clock): Promise<Tr
 
 async function openInSlot(
   baseUrl: string,
-  open: (silence: () => StreamError) => Promise<OpenedLink>,
-): Promise<OpenedLink> {
+  open: (silence: () => StreamError) => Promise<LeavableLink>,
+): Promise<LeavableLink> {
   const release = await takeFetchSlot(baseUrl);
   try {
     const opened = await open(() => noAnswerError(baseUrl, release !== undefined));

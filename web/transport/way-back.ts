@@ -22,6 +22,13 @@ interface Wait {
   earliestMs: number;
   /** Makes the attempt so long from now. A timer of a hidden page may be a second late, so none is set for 0. */
   attemptIn(delayMs: number): void;
+  leave(): void;
+}
+
+interface WaitOptions {
+  onLeave?: () => void;
+  keepsAlive?: boolean;
+  earlyBreaks?: number;
 }
 
 /**
@@ -51,11 +58,16 @@ export class WayBack {
    * network, or when another call got through.
    *
    * - `failedAttempts`: the number of attempts that failed since the break, which begins with 0.
+   * - `onLeave`: called in place of `attempt` when the page is left, after which nothing waits. Default: the wait goes on.
    * - `keepsAlive`: whether a process of Node waits for it. Default true.
    * - `earlyBreaks`: the number of calls in a row that got through and broke at once, which begins with 0. Default 0.
    * - The returned function calls the attempt off, and may be called at any time.
    */
-  wait(failedAttempts: number, attempt: () => void, keepsAlive = true, earlyBreaks = 0): () => void {
+  wait(
+    failedAttempts: number,
+    attempt: () => void,
+    { onLeave, keepsAlive = true, earlyBreaks = 0 }: WaitOptions = {},
+  ): () => void {
     let stopTimer = () => {};
     const stop = () => {
       stopTimer();
@@ -71,10 +83,19 @@ export class WayBack {
       else stopTimer = this.#clock.after(delayMs, end, keepsAlive);
     };
     const jitter = this.#random();
+    const leave = () => {
+      if (onLeave === undefined) return;
+      stop();
+      onLeave();
+    };
     const backoffMs = (times: number) => jitter * Math.min(minBackoffMs * 2 ** times, maxBackoffMs);
-    const wait: Wait = { earliestMs: this.#clock.now() + backoffMs(earlyBreaks), attemptIn };
+    const wait: Wait = { earliestMs: this.#clock.now() + backoffMs(earlyBreaks), attemptIn, leave };
     if (this.#waits.size === 0) {
-      this.#stopFollowing = followPage({ onLeave() {}, onShow() {}, onWake: () => this.#attemptAll(() => 0) });
+      this.#stopFollowing = followPage({
+        onLeave: () => this.#leaveAll(),
+        onShow() {},
+        onWake: () => this.#attemptAll(() => 0),
+      });
     }
     this.#waits.add(wait);
     // At least a timer, so that a caller that tries again in `attempt` cannot recurse.
@@ -92,6 +113,10 @@ export class WayBack {
   /** An attempt may wait again, or call others off. */
   #attemptAll(delayMs: (wait: Wait) => number): void {
     for (const wait of [...this.#waits]) if (this.#waits.has(wait)) wait.attemptIn(delayMs(wait));
+  }
+
+  #leaveAll(): void {
+    for (const wait of [...this.#waits]) if (this.#waits.has(wait)) wait.leave();
   }
 }
 

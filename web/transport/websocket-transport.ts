@@ -1,6 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { relayAt } from "../../stream/error/failure-detail.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
+import { beaconTo, withGoodbye } from "../link/goodbye.js";
 import { browserSocket, openWebSocketLink, type SocketFactory } from "../link/websocket-link.js";
 import { createLinkTransport, type LinkTransportOptions } from "./link-transport.js";
 import { type RelayUrl, refuseCredentials, relayUrl } from "./relay-url.js";
@@ -46,10 +47,7 @@ export function openWebSocketTransport(
 ): Transport {
   const url = relayUrl(String(baseUrl).replace(/^ws(?=s?:)/i, "http"), "", "kept");
   const createSocket = socketsFor(url);
-  return createLinkTransport(
-    (signal) => openWebSocketLink(url.href, systemClock, openTimeoutMs, signal, createSocket),
-    systemClock,
-    options,
-    relayAt(url.href),
-  );
+  const open = (signal: AbortSignal) => openWebSocketLink(url.href, systemClock, openTimeoutMs, signal, createSocket);
+  const openPolitely = withGoodbye(open, beaconTo(url.href), systemClock);
+  return createLinkTransport(openPolitely, systemClock, options, relayAt(url.href));
 }

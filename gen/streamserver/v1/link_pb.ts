@@ -162,7 +162,7 @@ export type SendRequest = Message<"streamserver.v1.SendRequest"> & {
   linkToken: string;
 
   /**
-   * 1 for the first batch, then one more each time.
+   * 1 for the first batch, then one more each time. It does not matter in a batch with a `reset` on channel 0.
    *
    * @generated from field: uint64 sequence = 3;
    */
@@ -447,6 +447,11 @@ export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
  *
  * Without a WebSocket, the client calls Receive and keeps it open; that is the relay's half. The client's half is a row
  * of Sends. A link ends when its WebSocket or its Receive ends.
+ *
+ * A client that ends a link for good, as a page does that is left, says goodbye: it closes its WebSocket with 1000, or
+ * makes a Send with a `reset` on channel 0, of the code `canceled` and with FAILURE_LEG_LOST. The relay ends the
+ * streams and the leases of such a link at once. The goodbye may come later than the end of Receive, so the relay waits
+ * one second for it.
  *
  * @generated from service streamserver.v1.LinkService
  */

@@ -1,4 +1,5 @@
 import { heartbeatsUntilLost } from "../../../link/link-watch.js";
+import { goodbyeTimeoutMs } from "../../../link/packet/link-message.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
 import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
@@ -98,6 +99,13 @@ export const fixedDeadlines: LimitRow[] = [
     value: `${ms(defaultOpenTimeoutMs)}; ${ms(webSocketTimeoutMs)} where a link over \`Receive\` and \`Send\` can take its place, which is asked for after ${ms(patienceMs)}`,
     enforcedBy: "the client, if it is this project's own",
     beyond: "it closes the WebSocket",
+    told: notTold,
+  },
+  {
+    what: "from the end of a `Receive`, or from a WebSocket's close code 1001, to the goodbye of the link",
+    value: ms(goodbyeTimeoutMs),
+    enforcedBy: "the relay",
+    beyond: "the link was cut, and ends",
     told: notTold,
   },
   {

@@ -156,7 +156,7 @@ test("a message with more packets than are taken is refused", () => {
 test("the last packet of a link says why it ends, and is understood", () => {
   const why = new StreamError("é".repeat(maxReasonBytes), { failure: Failure.DRAINING });
   const last = lastPacket(why);
-  const heard = endOfLink({ opened: undefined, packets: [packet({ channel: 1 }), last] });
+  const heard = endOfLink({ packets: [packet({ channel: 1 }), last] });
   expect(heard).toMatchObject({ code: Code.Unavailable, failure: Failure.DRAINING });
   expect(heard?.message).toBe("é".repeat(maxReasonBytes / 2));
 });
@@ -164,8 +164,8 @@ test("the last packet of a link says why it ends, and is understood", () => {
 test("the reset of a channel, or none, does not end a link", () => {
   const ofChannel = packet({ channel: 1, content: { case: "reset", value: { code: Code.Aborted } } });
   const ping = packet({ content: { case: "ping", value: {} } });
-  expect(endOfLink({ opened: undefined, packets: [ofChannel, ping] })).toBeUndefined();
-  expect(endOfLink({ opened: undefined, packets: [] })).toBeUndefined();
+  expect(endOfLink({ packets: [ofChannel, ping] })).toBeUndefined();
+  expect(endOfLink({ packets: [] })).toBeUndefined();
 });
 
 test("a code that is none reads as unknown", () => {

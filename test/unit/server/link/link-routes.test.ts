@@ -1,19 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { goodbyeTimeoutMs, lastPacket } from "../../../../link/packet/link-message.js";
 import { packetMessage } from "../../../../link/packet/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
-import { Links } from "../../../../server/link/links.js";
+import { Links, type LinksInit } from "../../../../server/link/links.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
+import { pageLeftError } from "../../../../web/page/page-life.js";
 import { packet, request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";
 
-function linkRoutes(test: TestRelay = newRelay()) {
-  const links = new Links({ ...test.relay, handlers: [] });
+function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serveChannel"> = {}) {
+  const links = new Links({ ...test.relay, handlers: [], ...options });
   const routes = new LinkRoutes(links, test.relay.signer);
   const client = createClient(
     LinkService,
@@ -68,6 +70,39 @@ test("a link whose answer nobody reads any more is gone with its request", async
   await settled();
   expect(links.counts.links).toBe(0);
   expect(clock.timers).toBe(0);
+});
+
+describe("the goodbye of a link", () => {
+  const goodbye = lastPacket(pageLeftError());
+
+  test("ends it at once, whatever the number of its batch, and not only a link over Receive", async () => {
+    const routes = linkRoutes();
+    const { send, ended } = await openLink(routes);
+    await send(1n, [opening(1)]);
+    await send(7n, [goodbye]);
+    expect(await rejection(ended)).toMatchObject({ code: Code.Canceled, failure: Failure.LEG_LOST });
+    const { link, opened } = routes.links.open(someCaller, 1);
+    const { linkId, linkToken } = opened as { linkId: string; linkToken: string };
+    await routes.client.send({ linkId, linkToken, packets: [goodbye] });
+    expect(await link.closed).toMatchObject({ code: Code.Canceled, failure: Failure.LEG_LOST });
+  });
+
+  test("may come a moment after the end of Receive, which alone is a cut", async () => {
+    const routes = linkRoutes(newRelay(), { serveChannel: () => new Promise(() => {}) });
+    for (const says of [true, false]) {
+      const { send, cancel, ended } = await openLink(routes);
+      await send(1n, [opening(1)]);
+      cancel();
+      await rejection(ended);
+      routes.clock.advance(goodbyeTimeoutMs - 1);
+      expect(routes.links.counts).toEqual({ links: 1, channels: 1 });
+      if (says) await send(0n, [goodbye]);
+      else routes.clock.advance(1);
+      await settled();
+      expect(routes.links.counts).toEqual({ links: 0, channels: 0 });
+      expect(routes.clock.timers).toBe(0);
+    }
+  });
 });
 
 test("a batch that is sent again under its number is answered, and not taken twice", async () => {

@@ -57,6 +57,15 @@ describe("WayBack.wait", () => {
     expect(attempts).toEqual(["other at 0 ms"]);
   });
 
+  test("calls onLeave in place of the attempt when the page is left", () => {
+    wayBack.wait(0, attempt("attempt"), { onLeave: attempt("left") });
+    wayBack.wait(6, attempt("other"));
+    page.happens("pagehide");
+    expect(attempts).toEqual(["left at 0 ms"]);
+    clock.advance(10_000);
+    expect(attempts).toEqual(["left at 0 ms", "other at 2500 ms"]);
+  });
+
   test("makes no attempt before it returns", () => {
     random = 0;
     wayBack.wait(0, attempt("first"));
