@@ -6,9 +6,11 @@ import { StreamServer } from "browser-stream-server";
 import { expect, onTestFinished, test } from "vitest";
 import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
+import { startLimitedRelay } from "./file-relay.js";
 
 test("ls prints the names that are listed, and with --watch how they come and go", async () => {
-  const relay = await startRelay("--host", "127.0.0.1");
+  // The name of a listener that was killed goes when this is over.
+  const relay = await startLimitedRelay({ graceMs: 500 });
   onTestFinished(() => void relay.stop());
   const listen = async (name: string, listed: boolean) => {
     const server = StreamServer(relay.origin, { listed }).listen(name);

@@ -11,6 +11,8 @@ const idleMs = 120_000;
 
 interface IdlePair extends Pair {
   name: string;
+  /** The suspensions of its streams: a proxy that cuts idle connections would go unnoticed without them. */
+  suspensions: unknown[];
   close(): void;
 }
 
@@ -29,7 +31,9 @@ beforeAll(async () => {
       const way = open(proxy.origin + prefix);
       const name = `${wayName} through ${proxyName}`;
       const pair = await openPair(way.transport, name);
-      pairs.push({ ...pair, name, close: way.close });
+      const suspensions: unknown[] = [];
+      for (const stream of [pair.there, pair.here]) stream.on("suspended", (each) => suspensions.push(each));
+      pairs.push({ ...pair, name, suspensions, close: way.close });
       // The stream is idle after something has gone through.
       await pass(pair.there, pair.here, "first");
     }
@@ -43,10 +47,13 @@ afterAll(async () => {
   await relay?.close();
 });
 
-test("streams that were idle for two minutes are alive", { timeout: idleMs + 30_000 }, async () => {
+test("streams that were idle for two minutes are alive, over the connections that they had", {
+  timeout: idleMs + 30_000,
+}, async () => {
   await new Promise((resolve) => setTimeout(resolve, idleMs));
   const outcomes = await Promise.all(pairs.map(outcomeOf));
   expect(outcomes).toEqual(pairs.map(({ name }) => `${name}: ping, pong`));
+  expect(pairs.filter(({ suspensions }) => suspensions.length > 0).map(({ name }) => name)).toEqual([]);
 });
 
 async function outcomeOf({ name, there, here }: IdlePair): Promise<string> {
