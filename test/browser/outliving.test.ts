@@ -10,10 +10,12 @@ import { engines } from "../engines/engines.js";
 import { launchedEngines } from "../engines/launched-engines.js";
 import { openRelay, type TestRelay, untilLinks } from "../integration/relay-ports.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
-import { noContentPath, openPages, type Pages } from "./pages.js";
+import { attachmentPath, noContentPath, openPages, type Pages } from "./pages.js";
 import { openUpgradeProxy, type UpgradeProxy } from "./upgrade-proxy.js";
 
 const mebibyte = 1024 * 1024;
+/** In a page: cuts that are nobody's fault. Each ends the connections of the page in some engine. */
+const cuts = ["window.stop()", `location = "${noContentPath}"`, "window.stop()", `location = "${attachmentPath}"`];
 
 const browserOf = launchedEngines();
 const tabs: EngineTab[] = [];
@@ -57,8 +59,8 @@ const hearing = `
   };
 `;
 
-/** In a page: a server that hashes what it gets, and says how much it has. */
-const listening = `
+/** In a page: a server of a name that hashes what it gets, and says how much it has. */
+const listening = (name: string) => `
   import { StreamServer } from "browser-stream-server";
   ${hearing}
   globalThis.receivedBytes = 0;
@@ -70,19 +72,19 @@ const listening = `
       receivedBytes += part.byteLength;
     }
     stream.end(await hashOf(parts));
-  }).listen("outliving");
+  }).listen("${name}");
   hear(server);
   await server.ready;
 `;
 
-/** In a page: sends a file, and resolves with its hash and the one that the other side got. */
-const sending = `
+/** In a page: sends a file to a name, and resolves with its hash and the one that the other side got. */
+const sending = (name: string) => `
   import { StreamClient } from "browser-stream-server";
   ${hearing}
   globalThis.transfer = async (fileBytes) => {
     const file = new Uint8Array(fileBytes);
     for (let at = 0; at < fileBytes; at += 65536) crypto.getRandomValues(file.subarray(at, at + 65536));
-    const stream = StreamClient(location.origin).connect("outliving");
+    const stream = StreamClient(location.origin).connect("${name}");
     hear(stream);
     const writer = stream.writable.getWriter();
     for (let at = 0; at < fileBytes; at += 65536) {
@@ -125,8 +127,8 @@ describe.each(engines)("in $name, a transfer outlives", (engine) => {
       process = await startRelay("--key-file", keyFile);
       const { port, origin } = new URL(process.origin);
       const [listener, sender] = await Promise.all([openTab(engine, origin), openTab(engine, origin)]);
-      await listener.run(listening);
-      await sender.run(sending);
+      await listener.run(listening("outliving"));
+      await sender.run(sending("outliving"));
       const transferred = sender.evaluate(`transfer(${fileBytes})`) as Promise<Transfer>;
       await untilReceived(listener, fileBytes / 4);
       process.child.kill("SIGKILL");
@@ -149,12 +151,13 @@ describe.each(engines)("in $name, a transfer outlives", (engine) => {
       [fetchOnly.origin, "fetch"],
     ] as const) {
       const [listener, sender] = await Promise.all([openTab(engine, origin), openTab(engine, origin)]);
-      await listener.run(listening);
-      await sender.run(sending);
+      const name = `outliving in ${engine.name} over ${kind}`;
+      await listener.run(listening(name));
+      await sender.run(sending(name));
       const transferred = sender.evaluate(`transfer(${fileBytes})`) as Promise<Transfer>;
       await untilReceived(listener, fileBytes / 8);
       expect(await sender.evaluate("kind")).toBe(kind);
-      for (const [at, cut] of ["window.stop()", `location = "${noContentPath}"`, "window.stop()"].entries()) {
+      for (const [at, cut] of cuts.entries()) {
         await (at % 2 ? listener : sender).evaluate(`void (${cut})`);
         await untilReceived(listener, (fileBytes * (at + 2)) / 8);
       }
@@ -204,7 +207,7 @@ describe("A tab that is loaded again", () => {
       await listener.run(answering);
     }
     expect(await listener.evaluate("failures")).toEqual([]);
-    await client.evaluate("isAsking = false; asked");
+    await client.evaluate("(isAsking = false, asked)");
     const { answers, failures } = (await client.evaluate("outcomes")) as { answers: number; failures: Failure[] };
     expect(answers).toBeGreaterThan(50);
     // A page that is left takes along the streams that it had accepted.

@@ -13,6 +13,8 @@ export interface Pages {
 
 /** A navigation to it does not leave the page. */
 export const noContentPath = "/no-content";
+/** Neither does one to a file that is downloaded. */
+export const attachmentPath = "/attachment";
 
 /** The icon is there so that no browser asks for one. */
 const blank = `<!doctype html><link rel="icon" href="data:,">`;
@@ -22,6 +24,7 @@ export async function openPages({ proxy }: TestRelay): Promise<Pages> {
   const server = createServer((request, response) => {
     proxy.handler(request, response, () => {
       if (request.url === noContentPath) response.writeHead(204).end();
+      else if (request.url === attachmentPath) response.setHeader("content-disposition", "attachment").end("file");
       else response.setHeader("content-type", "text/html").end(blank);
     });
   });
