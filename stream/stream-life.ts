@@ -1,7 +1,7 @@
-import { Failure, type Hop } from "../gen/streamserver/v1/failure_pb.js";
+import type { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "./endpoint/capabilities.js";
 import { Endpoint, type EndpointEvent, type EndpointInit } from "./endpoint/endpoint.js";
-import { StreamError } from "./error/stream-error.js";
+import type { StreamError } from "./error/stream-error.js";
 import { Deferred } from "./platform/deferred.js";
 import { Emitter } from "./platform/emitter.js";
 
@@ -136,12 +136,6 @@ export class StreamLife extends Emitter<StreamLifeEvents> {
   /** The stream ends with an error that its peer is not told. */
   fail(error: StreamError): void {
     this.endpoint.fail(error);
-  }
-
-  /** The relay has ended the stream without an error. That is a loss unless both sides had finished before. */
-  ended(): void {
-    if (this.isOver) return;
-    this.fail(new StreamError("the stream ended before it was finished", { failure: Failure.LEG_LOST }));
   }
 
   #set(state: LifeState): void {

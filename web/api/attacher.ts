@@ -156,14 +156,22 @@ class Attacher implements LegOwner {
     this.#move();
   }
 
-  onEnd(leg: Leg, error: StreamError | undefined): void {
+  onEnd(leg: Leg, reason: StreamError | undefined): void {
     const state = this.#state;
+    const { life } = this.#init;
+    const error = reason ?? (life.isOver ? undefined : this.#earlyEndError());
     if (state.kind === "moving" && state.next === leg) return this.#onMoveFailed(state, error);
     if (!("leg" in state) || state.leg !== leg) return;
     if (state.kind === "moving" && state.next !== undefined && this.#lives(error, "attached")) {
       return this.#set({ kind: "attaching", leg: state.next, outage: this.#beginOutage() });
     }
     this.#onLost(error, state.kind === "attaching" ? state.outage : undefined);
+  }
+
+  /** A stream that ends too early here may be whole at the relay, which says so to a leg that comes back. */
+  #earlyEndError(): StreamError {
+    const hop = this.#comesBack && this.#init.life.endpoint.state.kind === "open" ? Hop.RELAY : Hop.PEER;
+    return new StreamError("the stream ended before it was finished", { failure: Failure.LEG_LOST, hop });
   }
 
   get #wayBack() {
@@ -259,11 +267,11 @@ class Attacher implements LegOwner {
       const stopWaiting = this.#wayBack.wait(next.failedAttempts, () => void this.#attempt(next), options);
       return this.#set({ kind: "waiting", stopWaiting, outage: next });
     }
-    if (error === undefined) life.ended();
-    else if (this.#isResumable && (life.endpoint.state.kind === "failed" || isOwnFault(error))) {
+    if (error !== undefined && this.#isResumable && (life.endpoint.state.kind === "failed" || isOwnFault(error))) {
       life.fail(error);
       return void this.#reject();
-    } else life.fail(this.#generation > 1 ? notResumedError(error) : error);
+    }
+    if (error !== undefined) life.fail(this.#generation > 1 ? notResumedError(error) : error);
     this.#finish();
   }
 

@@ -190,12 +190,6 @@ test("a stream that fails tells of it once, and never says end", async () => {
   expect((await rejection(stream.opened)).code).toBe(Code.Unavailable);
 });
 
-test("a call that ends before both sides finished is a lost leg", async () => {
-  const { stream, life } = streamAndPeer();
-  life.ended();
-  expect((await rejection(stream.closed)).code).toBe(Code.Unavailable);
-});
-
 test("pause holds the messages back, resume lets them through", async () => {
   const { stream, peer, carry } = streamAndPeer();
   const events = eventsOf(stream);

@@ -267,6 +267,21 @@ describe("Attacher, when a leg breaks", () => {
     expect(events).toEqual([{ hop: Hop.RELAY, graceMs }, "resumed"]);
   });
 
+  test("takes an end without an error that comes too early for a break, and hears how the stream ended", async () => {
+    const { stream, over } = await connected();
+    stream.end("all");
+    call().handlers.onFrame(frame({ sequence: 1n, fin: true }));
+    stream.resume();
+    await settled();
+    call().handlers.onEnd(undefined);
+    await settled();
+    expect(stream.state).toBe("suspended");
+    await attempts();
+    call().handlers.onEnd(new StreamError("over", { failure: Failure.STREAM_GONE, receivedSequence: 1 }));
+    await over;
+    expect(stream.state).toBe("closed");
+  });
+
   test("tries again at a relay that has no room, which ends the stream if it says so later", async () => {
     const full = new StreamError("no room", { failure: Failure.LIMIT_REACHED });
     const { stream, over } = await connected();

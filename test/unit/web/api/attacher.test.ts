@@ -284,6 +284,12 @@ test("attach ends the request after the last frame of a stream that is over, onc
   expect(resetting.call.told).toEqual(["reset", "end"]);
 });
 
+test("a call that ends before both sides have finished is a lost leg of a stream that cannot be resumed", async () => {
+  const { call, life } = await drivenByHand(able);
+  call.handlers.onEnd(undefined);
+  expect(errorOf(life.endpoint)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.PEER });
+});
+
 test("attach resets a stream whose data was transferred away, as a mistake of the caller's own", async () => {
   const { call, life } = await drivenByHand(able);
   call.handlers.onTransferredAway();
