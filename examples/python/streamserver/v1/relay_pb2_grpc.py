@@ -138,7 +138,8 @@ class RelayServiceServicer:
     def Reject(self, request, context):
         """Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
         it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
-        leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
+        leg or not. A relay that was started again, and knows nothing of the stream yet, tells the peer when it comes. A
+        stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

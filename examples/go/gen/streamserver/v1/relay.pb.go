@@ -355,8 +355,9 @@ func (x *Open) GetWaitForListenerMs() uint32 {
 // sets `name`, `metadata` and `wait_for_listener_ms` again as well, so that a relay that lost the offer makes it again.
 // Once it has been accepted, it leaves them out.
 //
-// The relay refuses with FAILURE_STREAM_GONE if the stream has ended, and with FAILURE_FENCED if it knows an attachment
-// with this generation or a higher one.
+// If the stream has ended, the endpoint hears how, as far as the relay still knows: `opened`, the peer's `reset` and the
+// end, or the failure with which it ended. Otherwise, and if it ended well, the relay refuses with FAILURE_STREAM_GONE. It
+// refuses with FAILURE_FENCED if it knows an attachment with this generation or a higher one.
 type Resume struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The highest `Frame.sequence` that the endpoint has received without a gap: the peer sends again what comes after it.

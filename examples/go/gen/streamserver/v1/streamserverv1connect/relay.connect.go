@@ -75,7 +75,8 @@ type RelayServiceClient interface {
 	Accept(context.Context) *connect.BidiStreamForClient[v1.AcceptRequest, v1.AcceptResponse]
 	// Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
 	// it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
-	// leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
+	// leg or not. A relay that was started again, and knows nothing of the stream yet, tells the peer when it comes. A
+	// stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.RejectResponse], error)
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
@@ -215,7 +216,8 @@ type RelayServiceHandler interface {
 	Accept(context.Context, *connect.BidiStream[v1.AcceptRequest, v1.AcceptResponse]) error
 	// Declines an offer: the client's Connect ends with the code and the reason given here. With the token of either leg
 	// it ends a stream in any state, as a reset does, but without waiting behind frames, and whether the endpoint has a
-	// leg or not. A stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
+	// leg or not. A relay that was started again, and knows nothing of the stream yet, tells the peer when it comes. A
+	// stream that has ended, or an offer that is no longer waiting: FAILURE_OFFER_GONE.
 	Reject(context.Context, *connect.Request[v1.RejectRequest]) (*connect.Response[v1.RejectResponse], error)
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
