@@ -9,7 +9,7 @@ import type { Role, Splice } from "./splice.js";
  * Streams whose ends are kept, which are those of the last seconds of a busy relay. 10,000 take about 3 MB, and with the
  * longest reasons 30 MB.
  */
-const maxEnds = 10_000;
+export const maxEnds = 10_000;
 
 /** A reset with the longest reason, 1,024 bytes, has room in this. A larger one is not kept. */
 const maxResetBytes = 2_048;

@@ -286,7 +286,6 @@ export class Half {
 
   /** Waits no more for an endpoint that has no leg, because it does not come back. */
   giveUp(error: StreamError): void {
-    if (this.#state.kind === "owed") return this.abandon();
     if (this.#state.kind !== "detached") return;
     this.#set({ kind: "over", error });
     this.fail(error);

@@ -161,8 +161,7 @@ export class Splice implements Offer {
 
   /** The listener that took offers at a place is gone for good. Its endpoint is not waited for if it has no leg. */
   loseListener(place: OfferPlace): void {
-    const spliced = this.#state.kind === "lingering" ? this.#state.spliced : this.#state;
-    if (spliced.kind === "spliced" && spliced.place === place) this.listener.giveUp(listenerReplacedError());
+    if (this.#state.kind === "spliced" && this.#state.place === place) this.listener.giveUp(listenerReplacedError());
   }
 
   /**

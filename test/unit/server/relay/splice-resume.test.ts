@@ -1,6 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
 import type { Role } from "../../../../server/relay/splice.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { isLoss } from "../../../../web/api/leg.js";
@@ -263,6 +265,29 @@ describe.each(roles)("Splice, when the leg of the %s is lost,", (role) => {
     expect(comeBack(paired.relay, role, paired.splice.id).end).toBe("well");
     full.drain();
     expect(full.frames.map(({ ack }) => ack)).toEqual([0, 1]);
+  });
+
+  test("lets the peer go on when it needs no other leg, and a frame waited for it", () => {
+    const paired = resumableStream();
+    new Listening(paired[role], 1);
+    const heard = new Listening(paired[peer]);
+    for (const each of roles) paired[each].put(fin(1));
+    expect(paired[peer].put(acks(1))).toBe(false);
+    paired[role].endRequest();
+    paired[role].lose(callBroke());
+    expect([heard.goneOn, paired[peer].put(acks(1))]).toEqual([1, true]);
+    paired[peer].endRequest();
+    expectNothingLeft(paired);
+  });
+
+  test("is not taken with capabilities that are too large", () => {
+    const paired = resumableStream();
+    const legs = legsOf(paired);
+    const capabilities = create(CapabilitiesSchema, { features: new Array<Feature>(2_000).fill(Feature.RESUME) });
+    const open = { streamId: paired.splice.id, name: "", waitForListenerMs: 0, resume: { generation: 1 } };
+    const legToken = paired.relay.legToken(role, paired.splice.id);
+    const refused = thrown(() => paired.relay.resume(role, { ...open, legToken, capabilities }, { metadata: {} }));
+    expect([refused.failure, legs[role].end]).toEqual([Failure.FRAME_TOO_LARGE, "open"]);
   });
 
   test.each(["lost", "fenced"])("forgets that it has ended the request of a leg that is %s", (how) => {
