@@ -97,12 +97,15 @@ export const rolling: Scenario = {
     for (const party of parties) await party.close();
     await relay.close();
     const written = tickers.reduce((sum, ticker) => sum + ticker.written, 0);
-    const longest = Math.max(...tickers.map((ticker) => ticker.longestPauseMs));
+    const longest = networkCarriers.map((carrier, at) => {
+      const ofCarrier = tickers.filter((_, number) => number % parties.length === at);
+      return `${carrier} ${Math.max(...ofCarrier.map(({ longestPauseMs }) => longestPauseMs)).toFixed(0)} ms`;
+    });
     const slowest = Math.max(...exits.map(({ ms }) => ms));
     return {
       figures: [
         `${restarts} restarts, ${streams} streams, ${written} messages: ${problems.length === 0 ? "0 lost, 0 doubled" : "failed"}`,
-        `the longest pause of a stream ${longest.toFixed(0)} ms, the slowest exit ${slowest.toFixed(0)} ms`,
+        `the longest pauses of a stream: ${longest.join(", ")}; the slowest exit ${slowest.toFixed(0)} ms`,
       ],
       problems: problems.slice(0, 20),
     };
