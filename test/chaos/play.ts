@@ -17,7 +17,8 @@ const waitForListenerMs = 10_000;
 /** The grace period may have begun when the network is well again, and the machine has much else to do. */
 const settleTimeoutMs = graceMs + 20_000;
 const startTimeoutMs = 20_000;
-const restTimeoutMs = 15_000;
+/** The relay may hold a stream for an endpoint that it has told nothing, until the grace period is over. */
+const restTimeoutMs = graceMs + 10_000;
 const pollMs = 50;
 const probeBytes = 16;
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Carrier } from "./carriers.ts";
 import type { Figures } from "./figures.ts";
 import { type History, historyText, randomHistory } from "./history.ts";
+import { graceMs } from "./limits.ts";
 import { sharedRelay, tryHistory } from "./trial.ts";
 
 export interface Failed {
@@ -22,7 +23,7 @@ export interface RunOptions {
 
 /** Histories on one shared relay; then it must be empty. */
 const historiesPerRelay = 100;
-const restTimeoutMs = 15_000;
+const restTimeoutMs = graceMs + 10_000;
 
 /** Plays histories of one carrier, and resolves with those that failed. */
 export async function runHistories(carrier: Carrier, options: RunOptions, figures: Figures): Promise<Failed[]> {
