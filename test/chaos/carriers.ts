@@ -29,7 +29,7 @@ const ways = {
   decoded: (origin: string): Way => {
     const baseUrl = `${origin}/browser-server`;
     // Without PINGs of its own, no such transport notices a connection that is lost in silence.
-    const pings = { pingIntervalMs: heartbeatIntervalMs, pingTimeoutMs: 1.5 * heartbeatIntervalMs };
+    const pings = { pingIntervalMs: heartbeatIntervalMs, pingTimeoutMs: 4 * heartbeatIntervalMs };
     const sessionManager = new node.Http2SessionManager(baseUrl, pings);
     const transport = node.createConnectTransport({ baseUrl, httpVersion: "2", sessionManager });
     return { transport, close: () => sessionManager.abort() };

@@ -1,3 +1,5 @@
+import { Failure } from "browser-stream-server";
+import type { Side } from "./side.ts";
 import type { CutKind, RelayFault, SpellKind } from "./step.ts";
 
 export type FaultKind = CutKind | SpellKind | RelayFault;
@@ -26,7 +28,19 @@ export class Figures {
     this.returnsMs.set(kind, times);
   }
 
-  countFailure(failure: string): void {
-    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+  /** Counts a stream that is over for its two sides. */
+  countStream(client: Side, listener: Side): void {
+    this.streams += 1;
+    for (const side of [client, listener]) {
+      this.messages += side.received;
+      this.bytes += side.peer.written.slice(0, side.received).reduce((sum, { bytes }) => sum + bytes, 0);
+      this.resumptions += side.resumptions;
+    }
+    if (client.outcome.kind === "clean") this.clean += 1;
+    if (client.outcome.kind !== "failed") return;
+    const failure = Failure[client.outcome.error.failure];
+    const opened = client.isOpened ? failure : `${failure} before it was open`;
+    const end = client.hasReset || listener.hasReset ? "a reset" : opened;
+    this.failures.set(end, (this.failures.get(end) ?? 0) + 1);
   }
 }

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, type Stream, StreamClient, StreamServer } from "browser-stream-server";
-import { openWay, tidyCarriers, type Way } from "./carriers.ts";
-import { ChaosProxy } from "./chaos-proxy.ts";
 import { ChaosRelay } from "./chaos-relay.ts";
 import { describe, problemsOf } from "./checker.ts";
 import type { FaultKind, Figures } from "./figures.ts";
 import { type History, hasRelayFault, isSurvivable } from "./history.ts";
 import { graceMs } from "./limits.ts";
 import type { LocalRelay } from "./local-relay.ts";
+import { Networks, restOf } from "./networks.ts";
 import { resetError, Side } from "./side.ts";
 import type { Party, Step } from "./step.ts";
 import { within } from "./within.ts";
@@ -17,9 +16,6 @@ const waitForListenerMs = 10_000;
 /** The grace period may have begun when the network is well again, and the machine has much else to do. */
 const settleTimeoutMs = graceMs + 20_000;
 const startTimeoutMs = 20_000;
-/** The relay may hold a stream for an endpoint that it has told nothing, until the grace period is over. */
-const restTimeoutMs = graceMs + 10_000;
-const pollMs = 50;
 const probeBytes = 16;
 
 export interface PlayContext {
@@ -54,8 +50,7 @@ class Stage {
   readonly #context: PlayContext;
   readonly #pairs = new Map<number, Pair>();
   readonly #underway: Promise<unknown>[] = [];
-  readonly #proxies = new Map<Party, ChaosProxy>();
-  readonly #ways = new Map<Party, Way>();
+  #networks: Networks | undefined;
   #server: StreamServer | undefined;
   /** Ends of faults that are under way. A time is taken only while there is no other. */
   #faults = 0;
@@ -68,19 +63,10 @@ class Stage {
 
   async open(): Promise<void> {
     const { relay, name } = this.#context;
-    for (const party of ["client", "listener"] as const) {
-      const carrier = this.#history[party];
-      if (carrier === "local") continue;
-      const proxy = await ChaosProxy.open(relay.port);
-      this.#proxies.set(party, proxy);
-      this.#ways.set(party, openWay(carrier, proxy.origin));
-    }
-    if (relay instanceof ChaosRelay && hasRelayFault(this.#history)) {
-      relay.onMove = (port) => {
-        for (const proxy of this.#proxies.values()) proxy.targetPort = port;
-      };
-    }
-    this.#server = StreamServer(this.#way("listener").transport, (stream) => this.#onStream(stream)).listen(name);
+    const networks = await Networks.open(this.#history, relay.port);
+    this.#networks = networks;
+    if (relay instanceof ChaosRelay && hasRelayFault(this.#history)) relay.onMove = (port) => networks.lead(port);
+    this.#server = StreamServer(networks.transport("listener"), (stream) => this.#onStream(stream)).listen(name);
     this.#server.on("error", (error) => this.#onServerError(error));
     await within(startTimeoutMs, "the listener is not ready", this.#server.ready);
   }
@@ -102,11 +88,11 @@ class Stage {
         return sleep(step.ms);
       case "cut":
         this.#begin(step.how);
-        this.#proxies.get(step.party)?.cut(step.how);
+        this.#networks?.of(step.party)?.cut(step.how);
         return this.#over(step.how);
       case "spell":
         return this.#during(step.how, async () => {
-          const proxy = this.#proxies.get(step.party);
+          const proxy = this.#networks?.of(step.party);
           proxy?.begin(step.how);
           await sleep(step.ms);
           proxy?.heal();
@@ -140,54 +126,19 @@ class Stage {
       for (const problem of problemsOf(client, listener, this.#history)) {
         this.problems.push(`stream ${stream}, ${problem}`);
       }
-      this.#count(client, listener);
+      this.#context.figures.countStream(client, listener);
       for (const side of [client, listener]) if (side.outcome.kind === "pending") side.abandon();
     }
     await within(startTimeoutMs, "the server does not end", this.#server?.end() ?? Promise.resolve());
     if (this.#server?.streams.size !== 0)
       this.problems.push(`the server still holds ${this.#server?.streams.size} streams`);
-    await this.#rest();
+    this.problems.push(...((await this.#networks?.rest()) ?? []));
+    if (hasRelayFault(this.#history)) this.problems.push(...(await restOf(this.#context.relay)));
   }
 
   async close(): Promise<void> {
     void this.#server?.end();
-    for (const way of this.#ways.values()) way.close();
-    for (const proxy of this.#proxies.values()) await proxy.close();
-  }
-
-  /** Resolves when the client's connections have ended by themselves, and the relay holds nothing. */
-  async #rest(): Promise<void> {
-    for (const [party, proxy] of this.#proxies) {
-      if (!tidyCarriers.has(this.#history[party])) continue;
-      await this.#until(
-        () => proxy.connections === 0,
-        () => `the ${party} keeps ${proxy.connections} connections`,
-      );
-    }
-    for (const way of this.#ways.values()) way.close();
-    if (!hasRelayFault(this.#history)) return;
-    let counts = {};
-    await this.#until(
-      async () => {
-        counts = await this.#context.relay.counts();
-        return Object.values(counts).every((count) => count === 0);
-      },
-      () => `the relay still holds ${JSON.stringify(counts)}`,
-    );
-  }
-
-  async #until(holds: () => boolean | Promise<boolean>, otherwise: () => string): Promise<void> {
-    const deadlineMs = performance.now() + restTimeoutMs;
-    while (!(await holds())) {
-      if (performance.now() > deadlineMs) return void this.problems.push(otherwise());
-      await sleep(pollMs);
-    }
-  }
-
-  #way(party: Party): Way {
-    const way = this.#ways.get(party);
-    if (way === undefined) throw new Error(`the ${party} has no way to the relay`);
-    return way;
+    await this.#networks?.close();
   }
 
   #side({ stream, party }: { stream: number; party: Party }): Side | undefined {
@@ -203,9 +154,8 @@ class Stage {
     const { relay, name } = this.#context;
     const options = { metadata: { stream: String(stream) }, waitForListenerMs };
     const isLocal = this.#history.client === "local" && "connect" in relay;
-    client.attach(
-      isLocal ? relay.connect(name, options) : StreamClient(this.#way("client").transport).connect(name, options),
-    );
+    const connector = isLocal ? relay : StreamClient(this.#networks?.transport("client") ?? "");
+    client.attach(connector.connect(name, options));
   }
 
   #onStream(stream: Stream): void {
@@ -271,22 +221,6 @@ class Stage {
       for (const side of [client, listener]) {
         if (side.peer.isUpToDate) side.write(1, probeBytes, false, onReceived);
       }
-    }
-  }
-
-  #count(client: Side, listener: Side): void {
-    const { figures } = this.#context;
-    figures.streams += 1;
-    for (const side of [client, listener]) {
-      figures.messages += side.received;
-      figures.bytes += side.peer.written.slice(0, side.received).reduce((sum, { bytes }) => sum + bytes, 0);
-      figures.resumptions += side.resumptions;
-    }
-    if (client.outcome.kind === "clean") figures.clean += 1;
-    if (client.outcome.kind === "failed") {
-      const { error } = client.outcome;
-      const failure = client.isOpened ? Failure[error.failure] : `${Failure[error.failure]} before it was open`;
-      figures.countFailure(client.hasReset || listener.hasReset ? "a reset" : failure);
     }
   }
 }

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Carrier } from "./carriers.ts";
 import type { Figures } from "./figures.ts";
 import { type History, historyText, randomHistory } from "./history.ts";
-import { graceMs } from "./limits.ts";
+import { restOf } from "./networks.ts";
 import { sharedRelay, tryHistory } from "./trial.ts";
 
 export interface Failed {
@@ -23,7 +22,6 @@ export interface RunOptions {
 
 /** Histories on one shared relay; then it must be empty. */
 const historiesPerRelay = 100;
-const restTimeoutMs = graceMs + 10_000;
 
 /** Plays histories of one carrier, and resolves with those that failed. */
 export async function runHistories(carrier: Carrier, options: RunOptions, figures: Figures): Promise<Failed[]> {
@@ -60,17 +58,8 @@ async function runBatch(
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
-  const problems = [...relay.problems];
-  const deadlineMs = performance.now() + restTimeoutMs;
-  let counts = await relay.counts();
-  while (Object.values(counts).some((count) => count > 0)) {
-    if (performance.now() > deadlineMs) {
-      problems.push(`after seeds from ${first} on, the shared relay holds ${JSON.stringify(counts)}`);
-      break;
-    }
-    await sleep(100);
-    counts = await relay.counts();
-  }
+  const rest = await restOf(relay);
+  const problems = [...relay.problems, ...rest];
   if (problems.length > 0) {
     const history = randomHistory(first, carrier);
     failed.push({ seed: first, history, problems });
