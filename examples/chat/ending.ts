@@ -48,15 +48,9 @@ export const refusals = {
 } as const satisfies Record<string, readonly [Code, string]>;
 
 const passing: readonly Why[] = ["gone", "no-such-room", "no-answer", "busy", "unreachable"];
-/**
- * The relay may need two and a half heartbeats to notice that this tab's earlier connection is lost, and keeps the
- * name.
- */
-const ownNameKeptMs = 60_000;
 
 /** Whether another try may succeed by itself, without anybody's decision. */
-export function isPassing({ why, at }: Ending, role: Role, lost: Ending | undefined): boolean {
-  if (role === "host" && why === "name-taken" && lost?.wasIn) return at.getTime() - lost.at.getTime() < ownNameKeptMs;
+export function isPassing({ why }: Ending): boolean {
   return passing.includes(why);
 }
 

@@ -59,6 +59,8 @@ export class GuestRoom implements Room {
         if (message?.type === "welcome") clearTimeout(timer);
         if (message !== undefined && !this.#life.isOver) this.#onMessage(message);
       })
+      .on("suspended", () => this.#life.suspend())
+      .on("resumed", () => this.#life.resume())
       .on("end", () => {
         this.#life.end("closed");
         this.#stream.end();

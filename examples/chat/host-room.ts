@@ -44,6 +44,8 @@ export class HostRoom implements Room {
         this.#life.enter("open");
         this.#tellPeople();
       })
+      .on("suspended", () => this.#life.suspend())
+      .on("resumed", () => this.#life.resume())
       .on("error", (error) => {
         failure = error;
       })

@@ -38,6 +38,8 @@ export class RoomView {
   readonly #handlers: RoomViewHandlers;
   #visit: RoomVisit | undefined;
   #state: VisitState["kind"] = "connecting";
+  /** The status to go back to when the connection is back. */
+  #statusBefore = "";
   /** Undefined while it is not known who is here. */
   #isAlone: boolean | undefined;
 
@@ -108,6 +110,7 @@ export class RoomView {
   #onState(state: VisitState): void {
     const before = this.#state;
     this.#state = state.kind;
+    if ((state.kind === "suspended" || before === "suspended") && this.#onSuspension(state.kind)) return;
     const isIn = state.kind === "open" || state.kind === "joined";
     const isEnded = state.kind === "waiting" || state.kind === "over";
     this.#main.dataset.state = isEnded ? state.ending.why : state.kind;
@@ -138,6 +141,18 @@ export class RoomView {
       this.#log.close();
       this.#showStatus(this.#ending.show(state, this.#visit.role, cleanLine(this.#visit.name)), "");
     }
+  }
+
+  /** Shows that the connection is lost, or back. Returns whether the room is as it was otherwise. */
+  #onSuspension(kind: VisitState["kind"]): boolean {
+    const hint = this.#empty.textContent ?? "";
+    if (kind === "suspended") {
+      this.#statusBefore = this.#status.textContent ?? "";
+      this.#showStatus("The connection is lost, and comes back by itself", hint);
+    } else if (kind === "open" || kind === "joined") this.#showStatus(this.#statusBefore, hint);
+    else return false;
+    this.#main.dataset.state = kind;
+    return true;
   }
 
   #onPeople(people: readonly Person[], selfId: string): void {

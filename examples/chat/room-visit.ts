@@ -43,9 +43,10 @@ export class RoomVisit {
     this.#door = init.role === "host" ? new Door(init.name) : undefined;
   }
 
-  /** The room, while it is open or joined. */
+  /** The room, while it is open or joined, with a connection or waiting for it. */
   get room(): Room | undefined {
-    return this.#state.kind === "open" || this.#state.kind === "joined" ? this.#room : undefined;
+    const { kind } = this.#state;
+    return kind === "open" || kind === "joined" || kind === "suspended" ? this.#room : undefined;
   }
 
   /** Tries now, because the person asked for it. */
@@ -100,7 +101,7 @@ export class RoomVisit {
   #onOver(ending: Ending): void {
     this.#room = undefined;
     const shown = stillLost(ending, this.role, this.#lost);
-    if (isPassing(ending, this.role, this.#lost) && this.#backoff.next()) {
+    if (isPassing(ending) && this.#backoff.next()) {
       this.#lost = shown;
       this.#set({ kind: "waiting", ending: shown });
     } else {

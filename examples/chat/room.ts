@@ -10,6 +10,8 @@ export type RoomState =
   | { kind: "open" }
   /** A guest's. */
   | { kind: "joined" }
+  /** A connection is lost. What is said waits, and the room goes on by itself when the connection is back. */
+  | { kind: "suspended"; was: "open" | "joined" }
   | { kind: "over"; ending: Ending };
 
 /** The events of a room that is open, or was joined. */
@@ -62,6 +64,15 @@ export class RoomLife {
 
   enter(kind: "open" | "joined"): void {
     if (this.#state.kind === "connecting") this.#set({ kind });
+  }
+
+  suspend(): void {
+    const { kind } = this.#state;
+    if (kind === "open" || kind === "joined") this.#set({ kind: "suspended", was: kind });
+  }
+
+  resume(): void {
+    if (this.#state.kind === "suspended") this.#set({ kind: this.#state.was });
   }
 
   end(error: StreamError | "left" | "gone" | "closed" | "no-answer"): void {
