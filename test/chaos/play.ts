@@ -122,6 +122,9 @@ class Stage {
       Promise.race([listener.settled, client.settled.then(() => this.#arrived(listener))]),
     ]);
     await within(settleTimeoutMs, "", Promise.all(settled)).catch(() => {});
+    // An offer of a client that is gone may arrive late, and lives as long as the relay waits for the client.
+    const late = pairs.filter(({ listener }) => listener.hasStream).map(({ listener }) => listener.settled);
+    await within(settleTimeoutMs, "", Promise.all(late)).catch(() => {});
     for (const [stream, { client, listener }] of this.#pairs) {
       for (const problem of problemsOf(client, listener, this.#history)) {
         this.problems.push(`stream ${stream}, ${problem}`);
