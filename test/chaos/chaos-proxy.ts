@@ -32,8 +32,8 @@ export class ChaosProxy {
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Set<Connection>();
   #network: Network = openPassage;
-  /** The port of the relay. It may change: connections that are open stay where they are. */
-  targetPort: number;
+  /** The port of the relay; undefined while it is away. Connections that are open stay where they are. */
+  targetPort: number | undefined;
 
   private constructor(targetPort: number) {
     this.targetPort = targetPort;
@@ -108,7 +108,8 @@ export class ChaosProxy {
 
   #accept(near: Socket): void {
     this.#keep(near);
-    if (this.#network.kind === "away") {
+    const port = this.targetPort;
+    if (this.#network.kind === "away" || port === undefined) {
       near.resetAndDestroy();
       return;
     }
@@ -116,7 +117,7 @@ export class ChaosProxy {
       near.pause();
       return;
     }
-    const far = connect({ port: this.targetPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    const far = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     this.#keep(far);
     const passage = () => (this.#network.kind === "open" ? this.#network : ({ kind: "held" } as const));
     const connection = { near, far, up: new Flow(near, far, passage), down: new Flow(far, near, passage) };

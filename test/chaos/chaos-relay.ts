@@ -18,8 +18,8 @@ export class ChaosRelay {
   readonly #leaving = new Set<Promise<unknown>>();
   #current!: RelayChild;
   #last = Promise.resolve();
-  /** Called when new connections lead to another port. */
-  onMove: (port: number) => void = () => {};
+  /** Called when new connections lead to another port, or nowhere, because another relay may get the port meanwhile. */
+  onMove: (port: number | undefined) => void = () => {};
 
   private constructor(options: ChaosRelayOptions) {
     this.#options = options;
@@ -74,10 +74,12 @@ export class ChaosRelay {
         return;
       case "kill":
         await old.end("SIGKILL");
+        this.onMove(undefined);
         await sleep(ms);
         return this.#restart();
       case "drain":
         await this.#drained(old);
+        this.onMove(undefined);
         await sleep(ms);
         return this.#restart();
       case "roll":

@@ -6,8 +6,11 @@ import type { History } from "./history.ts";
 import { graceMs } from "./limits.ts";
 import type { Party } from "./step.ts";
 
-/** The relay may hold a stream for an endpoint that it has told nothing, until the grace period is over. */
-const restTimeoutMs = graceMs + 10_000;
+/**
+ * The relay may hold a stream for an endpoint that it has told nothing until the grace period is over, or wait for the
+ * end of requests until its linger timeout, which is 30 s.
+ */
+const restTimeoutMs = graceMs + 30_000;
 const pollMs = 50;
 
 /** The network of each party of a history, and its way over that to the relay. */
@@ -43,8 +46,8 @@ export class Networks {
     return way.transport;
   }
 
-  /** New connections lead to a relay on another port. */
-  lead(port: number): void {
+  /** New connections lead to a relay on another port, or are refused. */
+  lead(port: number | undefined): void {
     for (const proxy of this.#proxies.values()) proxy.targetPort = port;
   }
 
