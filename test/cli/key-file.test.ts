@@ -81,13 +81,16 @@ async function answers(relay: RelayProcess, { registered, offer }: Held) {
     }
     throw new Error("the relay said nothing");
   };
-  return [
-    await takeUp().catch((reason) => refused(Promise.reject(reason))),
-    await refused(client.reject({ streamId, legToken, code: Code.Unavailable })),
-  ];
+  // The reset is kept for the client, which may come back to this relay.
+  const reset = async () => {
+    await client.reject({ streamId, legToken, code: Code.Unavailable });
+    return "reset";
+  };
+  const answer = (call: Promise<string>) => call.catch((reason) => refused(Promise.reject(reason)));
+  return [await answer(takeUp()), await answer(reset())];
 }
 
-const verified = ["taken up", refusal(Code.FailedPrecondition, Failure.OFFER_GONE)];
+const verified = ["taken up", "reset"];
 const unknown = [
   refusal(Code.PermissionDenied, Failure.TOKEN_INVALID),
   refusal(Code.PermissionDenied, Failure.TOKEN_INVALID),
