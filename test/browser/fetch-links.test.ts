@@ -59,21 +59,22 @@ async function tabOfUser(kind: WebWayKind): Promise<{ tab: Tab; listen(name: str
   return { tab, listen: (name) => tab.page.evaluate(`listen(${JSON.stringify(name)})`) };
 }
 
+// Each case has names of its own: a tab whose browser has no connection left cannot say goodbye, so that its name is kept.
 test.each(["base-url", "connect-binary"] as const)(
   "over HTTP/1.1 the tab for which the browser has no connection is told so, and the others go on: %s",
   async (kind) => {
     const users = [];
     for (let tab = 1; tab <= maxFetchLinks; tab += 1) {
       const user = await tabOfUser(kind);
-      expect(await user.listen(`tab ${tab}`)).toBe("fetch");
+      expect(await user.listen(`${kind} ${tab}`)).toBe("fetch");
       users.push(user);
     }
     const oneMore = await tabOfUser(kind);
-    expect(await oneMore.listen("one more")).toEqual(noConnection);
+    expect(await oneMore.listen(`${kind} one more`)).toEqual(noConnection);
     const [first, last] = [users[0]!, users.at(-1)!];
-    expect(await first.tab.page.evaluate(`echo("tab ${maxFetchLinks}")`)).toEqual(["hello"]);
+    expect(await first.tab.page.evaluate(`echo("${kind} ${maxFetchLinks}")`)).toEqual(["hello"]);
     await last.tab.page.close();
-    expect(await oneMore.listen("one more")).toBe("fetch");
+    expect(await oneMore.listen(`${kind} one more`)).toBe("fetch");
     await Promise.all([...users.slice(0, -1), oneMore].map(({ tab }) => tab.page.close()));
   },
 );
@@ -83,7 +84,7 @@ test.each([1, 3])(
   async (tooMany) => {
     const users = [];
     for (let tab = 1; tab <= maxFetchLinks + tooMany; tab += 1) users.push(await tabOfUser("connect-binary"));
-    const outcomes = await Promise.all(users.map(({ listen }, at) => listen(`tab ${at}`)));
+    const outcomes = await Promise.all(users.map(({ listen }, at) => listen(`${tooMany} too many, ${at}`)));
     const refused = outcomes.filter((outcome) => outcome !== "fetch");
     expect(refused).toEqual(refused.map(() => noConnection));
     expect(refused.length).toBeGreaterThanOrEqual(tooMany);
