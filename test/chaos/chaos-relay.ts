@@ -68,9 +68,9 @@ export class ChaosRelay {
     const old = this.#current;
     switch (how) {
       case "freeze":
-        old.child.kill("SIGSTOP");
+        old.signal("SIGSTOP");
         await sleep(ms);
-        old.child.kill("SIGCONT");
+        old.signal("SIGCONT");
         return;
       case "kill":
         await old.end("SIGKILL");
@@ -92,7 +92,7 @@ export class ChaosRelay {
 
   async #drained(child: RelayChild): Promise<void> {
     const startMs = performance.now();
-    const late = setTimeout(() => child.child.kill("SIGKILL"), this.#options.drainTimeoutMs + 3_000);
+    const late = setTimeout(() => child.signal("SIGKILL"), this.#options.drainTimeoutMs + 3_000);
     const code = await child.end("SIGTERM");
     clearTimeout(late);
     if (code !== 0) {

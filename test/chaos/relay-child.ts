@@ -34,17 +34,21 @@ const answerTimeoutMs = 20_000;
 
 /** One process of a relay. */
 export class RelayChild {
-  readonly child: ChildProcess;
   readonly port: number;
+  readonly #child: ChildProcess;
+  #end: "not asked for" | "asked for" = "not asked for";
   /** Resolves with the exit code, or with the signal that ended the process. */
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #waiting = new Map<number, (state: RelayState) => void>();
   #lastId = 0;
 
   private constructor(child: ChildProcess, port: number, onProblem: (text: string) => void) {
-    this.child = child;
+    this.#child = child;
     this.port = port;
-    this.exited = once(child, "exit").then(([code, signal]) => code ?? signal);
+    this.exited = once(child, "exit").then(([code, signal]) => {
+      if (this.#end === "not asked for") onProblem(`the relay ended by itself with ${code ?? signal}`);
+      return code ?? signal;
+    });
     child.on("message", (answer: RelayAnswer) => {
       if (answer.kind === "problem") onProblem(answer.text);
       if (answer.kind === "state") this.#waiting.get(answer.id)?.(answer);
@@ -72,7 +76,7 @@ export class RelayChild {
   }
 
   get isAlive(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null;
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Rejects if the process does not answer. */
@@ -86,12 +90,25 @@ export class RelayChild {
       };
       const deadline = setTimeout(() => settle(() => reject(new Error("the relay does not answer"))), answerTimeoutMs);
       this.#waiting.set(id, (state) => settle(() => resolve(state)));
-      this.child.send({ id, collects } satisfies RelayQuestion);
+      this.#child.send({ id, collects } satisfies RelayQuestion);
     });
   }
 
+  /**
+   * Does nothing to a process that has ended. `ChildProcess.kill` could send the signal to this process and its group
+   * when the exit of the child is known to the event loop and not told yet, because its number is 0 then.
+   */
+  signal(signal: NodeJS.Signals): void {
+    try {
+      if (this.isAlive && this.#child.pid !== undefined) process.kill(this.#child.pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+
   async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
-    this.child.kill(signal);
+    this.#end = "asked for";
+    this.signal(signal);
     return this.exited;
   }
 }
