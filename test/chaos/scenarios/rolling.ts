@@ -23,7 +23,7 @@ class Ticker {
   readonly problems: string[] = [];
   readonly ended: Promise<unknown>;
   readonly #client: Stream;
-  #lastMs = performance.now();
+  #lastMs: number | undefined;
 
   constructor({ client, listener }: { client: Stream; listener: Stream }) {
     this.#client = client;
@@ -50,7 +50,7 @@ class Ticker {
     if (number !== this.received) this.problems.push(`${number} came in place of ${this.received}`);
     this.received = number + 1;
     const nowMs = performance.now();
-    this.longestPauseMs = Math.max(this.longestPauseMs, nowMs - this.#lastMs);
+    this.longestPauseMs = Math.max(this.longestPauseMs, nowMs - (this.#lastMs ?? nowMs));
     this.#lastMs = nowMs;
   }
 }
