@@ -1,21 +1,21 @@
 import type { Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Opened, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Opened } from "../../gen/streamserver/v1/relay_pb.js";
 import type { LegMethod, Open } from "../../leg/leg-call.js";
 import { afterAwake } from "../../link/link-watch.js";
 import type { Capabilities } from "../../stream/endpoint/capabilities.js";
 import type { EndpointEvent } from "../../stream/endpoint/endpoint.js";
-import { cutReason, isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
+import { isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamLife, TransportKind } from "../../stream/stream-life.js";
-import { callUnary } from "../link/rpc-call.js";
 import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
 import { graceMsOf, graceOverError } from "./grace-period.js";
 import { isLoss, Leg, type LegOwner } from "./leg.js";
+import { reject } from "./rejection.js";
 
 export interface AttachInit {
   life: StreamLife;
@@ -38,8 +38,6 @@ const usualLingerTimeoutMs = 30_000;
 const resetTimeoutMs = 1_000;
 /** A reset may wait behind frames that the relay does not read. After this long `Reject` overtakes them. */
 export const overtakeTimeoutMs = 250;
-/** The relay has this long to answer `Reject`. */
-const rejectTimeoutMs = 5_000;
 /** An ack waits at most this long for a frame that it can travel with. `Frame.ack`. */
 export const maxAckDelayMs = 25;
 
@@ -57,7 +55,7 @@ type AttacherState =
   | { kind: "moving"; leg: Leg; next: Leg | undefined; failedAttempts: number; stopWaiting: () => void }
   | { kind: "waiting"; stopWaiting: () => void; outage: Outage }
   /** The stream has failed, and the relay could not be told yet. */
-  | { kind: "rejecting"; stopWaiting: () => void }
+  | { kind: "rejecting" }
   | { kind: "over" };
 
 /**
@@ -86,7 +84,6 @@ class Attacher implements LegOwner {
   #stopAcking: (() => void) | undefined;
   #stopHolding: (() => void) | undefined;
   #stopEnding = () => {};
-  #rejectUntilMs: number | undefined;
   #ending: "not yet" | "on its way" = "not yet";
   readonly #onOver = (kind: "closed" | "resetting" | "failed") => this.#endInTime(kind);
 
@@ -269,7 +266,7 @@ class Attacher implements LegOwner {
     }
     if (error !== undefined && this.#isResumable && (life.endpoint.state.kind === "failed" || isOwnFault(error))) {
       life.fail(error);
-      return void this.#reject();
+      return this.#reject();
     }
     if (error !== undefined) life.fail(this.#generation > 1 ? notResumedError(error) : error);
     this.#finish();
@@ -337,39 +334,30 @@ class Attacher implements LegOwner {
     this.#stopEnding();
     if (!isReset || (!this.#isResumable && life.isAccepted)) return finishIn(resetTimeoutMs);
     if (!this.#isResumable) return this.#finish();
-    if (!life.isAccepted) return void this.#reject();
-    this.#stopEnding = clock.after(overtakeTimeoutMs, () => void this.#reject());
+    if (!life.isAccepted) return this.#reject();
+    this.#stopEnding = clock.after(overtakeTimeoutMs, () => this.#reject());
   }
 
-  /**
-   * Tells the relay of the end in a call of its own, which waits behind no frame. A relay that cannot be reached is told
-   * later: it holds the stream until the grace period is over. No process stays alive for that.
-   */
-  async #reject(failedAttempts = 0): Promise<void> {
+  #reject(): void {
     const { life, clock } = this.#init;
-    const { state } = life.endpoint;
+    const { endpoint } = life;
     const transport = this.#transport;
     this.#stopEnding();
+    const { state } = endpoint;
     if ((state.kind !== "failed" && state.kind !== "resetting") || transport === undefined) return this.#finish();
-    const { code, message, failure } = state.error;
-    const receivedSequence = BigInt(life.endpoint.receivedSequence);
-    const request = { ...this.#token, code, reason: cutReason(message), failure, receivedSequence };
-    this.#rejectUntilMs ??= clock.now() + this.#graceMs;
-    try {
-      await callUnary(transport, RelayService.method.reject, request, { timeoutMs: rejectTimeoutMs });
-    } catch (reason) {
-      const error = transportError(reason, transport, false);
-      const isPassing = isLoss(error) || error.failure === Failure.DRAINING;
-      if (isPassing && clock.now() < this.#rejectUntilMs && this.#state.kind !== "over") {
+    this.#stopEnding = reject({
+      transport,
+      clock,
+      token: this.#token,
+      error: state.error,
+      receivedSequence: endpoint.receivedSequence,
+      graceMs: this.#graceMs,
+      onLost: () => {
         this.#hangUp();
-        const again = () => void this.#reject(failedAttempts + 1);
-        return this.#set({
-          kind: "rejecting",
-          stopWaiting: this.#wayBack.wait(failedAttempts, again, { keepsAlive: false }),
-        });
-      }
-    }
-    this.#finish();
+        this.#set({ kind: "rejecting" });
+      },
+      onTold: () => this.#finish(),
+    });
   }
 
   #hangUp(): void {

@@ -4,12 +4,13 @@ import type { Offer } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Codec } from "../../stream/codec.js";
 import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
 import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
-import { cutReason, StreamError } from "../../stream/error/stream-error.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred, isThenable } from "../../stream/platform/deferred.js";
 import { Stream } from "../../stream/stream.js";
 import { StreamLife } from "../../stream/stream-life.js";
 import { attach } from "./attacher.js";
+import { reject } from "./rejection.js";
 
 export interface OfferStreamInit<Out, In> extends EndpointOptions {
   offer: Offer;
@@ -19,8 +20,6 @@ export interface OfferStreamInit<Out, In> extends EndpointOptions {
   transport: Transport;
   /** The grace period of the relay that made the offer, in milliseconds; 0 if it resumes no streams. */
   graceMs: number;
-  /** Calls `Reject`. */
-  reject: (code: Code, reason: string) => Promise<unknown>;
   /** The offer waits no more. */
   onDecided: (decision: "accepted" | "rejected" | "withdrawn") => void;
   /** An accepted stream is over. */
@@ -150,10 +149,11 @@ export class OfferStream<Out, In> {
     this.#tell(error);
   }
 
-  #tell({ code, message }: StreamError): void {
-    // The client may have gone meanwhile, or the relay: either way there is nobody left to tell.
-    const told = () => this.#told.resolve();
-    this.#init.reject(code, cutReason(message)).then(told, told);
+  #tell(error: StreamError): void {
+    const { offer, transport, clock, graceMs } = this.#init;
+    const { streamId, legToken } = offer;
+    // Where the client has gone meanwhile, nobody is left to tell.
+    reject({ transport, clock, token: { streamId, legToken }, error, graceMs, onTold: () => this.#told.resolve() });
   }
 
   #onOver(): void {

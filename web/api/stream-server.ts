@@ -1,6 +1,6 @@
 import { Code, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Offer, type Registered, RelayService } from "../../gen/streamserver/v1/relay_pb.js";
+import type { Offer, Registered } from "../../gen/streamserver/v1/relay_pb.js";
 import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../../stream/codec.js";
 import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
 import { type OptionType, primitive } from "../../stream/error/options.js";
@@ -11,7 +11,6 @@ import { Emitter } from "../../stream/platform/emitter.js";
 import { isWellFormed } from "../../stream/platform/well-formed.js";
 import type { Stream } from "../../stream/stream.js";
 import type { Suspension, TransportKind } from "../../stream/stream-life.js";
-import { callUnary } from "../link/rpc-call.js";
 import { type OwnerKey, takeOwnerKey } from "../page/owner-key.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { answerTimeoutMs, Lease } from "./lease.js";
@@ -283,16 +282,12 @@ export class StreamServer<Out, In = Out>
     // A lease that is taken up again announces all offers that wait, and a relay that lost a stream offers it anew.
     if (this.#offers.has(offer.streamId) || this.#accepted.has(offer.streamId)) return;
     const { name } = this.#state;
-    const { streamId, legToken } = offer;
+    const { streamId } = offer;
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
       transport,
       graceMs,
-      reject: (code, reason) => {
-        const decision = { streamId, legToken, code, reason };
-        return callUnary(transport, RelayService.method.reject, decision, { timeoutMs: answerTimeoutMs });
-      },
       onDecided: (decision) => {
         this.#unclaimed.remove(offered);
         if (decision !== "accepted") return;

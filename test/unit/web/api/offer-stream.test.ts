@@ -7,6 +7,7 @@ import { rawCodec } from "../../../../stream/codec.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { OfferStream } from "../../../../web/api/offer-stream.js";
+import { maxBackoffMs } from "../../../../web/transport/way-back.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { promiseState, rejection, settled, thrown } from "../../../fakes/outcome.js";
 import { uncaughtDuring } from "../../../fakes/uncaught.js";
@@ -20,6 +21,8 @@ let answer: Deferred<void>;
 /** The calls that the relay has heard, in order. */
 let heard: unknown[];
 let transport: Transport;
+/** The errors that the relay answers calls of `Reject` with, in order. */
+let rejectErrors: ConnectError[];
 let unheard: StreamError[];
 let decisions: string[];
 
@@ -27,6 +30,7 @@ beforeEach(() => {
   clock = new FakeClock();
   answer = new Deferred();
   heard = [];
+  rejectErrors = [];
   unheard = [];
   decisions = [];
   transport = createRouterTransport(({ service }) => {
@@ -39,18 +43,23 @@ beforeEach(() => {
           if (message.case === "frame" && message.value.reset) heard.push(message.value.reset.reason);
         }
       },
+      reject({ streamId, code, reason }) {
+        heard.push([streamId, Code[code], reason]);
+        const error = rejectErrors.shift();
+        if (error !== undefined) throw error;
+        return {};
+      },
     });
   });
 });
 
-function offered(maxMessageBytes = 0) {
+function offered({ maxMessageBytes = 0, graceMs = 0 } = {}) {
   return new OfferStream({
     offer: create(OfferSchema, { streamId: "id", capabilities: { maxMessageBytes: BigInt(maxMessageBytes) } }),
     codec: rawCodec,
     clock,
     transport,
-    graceMs: 0,
-    reject: async (code, reason) => heard.push([Code[code], reason]),
+    graceMs,
     onDecided: (decision) => decisions.push(decision),
     onOver: () => decisions.push("over"),
     onUnheard: (error) => unheard.push(error),
@@ -63,7 +72,7 @@ test("OfferStream.accept that the relay refuses rejects the offer, which waits n
   answer.reject(new ConnectError("too many calls", Code.FailedPrecondition));
   const closed = await rejection(offer.stream.closed);
   await offer.told;
-  expect(heard).toEqual(["accept", ["FailedPrecondition", closed.message]]);
+  expect(heard).toEqual(["accept", ["id", "FailedPrecondition", closed.message]]);
 });
 
 test("OfferStream resets a stream that was destroyed after Accept was sent, however long the relay takes to answer", async () => {
@@ -89,13 +98,32 @@ test("OfferStream tells the relay of a stream that is over in the turn that acce
   expect(decisions).toEqual(["accepted"]);
   offer.stream.destroy(new Error("no"));
   await offer.told;
-  expect(heard).toEqual([["Unknown", "no"]]);
+  expect(heard).toEqual([["id", "Unknown", "no"]]);
   expect(decisions).toContain("over");
   expect(clock.timers).toBe(0);
 });
 
+test("OfferStream tells a relay that was not reached later that its offer is declined, within the grace period", async () => {
+  const decline = ["id", "ResourceExhausted", "full"];
+  const offer = offered({ graceMs: 10_000 });
+  rejectErrors = [new ConnectError("not there", Code.Unavailable)];
+  offer.stream.reject(Code.ResourceExhausted, "full");
+  await settled();
+  expect(heard).toEqual([decline]);
+  expect(await promiseState(offer.told)).toBe("pending");
+  clock.advance(maxBackoffMs);
+  await offer.told;
+  expect(heard).toEqual([decline, decline]);
+  expect(clock.timers).toBe(0);
+  // A relay that resumes no streams makes no offer again.
+  const other = offered();
+  rejectErrors = [new ConnectError("not there", Code.Unavailable)];
+  other.stream.reject();
+  await other.told;
+});
+
 test("OfferStream accepts nothing by a message that cannot be sent", async () => {
-  const offer = offered(10);
+  const offer = offered({ maxMessageBytes: 10 });
   const refusals = [
     () => offer.stream.write(7 as never),
     () => offer.stream.write("a text of more than ten bytes"),
@@ -117,7 +145,7 @@ test("OfferStream.withdraw is no error to show, and neither is one that the appl
   const mine = new Error("the application's own");
   throwing.handTo(() => Promise.reject(mine));
   expect(await uncaughtDuring(() => throwing.told)).toEqual([mine]);
-  expect(heard).toEqual([["Internal", "the listener failed"]]);
+  expect(heard).toEqual([["id", "Internal", "the listener failed"]]);
   expect(unheard).toEqual([]);
   const destroyed = offered();
   destroyed.stream.destroy(new Error("no"));
@@ -129,7 +157,7 @@ test("OfferStream.handTo declines by a promise that rejects with undefined", asy
   const offer = offered();
   offer.handTo(() => Promise.reject());
   expect(await uncaughtDuring(() => settled())).toEqual([undefined]);
-  expect(heard).toEqual([["Internal", "the listener failed"]]);
+  expect(heard).toEqual([["id", "Internal", "the listener failed"]]);
 });
 
 test("OfferStream.handTo hands over no stream that was withdrawn before", async () => {
