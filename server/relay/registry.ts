@@ -81,7 +81,7 @@ export class Registry {
     this.checkName(claim.name);
     const ownerKey = OwnerKey.from(claim.ownerKey);
     const holder = this.#leasesByName.get(claim.name);
-    if (holder !== undefined && !holder.isOwnedBy(ownerKey)) throw nameTakenError(claim.name);
+    if (holder !== undefined && !holder.isOwnedBy(ownerKey)) throw this.#nameTakenError(holder);
     return this.#create({ ...claim, ownerKey, id: randomId() }, holder);
   }
 
@@ -101,7 +101,7 @@ export class Registry {
     const holder = this.#leasesByName.get(claim.name);
     // A listener whose lease has ended claims its name anew, and must not take it back from the newer one of its owner.
     if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
-    if (holder !== undefined) throw nameTakenError(claim.name);
+    if (holder !== undefined) throw this.#nameTakenError(holder);
     if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
     const held = this.#create({ ...claim, ownerKey, id: leaseId, generation });
     this.#madeAnew.add(leaseId);
@@ -222,13 +222,18 @@ export class Registry {
     }
   }
 
+  #nameTakenError({ name, kind }: Lease): StreamError {
+    const { graceMs } = this.#init.limits;
+    const message =
+      kind === "suspended"
+        ? `the listener of ${JSON.stringify(name)} has lost its connection, and its name is kept for up to ${graceMs} ms`
+        : `somebody listens on ${JSON.stringify(name)} already`;
+    return new StreamError(message, { failure: Failure.NAME_TAKEN });
+  }
+
   #tell(change: NameChange): void {
     for (const observer of [...this.#observers]) observer(change);
   }
-}
-
-function nameTakenError(name: string): StreamError {
-  return new StreamError(`somebody listens on ${JSON.stringify(name)} already`, { failure: Failure.NAME_TAKEN });
 }
 
 function reclaimedError(): StreamError {

@@ -57,7 +57,9 @@ describe("Lease.suspend", () => {
     lease.suspend(call);
     clock.advance(graceMs - 1);
     expect(relay.registry.listed("")).toEqual(["room"]);
-    expect(thrown(() => relay.listen("room", false)).failure).toBe(Failure.NAME_TAKEN);
+    const taken = thrown(() => relay.listen("room", false));
+    expect(taken.failure).toBe(Failure.NAME_TAKEN);
+    expect(taken.message).toContain(String(graceMs));
     clock.advance(1);
     relay.listen("room", false);
     expect(changes).toEqual(["suspended", "destroyed: lost", "created"]);
