@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openStallingProxy, type StallingProxy } from "../browser/stalling-proxy.js";
 import { isCi } from "../gate/step.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
@@ -12,7 +12,7 @@ import { type Kind, kinds } from "./kinds.js";
 const heartbeatIntervalMs = 400;
 /** Two and a half heartbeats, and what a busy machine needs beside them. */
 const listenerDeadlineMs = 10_000;
-/** Nothing on a leg tells the heartbeat, so a client goes by the default: 37,500 ms. */
+/** gRPC asks no more often than every 10 s whether a connection is there, so a client goes by the default: 37,500 ms. */
 const clientDeadlineMs = 60_000;
 
 const languages = kinds.filter(({ name }) => ["python", "go", "grpc-js"].includes(name));
@@ -36,6 +36,9 @@ async function start(kind: Kind, role: Role, { origin }: StallingProxy, name: st
   const program = kind.program({ relay, browser: undefined }, role, [new URL(origin).host, name]);
   return Agent.start(`the ${kind.name} ${role}`, program);
 }
+
+// Its programs do nothing but wait, so those of all languages can do it at the same time.
+vi.setConfig({ maxConcurrency: languages.length });
 
 describe.concurrent("where nothing comes from the relay any more", () => {
   test.each(languages)("$name's listener and client end with the failure", async (kind) => {
