@@ -7,7 +7,7 @@ import { startRelay } from "../relay-process.js";
 import { CommandLine, mainPath } from "./command-line.js";
 import { useFileRelay } from "./file-relay.js";
 
-const relay = useFileRelay({ graceMs: 1_000 });
+const relay = useFileRelay({ graceMs: 2_000 });
 const { command } = relay;
 
 /** Something in the relay's place that takes connections and says nothing until it is told to pass them on. */
