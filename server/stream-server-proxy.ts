@@ -8,9 +8,10 @@ import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";
-import { type CorsFilter, createCorsFilter, type Origins, preflightRefusal, socketRefusal } from "./http/cors.js";
+import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
+import { PageAccess } from "./http/page-access.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
   checkedDrainTimeoutMs,
@@ -83,7 +84,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly #relay: Relay;
   readonly #routes: Routes;
   readonly #cors: CorsFilter;
-  readonly #origins: Origins;
+  readonly #pages: PageAccess;
   readonly #warnings: Warnings;
   readonly #uninstalls = new Set<() => void>();
 
@@ -100,7 +101,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings });
     this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
-    this.#origins = origins;
+    this.#pages = new PageAccess(origins);
     this.#announceLeases();
   }
 
@@ -144,7 +145,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       response.end();
       return;
     }
-    const refusal = preflightRefusal(request, this.#origins);
+    const refusal = this.#pages.preflightRefusal(request);
     if (refusal !== undefined) this.#warnOfOrigin(`a page got no leave to call the relay: ${refusal}`);
     this.#cors(request, response, () => void this.#routes.handle(request, response));
   };
@@ -160,7 +161,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       if (request.headers["sec-websocket-protocol"]?.includes(linkProtocol)) this.#warnOfPath(request);
       return refuseUpgrade(connection, 404);
     }
-    const refusal = socketRefusal(request, this.#origins);
+    const refusal = this.#pages.socketRefusal(request);
     if (refusal !== undefined) {
       this.#warnOfOrigin(`a WebSocket was refused with 403: ${refusal}`);
       return refuseUpgrade(connection, 403);

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { cors as connectCors } from "@connectrpc/connect";
 import cors from "cors";
-import { quoted } from "../relay/warnings.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
 
 /** Origins as browsers send them, such as "https://example.com", or "*" for all. */
@@ -49,29 +48,4 @@ export function createCorsFilter(origins: Origins): CorsFilter {
   });
   // The types of the cors package are those of http; it calls nothing that the compatibility API of http2 lacks.
   return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
-}
-
-/**
- * Says why a page may not open a WebSocket, for which no browser asks leave; undefined if it may. A request without an
- * Origin is no page's. A page of the relay's own origin has the relay's address in Origin and in Host, which a proxy
- * must pass on as they came. The scheme is compared only if this connection is encrypted, because a proxy may have
- * ended TLS.
- */
-export function socketRefusal({ headers, socket }: IncomingMessage, origins: Origins): string | undefined {
-  const { origin, host } = headers;
-  if (origin === undefined || origins === "*" || origins.includes(origin)) return undefined;
-  if (!URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase()) {
-    const remedy = "allow the origin, or have the proxy pass Host on as it came";
-    return `Origin is ${quoted(origin)} and Host ${quoted(host)}: ${remedy}`;
-  }
-  if (!("encrypted" in socket) || !socket.encrypted || origin.startsWith("https:")) return undefined;
-  return `Origin is ${quoted(origin)}, but the relay is asked over TLS: allow the origin`;
-}
-
-/** Says why a page that asks whether it may call gets no leave, by CORS; undefined for any other request. */
-export function preflightRefusal({ method, headers }: NodeRequest, origins: Origins): string | undefined {
-  const { origin } = headers;
-  const asks = method === "OPTIONS" && origin !== undefined && "access-control-request-method" in headers;
-  if (!asks || origins === "*" || origins.includes(origin)) return undefined;
-  return `Origin is ${quoted(origin)}: allow the origin`;
 }
