@@ -1,4 +1,5 @@
 export type { Origins } from "./http/cors.js";
+export type { Hosts } from "./http/hosts.js";
 export type { TlsOptions } from "./http/secure-port.js";
 export type { DrainOptions, StreamServerProxyOptions } from "./proxy-options.js";
 export type { LeaseEnd } from "./relay/lease.js";

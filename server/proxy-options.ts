@@ -1,6 +1,7 @@
 import type { Clock } from "../stream/platform/clock.js";
 import { systemClock } from "../stream/platform/system-clock.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
+import { checkedHosts, type Hosts } from "./http/hosts.js";
 import { described, knownOptions } from "./relay/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./relay/limits.js";
 import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
@@ -15,6 +16,13 @@ export interface StreamServerProxyOptions {
   prefix?: string | readonly string[] | undefined;
   /** The origins whose pages may use the relay, beside pages of its own origin. Default none; "*" is all. */
   origins?: Origins | undefined;
+  /**
+   * The host names under which pages reach the relay, without a port. Default "*", which is any: then the relay takes a
+   * page from anywhere whose name was pointed at the relay's address (DNS rebinding) for a page of its own. With a
+   * list, requests of pages under any other name are answered with 403, unless `origins` names the page. Programs send
+   * no Origin, and reach the relay by any name.
+   */
+  hosts?: Hosts | undefined;
   /** The limits that differ from {@link defaultLimits}. */
   limits?: Partial<RelayLimits> | undefined;
   /**
@@ -39,6 +47,7 @@ export const defaultDrainTimeoutMs = 10_000;
 export interface CheckedProxyOptions {
   prefixes: readonly string[];
   origins: Origins;
+  hosts: Hosts;
   limits: RelayLimits;
   tokenKeys: TokenKeys | undefined;
   clock: Clock;
@@ -47,10 +56,11 @@ export interface CheckedProxyOptions {
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
-  const names = ["prefix", "origins", "limits", "tokenKeys", "clock"] as const;
+  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
+    hosts = "*",
     limits = {},
     tokenKeys,
     clock = systemClock,
@@ -62,6 +72,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
   return {
     prefixes: normalizedPrefixes(prefix),
     origins,
+    hosts: checkedHosts(hosts),
     limits: checkedLimits(limits),
     tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
     clock,

@@ -7,7 +7,7 @@ import { answerProbes } from "./http/probes.js";
 import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import type { DrainOptions } from "./proxy-options.js";
 import { described, knownOptions } from "./relay/known-options.js";
-import { type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
+import { refusesHost, type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
 /** Turns of the event loop before the connections are closed, in which they get the errors that end all calls. */
 const lastTurns = 10;
@@ -21,7 +21,10 @@ export interface RelayServerOptions {
   host?: string | undefined;
   /** With it the port speaks TLS, and HTTP/2 or HTTP/1.1 as ALPN decides. */
   tls?: TlsOptions | undefined;
-  /** Answers the requests that are neither the relay's nor for `/healthz` or `/readyz`. Default: with 404. */
+  /**
+   * Answers the requests that are neither the relay's nor for `/healthz` or `/readyz`. Default: with 404. Pages under
+   * a name that is not among the proxy's `hosts` are answered with 403 before.
+   */
   fallback?: ((request: NodeRequest, response: NodeResponse) => void) | undefined;
 }
 
@@ -54,7 +57,11 @@ export interface RelayServer {
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, tls, fallback } = checkedOptions(options);
   const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
-  const answer = answerProbes(() => proxy.isReady, fallback ?? ((...request) => proxy.handler(...request)));
+  const other = fallback ?? ((...request) => proxy.handler(...request));
+  const answer = answerProbes(
+    () => proxy.isReady,
+    (request, response) => refusesHost(proxy, request, response) || other(request, response),
+  );
   for (const server of own.servers) {
     (server as Http1Server).on("request", answer);
     proxy.install(server);

@@ -11,7 +11,7 @@ import { unheardLine } from "../web/api/unheard-error.js";
 import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
-import { PageAccess } from "./http/page-access.js";
+import { PageAccess, type PageRefusal } from "./http/page-access.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
   checkedDrainTimeoutMs,
@@ -75,8 +75,19 @@ export interface RelayCounts {
   watchers: number;
 }
 
+/** What a person is told whose page may not use a relay. Its operator is told more by a warning. */
+const refusalWords: Readonly<Record<PageRefusal["kind"], string>> = {
+  "origin-refused": "Pages of this origin may not use this relay.",
+  "host-refused": "This server does not go by this name. Its operator can add the name to its hosts.",
+};
+
 /** Returns the warnings of a relay, for the port that it is served on. */
 export let warningsOf: (proxy: RelayProxy) => Warnings;
+/**
+ * Answers a request with 403 and returns true if it may be a page's, and by its Host is not for the server that the
+ * relay is served on.
+ */
+export let refusesHost: (proxy: RelayProxy, request: NodeRequest, response: NodeResponse) => boolean;
 
 class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly prefixes: readonly string[];
@@ -90,18 +101,23 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   static {
     warningsOf = (proxy) => proxy.#warnings;
+    refusesHost = (proxy, request, response) => {
+      const refusal = proxy.#pages.hostRefusal(request);
+      if (refusal !== undefined) proxy.#refuse(refusal, response);
+      return refusal !== undefined;
+    };
   }
 
   constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const { prefixes, origins, limits, tokenKeys, clock } = checkedProxyOptions(options);
+    const { prefixes, origins, hosts, limits, tokenKeys, clock } = checkedProxyOptions(options);
     this.prefixes = prefixes;
     this.limits = limits;
     this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings });
     this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
-    this.#pages = new PageAccess(origins);
+    this.#pages = new PageAccess(origins, hosts);
     this.#announceLeases();
   }
 
@@ -145,8 +161,10 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       response.end();
       return;
     }
-    const refusal = this.#pages.preflightRefusal(request);
-    if (refusal !== undefined) this.#warnOfOrigin(`a page got no leave to call the relay: ${refusal}`);
+    const refusal = this.#pages.requestRefusal(request);
+    if (refusal !== undefined) return this.#refuse(refusal, response);
+    const noLeave = this.#pages.preflightRefusal(request);
+    if (noLeave !== undefined) this.#warnOfPage(noLeave, "a page got no leave to call the relay");
     this.#cors(request, response, () => void this.#routes.handle(request, response));
   };
 
@@ -163,7 +181,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     }
     const refusal = this.#pages.socketRefusal(request);
     if (refusal !== undefined) {
-      this.#warnOfOrigin(`a WebSocket was refused with 403: ${refusal}`);
+      this.#warnOfPage(refusal, "a WebSocket was refused with 403");
       return refuseUpgrade(connection, 403);
     }
     this.#routes.upgrade(request, connection, head);
@@ -252,8 +270,15 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     else this.#warnings.warn({ kind: "listener-failed", event, error }, message);
   }
 
-  #warnOfOrigin(message: string): void {
-    this.#warnings.warn({ kind: "origin-refused" }, message);
+  #refuse(refusal: PageRefusal, response: NodeResponse): void {
+    this.#warnOfPage(refusal, "a request was refused with 403");
+    response.statusCode = 403;
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    response.end(`${refusalWords[refusal.kind]}\n`);
+  }
+
+  #warnOfPage({ kind, reason }: PageRefusal, what: string): void {
+    this.#warnings.warn({ kind }, `${what}: ${reason}`);
   }
 
   #warnOfPath({ url }: NodeRequest | IncomingMessage): void {

@@ -7,6 +7,8 @@ import type { RelayLimits } from "./limits.js";
 export type WarningCause =
   /** A page may not use the relay: its origin is neither the relay's own nor among `origins`. */
   | { kind: "origin-refused" }
+  /** A page may not use the relay: the host name by which it came is not among `hosts`. */
+  | { kind: "host-refused" }
   /**
    * A request for the relay's WebSocket asks for another protocol, is no handshake, or came where none can be opened.
    */

@@ -39,6 +39,7 @@ describe("StreamServerProxy", () => {
     [{ limits: { maxFrameBytes: 4_095 } }, "RangeError"],
     [{ limits: { heartbeatIntervalMs: 2 ** 31 } }, "RangeError"],
     [{ origins: null }, "RangeError"],
+    [{ hosts: ["relay.example:8080"] }, "RangeError"],
     [{ tokenKeys: new Uint8Array(32) }, "TypeError"],
     [{ tokenKeys: null }, "TypeError"],
     [{ tokenKeys: [null] }, "TypeError"],
@@ -54,7 +55,14 @@ describe("StreamServerProxy", () => {
   });
 
   test("an option or a limit that is undefined has its default", () => {
-    const left = { prefix: undefined, origins: undefined, limits: undefined, tokenKeys: undefined, clock: undefined };
+    const left = {
+      prefix: undefined,
+      origins: undefined,
+      hosts: undefined,
+      limits: undefined,
+      tokenKeys: undefined,
+      clock: undefined,
+    };
     const proxy = proxyWith(left);
     expect([proxy.prefixes, proxy.limits]).toEqual([["/browser-server"], defaultLimits]);
     const limits = { maxNames: 5, acceptTimeoutMs: undefined };
