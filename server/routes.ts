@@ -76,9 +76,9 @@ export class Routes {
     });
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
-    const { limits, clock, signer, warnings } = relay;
+    const { limits, clock, signer, warnings, events } = relay;
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveChannelLeg(relay, ...channel);
-    this.#links = new Links({ limits, clock, signer, warnings, handlers: inner.handlers, serveChannel });
+    this.#links = new Links({ limits, clock, signer, warnings, events, handlers: inner.handlers, serveChannel });
     this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));

@@ -15,6 +15,7 @@ import { RelayLink } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { RelayLimits } from "../relay/limits.js";
+import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
 import type { Warnings } from "../relay/warnings.js";
 import { linkCallerKey } from "../rpc/caller.js";
@@ -38,6 +39,7 @@ export interface LinksInit {
   clock: Clock;
   signer: TokenSigner;
   warnings: Warnings;
+  events: RelayEvents;
   /** The handlers of the RPCs that channels may call. */
   handlers: readonly UniversalHandler[];
   /** Serves a channel and resolves when done. Returns undefined to leave the channel to the handlers. */
@@ -67,10 +69,11 @@ export class Links {
    * link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
   open(caller: Caller, maxBatchBytes: number): LiveLink {
-    const { limits, clock, signer, warnings, handlers, serveChannel } = this.#init;
-    if (this.#refusal !== undefined) throw this.#refusal;
-    if (this.#links.size >= limits.maxLinks) {
-      throw warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
+    const { limits, clock, signer, warnings, events, handlers, serveChannel } = this.#init;
+    const refusal = this.#refusal ?? this.#fullError();
+    if (refusal !== undefined) {
+      events.tell({ kind: "refused", call: "link", caller, error: refusal });
+      throw refusal;
     }
     const handle = createChannelHandler(handlers, createContextValues().set(linkCallerKey, caller));
     const onRequest: ChannelHandler = (channel, request) => {
@@ -81,11 +84,14 @@ export class Links {
     const link: Link = new RelayLink({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     const linkId = randomId();
     this.#links.set(linkId, link);
+    const openedAtMs = clock.now();
+    events.tell({ kind: "link opened", linkId, caller });
     // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
-    void link.closed.then(() => {
+    void link.closed.then((error) => {
       stopBeating();
       this.#links.delete(linkId);
+      events.tell({ kind: "link ended", linkId, caller, error, durationMs: clock.now() - openedAtMs });
     });
     const opened = {
       linkId,
@@ -97,6 +103,12 @@ export class Links {
     };
     const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs, clientSilentError);
     return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
+  }
+
+  #fullError(): StreamError | undefined {
+    const { warnings, limits } = this.#init;
+    if (this.#links.size < limits.maxLinks) return undefined;
+    return warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
   }
 
   /**

@@ -41,7 +41,8 @@ export class Directory {
   async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
     const { limits, clock, registry, warnings } = this.#relay;
     if (this.#watches.size >= limits.maxWatchers) {
-      throw warnings.limitReached("maxWatchers", `${limits.maxWatchers} calls watch already`);
+      const error = warnings.limitReached("maxWatchers", `${limits.maxWatchers} calls watch already`);
+      throw this.#relay.refused(error, { call: "watch" });
     }
     const watch = new Watch(registry.listed(prefix));
     this.#watches.add(watch);

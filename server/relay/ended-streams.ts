@@ -1,9 +1,9 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Half } from "./half.js";
+import { Half, type Role } from "./half.js";
 import type { RelayedFrame } from "./relayed-frame.js";
-import type { Role, Splice } from "./splice.js";
+import type { Splice } from "./splice.js";
 
 /**
  * Streams whose ends are kept, which are those of the last seconds of a busy relay. 10,000 take about 3 MB, and with the

@@ -5,6 +5,9 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { LegPort, Resumption } from "./leg-port.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 
+/** One of the two sides of a stream. */
+export type Role = "client" | "listener";
+
 /** The leg of a half is gone: it was lost without a last word, or it failed because its endpoint broke a rule or left. */
 export interface LegEnd {
   kind: "lost" | "failed";
@@ -13,6 +16,9 @@ export interface LegEnd {
 
 /** The last word of an endpoint. It is unknown if the endpoint may have said it to another process. */
 export type LastWord = "nothing" | "unknown" | "fin" | "reset";
+
+/** Of so many frames of an endpoint, the first one is timed. Reading the clock for each costs more than passing it on. */
+export const framesPerSample = 64;
 
 export type HalfChange = "attached" | "frame" | "request ended" | "reset taken" | "over" | LegEnd;
 
@@ -44,6 +50,8 @@ export interface HalfInit {
   /** The relay waits this long for an endpoint to come back. */
   graceMs: number;
   onChange: (change: HalfChange) => void;
+  /** Called with the time that a frame took to reach the carrier of the peer's leg, for one of many frames. */
+  onSample: (latencyMs: number) => void;
 }
 
 /**
@@ -63,6 +71,10 @@ export class Half {
   #receivedSequence = 0;
   /** A frame of this half's endpoint that the peer cannot be sent yet. */
   #slot: RelayedFrame | undefined;
+  /** When the frame in the slot came, if it is timed. */
+  #slotSinceMs: number | undefined;
+  #frames = 0;
+  #bytes = 0;
 
   constructor(init: HalfInit) {
     this.#init = init;
@@ -70,7 +82,7 @@ export class Half {
 
   /** The half of a stream that is over, for an endpoint that has still to hear of a reset. */
   static owing(reset: RelayedFrame, clock: Clock): Half {
-    const half = new Half({ clock, maxFrameBytes: 0, graceMs: 0, onChange: () => {} });
+    const half = new Half({ clock, maxFrameBytes: 0, graceMs: 0, onChange: () => {}, onSample: () => {} });
     half.#state = { kind: "owed", error: undefined, reset, cancelDeadline: () => {} };
     return half;
   }
@@ -101,6 +113,11 @@ export class Half {
   /** The highest number of the peer's frames that this half's endpoint is known to have. */
   get receivedSequence(): number {
     return this.#receivedSequence;
+  }
+
+  /** The bytes of this half's endpoint that the relay has taken, with their envelopes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** How this half's endpoint attached again; undefined for its first leg, and without a leg. */
@@ -157,6 +174,8 @@ export class Half {
     const state = this.#state;
     const cancelDeadline = clock.after(graceMs, () => this.#onGraceOver());
     this.#request = "open";
+    // The time that an endpoint is away is not the relay's.
+    this.peer.#slotSinceMs = undefined;
     this.#set({ kind: "detached", untilMs: clock.now() + graceMs, cancelDeadline });
     if (state.kind === "attached") state.port.finish(brokenError());
   }
@@ -209,10 +228,26 @@ export class Half {
     else if (frame.fin) this.#said = "fin";
     // An endpoint that sends data has no fin behind it, or sends that again as well.
     else if (this.#said === "unknown" && frame.costBytes > 0) this.#said = "nothing";
+    const sinceMs = this.#count(frame);
     const isTaken = this.peer.#send(frame);
-    if (!isTaken) this.#slot = frame;
+    if (!isTaken) {
+      this.#slot = frame;
+      this.#slotSinceMs = sinceMs;
+    } else if (sinceMs !== undefined) this.#tellLatency(sinceMs);
     this.#init.onChange("frame");
     return isTaken;
+  }
+
+  /** Counts a frame. Returns the time for one that is timed: of many, and only while the peer has a leg. */
+  #count({ envelope }: RelayedFrame): number | undefined {
+    const isTimed = this.#frames % framesPerSample === 0 && this.peer.kind === "attached";
+    this.#frames += 1;
+    this.#bytes += envelope.byteLength;
+    return isTimed ? this.#init.clock.now() : undefined;
+  }
+
+  #tellLatency(sinceMs: number): void {
+    this.#init.onSample(this.#init.clock.now() - sinceMs);
   }
 
   /** This half's endpoint has ended the stream with a reset, which takes the place of a frame that waits. */
@@ -319,15 +354,18 @@ export class Half {
   #takeSlot(): void {
     const state = this.#state;
     if (state.kind !== "attached" || state.room === "full") return;
+    const sinceMs = this.peer.#slotSinceMs;
     const frame = this.peer.#emptySlot();
     if (frame === undefined) return;
     this.#send(frame);
+    if (sinceMs !== undefined) this.peer.#tellLatency(sinceMs);
     this.peer.#goOn();
   }
 
   #emptySlot(): RelayedFrame | undefined {
     const frame = this.#slot;
     this.#slot = undefined;
+    this.#slotSinceMs = undefined;
     return frame;
   }
 

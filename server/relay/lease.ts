@@ -1,4 +1,5 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { ListenCall } from "./listen-call.js";
@@ -32,6 +33,8 @@ export interface LeaseInit {
   /** The number of the call. Default 0, as for a name that is claimed. */
   generation?: number;
   ownerKey?: OwnerKey | undefined;
+  /** The caller that claimed the name, or took the lease up in this process. */
+  caller?: Caller | undefined;
   maxOffers: number;
   acceptTimeoutMs: number;
   graceMs: number;
@@ -51,6 +54,8 @@ export class Lease implements OfferPlace {
   readonly id: string;
   readonly name: string;
   readonly listed: boolean;
+  readonly caller: Caller | undefined;
+  readonly #createdAtMs: number;
   readonly #init: LeaseInit;
   readonly #offers = new Map<string, Offer>();
   /** The number of the newest `Listen` call. */
@@ -61,9 +66,16 @@ export class Lease implements OfferPlace {
     this.id = init.id;
     this.name = init.name;
     this.listed = init.listed;
+    this.caller = init.caller;
+    this.#createdAtMs = init.clock.now();
     this.#init = init;
     this.#generation = init.generation ?? 0;
     this.#state = { kind: "attached", call: init.call };
+  }
+
+  /** The time since the lease was made in this process. */
+  get ageMs(): number {
+    return this.#init.clock.now() - this.#createdAtMs;
   }
 
   get kind(): LeaseState["kind"] {

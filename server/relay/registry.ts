@@ -1,5 +1,5 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
+import { type Caller, Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
@@ -35,12 +35,15 @@ export interface Held {
 export type Claim = Pick<ListenRequest, "name" | "listed" | "ownerKey"> & {
   /** Whether the lease outlives its `Listen` call. */
   isResumable: boolean;
+  /** The caller of `Listen`. Undefined where nobody says. */
+  caller?: Caller | undefined;
 };
 
 /** The fields of a `ListenRequest` that take up a lease. */
 export type LeaseProof = Pick<ListenRequest, "leaseId" | "leaseToken" | "generation">;
 
-type NewLease = Pick<LeaseInit, "id" | "name" | "listed" | "generation" | "ownerKey"> & Pick<Claim, "isResumable">;
+type NewLease = Pick<LeaseInit, "id" | "name" | "listed" | "generation" | "ownerKey" | "caller"> &
+  Pick<Claim, "isResumable">;
 
 /** The names with a listener, each held by one lease, and the observers of their changes. */
 export class Registry {
@@ -60,6 +63,13 @@ export class Registry {
   /** The number of leases, suspended ones included. */
   get size(): number {
     return this.#leasesByName.size;
+  }
+
+  /** The number of leases that wait for their listeners to come back. */
+  get suspended(): number {
+    let suspended = 0;
+    for (const { kind } of this.#leasesByName.values()) if (kind === "suspended") suspended += 1;
+    return suspended;
   }
 
   /** Throws FAILURE_NAME_INVALID. */

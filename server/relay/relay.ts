@@ -11,13 +11,14 @@ import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { streamGoneError } from "./ended-streams.js";
-import type { Half } from "./half.js";
+import type { Half, Role } from "./half.js";
 import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
+import { type Refusal, RelayEvents } from "./relay-events.js";
 import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
-import { offerGoneError, type Role, type Splice } from "./splice.js";
-import { Splices } from "./splices.js";
+import { offerGoneError, type Splice } from "./splice.js";
+import { type Opening, Splices } from "./splices.js";
 import { randomId, type TokenIssuer, type TokenSigner } from "./token.js";
 import type { Warnings } from "./warnings.js";
 
@@ -32,7 +33,7 @@ export interface RelayInit {
   warnings: Warnings;
 }
 
-type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey">>;
+type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey" | "caller">>;
 
 /** An `Open` with which an endpoint attaches again. */
 export type ResumingOpen = Pick<Open, "streamId" | "legToken" | "capabilities" | "name" | "waitForListenerMs"> & {
@@ -57,6 +58,8 @@ export class Relay {
   readonly clock: Clock;
   readonly signer: TokenSigner;
   readonly warnings: Warnings;
+  /** What happens here and in the calls around it, for those who watch. */
+  readonly events = new RelayEvents();
   readonly registry: Registry;
   readonly #splices: Splices;
   /** The legs whose RPCs are open. */
@@ -72,8 +75,9 @@ export class Relay {
     this.signer = signer;
     this.warnings = warnings;
     this.registry = new Registry(init);
-    this.#splices = new Splices({ limits, clock, warnings, onEnd: () => this.#released.notify() });
+    this.#splices = new Splices({ limits, clock, warnings, events: this.events, onEnd: () => this.#released.notify() });
     this.registry.observe((change) => {
+      this.events.tell({ kind: "lease", change });
       // A page that was loaded again comes back with its key, and without its streams.
       const isReplaced = change.kind === "destroyed" && change.end === "reclaimed" && change.wasSuspended;
       if (isReplaced) this.#splices.loseListener(change.lease);
@@ -99,10 +103,27 @@ export class Relay {
     return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.legs.size };
   }
 
+  /** Counts the leases and the accepted streams that wait for an endpoint to come back. */
+  get suspended(): { leases: number; streams: number } {
+    return { leases: this.registry.suspended, streams: this.#splices.suspended };
+  }
+
+  /** The bytes that have come from clients and from listeners so far, with their envelopes. */
+  get bytes(): Readonly<Record<Role, number>> {
+    return this.#splices.bytes;
+  }
+
+  /** Tells those who watch that a call was refused, and returns the error of the refusal. */
+  refused(reason: unknown, refusal: Omit<Refusal, "kind" | "error">): StreamError {
+    const error = StreamError.from(reason, Code.Internal);
+    this.events.tell({ kind: "refused", error, ...refusal });
+    return error;
+  }
+
   /** Claims a name. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
-  listen(name: string, listed: boolean, { isResumable = false, ownerKey = "" }: ClaimOptions = {}): Held {
+  listen(name: string, listed: boolean, { isResumable = false, ownerKey = "", caller }: ClaimOptions = {}): Held {
     this.#checkOpen();
-    return this.registry.claim({ name, listed, isResumable, ownerKey });
+    return this.registry.claim({ name, listed, isResumable, ownerKey, caller });
   }
 
   /** Takes up a lease. Throws FAILURE_DRAINING, and what `Registry.takeUp` throws. */
@@ -117,16 +138,19 @@ export class Relay {
    */
   connect(name: string, facts: OfferFacts, waitForListenerMs = 0): { splice: Splice; token: string } {
     this.#checkOpen();
-    const splice = this.#offer(randomId(), name, facts, waitForListenerMs);
+    const splice = this.#offer({ id: randomId(), name, facts, waitForListenerMs });
     return { splice, token: this.legToken("client", splice.id) };
   }
 
-  #offer(id: string, name: string, facts: OfferFacts, waitForListenerMs: number): Splice {
+  #offer(opening: Opening): Splice {
+    const { name, facts, waitForListenerMs } = opening;
     this.registry.checkName(name);
     this.#checkMetadata(facts.metadata);
     checkCapabilities(facts.capabilities);
     if (waitForListenerMs === 0) this.registry.byName(name);
-    return this.#splices.open(id, facts, waitForListenerMs, (splice) => this.registry.offer(name, splice));
+    const stream = this.#splices.open(opening, (splice) => this.registry.offer(name, splice));
+    this.events.tell({ kind: "stream offered", stream });
+    return stream;
   }
 
   /** The proof that a leg of a stream is an endpoint's. */
@@ -154,10 +178,11 @@ export class Relay {
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
     if (issuer === "this process") throw streamGoneError();
     if (role === "client" && name !== "") {
-      return this.#offer(streamId, name, facts, Math.max(waitForListenerMs, this.limits.graceMs)).client;
+      const waitMs = Math.max(waitForListenerMs, this.limits.graceMs);
+      return this.#offer({ id: streamId, name, facts, waitForListenerMs: waitMs }).client;
     }
     const begin = (made: Splice) => made.makeAnew(role, resume.generation, capabilities);
-    return this.#splices.open(streamId, noFacts, 0, begin)[role];
+    return this.#splices.open({ id: streamId, name: "", facts: noFacts, waitForListenerMs: 0 }, begin)[role];
   }
 
   /** The listener's proof that an offer was made to it. */

@@ -2,15 +2,16 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Capabilities, Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Half, type HalfChange, type LegEnd } from "./half.js";
+import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
+import type { StreamChange } from "./relay-events.js";
 import { resetFrame } from "./relayed-frame.js";
-
-/** One of the two sides of a stream. */
-export type Role = "client" | "listener";
+import { finishedEnd, relayedEnd, resetEnd, type StreamEnd } from "./stream-end.js";
 
 export interface SpliceInit {
   id: string;
+  /** The name that the client connects to. Empty for a stream that was accepted in another process. */
+  name: string;
   facts: OfferFacts;
   clock: Clock;
   maxFrameBytes: number;
@@ -19,6 +20,7 @@ export interface SpliceInit {
   waitUntilMs: number;
   /** A stream that can be resumed waits this long for an endpoint whose leg was lost. */
   graceMs: number;
+  tell: (change: StreamChange) => void;
   /** Called when an endpoint has lost its leg. */
   onLegLost: () => void;
   /** Called when the stream is over, and no endpoint is owed its end. */
@@ -42,7 +44,10 @@ type Spliced = Extract<SpliceState, { kind: "spliced" }>;
 /** One stream in the relay: two halves, and the frames that pass between them. It outlives the calls of its legs. */
 export class Splice implements Offer {
   readonly id: string;
+  readonly name: string;
   readonly facts: OfferFacts;
+  /** When the relay first held the stream, in milliseconds of the clock. */
+  readonly openedAtMs: number;
   readonly client: Half;
   readonly listener: Half;
   readonly #init: SpliceInit;
@@ -52,10 +57,13 @@ export class Splice implements Offer {
 
   constructor(init: SpliceInit) {
     this.id = init.id;
+    this.name = init.name;
     this.facts = init.facts;
     this.#init = init;
-    const { clock, maxFrameBytes, graceMs } = init;
-    const common = { clock, maxFrameBytes, graceMs };
+    const { clock, maxFrameBytes, graceMs, tell } = init;
+    this.openedAtMs = clock.now();
+    const onSample = (latencyMs: number) => tell({ kind: "frame relayed", latencyMs });
+    const common = { clock, maxFrameBytes, graceMs, onSample };
     this.client = new Half({ ...common, onChange: (change) => this.#onHalf(this.client, change) });
     this.listener = new Half({ ...common, onChange: (change) => this.#onHalf(this.listener, change) });
     this.client.peer = this.listener;
@@ -92,6 +100,7 @@ export class Splice implements Offer {
     const place = this.#takeOffer();
     const resumable = isResumable(this.facts.capabilities) && isResumable(capabilities);
     this.#set({ kind: "spliced", place, listener: capabilities, isResumable: resumable });
+    this.#init.tell({ kind: "stream accepted", stream: this, waitedMs: this.ageMs });
     this.client.announceAccepted(capabilities);
     if (this.client.kind === "detached" && !resumable) this.#fail(this.client, clientAwayError());
     return this.listener;
@@ -124,17 +133,20 @@ export class Splice implements Offer {
     this.#set({ kind: "spliced", place: undefined, listener, isResumable: true });
     for (const half of this.#halves) half.forgetLastWord();
     this[role].peer.detach();
+    this.#init.tell({ kind: "stream adopted", stream: this, role });
   }
 
   /** The listener declines. Throws FAILURE_OFFER_GONE. */
   reject(error: StreamError): void {
     this.#takeOffer();
-    this.end(error, error);
+    const { failure, code } = error;
+    this.#end(error, error, { hop: "listener", failure, code, reason: undefined });
   }
 
   /** The relay ends the offer for another reason. */
   decline(error: StreamError): void {
-    if (this.#state.kind === "offered") this.end(error, error);
+    if (this.#state.kind !== "offered") return;
+    this.#end(error, error, relayedEnd(error.hop === Hop.PEER ? "listener" : "relay", error));
   }
 
   /**
@@ -149,11 +161,17 @@ export class Splice implements Offer {
     half.abandon();
   }
 
+  /** Ends both halves, which have said all: with fin, or one of them with a reset. */
+  end(): void {
+    this.#end(undefined, undefined, resetEnd(this) ?? finishedEnd);
+  }
+
   /** Ends both halves, each with its error, or well if there is none. Frames that are in the relay still arrive. */
-  end(clientError?: StreamError, listenerError?: StreamError): void {
+  #end(clientError: StreamError | undefined, listenerError: StreamError | undefined, end: StreamEnd): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
     this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) });
+    this.#init.tell({ kind: "stream ended", stream: this, end });
     this.client.end(accounted(clientError, this.client));
     this.listener.end(accounted(listenerError, this.listener));
     this.#onHalfOver();
@@ -170,7 +188,7 @@ export class Splice implements Offer {
    */
   close(error: StreamError): void {
     const errorOf = ({ peer }: Half) => (peer.isLocal ? peerError(error) : error);
-    this.end(errorOf(this.client), errorOf(this.listener));
+    this.#end(errorOf(this.client), errorOf(this.listener), relayedEnd("relay", error));
     for (const half of this.#halves) half.abandon();
   }
 
@@ -187,6 +205,21 @@ export class Splice implements Offer {
     const hasLocal = this.#halves.some(({ isLocal }) => isLocal);
     if (this.#goesAwayAtMs === undefined || hasLocal || !this.#canResume(half)) return;
     half.announceDraining(Math.max(0, Math.ceil(this.#goesAwayAtMs - this.#init.clock.now())));
+  }
+
+  /** The time since the relay first held the stream. */
+  get ageMs(): number {
+    return this.#init.clock.now() - this.openedAtMs;
+  }
+
+  /** Whether the stream was accepted, and waits for an endpoint whose leg was lost. */
+  get isSuspended(): boolean {
+    const isLive = this.#state.kind === "spliced" || this.#state.kind === "lingering";
+    return isLive && this.#halves.some(({ kind }) => kind === "detached");
+  }
+
+  #roleOf(half: Half): Role {
+    return half === this.client ? "client" : "listener";
   }
 
   get #halves(): readonly [Half, Half] {
@@ -236,6 +269,7 @@ export class Splice implements Offer {
   /** Tells an endpoint that attached again, and its peer, where they stand. Before the listener accepts, nobody is told. */
   #onAttached(half: Half): void {
     const [other, isBack] = [half.peer, half.resumption !== undefined];
+    if (isBack) this.#init.tell({ kind: "stream resumed", stream: this, role: this.#roleOf(half) });
     if (this.#state.kind === "offered") return;
     if (half === this.client && half.resumption?.knowsAccepted === false) half.announceAccepted(this.#listener);
     if (isBack || other.kind === "detached") half.tellOfPeer();
@@ -260,14 +294,16 @@ export class Splice implements Offer {
       half.detach();
       if (this.#state.kind === "lingering") this.#set(this.#state.spliced);
       if (other.said === "reset") return this.end();
+      this.#init.tell({ kind: "stream suspended", stream: this, role: this.#roleOf(half) });
       if (this.#state.kind === "spliced") other.tellOfPeer();
     }
     this.#init.onLegLost();
   }
 
   #fail(half: Half, error: StreamError): void {
-    if (half === this.client) this.end(error, peerError(error));
-    else this.end(peerError(error), error);
+    const end = relayedEnd(this.#roleOf(half), error);
+    if (half === this.client) this.#end(error, peerError(error), end);
+    else this.#end(peerError(error), error, end);
   }
 
   #onHalfOver(): void {

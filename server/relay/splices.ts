@@ -1,9 +1,11 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { EndedStreams } from "./ended-streams.js";
+import type { Role } from "./half.js";
 import { maxTimerMs, type RelayLimits } from "./limits.js";
-import type { OfferFacts, OfferPlace } from "./offer.js";
-import { Splice } from "./splice.js";
+import type { OfferPlace } from "./offer.js";
+import type { RelayEvents } from "./relay-events.js";
+import { Splice, type SpliceInit } from "./splice.js";
 import type { Warnings } from "./warnings.js";
 
 /** The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once. */
@@ -13,9 +15,13 @@ export interface SplicesInit {
   limits: RelayLimits;
   clock: Clock;
   warnings: Warnings;
+  events: RelayEvents;
   /** Called when a stream is over. */
   onEnd: () => void;
 }
+
+/** The facts with which a stream begins. */
+export type Opening = Pick<SpliceInit, "id" | "name" | "facts"> & { waitForListenerMs: number };
 
 type SplicesState =
   | { kind: "open" }
@@ -26,6 +32,8 @@ type SplicesState =
 export class Splices {
   readonly #init: SplicesInit;
   readonly #splices = new Map<string, Splice>();
+  /** The bytes that streams have passed which are no longer here. */
+  #pastBytes: Readonly<Record<Role, number>> = { client: 0, listener: 0 };
   /** The streams that have ended lately. */
   readonly ended: EndedStreams;
   #state: SplicesState = { kind: "open" };
@@ -41,9 +49,28 @@ export class Splices {
 
   /** How many offers wait for their listeners. */
   get offers(): number {
-    let offers = 0;
-    for (const { kind } of this.#splices.values()) if (kind === "offered") offers += 1;
-    return offers;
+    return this.#count(({ kind }) => kind === "offered");
+  }
+
+  /** How many accepted streams wait for an endpoint whose leg was lost. */
+  get suspended(): number {
+    return this.#count(({ isSuspended }) => isSuspended);
+  }
+
+  /** The bytes that have come from the endpoints of all streams so far, by their role. */
+  get bytes(): Readonly<Record<Role, number>> {
+    let { client, listener } = this.#pastBytes;
+    for (const splice of this.#splices.values()) {
+      client += splice.client.bytes;
+      listener += splice.listener.bytes;
+    }
+    return { client, listener };
+  }
+
+  #count(counts: (splice: Splice) => boolean): number {
+    let count = 0;
+    for (const splice of this.#splices.values()) if (counts(splice)) count += 1;
+    return count;
   }
 
   /** The listener that took offers at a place is gone for good. */
@@ -59,23 +86,27 @@ export class Splices {
    * Makes a stream, whose offer waits so long for a listener to come, and `begin`s it. Throws FAILURE_LIMIT_REACHED, or
    * the error of `begin`; then there is no stream.
    */
-  open(id: string, facts: OfferFacts, waitForListenerMs: number, begin: (splice: Splice) => void): Splice {
-    const { limits, clock, warnings, onEnd } = this.#init;
+  open(init: Opening, begin: (splice: Splice) => void): Splice {
+    const { limits, clock, warnings, events, onEnd } = this.#init;
+    const { id, name, facts, waitForListenerMs } = init;
     const { maxStreams, maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
     if (this.#splices.size >= maxStreams) {
       throw warnings.limitReached("maxStreams", `the relay holds ${maxStreams} streams already`);
     }
     const splice: Splice = new Splice({
       id,
+      name,
       facts,
       clock,
       maxFrameBytes,
       lingerTimeoutMs,
       graceMs,
       waitUntilMs: clock.now() + Math.min(waitForListenerMs, maxTimerMs),
+      tell: (change) => events.tell(change),
       onLegLost: () => this.#onLegLost(splice),
       onEnd: () => {
-        this.#splices.delete(id);
+        // A stream that could not begin is not there.
+        if (this.#splices.delete(id)) this.#addPastBytes(splice);
         if (splice.wasResumable) this.ended.add(splice);
         onEnd();
       },
@@ -111,6 +142,11 @@ export class Splices {
   close(error: StreamError): void {
     this.#set({ kind: "open" });
     for (const splice of [...this.#splices.values()]) splice.close(error);
+  }
+
+  #addPastBytes({ client, listener }: Splice): void {
+    const past = this.#pastBytes;
+    this.#pastBytes = { client: past.client + client.bytes, listener: past.listener + listener.bytes };
   }
 
   #onLegLost(splice: Splice): void {

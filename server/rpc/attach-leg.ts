@@ -7,13 +7,12 @@ import {
   RelayService,
   type Resume,
 } from "../../gen/streamserver/v1/relay_pb.js";
-import type { Half } from "../relay/half.js";
+import type { Half, Role } from "../relay/half.js";
 import type { Resumption } from "../relay/leg-port.js";
 import { limitsToWire } from "../relay/limits.js";
 import type { OfferFacts } from "../relay/offer.js";
 import type { Relay } from "../relay/relay.js";
 import { receivedSequenceOf } from "../relay/relayed-frame.js";
-import type { Role } from "../relay/splice.js";
 
 /** Legs allowed per stream: its own two, and two of an ended stream whose response is still being read. */
 const legsPerStream = 4;
@@ -35,22 +34,33 @@ export interface AttachedLeg {
 export type AttachLeg = (relay: Relay, open: Open, caller: Caller) => AttachedLeg;
 
 /** The client's leg: `Connect`. */
-export const attachClient: AttachLeg = (relay, open, caller) => {
+export const attachClient: AttachLeg = telling("connect", (relay, open, caller) => {
   checkRoom(relay);
   const { name, metadata, capabilities, waitForListenerMs, resume } = open;
   const facts = { metadata, capabilities, caller };
   if (resume !== undefined) return resumed(relay, "client", { ...open, resume }, facts);
   const { splice } = relay.connect(name, facts, waitForListenerMs);
   return attached(relay, "client", splice.client, splice.id);
-};
+});
 
 /** The listener's leg: `Accept`. */
-export const attachListener: AttachLeg = (relay, open) => {
+export const attachListener: AttachLeg = telling("accept", (relay, open) => {
   checkRoom(relay);
   const { streamId, legToken, capabilities, resume } = open;
   if (resume !== undefined) return resumed(relay, "listener", { ...open, resume }, { metadata: {} });
   return attached(relay, "listener", relay.accept(streamId, legToken, capabilities), streamId);
-};
+});
+
+/** Tells those who watch the relay of the legs that it refuses. */
+function telling(call: "connect" | "accept", attach: AttachLeg): AttachLeg {
+  return (relay, open, caller) => {
+    try {
+      return attach(relay, open, caller);
+    } catch (reason) {
+      throw relay.refused(reason, { call, caller, name: open.name, streamId: open.streamId });
+    }
+  };
+}
 
 /** The functions that attach the legs of the two RPCs, by path without a prefix. */
 export const attachLegByPath: ReadonlyMap<string, AttachLeg> = new Map([

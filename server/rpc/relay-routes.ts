@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type AcceptResponse,
+  type Caller,
   Feature,
   type ListenRequest,
   type ListenResponseSchema,
@@ -16,7 +17,7 @@ import type { ListenEvent } from "../relay/listen-call.js";
 import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";
 import { attachClient, attachListener } from "./attach-leg.js";
-import { callEndOf, expectEnd } from "./caller.js";
+import { callEndOf, callerOf, expectEnd } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
 
 /** Serves `RelayService` on a router. */
@@ -27,12 +28,14 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
     accept: (requests, context) =>
       // The two responses have the same fields, but only a client is told that it was accepted.
       decodedLeg(relay, attachListener, requests, context) as AsyncIterable<AcceptResponse>,
-    reject(request) {
-      answer(() => relay.reject(request.streamId, request.legToken, request));
+    reject(request, context) {
+      const refusal = { call: "reject" as const, caller: callerOf(context), streamId: request.streamId };
+      answer(relay, refusal, () => relay.reject(request.streamId, request.legToken, request));
       return {};
     },
-    unlisten({ leaseId, leaseToken }) {
-      answer(() => relay.registry.unlisten(leaseId, leaseToken));
+    unlisten({ leaseId, leaseToken }, context) {
+      const refusal = { call: "unlisten" as const, caller: callerOf(context) };
+      answer(relay, refusal, () => relay.registry.unlisten(leaseId, leaseToken));
       return {};
     },
     list: (request) => directory.list(request),
@@ -47,7 +50,9 @@ async function* listen(
   context: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof ListenResponseSchema>> {
   if (context.signal.aborted) return;
-  const { lease, call, token } = answer(() => hold(relay, request));
+  const caller = callerOf(context);
+  const refusal = { call: "listen" as const, caller, name: request.name };
+  const { lease, call, token } = answer(relay, refusal, () => hold(relay, request, caller));
   const hangUp = () => {
     const end = callEndOf(context);
     if (call.isResumable && end !== "left") lease.suspend(call);
@@ -76,11 +81,11 @@ async function* listen(
 }
 
 /** Claims the name of a request, or takes up its lease. */
-function hold(relay: Relay, request: ListenRequest): Held {
+function hold(relay: Relay, request: ListenRequest, caller: Caller): Held {
   const { name, listed, ownerKey, capabilities, leaseId } = request;
   const isResumable = capabilities?.features.includes(Feature.RESUME) ?? false;
-  if (leaseId === "") return relay.listen(name, listed, { isResumable, ownerKey });
-  return relay.takeUp({ name, listed, isResumable, ownerKey }, request);
+  if (leaseId === "") return relay.listen(name, listed, { isResumable, ownerKey, caller });
+  return relay.takeUp({ name, listed, isResumable, ownerKey, caller }, request);
 }
 
 function listenEventToWire(
@@ -97,12 +102,12 @@ function listenEventToWire(
   };
 }
 
-/** Runs a call of the relay's; what it throws goes out with its `FailureDetail`. */
-function answer<T>(call: () => T): T {
+/** Runs a call of the relay's; what it throws is told as a refusal, and goes out with its `FailureDetail`. */
+function answer<T>(relay: Relay, refusal: Parameters<Relay["refused"]>[1], call: () => T): T {
   try {
     return call();
   } catch (reason) {
-    throw toConnectError(reason);
+    throw toConnectError(relay.refused(reason, refusal));
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Parts } from "../../leg/parts.js";
-import type { Half } from "../../server/relay/half.js";
+import type { Half, Role } from "../../server/relay/half.js";
 import type { LegPort } from "../../server/relay/leg-port.js";
 import type { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
-import type { Role } from "../../server/relay/splice.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { callBroke, noFacts, resumes } from "./relays.js";
 

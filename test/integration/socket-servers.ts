@@ -10,6 +10,7 @@ import { linkProtocol } from "../../link/packet/link-message.js";
 import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
 import { defaultLimits } from "../../server/relay/limits.js";
+import { RelayEvents } from "../../server/relay/relay-events.js";
 import { TokenSigner } from "../../server/relay/token.js";
 import { Warnings } from "../../server/relay/warnings.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
@@ -51,7 +52,13 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void, in
   const router = createConnectRouter();
   routes(router);
   const relay = { limits: defaultLimits, clock: systemClock, warnings: new Warnings(systemClock, () => {}) };
-  const links = new Links({ ...relay, signer: new TokenSigner(), handlers: router.handlers, ...init });
+  const links = new Links({
+    ...relay,
+    events: new RelayEvents(),
+    signer: new TokenSigner(),
+    handlers: router.handlers,
+    ...init,
+  });
   const sockets = new LinkSockets(links, relay);
   const connections: Duplex[] = [];
   const server = createServer().on("upgrade", (request, connection, head) => {

@@ -12,9 +12,9 @@ import {
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
 import { Directory } from "../../../../server/relay/directory.js";
+import type { Role } from "../../../../server/relay/half.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import type { Role } from "../../../../server/relay/splice.js";
 import { attachClient, attachListener } from "../../../../server/rpc/attach-leg.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { type LegCarrier, LegHandler } from "../../../../server/rpc/leg-handler.js";

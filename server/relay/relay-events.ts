@@ -1,0 +1,70 @@
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Half, Role } from "./half.js";
+import type { OfferFacts } from "./offer.js";
+import type { NameChange } from "./registry.js";
+import type { StreamEnd } from "./stream-end.js";
+
+/** A stream, as its events tell of it. */
+export interface LiveStream {
+  readonly id: string;
+  /** The name that the client connects to. Empty for a stream that was accepted in another process. */
+  readonly name: string;
+  readonly facts: OfferFacts;
+  /** The time since the relay first held the stream. */
+  readonly ageMs: number;
+  readonly client: Half;
+  readonly listener: Half;
+}
+
+export type StreamChange =
+  /** A client waits for a listener to accept the stream. */
+  | { kind: "stream offered"; stream: LiveStream }
+  | { kind: "stream accepted"; stream: LiveStream; waitedMs: number }
+  /** A stream that was accepted in another process is made anew. */
+  | { kind: "stream adopted"; stream: LiveStream; role: Role }
+  /** An endpoint has lost its leg, and the relay waits for it. */
+  | { kind: "stream suspended"; stream: LiveStream; role: Role }
+  /** An endpoint has attached again. */
+  | { kind: "stream resumed"; stream: LiveStream; role: Role }
+  | { kind: "stream ended"; stream: LiveStream; end: StreamEnd }
+  /** One frame of many passed the relay: the time from its arrival until the peer's carrier had it. */
+  | { kind: "frame relayed"; latencyMs: number };
+
+export type LinkChange =
+  | { kind: "link opened"; linkId: string; caller: Caller }
+  | { kind: "link ended"; linkId: string; caller: Caller; error: StreamError; durationMs: number };
+
+/** The calls that the relay may refuse. A link is one, whatever carries it. */
+export type RefusedCall = "listen" | "connect" | "accept" | "reject" | "unlisten" | "watch" | "link";
+
+export interface Refusal {
+  kind: "refused";
+  call: RefusedCall;
+  error: StreamError;
+  caller?: Caller;
+  /** The name that the caller has asked for. */
+  name?: string;
+  streamId?: string;
+}
+
+export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal;
+
+/**
+ * The events of a relay, for logs, metrics and traces. There is none for each message.
+ *
+ * An observer is called in the middle of what the relay does, so it must neither throw nor call the relay.
+ */
+export class RelayEvents {
+  readonly #observers = new Set<(event: RelayEvent) => void>();
+
+  /** Calls `observer` with each event until the returned function is called. */
+  observe(observer: (event: RelayEvent) => void): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  tell(event: RelayEvent): void {
+    for (const observer of this.#observers) observer(event);
+  }
+}
