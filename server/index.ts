@@ -12,3 +12,12 @@ export {
   StreamServerProxy,
   type StreamServerProxyEvents,
 } from "./stream-server-proxy.js";
+export {
+  logRelay,
+  type MetricsServer,
+  type MetricsServerOptions,
+  type RelayLogger,
+  type RelayMetrics,
+  relayMetrics,
+  serveMetrics,
+} from "./telemetry.js";

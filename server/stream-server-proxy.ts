@@ -81,6 +81,8 @@ const refusalWords: Readonly<Record<PageRefusal["kind"], string>> = {
   "host-refused": "This server does not go by this name. Its operator can add the name to its hosts.",
 };
 
+/** Returns the relay behind its public face, for those who watch it. */
+export let relayOf: (proxy: RelayProxy) => Relay;
 /** Returns the warnings of a relay, for the port that it is served on. */
 export let warningsOf: (proxy: RelayProxy) => Warnings;
 /**
@@ -100,6 +102,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly #uninstalls = new Set<() => void>();
 
   static {
+    relayOf = (proxy) => proxy.#relay;
     warningsOf = (proxy) => proxy.#warnings;
     refusesHost = (proxy, request, response) => {
       const refusal = proxy.#pages.hostRefusal(request);

@@ -63,13 +63,20 @@ export class Warnings {
   readonly #clock: Clock;
   readonly #tell: (warning: RelayWarning) => void;
   readonly #told = new Map<string, Told>();
+  readonly #counts = new Map<WarningCause["kind"], number>();
 
   constructor(clock: Clock, tell: (warning: RelayWarning) => void) {
     this.#clock = clock;
     this.#tell = tell;
   }
 
+  /** How often each kind of trouble has happened so far, told or not. */
+  get counts(): ReadonlyMap<WarningCause["kind"], number> {
+    return this.#counts;
+  }
+
   warn(cause: WarningCause, message: string): void {
+    this.#counts.set(cause.kind, (this.#counts.get(cause.kind) ?? 0) + 1);
     const key = keyOf(cause);
     const told = this.#told.get(key);
     const atMs = this.#clock.now();

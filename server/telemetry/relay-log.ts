@@ -1,0 +1,112 @@
+import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
+import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
+import type { NameChange } from "../relay/registry.js";
+import type { LinkChange, LiveStream, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
+import { hopNames } from "./hop-names.js";
+
+/** A logger of pino's kind: the fields of a line. */
+export interface RelayLogger {
+  info(fields: Readonly<Record<string, unknown>>): void;
+}
+
+/**
+ * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
+ * without tokens, metadata, messages, and the words of applications. Returns a function for `RelayEvents.observe`.
+ */
+export function relayLog(logger: RelayLogger, graceMs: number): (event: RelayEvent) => void {
+  return (event) => {
+    const fields = fieldsOf(event, graceMs);
+    if (fields !== undefined) logger.info(fields);
+  };
+}
+
+type Fields = { event: string } & Record<string, unknown>;
+
+function fieldsOf(event: RelayEvent, graceMs: number): Fields | undefined {
+  switch (event.kind) {
+    case "lease":
+      return leaseFields(event.change, graceMs);
+    case "link opened":
+    case "link ended":
+      return linkFields(event);
+    case "refused":
+      return refusalFields(event);
+    case "frame relayed":
+      return undefined;
+    default:
+      return streamFields(event);
+  }
+}
+
+function leaseFields(change: NameChange, graceMs: number): Fields {
+  const { id, name, listed, caller, ageMs } = change.lease;
+  const common = { name, leaseId: id };
+  switch (change.kind) {
+    case "created":
+      return { event: "name.claimed", ...common, listed, ...callerFields(caller) };
+    case "suspended":
+      return { event: "name.suspended", ...common, graceMs };
+    case "resumed":
+      return { event: "name.resumed", ...common };
+    case "destroyed":
+      return {
+        event: "name.released",
+        ...common,
+        reason: change.end,
+        durationMs: whole(ageMs),
+        ...callerFields(caller),
+      };
+  }
+}
+
+function streamFields(change: Exclude<StreamChange, { kind: "frame relayed" }>): Fields {
+  const { stream } = change;
+  const common = { streamId: stream.id, name: stream.name || undefined };
+  switch (change.kind) {
+    case "stream offered":
+      return { event: "stream.offered", ...common, ...callerFields(stream.facts.caller) };
+    case "stream accepted":
+      return { event: "stream.accepted", ...common, waitedMs: whole(change.waitedMs) };
+    case "stream adopted":
+    case "stream suspended":
+    case "stream resumed":
+      return { event: change.kind.replace(" ", "."), ...common, hop: change.role };
+    case "stream ended": {
+      const { hop, failure, code, reason } = change.end;
+      const why = code === undefined ? "finished" : nameOf(failure, code);
+      return { event: "stream.ended", ...common, reason: why, hop, message: reason, ...totalsOf(stream) };
+    }
+  }
+}
+
+function totalsOf({ client, listener, ageMs, facts }: LiveStream): Record<string, unknown> {
+  const bytes = { client: client.bytes, listener: listener.bytes };
+  return { bytes, durationMs: whole(ageMs), ...callerFields(facts.caller) };
+}
+
+function linkFields(change: LinkChange): Fields {
+  const { linkId, caller } = change;
+  if (change.kind === "link opened") return { event: "link.opened", linkId, ...callerFields(caller) };
+  const { error, durationMs } = change;
+  return { event: "link.ended", linkId, ...errorFields(error), durationMs: whole(durationMs), ...callerFields(caller) };
+}
+
+function refusalFields({ call, error, caller, name, streamId }: Refusal): Fields {
+  const asked = { name: name || undefined, streamId: streamId || undefined };
+  return { event: "refused", call, ...errorFields(error), ...asked, ...callerFields(caller) };
+}
+
+/** The reason, the hop and the relay's words. The hop is as the caller sees it. */
+function errorFields({ failure, code, hop, message }: StreamError): Record<string, unknown> {
+  return { reason: nameOf(failure, code), hop: hopNames[hop], message };
+}
+
+/** The facts about a caller that are known. They are as the caller gave them, so a terminal must not show them as they are. */
+function callerFields(caller: Caller | undefined): { caller?: Record<string, string> } {
+  const { origin = "" } = caller ?? {};
+  return origin === "" ? {} : { caller: { origin } };
+}
+
+function whole(ms: number): number {
+  return Math.round(ms);
+}

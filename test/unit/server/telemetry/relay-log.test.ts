@@ -1,0 +1,94 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
+import type { Relay } from "../../../../server/relay/relay.js";
+import { attachClient } from "../../../../server/rpc/attach-leg.js";
+import { callerFrom } from "../../../../server/rpc/caller.js";
+import { relayLog } from "../../../../server/telemetry/relay-log.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { dataFrame, frame } from "../../../fakes/frames.js";
+import { thrown } from "../../../fakes/outcome.js";
+import { callBroke, comeBack, Listening, newRelay, relayed, resumableStream, resumes } from "../../../fakes/relays.js";
+
+const page = callerFrom("https://app.example");
+
+function linesOf({ events }: Relay): Record<string, unknown>[] {
+  const lines: Record<string, unknown>[] = [];
+  // As a logger writes it: fields that are undefined are not there.
+  events.observe(relayLog({ info: (fields) => lines.push(JSON.parse(JSON.stringify(fields))) }, 120_000));
+  return lines;
+}
+
+describe("relayLog", () => {
+  test("writes a line for a lease, an offer, its acceptance and each end, with the same ids", () => {
+    const { relay, clock } = newRelay();
+    const lines = linesOf(relay);
+    const { lease, call } = relay.listen("room", true, { caller: page });
+    const { splice } = relay.connect("room", { metadata: { token: "a secret" }, caller: page });
+    clock.advance(20);
+    relay.accept(splice.id, relay.offerToken(splice), undefined);
+    for (const half of [splice.client, splice.listener]) new Listening(half);
+    const data = relayed(dataFrame(1, { data: new Uint8Array(100) }));
+    splice.client.put(data);
+    clock.advance(30);
+    splice.client.fail(new StreamError("the connection broke", { failure: Failure.LEG_LOST }));
+    clock.advance(50);
+    lease.leave(call, "canceled");
+    const caller = { origin: "https://app.example" };
+    const [ofLease, ofStream] = [
+      { name: "room", leaseId: lease.id },
+      { name: "room", streamId: splice.id },
+    ];
+    expect(lines).toEqual([
+      { event: "name.claimed", ...ofLease, listed: true, caller },
+      { event: "stream.offered", ...ofStream, caller },
+      { event: "stream.accepted", ...ofStream, waitedMs: 20 },
+      {
+        event: "stream.ended",
+        ...ofStream,
+        reason: "LEG_LOST",
+        hop: "client",
+        message: "the connection broke",
+        bytes: { client: data.envelope.byteLength, listener: 0 },
+        durationMs: 50,
+        caller,
+      },
+      { event: "name.released", ...ofLease, reason: "canceled", durationMs: 100, caller },
+    ]);
+  });
+
+  test("writes a line for a call that was refused, with the reason that the caller is told", () => {
+    const { relay } = newRelay();
+    const lines = linesOf(relay);
+    const open = create(OpenSchema, { name: "room", metadata: { token: "a secret" }, capabilities: resumes });
+    const { message } = thrown(() => attachClient(relay, open, page));
+    const caller = { origin: "https://app.example" };
+    const why = { reason: "NO_SUCH_NAME", hop: "relay", message };
+    expect(lines).toEqual([{ event: "refused", call: "connect", ...why, name: "room", caller }]);
+  });
+
+  test("has the code of a stream that an application ended, and not its words", () => {
+    const { relay, client, listener } = resumableStream();
+    const lines = linesOf(relay);
+    for (const half of [client, listener]) new Listening(half);
+    client.put(relayed(frame({ reset: { code: Code.Aborted, reason: "a secret" } })));
+    expect(lines.at(-1)).toMatchObject({ event: "stream.ended", reason: "Aborted", hop: "client" });
+    expect(JSON.stringify(lines)).not.toContain("secret");
+  });
+
+  test("writes a line when an endpoint or a listener is away, and when it is back", () => {
+    const { relay, lease, splice, client, listener } = resumableStream();
+    for (const half of [client, listener]) new Listening(half);
+    const lines = linesOf(relay);
+    client.lose(callBroke());
+    comeBack(relay, "client", splice.id);
+    if (lease.call !== undefined) lease.suspend(lease.call);
+    expect(lines.map(({ event, hop, graceMs }) => [event, hop ?? graceMs])).toEqual([
+      ["stream.suspended", "client"],
+      ["stream.resumed", "client"],
+      ["name.suspended", 120_000],
+    ]);
+  });
+});
