@@ -20,7 +20,15 @@ export interface Command {
 }
 
 /** The command line, the environment or the configuration cannot be understood. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /** A second line that says what to do, where the first one says what is wrong. */
+  readonly advice: string | undefined;
+
+  constructor(message?: string, advice?: string) {
+    super(message);
+    this.advice = advice;
+  }
+}
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>;

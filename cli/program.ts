@@ -78,5 +78,6 @@ try {
   const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : caught;
   process.exitCode = exitCodeOf(reason);
   notice(wordsFor(reason));
+  if (reason instanceof UsageError && reason.advice !== undefined) notice(reason.advice);
 }
 setTimeout(() => process.exit(), lingerMs).unref();

@@ -4,13 +4,12 @@ import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/inde
 import { defaultDrainTimeoutMs } from "../server/proxy-options.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
+import { type Exposure, exposureOf } from "./exposure.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
-export interface ServeOptions {
+export interface ServeOptions extends Exposure {
   port: number;
-  /** Undefined: all interfaces. */
-  host: string | undefined;
   prefix: string;
   origins: string[];
   tls: TlsOptions | undefined;
@@ -28,6 +27,8 @@ export interface ServeOptions {
 interface Settings {
   port?: string | number | undefined;
   host?: string | undefined;
+  open?: boolean | undefined;
+  hostName?: string[] | undefined;
   prefix?: string | undefined;
   origin?: string[] | undefined;
   tlsCert?: string | undefined;
@@ -45,6 +46,8 @@ const flags = {
   config: { type: "string" },
   port: { type: "string" },
   host: { type: "string" },
+  open: { type: "boolean" },
+  "host-name": { type: "string", multiple: true },
   prefix: { type: "string" },
   origin: { type: "string", multiple: true },
   "tls-cert": { type: "string" },
@@ -68,6 +71,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     ...settingsFromEnvironment(environment),
     ...withoutUndefined({
       ...values,
+      hostName: values["host-name"],
       tlsCert: values["tls-cert"],
       tlsKey: values["tls-key"],
       keyFile: values["key-file"],
@@ -76,7 +80,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
   };
   return {
     port: parsePort(String(settings.port ?? 8080), "the port"),
-    host: settings.host || undefined,
+    ...exposureOf(settings),
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
     tls: readTls(settings),
@@ -92,12 +96,14 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS } = set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS, BSS_OPEN, BSS_HOST_NAME } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
+    open: BSS_OPEN === undefined ? undefined : parseSwitch(BSS_OPEN, "BSS_OPEN"),
+    hostName: splitList(BSS_HOST_NAME),
     prefix: BSS_PREFIX,
-    origin: BSS_ORIGIN?.split(",").map((origin) => origin.trim()),
+    origin: splitList(BSS_ORIGIN),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
     keyFile: BSS_KEY_FILE,
@@ -112,6 +118,10 @@ function set(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
 }
 
+function splitList(text: string | undefined): string[] | undefined {
+  return text?.split(",").map((part) => part.trim());
+}
+
 function parseSwitch(text: string, what: string): boolean {
   if (text === "1" || text === "true") return true;
   if (text === "0" || text === "false") return false;
@@ -123,19 +133,22 @@ function withoutUndefined(settings: Settings): Settings {
 }
 
 const isString = (value: unknown) => typeof value === "string";
+const isSwitch = (value: unknown) => typeof value === "boolean";
 const isStrings = (value: unknown) => Array.isArray(value) && value.every(isString);
 
 /** The keys of the configuration file: a check of the value, and the words that describe a value that passes. */
 const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, description: string]> = {
   port: [isPort, "a whole number from 0 to 65535"],
   host: [isString, "a string"],
+  open: [isSwitch, "true or false"],
+  hostName: [isStrings, "a list of strings"],
   prefix: [isString, "a string"],
   origin: [isStrings, "a list of strings"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
   keyFile: [isString, "the path of a file"],
   page: [isString, "the path of a folder"],
-  json: [(value) => typeof value === "boolean", "true or false"],
+  json: [isSwitch, "true or false"],
   drainTimeoutMs: [(value) => Number.isInteger(value), "a whole number"],
   limits: [isObject, "an object"],
 };

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import { renderUnicodeCompact } from "uqr";
 import { checkOrigins } from "../server/http/cors.js";
 import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { whenAborted } from "./interruption.js";
+import { networkAddresses } from "./machine-names.js";
 import { print } from "./output.js";
 import { servePageFolder } from "./page-folder.js";
 import { portError } from "./port-error.js";
@@ -17,7 +17,10 @@ const help = `Usage: bss serve [options]
 Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` does the same.
 
   --port N         the port, 0 for any that is free (default 8080)
-  --host ADDRESS   the interface (default all)
+  --host ADDRESS   the interface (default this machine alone, or all with --open)
+  --open           lets everybody in who reaches the relay; without it, no other machine does
+  --host-name NAME a name by which pages reach the relay, "*" for any; may be repeated (default this machine's names
+                   and addresses): pages that come by another name are refused, as those of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
@@ -30,9 +33,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
-In the environment: BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN (separated by commas), BSS_TLS_CERT, BSS_TLS_KEY,
-BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file: port, host, prefix,
-origin (a list), tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json, and limits, an object with any of the limits that
+In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
+BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file: port, host,
+open, hostName (a list), prefix, origin (a list), tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json, and limits, an object with any of the limits that
 the README names.
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
@@ -74,7 +77,7 @@ export const serveCommand: Command = {
   },
 };
 
-function createProxy({ prefix, origins, limits, keyFile }: ServeOptions): StreamServerProxy {
+function createProxy({ prefix, origins, hosts, limits, keyFile }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
   try {
     // Beside "*" other origins have no effect, but a malformed one is a mistake all the same.
@@ -82,6 +85,7 @@ function createProxy({ prefix, origins, limits, keyFile }: ServeOptions): Stream
     return StreamServerProxy({
       prefix: prefix === "" ? "" : [prefix, ""],
       origins: others.length < origins.length ? "*" : others,
+      hosts,
       limits,
       tokenKeys: keyFile?.keys,
     });
@@ -98,11 +102,8 @@ function createPage(ownFolder: string | undefined): RelayServerOptions["fallback
 }
 
 /** Returns the URLs of the port: this machine's own first, then those by which others on its network reach it. */
-function addressesOf({ host, tls }: ServeOptions, port: number): string[] {
+function addressesOf({ shownHost, tls }: ServeOptions, port: number): string[] {
   const url = (name: string) => `${tls === undefined ? "http" : "https"}://${name}:${port}/`;
-  if (host !== undefined) return [url(host.includes(":") ? `[${host}]` : host)];
-  const others = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ family, internal }) => family === "IPv4" && !internal);
-  return [url("localhost"), ...others.map(({ address }) => url(address))];
+  if (shownHost !== undefined) return [url(shownHost.includes(":") ? `[${shownHost}]` : shownHost)];
+  return ["localhost", ...networkAddresses("IPv4")].map(url);
 }

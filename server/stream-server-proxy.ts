@@ -304,7 +304,8 @@ export type StreamServerProxy = RelayProxy;
 /**
  * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and
  * forwards their streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server;
- * `close()` ends what it holds. Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a
+ * `close()` ends what it holds. It is open by default: whoever reaches the server, from a program or from a page of the
+ * server's own, may claim any name that is free and connect to any. Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a
  * value that cannot be.
  *
  * @example

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { get } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { expect, onTestFinished, test } from "vitest";
-import { startRelay } from "../relay-process.js";
+import { type RelayProcess, startRelay } from "../relay-process.js";
 import { CommandLine } from "./command-line.js";
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
@@ -45,6 +47,7 @@ test.each([
   ["a certificate without its key", "--tls-cert", fixture("cert")],
   ["a certificate that is not there", "--tls-cert", "/nowhere", "--tls-key", fixture("key")],
   ["a certificate that is none", "--tls-cert", readme, "--tls-key", readme],
+  ["a host name with a port", "--host-name", "relay.example:8080"],
   ["a configuration that is not there", "--config", "/nowhere"],
   ["a drain timeout that is none", "--drain-timeout-ms", "10s"],
   ["a drain timeout that no timer takes", "--drain-timeout-ms", "3000000000"],
@@ -57,6 +60,7 @@ test.each([
   ["bytes that are no UTF-8", Buffer.from('{ "host": "\xff" }', "latin1")],
   ["a port that is too high", '{ "port": 65536 }'],
   ["a list", "[]"],
+  ["an empty list of names", '{ "hostName": [] }'],
   ["a key that is none", '{ "ports": 1 }'],
   ["a value of another type", '{ "origin": "https://a.example" }'],
   ["a limit that is none", '{ "limits": { "maxStream": 1 } }'],
@@ -85,6 +89,56 @@ test("a variable that is empty counts as none, and a switch is 1 or 0", async ()
   expect(await relay.exitCode).toBe(0);
   const odd = await new CommandLine(["serve", "--port", "0"], { BSS_JSON: "maybe" }).run();
   expect(odd).toMatchObject({ code: 2, errorLines: [expect.any(String)] });
+});
+
+test.each([
+  ["a flag", ["--host", "0.0.0.0"], {}],
+  ["the environment", [], { BSS_HOST: "::" }],
+])(
+  "an address that other machines reach, from %s, takes --open: exit code 2, and two lines",
+  async (_, args, environment) => {
+    const closed = await new CommandLine(["serve", "--port", "0", ...args], environment).run();
+    expect(closed).toMatchObject({ code: 2, output: "", errorLines: [expect.any(String), expect.any(String)] });
+    expect(closed.errorLines[1]).toContain("--open");
+    const relay = await startRelay(
+      ...args,
+      "--open",
+      ...Object.values(environment).flatMap((host) => ["--host", host]),
+    );
+    onTestFinished(() => void relay.stop());
+    expect((await fetch(`http://127.0.0.1:${new URL(relay.origin).port}/readyz`)).status).toBe(200);
+  },
+);
+
+test("with nothing said, no address of the machine's on a network leads to the relay, and with BSS_OPEN each does", async () => {
+  const port = async (environment: Record<string, string>) => {
+    const relay = new CommandLine(["serve", "--port", "0", "--json"], environment);
+    const { addresses } = (await eventsOf(relay).next()).value as { addresses: string[] };
+    return Number(new URL(addresses[0] ?? "").port);
+  };
+  const reaches = (host: string, at: number) =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port: at });
+      socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+      socket.once("connect", () => socket.destroy());
+    });
+  // All of 127.0.0.0/8 leads to this machine, so this address stands for one of a network, which not every machine has.
+  const other = "127.0.0.2";
+  expect(await reaches(other, await port({}))).toBe(false);
+  expect(await reaches(other, await port({ BSS_OPEN: "1" }))).toBe(true);
+});
+
+test("pages are served by the machine's names, or by those of --host-name", async () => {
+  const statusBy = async (relay: RelayProcess, host: string) => {
+    const { port } = new URL(relay.origin);
+    const [response] = await once(get({ port, host: "127.0.0.1", headers: { host } }), "response");
+    response.resume();
+    return response.statusCode;
+  };
+  const [own, named] = await Promise.all([startRelay(), startRelay("--host-name", "relay.example")]);
+  onTestFinished(async () => void (await Promise.all([own.stop(), named.stop()])));
+  expect([await statusBy(own, new URL(own.origin).host), await statusBy(own, "rebound.example")]).toEqual([200, 403]);
+  expect([await statusBy(named, "relay.example"), await statusBy(named, "localhost")]).toEqual([200, 403]);
 });
 
 test("a relay at an address of IPv6 is reached", async () => {

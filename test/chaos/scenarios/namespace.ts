@@ -47,7 +47,7 @@ export const namespaces: Scenario = {
     const obstacle = await NetworkNamespace.obstacle();
     if (obstacle !== undefined) return { figures: [`not run here: ${obstacle}`], problems: [] };
     const namespace = await NetworkNamespace.open();
-    const args = [command, "serve", "--host", namespace.address, "--port", String(port)];
+    const args = [command, "serve", "--open", "--host", namespace.address, "--port", String(port)];
     const relay = spawn("ip", ["netns", "exec", namespace.name, process.execPath, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });

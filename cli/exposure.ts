@@ -1,0 +1,68 @@
+import { BlockList, isIP, isIPv6 } from "node:net";
+import { checkedHosts, hostNameOf } from "../server/http/hosts.js";
+import type { Hosts } from "../server/index.js";
+import { UsageError } from "./command.js";
+import { machineNames } from "./machine-names.js";
+import { shellWord } from "./visible-text.js";
+
+/** Who reaches a relay, and by which names. */
+export interface Exposure {
+  /** The address that is listened on. Undefined: all interfaces. */
+  host: string | undefined;
+  /** The host in the addresses that are printed. Undefined: localhost, and this machine's addresses. */
+  shownHost: string | undefined;
+  /** The host names of the relay's own pages. */
+  hosts: Hosts;
+}
+
+interface ExposureSettings {
+  host?: string | undefined;
+  open?: boolean | undefined;
+  hostName?: readonly string[] | undefined;
+}
+
+/**
+ * With nothing said, only this machine reaches the relay, and pages only by this machine's names: DNS rebinding takes
+ * another name, which is pointed at an address of this machine. Throws a `UsageError` for names that are none, and for
+ * an address that other machines reach, unless the relay is open.
+ */
+export function exposureOf({ host, open = false, hostName }: ExposureSettings): Exposure {
+  const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
+  if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
+  if (open || isLoopback(host)) return { host, shownHost: host, hosts };
+  throw new UsageError(
+    `--host ${shellWord(host)} is reached from other machines, and this relay would keep nobody out`,
+    "--open lets everybody in who reaches it; without --host, only this machine does",
+  );
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/**
+ * Whether other machines do not reach a port at this address. A name other than "localhost" counts as reached, because
+ * the system may resolve it to any address.
+ */
+export function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  if (version === 0) return host.toLowerCase() === "localhost";
+  return loopback.check(host, version === 4 ? "ipv4" : "ipv6");
+}
+
+function ownHosts(host: string | undefined): Hosts {
+  const isName = host !== undefined && hostNameOf(isIPv6(host) ? `[${host}]` : host) !== undefined;
+  return checkedHosts([...machineNames(), ...(isName ? [host] : [])]);
+}
+
+function givenHosts(names: readonly string[]): Hosts {
+  try {
+    if (!names.includes("*")) return checkedHosts(names);
+    // Beside "*" other names have no effect, but a malformed one is a mistake all the same.
+    const others = names.filter((name) => name !== "*");
+    if (others.length > 0) checkedHosts(others);
+    return "*";
+  } catch (reason) {
+    throw new UsageError((reason as Error).message);
+  }
+}

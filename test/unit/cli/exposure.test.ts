@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { UsageError } from "../../../cli/command.js";
+import { exposureOf, isLoopback } from "../../../cli/exposure.js";
+
+describe("isLoopback", () => {
+  test.each(["127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost", "LOCALHOST"])(
+    "%s is reached from this machine alone",
+    (host) => expect(isLoopback(host)).toBe(true),
+  );
+
+  test.each([
+    "0.0.0.0",
+    "::",
+    "128.0.0.1",
+    "10.0.0.1",
+    "::ffff:10.0.0.1",
+    "::2",
+    "localhost.example",
+    "relay",
+    "0",
+    "",
+  ])("%j may be reached from others", (host) => expect(isLoopback(host)).toBe(false));
+});
+
+describe("exposureOf", () => {
+  const ownNames = expect.arrayContaining(["localhost", "127.0.0.1", "[::1]"]);
+
+  test("is this machine alone, and its names, with nothing said", () => {
+    expect(exposureOf({})).toEqual({ host: "127.0.0.1", shownHost: "localhost", hosts: ownNames });
+    expect(exposureOf({ host: "" })).toEqual(exposureOf({}));
+    expect(exposureOf({ host: "127.0.0.2" }).hosts).toContain("127.0.0.2");
+    expect(exposureOf({ host: "::1" })).toEqual({ host: "::1", shownHost: "::1", hosts: ownNames });
+  });
+
+  test("is all interfaces, or the one that is named, if the relay is open", () => {
+    expect(exposureOf({ open: true })).toEqual({ host: undefined, shownHost: undefined, hosts: ownNames });
+    expect(exposureOf({ open: true, host: "0.0.0.0" })).toMatchObject({ host: "0.0.0.0" });
+  });
+
+  test.each(["0.0.0.0", "::", "10.0.0.1", "relay.example"])(
+    "refuses %s in two lines, unless the relay is open",
+    (host) => {
+      const refused = expect.objectContaining({ message: expect.stringContaining(host), advice: expect.any(String) });
+      expect(() => exposureOf({ host })).toThrow(refused);
+      expect(() => exposureOf({ host, open: false })).toThrow(UsageError);
+    },
+  );
+
+  test("takes names in place of the machine's own, and * for any", () => {
+    expect(exposureOf({ hostName: ["relay.example"] }).hosts).toEqual(["relay.example"]);
+    expect(exposureOf({ hostName: ["relay.example", "*"] }).hosts).toBe("*");
+    for (const hostName of [[], ["relay.example:80"], ["*", "relay.example:80"], ["*.example"]]) {
+      expect(() => exposureOf({ hostName })).toThrow(UsageError);
+    }
+  });
+});
