@@ -5,6 +5,9 @@ import { jsonLine, shellWord, visibleText } from "./visible-text.js";
 export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "key.created"; file: string }
+  | { event: "certificate.created"; file: string }
+  | { event: "certificate.used"; file: string; sha256: string; validTo: string }
+  | { event: "certificate.refused"; reason: string }
   | { event: "name.claimed"; name: string; leaseId: string; listed: boolean }
   | { event: "name.suspended"; name: string; leaseId: string; graceMs: number }
   | { event: "name.resumed"; name: string; leaseId: string }
@@ -40,6 +43,12 @@ function wordsOf(event: RelayEvent): string[] {
       return [...event.addresses, `relay under ${event.prefix || "/"}`];
     case "key.created":
       return [`made a new key: ${shellWord(event.file)}`];
+    case "certificate.created":
+      return [`made a certificate: ${shellWord(event.file)}`];
+    case "certificate.used":
+      return [`certificate valid until ${event.validTo.slice(0, 10)}, SHA-256 ${event.sha256}`];
+    case "certificate.refused":
+      return [`the certificate stays as it was: ${event.reason}`];
     case "name.claimed":
       return [`claimed: ${shellWord(event.name)}`];
     case "name.suspended":

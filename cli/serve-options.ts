@@ -1,18 +1,19 @@
 import { readFileSync, statSync } from "node:fs";
-import { createSecureContext } from "node:tls";
-import { defaultLimits, type RelayLimits, type TlsOptions } from "../server/index.js";
+import { defaultLimits, type RelayLimits } from "../server/index.js";
 import { defaultDrainTimeoutMs } from "../server/proxy-options.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { type Exposure, exposureOf } from "./exposure.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
+import { TlsFiles } from "./tls-files.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
 export interface ServeOptions extends Exposure {
   port: number;
   prefix: string;
   origins: string[];
-  tls: TlsOptions | undefined;
+  /** The files of a certificate and its key, or "development" for a certificate that the relay makes itself. */
+  tls: TlsFiles | "development" | undefined;
   /** The keys of the tokens. Undefined: a random one. */
   keyFile: KeyFile | undefined;
   /** The folder whose files are served. Undefined: the page to try the relay. */
@@ -31,6 +32,7 @@ interface Settings {
   hostName?: string[] | undefined;
   prefix?: string | undefined;
   origin?: string[] | undefined;
+  tls?: boolean | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
   keyFile?: string | undefined;
@@ -50,6 +52,7 @@ const flags = {
   "host-name": { type: "string", multiple: true },
   prefix: { type: "string" },
   origin: { type: "string", multiple: true },
+  tls: { type: "boolean" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   "key-file": { type: "string" },
@@ -96,7 +99,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS, BSS_OPEN, BSS_HOST_NAME } = set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -104,6 +107,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     hostName: splitList(BSS_HOST_NAME),
     prefix: BSS_PREFIX,
     origin: splitList(BSS_ORIGIN),
+    tls: BSS_TLS === undefined ? undefined : parseSwitch(BSS_TLS, "BSS_TLS"),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
     keyFile: BSS_KEY_FILE,
@@ -144,6 +148,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   hostName: [isStrings, "a list of strings"],
   prefix: [isString, "a string"],
   origin: [isStrings, "a list of strings"],
+  tls: [isSwitch, "true or false"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
   keyFile: [isString, "the path of a file"],
@@ -191,18 +196,10 @@ function checkKeys(object: object, known: object, place: string): void {
   throw new UsageError(`${place} has no ${JSON.stringify(unknown)}; there are: ${Object.keys(known).join(", ")}`);
 }
 
-function readTls({ tlsCert, tlsKey }: Settings): TlsOptions | undefined {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+function readTls({ tls, tlsCert, tlsKey }: Settings): ServeOptions["tls"] {
+  if (tlsCert === undefined && tlsKey === undefined) return tls === true ? "development" : undefined;
   if (tlsCert === undefined || tlsKey === undefined) throw new UsageError("TLS takes both, a certificate and its key");
-  const tls = { cert: readFile(tlsCert, "certificate"), key: readFile(tlsKey, "key") };
-  try {
-    createSecureContext(tls);
-  } catch (reason) {
-    throw new UsageError(
-      `${tlsCert} and ${tlsKey} are no certificate and its key in PEM: ${(reason as Error).message}`,
-    );
-  }
-  return tls;
+  return new TlsFiles(tlsCert, tlsKey);
 }
 
 function checkFolder(path: string | undefined): string | undefined {

@@ -1,16 +1,19 @@
+import type { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { renderUnicodeCompact } from "uqr";
 import { checkOrigins } from "../server/http/cors.js";
-import { type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
+import { type RelayServer, type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
+import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
 import { whenAborted } from "./interruption.js";
-import { networkAddresses } from "./machine-names.js";
+import { machineNames, networkAddresses } from "./machine-names.js";
 import { print } from "./output.js";
 import { servePageFolder } from "./page-folder.js";
 import { portError } from "./port-error.js";
-import { createRelayLog, logNames, logWarnings } from "./relay-log.js";
+import { createRelayLog, logNames, logWarnings, type RelayEvent } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
+import type { TlsFiles } from "./tls-files.js";
 
 const help = `Usage: bss serve [options]
 
@@ -23,8 +26,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
                    and addresses): pages that come by another name are refused, as those of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
+  --tls            speaks TLS, with a certificate that the relay makes for this machine's names, and keeps for this user
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
-  --tls-key FILE   the certificate's key, in PEM
+  --tls-key FILE   the certificate's key, in PEM; both files are read again when they change
   --key-file FILE  signs tokens with the keys in this file, one a line; made with a new key if it is not there
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
@@ -34,9 +38,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
-BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file: port, host,
-open, hostName (a list), prefix, origin (a list), tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json, and limits, an object with any of the limits that
-the README names.
+BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file:
+port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json,
+and limits, an object with any of the limits that the README names.
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
 
@@ -55,7 +59,9 @@ export const serveCommand: Command = {
     const proxy = createProxy(options);
     logNames(proxy, log);
     logWarnings(proxy, log);
-    const { port, host, tls, page, keyFile } = options;
+    const { port, host, page, keyFile } = options;
+    const certificate = await openCertificate(options);
+    const tls = certificate?.files.content.tls;
     const server = await serveRelay({ proxy, port, host, tls, fallback: createPage(page) }).catch((cause: unknown) => {
       throw portError(cause, options);
     });
@@ -63,11 +69,14 @@ export const serveCommand: Command = {
     log({ event: "listening", addresses, prefix: options.prefix });
     // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
     if (keyFile?.isNew) log({ event: "key.created", file: keyFile.path });
+    if (certificate?.isNew) log({ event: "certificate.created", file: certificate.certPath });
+    const stopWatching = certificate === undefined ? () => {} : followCertificate(certificate.files, server, log);
     if (process.stdout.isTTY && !options.json) {
       // The code is for a telephone, which reaches the second address: the first is this machine's own.
       await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
     }
     await new Promise<void>((resolve) => whenAborted(signal, resolve));
+    stopWatching();
     const { drainTimeoutMs: timeoutMs } = options;
     const { streams, offers } = proxy.counts;
     if (streams + offers > 0 && timeoutMs > 0) log({ event: "draining", streams: streams + offers, timeoutMs });
@@ -93,6 +102,28 @@ function createProxy({ prefix, origins, hosts, limits, keyFile }: ServeOptions):
     if (reason instanceof RangeError) throw new UsageError(reason.message);
     throw reason;
   }
+}
+
+/** Returns the certificate of the port, if it speaks TLS, and where programs that are to trust it find it. */
+async function openCertificate({ tls, hosts }: ServeOptions): Promise<ServedCertificate | undefined> {
+  if (tls === undefined) return undefined;
+  if (tls !== "development") return { files: tls, certPath: tls.certPath, isNew: false };
+  const names = hosts === "*" ? [] : hosts.map((host) => host.replace(/^\[(.*)\]$/, "$1"));
+  return openDevelopmentCertificate([...new Set([...names, ...machineNames()])]);
+}
+
+/** Logs which certificate the port uses, and uses the next one when the files change. Returns what ends this. */
+function followCertificate(files: TlsFiles, server: RelayServer, log: (event: RelayEvent) => void): () => void {
+  const tell = ({ fingerprint256: sha256, validToDate }: X509Certificate) =>
+    log({ event: "certificate.used", file: files.certPath, sha256, validTo: validToDate.toISOString() });
+  tell(files.content.certificate);
+  return files.watch({
+    onRead({ tls, certificate }) {
+      server.setTls(tls);
+      tell(certificate);
+    },
+    onRefused: (reason) => log({ event: "certificate.refused", reason }),
+  });
 }
 
 /** Serves the given folder, or else the page to try the relay. Returns undefined if that page was not built. */

@@ -33,6 +33,12 @@ export interface RelayServer {
   /** The port that is listened on, also where the option was 0. */
   readonly port: number;
   /**
+   * Uses another certificate and key for connections from now on; those that are open go on. Throws the system's error
+   * for what is no certificate and its key, after which the ones before stay in use, and a TypeError if the port speaks
+   * no TLS.
+   */
+  setTls(tls: TlsOptions): void;
+  /**
    * Leaves without cutting streams short, where they end in time: as `drain` of the proxy does, and then closes. The
    * port is open until then, and `/readyz` answers with 503. Resolves when the port is free; rejects for options that
    * cannot be. A call of `close` meanwhile ends the wait.
@@ -91,6 +97,10 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
   return {
     port: (own.listener.address() as AddressInfo).port,
     close,
+    setTls(next) {
+      if (!(own instanceof SecurePort)) throw new TypeError("the port speaks no TLS, so it has no certificate");
+      own.setTls(checkedTls(next));
+    },
     async drain(drainOptions) {
       await proxy.drain(drainOptions);
       await close();
@@ -112,8 +122,12 @@ function checkedOptions(options: RelayServerOptions): RelayServerOptions {
   if (fallback !== undefined && typeof fallback !== "function") {
     throw new TypeError(`the fallback is a function, not ${described(fallback)}`);
   }
-  if (tls !== undefined && (knownOptions("options of tls", tls, ["cert", "key"]).cert === undefined || !tls.key)) {
-    throw new TypeError("tls takes both, a certificate and its key");
-  }
+  if (tls !== undefined) checkedTls(tls);
   return checked;
+}
+
+function checkedTls(tls: TlsOptions): TlsOptions {
+  const checked = knownOptions("options of tls", tls, ["cert", "key"]);
+  if (checked.cert && checked.key) return checked;
+  throw new TypeError("tls takes both, a certificate and its key");
 }

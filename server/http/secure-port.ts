@@ -32,6 +32,11 @@ export class SecurePort {
     return this.#server;
   }
 
+  /** Uses another certificate for connections from now on. Those that are open go on with the one they have. */
+  setTls(tls: TlsOptions): void {
+    this.#server.setSecureContext(tls);
+  }
+
   /** Stops listening and ends every connection. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));

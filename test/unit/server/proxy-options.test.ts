@@ -129,4 +129,10 @@ describe("serveRelay", () => {
   ])("%o is refused with a %s", async (options, name) => {
     await expect(serveRelay(options as never)).rejects.toMatchObject({ name });
   });
+
+  test("setTls of a port that speaks no TLS throws a TypeError", async () => {
+    const server = await serveRelay({ proxy: StreamServerProxy(), port: 0, host: "127.0.0.1" });
+    expect(() => server.setTls({ cert: "x", key: "y" })).toThrow(TypeError);
+    await server.close();
+  });
 });
