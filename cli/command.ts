@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { maxTimerMs } from "../server/relay/limits.js";
+import { maxTimerMs } from "../server/admission/limits.js";
 
 /** The program as people type it, in front of what it says to them. */
 export const programName = "bss";

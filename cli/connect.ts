@@ -1,4 +1,4 @@
-import { maxTimerMs } from "../server/relay/limits.js";
+import { maxTimerMs } from "../server/admission/limits.js";
 import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { interruptedStreamError, whenAborted } from "./interruption.js";

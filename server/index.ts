@@ -1,10 +1,10 @@
+export { defaultLimits, type RelayLimits } from "./admission/limits.js";
+export type { RelayWarning } from "./admission/warnings.js";
 export type { Origins } from "./http/cors.js";
 export type { Hosts } from "./http/hosts.js";
 export type { TlsOptions } from "./http/secure-port.js";
 export type { DrainOptions, StreamServerProxyOptions } from "./proxy-options.js";
 export type { LeaseEnd } from "./relay/lease.js";
-export { defaultLimits, type RelayLimits } from "./relay/limits.js";
-export type { RelayWarning } from "./relay/warnings.js";
 export { type RelayServer, type RelayServerOptions, serveRelay } from "./relay-server.js";
 export {
   type LeaseInfo,

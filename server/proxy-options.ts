@@ -1,9 +1,9 @@
 import type { Clock } from "../stream/platform/clock.js";
 import { systemClock } from "../stream/platform/system-clock.js";
+import { described, knownOptions } from "./admission/known-options.js";
+import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
 import { checkedHosts, type Hosts } from "./http/hosts.js";
-import { described, knownOptions } from "./relay/known-options.js";
-import { checkedLimits, maxTimerMs, type RelayLimits } from "./relay/limits.js";
 import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
 
 /** An option that is `undefined` counts as left out. */

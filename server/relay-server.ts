@@ -1,12 +1,12 @@
 import type { Server as Http1Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { described, knownOptions } from "./admission/known-options.js";
 import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { PlainPort } from "./http/plain-port.js";
 import { answerProbes } from "./http/probes.js";
 import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import type { DrainOptions } from "./proxy-options.js";
-import { described, knownOptions } from "./relay/known-options.js";
 import { refusesHost, type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
 
 /** Turns of the event loop before the connections are closed, in which they get the errors that end all calls. */

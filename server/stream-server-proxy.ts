@@ -8,6 +8,9 @@ import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";
+import { described } from "./admission/known-options.js";
+import type { RelayLimits } from "./admission/limits.js";
+import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
 import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
@@ -19,12 +22,9 @@ import {
   type DrainOptions,
   type StreamServerProxyOptions,
 } from "./proxy-options.js";
-import { described } from "./relay/known-options.js";
 import type { LeaseEnd } from "./relay/lease.js";
-import type { RelayLimits } from "./relay/limits.js";
 import { Relay } from "./relay/relay.js";
 import { TokenSigner } from "./relay/token.js";
-import { quoted, type RelayWarning, Warnings } from "./relay/warnings.js";
 import { Routes } from "./routes.js";
 
 /** A lease, as the events of its name describe it. */

@@ -1,9 +1,9 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { described, knownOptions } from "./admission/known-options.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { answerProbes } from "./http/probes.js";
 import { pathOf } from "./http/request-urls.js";
-import { described, knownOptions } from "./relay/known-options.js";
 import { relayOf, type StreamServerProxy } from "./stream-server-proxy.js";
 import { type RelayLogger, relayLog } from "./telemetry/relay-log.js";
 

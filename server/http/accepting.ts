@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { Server as TcpServer } from "node:net";
 import { devNull } from "node:os";
-import type { Warnings } from "../relay/warnings.js";
+import type { Warnings } from "../admission/warnings.js";
 
 /**
  * Warns when a server that listens cannot accept connections. Node tells nobody that the process is out of file

@@ -1,8 +1,8 @@
 import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
 import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
-import type { RelayLimits } from "../relay/limits.js";
-import type { Warnings } from "../relay/warnings.js";
+import type { RelayLimits } from "../admission/limits.js";
+import type { Warnings } from "../admission/warnings.js";
 import type { NodeResponse, NodeServer } from "./node-server.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { quoted } from "../relay/warnings.js";
+import { quoted } from "../admission/warnings.js";
 import type { Origins } from "./cors.js";
 import { type Hosts, hostNameOf } from "./hosts.js";
 import type { NodeRequest } from "./node-server.js";

@@ -21,9 +21,9 @@ import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../.
 import { PartsJoiner } from "../../link/packet/parts-joiner.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { RelayLimits } from "../admission/limits.js";
+import { quoted, type Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
-import type { RelayLimits } from "../relay/limits.js";
-import { quoted, type Warnings } from "../relay/warnings.js";
 import { callerFrom } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 

@@ -14,10 +14,10 @@ import { goodbyeTimeoutMs } from "../../link/packet/link-message.js";
 import { RelayLink } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import type { RelayLimits } from "../relay/limits.js";
+import type { RelayLimits } from "../admission/limits.js";
+import type { Warnings } from "../admission/warnings.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
-import type { Warnings } from "../relay/warnings.js";
 import { linkCallerKey } from "../rpc/caller.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */

@@ -2,10 +2,10 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { quoted, type Warnings } from "../admission/warnings.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer, OfferPlace } from "./offer.js";
 import type { OwnerKey } from "./owner-key.js";
-import { quoted, type Warnings } from "./warnings.js";
 
 /**
  * The cause of a lease's end.

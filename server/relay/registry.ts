@@ -2,14 +2,14 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Caller, Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { RelayLimits } from "../admission/limits.js";
+import type { Warnings } from "../admission/warnings.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
-import type { RelayLimits } from "./limits.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer } from "./offer.js";
 import { OwnerKey } from "./owner-key.js";
 import { randomId, type TokenSigner } from "./token.js";
 import { noSuchNameError, WaitingOffers } from "./waiting-offers.js";
-import type { Warnings } from "./warnings.js";
 
 export type NameChange =
   | { kind: "created"; lease: Lease }

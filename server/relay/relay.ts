@@ -10,9 +10,10 @@ import {
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition } from "../../stream/platform/deferred.js";
+import type { RelayLimits } from "../admission/limits.js";
+import type { Warnings } from "../admission/warnings.js";
 import { streamGoneError } from "./ended-streams.js";
 import type { Half, Role } from "./half.js";
-import type { RelayLimits } from "./limits.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
 import { type Refusal, RelayEvents } from "./relay-events.js";
@@ -20,7 +21,6 @@ import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
 import { offerGoneError, type Splice } from "./splice.js";
 import { type Opening, Splices } from "./splices.js";
 import { randomId, type TokenIssuer, type TokenSigner } from "./token.js";
-import type { Warnings } from "./warnings.js";
 
 /** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
 export const maxCapabilitiesBytes = 1_024;

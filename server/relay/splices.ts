@@ -1,12 +1,12 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { maxTimerMs, type RelayLimits } from "../admission/limits.js";
+import type { Warnings } from "../admission/warnings.js";
 import { EndedStreams } from "./ended-streams.js";
 import type { Role } from "./half.js";
-import { maxTimerMs, type RelayLimits } from "./limits.js";
 import type { OfferPlace } from "./offer.js";
 import type { RelayEvents } from "./relay-events.js";
 import { Splice, type SpliceInit } from "./splice.js";
-import type { Warnings } from "./warnings.js";
 
 /** The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once. */
 const moveIntervalMs = 20;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { types } from "node:util";
-import { described } from "./known-options.js";
+import { described } from "../admission/known-options.js";
 
 /** The keys of a relay's tokens. The first one signs, and a token of any of them is good. */
 export type TokenKeys = readonly [Uint8Array, ...Uint8Array[]];

@@ -2,9 +2,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { OfferSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import type { RelayLimits } from "./limits.js";
+import type { RelayLimits } from "../admission/limits.js";
+import { quoted, type Warnings } from "../admission/warnings.js";
 import type { Offer, OfferPlace } from "./offer.js";
-import { quoted, type Warnings } from "./warnings.js";
 
 /** The facts of all offers in the queue, in bytes. 4 MiB hold 450 offers with the largest facts of the default limits. */
 export const maxWaitingOfferBytes = 4_194_304;

@@ -7,9 +7,9 @@ import {
   RelayService,
   type Resume,
 } from "../../gen/streamserver/v1/relay_pb.js";
+import { limitsToWire } from "../admission/limits.js";
 import type { Half, Role } from "../relay/half.js";
 import type { Resumption } from "../relay/leg-port.js";
-import { limitsToWire } from "../relay/limits.js";
 import type { OfferFacts } from "../relay/offer.js";
 import type { Relay } from "../relay/relay.js";
 import { receivedSequenceOf } from "../relay/relayed-frame.js";

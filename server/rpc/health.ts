@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { Condition } from "../../stream/platform/deferred.js";
-import type { Warnings } from "../relay/warnings.js";
+import type { Warnings } from "../admission/warnings.js";
 
 export interface HealthInit {
   /** The full names of the services that are served. */

@@ -10,9 +10,9 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
+import { limitsToWire } from "../admission/limits.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
-import { limitsToWire } from "../relay/limits.js";
 import type { ListenEvent } from "../relay/listen-call.js";
 import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";

@@ -7,12 +7,12 @@ import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { type WebSocket, WebSocketServer } from "ws";
 import { linkProtocol } from "../../link/packet/link-message.js";
+import { defaultLimits } from "../../server/admission/limits.js";
+import { Warnings } from "../../server/admission/warnings.js";
 import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
-import { defaultLimits } from "../../server/relay/limits.js";
 import { RelayEvents } from "../../server/relay/relay-events.js";
 import { TokenSigner } from "../../server/relay/token.js";
-import { Warnings } from "../../server/relay/warnings.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 
 async function listen(server: Server): Promise<string> {

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Code } from "@connectrpc/connect";
 import { Feature, type LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { defaultLimits } from "../../server/relay/limits.js";
+import { defaultLimits } from "../../server/admission/limits.js";
 import { initialCreditBytes } from "../../stream/endpoint/sender.js";
 import type { ResumeVector, Side } from "./resume-vector.js";
 import { type FrameInit, VectorScript } from "./vector-script.js";

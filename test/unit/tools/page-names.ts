@@ -3,7 +3,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { Health } from "../../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { linkProtocol, linkSocketPath } from "../../../link/packet/link-message.js";
-import { defaultLimits } from "../../../server/relay/limits.js";
+import { defaultLimits } from "../../../server/admission/limits.js";
 import { enums, messages, services, shortName } from "../../../tools/protocol-page/tables/reference.js";
 import { resumeVectors } from "../../../tools/resume-vectors/resume-vectors.js";
 

@@ -1,9 +1,9 @@
 import { heartbeatsUntilLost } from "../../../link/link-watch.js";
 import { goodbyeTimeoutMs } from "../../../link/packet/link-message.js";
+import { defaultLimits } from "../../../server/admission/limits.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
 import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
-import { defaultLimits } from "../../../server/relay/limits.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
 import { patienceMs, webSocketTimeoutMs } from "../../../web/link/link-choice.js";

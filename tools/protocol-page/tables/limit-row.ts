@@ -1,4 +1,4 @@
-import { defaultLimits, type RelayLimits } from "../../../server/relay/limits.js";
+import { defaultLimits, type RelayLimits } from "../../../server/admission/limits.js";
 import { code, grouped, table } from "./markdown.js";
 
 /** A row of the page's tables of limits. */

@@ -1,4 +1,4 @@
-import { maxMaxFrameBytes, minMaxFrameBytes } from "../../../server/relay/limits.js";
+import { maxMaxFrameBytes, minMaxFrameBytes } from "../../../server/admission/limits.js";
 import { maxWaitingOfferBytes } from "../../../server/relay/waiting-offers.js";
 import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";

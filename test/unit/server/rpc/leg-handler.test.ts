@@ -11,9 +11,9 @@ import {
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
+import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Role } from "../../../../server/relay/half.js";
-import { defaultLimits, type RelayLimits } from "../../../../server/relay/limits.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { attachClient, attachListener } from "../../../../server/rpc/attach-leg.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";

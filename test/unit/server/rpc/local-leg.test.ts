@@ -4,7 +4,7 @@ import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { envelope } from "../../../../leg/envelope.js";
 import type { LegMethod, Open } from "../../../../leg/leg-call.js";
 import { Parts } from "../../../../leg/parts.js";
-import type { RelayLimits } from "../../../../server/relay/limits.js";
+import type { RelayLimits } from "../../../../server/admission/limits.js";
 import { localLegCaller } from "../../../../server/rpc/local-leg.js";
 import { rawCodec } from "../../../../stream/codec.js";
 import { openStream } from "../../../../web/api/stream-client.js";

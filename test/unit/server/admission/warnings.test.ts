@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { quietTimeMs, quoted, type RelayWarning, Warnings } from "../../../../server/relay/warnings.js";
+import { quietTimeMs, quoted, type RelayWarning, Warnings } from "../../../../server/admission/warnings.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { connect, newRelay } from "../../../fakes/relays.js";
