@@ -19,6 +19,7 @@ import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
 import { parsedBody } from "./http/request-body.js";
+import { requestCaller } from "./http/request-caller.js";
 import { pathOf, urlsOf } from "./http/request-urls.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
@@ -71,14 +72,13 @@ export class Routes {
     this.#directory = new Directory(relay);
     this.#health = new Health({
       services: services.map(({ typeName }) => typeName),
-      maxWatchers: relay.limits.maxWatchers,
-      warnings: relay.warnings,
+      admission: relay.admission,
     });
     const inner = createConnectRouter(noCompression);
     relayRoutes(inner, relay, this.#directory);
-    const { limits, clock, signer, warnings, events } = relay;
+    const { limits, clock, signer, admission, events } = relay;
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveChannelLeg(relay, ...channel);
-    this.#links = new Links({ limits, clock, signer, warnings, events, handlers: inner.handlers, serveChannel });
+    this.#links = new Links({ limits, clock, signer, admission, events, handlers: inner.handlers, serveChannel });
     this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
@@ -120,7 +120,7 @@ export class Routes {
 
   /** Serves a request for which {@link upgrades} is true. */
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
-    this.#sockets.upgrade(request, connection, head);
+    this.#sockets.upgrade(request, connection, head, requestCaller(request, "websocket"));
   }
 
   /**
@@ -146,10 +146,11 @@ export class Routes {
     this.#responses.add(response);
     const attach = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
+      const caller = requestCaller(request, "http");
       repairAuthority(request);
       forbidTransforms(response);
-      if (attach !== undefined && serveHttp2Leg(this.#relay, attach, request, response)) return;
-      const values = callerValues(request, () => this.#responses.expectEnd(response));
+      if (attach !== undefined && serveHttp2Leg(this.#relay, attach, caller, request, response)) return;
+      const values = callerValues(caller, request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const body = parsedBody(request, () => this.#lostBodyError(request)) ?? universal.body;

@@ -8,6 +8,7 @@ import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";
+import { Admission } from "./admission/admission.js";
 import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
@@ -117,7 +118,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.prefixes = prefixes;
     this.limits = limits;
     this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
-    this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings });
+    const admission = new Admission({ limits, warnings: this.#warnings });
+    this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
     this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);

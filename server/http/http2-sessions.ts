@@ -1,6 +1,7 @@
 import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
 import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
+import type { Admission } from "../admission/admission.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { NodeResponse, NodeServer } from "./node-server.js";
@@ -15,13 +16,14 @@ export interface SupervisionInit {
   limits: RelayLimits;
   clock: Clock;
   warnings: Warnings;
+  admission: Admission;
 }
 
 /**
  * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that
  * has no HTTP/2. Returns what stops it.
  */
-export function superviseSessions(server: NodeServer, { limits, clock, warnings }: SupervisionInit): () => void {
+export function superviseSessions(server: NodeServer, { limits, clock, admission }: SupervisionInit): () => void {
   const stops = new Set<() => void>();
   const onSession = (session: ServerHttp2Session) => {
     session.setLocalWindowSize(connectionWindowBytes);
@@ -34,7 +36,7 @@ export function superviseSessions(server: NodeServer, { limits, clock, warnings 
       stops.delete(stop);
     };
     stops.add(stop);
-    warnWhenFull(session, limits.maxStreamsPerConnection, warnings);
+    warnWhenFull(session, limits.maxStreamsPerConnection, admission);
     // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
     const socket = session.socket.once("close", stop);
     const stopWatching = watchSession(session, socket, clock, limits.heartbeatIntervalMs);
@@ -60,7 +62,7 @@ export function retireSession(response: NodeResponse): void {
 }
 
 /** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */
-function warnWhenFull(session: ServerHttp2Session, maxStreams: number, warnings: Warnings): void {
+function warnWhenFull(session: ServerHttp2Session, maxStreams: number, admission: Admission): void {
   let streams = 0;
   session.on("stream", (stream) => {
     streams += 1;
@@ -68,6 +70,6 @@ function warnWhenFull(session: ServerHttp2Session, maxStreams: number, warnings:
       streams -= 1;
     });
     if (streams < maxStreams) return;
-    warnings.limitReached("maxStreamsPerConnection", `a connection of HTTP/2 has ${maxStreams} calls open`);
+    admission.full("maxStreamsPerConnection", `a connection of HTTP/2 has ${maxStreams} calls open`);
   });
 }

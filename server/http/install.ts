@@ -37,11 +37,8 @@ const relaysBehind = new WeakMap<object, () => boolean>();
  * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other
  * relays. Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
  */
-export function install(
-  server: NodeServer,
-  handlers: FrontHandlers,
-  { limits, clock, warnings }: SupervisionInit,
-): () => void {
+export function install(server: NodeServer, handlers: FrontHandlers, relay: SupervisionInit): () => void {
+  const { clock, warnings } = relay;
   const emit = server.emit;
   const close = server.close;
   let current: FrontHandlers | undefined = handlers;
@@ -100,7 +97,7 @@ export function install(
     () => hasOthers("upgrade"),
   );
   const stopWatching = watchAccepting(server as HttpServer, warnings);
-  const stopSupervising = superviseSessions(server, { limits, clock, warnings });
+  const stopSupervising = superviseSessions(server, relay);
   return () => {
     // If another relay was installed later, this `emit` stays behind it, and passes everything on.
     current = undefined;

@@ -4,7 +4,6 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
@@ -21,10 +20,10 @@ import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../.
 import { PartsJoiner } from "../../link/packet/parts-joiner.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { quoted, type Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
-import { callerFrom } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one message. A larger message only delays the packets after it. */
@@ -81,14 +80,14 @@ export class LinkSockets {
   }
 
   /** Makes a connection whose request asked for it a WebSocket and a link, if it speaks the protocol. */
-  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, caller: Caller): void {
     const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     if (!protocols.includes(linkProtocol)) {
       const asked = quoted(request.headers["sec-websocket-protocol"]);
       return this.#refuse(connection, `the protocol is ${linkProtocol}, and the request asks for ${asked}`);
     }
     this.#server.handleUpgrade(request, connection, head, (socket) => {
-      this.#serve(socket, connection, callerFrom(request.headers.origin));
+      this.#serve(socket, connection, caller);
     });
   }
 

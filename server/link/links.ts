@@ -3,7 +3,6 @@ import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { type ChannelHandler, createChannelHandler } from "../../link/channel/channel-handler.js";
@@ -14,11 +13,12 @@ import { goodbyeTimeoutMs } from "../../link/packet/link-message.js";
 import { RelayLink } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Admission, Hold } from "../admission/admission.js";
+import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
-import type { Warnings } from "../admission/warnings.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
-import { linkCallerKey } from "../rpc/caller.js";
+import { callerKey } from "../rpc/caller.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
 export const maxPacketBytes = 212_992;
@@ -38,7 +38,7 @@ export interface LinksInit {
   limits: RelayLimits;
   clock: Clock;
   signer: TokenSigner;
-  warnings: Warnings;
+  admission: Admission;
   events: RelayEvents;
   /** The handlers of the RPCs that channels may call. */
   handlers: readonly UniversalHandler[];
@@ -69,17 +69,14 @@ export class Links {
    * link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
   open(caller: Caller, maxBatchBytes: number): LiveLink {
-    const { limits, clock, signer, warnings, events, handlers, serveChannel } = this.#init;
-    const refusal = this.#refusal ?? this.#fullError();
-    if (refusal !== undefined) {
-      events.tell({ kind: "refused", call: "link", caller, error: refusal });
-      throw refusal;
-    }
-    const handle = createChannelHandler(handlers, createContextValues().set(linkCallerKey, caller));
+    const { limits, clock, signer, admission, events, handlers, serveChannel } = this.#init;
+    const hold = this.#hold(caller);
+    const onLink: Caller = { ...caller, door: "link" };
+    const handle = createChannelHandler(handlers, createContextValues().set(callerKey, onLink));
     const onRequest: ChannelHandler = (channel, request) => {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
-      if (!link.hasRoom) warnings.limitReached("maxChannelsPerLink", `a link has ${link.size} channels open`);
-      return serveChannel?.(channel, request, caller) ?? handle(channel, request);
+      if (!link.hasRoom) admission.full("maxChannelsPerLink", `a link has ${link.size} channels open`);
+      return serveChannel?.(channel, request, onLink) ?? handle(channel, request);
     };
     const link: Link = new RelayLink({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
     const linkId = randomId();
@@ -92,6 +89,7 @@ export class Links {
       stopBeating();
       this.#links.delete(linkId);
       events.tell({ kind: "link ended", linkId, caller, error, durationMs: clock.now() - openedAtMs });
+      hold.release();
     });
     const opened = {
       linkId,
@@ -105,10 +103,16 @@ export class Links {
     return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
   }
 
-  #fullError(): StreamError | undefined {
-    const { warnings, limits } = this.#init;
-    if (this.#links.size < limits.maxLinks) return undefined;
-    return warnings.limitReached("maxLinks", `the relay holds ${limits.maxLinks} links already`);
+  #hold(caller: Caller): Hold {
+    const { admission, events } = this.#init;
+    try {
+      if (this.#refusal !== undefined) throw this.#refusal;
+      return admission.hold(caller, { kind: "link" });
+    } catch (reason) {
+      const error = StreamError.from(reason);
+      events.tell({ kind: "refused", call: "link", caller, error });
+      throw error;
+    }
   }
 
   /**

@@ -1,6 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ListRequest, ListResponseSchema, WatchResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { Condition } from "../../stream/platform/deferred.js";
+import type { Hold } from "../admission/admission.js";
+import { type Caller, localCaller } from "../admission/caller.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";
@@ -37,13 +39,22 @@ export class Directory {
     return { names, nextPageToken: after.length > size ? (names.at(-1) ?? "") : "" };
   }
 
-  /** Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
-  async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
-    const { limits, clock, registry, warnings } = this.#relay;
-    if (this.#watches.size >= limits.maxWatchers) {
-      const error = warnings.limitReached("maxWatchers", `${limits.maxWatchers} calls watch already`);
-      throw this.#relay.refused(error, { call: "watch" });
+  #hold(caller: Caller): Hold {
+    try {
+      return this.#relay.admission.hold(caller, { kind: "watch" });
+    } catch (reason) {
+      throw this.#relay.refused(reason, { call: "watch", caller });
     }
+  }
+
+  /** Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
+  async *watch(
+    prefix: string,
+    signal: AbortSignal,
+    caller: Caller = localCaller,
+  ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
+    const { limits, clock, registry } = this.#relay;
+    const hold = this.#hold(caller);
     const watch = new Watch(registry.listed(prefix));
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {
@@ -56,6 +67,7 @@ export class Directory {
       stop();
       watch.end();
       this.#watches.delete(watch);
+      hold.release();
     };
     signal.addEventListener("abort", release);
     if (signal.aborted) release();

@@ -1,8 +1,8 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { quoted, type Warnings } from "../admission/warnings.js";
+import type { Admission, Hold } from "../admission/admission.js";
+import type { Caller } from "../admission/caller.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer, OfferPlace } from "./offer.js";
 import type { OwnerKey } from "./owner-key.js";
@@ -34,12 +34,13 @@ export interface LeaseInit {
   generation?: number;
   ownerKey?: OwnerKey | undefined;
   /** The caller that claimed the name, or took the lease up in this process. */
-  caller?: Caller | undefined;
-  maxOffers: number;
+  caller: Caller;
+  /** The lease's place among the names. It is released when the lease ends. */
+  hold: Hold;
   acceptTimeoutMs: number;
   graceMs: number;
   clock: Clock;
-  warnings: Warnings;
+  admission: Admission;
   onChange: (lease: Lease, change: LeaseChange) => void;
 }
 
@@ -54,10 +55,12 @@ export class Lease implements OfferPlace {
   readonly id: string;
   readonly name: string;
   readonly listed: boolean;
-  readonly caller: Caller | undefined;
+  readonly caller: Caller;
+  readonly hold: Hold;
   readonly #createdAtMs: number;
   readonly #init: LeaseInit;
-  readonly #offers = new Map<string, Offer>();
+  /** The offers that wait, and their places among those that may. */
+  readonly #offers = new Map<Offer, Hold>();
   /** The number of the newest `Listen` call. */
   #generation: number;
   #state: LeaseState;
@@ -67,6 +70,7 @@ export class Lease implements OfferPlace {
     this.name = init.name;
     this.listed = init.listed;
     this.caller = init.caller;
+    this.hold = init.hold;
     this.#createdAtMs = init.clock.now();
     this.#init = init;
     this.#generation = init.generation ?? 0;
@@ -89,7 +93,7 @@ export class Lease implements OfferPlace {
 
   /** The offers that wait. One that is placed elsewhere, or declined, is no longer among them. */
   get waiting(): Iterable<Offer> {
-    return this.#offers.values();
+    return this.#offers.keys();
   }
 
   /** The number of offers that wait. */
@@ -104,17 +108,18 @@ export class Lease implements OfferPlace {
 
   /** Announces a client, which waits at this lease from now on. Throws FAILURE_LIMIT_REACHED. */
   offer(offer: Offer): void {
-    const { maxOffers, warnings } = this.#init;
-    if (this.#offers.size >= maxOffers) {
-      throw warnings.limitReached("maxOffersPerName", `${maxOffers} clients wait at ${quoted(this.name)} already`);
-    }
-    this.#offers.set(offer.id, offer);
-    this.#hold(offer);
+    const resource = { kind: "offer", leaseId: this.id, name: this.name } as const;
+    this.#offers.set(offer, this.#init.admission.hold(offer.caller, resource));
+    this.#await(offer);
     this.call?.announce(offer);
   }
 
   settle(offer: Offer, by: "listener" | "relay"): void {
-    if (this.#offers.delete(offer.id)) this.call?.settle(offer, by);
+    const hold = this.#offers.get(offer);
+    if (hold === undefined) return;
+    this.#offers.delete(offer);
+    hold.release();
+    this.call?.settle(offer, by);
   }
 
   /**
@@ -128,8 +133,8 @@ export class Lease implements OfferPlace {
     const before = this.#state;
     const call = new ListenCall(isResumable);
     this.#set({ kind: "attached", call });
-    for (const offer of this.#offers.values()) {
-      this.#hold(offer);
+    for (const offer of this.waiting) {
+      this.#await(offer);
       call.announce(offer);
     }
     if (before.kind === "attached") before.call.end(fencedError("a newer Listen has taken up the lease"));
@@ -143,7 +148,7 @@ export class Lease implements OfferPlace {
     if (call.isDraining) return this.end("moved");
     const { clock, graceMs } = this.#init;
     this.#set({ kind: "suspended", cancelDeadline: clock.after(graceMs, () => this.end("lost")) });
-    for (const offer of this.#offers.values()) this.#hold(offer);
+    for (const offer of this.waiting) this.#await(offer);
     call.end();
     this.#init.onChange(this, { kind: "suspended" });
   }
@@ -158,6 +163,7 @@ export class Lease implements OfferPlace {
     if (this.#state.kind === "ended") return;
     const { call } = this;
     this.#set({ kind: "ended" });
+    this.hold.release();
     call?.end(error);
     this.#init.onChange(this, { kind: "ended", end, error, wasSuspended: call === undefined });
   }
@@ -166,7 +172,7 @@ export class Lease implements OfferPlace {
    * Sets how long an offer waits: for the listener to decide, and while there is no call as long as the client waits
    * for a listener.
    */
-  #hold(offer: Offer): void {
+  #await(offer: Offer): void {
     const { acceptTimeoutMs, clock } = this.#init;
     const leftMs = this.#state.kind === "suspended" ? offer.waitUntilMs - clock.now() : 0;
     const timeoutMs = Math.max(acceptTimeoutMs, leftMs);

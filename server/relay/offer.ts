@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Offer as WireOffer } from "../../gen/streamserver/v1/relay_pb.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 
 /** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */
 export type OfferFacts = Omit<WireOffer, keyof Message | "streamId" | "legToken" | "acceptTimeoutMs">;
@@ -16,6 +17,8 @@ export interface Offer {
   /** The id of the stream. */
   readonly id: string;
   readonly facts: OfferFacts;
+  /** The client, or the endpoint by which a stream of another process was made anew. */
+  readonly caller: Caller;
   /** The offer waits until then for a listener to come, in milliseconds of the relay's clock. */
   readonly waitUntilMs: number;
   /**

@@ -1,9 +1,10 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Caller, Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
+import { Feature, type ListenRequest } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Admission } from "../admission/admission.js";
+import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
-import type { Warnings } from "../admission/warnings.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer } from "./offer.js";
@@ -21,7 +22,7 @@ export interface RegistryInit {
   limits: RelayLimits;
   clock: Clock;
   signer: TokenSigner;
-  warnings: Warnings;
+  admission: Admission;
 }
 
 /** A `Listen` call that holds a lease, and the newest token of the lease. */
@@ -31,12 +32,11 @@ export interface Held {
   token: string;
 }
 
-/** The fields of a `ListenRequest` that claim a name. */
+/** The fields of a `ListenRequest` that claim a name, and who sends it. */
 export type Claim = Pick<ListenRequest, "name" | "listed" | "ownerKey"> & {
+  caller: Caller;
   /** Whether the lease outlives its `Listen` call. */
   isResumable: boolean;
-  /** The caller of `Listen`. Undefined where nobody says. */
-  caller?: Caller | undefined;
 };
 
 /** The fields of a `ListenRequest` that take up a lease. */
@@ -57,7 +57,7 @@ export class Registry {
 
   constructor(init: RegistryInit) {
     this.#init = init;
-    this.#waiting = new WaitingOffers(init.limits, init.warnings);
+    this.#waiting = new WaitingOffers(init.admission);
   }
 
   /** The number of leases, suspended ones included. */
@@ -188,14 +188,12 @@ export class Registry {
 
   /** Makes a lease that holds its name at once, in the place of the one that holds it now, if any does. */
   #create(init: NewLease, before?: Lease): Held {
-    const { limits, clock, warnings } = this.#init;
-    if (before === undefined && this.#leasesByName.size >= limits.maxNames) {
-      throw warnings.limitReached("maxNames", `the relay holds ${limits.maxNames} names already`);
-    }
-    const { maxOffersPerName: maxOffers, acceptTimeoutMs, graceMs } = limits;
+    const { limits, clock, admission } = this.#init;
+    const hold = admission.hold(init.caller, { kind: "name" }, before?.hold);
+    const { acceptTimeoutMs, graceMs } = limits;
     const onChange = (changed: Lease, change: LeaseChange) => this.#onChange(changed, change);
     const call = new ListenCall(init.isResumable);
-    const lease = new Lease({ ...init, call, maxOffers, acceptTimeoutMs, graceMs, clock, warnings, onChange });
+    const lease = new Lease({ ...init, hold, call, acceptTimeoutMs, graceMs, clock, admission, onChange });
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);
     for (const offer of before?.waiting ?? this.#waiting.of(lease.name)) lease.offer(offer);

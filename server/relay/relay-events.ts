@@ -1,5 +1,5 @@
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 import type { Half, Role } from "./half.js";
 import type { OfferFacts } from "./offer.js";
 import type { NameChange } from "./registry.js";

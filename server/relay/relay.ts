@@ -9,7 +9,8 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Condition } from "../../stream/platform/deferred.js";
+import type { Admission } from "../admission/admission.js";
+import { type Caller, localCaller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import { streamGoneError } from "./ended-streams.js";
@@ -29,8 +30,9 @@ export interface RelayInit {
   limits: RelayLimits;
   clock: Clock;
   signer: TokenSigner;
-  /** Tells the operator when a limit is reached. */
   warnings: Warnings;
+  /** Counts everything that the relay holds. */
+  admission: Admission;
 }
 
 type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey" | "caller">>;
@@ -60,22 +62,20 @@ export class Relay {
   readonly warnings: Warnings;
   /** What happens here and in the calls around it, for those who watch. */
   readonly events = new RelayEvents();
+  readonly admission: Admission;
   readonly registry: Registry;
   readonly #splices: Splices;
-  /** The legs whose RPCs are open. */
-  readonly legs = new OpenLegs(() => this.#released.notify());
-  /** Notified when a stream or a leg is over, and when the relay is closed. */
-  readonly #released = new Condition();
   #state: RelayState = { kind: "open" };
 
   constructor(init: RelayInit) {
-    const { limits, clock, signer, warnings } = init;
+    const { limits, clock, signer, warnings, admission } = init;
     this.limits = limits;
     this.clock = clock;
     this.signer = signer;
     this.warnings = warnings;
+    this.admission = admission;
     this.registry = new Registry(init);
-    this.#splices = new Splices({ limits, clock, warnings, events: this.events, onEnd: () => this.#released.notify() });
+    this.#splices = new Splices({ limits, clock, admission, events: this.events });
     this.registry.observe((change) => {
       this.events.tell({ kind: "lease", change });
       // A page that was loaded again comes back with its key, and without its streams.
@@ -100,7 +100,12 @@ export class Relay {
    */
   get counts(): { leases: number; offers: number; streams: number; legs: number } {
     const { offers } = this.#splices;
-    return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.legs.size };
+    return { leases: this.registry.size, offers, streams: this.#splices.size - offers, legs: this.#legs };
+  }
+
+  /** The number of open calls of `Connect` and `Accept`. */
+  get #legs(): number {
+    return this.admission.count("leg");
   }
 
   /** Counts the leases and the accepted streams that wait for an endpoint to come back. */
@@ -120,9 +125,10 @@ export class Relay {
     return error;
   }
 
-  /** Claims a name. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
-  listen(name: string, listed: boolean, { isResumable = false, ownerKey = "", caller }: ClaimOptions = {}): Held {
+  /** Claims a name, by default for this process. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
+  listen(name: string, listed: boolean, options: ClaimOptions = {}): Held {
     this.#checkOpen();
+    const { isResumable = false, ownerKey = "", caller = localCaller } = options;
     return this.registry.claim({ name, listed, isResumable, ownerKey, caller });
   }
 
@@ -133,12 +139,18 @@ export class Relay {
   }
 
   /**
-   * Opens a stream and offers it to the name's listener; if the name has none, the offer waits for one. Throws
-   * FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or FAILURE_DRAINING.
+   * Opens a stream, by default for this process, and offers it to the name's listener; if the name has none, the offer
+   * waits for one. Throws FAILURE_NAME_INVALID, FAILURE_NO_SUCH_NAME, FAILURE_FRAME_TOO_LARGE, FAILURE_LIMIT_REACHED or
+   * FAILURE_DRAINING.
    */
-  connect(name: string, facts: OfferFacts, waitForListenerMs = 0): { splice: Splice; token: string } {
+  connect(
+    name: string,
+    facts: OfferFacts,
+    waitForListenerMs = 0,
+    caller: Caller = localCaller,
+  ): { splice: Splice; token: string } {
     this.#checkOpen();
-    const splice = this.#offer({ id: randomId(), name, facts, waitForListenerMs });
+    const splice = this.#offer({ id: randomId(), name, facts, waitForListenerMs, caller });
     return { splice, token: this.legToken("client", splice.id) };
   }
 
@@ -166,7 +178,7 @@ export class Relay {
    * Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
    * what `connect` throws, and for a stream that has ended lately the error that it ended with.
    */
-  resume(role: Role, open: ResumingOpen, facts: OfferFacts): Half {
+  resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller = localCaller): Half {
     const { streamId, legToken, resume, capabilities, name, waitForListenerMs } = open;
     const issuer = this.signer.verify(purposes[role], streamId, legToken);
     checkCapabilities(capabilities);
@@ -179,10 +191,10 @@ export class Relay {
     if (issuer === "this process") throw streamGoneError();
     if (role === "client" && name !== "") {
       const waitMs = Math.max(waitForListenerMs, this.limits.graceMs);
-      return this.#offer({ id: streamId, name, facts, waitForListenerMs: waitMs }).client;
+      return this.#offer({ id: streamId, name, facts, waitForListenerMs: waitMs, caller }).client;
     }
     const begin = (made: Splice) => made.makeAnew(role, resume.generation, capabilities);
-    return this.#splices.open({ id: streamId, name: "", facts: noFacts, waitForListenerMs: 0 }, begin)[role];
+    return this.#splices.open({ id: streamId, name: "", facts: noFacts, waitForListenerMs: 0, caller }, begin)[role];
   }
 
   /** The listener's proof that an offer was made to it. */
@@ -243,7 +255,8 @@ export class Relay {
    * for: one that can resume takes its lease up elsewhere however its call ends.
    */
   async idle(): Promise<void> {
-    while (this.#state.kind !== "closed" && this.#splices.size + this.legs.size > 0) await this.#released.changed();
+    while (this.#state.kind !== "closed" && this.#splices.size + this.#legs > 0)
+      await this.admission.released.changed();
   }
 
   /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */
@@ -252,7 +265,7 @@ export class Relay {
     this.#state = { kind: "closed", error };
     this.registry.close(error);
     this.#splices.close(error);
-    this.#released.notify();
+    this.admission.released.notify();
     return error;
   }
 
@@ -278,22 +291,6 @@ export class Relay {
 
   #checkOpen(): void {
     if (this.#state.kind !== "open") throw this.#state.error;
-  }
-}
-
-/** A set of the legs whose RPCs are open. It tells when one is taken out. */
-class OpenLegs extends Set<object> {
-  readonly #onDelete: () => void;
-
-  constructor(onDelete: () => void) {
-    super();
-    this.#onDelete = onDelete;
-  }
-
-  override delete(leg: object): boolean {
-    const wasOpen = super.delete(leg);
-    if (wasOpen) this.#onDelete();
-    return wasOpen;
   }
 }
 

@@ -2,6 +2,7 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Capabilities, Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Caller } from "../admission/caller.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
 import type { StreamChange } from "./relay-events.js";
@@ -13,6 +14,7 @@ export interface SpliceInit {
   /** The name that the client connects to. Empty for a stream that was accepted in another process. */
   name: string;
   facts: OfferFacts;
+  caller: Caller;
   clock: Clock;
   maxFrameBytes: number;
   lingerTimeoutMs: number;
@@ -46,6 +48,7 @@ export class Splice implements Offer {
   readonly id: string;
   readonly name: string;
   readonly facts: OfferFacts;
+  readonly caller: Caller;
   /** When the relay first held the stream, in milliseconds of the clock. */
   readonly openedAtMs: number;
   readonly client: Half;
@@ -59,6 +62,7 @@ export class Splice implements Offer {
     this.id = init.id;
     this.name = init.name;
     this.facts = init.facts;
+    this.caller = init.caller;
     this.#init = init;
     const { clock, maxFrameBytes, graceMs, tell } = init;
     this.openedAtMs = clock.now();

@@ -1,7 +1,7 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Admission } from "../admission/admission.js";
 import { maxTimerMs, type RelayLimits } from "../admission/limits.js";
-import type { Warnings } from "../admission/warnings.js";
 import { EndedStreams } from "./ended-streams.js";
 import type { Role } from "./half.js";
 import type { OfferPlace } from "./offer.js";
@@ -14,14 +14,12 @@ const moveIntervalMs = 20;
 export interface SplicesInit {
   limits: RelayLimits;
   clock: Clock;
-  warnings: Warnings;
+  admission: Admission;
   events: RelayEvents;
-  /** Called when a stream is over. */
-  onEnd: () => void;
 }
 
 /** The facts with which a stream begins. */
-export type Opening = Pick<SpliceInit, "id" | "name" | "facts"> & { waitForListenerMs: number };
+export type Opening = Pick<SpliceInit, "id" | "name" | "facts" | "caller"> & { waitForListenerMs: number };
 
 type SplicesState =
   | { kind: "open" }
@@ -83,20 +81,18 @@ export class Splices {
   }
 
   /**
-   * Makes a stream, whose offer waits so long for a listener to come, and `begin`s it. Throws FAILURE_LIMIT_REACHED, or
-   * the error of `begin`; then there is no stream.
+   * Makes a stream and `begin`s it. Throws FAILURE_LIMIT_REACHED, or the error of `begin`; then there is no stream.
    */
   open(init: Opening, begin: (splice: Splice) => void): Splice {
-    const { limits, clock, warnings, events, onEnd } = this.#init;
-    const { id, name, facts, waitForListenerMs } = init;
-    const { maxStreams, maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
-    if (this.#splices.size >= maxStreams) {
-      throw warnings.limitReached("maxStreams", `the relay holds ${maxStreams} streams already`);
-    }
+    const { limits, clock, admission, events } = this.#init;
+    const { id, name, facts, caller, waitForListenerMs } = init;
+    const { maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
+    const hold = admission.hold(caller, { kind: "stream" });
     const splice: Splice = new Splice({
       id,
       name,
       facts,
+      caller,
       clock,
       maxFrameBytes,
       lingerTimeoutMs,
@@ -108,10 +104,15 @@ export class Splices {
         // A stream that could not begin is not there.
         if (this.#splices.delete(id)) this.#addPastBytes(splice);
         if (splice.wasResumable) this.ended.add(splice);
-        onEnd();
+        hold.release();
       },
     });
-    begin(splice);
+    try {
+      begin(splice);
+    } catch (reason) {
+      hold.release();
+      throw reason;
+    }
     this.#splices.set(id, splice);
     return splice;
   }

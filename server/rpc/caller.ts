@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import {
   Code,
   type ContextKey,
@@ -8,18 +7,19 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Caller, CallerSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { fromConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 import type { NodeRequest } from "../http/node-server.js";
 
+/** The caller of an RPC that nobody vouches for. */
+const unknownCaller: Caller = { origin: "", address: "", door: "http" };
+
 /**
- * The caller that opened a link, for the RPCs on its channels. The headers of those RPCs are written by scripts, which
- * may claim any origin.
+ * The caller of an RPC. On a channel it is the one that opened the link: the headers of RPCs on channels are written by
+ * scripts, which may claim any origin.
  */
-export const linkCallerKey: ContextKey<Caller | undefined> = createContextKey<Caller | undefined>(undefined, {
-  description: "caller of the link",
-});
+export const callerKey: ContextKey<Caller> = createContextKey(unknownCaller, { description: "caller" });
 
 const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
   description: "whether the caller's connection is lost",
@@ -29,10 +29,14 @@ const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
   description: "expects the response to be read to its end",
 });
 
-/** Values for the RPC of a request: whether its connection is lost, and how to expect the end of its response. */
-export function callerValues(request: NodeRequest, expectEnd: () => void): ContextValues {
+/**
+ * Values for the RPC of a request: its caller, whether its connection is lost, and how to expect the end of its
+ * response.
+ */
+export function callerValues(caller: Caller, request: NodeRequest, expectEnd: () => void): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
   return createContextValues()
+    .set(callerKey, caller)
     .set(isConnectionLostKey, () => session?.destroyed ?? false)
     .set(expectEndKey, expectEnd);
 }
@@ -42,14 +46,9 @@ export function expectEnd({ values }: HandlerContext): void {
   values.get(expectEndKey)();
 }
 
-/** Creates the facts about the caller of a request from its Origin header. */
-export function callerFrom(origin: string | null | undefined): Caller {
-  return create(CallerSchema, { origin: origin ?? "" });
-}
-
 /** The caller of an RPC, which on a channel is the one that opened the link. */
-export function callerOf({ values, requestHeader }: HandlerContext): Caller {
-  return values.get(linkCallerKey) ?? callerFrom(requestHeader.get("origin"));
+export function callerOf({ values }: HandlerContext): Caller {
+  return values.get(callerKey);
 }
 
 /**

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
 import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../gen/streamserver/v1/link_pb.js";
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
@@ -9,6 +8,7 @@ import { headersToWire } from "../../link/packet/header.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { Deferred } from "../../stream/platform/deferred.js";
+import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
 import { type AttachLeg, attachLegByPath } from "./attach-leg.js";
 import { callEnd } from "./caller.js";

@@ -3,7 +3,6 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type AcceptRequest,
-  type Caller,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
@@ -15,6 +14,7 @@ import { fromConnectError, toConnectError } from "../../stream/error/failure-det
 import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
+import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
 import { callEndOf, callerOf } from "./caller.js";

@@ -1,5 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
+import { callerOf } from "./caller.js";
 import type { Health } from "./health.js";
 
 /** A request is the name of a service. */
@@ -14,8 +15,8 @@ export function healthRoutes(router: ConnectRouter, health: Health): void {
       list: () => ({
         statuses: Object.fromEntries(Object.entries(health.list()).map(([service, status]) => [service, { status }])),
       }),
-      async *watch({ service }, { signal }) {
-        for await (const status of health.watch(service, signal)) yield { status };
+      async *watch({ service }, context) {
+        for await (const status of health.watch(service, context.signal, callerOf(context))) yield { status };
       },
     },
     { readMaxBytes: maxRequestBytes },

@@ -1,14 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
+import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
-import type { Warnings } from "../admission/warnings.js";
+import type { Admission, Hold } from "../admission/admission.js";
+import type { Caller } from "../admission/caller.js";
 
 export interface HealthInit {
   /** The full names of the services that are served. */
   services: readonly string[];
-  /** The most calls that may watch at once. */
-  maxWatchers: number;
-  warnings: Warnings;
+  admission: Admission;
 }
 
 /**
@@ -17,16 +17,14 @@ export interface HealthInit {
  */
 export class Health {
   readonly #services: ReadonlySet<string>;
-  readonly #maxWatchers: number;
-  readonly #warnings: Warnings;
+  readonly #admission: Admission;
   readonly #changed = new Condition();
   readonly #watches = new Set<symbol>();
   #status: ServingStatus = ServingStatus.SERVING;
 
-  constructor({ services, maxWatchers, warnings }: HealthInit) {
+  constructor({ services, admission }: HealthInit) {
     this.#services = new Set(["", ...services]);
-    this.#maxWatchers = maxWatchers;
-    this.#warnings = warnings;
+    this.#admission = admission;
   }
 
   get watchers(): number {
@@ -48,17 +46,15 @@ export class Health {
    * Yields the status now, and again when it changes. Ends when `signal` is aborted, and after NOT_SERVING, because a
    * server that has stopped does not come back. Throws `resource_exhausted` when too many calls watch.
    */
-  async *watch(service: string, signal: AbortSignal): AsyncGenerator<ServingStatus, void, undefined> {
-    if (this.#watches.size >= this.#maxWatchers) {
-      const { message } = this.#warnings.limitReached("maxWatchers", `${this.#maxWatchers} calls watch already`);
-      throw new ConnectError(message, Code.ResourceExhausted);
-    }
+  async *watch(service: string, signal: AbortSignal, caller: Caller): AsyncGenerator<ServingStatus, void, undefined> {
+    const hold = this.#hold(caller);
     const watch = Symbol(service);
     this.#watches.add(watch);
     // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
     // generator for more, so it never ends.
     const release = () => {
       this.#watches.delete(watch);
+      hold.release();
       this.#changed.notify();
     };
     signal.addEventListener("abort", release);
@@ -70,6 +66,16 @@ export class Health {
     } finally {
       signal.removeEventListener("abort", release);
       release();
+    }
+  }
+
+  /** The protocol of health checks has no details of errors. */
+  #hold(caller: Caller): Hold {
+    try {
+      return this.#admission.hold(caller, { kind: "health watch" });
+    } catch (reason) {
+      const { message, code } = StreamError.from(reason);
+      throw new ConnectError(message, code);
     }
   }
 

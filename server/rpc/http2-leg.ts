@@ -3,16 +3,15 @@ import type { ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import type { AttachLeg } from "./attach-leg.js";
-import { callerFrom } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
@@ -54,13 +53,19 @@ function grpcStatus(error: ConnectError | undefined): Headers {
  * Serves a leg on an HTTP/2 request, its bytes as they come. Returns false for a request that is left to a decoder:
  * over HTTP/1.1, in another format, compressed, with a deadline, or with a body that somebody has read.
  */
-export function serveHttp2Leg(relay: Relay, attach: AttachLeg, request: NodeRequest, response: NodeResponse): boolean {
+export function serveHttp2Leg(
+  relay: Relay,
+  attach: AttachLeg,
+  caller: Caller,
+  request: NodeRequest,
+  response: NodeResponse,
+): boolean {
   if (!("stream" in request) || !("stream" in response) || request.stream.readableDidRead) return false;
   const { headers } = request;
   const end = endByContentType.get(headers["content-type"] ?? "");
   if (end === undefined || request.method !== "POST") return false;
   if (decodingHeaders.some((name) => (headers[name] ?? "identity") !== "identity")) return false;
-  new Http2Leg(relay, attach, request, response, end);
+  new Http2Leg(relay, attach, caller, request, response, end);
   return true;
 }
 
@@ -73,12 +78,13 @@ class Http2Leg implements LegCarrier {
   constructor(
     relay: Relay,
     attach: AttachLeg,
+    caller: Caller,
     request: Http2ServerRequest,
     response: Http2ServerResponse,
     end: LegEnd,
   ) {
     const stream = request.stream as ServerHttp2Stream;
-    this.caller = callerFrom(request.headers.origin);
+    this.caller = caller;
     this.#response = response;
     this.#stream = stream;
     this.#end = end;

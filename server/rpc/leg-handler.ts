@@ -2,7 +2,6 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
-  type Caller,
   type ConnectRequest,
   ConnectRequestSchema,
   ConnectResponseSchema,
@@ -14,6 +13,8 @@ import { legOverheadBytes } from "../../leg/leg-call.js";
 import { maxPinnedFactor, Parts } from "../../leg/parts.js";
 import { unpinned } from "../../stream/endpoint/bytes.js";
 import { StreamError } from "../../stream/error/stream-error.js";
+import type { Hold } from "../admission/admission.js";
+import type { Caller } from "../admission/caller.js";
 import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
@@ -64,6 +65,8 @@ export class LegHandler {
   readonly #attach: AttachLeg;
   readonly #reader: EnvelopeReader;
   #state: LegHandlerState;
+  /** The leg's place among the legs, since it was attached. */
+  #hold: Hold | undefined;
 
   constructor(relay: Relay, carrier: LegCarrier, attach: AttachLeg) {
     this.#relay = relay;
@@ -121,7 +124,7 @@ export class LegHandler {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
-    this.#relay.legs.delete(this);
+    this.#hold?.release();
     if (state.kind !== "attached" && state.kind !== "broken off") return;
     const error = callOverError(end === "canceled");
     // The page was left, or its transport is not needed any more: nobody comes back.
@@ -157,8 +160,8 @@ export class LegHandler {
 
   #open({ message }: ConnectRequest): void {
     if (message.case !== "open") throw violationError("the first message is not open");
-    const { half, opened, resumption } = this.#attach(this.#relay, message.value, this.#carrier.caller);
-    this.#relay.legs.add(this);
+    const { half, hold, opened, resumption } = this.#attach(this.#relay, message.value, this.#carrier.caller);
+    this.#hold = hold;
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
     half.attach(this.#port, resumption);

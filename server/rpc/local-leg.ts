@@ -6,12 +6,13 @@ import type { Frame } from "../../stream/endpoint/frame.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import { afterTurn } from "../../stream/platform/turn.js";
+import type { Hold } from "../admission/admission.js";
+import { localCaller } from "../admission/caller.js";
 import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
 import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/relayed-frame.js";
 import { type AttachLeg, attachClient, attachListener } from "./attach-leg.js";
-import { callerFrom } from "./caller.js";
 import { callOverError } from "./leg-handler.js";
 
 /**
@@ -40,7 +41,6 @@ type LocalLegState =
  * the relay or ends a stream never runs inside the relay, in the middle of a frame of another leg.
  */
 class LocalLeg implements LegCall {
-  readonly #relay: Relay;
   readonly #handlers: LegCallHandlers;
   /** The calls of the handlers that are due, in order. */
   readonly #inbox = new Fifo<() => void>();
@@ -49,13 +49,14 @@ class LocalLeg implements LegCall {
   #delivery: "idle" | "scheduled" = "idle";
   #reading: "on" | "paused" = "on";
   #state: LocalLegState = { kind: "opening" };
+  /** The leg's place among the legs, since it was attached. */
+  #hold: Hold | undefined;
 
   constructor(relay: Relay, attach: AttachLeg, open: Open, handlers: LegCallHandlers) {
-    this.#relay = relay;
     this.#handlers = handlers;
     try {
-      const { half, opened, resumption } = attach(relay, create(OpenSchema, open), callerFrom(undefined));
-      relay.legs.add(this);
+      const { half, hold, opened, resumption } = attach(relay, create(OpenSchema, open), localCaller);
+      this.#hold = hold;
       this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));
       half.attach(this.#port, resumption);
@@ -148,7 +149,7 @@ class LocalLeg implements LegCall {
   }
 
   #over(error: StreamError | undefined): void {
-    this.#relay.legs.delete(this);
+    this.#hold?.release();
     this.#state = { kind: "over" };
     this.#handlers.onEnd(error);
   }

@@ -2,7 +2,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type AcceptResponse,
-  type Caller,
   Feature,
   type ListenRequest,
   type ListenResponseSchema,
@@ -10,6 +9,7 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
+import type { Caller } from "../admission/caller.js";
 import { limitsToWire } from "../admission/limits.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
@@ -39,7 +39,7 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
       return {};
     },
     list: (request) => directory.list(request),
-    watch: (request, context) => withFailureDetail(directory.watch(request.prefix, context.signal)),
+    watch: (request, context) => withFailureDetail(directory.watch(request.prefix, context.signal, callerOf(context))),
   };
   router.service(RelayService, service, { readMaxBytes: relay.limits.maxFrameBytes + legOverheadBytes });
 }

@@ -1,5 +1,5 @@
-import type { Caller } from "../../gen/streamserver/v1/relay_pb.js";
 import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 import type { NameChange } from "../relay/registry.js";
 import type { LinkChange, LiveStream, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";
@@ -102,7 +102,7 @@ function errorFields({ failure, code, hop, message }: StreamError): Record<strin
 }
 
 /** The facts about a caller that are known. They are as the caller gave them, so a terminal must not show them as they are. */
-function callerFields(caller: Caller | undefined): { caller?: Record<string, string> } {
+function callerFields(caller: Pick<Caller, "origin"> | undefined): { caller?: Record<string, string> } {
   const { origin = "" } = caller ?? {};
   return origin === "" ? {} : { caller: { origin } };
 }

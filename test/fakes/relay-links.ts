@@ -54,12 +54,12 @@ export interface LinkedRelay extends MemoryRelay {
 export function newLinkedRelay(): LinkedRelay {
   const memory = newMemoryRelay();
   const { relay, handlers } = memory;
-  const { limits, clock, signer, warnings, events } = relay;
+  const { limits, clock, signer, admission, events } = relay;
   const links = new Links({
     limits,
     clock,
     signer,
-    warnings,
+    admission,
     events,
     handlers,
     serveChannel: (...all) => serveChannelLeg(relay, ...all),

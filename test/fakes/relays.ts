@@ -1,7 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
-  type Caller,
   type Capabilities,
   CapabilitiesSchema,
   ConnectRequestSchema,
@@ -12,6 +11,8 @@ import { frameEnvelope } from "../../leg/frame-envelope.js";
 import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
+import { Admission } from "../../server/admission/admission.js";
+import type { Caller } from "../../server/admission/caller.js";
 import { defaultLimits, type RelayLimits } from "../../server/admission/limits.js";
 import { type RelayWarning, Warnings } from "../../server/admission/warnings.js";
 import type { Half, Role } from "../../server/relay/half.js";
@@ -23,7 +24,6 @@ import { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
 import type { Splice } from "../../server/relay/splice.js";
 import { TokenSigner } from "../../server/relay/token.js";
-import { callerFrom } from "../../server/rpc/caller.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { FakeClock } from "./fake-clock.js";
@@ -40,12 +40,13 @@ export function newRelay(limits: Partial<RelayLimits> = {}, signer = new TokenSi
   const clock = new FakeClock();
   const told: RelayWarning[] = [];
   const warnings = new Warnings(clock, (warning) => told.push(warning));
-  const relay = new Relay({ limits: { ...defaultLimits, ...limits }, clock, signer, warnings });
+  const init = { limits: { ...defaultLimits, ...limits }, warnings };
+  const relay = new Relay({ ...init, clock, signer, admission: new Admission(init) });
   return { relay, told, clock };
 }
 
 /** A caller whose request has no Origin header. */
-export const someCaller: Caller = callerFrom(undefined);
+export const someCaller: Caller = { origin: "", address: "192.0.2.1", door: "http" };
 
 /** The facts about a client that has told nothing of itself. */
 export const noFacts: OfferFacts = { metadata: {} };

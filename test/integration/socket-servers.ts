@@ -7,8 +7,10 @@ import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { LinkMessageSchema } from "browser-stream-server/gen";
 import { type WebSocket, WebSocketServer } from "ws";
 import { linkProtocol } from "../../link/packet/link-message.js";
+import { Admission } from "../../server/admission/admission.js";
 import { defaultLimits } from "../../server/admission/limits.js";
 import { Warnings } from "../../server/admission/warnings.js";
+import { requestCaller } from "../../server/http/request-caller.js";
 import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
 import { RelayEvents } from "../../server/relay/relay-events.js";
@@ -51,7 +53,9 @@ export function openedMessage(heartbeatIntervalMs = 15_000): Uint8Array {
 export async function openLinkServer(routes: (router: ConnectRouter) => void, init: Partial<LinksInit> = {}) {
   const router = createConnectRouter();
   routes(router);
-  const relay = { limits: defaultLimits, clock: systemClock, warnings: new Warnings(systemClock, () => {}) };
+  const warnings = new Warnings(systemClock, () => {});
+  const admission = new Admission({ limits: defaultLimits, warnings });
+  const relay = { limits: defaultLimits, clock: systemClock, warnings, admission };
   const links = new Links({
     ...relay,
     events: new RelayEvents(),
@@ -63,7 +67,7 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void, in
   const connections: Duplex[] = [];
   const server = createServer().on("upgrade", (request, connection, head) => {
     connections.push(connection);
-    sockets.upgrade(request, connection, head);
+    sockets.upgrade(request, connection, head, requestCaller(request, "websocket"));
   });
   const url = await listen(server);
   return {

@@ -18,8 +18,8 @@ function sent(packets: OutgoingPacket[]): LinkMessage {
 /** A relay's first message, with ids that are the same each time. */
 function openedMessage(): LinkMessage {
   const { relay } = newRelay();
-  const { limits, clock, signer, warnings, events } = relay;
-  const links = new Links({ limits, clock, signer, warnings, events, handlers: [] });
+  const { limits, clock, signer, admission, events } = relay;
+  const links = new Links({ limits, clock, signer, admission, events, handlers: [] });
   const { link, opened } = links.open(someCaller, maxBatchBytes);
   link.close(new StreamError("an example"));
   return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });

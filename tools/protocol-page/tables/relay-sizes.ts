@@ -1,5 +1,5 @@
 import { maxMaxFrameBytes, minMaxFrameBytes } from "../../../server/admission/limits.js";
-import { maxWaitingOfferBytes } from "../../../server/relay/waiting-offers.js";
+import { maxWaitingOfferBytes } from "../../../server/admission/resource.js";
 import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 

@@ -15,7 +15,7 @@ import { LinkSockets } from "../../../../server/link/link-sockets.js";
 import { Links } from "../../../../server/link/links.js";
 import { packet, request } from "../../../fakes/links.js";
 import { settled } from "../../../fakes/outcome.js";
-import { newRelay } from "../../../fakes/relays.js";
+import { newRelay, someCaller } from "../../../fakes/relays.js";
 
 const maxBatchBytes = 212_992;
 const socketHighWaterMarkBytes = 262_144;
@@ -34,7 +34,7 @@ function linkSockets() {
   const links = new Links({ ...relay, handlers: [], serveChannel });
   const sockets = new LinkSockets(links, relay);
   const server = createServer();
-  server.on("upgrade", (incoming, connection, head) => sockets.upgrade(incoming, connection, head));
+  server.on("upgrade", (incoming, connection, head) => sockets.upgrade(incoming, connection, head, someCaller));
   /** Opens a link with one channel, which has credit for all that it sends. */
   const open = async () => {
     const [clientEnd, relayEnd] = duplexPair();

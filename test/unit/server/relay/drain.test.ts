@@ -13,6 +13,7 @@ import {
   offeredStream,
   relayed,
   resumes,
+  someCaller,
   type TestRelay,
 } from "../../../fakes/relays.js";
 
@@ -110,19 +111,19 @@ describe("Relay.drain with streams that can be resumed", () => {
 
 describe("Relay.idle", () => {
   test("waits for streams, and for legs that outlive them", async () => {
-    const { relay, splice, client } = offeredStream();
-    relay.legs.add(client);
+    const { relay, splice } = offeredStream();
+    const leg = relay.admission.hold(someCaller, { kind: "leg" });
     relay.drain(10_000);
     const idle = relay.idle();
     splice.end();
     expect(await isSettled(idle)).toBe(false);
-    relay.legs.delete(client);
+    leg.release();
     expect(await isSettled(idle)).toBe(true);
   });
 
   test("waits no more when the relay is closed", async () => {
-    const { relay, client } = offeredStream();
-    relay.legs.add(client);
+    const { relay } = offeredStream();
+    relay.admission.hold(someCaller, { kind: "leg" });
     relay.drain(10_000);
     const idle = relay.idle();
     relay.close();

@@ -9,7 +9,16 @@ import type { Relay } from "../../../../server/relay/relay.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { promiseState, rejection, settled, thrown } from "../../../fakes/outcome.js";
-import { callBroke, connect, Listening, leaseEvents, newRelay, noFacts, resumes } from "../../../fakes/relays.js";
+import {
+  callBroke,
+  connect,
+  Listening,
+  leaseEvents,
+  newRelay,
+  noFacts,
+  resumes,
+  someCaller,
+} from "../../../fakes/relays.js";
 
 const graceMs = 5_000;
 const isResumable = true;
@@ -37,7 +46,7 @@ function takeUp(
   name = lease.name,
   ownerKey = "",
 ) {
-  const claim = { name, listed: lease.listed, isResumable, ownerKey };
+  const claim = { name, listed: lease.listed, isResumable, ownerKey, caller: someCaller };
   return relay.takeUp(claim, { leaseId: lease.id, leaseToken: token, generation });
 }
 

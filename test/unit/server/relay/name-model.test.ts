@@ -3,7 +3,7 @@ import type { Held, NameChange } from "../../../../server/relay/registry.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Random } from "../../../fakes/mutations.js";
-import { newRelay, noFacts } from "../../../fakes/relays.js";
+import { newRelay, noFacts, someCaller } from "../../../fakes/relays.js";
 
 const names = ["a", "b"];
 const owners = ["", "tab 1", "tab 2"];
@@ -71,7 +71,7 @@ function play(seed: number): void {
     const party = random.pick(parties);
     const { lease, token, owner } = party;
     const generation = random.chance(80) ? party.generation + 1 : random.below(3);
-    const claimed = { name: lease.name, listed: lease.listed, isResumable: true, ownerKey: owner };
+    const claimed = { name: lease.name, listed: lease.listed, isResumable: true, ownerKey: owner, caller: someCaller };
     const held = relay.takeUp(claimed, { leaseId: lease.id, leaseToken: token, generation });
     join(held, owner, generation);
   };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { maxWaitingOfferBytes } from "../../../../server/relay/waiting-offers.js";
+import { maxWaitingOfferBytes } from "../../../../server/admission/resource.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { settled, thrown } from "../../../fakes/outcome.js";
 import { Listening, leaseEvents, newRelay, noFacts } from "../../../fakes/relays.js";

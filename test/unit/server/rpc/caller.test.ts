@@ -1,30 +1,25 @@
-import { Code, createContextValues, createHandlerContext } from "@connectrpc/connect";
+import { Code, type ContextValues, createContextValues, createHandlerContext } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { closeError } from "../../../../link/packet/close-code.js";
-import { type CallEnd, callEnd, callerFrom, callerOf, linkCallerKey } from "../../../../server/rpc/caller.js";
+import { type CallEnd, callEnd, callerKey, callerOf } from "../../../../server/rpc/caller.js";
 import { StreamError, type StreamErrorOptions } from "../../../../stream/error/stream-error.js";
+import { someCaller } from "../../../fakes/relays.js";
 
-function contextOf(linkOrigin: string | undefined) {
-  return createHandlerContext({
-    service: RelayService,
-    method: RelayService.method.list,
-    protocolName: "connect",
-    requestMethod: "POST",
-    url: "http://relay.example",
-    requestHeader: { origin: "https://said.example" },
-    contextValues: createContextValues().set(
-      linkCallerKey,
-      linkOrigin === undefined ? undefined : callerFrom(linkOrigin),
-    ),
-  });
-}
-
-test("callerOf tells the origin of a link on its channels, whatever headers say, and otherwise that of the request", () => {
-  expect(callerOf(contextOf("https://linked.example")).origin).toBe("https://linked.example");
-  expect(callerOf(contextOf("")).origin).toBe("");
-  expect(callerOf(contextOf(undefined)).origin).toBe("https://said.example");
+test("callerOf tells the caller that the values of the call name, and nothing that its headers claim", () => {
+  const contextOf = (contextValues: ContextValues) =>
+    createHandlerContext({
+      service: RelayService,
+      method: RelayService.method.list,
+      protocolName: "connect",
+      requestMethod: "POST",
+      url: "http://relay.example",
+      requestHeader: { origin: "https://said.example" },
+      contextValues,
+    });
+  expect(callerOf(contextOf(createContextValues().set(callerKey, someCaller)))).toBe(someCaller);
+  expect(callerOf(contextOf(createContextValues()))).toEqual({ origin: "", address: "", door: "http" });
 });
 
 describe("callEnd", () => {

@@ -3,16 +3,16 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { attachClient } from "../../../../server/rpc/attach-leg.js";
-import { callerFrom } from "../../../../server/rpc/caller.js";
 import { relayLog } from "../../../../server/telemetry/relay-log.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { callBroke, comeBack, Listening, newRelay, relayed, resumableStream, resumes } from "../../../fakes/relays.js";
 
-const page = callerFrom("https://app.example");
+const page: Caller = { origin: "https://app.example", address: "192.0.2.1", door: "http" };
 
 function linesOf({ events }: Relay): Record<string, unknown>[] {
   const lines: Record<string, unknown>[] = [];
@@ -26,7 +26,8 @@ describe("relayLog", () => {
     const { relay, clock } = newRelay();
     const lines = linesOf(relay);
     const { lease, call } = relay.listen("room", true, { caller: page });
-    const { splice } = relay.connect("room", { metadata: { token: "a secret" }, caller: page });
+    const facts = { metadata: { token: "a secret" }, caller: callerToWire(page) };
+    const { splice } = relay.connect("room", facts, 0, page);
     clock.advance(20);
     relay.accept(splice.id, relay.offerToken(splice), undefined);
     for (const half of [splice.client, splice.listener]) new Listening(half);

@@ -1,0 +1,29 @@
+import { create } from "@bufbuild/protobuf";
+import { CallerSchema, type Caller as WireCaller } from "../../gen/streamserver/v1/relay_pb.js";
+
+/**
+ * The way by which a call came to the relay.
+ *
+ * - `http`: a request of its own, over HTTP/1.1 or HTTP/2.
+ * - `websocket`: a request for a WebSocket, which becomes a link.
+ * - `link`: a channel of a link. The facts are those of the request that opened the link.
+ * - `local`: the relay's own process.
+ */
+export type Door = "http" | "websocket" | "link" | "local";
+
+/** Who calls, as far as the relay knows. It is made where a request, a link or this process enters. */
+export interface Caller {
+  /** The Origin header of the request. Empty if it has none. */
+  readonly origin: string;
+  /** The IP address that the connection comes from. Empty for a caller of this process. */
+  readonly address: string;
+  readonly door: Door;
+}
+
+/** The caller of everything that the relay's own process does. */
+export const localCaller: Caller = { origin: "", address: "", door: "local" };
+
+/** Returns the facts about a client that its listener is told. */
+export function callerToWire({ origin }: Caller): WireCaller {
+  return create(CallerSchema, { origin });
+}
