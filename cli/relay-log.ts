@@ -1,9 +1,11 @@
+import type { Logger } from "pino";
 import type { RelayWarning, StreamServerProxy } from "../server/index.js";
-import { jsonLine, shellWord, visibleText } from "./visible-text.js";
+import { shellWord, visibleText } from "./visible-text.js";
 
 /** The events that a relay logs for those who run it. */
 export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
+  | { event: "metrics.listening"; address: string }
   | { event: "key.created"; file: string }
   | { event: "certificate.created"; file: string }
   | { event: "certificate.used"; file: string; sha256: string; validTo: string }
@@ -13,12 +15,22 @@ export type RelayEvent =
   | { event: "name.resumed"; name: string; leaseId: string }
   | { event: "name.released"; name: string; leaseId: string; reason: string }
   | { event: "warning"; kind: RelayWarning["kind"]; message: string; count: number }
+  /** Lines of the log were dropped, because nobody read those before. */
+  | { event: "log.dropped"; lines: number }
   | { event: "draining"; streams: number; timeoutMs: number }
   | { event: "stopped"; reason: string };
 
-/** Writes an event: for a program as one line of JSON with a `time`, for a person in a few words. */
-export function createRelayLog(json: boolean, write: (line: string) => void): (event: RelayEvent) => void {
-  if (json) return (event) => write(`${jsonLine({ time: new Date().toISOString(), ...event })}\n`);
+/** Logs an event for a program. */
+export function logTo(logger: Pick<Logger, "info" | "warn">): (event: RelayEvent) => void {
+  return (event) => (isTrouble(event) ? logger.warn(event) : logger.info(event));
+}
+
+function isTrouble({ event }: RelayEvent): boolean {
+  return event === "warning" || event === "log.dropped";
+}
+
+/** Writes an event for a person, in a few words. */
+export function createRelayLog(write: (line: string) => void): (event: RelayEvent) => void {
   return (event) => {
     for (const line of wordsOf(event)) write(`${visibleText(line)}\n`);
   };
@@ -41,6 +53,8 @@ function wordsOf(event: RelayEvent): string[] {
   switch (event.event) {
     case "listening":
       return [...event.addresses, `relay under ${event.prefix || "/"}`];
+    case "metrics.listening":
+      return [`metrics at ${event.address}`];
     case "key.created":
       return [`made a new key: ${shellWord(event.file)}`];
     case "certificate.created":
@@ -59,6 +73,8 @@ function wordsOf(event: RelayEvent): string[] {
       return [`released: ${shellWord(event.name)} (${event.reason})`];
     case "warning":
       return [`warning: ${event.message}`];
+    case "log.dropped":
+      return [`lines that nobody read were dropped: ${event.lines}`];
     case "draining":
       return [`open streams get ${event.timeoutMs / 1_000} s to end, and a second signal ends them: ${event.streams}`];
     case "stopped":

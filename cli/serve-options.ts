@@ -5,6 +5,7 @@ import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { type Exposure, exposureOf } from "./exposure.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
+import { type ListenAddress, parseListenAddress } from "./listen-address.js";
 import { TlsFiles } from "./tls-files.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
@@ -19,6 +20,8 @@ export interface ServeOptions extends Exposure {
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
+  /** The address of the metrics. Undefined: there are none. */
+  metrics: ListenAddress | undefined;
   /** The time that streams get to end when the relay is told to. */
   drainTimeoutMs: number;
   limits: Partial<RelayLimits>;
@@ -38,6 +41,7 @@ interface Settings {
   keyFile?: string | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
+  metrics?: string | undefined;
   drainTimeoutMs?: string | number | undefined;
   limits?: Partial<RelayLimits> | undefined;
 }
@@ -58,6 +62,7 @@ const flags = {
   "key-file": { type: "string" },
   page: { type: "string" },
   json: { type: "boolean" },
+  metrics: { type: "string" },
   "drain-timeout-ms": { type: "string" },
 } as const;
 
@@ -89,6 +94,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     tls: readTls(settings),
     page: checkFolder(settings.page),
     json: settings.json ?? false,
+    metrics: settings.metrics === undefined ? undefined : parseListenAddress(settings.metrics, "--metrics"),
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
     // The file is made if it is missing, so it comes after all that may be refused.
@@ -99,7 +105,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -112,6 +118,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     tlsKey: BSS_TLS_KEY,
     keyFile: BSS_KEY_FILE,
     page: BSS_PAGE,
+    metrics: BSS_METRICS,
     drainTimeoutMs: BSS_DRAIN_TIMEOUT_MS,
     json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
@@ -154,6 +161,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   keyFile: [isString, "the path of a file"],
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
+  metrics: [isString, "an address"],
   drainTimeoutMs: [(value) => Number.isInteger(value), "a whole number"],
   limits: [isObject, "an object"],
 };

@@ -3,15 +3,24 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { renderUnicodeCompact } from "uqr";
 import { checkOrigins } from "../server/http/cors.js";
-import { type RelayServer, type RelayServerOptions, StreamServerProxy, serveRelay } from "../server/index.js";
+import {
+  logRelay,
+  type RelayServer,
+  type RelayServerOptions,
+  StreamServerProxy,
+  serveMetrics,
+  serveRelay,
+} from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
 import { whenAborted } from "./interruption.js";
+import { authorityOf } from "./listen-address.js";
+import { LogOutput } from "./log-output.js";
 import { machineNames, networkAddresses } from "./machine-names.js";
 import { print } from "./output.js";
 import { servePageFolder } from "./page-folder.js";
 import { portError } from "./port-error.js";
-import { createRelayLog, logNames, logWarnings, type RelayEvent } from "./relay-log.js";
+import { createRelayLog, logNames, logTo, logWarnings, type RelayEvent } from "./relay-log.js";
 import { readServeOptions, type ServeOptions } from "./serve-options.js";
 import type { TlsFiles } from "./tls-files.js";
 
@@ -33,14 +42,16 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
-  --json           logs one JSON object a line
+  --metrics ADDRESS
+                   serves metrics for Prometheus at HOST:PORT, or at a PORT of this machine, under /metrics
+  --json           logs one JSON object a line, for all that the relay does
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
-BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_JSON, BSS_CONFIG. In the file:
-port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, page, drainTimeoutMs, json,
-and limits, an object with any of the limits that the README names.
+BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_JSON, BSS_CONFIG. In
+the file: port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, page,
+drainTimeoutMs, metrics, json, and limits, an object with any of the limits that the README names.
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
 
@@ -54,19 +65,21 @@ export const serveCommand: Command = {
   help,
   async run(args, signal, again) {
     const options = readServeOptions(args, process.env);
-    // A relay does not end because nobody reads its log any more.
-    const log = createRelayLog(options.json, (line) => void print(line).catch(() => {}));
     const proxy = createProxy(options);
-    logNames(proxy, log);
-    logWarnings(proxy, log);
+    const log = await openLog(proxy, options);
     const { port, host, page, keyFile } = options;
     const certificate = await openCertificate(options);
     const tls = certificate?.files.content.tls;
     const server = await serveRelay({ proxy, port, host, tls, fallback: createPage(page) }).catch((cause: unknown) => {
       throw portError(cause, options);
     });
+    const metrics = await openMetrics(proxy, options).catch(async (cause: unknown) => {
+      await server.close();
+      throw cause;
+    });
     const addresses = addressesOf(options, server.port);
     log({ event: "listening", addresses, prefix: options.prefix });
+    if (metrics !== undefined) log({ event: "metrics.listening", address: metrics.address });
     // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
     if (keyFile?.isNew) log({ event: "key.created", file: keyFile.path });
     if (certificate?.isNew) log({ event: "certificate.created", file: certificate.certPath });
@@ -82,9 +95,32 @@ export const serveCommand: Command = {
     if (streams + offers > 0 && timeoutMs > 0) log({ event: "draining", streams: streams + offers, timeoutMs });
     whenAborted(again, () => void server.close());
     await server.drain({ timeoutMs });
+    await metrics?.close();
     log({ event: "stopped", reason: (signal.reason as Error).message });
   },
 };
+
+/** Serves metrics at the address in the options, if there is one. */
+async function openMetrics(proxy: StreamServerProxy, { metrics }: ServeOptions) {
+  if (metrics === undefined) return undefined;
+  const server = await serveMetrics({ proxy, ...metrics }).catch((cause: unknown) => {
+    throw portError(cause, metrics, { host: "--metrics", port: "--metrics" });
+  });
+  const address = `http://${authorityOf({ ...metrics, port: server.port })}/metrics`;
+  return { address, close: () => server.close() };
+}
+
+/** Logs what the relay does: all of it for a program, and for a person the names that come and go. */
+async function openLog(proxy: StreamServerProxy, { json }: ServeOptions): Promise<(event: RelayEvent) => void> {
+  const output = new LogOutput({ onDropped: (lines) => log({ event: "log.dropped", lines }) });
+  const write = (line: string) => output.write(line);
+  const logger = json ? (await import("./json-logger.js")).createJsonLogger(write) : undefined;
+  const log = logger === undefined ? createRelayLog(write) : logTo(logger);
+  if (logger === undefined) logNames(proxy, log);
+  else logRelay(proxy, logger);
+  logWarnings(proxy, log);
+  return log;
+}
 
 function createProxy({ prefix, origins, hosts, limits, keyFile }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");

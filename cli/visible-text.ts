@@ -21,10 +21,10 @@ export function visibleText(text: string): string {
   }).trim();
 }
 
-/** A value as one line of JSON, with each hidden character as an escape of JSON's own. */
-export function jsonLine(value: unknown): string {
+/** A text of JSON on one line, with each hidden character as an escape of JSON's own. */
+export function jsonWithoutHidden(json: string): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return replaceHidden(JSON.stringify(value), (hidden) => hidden.split("").map(escapeUnit).join(""));
+  return replaceHidden(json, (hidden) => hidden.split("").map(escapeUnit).join(""));
 }
 
 /** A word that no shell changes: it has nothing that expands, separates or comments, at no place. */

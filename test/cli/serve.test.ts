@@ -49,6 +49,7 @@ test.each([
   ["a certificate that is none", "--tls-cert", readme, "--tls-key", readme],
   ["a host name with a port", "--host-name", "relay.example:8080"],
   ["a configuration that is not there", "--config", "/nowhere"],
+  ["an address of metrics that is none", "--metrics", "localhost"],
   ["a drain timeout that is none", "--drain-timeout-ms", "10s"],
   ["a drain timeout that no timer takes", "--drain-timeout-ms", "3000000000"],
 ])("%s is refused: exit code 2", async (_, ...args) => {
@@ -180,6 +181,7 @@ test("--json logs a line for each event, and the command line, the environment a
   const next = async () => (await events.next()).value;
   const listening = await next();
   expect(listening).toEqual({
+    level: "info",
     time: expect.any(String),
     event: "listening",
     addresses: [expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/)],
@@ -192,6 +194,7 @@ test("--json logs a line for each event, and the command line, the environment a
   expect(await next()).toMatchObject({ event: "name.claimed", name: "name", listed: true });
   const tooLong = StreamServer(address, options).listen("longer");
   await expect(tooLong.ready).rejects.toThrow();
+  expect(await next()).toMatchObject({ event: "refused", call: "listen", reason: "NAME_INVALID", name: "longer" });
   await server.end();
   expect(await next()).toMatchObject({ event: "name.released", name: "name", reason: "unlisten" });
   const killed = new CommandLine(["listen", "other", "--relay", address, "--prefix", "/environment"]);

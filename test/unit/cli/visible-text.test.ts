@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { jsonLine, shellWord, visibleText } from "../../../cli/visible-text.js";
+import { jsonWithoutHidden, shellWord, visibleText } from "../../../cli/visible-text.js";
 
 /** Characters that a terminal does not show as themselves, one of each kind. */
 const hidden = {
@@ -58,23 +58,28 @@ function wordsOfBash(line: string, locale: string): string[] {
 describe.each(Object.entries(hidden))("%s", (_, character) => {
   const text = `invoice${character}fdp.exe`;
 
-  test("is not printed by visibleText, shellWord and jsonLine", () => {
-    for (const shown of [visibleText(text), shellWord(text), jsonLine({ text })]) expect(hasHidden(shown)).toBe(false);
+  test("is not printed by visibleText, shellWord and jsonWithoutHidden", () => {
+    for (const shown of [visibleText(text), shellWord(text), jsonWithoutHidden(JSON.stringify({ text }))])
+      expect(hasHidden(shown)).toBe(false);
   });
 
   test("is still there for those who read the word or the JSON", () => {
-    expect(JSON.parse(jsonLine({ text }))).toEqual({ text });
+    expect(JSON.parse(jsonWithoutHidden(JSON.stringify({ text })))).toEqual({ text });
     for (const locale of ["C", "C.UTF-8"]) expect(wordsOfBash(shellWord(text), locale)).toEqual([text]);
   });
 });
 
-test("a lone surrogate is not printed by visibleText and jsonLine", () => {
+test("a lone surrogate is not printed by visibleText and jsonWithoutHidden", () => {
   expect(visibleText("a\ud83d!")).toBe("a\\u{d83d}!");
-  expect(jsonLine("a\ud83d!")).toBe('"a\\ud83d!"');
+  expect(jsonWithoutHidden(JSON.stringify("a\ud83d!"))).toBe('"a\\ud83d!"');
 });
 
 test.each(ordinary)("%s stays as it is", (name) => {
-  expect([shellWord(name), visibleText(name), jsonLine(name)]).toEqual([name, name, `"${name}"`]);
+  expect([shellWord(name), visibleText(name), jsonWithoutHidden(JSON.stringify(name))]).toEqual([
+    name,
+    name,
+    `"${name}"`,
+  ]);
   expect(wordsOfBash(shellWord(name), "C.UTF-8")).toEqual([name]);
 });
 
