@@ -49,7 +49,7 @@ test("bss serve says that it is out of file descriptors, and serves on", async (
   const { port, next } = await linesOf(child.stdout);
   const sockets = Array.from({ length: 60 }, () => {
     const socket = connect(port, "127.0.0.1").on("error", () => {});
-    socket.write("GET / HTTP/1.1\r\nHost: relay.example\r\n\r\n");
+    socket.write("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     return socket.resume();
   });
   expect(JSON.parse(await next())).toMatchObject({ event: "warning", kind: "descriptors-exhausted", count: 1 });
