@@ -57,6 +57,16 @@ export function parseMs(text: string, what: string): number {
   throw new UsageError(`${what} takes milliseconds from 0 to ${maxTimerMs}, not ${JSON.stringify(text)}`);
 }
 
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A length of time in milliseconds from text such as `90s`, `10m`, `2h` or `7d`. Throws a `UsageError`. */
+export function parseDurationMs(text: string, what: string): number {
+  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (unitMs[unit] ?? 0);
+  if (ms > 0) return ms;
+  throw new UsageError(`${what} takes a time such as 90s, 10m, 2h or 7d, not ${JSON.stringify(text)}`);
+}
+
 export const maxPort = 65_535;
 
 /** A TCP port from text; 0 is any that is free. Throws a `UsageError`, which calls it `what`. */

@@ -15,10 +15,10 @@ export interface KeyFile {
 /** The bits of a mode that let the group or others in. Windows has no such bits. */
 const foreignAccess = process.platform === "win32" ? 0 : 0o077;
 
-const heading = "# The keys of a relay's tokens, one a line: the first signs, all verify. Keep them secret.\n";
+const heading = "# Keys, one a line: the first signs, all verify. Keep them secret.\n";
 
 /**
- * Reads the keys of a relay's tokens from a file, one a line; lines that begin with "#" are comments. Makes the file
+ * Reads the keys of tokens from a file, one a line; lines that begin with "#" are comments. Makes the file
  * with a new key if it is not there. Throws a `UsageError` for a file that cannot be made or read, that others have
  * access to, or that has a line which is no key.
  */
@@ -34,7 +34,7 @@ export function openKeyFile(path: string): KeyFile {
 }
 
 /** Returns the text of a file that nobody but its owner has access to. Returns undefined if there is no such file. */
-function readSecret(path: string): string | undefined {
+export function readSecret(path: string): string | undefined {
   let file: number | undefined;
   try {
     file = openSync(path, "r");
@@ -72,7 +72,8 @@ function makeKeyFile(path: string): boolean {
   }
 }
 
-function parseKeys(text: string, path: string): Uint8Array[] {
+/** Returns the keys in the text of a key file. Throws a `UsageError` for text without a key, or with a line that is none. */
+export function parseKeys(text: string, path: string): Uint8Array[] {
   const keys: Uint8Array[] = [];
   for (const [index, line] of text.split("\n").entries()) {
     const key = line.trim();

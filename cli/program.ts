@@ -10,12 +10,13 @@ import { lsCommand } from "./ls.js";
 import { notice, wordsFor } from "./notice.js";
 import { print } from "./output.js";
 import { serveCommand } from "./serve.js";
+import { tokenCommand } from "./token.js";
 
 // A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's
 // time to collect.
 setFlagsFromString("--semi-space-growth-factor=1");
 
-const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand];
+const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand, tokenCommand];
 
 const help = `Usage: ${programName} COMMAND [arguments]
 

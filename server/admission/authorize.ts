@@ -22,6 +22,10 @@ export interface Grant {
   readonly name?: string | undefined;
   /** More facts for the listener. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
+  /** For `list`: whether a name is shown. Default: each name that is listed. */
+  readonly shows?: ((name: string) => boolean) | undefined;
+  /** When the token that proved it was made, in milliseconds since 1970. Default: before every revocation. */
+  readonly issuedAtMs?: number | undefined;
   /** The end of the grant, in milliseconds since 1970. */
   readonly expiresAtMs?: number | undefined;
   /** Whether the end of the grant also ends what was opened by it. */

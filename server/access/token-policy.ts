@@ -1,0 +1,108 @@
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { AuthorizeRequest, Grant } from "../admission/authorize.js";
+import { described, knownOptions } from "../admission/known-options.js";
+import type { AccessClaims } from "./access-claims.js";
+import { type AccessKeyOptions, checkedAccessKeys } from "./access-keys.js";
+import { AccessVerifier, maxAccessTokenBytes, tokenError } from "./access-verifier.js";
+import { CheckedRights, type StreamRights } from "./stream-rights.js";
+import { VerifiedTokens } from "./verified-tokens.js";
+
+/** One of `secret`, `publicKey` and `jwks` is given. An option that is `undefined` counts as left out. */
+export interface TokenPolicyOptions extends AccessKeyOptions {
+  /** The claim "iss" that tokens must have. Default: any, or none. */
+  issuer?: string | undefined;
+  /** The claim "aud" that tokens must have, alone or among others. Default: tokens must have none. */
+  audience?: string | undefined;
+  /** The rights of callers without a token. Default none. */
+  anonymous?: StreamRights | undefined;
+  /** Whether the streams, names and links of every token end when it expires, as with `cut` in a token. Default false. */
+  expiredTokensCut?: boolean | undefined;
+  /** How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000. Default 0. */
+  clockToleranceMs?: number | undefined;
+  /** The time, in milliseconds since 1970. Default `Date.now`. */
+  now?: (() => number) | undefined;
+}
+
+/** A clock that is wrong by more than minutes is to be mended. */
+const maxClockToleranceMs = 300_000;
+
+/** The answers of a policy come at once for tokens that it has seen before. */
+export type TokenPolicy = (request: AuthorizeRequest) => Grant | Promise<Grant>;
+
+/**
+ * Makes a policy for the option `authorize` of `StreamServerProxy`: a caller may do what its access token says. A token
+ * is a JWT with the claims "exp" and "streams", a map from patterns of names to rights.
+ *
+ * - `sub`, `name` and `meta` of a token reach the listener as `stream.caller`.
+ * - Callers are refused with FAILURE_NOT_PERMITTED: with the code `unauthenticated` without a token or with one that is
+ *   not good, and with `permission_denied` if the token does not allow what they want.
+ * - Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be.
+ *
+ * @example
+ * const proxy = StreamServerProxy({ authorize: tokenPolicy({ secret: process.env.ACCESS_SECRET }) });
+ * // A token's claims: { "sub": "ann", "exp": 1790000000, "streams": { "room/*": ["connect"], "user/{sub}": ["listen"] } }
+ */
+export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
+  const { anonymous, expiredTokensCut, clockToleranceMs, now, ...verifierInit } = checkedPolicyOptions(options);
+  const verifier = new AccessVerifier({ ...verifierInit, clockToleranceMs, now });
+  const verified = new VerifiedTokens();
+  const grantTo = (request: AuthorizeRequest, claims: AccessClaims): Grant => {
+    const { rights, subject, name, meta, tokenId, issuedAtMs } = claims;
+    const expiresAtMs = claims.expiresAtMs + clockToleranceMs;
+    const cut = claims.cut || expiredTokensCut;
+    return { ...allowed(request, rights, subject), subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
+  };
+  return (request) => {
+    const { token } = request;
+    if (token === "") {
+      if (anonymous === undefined) throw tokenError("there is none");
+      return allowed(request, anonymous, undefined);
+    }
+    if (token.length > maxAccessTokenBytes) throw tokenError(`it has more than ${maxAccessTokenBytes} bytes`);
+    const known = verified.claimsOf(token, now());
+    if (known !== undefined) return grantTo(request, known);
+    return verifier.verify(token).then((claims) => {
+      verified.add(token, claims, now());
+      return grantTo(request, claims);
+    });
+  };
+}
+
+/** Returns the grant that rights give. Throws FAILURE_NOT_PERMITTED if they give none. */
+function allowed({ action, name }: AuthorizeRequest, rights: CheckedRights, subject: string | undefined): Grant {
+  if (action === "list" && rights.allowSome("list")) {
+    return { shows: (listed) => rights.allow("list", listed, subject) };
+  }
+  if (action !== "list" && rights.allow(action, name, subject)) return {};
+  const what = action === "list" ? "list names" : `${wordsFor[action]} ${JSON.stringify(name)}`;
+  throw new StreamError(`the access token gives no right to ${what}`, { failure: Failure.NOT_PERMITTED });
+}
+
+const wordsFor = { listen: "listen on", connect: "connect to" };
+
+function checkedPolicyOptions(options: TokenPolicyOptions) {
+  const names = ["secret", "publicKey", "jwks", "issuer", "audience", "anonymous", "expiredTokensCut"] as const;
+  const given = knownOptions("options of a token policy", options, [...names, "clockToleranceMs", "now"]);
+  const { issuer, audience, anonymous, expiredTokensCut = false, clockToleranceMs = 0, now = Date.now } = given;
+  for (const [name, value] of Object.entries({ issuer, audience })) {
+    if (value === undefined || (typeof value === "string" && value !== "")) continue;
+    throw new TypeError(`${name} is text that is not empty, not ${described(value)}`);
+  }
+  if (typeof expiredTokensCut !== "boolean") {
+    throw new TypeError(`expiredTokensCut is true or false, not ${described(expiredTokensCut)}`);
+  }
+  if (typeof now !== "function") throw new TypeError(`now is a function, not ${described(now)}`);
+  if (!(clockToleranceMs >= 0 && clockToleranceMs <= maxClockToleranceMs)) {
+    throw new RangeError(`clockToleranceMs is from 0 to ${maxClockToleranceMs}, not ${described(clockToleranceMs)}`);
+  }
+  return {
+    keys: checkedAccessKeys(given),
+    issuer,
+    audience,
+    anonymous: anonymous === undefined ? undefined : CheckedRights.from(anonymous),
+    expiredTokensCut,
+    clockToleranceMs,
+    now,
+  };
+}
