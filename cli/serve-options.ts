@@ -20,6 +20,8 @@ export interface ServeOptions extends Exposure {
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
+  /** Whether streams are traced by OpenTelemetry. */
+  trace: boolean;
   /** The address of the metrics. Undefined: there are none. */
   metrics: ListenAddress | undefined;
   /** The time that streams get to end when the relay is told to. */
@@ -42,6 +44,7 @@ interface Settings {
   page?: string | undefined;
   json?: boolean | undefined;
   metrics?: string | undefined;
+  trace?: boolean | undefined;
   drainTimeoutMs?: string | number | undefined;
   limits?: Partial<RelayLimits> | undefined;
 }
@@ -63,6 +66,7 @@ const flags = {
   page: { type: "string" },
   json: { type: "boolean" },
   metrics: { type: "string" },
+  trace: { type: "boolean" },
   "drain-timeout-ms": { type: "string" },
 } as const;
 
@@ -94,6 +98,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     tls: readTls(settings),
     page: checkFolder(settings.page),
     json: settings.json ?? false,
+    trace: settings.trace ?? false,
     metrics: settings.metrics === undefined ? undefined : parseListenAddress(settings.metrics, "--metrics"),
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
@@ -105,7 +110,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -119,6 +124,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     keyFile: BSS_KEY_FILE,
     page: BSS_PAGE,
     metrics: BSS_METRICS,
+    trace: BSS_TRACE === undefined ? undefined : parseSwitch(BSS_TRACE, "BSS_TRACE"),
     drainTimeoutMs: BSS_DRAIN_TIMEOUT_MS,
     json: BSS_JSON === undefined ? undefined : parseSwitch(BSS_JSON, "BSS_JSON"),
   });
@@ -162,6 +168,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
   metrics: [isString, "an address"],
+  trace: [isSwitch, "true or false"],
   drainTimeoutMs: [(value) => Number.isInteger(value), "a whole number"],
   limits: [isObject, "an object"],
 };

@@ -10,6 +10,7 @@ import {
   StreamServerProxy,
   serveMetrics,
   serveRelay,
+  traceRelay,
 } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
@@ -44,14 +45,15 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
   --metrics ADDRESS
                    serves metrics for Prometheus at HOST:PORT, or at a PORT of this machine, under /metrics
+  --trace          makes a span for each stream, with the OpenTelemetry that NODE_OPTIONS=--import has loaded
   --json           logs one JSON object a line, for all that the relay does
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
-BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_JSON, BSS_CONFIG. In
-the file: port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, page,
-drainTimeoutMs, metrics, json, and limits, an object with any of the limits that the README names.
+BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
+BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile,
+page, drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that the README names.
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
 
@@ -67,6 +69,7 @@ export const serveCommand: Command = {
     const options = readServeOptions(args, process.env);
     const proxy = createProxy(options);
     const log = await openLog(proxy, options);
+    if (options.trace) await traceRelay(proxy);
     const { port, host, page, keyFile } = options;
     const certificate = await openCertificate(options);
     const tls = certificate?.files.content.tls;

@@ -25,4 +25,5 @@ export {
   type RelayMetrics,
   relayMetrics,
   serveMetrics,
+  traceRelay,
 } from "./telemetry.js";

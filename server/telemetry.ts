@@ -118,6 +118,28 @@ export function logRelay(proxy: StreamServerProxy, logger: RelayLogger): () => v
   });
 }
 
+/**
+ * Traces the streams of a relay with OpenTelemetry, by the tracer provider and the propagator that are registered: a
+ * span for each, from its offer to its end. It loads `@opentelemetry/api`, which has to be installed.
+ *
+ * - A client's context comes with the metadata of its stream, as `propagation.inject(context.active(), metadata)` puts
+ *   it there. The listener's `stream.metadata` has it with the relay's span as the parent, for `propagation.extract`.
+ * - Resolves with a function that stops it. Rejects with a RangeError if the relay is traced already.
+ *
+ * @example
+ * const stop = await traceRelay(proxy);
+ */
+export async function traceRelay(proxy: StreamServerProxy): Promise<() => void> {
+  const relay = relayOf(proxy);
+  const { StreamTracer } = await import("./telemetry/stream-tracer.js");
+  const tracer = new StreamTracer();
+  const stops = [relay.trace(tracer), relay.events.observe((event) => tracer.on(event))];
+  return () => {
+    for (const stop of stops) stop();
+    tracer.close();
+  };
+}
+
 function checkedOptions(options: MetricsServerOptions): MetricsServerOptions {
   const checked = knownOptions("options of serveMetrics", options, ["proxy", "port", "host"]);
   const { proxy, port, host } = checked;

@@ -1,7 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { Half, Role } from "./half.js";
-import type { OfferFacts } from "./offer.js";
 import type { NameChange } from "./registry.js";
 import type { StreamEnd } from "./stream-end.js";
 
@@ -10,7 +9,8 @@ export interface LiveStream {
   readonly id: string;
   /** The name that the client connects to. Empty for a stream that was accepted in another process. */
   readonly name: string;
-  readonly facts: OfferFacts;
+  /** The client, or the endpoint that came first with a stream that was accepted in another process. */
+  readonly caller: Caller;
   /** The time since the relay first held the stream. */
   readonly ageMs: number;
   readonly client: Half;

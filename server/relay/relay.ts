@@ -16,6 +16,7 @@ import type { Warnings } from "../admission/warnings.js";
 import { streamGoneError } from "./ended-streams.js";
 import type { Half, Role } from "./half.js";
 import type { Offer, OfferFacts } from "./offer.js";
+import type { OfferTracing } from "./offer-tracing.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
 import { type Refusal, RelayEvents } from "./relay-events.js";
 import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
@@ -62,6 +63,7 @@ export class Relay {
   readonly warnings: Warnings;
   /** What happens here and in the calls around it, for those who watch. */
   readonly events = new RelayEvents();
+  #tracing: OfferTracing | undefined;
   readonly admission: Admission;
   readonly registry: Registry;
   readonly #splices: Splices;
@@ -118,6 +120,15 @@ export class Relay {
     return this.#splices.bytes;
   }
 
+  /** Traces the streams that are offered from now on, until the returned function is called. Throws if that is done. */
+  trace(tracing: OfferTracing): () => void {
+    if (this.#tracing !== undefined) throw new RangeError("the streams of the relay are traced already");
+    this.#tracing = tracing;
+    return () => {
+      this.#tracing = undefined;
+    };
+  }
+
   /** Tells those who watch that a call was refused, and returns the error of the refusal. */
   refused(reason: unknown, refusal: Omit<Refusal, "kind" | "error">): StreamError {
     const error = StreamError.from(reason, Code.Internal);
@@ -160,9 +171,17 @@ export class Relay {
     this.#checkMetadata(facts.metadata);
     checkCapabilities(facts.capabilities);
     if (waitForListenerMs === 0) this.registry.byName(name);
-    const stream = this.#splices.open(opening, (splice) => this.registry.offer(name, splice));
-    this.events.tell({ kind: "stream offered", stream });
-    return stream;
+    const traced = this.#tracing?.begin(opening.id, name, facts.metadata);
+    const carried = traced === undefined ? facts : { ...facts, metadata: traced.metadata };
+    try {
+      const begin = (splice: Splice) => this.registry.offer(name, splice);
+      const stream = this.#splices.open({ ...opening, facts: carried }, begin);
+      this.events.tell({ kind: "stream offered", stream });
+      return stream;
+    } catch (reason) {
+      traced?.fail(StreamError.from(reason, Code.Internal));
+      throw reason;
+    }
   }
 
   /** The proof that a leg of a stream is an endpoint's. */

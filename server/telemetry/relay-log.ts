@@ -64,7 +64,7 @@ function streamFields(change: Exclude<StreamChange, { kind: "frame relayed" }>):
   const common = { streamId: stream.id, name: stream.name || undefined };
   switch (change.kind) {
     case "stream offered":
-      return { event: "stream.offered", ...common, ...callerFields(stream.facts.caller) };
+      return { event: "stream.offered", ...common, ...callerFields(stream.caller) };
     case "stream accepted":
       return { event: "stream.accepted", ...common, waitedMs: whole(change.waitedMs) };
     case "stream adopted":
@@ -79,9 +79,9 @@ function streamFields(change: Exclude<StreamChange, { kind: "frame relayed" }>):
   }
 }
 
-function totalsOf({ client, listener, ageMs, facts }: LiveStream): Record<string, unknown> {
+function totalsOf({ client, listener, ageMs, caller }: LiveStream): Record<string, unknown> {
   const bytes = { client: client.bytes, listener: listener.bytes };
-  return { bytes, durationMs: whole(ageMs), ...callerFields(facts.caller) };
+  return { bytes, durationMs: whole(ageMs), ...callerFields(caller) };
 }
 
 function linkFields(change: LinkChange): Fields {
@@ -101,10 +101,12 @@ function errorFields({ failure, code, hop, message }: StreamError): Record<strin
   return { reason: nameOf(failure, code), hop: hopNames[hop], message };
 }
 
-/** The facts about a caller that are known. They are as the caller gave them, so a terminal must not show them as they are. */
-function callerFields(caller: Pick<Caller, "origin"> | undefined): { caller?: Record<string, string> } {
-  const { origin = "" } = caller ?? {};
-  return origin === "" ? {} : { caller: { origin } };
+/** The facts about a caller that are known. Its origin is as it gave it, so a terminal must not show it as it is. */
+function callerFields(caller: Caller | undefined): { caller?: Record<string, string> } {
+  if (caller === undefined) return {};
+  const { door, address, origin } = caller;
+  const facts = Object.entries({ door, address, origin }).filter(([, fact]) => fact !== "");
+  return { caller: Object.fromEntries(facts) };
 }
 
 function whole(ms: number): number {

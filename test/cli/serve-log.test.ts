@@ -9,8 +9,8 @@ import { CommandLine } from "./command-line.js";
 type Line = Record<string, unknown>;
 
 /** A relay that logs for programs, and what it has logged. */
-async function logged(...args: string[]) {
-  const relay = new CommandLine(["serve", "--port", "0", "--host", "127.0.0.1", "--json", ...args]);
+async function logged(args: string[] = [], environment: Record<string, string> = {}) {
+  const relay = new CommandLine(["serve", "--port", "0", "--host", "127.0.0.1", "--json", ...args], environment);
   const texts: string[] = [];
   const waiting = new Set<() => void>();
   const reader = createInterface({ input: relay.child.stdout });
@@ -75,7 +75,7 @@ test("--json logs a line for each lease, offer, stream, link, refusal and end, w
 });
 
 test("--metrics serves the metrics of the relay on an address of their own", async () => {
-  const { relay, line } = await logged("--metrics", "0");
+  const { relay, line } = await logged(["--metrics", "0"]);
   const { address } = (await line({ event: "metrics.listening" })) as { address: string };
   expect(new URL(address).hostname).toBe("127.0.0.1");
   expect(await (await fetch(address)).text()).toMatch(/^bss_ready 1$/m);
@@ -91,4 +91,16 @@ test("a port of metrics that is in use ends the relay, with the option in the er
   const args = ["serve", "--port", "0", "--host", "127.0.0.1", "--metrics", String(port)];
   const { code, errorLines } = await new CommandLine(args).run();
   expect({ code, errorLines }).toEqual({ code: 1, errorLines: [expect.stringContaining("--metrics")] });
+});
+
+test("--trace makes spans with the ids of the log", async () => {
+  const spans = new URL("../fixtures/print-spans.mjs", import.meta.url);
+  const { relay, line, origin } = await logged(["--trace"], { NODE_OPTIONS: `--import ${spans}` });
+  await rejection(StreamClient(origin).connect("nobody", { waitForListenerMs: 1 }).closed);
+  const { streamId } = await line({ event: "stream.ended" });
+  const span = JSON.parse(await relay.hasSaid());
+  expect(span).toMatchObject({
+    name: "stream",
+    attributes: { "bss.stream.id": streamId, "bss.reason": "NO_SUCH_NAME" },
+  });
 });

@@ -37,14 +37,13 @@ describe("relayLog", () => {
     splice.client.fail(new StreamError("the connection broke", { failure: Failure.LEG_LOST }));
     clock.advance(50);
     lease.leave(call, "canceled");
-    const caller = { origin: "https://app.example" };
     const [ofLease, ofStream] = [
       { name: "room", leaseId: lease.id },
       { name: "room", streamId: splice.id },
     ];
     expect(lines).toEqual([
-      { event: "name.claimed", ...ofLease, listed: true, caller },
-      { event: "stream.offered", ...ofStream, caller },
+      { event: "name.claimed", ...ofLease, listed: true, caller: page },
+      { event: "stream.offered", ...ofStream, caller: page },
       { event: "stream.accepted", ...ofStream, waitedMs: 20 },
       {
         event: "stream.ended",
@@ -54,9 +53,9 @@ describe("relayLog", () => {
         message: "the connection broke",
         bytes: { client: data.envelope.byteLength, listener: 0 },
         durationMs: 50,
-        caller,
+        caller: page,
       },
-      { event: "name.released", ...ofLease, reason: "canceled", durationMs: 100, caller },
+      { event: "name.released", ...ofLease, reason: "canceled", durationMs: 100, caller: page },
     ]);
   });
 
@@ -65,9 +64,8 @@ describe("relayLog", () => {
     const lines = linesOf(relay);
     const open = create(OpenSchema, { name: "room", metadata: { token: "a secret" }, capabilities: resumes });
     const { message } = thrown(() => attachClient(relay, open, page));
-    const caller = { origin: "https://app.example" };
     const why = { reason: "NO_SUCH_NAME", hop: "relay", message };
-    expect(lines).toEqual([{ event: "refused", call: "connect", ...why, name: "room", caller }]);
+    expect(lines).toEqual([{ event: "refused", call: "connect", ...why, name: "room", caller: page }]);
   });
 
   test("has the code of a stream that an application ended, and not its words", () => {
