@@ -29,9 +29,15 @@ interface ExposureSettings {
 export function exposureOf({ host, open = false, hostName }: ExposureSettings): Exposure {
   const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
   if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
-  if (open || isLoopback(host)) return { host, shownHost: host, hosts };
+  if (!open) checkReach(host);
+  return { host, shownHost: host, hosts };
+}
+
+/** Throws a `UsageError` for an address that other machines reach, which says in two lines what to do. */
+export function checkReach(host: string): void {
+  if (isLoopback(host)) return;
   throw new UsageError(
-    `--host ${shellWord(host)} is reached from other machines, and this relay would keep nobody out`,
+    `other machines reach ${shellWord(host)}, and this relay would keep nobody out`,
     "--open lets everybody in who reaches it; without --host, only this machine does",
   );
 }

@@ -4,6 +4,7 @@ import { defaultDrainTimeoutMs } from "../server/proxy-options.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { type Exposure, exposureOf } from "./exposure.js";
+import { inheritedSocket } from "./inherited-socket.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
 import { type ListenAddress, parseListenAddress } from "./listen-address.js";
 import { TlsFiles } from "./tls-files.js";
@@ -11,6 +12,10 @@ import { TlsFiles } from "./tls-files.js";
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
 export interface ServeOptions extends Exposure {
   port: number;
+  /** A socket that listens already, in place of the host and the port. */
+  fd: number | undefined;
+  /** Whether everybody may use the relay who reaches it. */
+  open: boolean;
   prefix: string;
   origins: string[];
   /** The files of a certificate and its key, or "development" for a certificate that the relay makes itself. */
@@ -92,6 +97,8 @@ export function readServeOptions(args: string[], environment: Environment): Serv
   };
   return {
     port: parsePort(String(settings.port ?? 8080), "the port"),
+    fd: inheritedSocket(environment),
+    open: settings.open ?? false,
     ...exposureOf(settings),
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],

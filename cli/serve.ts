@@ -10,10 +10,12 @@ import {
   StreamServerProxy,
   serveMetrics,
   serveRelay,
+  type TlsOptions,
   traceRelay,
 } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
+import { checkReach } from "./exposure.js";
 import { whenAborted } from "./interruption.js";
 import { authorityOf } from "./listen-address.js";
 import { LogOutput } from "./log-output.js";
@@ -57,6 +59,8 @@ page, drainTimeoutMs, metrics, trace, json, and limits, an object with any of th
 
 The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
 
+A socket that systemd passes (LISTEN_FDS) takes the place of --host and --port.
+
 /healthz says that the relay is alive; /readyz whether it takes new names and streams: 200, or 503 when it leaves.
 `;
 
@@ -70,17 +74,14 @@ export const serveCommand: Command = {
     const proxy = createProxy(options);
     const log = await openLog(proxy, options);
     if (options.trace) await traceRelay(proxy);
-    const { port, host, page, keyFile } = options;
+    const { keyFile } = options;
     const certificate = await openCertificate(options);
-    const tls = certificate?.files.content.tls;
-    const server = await serveRelay({ proxy, port, host, tls, fallback: createPage(page) }).catch((cause: unknown) => {
-      throw portError(cause, options);
-    });
+    const server = await openServer(options, proxy, certificate?.files.content.tls);
     const metrics = await openMetrics(proxy, options).catch(async (cause: unknown) => {
       await server.close();
       throw cause;
     });
-    const addresses = addressesOf(options, server.port);
+    const addresses = addressesOf(options, server);
     log({ event: "listening", addresses, prefix: options.prefix });
     if (metrics !== undefined) log({ event: "metrics.listening", address: metrics.address });
     // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
@@ -151,6 +152,25 @@ async function openCertificate({ tls, hosts }: ServeOptions): Promise<ServedCert
   return openDevelopmentCertificate([...new Set([...names, ...machineNames()])]);
 }
 
+/** Serves the relay on its port, or on the socket that its supervisor has opened for it. */
+async function openServer(
+  { port, host, fd, open, page }: ServeOptions,
+  proxy: StreamServerProxy,
+  tls: TlsOptions | undefined,
+): Promise<RelayServer> {
+  const place = fd === undefined ? { port, host } : { fd };
+  const server = await serveRelay({ proxy, ...place, tls, fallback: createPage(page) }).catch((cause: unknown) => {
+    throw portError(cause, { port, host });
+  });
+  try {
+    if (fd !== undefined && !open) checkReach(server.host);
+    return server;
+  } catch (reason) {
+    await server.close();
+    throw reason;
+  }
+}
+
 /** Logs which certificate the port uses, and uses the next one when the files change. Returns what ends this. */
 function followCertificate(files: TlsFiles, server: RelayServer, log: (event: RelayEvent) => void): () => void {
   const tell = ({ fingerprint256: sha256, validToDate }: X509Certificate) =>
@@ -172,8 +192,10 @@ function createPage(ownFolder: string | undefined): RelayServerOptions["fallback
 }
 
 /** Returns the URLs of the port: this machine's own first, then those by which others on its network reach it. */
-function addressesOf({ shownHost, tls }: ServeOptions, port: number): string[] {
+function addressesOf({ shownHost, fd, tls }: ServeOptions, { host, port }: RelayServer): string[] {
   const url = (name: string) => `${tls === undefined ? "http" : "https"}://${name}:${port}/`;
-  if (shownHost !== undefined) return [url(shownHost.includes(":") ? `[${shownHost}]` : shownHost)];
+  const isAll = host === "0.0.0.0" || host === "::";
+  const shown = fd === undefined ? shownHost : isAll ? undefined : host;
+  if (shown !== undefined) return [url(shown.includes(":") ? `[${shown}]` : shown)];
   return ["localhost", ...networkAddresses("IPv4")].map(url);
 }

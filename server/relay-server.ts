@@ -15,10 +15,12 @@ const lastTurns = 10;
 export interface RelayServerOptions {
   /** The relay. `serveRelay` installs it on its own servers. */
   proxy: StreamServerProxy;
-  /** From 0 to 65535; 0 is any port that is free. */
-  port: number;
+  /** From 0 to 65535; 0 is any port that is free. Left out with `fd`, and needed without. */
+  port?: number | undefined;
   /** Default all interfaces. */
   host?: string | undefined;
+  /** The descriptor of a socket that listens already, in place of a port, as a supervisor such as systemd passes it. */
+  fd?: number | undefined;
   /** With it the port speaks TLS, and HTTP/2 or HTTP/1.1 as ALPN decides. */
   tls?: TlsOptions | undefined;
   /**
@@ -32,6 +34,8 @@ export interface RelayServerOptions {
 export interface RelayServer {
   /** The port that is listened on, also where the option was 0. */
   readonly port: number;
+  /** The address that is listened on, such as "127.0.0.1", or "::" for all interfaces. */
+  readonly host: string;
   /**
    * Uses another certificate and key for connections from now on; those that are open go on. Throws the system's error
    * for what is no certificate and its key, after which the ones before stay in use, and a TypeError if the port speaks
@@ -61,7 +65,7 @@ export interface RelayServer {
  * process.once("SIGTERM", () => server.drain());
  */
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
-  const { proxy, port, host, tls, fallback } = checkedOptions(options);
+  const { proxy, port, host, fd, tls, fallback } = checkedOptions(options);
   const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
   const other = fallback ?? ((...request) => proxy.handler(...request));
   const answer = answerProbes(
@@ -74,7 +78,7 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
   }
   await new Promise<void>((resolve, reject) => {
     own.listener.once("error", reject);
-    own.listener.listen({ port, host }, () => {
+    own.listener.listen(fd === undefined ? { port, host } : { fd }, () => {
       own.listener.off("error", reject);
       resolve();
     });
@@ -94,8 +98,10 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
     ended ??= end();
     return ended;
   };
+  const address = own.listener.address() as AddressInfo;
   return {
-    port: (own.listener.address() as AddressInfo).port,
+    port: address.port,
+    host: address.address,
     close,
     setTls(next) {
       if (!(own instanceof SecurePort)) throw new TypeError("the port speaks no TLS, so it has no certificate");
@@ -109,13 +115,16 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
 }
 
 function checkedOptions(options: RelayServerOptions): RelayServerOptions {
-  const checked = knownOptions("options of serveRelay", options, ["proxy", "port", "host", "tls", "fallback"]);
-  const { proxy, port, host, tls, fallback } = checked;
+  const checked = knownOptions("options of serveRelay", options, ["proxy", "port", "host", "fd", "tls", "fallback"]);
+  const { proxy, port, host, fd, tls, fallback } = checked;
   if (typeof proxy?.install !== "function") {
     throw new TypeError(`the proxy is what StreamServerProxy() makes, not ${described(proxy)}`);
   }
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new RangeError(`the port is a whole number from 0 to 65535, not ${described(port)}`);
+  if (fd === undefined ? !isWhole(port, 65_535) : port !== undefined || host !== undefined) {
+    throw new RangeError(`the port is a whole number from 0 to 65535, or left out with fd, not ${described(port)}`);
+  }
+  if (fd !== undefined && !isWhole(fd, 2 ** 31 - 1)) {
+    throw new RangeError(`fd is the number of an open descriptor, not ${described(fd)}`);
   }
   if (host !== undefined && typeof host !== "string")
     throw new TypeError(`the host is a string, not ${described(host)}`);
@@ -124,6 +133,10 @@ function checkedOptions(options: RelayServerOptions): RelayServerOptions {
   }
   if (tls !== undefined) checkedTls(tls);
   return checked;
+}
+
+function isWhole(value: unknown, max: number): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
 }
 
 function checkedTls(tls: TlsOptions): TlsOptions {
