@@ -19,8 +19,10 @@ export async function makeCertificate(names: readonly string[], days = validDays
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   certificate.serialNumber = new asn1.Integer({ valueHex: bufferOf(serial) });
+  // A program that trusts several certificates looks one up by this name, and takes the first that it finds.
+  const name = `browser-stream-server development ${serial.toString("hex", 0, 4)}`;
   for (const { typesAndValues } of [certificate.issuer, certificate.subject]) {
-    const value = new asn1.Utf8String({ value: "browser-stream-server development" });
+    const value = new asn1.Utf8String({ value: name });
     typesAndValues.push(new pki.AttributeTypeAndValue({ type: "2.5.4.3", value }));
   }
   // The clock of another machine may be behind.

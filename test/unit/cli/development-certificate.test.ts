@@ -36,6 +36,11 @@ describe("makeCertificate", () => {
     expect(days).toBeLessThanOrEqual(398);
     expect(certificate.validFromDate.getTime()).toBeLessThan(Date.now());
   });
+
+  test("makes each under a name of its own, because OpenSSL looks trusted ones up by name", async () => {
+    const [one, other] = await Promise.all([makeCertificate(names), makeCertificate(names)]);
+    expect(new X509Certificate(one).subject).not.toBe(new X509Certificate(other).subject);
+  });
 });
 
 describe("openDevelopmentCertificate", () => {
