@@ -66,7 +66,8 @@ export interface RelayServer {
  */
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, fd, tls, fallback } = checkedOptions(options);
-  const own = tls === undefined ? new PlainPort() : new SecurePort(tls);
+  const { openTimeoutMs } = proxy.limits;
+  const own = tls === undefined ? new PlainPort(openTimeoutMs) : new SecurePort(tls, openTimeoutMs);
   const other = fallback ?? ((...request) => proxy.handler(...request));
   const answer = answerProbes(
     () => proxy.isReady,

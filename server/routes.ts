@@ -1,7 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { Code, createConnectRouter, type Transport } from "@connectrpc/connect";
-import { createUniversalHandlerClient, type UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  createUniversalHandlerClient,
+  type UniversalHandler,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
@@ -14,6 +18,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { quoted } from "./admission/warnings.js";
+import { CallTurns } from "./http/call-turns.js";
 import { ClientFiles } from "./http/client-files.js";
 import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
@@ -21,6 +26,7 @@ import { OpenResponses } from "./http/open-responses.js";
 import { parsedBody } from "./http/request-body.js";
 import { requestCaller } from "./http/request-caller.js";
 import { pathOf, urlsOf } from "./http/request-urls.js";
+import { TimedBody } from "./http/timed-body.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
@@ -44,6 +50,8 @@ import { relayRoutes } from "./rpc/relay-routes.js";
 const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE_INTEGER };
 /** The URL under which the handlers of this process are called. Its host is never resolved. */
 const localBaseUrl = "http://local";
+/** The time that a request of one message has, as a multiple of `openTimeoutMs`, however small it is. */
+export const openTimeoutsForBody = 2;
 const services = [RelayService, LinkService, HealthService, ServerReflection];
 const packageNames = new Set(services.map(({ file }) => file.proto.package));
 
@@ -60,6 +68,7 @@ export class Routes {
   readonly #links: Links;
   readonly #sockets: LinkSockets;
   readonly #responses: OpenResponses;
+  readonly #turns = new CallTurns();
   readonly #socketPaths: ReadonlySet<string>;
   /** The functions that attach legs without decoding them, by path. */
   readonly #legs: ReadonlyMap<string, AttachLeg>;
@@ -124,10 +133,18 @@ export class Routes {
   }
 
   /**
-   * Serves a request for which {@link serves} is true. Never rejects: a peer that hangs up is no error of the relay's,
-   * and the RPC has heard of it by its signal.
+   * Serves a request for which {@link serves} is true. Never throws: a peer that hangs up is no error of the relay's, and
+   * the RPC has heard of it by its signal.
    */
-  async handle(request: NodeRequest, response: NodeResponse): Promise<void> {
+  handle(request: NodeRequest, response: NodeResponse): void {
+    const session = "stream" in response ? response.stream.session : undefined;
+    const begin = () => void this.#handle(request, response);
+    if (session === undefined) begin();
+    else void this.#turns.run(session, begin);
+  }
+
+  /** Never rejects. */
+  async #handle(request: NodeRequest, response: NodeResponse): Promise<void> {
     const paths = urlsOf(request).map(pathOf);
     const filePath = paths.find((path) => this.#clientFiles.serves(path));
     if (filePath !== undefined) return this.#clientFiles.handle(filePath, request, response);
@@ -153,11 +170,24 @@ export class Routes {
       const values = callerValues(caller, request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
-      const body = parsedBody(request, () => this.#lostBodyError(request)) ?? universal.body;
+      const parsed = parsedBody(request, () => this.#lostBodyError(request));
+      const body = parsed ?? (hasOneMessage(handler) ? this.#timedBody(universal.body, response) : universal.body);
       await writeResponse(await handler({ ...universal, body }), response);
     } catch (error) {
       this.#onFailure(error, response);
     }
+  }
+
+  /** A request of one message may not come as slowly as its caller likes. A request of many is its handler's to end. */
+  #timedBody(body: UniversalServerRequest["body"], response: NodeResponse): UniversalServerRequest["body"] {
+    if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return body;
+    const { clock, limits } = this.#relay;
+    const onLate = () => {
+      // The rest of the request is not worth waiting for.
+      response.once("finish", () => dropRequest(response));
+      this.#responses.expectEnd(response);
+    };
+    return new TimedBody(body, { clock, timeoutMs: openTimeoutsForBody * limits.openTimeoutMs, onLate });
   }
 
   /** Breaks off a response that has begun, so that its peer notices; answers with 500 if it has not. */
@@ -237,4 +267,14 @@ function readTextAsJson(header: Headers): void {
 function repairAuthority({ headers }: NodeRequest): void {
   const name = ":authority" in headers ? ":authority" : "host";
   if (!URL.canParse(`http://${headers[name]}/`)) headers[name] = "localhost";
+}
+
+function hasOneMessage({ method }: UniversalHandler): boolean {
+  return method.methodKind === "unary" || method.methodKind === "server_streaming";
+}
+
+/** Ends a request whose response is written. */
+function dropRequest(response: NodeResponse): void {
+  if ("stream" in response) response.stream.close();
+  else response.req.destroy();
 }

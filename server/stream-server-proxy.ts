@@ -170,7 +170,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     if (refusal !== undefined) return this.#refuse(refusal, response);
     const noLeave = this.#pages.preflightRefusal(request);
     if (noLeave !== undefined) this.#warnOfPage(noLeave, "a page got no leave to call the relay");
-    this.#cors(request, response, () => void this.#routes.handle(request, response));
+    this.#cors(request, response, () => this.#routes.handle(request, response));
   };
 
   /**

@@ -62,6 +62,11 @@ export class Admission {
   full(limit: keyof RelayLimits, message: string): StreamError {
     return this.#warnings.limitReached(limit, message);
   }
+
+  /** Warns that a caller is cut off which sends more than it can have any use for. */
+  cutOff(message: string): void {
+    this.#warnings.warn({ kind: "caller-cut-off" }, message);
+  }
 }
 
 /** Adds to a count. A count of 0 takes no memory. */

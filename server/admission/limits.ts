@@ -42,7 +42,10 @@ export interface RelayLimits {
   maxStreamsPerConnection: number;
   /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
   acceptTimeoutMs: number;
-  /** `Connect` and `Accept` may take this long to send their first message, in milliseconds. Default 10,000. */
+  /**
+   * `Connect` and `Accept` may take this long to send their first message, in milliseconds; so may a connection to a port
+   * of the relay's own for its first bytes, its TLS handshake and the head of a request. Default 10,000.
+   */
   openTimeoutMs: number;
   /** A finished stream waits this long for both endpoints to end their requests, in milliseconds. Default 30,000. */
   lingerTimeoutMs: number;

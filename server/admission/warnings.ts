@@ -21,6 +21,8 @@ export type WarningCause =
   | { kind: "request-failed"; error: unknown }
   /** The relay, a link or a connection holds as much as this limit allows, and more is refused. */
   | { kind: "limit-reached"; limit: keyof RelayLimits }
+  /** A connection or a link was cut off because its client flooded the relay. */
+  | { kind: "caller-cut-off" }
   /** The process has no file descriptor left, so that new connections are reset. */
   | { kind: "descriptors-exhausted" }
   /** The operating system could not hand over a connection for another reason. */

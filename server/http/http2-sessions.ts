@@ -1,15 +1,20 @@
 import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
 import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
 import type { Admission } from "../admission/admission.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { NodeResponse, NodeServer } from "./node-server.js";
+import { SessionGuard } from "./session-guard.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */
 const connectionWindowBytes = 4 * 1024 * 1024;
 /** Node's default of 64 KiB for each stream halves bulk throughput as well. */
 const streamWindowBytes = 1024 * 1024;
+
+/** A connection is closed if it has brought no call after this many times `openTimeoutMs`. */
+export const openTimeoutsUntilCall = 2;
 
 /** The parts of the relay that supervision of its connections needs. */
 export interface SupervisionInit {
@@ -20,8 +25,8 @@ export interface SupervisionInit {
 }
 
 /**
- * Widens the windows of each HTTP/2 connection, caps its streams, and ends the dead ones. Does nothing on a server that
- * has no HTTP/2. Returns what stops it.
+ * Widens the windows of each HTTP/2 connection, caps its streams, ends the dead ones, and cuts off those that flood the
+ * relay. Does nothing on a server that has no HTTP/2. Returns what stops it.
  */
 export function superviseSessions(server: NodeServer, { limits, clock, admission }: SupervisionInit): () => void {
   const stops = new Set<() => void>();
@@ -33,6 +38,7 @@ export function superviseSessions(server: NodeServer, { limits, clock, admission
     });
     const stop = () => {
       stopWatching();
+      guard.stop();
       stops.delete(stop);
     };
     stops.add(stop);
@@ -40,6 +46,11 @@ export function superviseSessions(server: NodeServer, { limits, clock, admission
     // `session.socket` refuses to be destroyed. The methods of the socket behind it return that socket.
     const socket = session.socket.once("close", stop);
     const stopWatching = watchSession(session, socket, clock, limits.heartbeatIntervalMs);
+    const guard = new SessionGuard(session, socket, {
+      clock,
+      firstCallTimeoutMs: openTimeoutsUntilCall * limits.openTimeoutMs,
+      onFlood: (what) => warnOfFlood(socket, what, admission),
+    });
   };
   (server as Http2Server).on("session", onSession);
   return () => {
@@ -59,6 +70,10 @@ export function retireSession(response: NodeResponse): void {
   if (session === undefined || session.destroyed || retired.has(session)) return;
   retired.add(session);
   session.goaway();
+}
+
+function warnOfFlood({ remoteAddress }: Socket, what: string, admission: Admission): void {
+  admission.cutOff(`a connection of HTTP/2 from ${remoteAddress} was cut off: its client sent ${what}`);
 }
 
 /** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */

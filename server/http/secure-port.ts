@@ -1,6 +1,7 @@
 import { createSecureServer, type Http2SecureServer } from "node:http2";
 import type { Socket, Server as TcpServer } from "node:net";
 import type { NodeServer } from "./node-server.js";
+import { portOptions } from "./port-options.js";
 
 export interface TlsOptions {
   /** The certificate and those that lead to it, in PEM. */
@@ -14,8 +15,16 @@ export class SecurePort {
   readonly #server: Http2SecureServer;
   readonly #sockets = new Set<Socket>();
 
-  constructor(tls: TlsOptions) {
-    this.#server = createSecureServer({ ...tls, allowHTTP1: true });
+  /** A connection is closed if its handshake, or the head of a request, takes longer than `openTimeoutMs`. */
+  constructor(tls: TlsOptions, openTimeoutMs: number) {
+    const { http1, http2 } = portOptions(openTimeoutMs);
+    this.#server = createSecureServer({
+      ...tls,
+      ...http1,
+      ...http2,
+      allowHTTP1: true,
+      handshakeTimeout: openTimeoutMs,
+    });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));

@@ -16,6 +16,8 @@ import { selfSigned } from "./relay-ports.js";
 import { until } from "./until.js";
 
 const { heartbeatIntervalMs } = defaultLimits;
+/** Most connections here have no call, and none is to end for that. */
+const openTimeoutMs = 100 * heartbeatIntervalMs;
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const [headers, settings, ping, goaway, windowUpdate] = [1, 4, 6, 7, 8];
 
@@ -40,7 +42,7 @@ afterEach(async () => {
 /** Puts a relay on a server; returns its port. */
 async function openRelay(plainOrSecure: Http2Server | Http2SecureServer, connected: string): Promise<number> {
   clock = new FakeClock();
-  proxy = StreamServerProxy({ clock }).install(plainOrSecure);
+  proxy = StreamServerProxy({ clock, limits: { openTimeoutMs } }).install(plainOrSecure);
   server = plainOrSecure;
   server.on(connected, (socket) => {
     theirs = socket;
@@ -209,6 +211,17 @@ describe("a connection of a peer by hand", () => {
       await pass(0.5);
       expect(theirs.destroyed).toBe(true);
     });
+  });
+
+  test("is closed if it brings no call in time, whatever else it says", async () => {
+    const halves = (2 * 2 * openTimeoutMs) / heartbeatIntervalMs;
+    for (let half = 2; half < halves; half += 1) {
+      clock.advance(heartbeatIntervalMs / 2);
+      await say(frame(ping, 8));
+    }
+    expect(theirs.destroyed).toBe(false);
+    await pass(0.5);
+    expect(theirs.destroyed).toBe(true);
   });
 
   test("is closed after a goodbye if the peer leaves it half open, whatever it still says", async () => {

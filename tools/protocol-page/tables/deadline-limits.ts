@@ -1,8 +1,8 @@
 import { heartbeatsUntilLost } from "../../../link/link-watch.js";
 import { goodbyeTimeoutMs } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/admission/limits.js";
+import { openTimeoutsUntilCall } from "../../../server/http/http2-sessions.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
-import { firstBytesTimeoutMs } from "../../../server/http/plain-port.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
@@ -123,9 +123,16 @@ export const fixedDeadlines: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "the first bytes of a connection without TLS, by which HTTP/1.1 and HTTP/2 are told apart",
-    value: ms(firstBytesTimeoutMs),
-    enforcedBy: "the relay, where it has a port of its own",
+    what: "the first bytes of a connection without TLS, by which HTTP/1.1 and HTTP/2 are told apart; the handshake of TLS; the head of a request of HTTP/1.1",
+    value: `${ms(defaultLimits.openTimeoutMs)}; seen to twice in this time`,
+    enforcedBy: "the relay, as `openTimeoutMs`, where it has a port of its own",
+    beyond: "the connection is closed",
+    told: notTold,
+  },
+  {
+    what: "the first call of an HTTP/2 connection",
+    value: ms(openTimeoutsUntilCall * defaultLimits.openTimeoutMs),
+    enforcedBy: "the relay, as a multiple of `openTimeoutMs`",
     beyond: "the connection is closed",
     told: notTold,
   },

@@ -1,0 +1,21 @@
+/**
+ * The calls that a client of HTTP/2 may reset at once, and in each second, before Node cuts it off. A call that is opened
+ * and reset takes a tenth of a millisecond, all of those at once in one turn of the event loop; Node's default of 1,000
+ * stalls others for up to 300 ms. Node's 33 a second would cut off a proxy that carries many clients over one connection.
+ */
+const resetLimits = { streamResetBurst: 400, streamResetRate: 200 };
+
+/** Looks for connections of HTTP/1.1 whose head takes too long, in each `openTimeoutMs`. */
+const looksPerTimeout = 2;
+
+/** The options of the relay's own servers that differ from Node's. */
+export interface PortOptions {
+  http1: { headersTimeout: number; connectionsCheckingInterval: number };
+  http2: { streamResetBurst: number; streamResetRate: number };
+}
+
+/** A client has `openTimeoutMs` for the head of a request. Node's own 60 s are seen to every 30 s. */
+export function portOptions(openTimeoutMs: number): PortOptions {
+  const connectionsCheckingInterval = Math.ceil(openTimeoutMs / looksPerTimeout);
+  return { http1: { headersTimeout: openTimeoutMs, connectionsCheckingInterval }, http2: resetLimits };
+}
