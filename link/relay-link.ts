@@ -12,12 +12,18 @@ export interface RelayLinkOptions extends LinkOptions {
    * channel has closed. The promise does not reject.
    */
   onRequest: (channel: Channel, request: ChannelRequest) => Promise<void> | void;
+  /**
+   * Returns why the link ends, if a client sends packets of a kind too often: packets that serve no channel, or resets of
+   * channels that are open.
+   */
+  onUnproductive: (kind: "idle" | "reset") => StreamError | undefined;
 }
 
 /** The relay's end of a link, on which the client opens channels. It stands apart so that no page has to load it. */
 export class RelayLink extends Link {
   readonly #maxChannels: number;
   readonly #onRequest: RelayLinkOptions["onRequest"];
+  readonly #onUnproductive: RelayLinkOptions["onUnproductive"];
   /** Handlers that have not ended. A client that resets their channels may open as many others at once. */
   #serving = 0;
 
@@ -25,14 +31,24 @@ export class RelayLink extends Link {
     super(options, "relay");
     this.#maxChannels = options.maxChannels;
     this.#onRequest = options.onRequest;
+    this.#onUnproductive = options.onUnproductive;
   }
 
   override receive(packet: IncomingPacket): void {
+    if (!this.isOpen) return;
     const { channel, content } = packet;
+    if (channel === 0 || channel > this.lastChannel || content.case === "reset") this.#count(packet);
     if (channel === 0 || content.case !== "request") return super.receive(packet);
     const error = this.#refusal(channel, content.value);
     if (error === undefined) void this.#serve(this.add(channel), content.value);
     else this.refuse(channel, error);
+  }
+
+  /** Counts a packet that is no part of a call. It costs the relay as much as one that is. */
+  #count({ channel, content }: IncomingPacket): void {
+    if (content.case === "request") return;
+    const error = this.#onUnproductive(content.case === "reset" && channel > 0 ? "reset" : "idle");
+    if (error !== undefined) this.close(error);
   }
 
   /** Returns why a request may not open a channel, if so. */

@@ -24,6 +24,8 @@ import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { quoted, type Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
+import { TokenBucket } from "../http/token-bucket.js";
+import { FloodError } from "./flood-error.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one message. A larger message only delays the packets after it. */
@@ -40,6 +42,11 @@ export const maxFragments = 1_024;
  * of 104 bytes in the largest message.
  */
 export const maxBufferedChunks = 4_096;
+/**
+ * Pings, pongs and empty messages that a client may send at once, and in each second. A client pings a few times a minute,
+ * and answers one ping in each heartbeat of the relay.
+ */
+const idleFrames = { burst: 1_000, perSecond: 100 };
 /** A socket that holds more unsent bytes than this is given nothing more until it has sent them. */
 const socketHighWaterMarkBytes = 262_144;
 /** A message of at most this size gets a buffer of its own, which costs less than keeping one for the next. */
@@ -119,7 +126,16 @@ export class LinkSockets {
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
     // Bytes count as a sign of life, not only whole messages: on a slow network a large message takes long.
     connection.on("data", () => watch.heard());
+    const idle = new TokenBucket(this.#clock, idleFrames);
+    const onIdle = () => {
+      if (idle.take() || !link.isOpen) return;
+      link.close(this.#links.floodError("more pings, pongs and empty messages than it has any use for"));
+    };
+    socket.on("ping", onIdle).on("pong", onIdle);
     socket.on("message", (data: Buffer, isBinary) => {
+      // A peer whose link has ended may send on until it hears of it.
+      if (!link.isOpen) return;
+      if (data.byteLength === 0) onIdle();
       if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
       try {
         for (const packet of decodeLinkMessage(data, maxPackets).packets) link.receive(packet);
@@ -131,6 +147,8 @@ export class LinkSockets {
     void link.closed.then((error) => {
       stopPinging();
       this.#end(socket, error);
+      // The client goes on sending as long as it is heard. It has been told why, if it reads.
+      if (error instanceof FloodError) setImmediate(() => socket.terminate());
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
     new LinkSender(link, new SocketPipe(socket, connection, this.#joiner), maxBatchBytes, (reason) =>

@@ -5,23 +5,37 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Channel } from "../../link/channel/channel.js";
-import { type ChannelHandler, createChannelHandler } from "../../link/channel/channel-handler.js";
+import { createChannelHandler } from "../../link/channel/channel-handler.js";
 import type { Link } from "../../link/link.js";
 import { LinkWatch } from "../../link/link-watch.js";
 import { packetOverheadBytes } from "../../link/outbox.js";
 import { goodbyeTimeoutMs } from "../../link/packet/link-message.js";
-import { RelayLink } from "../../link/relay-link.js";
+import { RelayLink, type RelayLinkOptions } from "../../link/relay-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission, Hold } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
+import { CallTurns } from "../http/call-turns.js";
+import { TokenBucket } from "../http/token-bucket.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
 import { callerKey } from "../rpc/caller.js";
+import { FloodError } from "./flood-error.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
 export const maxPacketBytes = 212_992;
+
+/**
+ * Packets of no channel that a client may send in each second, and at once beside a whole batch of them. A client pings
+ * when it wakes from a sleep, and answers pings.
+ */
+const idlePacketsPerSecond = 100;
+/**
+ * Channels that a client may reset at once, and in each second: by default all that it may have, and once more those
+ * opened in their place. A call that is opened and reset takes a tenth of a millisecond.
+ */
+const channelResets = { burst: 1_024, perSecond: 200 };
 
 /** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {
@@ -51,6 +65,7 @@ export class Links {
   readonly #init: LinksInit;
   /** The links by their ids. */
   readonly #links = new Map<string, Link>();
+  readonly #turns = new CallTurns();
   /** The error of links that are refused; undefined as long as none is. */
   #refusal: StreamError | undefined;
 
@@ -73,12 +88,18 @@ export class Links {
     const hold = this.#hold(caller);
     const onLink: Caller = { ...caller, door: "link" };
     const handle = createChannelHandler(handlers, createContextValues().set(callerKey, onLink));
-    const onRequest: ChannelHandler = (channel, request) => {
+    const onRequest: RelayLinkOptions["onRequest"] = (channel, request) => {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
       if (!link.hasRoom) admission.full("maxChannelsPerLink", `a link has ${link.size} channels open`);
-      return serveChannel?.(channel, request, onLink) ?? handle(channel, request);
+      return this.#turns.run(link, () => serveChannel?.(channel, request, onLink) ?? handle(channel, request));
     };
-    const link: Link = new RelayLink({ maxChannels: limits.maxChannelsPerLink, maxPacketBytes, onRequest });
+    const maxPackets = maxBatchBytes / packetOverheadBytes;
+    const link: Link = new RelayLink({
+      maxChannels: limits.maxChannelsPerLink,
+      maxPacketBytes,
+      onRequest,
+      onUnproductive: this.#floodWatch(maxPackets),
+    });
     const linkId = randomId();
     this.#links.set(linkId, link);
     const openedAtMs = clock.now();
@@ -100,7 +121,7 @@ export class Links {
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
     };
     const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs, clientSilentError);
-    return { link, watch, maxPackets: maxBatchBytes / packetOverheadBytes, opened };
+    return { link, watch, maxPackets, opened };
   }
 
   #hold(caller: Caller): Hold {
@@ -113,6 +134,24 @@ export class Links {
       events.tell({ kind: "refused", call: "link", caller, error });
       throw error;
     }
+  }
+
+  #floodWatch(maxPackets: number): RelayLinkOptions["onUnproductive"] {
+    const { clock } = this.#init;
+    const burst = maxPackets + idlePacketsPerSecond;
+    const idle = new TokenBucket(clock, { burst, perSecond: idlePacketsPerSecond });
+    const resets = new TokenBucket(clock, channelResets);
+    return (kind) => {
+      if (kind === "reset") return resets.take() ? undefined : this.floodError("more resets than it has calls");
+      return idle.take() ? undefined : this.floodError("more packets for no call than it has any use for");
+    };
+  }
+
+  /** Warns that a client is cut off for what it sent, and returns the error for its link. */
+  floodError(what: string): FloodError {
+    const error = new FloodError(what);
+    this.#init.admission.cutOff(error.message);
+    return error;
   }
 
   /**

@@ -30,7 +30,9 @@ export function request(path = "/test"): ChannelRequest {
 /** A client's end of a link, or the relay's if there is an `onRequest`. */
 export function newLink({ onRequest, ...options }: Partial<RelayLinkOptions> = {}): Link {
   const linkOptions: LinkOptions = { maxChannels: 512, maxPacketBytes, ...options };
-  return onRequest === undefined ? new Link(linkOptions) : new RelayLink({ ...linkOptions, onRequest });
+  return onRequest === undefined
+    ? new Link(linkOptions)
+    : new RelayLink({ ...linkOptions, onRequest, onUnproductive: () => undefined });
 }
 
 /** A watch that ends the link with FAILURE_LEG_LOST when its peer is silent. */

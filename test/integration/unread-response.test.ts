@@ -71,10 +71,15 @@ test("a Receive that nobody reads ends a while after its link", async () => {
   const responses = links.receive({})[Symbol.asyncIterator]();
   const { linkId, linkToken } = (await responses.next()).value?.opened ?? {};
   const receive = calls.at(-1) as ServerHttp2Stream;
-  const pings = Array.from({ length: 8_192 }, () => ({ content: { case: "ping" as const, value: {} } }));
-  let sequence = 1n;
-  for (; !receive.writableNeedDrain; sequence += 1n) await links.send({ linkId, linkToken, sequence, packets: pings });
-  await links.send({ linkId, linkToken, sequence, packets: [{ content: { case: "reset", value: { code: 1 } } }] });
+  // All but the channels that a link may have are reset, with a reason.
+  const path = "/streamserver.v1.RelayService/Watch";
+  const packets = Array.from({ length: 4_096 }, (_, at) => ({
+    channel: at + 1,
+    content: { case: "request" as const, value: { path } },
+  }));
+  await links.send({ linkId, linkToken, sequence: 1n, packets });
+  await until(() => receive.writableNeedDrain);
+  await links.send({ linkId, linkToken, sequence: 2n, packets: [{ content: { case: "reset", value: { code: 1 } } }] });
   expect(proxy.counts.links).toBe(0);
   clock.advance(closeTimeoutMs - 1);
   expect(receive.destroyed).toBe(false);
