@@ -44,6 +44,8 @@ export default defineConfig({
       project("integration", 30_000),
       // Processes at work beside the test: two files at once would starve each other.
       project("cli", 60_000, { fileParallelism: false }),
+      // The round trips of a process beside the attacked one are measured.
+      project("security", 60_000, { fileParallelism: false }),
       project("proxies", 30_000, { fileParallelism: false }),
       // These files have processes at work beside the test too, and a browser.
       project("browser", 120_000, {

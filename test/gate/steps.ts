@@ -33,6 +33,7 @@ export const steps: Step[] = [
   { name: "unit", run: () => runTests("unit", 120_000) },
   { name: "integration", run: () => runTests("integration", 420_000) },
   { name: "cli", run: () => runTests("cli", 420_000) },
+  { name: "security", run: () => runTests("security", 180_000) },
   { name: "chaos", run: checkChaos },
   { name: "chaos-runs", run: checkScenarios },
   { name: "proxies", run: () => runProxyTests(300_000) },

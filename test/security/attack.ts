@@ -1,0 +1,48 @@
+import type { ServerKind } from "./server-process.ts";
+
+/** The server to attack. */
+export interface Target {
+  port: number;
+  /** The time after which an attack gives up that is not cut off. */
+  giveUpMs: number;
+}
+
+/** How an attack ended. */
+export type Outcome =
+  /** The connections were closed so long after the first byte of the attack. */
+  | { kind: "cut off"; afterMs: number }
+  /** Each request was answered with an error; the words say which. */
+  | { kind: "refused"; answer: string }
+  /** The server took all of it, and went on. */
+  | { kind: "endured" };
+
+/** What may become of the server, and of others, at most. */
+export interface Bounds {
+  /** Time until the attacker is cut off, or has been answered. */
+  cutOffMs: number;
+  /** Growth of the resident memory at its peak. */
+  peakBytes: number;
+  /** 99 of 100 round trips of another caller take no longer. */
+  roundTripMs: number;
+  /** The longest turn of the server's event loop. */
+  turnMs: number;
+}
+
+/** The attack as the gate plays it, within seconds, and as the report does. */
+export type Extent = "short" | "long";
+
+export interface Attack {
+  name: string;
+  /** One sentence that says what the attacker does. */
+  about: string;
+  /** The server without defences of ours that the same is tried on for comparison. */
+  bare: ServerKind;
+  /** How often the attacker does it, in the gate and in the report. */
+  amount: Record<Extent, number>;
+  /** What has to come of it. */
+  expected: Outcome["kind"];
+  bounds: Bounds;
+  run(target: Target, amount: number): Promise<Outcome>;
+}
+
+export const mebibyte = 1_048_576;

@@ -1,0 +1,27 @@
+import type { RelayLimits } from "browser-stream-server/server";
+import type { Attack, Extent } from "./attack.ts";
+import { bombs } from "./attacks/bombs.ts";
+import { http2Floods } from "./attacks/http2-floods.ts";
+import { slowCallers } from "./attacks/slow-callers.ts";
+import { webSocketFloods } from "./attacks/websocket-floods.ts";
+
+/** Attacks that one relay lives through, one after the other. */
+export interface AttackGroup {
+  name: string;
+  attacks: readonly Attack[];
+  /** Limits of the relay that differ from the defaults. The gate has no time to wait for long deadlines. */
+  limits?: Record<Extent, Partial<RelayLimits>>;
+}
+
+/** All attacks, in the order of the report. */
+export const groups: readonly AttackGroup[] = [
+  { name: "frames of HTTP/2", attacks: http2Floods },
+  { name: "frames of WebSockets and packets of links", attacks: webSocketFloods },
+  { name: "requests that are too large", attacks: bombs },
+  {
+    name: "callers that are too slow",
+    attacks: slowCallers,
+    // The deadlines of connections and requests follow this limit.
+    limits: { short: { openTimeoutMs: 500 }, long: {} },
+  },
+];

@@ -1,0 +1,51 @@
+// `npm run test:security` runs this program: the attacks in full, on the relay and on a bare server. It ends with exit
+// code 1 if one of them got further than it may.
+import { parseArgs } from "node:util";
+import type { Attack } from "./attack.ts";
+import { type AttackGroup, groups } from "./attacks.ts";
+import { problemsOf } from "./bounds.ts";
+import { type Trial, trialText, writeReport } from "./report.ts";
+import { Stage } from "./stage.ts";
+
+const usage = `Usage: npm run test:security -- [options]
+
+  --report       writes the figures into docs/security-tests.md
+  --attack NAME  plays this attack alone; may be repeated
+  --short        plays what the gate plays
+`;
+
+function readOptions() {
+  try {
+    const options = { report: { type: "boolean" }, short: { type: "boolean" } } as const;
+    return parseArgs({ options: { ...options, attack: { type: "string", multiple: true } } }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+const options = readOptions();
+const extent = options.short ? "short" : "long";
+const isChosen = ({ name }: Attack) => options.attack?.includes(name) ?? true;
+const trials: Trial[] = [];
+
+/** Plays the chosen attacks of a group on one relay, and each of them on a bare server as well. */
+async function play({ attacks, limits }: AttackGroup): Promise<void> {
+  const chosen = attacks.filter(isChosen);
+  if (chosen.length === 0) return;
+  const stage = await Stage.open({ limits: limits?.[extent] });
+  for (const attack of chosen) {
+    const relay = await stage.measure(attack, extent);
+    const bareStage = await Stage.open({ kind: attack.bare });
+    const bare = await bareStage.measure(attack, extent);
+    await bareStage.close();
+    const trial = { attack, relay, bare, problems: problemsOf(attack, relay, extent) };
+    console.log(trialText(trial));
+    trials.push(trial);
+  }
+  await stage.close();
+}
+
+for (const group of groups) await play(group);
+if (options.report) writeReport(trials);
+process.exitCode = trials.some(({ problems }) => problems.length > 0) ? 1 : 0;

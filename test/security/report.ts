@@ -1,0 +1,73 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { thisMachine } from "../../bench/machine.ts";
+import { type Attack, mebibyte, type Outcome } from "./attack.ts";
+import type { Measurement } from "./stage.ts";
+
+const page = fileURLToPath(new URL("../../docs/security-tests.md", import.meta.url));
+const [begin, end] = ["<!-- begin figures -->", "<!-- end figures -->"];
+
+/** An attack on the relay, and the same on a bare server. */
+export interface Trial {
+  attack: Attack;
+  relay: Measurement;
+  bare: Measurement;
+  problems: readonly string[];
+}
+
+/** The figures of a trial, for a terminal. */
+export function trialText({ attack, relay, bare, problems }: Trial): string {
+  const lines = [`${attack.name}: ${cells(relay).join(", ")}`, `  ${attack.bare} alone: ${cells(bare).join(", ")}`];
+  return [...lines, ...problems.map((problem) => `  FAILED  ${problem}`)].join("\n");
+}
+
+/** Writes the figures of a whole run into docs/security-tests.md. */
+export function writeReport(trials: readonly Trial[]): void {
+  const { date, processor, cores, node } = thisMachine();
+  const head = ["attack", "what became of it", "memory", "longest turn", "others' p99", "others wait at most"];
+  const rows = trials.flatMap(({ attack, relay, bare, problems }) => [
+    [`**${attack.name}**`, ...cells(relay), ...(problems.length === 0 ? [] : ["**failed**"])],
+    [`${attack.bare} alone`, ...cells(bare)],
+  ]);
+  const about = trials.map(
+    ({ attack }) =>
+      `- **${attack.name}** ${attack.about}: ${attack.amount.long.toLocaleString("en")}. Expected: ${expectedText(attack)}.`,
+  );
+  const place = `Run on ${date}, ${cores} cores of ${processor}, Node ${node}.`;
+  write([place, table(head, rows), "## The attacks", about.join("\n")].join("\n\n"));
+}
+
+function write(text: string): void {
+  const whole = readFileSync(page, "utf8");
+  const [before, rest] = whole.split(begin);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error("docs/security-tests.md has no place for figures");
+  writeFileSync(page, `${before}${begin}\n${text}\n${end}${after}`);
+}
+
+function cells({ outcome, peakBytes, longestTurnMs, bystander }: Measurement): string[] {
+  const { p99, max } = bystander?.roundTripsMs ?? { p99: Number.NaN, max: Number.NaN };
+  const memory = `+${(peakBytes / mebibyte).toFixed(1)} MiB`;
+  return [outcomeText(outcome), memory, milliseconds(longestTurnMs), milliseconds(p99), milliseconds(max)];
+}
+
+function outcomeText(outcome: Outcome): string {
+  if (outcome.kind === "cut off") return `cut off after ${milliseconds(outcome.afterMs)}`;
+  return outcome.kind === "refused" ? `refused: ${outcome.answer}` : "endured";
+}
+
+function expectedText({ expected, bounds }: Attack): string {
+  const { cutOffMs, peakBytes, turnMs, roundTripMs } = bounds;
+  const memory = `memory +${peakBytes / mebibyte} MiB`;
+  return `${expected} within ${milliseconds(cutOffMs)}, ${memory}, turn ${turnMs} ms, p99 ${roundTripMs} ms`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (each: readonly string[]) => `| ${each.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return "";
+  return `${value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;
+}

@@ -1,0 +1,72 @@
+import { readFile, writeFile } from "node:fs/promises";
+import type { RelayCounts, RelayLimits, RelayWarning } from "browser-stream-server/server";
+import { ProgramProcess } from "./program-process.ts";
+
+/** What to attack: the relay, or a server of Node's with its defaults. */
+export type ServerKind = "relay" | "node:http" | "node:http2" | "ws";
+
+export interface ServerOrder {
+  kind: ServerKind;
+  limits: Partial<RelayLimits> | undefined;
+  tls: { cert: string; key: string } | undefined;
+}
+
+export interface ServerQuestion {
+  /** Whether garbage is collected before. */
+  collects: boolean;
+}
+
+export interface ServerState {
+  /** What a relay holds. */
+  counts: RelayCounts | undefined;
+  /** The memory in use: objects, and buffers beside them. */
+  heldBytes: number;
+  /** The longest turn of the event loop since the last question. */
+  longestTurnMs: number;
+  /** The warnings since the last question. */
+  warnings: RelayWarning["kind"][];
+}
+
+/** A server to attack, in a process of its own. */
+export class ServerProcess {
+  readonly port: number;
+  readonly #process: ProgramProcess<ServerQuestion, ServerState>;
+
+  private constructor(process: ProgramProcess<ServerQuestion, ServerState>, port: number) {
+    this.#process = process;
+    this.port = port;
+  }
+
+  static async start(order: ServerOrder): Promise<ServerProcess> {
+    // As `npm start` runs the relay.
+    const flags = ["--expose-gc", "--max-semi-space-size=1", "--max-old-space-size=512"];
+    const [process, { port }] = await ProgramProcess.start<ServerQuestion, ServerState, { port: number }>(
+      "relay-program.ts",
+      order,
+      flags,
+    );
+    return new ServerProcess(process, port);
+  }
+
+  /** What the server holds; the longest turn and the warnings begin anew. */
+  state(collects = false): Promise<ServerState> {
+    return this.#process.ask({ collects });
+  }
+
+  /** Resident memory in bytes, now and at its highest since {@link forgetPeak}, as the kernel counts it. */
+  async resident(): Promise<{ nowBytes: number; peakBytes: number }> {
+    const status = await readFile(`/proc/${this.#process.pid}/status`, "utf8");
+    const bytes = (field: string) => 1_024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
+    return { nowBytes: bytes("VmRSS"), peakBytes: bytes("VmHWM") };
+  }
+
+  /** Has the kernel find the peak of the resident memory anew. */
+  async forgetPeak(): Promise<void> {
+    // See proc_pid_clear_refs(5).
+    await writeFile(`/proc/${this.#process.pid}/clear_refs`, "5");
+  }
+
+  async end(): Promise<void> {
+    await this.#process.end();
+  }
+}
