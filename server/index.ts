@@ -3,6 +3,7 @@ export { type MintTokenOptions, mintToken } from "./access/mint-token.js";
 export type { StreamAction, StreamRights } from "./access/stream-rights.js";
 export { type TokenPolicy, type TokenPolicyOptions, tokenPolicy } from "./access/token-policy.js";
 export type { Authorize, AuthorizeRequest, Grant } from "./admission/authorize.js";
+export type { Caller, Claims, Door } from "./admission/caller.js";
 export { defaultLimits, type RelayLimits } from "./admission/limits.js";
 export type { RelayWarning } from "./admission/warnings.js";
 export type { Origins } from "./http/cors.js";

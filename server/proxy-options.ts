@@ -1,5 +1,6 @@
 import type { Clock } from "../stream/platform/clock.js";
 import { systemClock } from "../stream/platform/system-clock.js";
+import type { Authorize } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
@@ -31,6 +32,12 @@ export interface StreamServerProxyOptions {
    * each other's tokens, and so does a relay that restarts. Default one random key, which ends with the relay.
    */
   tokenKeys?: readonly (Uint8Array | string)[] | undefined;
+  /**
+   * Says who may listen on a name, connect to one, and list names. Asked for each call, before anything about the name
+   * is told; endpoints that come back prove by their own tokens that they were let in, and calls of this process are not
+   * asked about. Default: everybody may do everything.
+   */
+  authorize?: Authorize | undefined;
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
@@ -50,24 +57,29 @@ export interface CheckedProxyOptions {
   hosts: Hosts;
   limits: RelayLimits;
   tokenKeys: TokenKeys | undefined;
+  authorize: Authorize | undefined;
   clock: Clock;
 }
 
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
-  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "clock"] as const;
+  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "authorize", "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
     hosts = "*",
     limits = {},
     tokenKeys,
+    authorize,
     clock = systemClock,
   } = knownOptions("options of a relay", given, names);
   checkOrigins(origins);
   if (typeof clock?.now !== "function" || typeof clock.after !== "function") {
     throw new TypeError(`a clock has the functions now and after, and ${described(clock)} has not`);
+  }
+  if (authorize !== undefined && typeof authorize !== "function") {
+    throw new TypeError(`authorize is a function, not ${described(authorize)}`);
   }
   return {
     prefixes: normalizedPrefixes(prefix),
@@ -75,6 +87,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     hosts: checkedHosts(hosts),
     limits: checkedLimits(limits),
     tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
+    authorize,
     clock,
   };
 }

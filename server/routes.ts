@@ -33,12 +33,12 @@ import { LinkSockets } from "./link/link-sockets.js";
 import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
-import { type AttachLeg, attachLegByPath } from "./rpc/attach-leg.js";
 import { callerValues } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
 import { serveHttp2Leg } from "./rpc/http2-leg.js";
+import { type LegRpc, legRpcByPath } from "./rpc/leg-rpc.js";
 import { localLegCaller } from "./rpc/local-leg.js";
 import { Reflection } from "./rpc/reflection.js";
 import { reflectionRoutes } from "./rpc/reflection-routes.js";
@@ -70,8 +70,8 @@ export class Routes {
   readonly #responses: OpenResponses;
   readonly #turns = new CallTurns();
   readonly #socketPaths: ReadonlySet<string>;
-  /** The functions that attach legs without decoding them, by path. */
-  readonly #legs: ReadonlyMap<string, AttachLeg>;
+  /** The RPCs whose legs are served without decoding them, by path. */
+  readonly #legs: ReadonlyMap<string, LegRpc>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
   constructor(relay: Relay, prefixes: readonly string[]) {
@@ -99,9 +99,7 @@ export class Routes {
     new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);
     reflectionRoutes(outer, new Reflection(services), relay.clock);
-    this.#legs = new Map(
-      prefixes.flatMap((prefix) => [...attachLegByPath].map(([path, attach]) => [prefix + path, attach])),
-    );
+    this.#legs = new Map(prefixes.flatMap((prefix) => [...legRpcByPath].map(([path, rpc]) => [prefix + path, rpc])));
     this.#handlers = new Map(
       prefixes.flatMap((prefix) => outer.handlers.map((handler) => [prefix + handler.requestPath, handler])),
     );
@@ -161,12 +159,12 @@ export class Routes {
     // The address of the relay may lead to another one by now, and calls over this connection are refused.
     if (!this.#relay.isOpen) retireSession(response);
     this.#responses.add(response);
-    const attach = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
+    const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http");
       repairAuthority(request);
       forbidTransforms(response);
-      if (attach !== undefined && serveHttp2Leg(this.#relay, attach, caller, request, response)) return;
+      if (rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response)) return;
       const values = callerValues(caller, request, () => this.#responses.expectEnd(response));
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);

@@ -114,11 +114,11 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const { prefixes, origins, hosts, limits, tokenKeys, clock } = checkedProxyOptions(options);
+    const { prefixes, origins, hosts, limits, tokenKeys, authorize, clock } = checkedProxyOptions(options);
     this.prefixes = prefixes;
     this.limits = limits;
     this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
-    const admission = new Admission({ limits, warnings: this.#warnings });
+    const admission = new Admission({ limits, clock, warnings: this.#warnings, authorize });
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
     this.#routes = new Routes(this.#relay, prefixes);
     this.#cors = createCorsFilter(origins);
@@ -307,8 +307,8 @@ export type StreamServerProxy = RelayProxy;
  * Makes a relay, from a prefix or from options: it holds names, pairs a client with the listener of a name, and
  * forwards their streams. Serves Connect, gRPC and gRPC-Web. It does nothing until it is installed on a server;
  * `close()` ends what it holds. It is open by default: whoever reaches the server, from a program or from a page of the
- * server's own, may claim any name that is free and connect to any. Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a
- * value that cannot be.
+ * server's own, may claim any name that is free and connect to any, unless `authorize` says otherwise. Throws a
+ * TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be.
  *
  * @example
  * const proxy = StreamServerProxy({ prefix: "/browser-server", limits: { maxNames: 100 } }).install(server);

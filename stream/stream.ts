@@ -52,6 +52,15 @@ export interface Caller {
    *   proof of identity unless the relay, or a proxy before it, checks who calls.
    */
   readonly origin: string;
+  /**
+   * The identity of the client, as the relay's policy has verified it. Empty if it has verified none. Only the relay
+   * writes this and the next two, so that a listener may trust them as far as it trusts the relay.
+   */
+  readonly subject: string;
+  /** A name of the client for people, from the same source. */
+  readonly name: string;
+  /** More verified facts about the client, from the same source. */
+  readonly meta: Readonly<Record<string, string>>;
 }
 
 export interface StreamInit<Out, In> {

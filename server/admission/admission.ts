@@ -1,14 +1,21 @@
-import type { StreamError } from "../../stream/error/stream-error.js";
-import { Condition } from "../../stream/platform/deferred.js";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { messageOf, StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Condition, Deferred, isThenable } from "../../stream/platform/deferred.js";
+import { type Admitted, type Authorize, type AuthorizeRequest, admittedBy, refusalIn } from "./authorize.js";
 import type { Caller } from "./caller.js";
 import type { RelayLimits } from "./limits.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
-import type { Warnings } from "./warnings.js";
+import { quoted, type Warnings } from "./warnings.js";
 
 export interface AdmissionInit {
   limits: RelayLimits;
-  /** Tells the operator when a limit is reached. */
+  clock: Clock;
+  /** Tells the operator when a limit is reached, and when `authorize` fails. */
   warnings: Warnings;
+  /** Says who may do what. Without it, everybody may do everything. */
+  authorize?: Authorize | undefined;
 }
 
 /** A resource that is counted. Whoever ends the resource releases it, once or more often. */
@@ -19,7 +26,9 @@ export interface Hold {
 /** The one door of the relay: everything that is limited is counted here, as long as it lives. */
 export class Admission {
   readonly #limits: RelayLimits;
+  readonly #clock: Clock;
   readonly #warnings: Warnings;
+  readonly #authorize: Authorize | undefined;
   /** The number of resources of each kind. */
   readonly #kinds = new Map<string, number>();
   /** The counts under the keys of caps. */
@@ -27,9 +36,32 @@ export class Admission {
   /** Notified when something is released. */
   readonly released = new Condition();
 
-  constructor({ limits, warnings }: AdmissionInit) {
+  constructor({ limits, clock, warnings, authorize }: AdmissionInit) {
     this.#limits = limits;
+    this.#clock = clock;
     this.#warnings = warnings;
+    this.#authorize = authorize;
+  }
+
+  /**
+   * Lets a caller do what it asks for, at once if nobody has to be waited for. This process may do everything.
+   *
+   * - Returns, or resolves with, the caller with what is verified about it.
+   * - Throws, or rejects with, FAILURE_NOT_PERMITTED or another refusal of `authorize`, and FAILURE_LIMIT_REACHED.
+   */
+  admit(request: AuthorizeRequest): Admitted | Promise<Admitted> {
+    const { caller, metadata } = request;
+    if (this.#authorize === undefined || caller.door === "local") return { caller, metadata };
+    const hold = this.hold(caller, { kind: "authorization" });
+    try {
+      const grant: unknown = this.#authorize(request);
+      if (isThenable(grant)) return this.#granted(request, grant, hold);
+      hold.release();
+      return admittedBy(grant, request, this.#limits.maxMetadataBytes);
+    } catch (reason) {
+      hold.release();
+      throw this.#refusal(reason);
+    }
   }
 
   /** The number of resources of a kind. */
@@ -55,6 +87,35 @@ export class Admission {
       add(this.#kinds, resource.kind, -1);
       for (const { key, amount } of caps) add(this.#counts, key, -amount);
       this.released.notify();
+    });
+  }
+
+  async #granted(request: AuthorizeRequest, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
+    const { authorizeTimeoutMs } = this.#limits;
+    const late = new Deferred<never>();
+    const cancelDeadline = this.#clock.after(authorizeTimeoutMs, () =>
+      late.reject(new Error(`no answer within ${authorizeTimeoutMs} ms`)),
+    );
+    try {
+      const answer = await Promise.race([grant, late.promise]);
+      return admittedBy(answer, request, this.#limits.maxMetadataBytes);
+    } catch (reason) {
+      throw this.#refusal(reason);
+    } finally {
+      cancelDeadline();
+      hold.release();
+    }
+  }
+
+  /** Only a refusal that is meant as one is told to the caller as it is. */
+  #refusal(reason: unknown): StreamError {
+    const refusal = refusalIn(reason);
+    if (refusal !== undefined) return refusal;
+    const message = `authorize failed, so a caller was refused: ${quoted(messageOf(reason))}`;
+    this.#warnings.warn({ kind: "authorize-failed", error: reason }, message);
+    return new StreamError("the relay could not find out whether the caller may do this", {
+      failure: Failure.NOT_PERMITTED,
+      code: Code.Unavailable,
     });
   }
 

@@ -1,4 +1,8 @@
-import type { Caller } from "./caller.js";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
+import { cutReason, StreamError } from "../../stream/error/stream-error.js";
+import type { Caller, Claims } from "./caller.js";
 
 /** What a caller asks for. */
 export interface AuthorizeRequest {
@@ -12,13 +16,13 @@ export interface AuthorizeRequest {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What the relay may take for true about a caller that it lets in. */
+/** The facts about a caller that the relay may take for true once it lets the caller in. */
 export interface Grant {
   /** For `connect`: metadata for the listener, in place of what the client gave under the same keys. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Who the caller is, such as the `sub` of a token. Limits for an identity count by it. */
+  /** The identity of the caller, such as the `sub` of a token. */
   readonly subject?: string | undefined;
-  /** A name for people. */
+  /** A name of the caller for people. */
   readonly name?: string | undefined;
   /** More facts for the listener. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
@@ -28,11 +32,74 @@ export interface Grant {
   readonly issuedAtMs?: number | undefined;
   /** The end of the grant, in milliseconds since 1970. */
   readonly expiresAtMs?: number | undefined;
-  /** Whether the end of the grant also ends what was opened by it. */
+  /** Whether the end of the grant also ends everything that was opened by it. */
   readonly cut?: boolean | undefined;
   /** The id of the token that proved it, such as its `jti`. */
   readonly tokenId?: string | undefined;
 }
 
-/** Grants a request, or refuses it by throwing or rejecting with a `StreamError`, whose code and reason the caller is told. */
+/**
+ * Grants a request, or refuses it: by throwing, or rejecting with, a `StreamError`, whose code and message the caller is
+ * told. Any other error, and a value that is no object, refuse it as well, and are told to the operator as a warning.
+ *
+ * @example
+ * StreamServerProxy({
+ *   authorize({ action, name, token }) {
+ *     const user = users.get(token);
+ *     if (user === undefined) throw new StreamError("who are you?", { code: Code.Unauthenticated });
+ *     if (action === "listen" && name !== user.id) throw new StreamError("not your name");
+ *     return { subject: user.id };
+ *   },
+ * });
+ */
 export type Authorize = (request: AuthorizeRequest) => Grant | Promise<Grant>;
+
+/** A caller that was let in, with what is verified about it. */
+export interface Admitted {
+  caller: Caller;
+  /** The metadata that its peer hears. */
+  metadata: Readonly<Record<string, string>>;
+  /** Whether the caller is shown a name that is listed. Undefined: it is shown each. */
+  shows?: ((name: string) => boolean) | undefined;
+}
+
+/**
+ * Returns a caller with the facts of its grant. Throws a TypeError for a value that is no grant, and a RangeError for one
+ * whose facts take more than `maxBytes`, because each offer carries them to the listener.
+ */
+export function admittedBy(grant: unknown, { caller, metadata }: AuthorizeRequest, maxBytes: number): Admitted {
+  if (typeof grant !== "object" || grant === null)
+    throw new TypeError(`authorize returned ${grant}, which is no grant`);
+  const {
+    metadata: added = {},
+    shows,
+    subject = "",
+    name = "",
+    meta = {},
+    issuedAtMs,
+    expiresAtMs,
+    cut = false,
+    tokenId = "",
+  }: Grant = grant;
+  const texts = [subject, name, tokenId, ...Object.values(added), ...Object.entries(meta).flat()];
+  if (texts.some((text) => typeof text !== "string") || typeof meta !== "object" || typeof added !== "object") {
+    throw new TypeError("subject, name and tokenId of a grant are strings, meta and metadata objects of strings");
+  }
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes > maxBytes) throw new RangeError(`the facts of a grant take ${bytes} bytes, more than ${maxBytes}`);
+  if ([issuedAtMs, expiresAtMs].some((ms) => ms !== undefined && !Number.isFinite(ms))) {
+    throw new TypeError("issuedAtMs and expiresAtMs of a grant are numbers of milliseconds");
+  }
+  if (shows !== undefined && typeof shows !== "function") throw new TypeError("shows of a grant is a function");
+  const claims: Claims = { subject, name, meta, issuedAtMs, expiresAtMs, cut: cut === true, tokenId };
+  return { caller: { ...caller, claims }, metadata: { ...metadata, ...added }, shows };
+}
+
+/** Returns the refusal in an error of `authorize`. Returns undefined for an error that is none, as that of a mistake. */
+export function refusalIn(reason: unknown): StreamError | undefined {
+  if (!(reason instanceof StreamError || reason instanceof ConnectError)) return undefined;
+  const { code, failure, hop, message } = fromConnectError(reason);
+  if (failure !== Failure.UNSPECIFIED) return new StreamError(cutReason(message), { failure, code, hop });
+  const stated = code === Code.Unknown ? undefined : code;
+  return new StreamError(cutReason(message), { failure: Failure.NOT_PERMITTED, code: stated });
+}

@@ -11,6 +11,23 @@ import { CallerSchema, type Caller as WireCaller } from "../../gen/streamserver/
  */
 export type Door = "http" | "websocket" | "link" | "local";
 
+/** The facts about a caller that the relay's policy has verified. */
+export interface Claims {
+  /** The identity of the caller. Empty if the policy told none. */
+  readonly subject: string;
+  /** A name of the caller for people. Empty for none. */
+  readonly name: string;
+  readonly meta: Readonly<Record<string, string>>;
+  /** When the token that proved it was made, in milliseconds since 1970. Undefined if nobody says. */
+  readonly issuedAtMs: number | undefined;
+  /** The end of the grant, in milliseconds since 1970. Undefined for none. */
+  readonly expiresAtMs: number | undefined;
+  /** Whether the end of the grant also ends everything that was opened by it. */
+  readonly cut: boolean;
+  /** The id of the token that proved it. Empty for none. */
+  readonly tokenId: string;
+}
+
 /** Who calls, as far as the relay knows. It is made where a request, a link or this process enters. */
 export interface Caller {
   /** The Origin header of the request. Empty if it has none. */
@@ -18,12 +35,15 @@ export interface Caller {
   /** The IP address that the connection comes from. Empty for a caller of this process. */
   readonly address: string;
   readonly door: Door;
+  /** Undefined as long as nobody has verified anything. */
+  readonly claims?: Claims | undefined;
 }
 
 /** The caller of everything that the relay's own process does. */
 export const localCaller: Caller = { origin: "", address: "", door: "local" };
 
 /** Returns the facts about a client that its listener is told. */
-export function callerToWire({ origin }: Caller): WireCaller {
-  return create(CallerSchema, { origin });
+export function callerToWire({ origin, claims }: Caller): WireCaller {
+  const { subject = "", name = "", meta = {} } = claims ?? {};
+  return create(CallerSchema, { origin, subject, name, meta });
 }

@@ -40,6 +40,10 @@ export interface RelayLimits {
   maxChannelsPerLink: number;
   /** Open calls of one HTTP/2 connection. Default 1,000. */
   maxStreamsPerConnection: number;
+  /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */
+  maxAuthorizations: number;
+  /** `authorize` may take this long, in milliseconds; then the call is refused. Default 10,000. */
+  authorizeTimeoutMs: number;
   /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
   acceptTimeoutMs: number;
   /**
@@ -70,6 +74,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxLinks: 10_000,
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
+  maxAuthorizations: 1_000,
+  authorizeTimeoutMs: 10_000,
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
   lingerTimeoutMs: 30_000,

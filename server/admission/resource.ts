@@ -17,7 +17,9 @@ export type Resource =
   | { kind: "watch" }
   /** An open call that watches the relay's health. */
   | { kind: "health watch" }
-  | { kind: "link" };
+  | { kind: "link" }
+  /** A call that waits for the policy to say whether it may come in. */
+  | { kind: "authorization" };
 
 /** A count that may not exceed a limit. */
 export interface Cap {
@@ -39,7 +41,7 @@ export const maxWaitingOfferBytes = 4_194_304;
 
 /** Returns the caps that a resource falls under, in the order in which they are checked. */
 export function capsOf(resource: Resource, limits: RelayLimits): Cap[] {
-  const { maxNames, maxStreams, maxOffersPerName, maxWaitingOffers, maxWatchers, maxLinks } = limits;
+  const { maxNames, maxStreams, maxOffersPerName, maxWaitingOffers, maxWatchers, maxLinks, maxAuthorizations } = limits;
   switch (resource.kind) {
     case "name":
       return [one("name", maxNames, "maxNames", () => `the relay holds ${maxNames} names already`)];
@@ -69,6 +71,10 @@ export function capsOf(resource: Resource, limits: RelayLimits): Cap[] {
       return [one(resource.kind, maxWatchers, "maxWatchers", () => `${maxWatchers} calls watch already`)];
     case "link":
       return [one("link", maxLinks, "maxLinks", () => `the relay holds ${maxLinks} links already`)];
+    case "authorization": {
+      const message = () => `${maxAuthorizations} calls wait for authorize already`;
+      return [one("authorization", maxAuthorizations, "maxAuthorizations", message)];
+    }
   }
 }
 

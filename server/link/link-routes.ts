@@ -8,7 +8,7 @@ import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { TokenSigner } from "../relay/token.js";
-import { callerOf, expectEnd } from "../rpc/caller.js";
+import { callerOf, expectEnd, tokenOf } from "../rpc/caller.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one `Send`. A batch with a wrong token is decoded, and refused, in a fraction of a second. */
@@ -49,7 +49,7 @@ export class LinkRoutes {
 
   async *#receive(context: HandlerContext): AsyncGenerator<MessageInitShape<typeof ReceiveResponseSchema>> {
     if (context.signal.aborted) return;
-    const live = this.#open(callerOf(context));
+    const live = this.#open(callerOf(context), tokenOf(context));
     const { link, opened } = live;
     this.#receiving.set(opened.linkId, { ...live, nextSequence: 1n });
     // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.
@@ -73,9 +73,9 @@ export class LinkRoutes {
     }
   }
 
-  #open(caller: Caller): LiveLink {
+  #open(caller: Caller, token: string): LiveLink {
     try {
-      return this.#links.open(caller, maxBatchBytes);
+      return this.#links.open(caller, token, maxBatchBytes);
     } catch (reason) {
       throw toConnectError(reason);
     }

@@ -25,6 +25,7 @@ import type { RelayLimits } from "../admission/limits.js";
 import { quoted, type Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import { TokenBucket } from "../http/token-bucket.js";
+import { bearerToken } from "../rpc/bearer-token.js";
 import { FloodError } from "./flood-error.js";
 import type { Links, LiveLink } from "./links.js";
 
@@ -94,7 +95,7 @@ export class LinkSockets {
       return this.#refuse(connection, `the protocol is ${linkProtocol}, and the request asks for ${asked}`);
     }
     this.#server.handleUpgrade(request, connection, head, (socket) => {
-      this.#serve(socket, connection, caller);
+      this.#serve(socket, connection, caller, bearerToken(request.headers.authorization));
     });
   }
 
@@ -103,11 +104,11 @@ export class LinkSockets {
     refuseUpgrade(connection, 400);
   }
 
-  #serve(socket: WebSocket, connection: Duplex, caller: Caller): void {
+  #serve(socket: WebSocket, connection: Duplex, caller: Caller, token: string): void {
     socket.on("error", () => {});
     let live: LiveLink;
     try {
-      live = this.#links.open(caller, maxBatchBytes);
+      live = this.#links.open(caller, token, maxBatchBytes);
     } catch (reason) {
       return this.#end(socket, StreamError.from(reason));
     }

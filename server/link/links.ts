@@ -20,7 +20,7 @@ import { CallTurns } from "../http/call-turns.js";
 import { TokenBucket } from "../http/token-bucket.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
-import { callerKey } from "../rpc/caller.js";
+import { callerKey, linkTokenKey } from "../rpc/caller.js";
 import { FloodError } from "./flood-error.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
@@ -57,7 +57,12 @@ export interface LinksInit {
   /** The handlers of the RPCs that channels may call. */
   handlers: readonly UniversalHandler[];
   /** Serves a channel and resolves when done. Returns undefined to leave the channel to the handlers. */
-  serveChannel?: (channel: Channel, request: ChannelRequest, caller: Caller) => Promise<void> | undefined;
+  serveChannel?: (
+    channel: Channel,
+    request: ChannelRequest,
+    caller: Caller,
+    linkToken: string,
+  ) => Promise<void> | undefined;
 }
 
 /** All links of the relay: those over WebSockets, and those over `Receive` and `Send`. */
@@ -80,18 +85,19 @@ export class Links {
   }
 
   /**
-   * Makes a link for a caller, pings it at intervals, and ends it when it goes silent. The owner of the pipe ends the
+   * Makes a link for a caller, whose calls on it have the access token of the link unless they bring their own, pings it at intervals, and ends it when it goes silent. The owner of the pipe ends the
    * link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
-  open(caller: Caller, maxBatchBytes: number): LiveLink {
+  open(caller: Caller, token: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, admission, events, handlers, serveChannel } = this.#init;
     const hold = this.#hold(caller);
     const onLink: Caller = { ...caller, door: "link" };
-    const handle = createChannelHandler(handlers, createContextValues().set(callerKey, onLink));
+    const values = createContextValues().set(callerKey, onLink).set(linkTokenKey, token);
+    const handle = createChannelHandler(handlers, values);
     const onRequest: RelayLinkOptions["onRequest"] = (channel, request) => {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
       if (!link.hasRoom) admission.full("maxChannelsPerLink", `a link has ${link.size} channels open`);
-      return this.#turns.run(link, () => serveChannel?.(channel, request, onLink) ?? handle(channel, request));
+      return this.#turns.run(link, () => serveChannel?.(channel, request, onLink, token) ?? handle(channel, request));
     };
     const maxPackets = maxBatchBytes / packetOverheadBytes;
     const link: Link = new RelayLink({

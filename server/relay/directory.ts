@@ -12,6 +12,11 @@ export const maxNamesPerPage = 1_000;
 
 type WatchEvent = NonNullable<MessageInitShape<typeof WatchResponseSchema>["event"]>;
 
+/** Whether a caller is shown a name. */
+type NameFilter = (name: string) => boolean;
+
+const showsAll: NameFilter = () => true;
+
 /** The listed names, to be read once (`list`) or followed (`watch`). */
 export class Directory {
   readonly #relay: Relay;
@@ -30,11 +35,15 @@ export class Directory {
     for (const watch of [...this.#watches]) watch.end();
   }
 
-  list({ prefix, pageSize, pageToken }: ListRequest): MessageInitShape<typeof ListResponseSchema> {
+  /** Returns a page of the names that `shows` shows. */
+  list(
+    { prefix, pageSize, pageToken }: ListRequest,
+    shows: NameFilter = showsAll,
+  ): MessageInitShape<typeof ListResponseSchema> {
     const size = pageSize === 0 ? maxNamesPerPage : Math.min(pageSize, maxNamesPerPage);
     const after = this.#relay.registry
       .listed(prefix)
-      .filter((name) => pageToken === "" || compareUtf8(name, pageToken) > 0);
+      .filter((name) => shows(name) && (pageToken === "" || compareUtf8(name, pageToken) > 0));
     const names = after.slice(0, size);
     return { names, nextPageToken: after.length > size ? (names.at(-1) ?? "") : "" };
   }
@@ -47,19 +56,20 @@ export class Directory {
     }
   }
 
-  /** Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
+  /** Tells of the names that `shows` shows. Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
   async *watch(
     prefix: string,
     signal: AbortSignal,
     caller: Caller = localCaller,
+    shows: NameFilter = showsAll,
   ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
     const { limits, clock, registry } = this.#relay;
     const hold = this.#hold(caller);
-    const watch = new Watch(registry.listed(prefix));
+    const watch = new Watch(registry.listed(prefix).filter(shows));
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {
       if (kind !== "created" && kind !== "destroyed") return;
-      if (lease.listed && lease.name.startsWith(prefix)) watch.change(lease.name, kind);
+      if (lease.listed && lease.name.startsWith(prefix) && shows(lease.name)) watch.change(lease.name, kind);
     });
     // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
     // generator for more, so it never ends.

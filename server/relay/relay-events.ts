@@ -36,7 +36,7 @@ export type LinkChange =
   | { kind: "link ended"; linkId: string; caller: Caller; error: StreamError; durationMs: number };
 
 /** The calls that the relay may refuse. A link is one, whatever carries it. */
-export type RefusedCall = "listen" | "connect" | "accept" | "reject" | "unlisten" | "watch" | "link";
+export type RefusedCall = "listen" | "connect" | "accept" | "reject" | "unlisten" | "list" | "watch" | "link";
 
 export interface Refusal {
   kind: "refused";

@@ -10,6 +10,7 @@ import {
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
+import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, localCaller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
@@ -134,6 +135,23 @@ export class Relay {
     const error = StreamError.from(reason, Code.Internal);
     this.events.tell({ kind: "refused", error, ...refusal });
     return error;
+  }
+
+  /**
+   * Asks whether a caller may do what it asks for. Throws, or rejects with, FAILURE_DRAINING, FAILURE_NAME_INVALID, and
+   * what `Admission.admit` throws.
+   */
+  admit(request: AuthorizeRequest): Admitted | Promise<Admitted> {
+    if (request.action !== "list") {
+      this.#checkOpen();
+      this.registry.checkName(request.name);
+    }
+    return this.admission.admit(request);
+  }
+
+  /** Whether a stream is here. */
+  knows(streamId: string): boolean {
+    return this.#splices.get(streamId) !== undefined;
   }
 
   /** Claims a name, by default for this process. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */

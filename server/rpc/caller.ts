@@ -11,6 +11,7 @@ import { fromConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { NodeRequest } from "../http/node-server.js";
+import { bearerToken } from "./bearer-token.js";
 
 /** The caller of an RPC that nobody vouches for. */
 const unknownCaller: Caller = { origin: "", address: "", door: "http" };
@@ -20,6 +21,9 @@ const unknownCaller: Caller = { origin: "", address: "", door: "http" };
  * scripts, which may claim any origin.
  */
 export const callerKey: ContextKey<Caller> = createContextKey(unknownCaller, { description: "caller" });
+
+/** The access token that came with the request which opened the link of an RPC. Empty if none did. */
+export const linkTokenKey: ContextKey<string> = createContextKey("", { description: "access token of the link" });
 
 const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => false, {
   description: "whether the caller's connection is lost",
@@ -49,6 +53,11 @@ export function expectEnd({ values }: HandlerContext): void {
 /** The caller of an RPC, which on a channel is the one that opened the link. */
 export function callerOf({ values }: HandlerContext): Caller {
   return values.get(callerKey);
+}
+
+/** Returns the access token that came with an RPC, or else with its link. Empty if none did. */
+export function tokenOf({ values, requestHeader }: HandlerContext): string {
+  return bearerToken(requestHeader.get("authorization")) || values.get(linkTokenKey);
 }
 
 /**

@@ -10,13 +10,14 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
-import { type AttachLeg, attachLegByPath } from "./attach-leg.js";
+import { bearerToken } from "./bearer-token.js";
 import { callEnd } from "./caller.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import { type LegRpc, legRpcByPath } from "./leg-rpc.js";
 
 /** A request with any other header asks for another format, a compression or a deadline, which takes decoding. */
-const plainHeaders = new Set(["content-type", "connect-protocol-version", "user-agent"]);
+const plainHeaders = new Set(["authorization", "content-type", "connect-protocol-version", "user-agent"]);
 
 /**
  * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. Resolves when nothing runs any
@@ -27,10 +28,12 @@ export function serveChannelLeg(
   channel: Channel,
   request: ChannelRequest,
   caller: Caller,
+  linkToken: string,
 ): Promise<void> | undefined {
-  const attach = attachLegByPath.get(request.path);
-  if (attach === undefined || !isPlain(request.headers)) return undefined;
-  return new ChannelLeg(relay, attach, channel, caller).run();
+  const rpc = legRpcByPath.get(request.path);
+  if (rpc === undefined || !isPlain(request.headers)) return undefined;
+  const authorization = request.headers.find(({ name }) => name === "authorization")?.value;
+  return new ChannelLeg(relay, rpc, channel, caller, bearerToken(authorization) || linkToken).run();
 }
 
 function isPlain(headers: readonly Header[]): boolean {
@@ -40,14 +43,16 @@ function isPlain(headers: readonly Header[]): boolean {
 
 class ChannelLeg implements LegCarrier, ChannelUser {
   readonly caller: Caller;
+  readonly token: string;
   readonly #channel: Channel;
   readonly #handler: LegHandler;
   readonly #over = new Deferred<void>();
 
-  constructor(relay: Relay, attach: AttachLeg, channel: Channel, caller: Caller) {
+  constructor(relay: Relay, rpc: LegRpc, channel: Channel, caller: Caller, token: string) {
     this.caller = caller;
+    this.token = token;
     this.#channel = channel;
-    this.#handler = new LegHandler(relay, this, attach);
+    this.#handler = new LegHandler(relay, this, rpc);
   }
 
   /** Resolves when the channel is over. */

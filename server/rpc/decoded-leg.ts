@@ -16,9 +16,9 @@ import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
-import type { AttachLeg } from "./attach-leg.js";
-import { callEndOf, callerOf } from "./caller.js";
+import { callEndOf, callerOf, tokenOf } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import type { LegRpc } from "./leg-rpc.js";
 
 /**
  * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages
@@ -26,11 +26,11 @@ import { type LegCarrier, LegHandler } from "./leg-handler.js";
  */
 export async function* decodedLeg(
   relay: Relay,
-  attach: AttachLeg,
+  rpc: LegRpc,
   requests: AsyncIterable<ConnectRequest | AcceptRequest>,
   context: HandlerContext,
 ): AsyncGenerator<ConnectResponse, void, undefined> {
-  const leg = new DecodedLeg(relay, attach, context);
+  const leg = new DecodedLeg(relay, rpc, context);
   void leg.receiveAll(requests);
   try {
     yield* leg.responses();
@@ -41,6 +41,7 @@ export async function* decodedLeg(
 
 class DecodedLeg implements LegCarrier {
   readonly caller: Caller;
+  readonly token: string;
   readonly #context: HandlerContext;
   readonly #handler: LegHandler;
   /** The envelopes for the response, and its end as the last. */
@@ -49,10 +50,11 @@ class DecodedLeg implements LegCarrier {
   readonly #changed = new Condition();
   #reading: "on" | "paused" = "on";
 
-  constructor(relay: Relay, attach: AttachLeg, context: HandlerContext) {
+  constructor(relay: Relay, rpc: LegRpc, context: HandlerContext) {
     this.caller = callerOf(context);
+    this.token = tokenOf(context);
     this.#context = context;
-    this.#handler = new LegHandler(relay, this, attach);
+    this.#handler = new LegHandler(relay, this, rpc);
     // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.
     context.signal.addEventListener("abort", () => this.close(), { once: true });
   }

@@ -11,8 +11,9 @@ import type { Caller } from "../admission/caller.js";
 import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
-import type { AttachLeg } from "./attach-leg.js";
+import { bearerToken } from "./bearer-token.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import type { LegRpc } from "./leg-rpc.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
 type LegEnd = (error: ConnectError | undefined) => { envelope: Uint8Array } | { trailers: Record<string, string> };
@@ -55,7 +56,7 @@ function grpcStatus(error: ConnectError | undefined): Headers {
  */
 export function serveHttp2Leg(
   relay: Relay,
-  attach: AttachLeg,
+  rpc: LegRpc,
   caller: Caller,
   request: NodeRequest,
   response: NodeResponse,
@@ -65,19 +66,20 @@ export function serveHttp2Leg(
   const end = endByContentType.get(headers["content-type"] ?? "");
   if (end === undefined || request.method !== "POST") return false;
   if (decodingHeaders.some((name) => (headers[name] ?? "identity") !== "identity")) return false;
-  new Http2Leg(relay, attach, caller, request, response, end);
+  new Http2Leg(relay, rpc, caller, request, response, end);
   return true;
 }
 
 class Http2Leg implements LegCarrier {
   readonly caller: Caller;
+  readonly token: string;
   readonly #response: Http2ServerResponse;
   readonly #stream: ServerHttp2Stream;
   readonly #end: LegEnd;
 
   constructor(
     relay: Relay,
-    attach: AttachLeg,
+    rpc: LegRpc,
     caller: Caller,
     request: Http2ServerRequest,
     response: Http2ServerResponse,
@@ -85,6 +87,7 @@ class Http2Leg implements LegCarrier {
   ) {
     const stream = request.stream as ServerHttp2Stream;
     this.caller = caller;
+    this.token = bearerToken(request.headers.authorization);
     this.#response = response;
     this.#stream = stream;
     this.#end = end;
@@ -94,7 +97,7 @@ class Http2Leg implements LegCarrier {
       { ...response.getHeaders(), "content-type": request.headers["content-type"], ":status": 200 },
       { waitForTrailers: end === grpcEnd },
     );
-    const handler = new LegHandler(relay, this, attach);
+    const handler = new LegHandler(relay, this, rpc);
     stream.on("data", (chunk: Buffer) => handler.receive(chunk));
     stream.on("end", () => {
       // The body of a stream that was reset, or whose connection broke, says "end" too, and then "close".

@@ -5,6 +5,7 @@ import {
   type ConnectRequest,
   ConnectRequestSchema,
   ConnectResponseSchema,
+  type Open,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { EnvelopeReader } from "../../leg/envelope-reader.js";
@@ -14,13 +15,14 @@ import { maxPinnedFactor, Parts } from "../../leg/parts.js";
 import { unpinned } from "../../stream/endpoint/bytes.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Hold } from "../admission/admission.js";
+import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
 import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../relay/relayed-frame.js";
-import type { AttachLeg } from "./attach-leg.js";
 import type { CallEnd } from "./caller.js";
+import type { LegRpc } from "./leg-rpc.js";
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
@@ -28,6 +30,8 @@ const abortGraceMs = 100;
 /** The relay's end of the call that carries a leg. */
 export interface LegCarrier {
   readonly caller: Caller;
+  /** The access token that came with the call. Empty if none did. */
+  readonly token: string;
   /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
   send(envelope: Parts): boolean;
   /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
@@ -45,6 +49,8 @@ export interface LegCarrier {
 type LegHandlerState =
   /** The first message of the request has not come yet. */
   | { kind: "opening"; cancelDeadline: () => void }
+  /** The caller waits to be let in. The rest of the request is not read meanwhile. */
+  | { kind: "admitting"; request: "open" | "ended" }
   | { kind: "attached"; half: Half; request: "open" | "ended" }
   /** The body of the request ended early, or cannot be read. The abort of its call may follow, and tell why. */
   | { kind: "broken off"; half: Half; cancelDeadline: () => void }
@@ -62,16 +68,16 @@ type LegHandlerState =
 export class LegHandler {
   readonly #relay: Relay;
   readonly #carrier: LegCarrier;
-  readonly #attach: AttachLeg;
+  readonly #rpc: LegRpc;
   readonly #reader: EnvelopeReader;
   #state: LegHandlerState;
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
 
-  constructor(relay: Relay, carrier: LegCarrier, attach: AttachLeg) {
+  constructor(relay: Relay, carrier: LegCarrier, rpc: LegRpc) {
     this.#relay = relay;
     this.#carrier = carrier;
-    this.#attach = attach;
+    this.#rpc = rpc;
     const { openTimeoutMs, maxFrameBytes } = relay.limits;
     this.#reader = new EnvelopeReader(maxFrameBytes + legOverheadBytes, (flags, bytes) => this.#take(flags, bytes));
     const onLate = () => this.fail(violationError(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded));
@@ -87,6 +93,7 @@ export class LegHandler {
   endRequest(): void {
     const state = this.#state;
     if (state.kind === "opening") return this.fail(violationError("the first message is not open"));
+    if (state.kind === "admitting") return this.#set({ ...state, request: "ended" });
     if (state.kind !== "attached") return;
     if (this.#reader.isStopped) return this.#set({ ...state, request: "ended" });
     const { half } = state;
@@ -100,7 +107,7 @@ export class LegHandler {
   /** The body of the request cannot be read. */
   fail(error: StreamError): void {
     const state = this.#state;
-    if (state.kind === "opening") this.#end(error);
+    if (state.kind === "opening" || state.kind === "admitting") this.#end(error);
     else if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error);
   }
 
@@ -139,28 +146,59 @@ export class LegHandler {
   #read(read: () => boolean): void {
     if (this.#state.kind !== "opening" && this.#state.kind !== "attached") return;
     try {
-      const goesOn = read();
-      // A frame that is not taken may have ended the stream, and then the rest of the request has to be read.
-      if (!goesOn && this.#state.kind === "attached") this.#carrier.pause();
+      if (!read()) this.#pause();
     } catch (reason) {
       this.fail(StreamError.from(reason, Code.Internal));
     }
   }
 
+  /** A frame that is not taken may have ended the stream, and then the rest of the request has to be read. */
+  #pause(): void {
+    const { kind } = this.#state;
+    if (kind === "attached" || kind === "admitting") this.#carrier.pause();
+  }
+
   #take(flags: number, bytes: Parts): boolean {
     if (flags !== 0) throw violationError(`an envelope with the flags ${flags}`);
-    if (this.#state.kind === "opening") {
-      this.#open(decodeRequest(bytes));
-      return true;
-    }
+    if (this.#state.kind === "opening") return this.#open(decodeRequest(bytes));
     if (this.#state.kind !== "attached") return true;
     const frame = frameOf(bytes);
     return frame === undefined || this.#state.half.put(frame);
   }
 
-  #open({ message }: ConnectRequest): void {
+  /** Returns whether the request can be read on at once. */
+  #open({ message }: ConnectRequest): boolean {
     if (message.case !== "open") throw violationError("the first message is not open");
-    const { half, hold, opened, resumption } = this.#attach(this.#relay, message.value, this.#carrier.caller);
+    const open = message.value;
+    const { caller, token } = this.#carrier;
+    const admitted = this.#rpc.admit(this.#relay, open, caller, token);
+    if (!(admitted instanceof Promise)) {
+      this.#attach(open, admitted);
+      return true;
+    }
+    this.#set({ kind: "admitting", request: "open" });
+    admitted.then(
+      (result) => this.#onAdmitted(open, result),
+      (reason) => this.fail(StreamError.from(reason, Code.Internal)),
+    );
+    return false;
+  }
+
+  /** The call may have ended meanwhile. */
+  #onAdmitted(open: Open, admitted: Admitted): void {
+    if (this.#state.kind !== "admitting") return;
+    const { request } = this.#state;
+    try {
+      this.#attach(open, admitted);
+    } catch (reason) {
+      return this.fail(StreamError.from(reason, Code.Internal));
+    }
+    this.#readOn();
+    if (request === "ended") this.endRequest();
+  }
+
+  #attach(open: Open, admitted: Admitted): void {
+    const { half, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
     this.#hold = hold;
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
@@ -180,15 +218,20 @@ export class LegHandler {
         this.#carrier.retire();
       },
       goOn: () => {
-        this.#read(() => {
-          const hasRoom = this.#reader.resume();
-          if (hasRoom) this.#carrier.resume();
-          return hasRoom;
-        });
+        this.#readOn();
         if (this.#state.kind === "attached" && this.#state.request === "ended") this.endRequest();
       },
       finish: (error) => this.#end(error),
     };
+  }
+
+  /** Reads on after the request was paused. */
+  #readOn(): void {
+    this.#read(() => {
+      const hasRoom = this.#reader.resume();
+      if (hasRoom) this.#carrier.resume();
+      return hasRoom;
+    });
   }
 
   /** Returns false if the next message should wait until the carrier has room. */

@@ -12,8 +12,8 @@ import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
 import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/relayed-frame.js";
-import { type AttachLeg, attachClient, attachListener } from "./attach-leg.js";
 import { callOverError } from "./leg-handler.js";
+import { acceptRpc, connectRpc, type LegRpc } from "./leg-rpc.js";
 
 /**
  * Frames may wait for an endpoint in this process up to this many bytes, and one frame beyond. Unless the endpoint is
@@ -23,8 +23,7 @@ const maxInboxBytes = 262_144;
 
 /** Attaches the legs of endpoints in the relay's own process to the relay, without a call in between. */
 export function localLegCaller(relay: Relay): LegCaller {
-  return (method, open, handlers) =>
-    new LocalLeg(relay, method === "connect" ? attachClient : attachListener, open, handlers);
+  return (method, open, handlers) => new LocalLeg(relay, method === "connect" ? connectRpc : acceptRpc, open, handlers);
 }
 
 type LocalLegState =
@@ -52,10 +51,13 @@ class LocalLeg implements LegCall {
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
 
-  constructor(relay: Relay, attach: AttachLeg, open: Open, handlers: LegCallHandlers) {
+  constructor(relay: Relay, rpc: LegRpc, open: Open, handlers: LegCallHandlers) {
     this.#handlers = handlers;
     try {
-      const { half, hold, opened, resumption } = attach(relay, create(OpenSchema, open), localCaller);
+      const first = create(OpenSchema, open);
+      // This process may do everything, so nobody has to be asked.
+      const admitted = { caller: localCaller, metadata: first.metadata };
+      const { half, hold, opened, resumption } = rpc.attach(relay, first, admitted);
       this.#hold = hold;
       this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));

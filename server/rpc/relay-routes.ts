@@ -9,6 +9,7 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
+import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import { limitsToWire } from "../admission/limits.js";
 import type { Directory } from "../relay/directory.js";
@@ -16,18 +17,18 @@ import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
 import type { ListenEvent } from "../relay/listen-call.js";
 import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";
-import { attachClient, attachListener } from "./attach-leg.js";
-import { callEndOf, callerOf, expectEnd } from "./caller.js";
+import { callEndOf, callerOf, expectEnd, tokenOf } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
+import { acceptRpc, connectRpc } from "./leg-rpc.js";
 
 /** Serves `RelayService` on a router. */
 export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Directory): void {
   const service: ServiceImpl<typeof RelayService> = {
     listen: (request, context) => listen(relay, request, context),
-    connect: (requests, context) => decodedLeg(relay, attachClient, requests, context),
+    connect: (requests, context) => decodedLeg(relay, connectRpc, requests, context),
     accept: (requests, context) =>
       // The two responses have the same fields, but only a client is told that it was accepted.
-      decodedLeg(relay, attachListener, requests, context) as AsyncIterable<AcceptResponse>,
+      decodedLeg(relay, acceptRpc, requests, context) as AsyncIterable<AcceptResponse>,
     reject(request, context) {
       const refusal = { call: "reject" as const, caller: callerOf(context), streamId: request.streamId };
       answer(relay, refusal, () => relay.reject(request.streamId, request.legToken, request));
@@ -38,8 +39,14 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
       answer(relay, refusal, () => relay.registry.unlisten(leaseId, leaseToken));
       return {};
     },
-    list: (request) => directory.list(request),
-    watch: (request, context) => withFailureDetail(directory.watch(request.prefix, context.signal, callerOf(context))),
+    async list(request, context) {
+      const { shows } = await admitList(relay, "list", request.prefix, context);
+      return directory.list(request, shows);
+    },
+    async *watch({ prefix }, context) {
+      const { caller, shows } = await admitList(relay, "watch", prefix, context);
+      yield* withFailureDetail(directory.watch(prefix, context.signal, caller, shows));
+    },
   };
   router.service(RelayService, service, { readMaxBytes: relay.limits.maxFrameBytes + legOverheadBytes });
 }
@@ -52,7 +59,9 @@ async function* listen(
   if (context.signal.aborted) return;
   const caller = callerOf(context);
   const refusal = { call: "listen" as const, caller, name: request.name };
-  const { lease, call, token } = answer(relay, refusal, () => hold(relay, request, caller));
+  const admitted = await admit(relay, refusal, () => admitListen(relay, request, context));
+  if (context.signal.aborted) return;
+  const { lease, call, token } = answer(relay, refusal, () => hold(relay, request, admitted.caller));
   const hangUp = () => {
     const end = callEndOf(context);
     if (call.isResumable && end !== "left") lease.suspend(call);
@@ -80,6 +89,19 @@ async function* listen(
   }
 }
 
+/** A lease is taken up by its own token, which names its name. */
+function admitListen(relay: Relay, { name, leaseId }: ListenRequest, context: HandlerContext) {
+  const caller = callerOf(context);
+  if (leaseId !== "") return { caller, metadata: {} };
+  return relay.admit({ action: "listen", name, token: tokenOf(context), caller, metadata: {} });
+}
+
+async function admitList(relay: Relay, call: "list" | "watch", prefix: string, context: HandlerContext) {
+  const caller = callerOf(context);
+  const request = { action: "list", name: prefix, token: tokenOf(context), caller, metadata: {} } as const;
+  return admit(relay, { call, caller, name: prefix }, () => relay.admit(request));
+}
+
 /** Claims the name of a request, or takes up its lease. */
 function hold(relay: Relay, request: ListenRequest, caller: Caller): Held {
   const { name, listed, ownerKey, capabilities, leaseId } = request;
@@ -100,6 +122,19 @@ function listenEventToWire(
     case: "offer",
     value: { streamId: offer.id, legToken: relay.offerToken(offer), acceptTimeoutMs, ...offer.facts },
   };
+}
+
+/** Waits until a caller is let in; a refusal goes out as that of {@link answer}. */
+async function admit(
+  relay: Relay,
+  refusal: Parameters<Relay["refused"]>[1],
+  call: () => Admitted | Promise<Admitted>,
+): Promise<Admitted> {
+  try {
+    return await call();
+  } catch (reason) {
+    throw toConnectError(relay.refused(reason, refusal));
+  }
 }
 
 /** Runs a call of the relay's; what it throws is told as a refusal, and goes out with its `FailureDetail`. */

@@ -64,7 +64,7 @@ export function newLinkedRelay(): LinkedRelay {
     handlers,
     serveChannel: (...all) => serveChannelLeg(relay, ...all),
   });
-  const open = () => links.open(someCaller, maxBatchBytes);
+  const open = () => links.open(someCaller, "", maxBatchBytes);
   return { ...memory, links, open, transport: () => createLinkTransport(async () => joined(open()), systemClock) };
 }
 

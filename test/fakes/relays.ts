@@ -12,6 +12,7 @@ import { readFrameHead } from "../../leg/frame-head.js";
 import type { Parts } from "../../leg/parts.js";
 import { frameFromWire } from "../../leg/wire-frame.js";
 import { Admission } from "../../server/admission/admission.js";
+import type { Authorize } from "../../server/admission/authorize.js";
 import type { Caller } from "../../server/admission/caller.js";
 import { defaultLimits, type RelayLimits } from "../../server/admission/limits.js";
 import { type RelayWarning, Warnings } from "../../server/admission/warnings.js";
@@ -36,12 +37,16 @@ export interface TestRelay {
 }
 
 /** A relay without sockets, on a clock of the test's. */
-export function newRelay(limits: Partial<RelayLimits> = {}, signer = new TokenSigner()): TestRelay {
+export function newRelay(
+  limits: Partial<RelayLimits> = {},
+  signer = new TokenSigner(),
+  authorize?: Authorize,
+): TestRelay {
   const clock = new FakeClock();
   const told: RelayWarning[] = [];
   const warnings = new Warnings(clock, (warning) => told.push(warning));
-  const init = { limits: { ...defaultLimits, ...limits }, warnings };
-  const relay = new Relay({ ...init, clock, signer, admission: new Admission(init) });
+  const init = { limits: { ...defaultLimits, ...limits }, clock, warnings };
+  const relay = new Relay({ ...init, signer, admission: new Admission({ ...init, authorize }) });
   return { relay, told, clock };
 }
 

@@ -77,7 +77,7 @@ describe("Stream.caller", () => {
     expect(stream.caller).toBeUndefined();
     stream.end().resume();
     await stream.closed;
-    expect(callers).toEqual([{ origin }]);
+    expect(callers).toEqual([{ origin, subject: "", name: "", meta: {} }]);
     await server.end();
   });
 

@@ -54,7 +54,7 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void, in
   const router = createConnectRouter();
   routes(router);
   const warnings = new Warnings(systemClock, () => {});
-  const admission = new Admission({ limits: defaultLimits, warnings });
+  const admission = new Admission({ limits: defaultLimits, clock: systemClock, warnings });
   const relay = { limits: defaultLimits, clock: systemClock, warnings, admission };
   const links = new Links({
     ...relay,

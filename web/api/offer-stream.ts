@@ -7,7 +7,7 @@ import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred, isThenable } from "../../stream/platform/deferred.js";
-import { Stream } from "../../stream/stream.js";
+import { type Caller, Stream } from "../../stream/stream.js";
 import { StreamLife } from "../../stream/stream-life.js";
 import { attach } from "./attacher.js";
 import { reject } from "./rejection.js";
@@ -26,6 +26,12 @@ export interface OfferStreamInit<Out, In> extends EndpointOptions {
   onOver: () => void;
   /** Called with an error of the stream that nobody listens for. */
   onUnheard: (error: StreamError) => void;
+}
+
+/** Relays that are older tell less of a caller. */
+function callerOf({ caller }: Offer): Caller {
+  const { origin = "", subject = "", name = "", meta = {} } = caller ?? {};
+  return { origin, subject, name, meta };
 }
 
 type Decision = "open" | "accepted" | "rejected" | "withdrawn";
@@ -53,7 +59,7 @@ export class OfferStream<Out, In> {
     this.stream = new Stream<Out, In>(this.#life, {
       codec: init.codec,
       metadata: init.offer.metadata,
-      caller: { origin: init.offer.caller?.origin ?? "" },
+      caller: callerOf(init.offer),
       accept: () => this.accept(),
       reject: (error) => this.#reject(error),
       onUnheard: (error) => this.#onUnheard(error),

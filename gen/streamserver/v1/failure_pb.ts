@@ -186,7 +186,8 @@ export enum Failure {
   FRAME_TOO_LARGE = 11,
 
   /**
-   * The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
+   * The policy of the relay does not let the caller do this. [permission_denied or a code of the policy's, such as
+   * unauthenticated; unavailable where the policy cannot be asked; HOP_RELAY]
    *
    * @generated from enum value: FAILURE_NOT_PERMITTED = 12;
    */

@@ -42,6 +42,7 @@ describe("StreamServerProxy", () => {
     [{ hosts: ["relay.example:8080"] }, "RangeError"],
     [{ tokenKeys: new Uint8Array(32) }, "TypeError"],
     [{ tokenKeys: null }, "TypeError"],
+    [{ authorize: {} as never }, "TypeError"],
     [{ tokenKeys: [null] }, "TypeError"],
     [{ tokenKeys: [] }, "RangeError"],
     [{ tokenKeys: ["a password of more than thirty-two letters, but no bytes"] }, "RangeError"],

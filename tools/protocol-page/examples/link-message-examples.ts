@@ -20,7 +20,7 @@ function openedMessage(): LinkMessage {
   const { relay } = newRelay();
   const { limits, clock, signer, admission, events } = relay;
   const links = new Links({ limits, clock, signer, admission, events, handlers: [] });
-  const { link, opened } = links.open(someCaller, maxBatchBytes);
+  const { link, opened } = links.open(someCaller, "", maxBatchBytes);
   link.close(new StreamError("an example"));
   return create(LinkMessageSchema, { opened: { ...opened, linkId: "LINK", linkToken: "TOKEN" } });
 }

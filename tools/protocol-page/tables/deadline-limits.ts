@@ -22,6 +22,12 @@ export const relayDeadlines: RelayRows = {
     beyond: "the call ends with `FAILURE_PROTOCOL_VIOLATION`, code `deadline_exceeded`",
     told: notTold,
   }),
+  authorizeTimeoutMs: (value) => ({
+    what: "the relay's policy, where it has one, says whether a caller may listen, connect or list",
+    value: ms(value),
+    beyond: "the call ends with `FAILURE_NOT_PERMITTED`, code `unavailable`",
+    told: notTold,
+  }),
   acceptTimeoutMs: (value) => ({
     what: "an offer waits for `Accept` or `Reject`",
     value: ms(value),

@@ -52,6 +52,8 @@ export const relaySizes: RelayRows = {
       value,
       `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
     ),
+  maxAuthorizations: (value) =>
+    cap("calls that wait for the relay's policy, where it has one", value, `the call ends with ${limitReached}`),
   maxChannelsPerLink: (value) => ({
     ...cap(
       "channels of one link; twice as many RPCs may run for it, those of channels that were reset among them",

@@ -81,7 +81,7 @@ describe("the goodbye of a link", () => {
     await send(1n, [opening(1)]);
     await send(7n, [goodbye]);
     expect(await rejection(ended)).toMatchObject({ code: Code.Canceled, failure: Failure.LEG_LOST });
-    const { link, opened } = routes.links.open(someCaller, 1);
+    const { link, opened } = routes.links.open(someCaller, "", 1);
     const { linkId, linkToken } = opened as { linkId: string; linkToken: string };
     await routes.client.send({ linkId, linkToken, packets: [goodbye] });
     expect(await link.closed).toMatchObject({ code: Code.Canceled, failure: Failure.LEG_LOST });
@@ -195,7 +195,7 @@ test("a channel counts until it was served to the end, by whatever serves it", a
   const { relay } = newRelay({ maxChannelsPerLink: 1 });
   const served = new Deferred<void>();
   const links = new Links({ ...relay, handlers: [], serveChannel: () => served.promise });
-  const { link } = links.open(someCaller, 1_000_000);
+  const { link } = links.open(someCaller, "", 1_000_000);
   for (const channel of [1, 2, 3]) {
     link.receive(opening(channel));
     link.receive(packet({ channel, content: { case: "reset", value: { code: Code.Canceled } } }));

@@ -9,7 +9,7 @@ import type { RelayEvent } from "../../../../server/relay/relay-events.js";
 import type { StreamEnd } from "../../../../server/relay/stream-end.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { minTokenKeyBytes } from "../../../../server/relay/token-keys.js";
-import { attachClient, attachListener } from "../../../../server/rpc/attach-leg.js";
+import { acceptRpc, connectRpc } from "../../../../server/rpc/leg-rpc.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import {
@@ -220,8 +220,9 @@ describe("Refusal", () => {
   test("is told of a leg, with its caller and name, and thrown all the same", () => {
     const { relay } = newRelay();
     const told = eventsOf(relay);
-    expect(() => attachClient(relay, create(OpenSchema, { name: "room" }), someCaller)).toThrow(StreamError);
-    expect(() => attachListener(relay, create(OpenSchema, { streamId: "x" }), someCaller)).toThrow(StreamError);
+    const admitted = { caller: someCaller, metadata: {} };
+    expect(() => connectRpc.attach(relay, create(OpenSchema, { name: "room" }), admitted)).toThrow(StreamError);
+    expect(() => acceptRpc.attach(relay, create(OpenSchema, { streamId: "x" }), admitted)).toThrow(StreamError);
     expect(told).toMatchObject([
       { kind: "refused", call: "connect", name: "room", caller: someCaller, error: { failure: Failure.NO_SUCH_NAME } },
       { kind: "refused", call: "accept", streamId: "x", error: { failure: Failure.TOKEN_INVALID } },

@@ -46,7 +46,7 @@ async function servesHere(request: ChannelRequest): Promise<boolean[]> {
   const { relay } = newRelay();
   const served: boolean[] = [];
   const [link] = joinedLinks((channel) => {
-    const serving = serveChannelLeg(relay, channel, request, someCaller);
+    const serving = serveChannelLeg(relay, channel, request, someCaller, "");
     served.push(serving !== undefined);
     return serving;
   });
@@ -57,6 +57,7 @@ async function servesHere(request: ChannelRequest): Promise<boolean[]> {
 
 test.each<[string, Headers]>([
   ["its format alone", plain],
+  ["an access token", { ...plain, authorization: "Bearer mine" }],
   ["what Connect's transports say", { ...plain, "connect-protocol-version": "1", "user-agent": "any" }],
 ])("a leg with %s is served here", async (_, headers) => {
   expect(await servesHere(legRequest(headers))).toEqual([true]);
@@ -66,7 +67,7 @@ test.each<[string, Headers]>([
 test.each<[string, Headers]>([
   ["a deadline", { ...plain, "connect-timeout-ms": "1000" }],
   ["a compression", { ...plain, "connect-content-encoding": "gzip" }],
-  ["a header of an application's", { ...plain, authorization: "mine" }],
+  ["a header of an application's", { ...plain, "x-mine": "mine" }],
   ["JSON", { "content-type": "application/connect+json" }],
   ["another protocol", { "content-type": "application/grpc-web+proto" }],
   ["a parameter in its format", { "content-type": `${contentTypeStreamProto}; charset=utf-8` }],
@@ -83,7 +84,7 @@ test("an RPC that is no leg is left to the handlers", async () => {
 test("legs that were canceled leave the channels of their link to others", async () => {
   const { relay } = newRelay();
   relay.listen("room", false);
-  const serve: Serve = (channel, request) => serveChannelLeg(relay, channel, request, someCaller);
+  const serve: Serve = (channel, request) => serveChannelLeg(relay, channel, request, someCaller, "");
   const [link] = joinedLinks(serve, { maxChannels: 1 });
   for (let legs = 0; legs < 4; legs += 1) {
     const channel = link.open(legRequest(plain));
@@ -136,7 +137,7 @@ async function endOf(serve: Serve, clock: FakeClock, body: Uint8Array[]) {
 }
 
 describe.each<[string, (relay: Relay) => Serve]>([
-  ["here", (relay) => (channel, request) => serveChannelLeg(relay, channel, request, someCaller)],
+  ["here", (relay) => (channel, request) => serveChannelLeg(relay, channel, request, someCaller, "")],
   ["by the handlers", byHandlers],
 ])("served %s", (_way, serve) => {
   test.each<[string, Uint8Array[], Failure]>([

@@ -11,16 +11,17 @@ import {
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
+import type { Grant } from "../../../../server/admission/authorize.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Role } from "../../../../server/relay/half.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import { attachClient, attachListener } from "../../../../server/rpc/attach-leg.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { type LegCarrier, LegHandler } from "../../../../server/rpc/leg-handler.js";
+import { acceptRpc, connectRpc } from "../../../../server/rpc/leg-rpc.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
-import { failureTable, type StreamError } from "../../../../stream/error/stream-error.js";
-import { Condition } from "../../../../stream/platform/deferred.js";
+import { failureTable, StreamError } from "../../../../stream/error/stream-error.js";
+import { Condition, Deferred } from "../../../../stream/platform/deferred.js";
 import { Fifo } from "../../../../stream/platform/fifo.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
@@ -37,7 +38,7 @@ function overRoutes(relay: Relay): Transport {
 
 /** A leg on a channel of a link, which nothing else serves here. */
 function overLink(relay: Relay): Transport {
-  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, someCaller));
+  const [link] = joinedLinks((channel, request) => serveChannelLeg(relay, channel, request, someCaller, ""));
   const clock = new FakeClock();
   return createLinkTransport(async () => ({ kind: "websocket", link, watch: newWatch(link, clock) }), clock);
 }
@@ -116,6 +117,7 @@ const broken: [string, (Said | "end")[], Failure][] = [
 /** A carrier whose request a test hands in. */
 class HeldCarrier implements LegCarrier {
   readonly caller = someCaller;
+  readonly token = "";
   readonly heard: ConnectResponse["message"][] = [];
   reading: "on" | "paused" = "on";
   ended: "open" | "well" | StreamError = "open";
@@ -152,7 +154,7 @@ function heldLeg() {
   const { relay } = newRelay();
   const { call } = relay.listen("room", false);
   const carrier = new HeldCarrier();
-  const handler = new LegHandler(relay, carrier, attachClient);
+  const handler = new LegHandler(relay, carrier, connectRpc);
   handler.receive(enveloped(open));
   async function accept(): Promise<Listening> {
     for await (const event of call.events()) {
@@ -174,13 +176,56 @@ test("LegHandler.endRequest comes after the frames that wait for the peer", asyn
   expect([carrier.ended, peer.end]).toEqual(["open", "open"]);
 });
 
+describe("LegHandler of a caller that waits to be let in", () => {
+  /** A client's leg about which a policy has been asked. */
+  function askedLeg() {
+    const verdict = new Deferred<Grant>();
+    const { relay } = newRelay({}, undefined, () => verdict.promise);
+    const { lease } = relay.listen("room", false);
+    const carrier = new HeldCarrier();
+    const handler = new LegHandler(relay, carrier, connectRpc);
+    handler.receive(enveloped(open, frameOf(3)));
+    expect([carrier.heard, carrier.reading, relay.counts]).toMatchObject([[], "paused", { offers: 0, legs: 0 }]);
+    return { relay, lease, carrier, handler, verdict };
+  }
+
+  test("reads on once the caller is in, and ends with the request that ended meanwhile", async () => {
+    const { relay, lease, carrier, handler, verdict } = askedLeg();
+    handler.endRequest();
+    verdict.resolve({ subject: "ann", metadata: { role: "owner" } });
+    await settled();
+    expect(carrier.heard).toMatchObject([{ case: "opened" }]);
+    const [offer] = lease.waiting;
+    expect(offer?.facts).toMatchObject({ metadata: { role: "owner" }, caller: { subject: "ann" } });
+    const id = offer?.id ?? "";
+    const peer = new Listening(relay.accept(id, relay.legToken("listener", id), undefined));
+    expect(peer.frames.map(({ messages }) => messages[0]?.data.byteLength)).toEqual([3]);
+  });
+
+  test("tells the caller why it is refused", async () => {
+    const { relay, carrier, verdict } = askedLeg();
+    verdict.reject(new StreamError("not you", { code: Code.Unauthenticated }));
+    await settled();
+    expect(carrier.ended).toMatchObject({ code: Code.Unauthenticated, failure: Failure.NOT_PERMITTED });
+    expect([carrier.reading, relay.counts]).toMatchObject(["on", { offers: 0, legs: 0 }]);
+  });
+
+  test("makes no stream for a caller that has gone meanwhile", async () => {
+    const { relay, carrier, handler, verdict } = askedLeg();
+    handler.close("canceled");
+    verdict.resolve({});
+    await settled();
+    expect([carrier.heard, relay.counts]).toMatchObject([[], { offers: 0, streams: 0, legs: 0 }]);
+  });
+});
+
 /** A stream between two legs whose endpoints resume. */
 function resumableLegs() {
   const paired = resumableOffer();
   const { relay, splice } = paired;
   function attach(role: Role, resume?: { generation: number; receivedSequence: bigint }, legToken?: string) {
     const carrier = new HeldCarrier();
-    const handler = new LegHandler(relay, carrier, role === "client" ? attachClient : attachListener);
+    const handler = new LegHandler(relay, carrier, role === "client" ? connectRpc : acceptRpc);
     const token = legToken ?? relay.legToken(role, splice.id);
     const value = { streamId: splice.id, legToken: token, capabilities: resumes, ...(resume && { resume }) };
     handler.receive(enveloped({ case: "open", value }));
@@ -300,7 +345,7 @@ test("legs that nobody has read to their end count when others are opened, thoug
   function openLeg(): StreamError | "open" {
     const carrier = new HeldCarrier();
     const { lease } = relay.listen("room", false);
-    const handler = new LegHandler(relay, carrier, attachClient);
+    const handler = new LegHandler(relay, carrier, connectRpc);
     handler.receive(enveloped(open));
     handlers.push(handler);
     const before = carrier.ended;

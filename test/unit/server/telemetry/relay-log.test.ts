@@ -5,7 +5,7 @@ import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import { attachClient } from "../../../../server/rpc/attach-leg.js";
+import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
 import { relayLog } from "../../../../server/telemetry/relay-log.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
@@ -63,7 +63,7 @@ describe("relayLog", () => {
     const { relay } = newRelay();
     const lines = linesOf(relay);
     const open = create(OpenSchema, { name: "room", metadata: { token: "a secret" }, capabilities: resumes });
-    const { message } = thrown(() => attachClient(relay, open, page));
+    const { message } = thrown(() => connectRpc.attach(relay, open, { caller: page, metadata: open.metadata }));
     const why = { reason: "NO_SUCH_NAME", hop: "relay", message };
     expect(lines).toEqual([{ event: "refused", call: "connect", ...why, name: "room", caller: page }]);
   });

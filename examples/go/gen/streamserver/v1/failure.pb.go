@@ -111,7 +111,8 @@ const (
 	// `LinkOpened.max_packet_bytes`, a batch than `LinkOpened.max_batch_bytes`, or the head of a channel, `Capabilities`
 	// or an owner key too large. [resource_exhausted, HOP_CALLER]
 	Failure_FAILURE_FRAME_TOO_LARGE Failure = 11
-	// The caller may not do this. Reserved: no relay says so yet. [permission_denied, HOP_RELAY]
+	// The policy of the relay does not let the caller do this. [permission_denied or a code of the policy's, such as
+	// unauthenticated; unavailable where the policy cannot be asked; HOP_RELAY]
 	Failure_FAILURE_NOT_PERMITTED Failure = 12
 	// The relay is going away and takes nothing new. [unavailable, HOP_RELAY]
 	Failure_FAILURE_DRAINING Failure = 13

@@ -253,7 +253,7 @@ type Open struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Connect, new stream: the name to connect to.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Connect, new stream: handed to the listener with the offer, as it is.
+	// Connect, new stream: handed to the listener with the offer, as it is, but for keys that the relay's policy replaces.
 	Metadata map[string]string `protobuf:"bytes,2,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Accept, and Connect to resume: the stream, from `Offer` or `Opened`.
 	StreamId string `protobuf:"bytes,3,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
@@ -1506,7 +1506,13 @@ type Caller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The Origin header of the client's request, or of the request that opened its link. A browser sends the origin of
 	// its page. Another program may send none, which is empty here, or any, so that it proves nothing by itself.
-	Origin        string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// The identity of the caller, as the policy of the relay has verified it. Empty if it has verified none.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// A name of the caller for people, from the same source.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// More verified facts about the caller, from the same source.
+	Meta          map[string]string `protobuf:"bytes,4,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1546,6 +1552,27 @@ func (x *Caller) GetOrigin() string {
 		return x.Origin
 	}
 	return ""
+}
+
+func (x *Caller) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Caller) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Caller) GetMeta() map[string]string {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
 }
 
 // An offer no longer waits: the client went away, or the time ran out.
@@ -2406,9 +2433,15 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x06caller\x18\x06 \x01(\v2\x17.streamserver.v1.CallerR\x06caller\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\" \n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbe\x01\n" +
 	"\x06Caller\x12\x16\n" +
-	"\x06origin\x18\x01 \x01(\tR\x06origin\"(\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x125\n" +
+	"\x04meta\x18\x04 \x03(\v2!.streamserver.v1.Caller.MetaEntryR\x04meta\x1a7\n" +
+	"\tMetaEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"(\n" +
 	"\tWithdrawn\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\"\x06\n" +
 	"\x04Ping\"%\n" +
@@ -2477,7 +2510,7 @@ func file_streamserver_v1_relay_proto_rawDescGZIP() []byte {
 }
 
 var file_streamserver_v1_relay_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_streamserver_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_streamserver_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_streamserver_v1_relay_proto_goTypes = []any{
 	(Feature)(0),             // 0: streamserver.v1.Feature
 	(*Capabilities)(nil),     // 1: streamserver.v1.Capabilities
@@ -2513,8 +2546,9 @@ var file_streamserver_v1_relay_proto_goTypes = []any{
 	(*WatchCurrent)(nil),     // 31: streamserver.v1.WatchCurrent
 	nil,                      // 32: streamserver.v1.Open.MetadataEntry
 	nil,                      // 33: streamserver.v1.Offer.MetadataEntry
-	(*Frame)(nil),            // 34: streamserver.v1.Frame
-	(Failure)(0),             // 35: streamserver.v1.Failure
+	nil,                      // 34: streamserver.v1.Caller.MetaEntry
+	(*Frame)(nil),            // 35: streamserver.v1.Frame
+	(Failure)(0),             // 36: streamserver.v1.Failure
 }
 var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	0,  // 0: streamserver.v1.Capabilities.features:type_name -> streamserver.v1.Feature
@@ -2525,17 +2559,17 @@ var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	2,  // 5: streamserver.v1.Opened.limits:type_name -> streamserver.v1.Limits
 	1,  // 6: streamserver.v1.Accepted.capabilities:type_name -> streamserver.v1.Capabilities
 	3,  // 7: streamserver.v1.ConnectRequest.open:type_name -> streamserver.v1.Open
-	34, // 8: streamserver.v1.ConnectRequest.frame:type_name -> streamserver.v1.Frame
+	35, // 8: streamserver.v1.ConnectRequest.frame:type_name -> streamserver.v1.Frame
 	5,  // 9: streamserver.v1.ConnectResponse.opened:type_name -> streamserver.v1.Opened
-	34, // 10: streamserver.v1.ConnectResponse.frame:type_name -> streamserver.v1.Frame
+	35, // 10: streamserver.v1.ConnectResponse.frame:type_name -> streamserver.v1.Frame
 	6,  // 11: streamserver.v1.ConnectResponse.accepted:type_name -> streamserver.v1.Accepted
 	7,  // 12: streamserver.v1.ConnectResponse.suspended:type_name -> streamserver.v1.Suspended
 	8,  // 13: streamserver.v1.ConnectResponse.resumed:type_name -> streamserver.v1.Resumed
 	20, // 14: streamserver.v1.ConnectResponse.draining:type_name -> streamserver.v1.Draining
 	3,  // 15: streamserver.v1.AcceptRequest.open:type_name -> streamserver.v1.Open
-	34, // 16: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
+	35, // 16: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
 	5,  // 17: streamserver.v1.AcceptResponse.opened:type_name -> streamserver.v1.Opened
-	34, // 18: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
+	35, // 18: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
 	7,  // 19: streamserver.v1.AcceptResponse.suspended:type_name -> streamserver.v1.Suspended
 	8,  // 20: streamserver.v1.AcceptResponse.resumed:type_name -> streamserver.v1.Resumed
 	20, // 21: streamserver.v1.AcceptResponse.draining:type_name -> streamserver.v1.Draining
@@ -2549,30 +2583,31 @@ var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	33, // 29: streamserver.v1.Offer.metadata:type_name -> streamserver.v1.Offer.MetadataEntry
 	1,  // 30: streamserver.v1.Offer.capabilities:type_name -> streamserver.v1.Capabilities
 	17, // 31: streamserver.v1.Offer.caller:type_name -> streamserver.v1.Caller
-	35, // 32: streamserver.v1.RejectRequest.failure:type_name -> streamserver.v1.Failure
-	29, // 33: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
-	30, // 34: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
-	31, // 35: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
-	19, // 36: streamserver.v1.WatchResponse.ping:type_name -> streamserver.v1.Ping
-	13, // 37: streamserver.v1.RelayService.Listen:input_type -> streamserver.v1.ListenRequest
-	9,  // 38: streamserver.v1.RelayService.Connect:input_type -> streamserver.v1.ConnectRequest
-	11, // 39: streamserver.v1.RelayService.Accept:input_type -> streamserver.v1.AcceptRequest
-	21, // 40: streamserver.v1.RelayService.Reject:input_type -> streamserver.v1.RejectRequest
-	23, // 41: streamserver.v1.RelayService.Unlisten:input_type -> streamserver.v1.UnlistenRequest
-	25, // 42: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
-	27, // 43: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
-	14, // 44: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
-	10, // 45: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
-	12, // 46: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
-	22, // 47: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
-	24, // 48: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
-	26, // 49: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
-	28, // 50: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
-	44, // [44:51] is the sub-list for method output_type
-	37, // [37:44] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	34, // 32: streamserver.v1.Caller.meta:type_name -> streamserver.v1.Caller.MetaEntry
+	36, // 33: streamserver.v1.RejectRequest.failure:type_name -> streamserver.v1.Failure
+	29, // 34: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
+	30, // 35: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
+	31, // 36: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
+	19, // 37: streamserver.v1.WatchResponse.ping:type_name -> streamserver.v1.Ping
+	13, // 38: streamserver.v1.RelayService.Listen:input_type -> streamserver.v1.ListenRequest
+	9,  // 39: streamserver.v1.RelayService.Connect:input_type -> streamserver.v1.ConnectRequest
+	11, // 40: streamserver.v1.RelayService.Accept:input_type -> streamserver.v1.AcceptRequest
+	21, // 41: streamserver.v1.RelayService.Reject:input_type -> streamserver.v1.RejectRequest
+	23, // 42: streamserver.v1.RelayService.Unlisten:input_type -> streamserver.v1.UnlistenRequest
+	25, // 43: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
+	27, // 44: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
+	14, // 45: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
+	10, // 46: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
+	12, // 47: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
+	22, // 48: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
+	24, // 49: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
+	26, // 50: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
+	28, // 51: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
+	45, // [45:52] is the sub-list for method output_type
+	38, // [38:45] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_streamserver_v1_relay_proto_init() }
@@ -2624,7 +2659,7 @@ func file_streamserver_v1_relay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_streamserver_v1_relay_proto_rawDesc), len(file_streamserver_v1_relay_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
