@@ -1,3 +1,4 @@
+import { checkAlerts } from "./alerts.ts";
 import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
@@ -42,6 +43,7 @@ export const steps: Step[] = [
   { name: "chaos-tabs", run: checkTabs },
   { name: "interop", run: () => runInteropTests(480_000) },
   { name: "example-stubs", run: checkExampleStubs },
+  { name: "alerts", run: checkAlerts },
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
   { name: "installed", run: checkInstalled },
