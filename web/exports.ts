@@ -14,7 +14,7 @@ export {
 } from "../stream/codec.js";
 export type { EndpointOptions } from "../stream/endpoint/endpoint.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/endpoint/sender.js";
-export { type Delivery, StreamError } from "../stream/error/stream-error.js";
+export { type Delivery, type ReachedLimit, StreamError } from "../stream/error/stream-error.js";
 export type { Caller, Stream, StreamEvents } from "../stream/stream.js";
 export type { StreamState, Suspension, TransportKind } from "../stream/stream-life.js";
 export type { Broadcast } from "./api/broadcast.js";

@@ -18,6 +18,12 @@ export interface AdmissionInit {
   authorize?: Authorize | undefined;
 }
 
+/**
+ * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand callers
+ * that try again every second cost the relay a tenth of a second.
+ */
+const retryAfterFullMs = 1_000;
+
 /** A resource that is counted. Whoever ends the resource releases it, once or more often. */
 export interface Hold {
   release(): void;
@@ -120,8 +126,8 @@ export class Admission {
   }
 
   /** Warns that a limit is reached, and returns the error for the caller who met it, if one did. */
-  full(limit: keyof RelayLimits, message: string): StreamError {
-    return this.#warnings.limitReached(limit, message);
+  full(limit: keyof RelayLimits, message: string, retryAfterMs = retryAfterFullMs): StreamError {
+    return this.#warnings.limitReached(limit, message, { value: this.#limits[limit], retryAfterMs });
   }
 
   /** Warns that a caller is cut off which sends more than it can have any use for. */

@@ -1,5 +1,5 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
+import { type ReachedLimit, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { RelayLimits } from "./limits.js";
 
@@ -95,9 +95,13 @@ export class Warnings {
   }
 
   /** Warns that a limit is reached, and returns the error for the caller who met it, if one did. */
-  limitReached(limit: keyof RelayLimits, message: string): StreamError {
+  limitReached(
+    limit: keyof RelayLimits,
+    message: string,
+    { value, retryAfterMs }: Omit<ReachedLimit, "name">,
+  ): StreamError {
     this.warn({ kind: "limit-reached", limit }, `${message}, which is the limit ${limit}`);
-    return new StreamError(message, { failure: Failure.LIMIT_REACHED });
+    return new StreamError(message, { failure: Failure.LIMIT_REACHED, limit: { name: limit, value, retryAfterMs } });
   }
 
   /** Tells what was counted and not told yet. */

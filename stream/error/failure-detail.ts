@@ -1,14 +1,22 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, FailureDetailSchema, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { messageOf, StreamError } from "./stream-error.js";
+import { messageOf, type ReachedLimit, StreamError } from "./stream-error.js";
 
 /** A StreamError as an RPC carries it: the code, the message, and a `FailureDetail`. */
 export function toConnectError(reason: unknown): ConnectError {
   if (reason instanceof ConnectError) return reason;
   const error = StreamError.from(reason, Code.Internal);
   const { failure, hop, receivedSequence = 0 } = error;
-  const value = create(FailureDetailSchema, { failure, hop, receivedSequence: BigInt(receivedSequence) });
+  const { name: limit = "", value: limitValue = 0, retryAfterMs = 0 }: Partial<ReachedLimit> = error.limit ?? {};
+  const value = create(FailureDetailSchema, {
+    failure,
+    hop,
+    receivedSequence: BigInt(receivedSequence),
+    limit,
+    limitValue,
+    retryAfterMs,
+  });
   return new ConnectError(error.message, error.code, undefined, [{ desc: FailureDetailSchema, value }]);
 }
 
@@ -23,6 +31,9 @@ export function fromConnectError(reason: unknown): StreamError {
     hop: detail?.hop,
     cause: reason,
     receivedSequence: Number(detail?.receivedSequence ?? 0n) || undefined,
+    limit: detail?.limit
+      ? { name: detail.limit, value: detail.limitValue, retryAfterMs: detail.retryAfterMs }
+      : undefined,
   });
 }
 

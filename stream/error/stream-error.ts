@@ -41,6 +41,15 @@ export interface Delivery {
   isFinal: boolean;
 }
 
+/** A limit of the relay that a call has met. */
+export interface ReachedLimit {
+  /** The name of the limit among the relay's options, such as "maxNames". */
+  name: string;
+  value: number;
+  /** When it is worth to try again, in milliseconds: for a rate when it allows so, and otherwise a guess. */
+  retryAfterMs: number;
+}
+
 export interface StreamErrorOptions {
   /**
    * The failure, if it is one of the protocol's own; `Failure.UNSPECIFIED` for the application's and the transport's.
@@ -55,6 +64,8 @@ export interface StreamErrorOptions {
   delivery?: Delivery | undefined;
   /** The highest number of this side's frames that the relay knows the peer to have. */
   receivedSequence?: number | undefined;
+  /** The limit that the call has met, with `Failure.LIMIT_REACHED`. */
+  limit?: ReachedLimit | undefined;
 }
 
 /**
@@ -64,6 +75,7 @@ export interface StreamErrorOptions {
  * - `failure`: which of the protocol's own failures, `Failure.UNSPECIFIED` if none.
  * - `hop`: where on the way it failed.
  * - `message`: for a person.
+ * - `limit`: with `Failure.LIMIT_REACHED`, the limit of the relay, if it says which.
  * - `delivery`: on the error of a stream that was lost or that the peer ended, the messages that reached the peer.
  *
  * @example
@@ -83,10 +95,12 @@ export class StreamError extends Error {
    * `delivery` counts the messages in those frames.
    */
   declare readonly receivedSequence?: number;
+  /** The limit that the call has met. Undefined for another failure, and if the relay does not say. */
+  declare readonly limit?: ReachedLimit;
 
   /** An empty message is replaced by the words of the cause, or by the name of the failure or the code. */
   constructor(message: string, options: StreamErrorOptions = {}) {
-    const { failure = Failure.UNSPECIFIED, code, hop, cause, delivery, receivedSequence } = options;
+    const { failure = Failure.UNSPECIFIED, code, hop, cause, delivery, receivedSequence, limit } = options;
     const [codeOfFailure, hopOfFailure] = failureTable[failure] ?? failureTable[Failure.UNSPECIFIED];
     const words = message.trim() === "" ? wordsOf(cause) || nameOf(failure, code ?? codeOfFailure) : message;
     super(words, cause === undefined ? undefined : { cause });
@@ -96,12 +110,13 @@ export class StreamError extends Error {
     // An error without them has no such properties, which a console shows.
     if (delivery !== undefined) this.delivery = delivery;
     if (receivedSequence !== undefined) this.receivedSequence = receivedSequence;
+    if (limit !== undefined) this.limit = limit;
   }
 
   /** Returns a copy with the account of a stream. The error itself may be that of many streams, and stays as it is. */
   withDelivery(delivery: Delivery): StreamError {
-    const { message, failure, code, hop, cause, receivedSequence, stack } = this;
-    const copy = new StreamError(message, { failure, code, hop, cause, delivery, receivedSequence });
+    const { message, failure, code, hop, cause, receivedSequence, limit, stack } = this;
+    const copy = new StreamError(message, { failure, code, hop, cause, delivery, receivedSequence, limit });
     if (stack !== undefined) copy.stack = stack;
     return copy;
   }

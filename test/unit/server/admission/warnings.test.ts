@@ -17,8 +17,8 @@ describe("Warnings", () => {
     const refuse = (origin: string) => warnings.warn({ kind: "origin-refused" }, `refused ${origin}`);
     refuse("a");
     for (let index = 0; index < 1_000; index += 1) refuse(`b${index}`);
-    warnings.limitReached("maxNames", "full");
-    warnings.limitReached("maxLinks", "full");
+    warnings.limitReached("maxNames", "full", { value: 1, retryAfterMs: 0 });
+    warnings.limitReached("maxLinks", "full", { value: 1, retryAfterMs: 0 });
     expect(told.map(({ kind, count }) => [kind, count])).toEqual([
       ["origin-refused", 1],
       ["limit-reached", 1],

@@ -30,6 +30,16 @@ describe("toConnectError", () => {
     expect(read.receivedSequence).toBe(sequence);
   });
 
+  test.each([undefined, { name: "maxNames", value: 2_147_483_647, retryAfterMs: 1_000 }])(
+    "tells the limit %o, as it is read",
+    (limit) => {
+      const error = new StreamError("full", { failure: Failure.LIMIT_REACHED, limit });
+      const read = fromConnectError(toConnectError(error));
+      expect([read.limit, "limit" in read]).toEqual([limit, limit !== undefined]);
+      expect(read.withDelivery({ messages: 0, isFinal: true }).limit).toEqual(limit);
+    },
+  );
+
   test("says nothing of the account, which is each endpoint's own", () => {
     const error = new StreamError("gone").withDelivery({ messages: 1, isFinal: true });
     expect(fromConnectError(toConnectError(error)).delivery).toBeUndefined();

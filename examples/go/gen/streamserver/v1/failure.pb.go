@@ -102,8 +102,8 @@ const (
 	Failure_FAILURE_LEG_LOST Failure = 7
 	// The peer cancelled its call. [canceled, HOP_PEER]
 	Failure_FAILURE_PEER_CANCELED Failure = 8
-	// A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent.
-	// [resource_exhausted, HOP_RELAY]
+	// A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent, or
+	// one on a rate. `FailureDetail.limit` says which. [resource_exhausted, HOP_RELAY]
 	Failure_FAILURE_LIMIT_REACHED Failure = 9
 	// A message is larger than its receiver takes. [resource_exhausted, HOP_PEER]
 	Failure_FAILURE_MESSAGE_TOO_LARGE Failure = 10
@@ -242,8 +242,14 @@ type FailureDetail struct {
 	// When a stream was not resumed or was lost: the highest `Frame.sequence` of the caller's frames that the peer is known
 	// to have. 0 if the relay does not know.
 	ReceivedSequence uint64 `protobuf:"varint,3,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// With FAILURE_LIMIT_REACHED: the limit, by its name among the relay's options. Empty if the relay does not say.
+	Limit string `protobuf:"bytes,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The value of the limit.
+	LimitValue uint32 `protobuf:"varint,5,opt,name=limit_value,json=limitValue,proto3" json:"limit_value,omitempty"`
+	// When it is worth to try again, in milliseconds from now: for a rate when it allows so, and otherwise a guess.
+	RetryAfterMs  uint32 `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FailureDetail) Reset() {
@@ -297,15 +303,40 @@ func (x *FailureDetail) GetReceivedSequence() uint64 {
 	return 0
 }
 
+func (x *FailureDetail) GetLimit() string {
+	if x != nil {
+		return x.Limit
+	}
+	return ""
+}
+
+func (x *FailureDetail) GetLimitValue() uint32 {
+	if x != nil {
+		return x.LimitValue
+	}
+	return 0
+}
+
+func (x *FailureDetail) GetRetryAfterMs() uint32 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
 var File_streamserver_v1_failure_proto protoreflect.FileDescriptor
 
 const file_streamserver_v1_failure_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstreamserver/v1/failure.proto\x12\x0fstreamserver.v1\"\x98\x01\n" +
+	"\x1dstreamserver/v1/failure.proto\x12\x0fstreamserver.v1\"\xf5\x01\n" +
 	"\rFailureDetail\x122\n" +
 	"\afailure\x18\x01 \x01(\x0e2\x18.streamserver.v1.FailureR\afailure\x12&\n" +
 	"\x03hop\x18\x02 \x01(\x0e2\x14.streamserver.v1.HopR\x03hop\x12+\n" +
-	"\x11received_sequence\x18\x03 \x01(\x04R\x10receivedSequence*G\n" +
+	"\x11received_sequence\x18\x03 \x01(\x04R\x10receivedSequence\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\tR\x05limit\x12\x1f\n" +
+	"\vlimit_value\x18\x05 \x01(\rR\n" +
+	"limitValue\x12$\n" +
+	"\x0eretry_after_ms\x18\x06 \x01(\rR\fretryAfterMs*G\n" +
 	"\x03Hop\x12\x13\n" +
 	"\x0fHOP_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
