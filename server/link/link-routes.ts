@@ -9,6 +9,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { TokenSigner } from "../relay/token.js";
 import { callerOf, expectEnd, tokenOf } from "../rpc/caller.js";
+import { wireErrorOf } from "../rpc/wire-error.js";
 import type { Links, LiveLink } from "./links.js";
 
 /** Bytes of packets in one `Send`. A batch with a wrong token is decoded, and refused, in a fraction of a second. */
@@ -77,7 +78,7 @@ export class LinkRoutes {
     try {
       return this.#links.open(caller, token, maxBatchBytes);
     } catch (reason) {
-      throw toConnectError(reason);
+      throw wireErrorOf(reason);
     }
   }
 

@@ -137,7 +137,7 @@ export class Links {
       return admission.hold(caller, { kind: "link" });
     } catch (reason) {
       const error = StreamError.from(reason);
-      events.tell({ kind: "refused", call: "link", caller, error });
+      events.refused(error, { call: "link", caller });
       throw error;
     }
   }

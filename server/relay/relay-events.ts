@@ -1,5 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
+import { giveErrorId } from "./error-id.js";
 import type { Half, Role } from "./half.js";
 import type { NameChange } from "./registry.js";
 import type { StreamEnd } from "./stream-end.js";
@@ -35,18 +36,18 @@ export type LinkChange =
   | { kind: "link opened"; linkId: string; caller: Caller }
   | { kind: "link ended"; linkId: string; caller: Caller; error: StreamError; durationMs: number };
 
-/** The calls that the relay may refuse. A link is one, whatever carries it. */
-export type RefusedCall = "listen" | "connect" | "accept" | "reject" | "unlisten" | "list" | "watch" | "link";
-
-export interface Refusal {
-  kind: "refused";
-  call: RefusedCall;
-  error: StreamError;
+/** A call that the relay refuses. */
+export interface RefusedCall {
+  /** The kind of the call. A link is one, whatever carries it. */
+  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "list" | "watch" | "link";
   caller?: Caller;
   /** The name that the caller has asked for. */
   name?: string;
   streamId?: string;
 }
+
+/** The caller is told the id too, where its protocol has room for it. */
+export type Refusal = RefusedCall & { kind: "refused"; error: StreamError; errorId: string };
 
 export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal;
 
@@ -62,6 +63,11 @@ export class RelayEvents {
   observe(observer: (event: RelayEvent) => void): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
+  }
+
+  /** Gives the error of a refusal an id, and tells of it. */
+  refused(error: StreamError, refused: RefusedCall): void {
+    this.tell({ kind: "refused", error, errorId: giveErrorId(error), ...refused });
   }
 
   tell(event: RelayEvent): void {

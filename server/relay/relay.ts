@@ -19,7 +19,7 @@ import type { Half, Role } from "./half.js";
 import type { Offer, OfferFacts } from "./offer.js";
 import type { OfferTracing } from "./offer-tracing.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
-import { type Refusal, RelayEvents } from "./relay-events.js";
+import { type RefusedCall, RelayEvents } from "./relay-events.js";
 import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
 import { offerGoneError, type Splice } from "./splice.js";
 import { type Opening, Splices } from "./splices.js";
@@ -131,9 +131,9 @@ export class Relay {
   }
 
   /** Tells those who watch that a call was refused, and returns the error of the refusal. */
-  refused(reason: unknown, refusal: Omit<Refusal, "kind" | "error">): StreamError {
+  refused(reason: unknown, refusal: RefusedCall): StreamError {
     const error = StreamError.from(reason, Code.Internal);
-    this.events.tell({ kind: "refused", error, ...refusal });
+    this.events.refused(error, refusal);
     return error;
   }
 

@@ -5,7 +5,6 @@ import type { Parts } from "../../leg/parts.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
 import { headersToWire } from "../../link/packet/header.js";
-import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { Caller } from "../admission/caller.js";
@@ -15,6 +14,7 @@ import { callEnd } from "./caller.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import { type LegRpc, legRpcByPath } from "./leg-rpc.js";
+import { wireErrorOf } from "./wire-error.js";
 
 /** A request with any other header asks for another format, a compression or a deadline, which takes decoding. */
 const plainHeaders = new Set(["authorization", "content-type", "connect-protocol-version", "user-agent"]);
@@ -79,7 +79,7 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   retire(): void {}
 
   end(error: StreamError | undefined): void {
-    this.#channel.write(connectEndEnvelope(error === undefined ? undefined : toConnectError(error)));
+    this.#channel.write(connectEndEnvelope(error === undefined ? undefined : wireErrorOf(error)));
     this.#channel.endResponse([]);
   }
 

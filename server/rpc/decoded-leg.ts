@@ -10,7 +10,7 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../leg/envelope.js";
 import { Parts } from "../../leg/parts.js";
-import { fromConnectError, toConnectError } from "../../stream/error/failure-detail.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
@@ -19,6 +19,7 @@ import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, tokenOf } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
+import { wireErrorOf } from "./wire-error.js";
 
 /**
  * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages
@@ -96,7 +97,7 @@ class DecodedLeg implements LegCarrier {
         this.#handler.drained();
         if (this.#outgoing.length === 0) await this.#changed.changed();
       } else if (next instanceof Parts) yield fromBinary(ConnectResponseSchema, dataOf(next));
-      else if (next.error !== undefined) throw toConnectError(next.error);
+      else if (next.error !== undefined) throw wireErrorOf(next.error);
       else return;
     }
   }

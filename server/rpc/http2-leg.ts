@@ -5,7 +5,6 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { envelope } from "../../leg/envelope.js";
 import type { Parts } from "../../leg/parts.js";
-import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import { retireSession } from "../http/http2-sessions.js";
@@ -14,6 +13,7 @@ import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "./bearer-token.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
+import { wireErrorOf } from "./wire-error.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
 type LegEnd = (error: ConnectError | undefined) => { envelope: Uint8Array } | { trailers: Record<string, string> };
@@ -144,7 +144,7 @@ class Http2Leg implements LegCarrier {
   end(error: StreamError | undefined): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    const end = this.#end(error === undefined ? undefined : toConnectError(error));
+    const end = this.#end(error === undefined ? undefined : wireErrorOf(error));
     if ("envelope" in end) stream.end(end.envelope);
     else {
       // Node's response object sends its trailers when the stream asks for them.

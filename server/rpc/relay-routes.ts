@@ -8,7 +8,6 @@ import {
   RelayService,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
-import { toConnectError } from "../../stream/error/failure-detail.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import { limitsToWire } from "../admission/limits.js";
@@ -20,6 +19,7 @@ import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, tokenOf } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
 import { acceptRpc, connectRpc } from "./leg-rpc.js";
+import { wireErrorOf } from "./wire-error.js";
 
 /** Serves `RelayService` on a router. */
 export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Directory): void {
@@ -133,7 +133,7 @@ async function admit(
   try {
     return await call();
   } catch (reason) {
-    throw toConnectError(relay.refused(reason, refusal));
+    throw wireErrorOf(relay.refused(reason, refusal));
   }
 }
 
@@ -142,7 +142,7 @@ function answer<T>(relay: Relay, refusal: Parameters<Relay["refused"]>[1], call:
   try {
     return call();
   } catch (reason) {
-    throw toConnectError(relay.refused(reason, refusal));
+    throw wireErrorOf(relay.refused(reason, refusal));
   }
 }
 
@@ -150,6 +150,6 @@ async function* withFailureDetail<T>(source: AsyncIterable<T>): AsyncGenerator<T
   try {
     yield* source;
   } catch (reason) {
-    throw toConnectError(reason);
+    throw wireErrorOf(reason);
   }
 }

@@ -4,6 +4,9 @@ import type { NameChange } from "../relay/registry.js";
 import type { LinkChange, LiveStream, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";
 
+/** A name of the longest default limit, 256 bytes, is logged whole. */
+const maxTextChars = 256;
+
 /** A logger of pino's kind: the fields of a line. */
 export interface RelayLogger {
   info(fields: Readonly<Record<string, unknown>>): void;
@@ -74,7 +77,7 @@ function streamFields(change: Exclude<StreamChange, { kind: "frame relayed" }>):
     case "stream ended": {
       const { hop, failure, code, reason } = change.end;
       const why = code === undefined ? "finished" : nameOf(failure, code);
-      return { event: "stream.ended", ...common, reason: why, hop, message: reason, ...totalsOf(stream) };
+      return { event: "stream.ended", ...common, reason: why, hop, message: cut(reason), ...totalsOf(stream) };
     }
   }
 }
@@ -91,22 +94,27 @@ function linkFields(change: LinkChange): Fields {
   return { event: "link.ended", linkId, ...errorFields(error), durationMs: whole(durationMs), ...callerFields(caller) };
 }
 
-function refusalFields({ call, error, caller, name, streamId }: Refusal): Fields {
-  const asked = { name: name || undefined, streamId: streamId || undefined };
-  return { event: "refused", call, ...errorFields(error), ...asked, ...callerFields(caller) };
+function refusalFields({ call, error, errorId, caller, name, streamId }: Refusal): Fields {
+  const asked = { name: cut(name), streamId: cut(streamId) };
+  return { event: "refused", call, ...errorFields(error), errorId, ...asked, ...callerFields(caller) };
 }
 
 /** The reason, the hop and the relay's words. The hop is as the caller sees it. */
 function errorFields({ failure, code, hop, message }: StreamError): Record<string, unknown> {
-  return { reason: nameOf(failure, code), hop: hopNames[hop], message };
+  return { reason: nameOf(failure, code), hop: hopNames[hop], message: cut(message) };
 }
 
 /** The facts about a caller that are known. Its origin is as it gave it, so a terminal must not show it as it is. */
-function callerFields(caller: Caller | undefined): { caller?: Record<string, string> } {
+function callerFields(caller: Caller | undefined): { caller?: Record<string, unknown> } {
   if (caller === undefined) return {};
-  const { door, address, origin } = caller;
-  const facts = Object.entries({ door, address, origin }).filter(([, fact]) => fact !== "");
-  return { caller: Object.fromEntries(facts) };
+  const { door, address, origin, claims } = caller;
+  const facts = { door, address, origin: cut(origin), subject: cut(claims?.subject), tokenId: cut(claims?.tokenId) };
+  return { caller: Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact)) };
+}
+
+/** Text of a stranger, which nobody has checked, up to a length. Undefined if there is none. */
+function cut(text = ""): string | undefined {
+  return text.length > maxTextChars ? `${text.slice(0, maxTextChars)}…` : text || undefined;
 }
 
 function whole(ms: number): number {

@@ -6,6 +6,7 @@ import {
   ConnectResponseSchema,
   RejectRequestSchema,
 } from "../../../gen/streamserver/v1/relay_pb.js";
+import { errorIdHeader } from "../../../server/rpc/wire-error.js";
 import { newMemoryRelay } from "../../../test/fakes/relay-links.js";
 import { fenced } from "../tables/markdown.js";
 import { decodeEnvelopes, type Envelope, encodeEnvelope, walkEnvelope } from "./envelope.js";
@@ -84,7 +85,10 @@ function* connectLines({ body }: HttpResponse): Generator<WireLine> {
 
 /** Replaces the random ids and tokens in a relay's answer, so that the page is the same each time. */
 export function withoutChance(envelope: Envelope): Envelope {
-  if ((envelope.flags & endStreamFlag) !== 0) return envelope;
+  if ((envelope.flags & endStreamFlag) !== 0) {
+    const end = Buffer.from(envelope.content).toString("utf8");
+    return { ...envelope, content: Buffer.from(end.replace(/(?<="error-id":\[")[^"]*/, "ERROR")) };
+  }
   const response = fromBinary(ConnectResponseSchema, envelope.content);
   if (response.message.case === "opened") {
     response.message.value.streamId = "STREAM";
@@ -108,5 +112,6 @@ function responseHead({ status, headers }: HttpResponse): string {
 }
 
 function headerLines(headers: Headers): string {
-  return [...headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+  // The id of an error is random.
+  return [...headers].map(([name, value]) => `${name}: ${name === errorIdHeader ? "ERROR" : value}`).join("\n");
 }

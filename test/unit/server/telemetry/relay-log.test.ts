@@ -64,8 +64,25 @@ describe("relayLog", () => {
     const lines = linesOf(relay);
     const open = create(OpenSchema, { name: "room", metadata: { token: "a secret" }, capabilities: resumes });
     const { message } = thrown(() => connectRpc.attach(relay, open, { caller: page, metadata: open.metadata }));
-    const why = { reason: "NO_SUCH_NAME", hop: "relay", message };
+    const why = { reason: "NO_SUCH_NAME", hop: "relay", message, errorId: expect.stringMatching(/^[\w-]{22}$/) };
     expect(lines).toEqual([{ event: "refused", call: "connect", ...why, name: "room", caller: page }]);
+  });
+
+  test("cuts what nobody has checked, and has no claim but who it is", () => {
+    const { relay } = newRelay();
+    const lines = linesOf(relay);
+    const long = "x".repeat(100_000);
+    const claims = { subject: long, name: "secret", meta: { key: "secret" }, tokenId: "id" };
+    const caller: Caller = {
+      ...page,
+      origin: long,
+      claims: { ...claims, issuedAtMs: undefined, expiresAtMs: undefined, cut: false },
+    };
+    const error = new StreamError(long, { failure: Failure.NAME_INVALID });
+    relay.refused(error, { call: "accept", caller, name: long, streamId: long });
+    expect(JSON.stringify(lines).length).toBeLessThan(2_000);
+    expect(JSON.stringify(lines)).not.toContain("secret");
+    expect(lines[0]?.caller).toMatchObject({ subject: expect.stringMatching(/^x+…$/), tokenId: "id" });
   });
 
   test("has the code of a stream that an application ended, and not its words", () => {

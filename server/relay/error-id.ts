@@ -1,0 +1,16 @@
+import type { StreamError } from "../../stream/error/stream-error.js";
+import { randomId } from "./token.js";
+
+const ids = new WeakMap<StreamError, string>();
+
+/** Returns the id under which the log of the relay has an error; undefined if the error has none. */
+export function errorIdOf(error: StreamError): string | undefined {
+  return ids.get(error);
+}
+
+/** Gives an error an id, and returns it. An error with which many calls are refused keeps its first one. */
+export function giveErrorId(error: StreamError): string {
+  const id = ids.get(error) ?? randomId();
+  ids.set(error, id);
+  return id;
+}
