@@ -1,4 +1,5 @@
 import { checkAlerts } from "./alerts.ts";
+import { checkAudit } from "./audit.ts";
 import { checkBreaking } from "./breaking.ts";
 import { runBrowserTests } from "./browser-tests.ts";
 import { checkBundle } from "./bundle-size.ts";
@@ -47,6 +48,7 @@ export const steps: Step[] = [
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
   { name: "installed", run: checkInstalled },
+  { name: "audit", run: checkAudit },
   { name: "bundle", run: checkBundle },
   { name: "bundlers", run: checkBundlers },
 ];
