@@ -1,4 +1,9 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { StreamServerProxy } from "browser-stream-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { linkProtocol, linkSocketPath } from "../../link/packet/link-message.js";
 import type { Engine, EngineTab } from "../engines/engine.js";
 import { engines } from "../engines/engines.js";
 import { launchedEngines } from "../engines/launched-engines.js";
@@ -104,5 +109,64 @@ describe.each(engines)("a tab of $name listens", (listening) => {
     expect(here).toEqual({ texts: ["from the listener"], sent: there.received, received: there.sent });
     expect(there.texts).toEqual(["from the client"]);
     expect(here.sent).not.toBe(here.received);
+  });
+});
+
+/** A relay on a server that tells how each request of a page was answered: with its method and its status. */
+async function openWatchedRelay() {
+  const answers: string[] = [];
+  const server = createServer();
+  const proxy = StreamServerProxy({ hosts: ["127.0.0.1"] }).install(server);
+  const emit = server.emit;
+  server.emit = (event: string, ...args: unknown[]) => {
+    const [request, response] = args as [IncomingMessage, ServerResponse];
+    if (event === "request") response.on("finish", () => answers.push(`${request.method} ${response.statusCode}`));
+    return Reflect.apply(emit, server, [event, ...args]);
+  };
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = async () => {
+    proxy.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { answers, proxy, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/browser-server`, close };
+}
+
+/** In a page: tries all that a page can send elsewhere, and returns what it got through with. */
+const trespass = (url: string) => `(async () => {
+  const url = ${JSON.stringify(url)};
+  const through = [];
+  const attempt = async (what, send) => {
+    if (await send().catch(() => false)) through.push(what);
+  };
+  const simple = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
+  for (const rpc of ["RelayService/Listen", "RelayService/List", "LinkService/Receive", "LinkService/Send"]) {
+    const address = url + "/streamserver.v1." + rpc;
+    for (const type of [...simple, "application/json", "application/connect+json"]) {
+      const init = { method: "POST", headers: { "content-type": type }, body: "{}" };
+      await attempt(rpc + " " + type, async () => (await fetch(address, init)).ok);
+    }
+    await fetch(address, { method: "POST", mode: "no-cors", body: "{}" });
+  }
+  navigator.sendBeacon(url + "/streamserver.v1.LinkService/Send", "{}");
+  await attempt("a WebSocket", () => new Promise((resolve) => {
+    const socket = new WebSocket(url.replace("http", "ws") + "${linkSocketPath}", "${linkProtocol}");
+    socket.onopen = () => resolve(true);
+    socket.onerror = () => resolve(false);
+  }));
+  return through;
+})()`;
+
+describe.each(engines)("a page of another site in $name", (engine) => {
+  test("gets through to no handler of the relay, not even with what browsers ask no leave for", async () => {
+    const watched = await openWatchedRelay();
+    const tab = await browserOf(engine).openTab(relay.origin);
+    expect(await tab.evaluate(trespass(watched.url))).toEqual([]);
+    expect(watched.answers.filter((answer) => answer === "POST 403").length).toBeGreaterThanOrEqual(4 * 4);
+    expect(watched.answers.filter((answer) => !["POST 403", "OPTIONS 204"].includes(answer))).toEqual([]);
+    expect(Object.values(watched.proxy.counts).filter((count) => count > 0)).toEqual([]);
+    await tab.close();
+    await watched.close();
   });
 });
