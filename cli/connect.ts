@@ -3,7 +3,7 @@ import { StreamClient, type StreamError } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, UsageError } from "./command.js";
 import { interruptedStreamError, whenAborted } from "./interruption.js";
 import { notice, wordsFor } from "./notice.js";
-import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { openTcpPort } from "./tcp-port.js";
 import { shellWord } from "./visible-text.js";
@@ -41,8 +41,9 @@ export const connectCommand: Command = {
     if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
     const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
     const waitMs = waitMsOf(values.wait, values["wait-ms"]);
+    const token = accessTokenFrom(values);
     // The peer's exit code may not say that all went well while it does not here.
-    const client = StreamClient(await openRelay(values, signal), { acknowledgeEnd: "read" });
+    const client = StreamClient(await openRelay(values, signal), { token, acknowledgeEnd: "read" });
     const streams = new AbortController();
     whenAborted(signal, () => streams.abort(interruptedStreamError()));
     const connect = () => client.connect(name, { signal: streams.signal, waitForListenerMs: waitMs });

@@ -13,6 +13,7 @@ const exitCodes = {
   declined: 5,
   relayUnreachable: 6,
   otherSideGone: 7,
+  notPermitted: 9,
   interrupted: 130,
   outputClosed: 141,
   terminated: 143,
@@ -29,6 +30,7 @@ export const exitCodesHelp = `Exit codes:
     6  the relay cannot be reached, or is lost
     7  the other side went away, or broke off
     8  this version of Node is not one that the program is made for
+    9  the relay does not permit it: the access token is missing, not good, or for something else
   130  interrupted (Ctrl-C)    141  standard output was closed    143  terminated
 `;
 
@@ -53,6 +55,8 @@ function exitCodeOfStream({ failure, hop, code }: StreamError): number {
     case Failure.DECLINED:
     case Failure.NOT_ACCEPTED_IN_TIME:
       return exitCodes.declined;
+    case Failure.NOT_PERMITTED:
+      return code === Code.Unavailable ? exitCodes.relayUnreachable : exitCodes.notPermitted;
     case Failure.DRAINING:
       return exitCodes.relayUnreachable;
     case Failure.LEG_LOST:

@@ -19,17 +19,19 @@ interface ExposureSettings {
   host?: string | undefined;
   open?: boolean | undefined;
   hostName?: readonly string[] | undefined;
+  /** Whether the relay has a policy, which says who may do what. Default false. */
+  hasPolicy?: boolean;
 }
 
 /**
  * With nothing said, only this machine reaches the relay, and pages only by this machine's names: DNS rebinding takes
  * another name, which is pointed at an address of this machine. Throws a `UsageError` for names that are none, and for
- * an address that other machines reach, unless the relay is open.
+ * an address that other machines reach, unless the relay is open or has a policy.
  */
-export function exposureOf({ host, open = false, hostName }: ExposureSettings): Exposure {
+export function exposureOf({ host, open = false, hostName, hasPolicy = false }: ExposureSettings): Exposure {
   const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
   if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
-  if (!open) checkReach(host);
+  if (!open && !hasPolicy) checkReach(host);
   return { host, shownHost: host, hosts };
 }
 
@@ -38,7 +40,7 @@ export function checkReach(host: string): void {
   if (isLoopback(host)) return;
   throw new UsageError(
     `other machines reach ${shellWord(host)}, and this relay would keep nobody out`,
-    "--open lets everybody in who reaches it; without --host, only this machine does",
+    "--secret-file secret lets in who has a token of `bss token --key secret`, and --open everybody who reaches it",
   );
 }
 

@@ -1,10 +1,10 @@
 import type { Transport } from "@connectrpc/connect";
 import { Deferred } from "../stream/platform/deferred.js";
-import { Code, type Stream, StreamServer } from "../web/node.js";
+import { type AccessToken, Code, type Stream, StreamServer } from "../web/node.js";
 import { type Command, onlyArgument, parseCommandLine } from "./command.js";
 import { interruptedStreamError, whenAborted } from "./interruption.js";
 import { notice, wordsFor } from "./notice.js";
-import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { transferStandardIo } from "./standard-io.js";
 import { noticeSuspensions } from "./suspension-notice.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
@@ -37,9 +37,10 @@ export const listenCommand: Command = {
     });
     const name = onlyArgument(positionals, "NAME");
     const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
+    const token = accessTokenFrom(values);
     const transport = await openRelay(values, signal);
     const open = (onStream: (stream: Stream) => unknown) =>
-      claim({ transport, name, listed: values.listed ?? false, onStream, signal });
+      claim({ transport, name, token, listed: values.listed ?? false, onStream, signal });
     if (target === undefined) return transferStandardIo(await firstClient(open, signal));
     const serving = new Map<Stream, Promise<void>>();
     const server = await open(async (stream) => {
@@ -65,15 +66,16 @@ export const listenCommand: Command = {
 interface Claim {
   transport: Transport;
   name: string;
+  token: AccessToken | undefined;
   listed: boolean;
   onStream: (stream: Stream) => unknown;
   signal: AbortSignal;
 }
 
 /** A stream server that has its name, until `signal` is aborted. */
-async function claim({ transport, name, listed, onStream, signal }: Claim): Promise<StreamServer> {
+async function claim({ transport, name, token, listed, onStream, signal }: Claim): Promise<StreamServer> {
   // The client's exit code may not say that all went well while it does not here.
-  const server = StreamServer(transport, { listed, acknowledgeEnd: "read" }, onStream).listen(name);
+  const server = StreamServer(transport, { listed, token, acknowledgeEnd: "read" }, onStream).listen(name);
   noticeSuspensions(server);
   whenAborted(signal, () => void server.end());
   await server.ready;

@@ -1,9 +1,9 @@
-import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { type CallOptions, type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { transportError } from "../web/transport/transport-facts.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { print } from "./output.js";
-import { openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
 import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss ls [PREFIX] [options]
@@ -24,28 +24,31 @@ export const lsCommand: Command = {
     const { values, positionals } = parseCommandLine(args, { ...relayOptions, watch: { type: "boolean" } });
     const [prefix = "", extra] = positionals;
     if (extra !== undefined) throw new UsageError(`one PREFIX, not also ${JSON.stringify(extra)}`);
+    const token = accessTokenFrom(values);
     const transport = await openRelay(values, signal);
+    const given = typeof token === "function" ? await token() : token;
+    const headers: HeadersInit = given === undefined ? {} : { authorization: `Bearer ${given}` };
     const client = createClient(RelayService, transport);
     try {
-      if (values.watch) await watch(client, prefix, signal);
-      else await list(client, prefix, signal);
+      if (values.watch) await watch(client, prefix, { headers, signal });
+      else await list(client, prefix, { headers, signal });
     } catch (reason) {
       throw reason instanceof ConnectError ? transportError(reason, transport, true) : reason;
     }
   },
 };
 
-async function list(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
+async function list(client: Client<typeof RelayService>, prefix: string, options: CallOptions): Promise<void> {
   let pageToken = "";
   do {
-    const page = await client.list({ prefix, pageToken }, { signal });
+    const page = await client.list({ prefix, pageToken }, options);
     for (const name of page.names) await print(`${shellWord(name)}\n`);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
 }
 
-async function watch(client: Client<typeof RelayService>, prefix: string, signal: AbortSignal): Promise<void> {
-  for await (const { event } of client.watch({ prefix }, { signal, timeoutMs: 0 })) {
+async function watch(client: Client<typeof RelayService>, prefix: string, options: CallOptions): Promise<void> {
+  for await (const { event } of client.watch({ prefix }, { ...options, timeoutMs: 0 })) {
     if (event.case === "created") await print(`+ ${shellWord(event.value.name)}\n`);
     if (event.case === "destroyed") await print(`- ${shellWord(event.value.name)}\n`);
   }

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { Code, type Transport } from "@connectrpc/connect";
 import { relayAt, relayLostError } from "../stream/error/failure-detail.js";
 import { systemClock } from "../stream/platform/system-clock.js";
 import { defaultPrefix } from "../web/api/stream-client.js";
 import { openNodeTransport } from "../web/node/node-transport.js";
-import { Failure, StreamError } from "../web/node.js";
+import { type AccessToken, Failure, StreamError } from "../web/node.js";
 import { type RelayUrl, relayUrl } from "../web/transport/relay-url.js";
 import { UsageError } from "./command.js";
 
@@ -11,12 +12,17 @@ import { UsageError } from "./command.js";
 export const relayOptions = {
   relay: { type: "string" },
   prefix: { type: "string" },
+  token: { type: "string" },
+  "token-file": { type: "string" },
 } as const;
 
 export const relayOptionsHelp = `\
   --relay URL     the relay (BSS_RELAY; default http://localhost:8080); a user and a password in it are sent as
                   Basic credentials
   --prefix PATH   where the relay is under its URL (BSS_PREFIX; default ${defaultPrefix})
+  --token TOKEN   the access token, for a relay that wants one (BSS_TOKEN); other users of this machine may see it here
+  --token-file FILE
+                  the file of the token (BSS_TOKEN_FILE), which is read again whenever the relay is called
   --help          this text
 
 NODE_EXTRA_CA_CERTS names a file of further authorities, for a relay whose certificate is none of the known ones'.
@@ -25,6 +31,11 @@ NODE_EXTRA_CA_CERTS names a file of further authorities, for a relay whose certi
 interface RelayValues {
   relay?: string | undefined;
   prefix?: string | undefined;
+}
+
+interface TokenValues {
+  token?: string | undefined;
+  "token-file"?: string | undefined;
 }
 
 /** A program that is done has no use for its connection. */
@@ -45,6 +56,43 @@ export async function openRelay(values: RelayValues, signal: AbortSignal): Promi
     signal.throwIfAborted();
     throw unreachedError(cause, url);
   }
+}
+
+/**
+ * The access token for the relay, from the command line or else the environment; undefined if there is none. Throws a
+ * `UsageError` for a file that cannot be read.
+ */
+export function accessTokenFrom(values: TokenValues, environment = process.env): AccessToken | undefined {
+  const isGiven = values.token !== undefined || values["token-file"] !== undefined;
+  const token = isGiven ? values.token : environment.BSS_TOKEN || undefined;
+  const path = isGiven ? values["token-file"] : environment.BSS_TOKEN_FILE || undefined;
+  if (token !== undefined && path !== undefined) {
+    const [one, other] = isGiven ? ["--token", "--token-file"] : ["BSS_TOKEN", "BSS_TOKEN_FILE"];
+    throw new UsageError(`either ${one} or ${other}, not both`);
+  }
+  if (path !== undefined) {
+    readTokenFile(path);
+    return () => readTokenFile(path);
+  }
+  if (token !== undefined) checkToken(token);
+  return token;
+}
+
+/** A header with any other character is refused by Node, with an error that repeats it. */
+function checkToken(token: string): void {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError("an access token is printable ASCII without spaces");
+}
+
+function readTokenFile(path: string): string {
+  let token: string;
+  try {
+    token = readFileSync(path, "utf8").trim();
+  } catch (reason) {
+    throw new UsageError(`the token file ${path} cannot be read: ${(reason as Error).message}`);
+  }
+  if (token === "") throw new UsageError(`the token file ${path} is empty`);
+  checkToken(token);
+  return token;
 }
 
 function readRelayUrl(base: string, prefix: string): RelayUrl {

@@ -7,6 +7,7 @@ export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "metrics.listening"; address: string }
   | { event: "key.created"; file: string }
+  | { event: "secret.created"; file: string }
   | { event: "certificate.created"; file: string }
   | { event: "certificate.used"; file: string; sha256: string; validTo: string }
   | { event: "certificate.refused"; reason: string }
@@ -57,6 +58,8 @@ function wordsOf(event: RelayEvent): string[] {
       return [`metrics at ${event.address}`];
     case "key.created":
       return [`made a new key: ${shellWord(event.file)}`];
+    case "secret.created":
+      return [`made a new secret: ${shellWord(event.file)}`];
     case "certificate.created":
       return [`made a certificate: ${shellWord(event.file)}`];
     case "certificate.used":

@@ -7,6 +7,7 @@ import { type Exposure, exposureOf } from "./exposure.js";
 import { inheritedSocket } from "./inherited-socket.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
 import { type ListenAddress, parseListenAddress } from "./listen-address.js";
+import { hasPolicy, type PolicySettings, policyFlags, readPolicy, type ServePolicy } from "./serve-policy.js";
 import { TlsFiles } from "./tls-files.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
@@ -22,6 +23,8 @@ export interface ServeOptions extends Exposure {
   tls: TlsFiles | "development" | undefined;
   /** The keys of the tokens. Undefined: a random one. */
   keyFile: KeyFile | undefined;
+  /** Says whose access tokens are good for what. Undefined: everybody may do everything. */
+  policy: ServePolicy | undefined;
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
@@ -35,7 +38,7 @@ export interface ServeOptions extends Exposure {
 }
 
 /** The settings, by the names that they have on the command line and in the configuration file. */
-interface Settings {
+interface Settings extends PolicySettings {
   port?: string | number | undefined;
   host?: string | undefined;
   open?: boolean | undefined;
@@ -68,6 +71,7 @@ const flags = {
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   "key-file": { type: "string" },
+  ...policyFlags,
   page: { type: "string" },
   json: { type: "boolean" },
   metrics: { type: "string" },
@@ -92,6 +96,9 @@ export function readServeOptions(args: string[], environment: Environment): Serv
       tlsCert: values["tls-cert"],
       tlsKey: values["tls-key"],
       keyFile: values["key-file"],
+      secretFile: values["secret-file"],
+      publicKey: values["public-key"],
+      expiredTokensCut: values["expired-tokens-cut"],
       drainTimeoutMs: values["drain-timeout-ms"],
     }),
   };
@@ -99,7 +106,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     port: parsePort(String(settings.port ?? 8080), "the port"),
     fd: inheritedSocket(environment),
     open: settings.open ?? false,
-    ...exposureOf(settings),
+    ...exposureOf({ ...settings, hasPolicy: hasPolicy(settings) }),
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
     tls: readTls(settings),
@@ -109,13 +116,16 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     metrics: settings.metrics === undefined ? undefined : parseListenAddress(settings.metrics, "--metrics"),
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
-    // The file is made if it is missing, so it comes after all that may be refused.
+    // These files are made if they are missing, so they come after all that may be refused.
+    policy: readPolicy(settings),
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
   };
 }
 
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
+    set(environment);
+  const { BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT } =
     set(environment);
   const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
   return withoutUndefined({
@@ -129,6 +139,13 @@ function settingsFromEnvironment(environment: Environment): Settings {
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
     keyFile: BSS_KEY_FILE,
+    secretFile: BSS_SECRET_FILE,
+    publicKey: BSS_PUBLIC_KEY,
+    jwks: BSS_JWKS,
+    issuer: BSS_ISSUER,
+    audience: BSS_AUDIENCE,
+    expiredTokensCut:
+      BSS_EXPIRED_TOKENS_CUT === undefined ? undefined : parseSwitch(BSS_EXPIRED_TOKENS_CUT, "BSS_EXPIRED_TOKENS_CUT"),
     page: BSS_PAGE,
     metrics: BSS_METRICS,
     trace: BSS_TRACE === undefined ? undefined : parseSwitch(BSS_TRACE, "BSS_TRACE"),
@@ -172,6 +189,12 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],
   keyFile: [isString, "the path of a file"],
+  secretFile: [isString, "the path of a file"],
+  publicKey: [isString, "the path of a file"],
+  jwks: [isString, "a URL or the path of a file"],
+  issuer: [isString, "a string"],
+  audience: [isString, "a string"],
+  expiredTokensCut: [isSwitch, "true or false"],
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
   metrics: [isString, "an address"],

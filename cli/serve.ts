@@ -41,7 +41,18 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --tls            speaks TLS, with a certificate that the relay makes for this machine's names, and keeps for this user
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
   --tls-key FILE   the certificate's key, in PEM; both files are read again when they change
-  --key-file FILE  signs tokens with the keys in this file, one a line; made with a new key if it is not there
+  --key-file FILE  signs the relay's own tokens, by which streams and names come back after a restart, with the keys in
+                   this file, one a line; made with a new key if it is not there
+  --secret-file FILE
+                   lets in who has an access token of a secret in this file, one a line, as \`bss token\` makes them;
+                   made with a new secret if it is not there
+  --public-key FILE
+                   lets in who has an access token of this key, in PEM
+  --jwks URL       lets in who has an access token of a key in this JSON Web Key Set, at an address or in a file
+  --issuer TEXT    lets in only access tokens of this issuer
+  --audience TEXT  lets in only access tokens for this audience
+  --expired-tokens-cut
+                   ends what an access token has opened when it expires
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
@@ -53,11 +64,13 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --help           this text
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
-BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
-BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile,
-page, drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that the README names.
+BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE,
+BSS_EXPIRED_TOKENS_CUT, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON, BSS_CONFIG. In the file: port,
+host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer,
+audience, expiredTokensCut, page, drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that
+the README names.
 
-The first key in the key file signs, and all of them verify: to rotate, put a new line in front and start again.
+The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
 
 A socket that systemd passes (LISTEN_FDS) takes the place of --host and --port.
 
@@ -74,7 +87,7 @@ export const serveCommand: Command = {
     const proxy = createProxy(options);
     const log = await openLog(proxy, options);
     if (options.trace) await traceRelay(proxy);
-    const { keyFile } = options;
+    const { keyFile, policy } = options;
     const certificate = await openCertificate(options);
     const server = await openServer(options, proxy, certificate?.files.content.tls);
     const metrics = await openMetrics(proxy, options).catch(async (cause: unknown) => {
@@ -86,6 +99,7 @@ export const serveCommand: Command = {
     if (metrics !== undefined) log({ event: "metrics.listening", address: metrics.address });
     // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
     if (keyFile?.isNew) log({ event: "key.created", file: keyFile.path });
+    if (policy?.secretFile?.isNew) log({ event: "secret.created", file: policy.secretFile.path });
     if (certificate?.isNew) log({ event: "certificate.created", file: certificate.certPath });
     const stopWatching = certificate === undefined ? () => {} : followCertificate(certificate.files, server, log);
     if (process.stdout.isTTY && !options.json) {
@@ -126,7 +140,7 @@ async function openLog(proxy: StreamServerProxy, { json }: ServeOptions): Promis
   return log;
 }
 
-function createProxy({ prefix, origins, hosts, limits, keyFile }: ServeOptions): StreamServerProxy {
+function createProxy({ prefix, origins, hosts, limits, keyFile, policy }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
   try {
     // Beside "*" other origins have no effect, but a malformed one is a mistake all the same.
@@ -137,6 +151,7 @@ function createProxy({ prefix, origins, hosts, limits, keyFile }: ServeOptions):
       hosts,
       limits,
       tokenKeys: keyFile?.keys,
+      authorize: policy?.authorize,
     });
   } catch (reason) {
     if (reason instanceof RangeError) throw new UsageError(reason.message);
@@ -154,7 +169,7 @@ async function openCertificate({ tls, hosts }: ServeOptions): Promise<ServedCert
 
 /** Serves the relay on its port, or on the socket that its supervisor has opened for it. */
 async function openServer(
-  { port, host, fd, open, page }: ServeOptions,
+  { port, host, fd, open, policy, page }: ServeOptions,
   proxy: StreamServerProxy,
   tls: TlsOptions | undefined,
 ): Promise<RelayServer> {
@@ -163,7 +178,7 @@ async function openServer(
     throw portError(cause, { port, host });
   });
   try {
-    if (fd !== undefined && !open) checkReach(server.host);
+    if (fd !== undefined && !open && policy === undefined) checkReach(server.host);
     return server;
   } catch (reason) {
     await server.close();

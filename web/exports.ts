@@ -17,6 +17,7 @@ export type { EncodedMessage, ReceivedMessage } from "../stream/endpoint/sender.
 export { type Delivery, type ReachedLimit, StreamError } from "../stream/error/stream-error.js";
 export type { Caller, Stream, StreamEvents } from "../stream/stream.js";
 export type { StreamState, Suspension, TransportKind } from "../stream/stream-life.js";
+export type { AccessToken } from "./api/access-token.js";
 export type { Broadcast } from "./api/broadcast.js";
 export type { ConnectOptions, StreamClientOptions } from "./api/stream-client.js";
 export type {

@@ -24,19 +24,20 @@ export interface AttachedLeg {
 export interface LegRpc {
   /**
    * Asks whether a caller may open the leg, which may take a while. Throws, or rejects with, a `StreamError` if not.
-   * `token` is the access token that came with the call.
+   * `callToken` is the access token that came with the call; one in `open` counts before it.
    */
-  admit(relay: Relay, open: Open, caller: Caller, token: string): Admitted | Promise<Admitted>;
+  admit(relay: Relay, open: Open, caller: Caller, callToken: string): Admitted | Promise<Admitted>;
   /** Attaches the leg of a caller that was let in. Throws a `StreamError` if the relay refuses the leg. */
   attach(relay: Relay, open: Open, admitted: Admitted): AttachedLeg;
 }
 
 /** The client's leg. */
 export const connectRpc: LegRpc = telling("connect", {
-  admit(relay, { name, metadata, streamId, resume }, caller, token) {
+  admit(relay, { name, metadata, streamId, resume, accessToken }, caller, callToken) {
     // The token of a leg proves that its client was let in before, but not to which name. So an offer that would be made
     // anew passes the door again.
     if (resume !== undefined && (name === "" || relay.knows(streamId))) return { caller, metadata };
+    const token = accessToken || callToken;
     return relay.admit({ action: "connect", name, token, caller, metadata });
   },
   attach(relay, open, { caller, metadata }) {

@@ -90,10 +90,11 @@ async function* listen(
 }
 
 /** A lease is taken up by its own token, which names its name. */
-function admitListen(relay: Relay, { name, leaseId }: ListenRequest, context: HandlerContext) {
+function admitListen(relay: Relay, { name, leaseId, accessToken }: ListenRequest, context: HandlerContext) {
   const caller = callerOf(context);
   if (leaseId !== "") return { caller, metadata: {} };
-  return relay.admit({ action: "listen", name, token: tokenOf(context), caller, metadata: {} });
+  const token = accessToken || tokenOf(context);
+  return relay.admit({ action: "listen", name, token, caller, metadata: {} });
 }
 
 async function admitList(relay: Relay, call: "list" | "watch", prefix: string, context: HandlerContext) {

@@ -13,6 +13,7 @@ import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
+import { type AccessToken, askForToken } from "./access-token.js";
 import { graceMsOf, graceOverError } from "./grace-period.js";
 import { isLoss, Leg, type LegOwner } from "./leg.js";
 import { reject } from "./rejection.js";
@@ -28,6 +29,8 @@ export interface AttachInit {
   /** For Accept: the grace period of the relay that made the offer, 0 if it resumes no streams. */
   graceMs?: number;
   clock: Clock;
+  /** The access token of the client. */
+  token?: AccessToken | undefined;
 }
 
 /** The relay has this long to end the call after the stream was finished: its own wait for the peer, and 15 s more. */
@@ -76,6 +79,8 @@ class Attacher implements LegOwner {
   #generation = 0;
   /** The newest token of the endpoint; undefined before the relay has answered a client. */
   #token: { streamId: string; legToken: string } | undefined;
+  /** The newest access token that the application gave. */
+  #accessToken = "";
   /** The grace period of the relay, 0 if it resumes no streams. */
   #graceMs: number;
   #maxHeldEndMs = usualLingerTimeoutMs / 2;
@@ -88,8 +93,9 @@ class Attacher implements LegOwner {
   readonly #onOver = (kind: "closed" | "resetting" | "failed") => this.#endInTime(kind);
 
   constructor(init: AttachInit) {
-    const { life, open, method, graceMs = 0 } = init;
+    const { life, open, method, graceMs = 0, token } = init;
     this.#init = init;
+    if (typeof token === "string") this.#accessToken = token;
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#graceMs = graceMs;
     const { streamId = "", legToken = "" } = open;
@@ -190,6 +196,7 @@ class Attacher implements LegOwner {
     this.#set(state);
     try {
       this.#transport = await this.#init.transport();
+      await this.#renewToken(this.#init.token);
       if (this.#state !== state) return;
       if (outage === undefined && this.#init.life.endpoint.state.kind !== "open") this.#finish();
       else this.#set({ ...state, leg: this.#newLeg(this.#transport, outage?.failedAttempts) });
@@ -200,12 +207,24 @@ class Attacher implements LegOwner {
 
   /** Attaches to where the relay's address leads now, while the leg that there is goes on. */
   #move(): void {
-    if (this.#state.kind !== "moving" || this.#transport === undefined) return;
-    this.#set({
-      ...this.#state,
-      next: this.#newLeg(this.#transport, this.#state.failedAttempts),
-      stopWaiting: () => {},
-    });
+    const state = this.#state;
+    const attach = () => {
+      if (this.#state !== state || state.kind !== "moving" || this.#transport === undefined) return;
+      this.#set({ ...state, next: this.#newLeg(this.#transport, state.failedAttempts), stopWaiting: () => {} });
+    };
+    // The leg that there is may end in the same turn, and the next one should be under way by then.
+    if (typeof this.#init.token === "function") void this.#renewToken(this.#init.token).then(attach);
+    else attach();
+  }
+
+  /** Asks for the access token of the next leg. A stream that the relay knows comes back without one as well. */
+  async #renewToken(token: AccessToken | undefined): Promise<void> {
+    if (typeof token !== "function") return;
+    try {
+      this.#accessToken = await askForToken(token, this.#init.clock);
+    } catch (reason) {
+      if (this.#token === undefined) throw reason;
+    }
   }
 
   #newLeg(transport: Transport, failedAttempts: number | undefined): Leg {
@@ -224,12 +243,14 @@ class Attacher implements LegOwner {
 
   /** A client that was not accepted yet says again what it wants, for a relay that has lost its offer. */
   #nextOpen(): Open {
-    const { life, open } = this.#init;
+    const { life } = this.#init;
+    const open = { ...this.#init.open, accessToken: this.#accessToken };
+    const { capabilities, accessToken } = open;
     const generation = this.#generation;
     this.#generation += 1;
     if (generation === 0) return open;
     const resume = { receivedSequence: BigInt(life.endpoint.receivedSequence), generation };
-    return { ...(life.isAccepted ? { capabilities: open.capabilities } : open), ...this.#token, resume };
+    return { ...(life.isAccepted ? { capabilities, accessToken } : open), ...this.#token, resume };
   }
 
   #onMoveFailed(state: Extract<AttacherState, { kind: "moving" }>, error: StreamError | undefined): void {

@@ -10,7 +10,7 @@ import {
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { afterAwake } from "../../link/link-watch.js";
 import { isOfRelay } from "../../stream/error/failure-detail.js";
-import { isOwnCancel, type StreamError } from "../../stream/error/stream-error.js";
+import { isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { TransportKind } from "../../stream/stream-life.js";
 import { callUnary } from "../link/rpc-call.js";
@@ -18,6 +18,7 @@ import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
+import { type AccessToken, askForToken } from "./access-token.js";
 import { graceMsOf, graceOverError } from "./grace-period.js";
 import { ListenCall } from "./listen-call.js";
 
@@ -25,6 +26,7 @@ export interface LeaseInit {
   name: string;
   listed: boolean;
   ownerKey: string;
+  token?: AccessToken | undefined;
   transport: () => Promise<Transport>;
   clock: Clock;
   /** Whether the lease is taken up again after its call broke, where the relay can do it too. */
@@ -90,6 +92,8 @@ export class Lease {
   /** The lease as the relay told it last; undefined while no relay is known to hold it. */
   #known: Registered | undefined;
   #generation = 0;
+  /** The newest access token that the application gave. */
+  #accessToken = "";
   readonly #earlyBreaks: EarlyBreaks;
   #attempt: Attempt = { kind: "none" };
   #state: LeaseState = { kind: "claiming" };
@@ -97,6 +101,7 @@ export class Lease {
   /** Claims the name at once. */
   constructor(init: LeaseInit, handlers: LeaseHandlers) {
     this.#init = init;
+    if (typeof init.token === "string") this.#accessToken = init.token;
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#handlers = handlers;
     void this.#claim();
@@ -132,6 +137,24 @@ export class Lease {
   }
 
   #try(failedAttempts: number): void {
+    const { token } = this.#init;
+    if (typeof token === "function") void this.#askAndCall(token, failedAttempts);
+    else this.#call(failedAttempts);
+  }
+
+  /** A lease that the relay knows is taken up without an access token as well. */
+  async #askAndCall(token: () => string | Promise<string>, failedAttempts: number): Promise<void> {
+    const attempt: Attempt = { kind: "waiting", stop() {} };
+    this.#attempt = attempt;
+    try {
+      this.#accessToken = await askForToken(token, this.#init.clock);
+    } catch (reason) {
+      if (this.#state.kind === "claiming") return this.#end(StreamError.from(reason));
+    }
+    if (this.#attempt === attempt) this.#call(failedAttempts);
+  }
+
+  #call(failedAttempts: number): void {
     const transport = this.#transport as Transport;
     const timeoutMs = this.#state.kind === "claiming" ? maxAttemptTimeoutMs : attemptTimeoutMs(failedAttempts);
     const call: ListenCall = new ListenCall(transport, this.#request(), timeoutMs, this.#init.clock, {
@@ -147,7 +170,7 @@ export class Lease {
   #request(): MessageInitShape<typeof ListenRequestSchema> {
     const { name, listed, ownerKey, resumes } = this.#init;
     const features = resumes ? [Feature.CREDIT, Feature.ACK, Feature.RESUME] : [];
-    const claim = { name, listed, ownerKey, capabilities: { features } };
+    const claim = { name, listed, ownerKey, capabilities: { features }, accessToken: this.#accessToken };
     if (this.#known === undefined) return claim;
     const { leaseId, leaseToken } = this.#known;
     this.#generation += 1;

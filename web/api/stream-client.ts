@@ -8,6 +8,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { isWellFormed } from "../../stream/platform/well-formed.js";
 import { Stream } from "../../stream/stream.js";
 import { StreamLife } from "../../stream/stream-life.js";
+import type { AccessToken } from "./access-token.js";
 import { attach } from "./attacher.js";
 import { nameError } from "./name-error.js";
 
@@ -16,6 +17,11 @@ export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends En
   prefix?: string | undefined;
   /** Encodes and decodes the messages. Default `rawCodec`: strings and bytes, as they were written. */
   codec?: Codec<Out, In> | undefined;
+  /**
+   * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
+   * that is asked again for each attachment to the relay. Default none.
+   */
+  token?: AccessToken | undefined;
 }
 
 export interface ConnectOptions extends EndpointOptions {
@@ -63,6 +69,7 @@ export const clientOptions: Record<keyof StreamClientOptions, OptionType> = {
   ...endpointOptions,
   prefix: primitive("string"),
   codec: objectWith("encode", "decode"),
+  token: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"],
 };
 
 export const connectOptions: Record<keyof ConnectOptions, OptionType> = {
@@ -75,6 +82,7 @@ export const connectOptions: Record<keyof ConnectOptions, OptionType> = {
 export interface OpenStreamInit<Out, In> extends ConnectOptions {
   name: string;
   codec: Codec<Out, In>;
+  token?: AccessToken | undefined;
   /** Carries bidirectional streams. */
   transport: () => Promise<Transport>;
   clock: Clock;
@@ -84,7 +92,7 @@ export interface OpenStreamInit<Out, In> extends ConnectOptions {
 
 /** Opens a stream over a transport that is known to carry it. */
 export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, In> {
-  const { name, signal, codec, transport, clock, waitForListenerMs = 0 } = init;
+  const { name, signal, codec, token, transport, clock, waitForListenerMs = 0 } = init;
   const metadata = { ...init.metadata };
   const life = new StreamLife({ ...init, resume: true });
   const onUnheard = (error: StreamError) => init.onUnheard(`the stream to ${JSON.stringify(name)}`, error);
@@ -103,6 +111,7 @@ export function openStream<Out, In>(init: OpenStreamInit<Out, In>): Stream<Out, 
     method: "connect",
     open: { name, metadata, waitForListenerMs, capabilities: capabilitiesToWire(life.endpoint.capabilities) },
     clock,
+    token,
   }).finally(() => signal?.removeEventListener("abort", onAbort));
   return stream;
 }

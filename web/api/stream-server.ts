@@ -12,6 +12,7 @@ import { isWellFormed } from "../../stream/platform/well-formed.js";
 import type { Stream } from "../../stream/stream.js";
 import type { Suspension, TransportKind } from "../../stream/stream-life.js";
 import { type OwnerKey, takeOwnerKey } from "../page/owner-key.js";
+import type { AccessToken } from "./access-token.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { answerTimeoutMs, Lease } from "./lease.js";
 import { nameError } from "./name-error.js";
@@ -39,6 +40,11 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
    * elsewhere, and with "" everywhere, no other server can take the name over.
    */
   ownerKey?: string | undefined;
+  /**
+   * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
+   * that is asked again each time the name is claimed or taken up. Default none.
+   */
+  token?: AccessToken | undefined;
 }
 
 export interface StreamServerEvents<Out, In> {
@@ -68,6 +74,7 @@ export interface StreamServerInit<Out, In> extends EndpointOptions {
   /** The URL of the relay, where it is known. */
   relayUrl?: string | undefined;
   ownerKey?: string | undefined;
+  token?: AccessToken | undefined;
   /** Whether the name is taken up again after a connection broke, where the relay can do it too. */
   resumes: boolean;
   callback: StreamCallback<Out, In> | undefined;

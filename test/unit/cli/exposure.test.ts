@@ -37,8 +37,13 @@ describe("exposureOf", () => {
     expect(exposureOf({ open: true, host: "0.0.0.0" })).toMatchObject({ host: "0.0.0.0" });
   });
 
+  test("is the interface that is named, if the relay has a policy, and otherwise this machine alone", () => {
+    expect(exposureOf({ hasPolicy: true, host: "0.0.0.0" })).toMatchObject({ host: "0.0.0.0" });
+    expect(exposureOf({ hasPolicy: true })).toMatchObject({ host: "127.0.0.1" });
+  });
+
   test.each(["0.0.0.0", "::", "10.0.0.1", "relay.example"])(
-    "refuses %s in two lines, unless the relay is open",
+    "refuses %s in two lines, unless the relay is open or has a policy",
     (host) => {
       const refused = expect.objectContaining({ message: expect.stringContaining(host), advice: expect.any(String) });
       expect(() => exposureOf({ host })).toThrow(refused);

@@ -18,6 +18,7 @@ import { relayLostError } from "../../../../stream/error/failure-detail.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Stream } from "../../../../stream/stream.js";
 import { StreamLife } from "../../../../stream/stream-life.js";
+import type { AccessToken } from "../../../../web/api/access-token.js";
 import { attach } from "../../../../web/api/attacher.js";
 import { setTransportFacts, transportFactsOf } from "../../../../web/transport/transport-facts.js";
 import { wayBackOf } from "../../../../web/transport/way-back.js";
@@ -120,14 +121,15 @@ function call(): CallInHand {
 }
 
 /** A client's stream at a relay that resumes streams. */
-async function connected(how: "opened" | "accepted" = "accepted") {
+async function connected(how: "opened" | "accepted" = "accepted", token?: AccessToken) {
   const life = new StreamLife({ resume: true });
   const stream = new Stream(life, { codec: rawCodec, metadata: {} });
   const events: unknown[] = [];
   stream.on("suspended", (suspension) => events.push(suspension));
   stream.on("resumed", () => events.push("resumed"));
   stream.on("error", (error) => events.push(error));
-  const over = attach({ life, transport: async () => transport, method: "connect", open: { name: "name" }, clock });
+  const open = { name: "name" };
+  const over = attach({ life, transport: async () => transport, method: "connect", open, token, clock });
   await settled();
   call().opened();
   if (how === "accepted") call().accepted();
@@ -686,5 +688,60 @@ describe("Attacher, when an attempt gets no answer", () => {
     expect(second.isCancelled).toBe(false);
     clock.advance(300);
     expect(second.isCancelled).toBe(true);
+  });
+});
+
+describe("Attacher, with a function for the access token", () => {
+  const tokens = (...answers: (() => string | Promise<string>)[]) => {
+    return () => answers.shift()?.() ?? Promise.reject(new Error("no other token"));
+  };
+
+  test("asks it again for each attachment, and attaches with the newest token where it fails", async () => {
+    await connected(
+      "accepted",
+      tokens(
+        () => "first",
+        async () => "second",
+      ),
+    );
+    expect(call().open.accessToken).toBe("first");
+    call().breaks();
+    await attempts();
+    expect(call().open).toMatchObject({ accessToken: "second", legToken: "token" });
+    call().opened();
+    call().breaks();
+    await attempts();
+    expect(call().open).toMatchObject({ accessToken: "second", resume: { generation: 2 } });
+  });
+
+  test("asks it before it moves on from a relay that drains", async () => {
+    const never = new Promise<string>(() => {});
+    await connected(
+      "accepted",
+      tokens(
+        () => "first",
+        async () => "second",
+        () => never,
+      ),
+    );
+    call().handlers.onDraining(10_000);
+    await settled();
+    expect([calls.length, call().open.accessToken]).toEqual([2, "second"]);
+  });
+
+  test.each<[string, () => string | Promise<string>]>([
+    ["throws", tokens()],
+    ["gives no string", () => undefined as never],
+    ["does not answer within 10 s", () => new Promise(() => {})],
+  ])("fails with unauthenticated, and calls no relay, when it %s for the first one", async (_, token) => {
+    const life = new StreamLife({ resume: true });
+    const open = { name: "name" };
+    const over = attach({ life, transport: async () => transport, method: "connect", open, token, clock });
+    await settled();
+    clock.advance(10_000);
+    await over;
+    const { state } = life.endpoint;
+    expect(state).toMatchObject({ kind: "failed", error: { code: Code.Unauthenticated, hop: Hop.CALLER } });
+    expect([calls.length, clock.timers]).toEqual([0, 0]);
   });
 });

@@ -6,6 +6,7 @@ import { rawCodec } from "../../../../stream/codec.js";
 import { toConnectError } from "../../../../stream/error/failure-detail.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import type { Stream } from "../../../../stream/stream.js";
+import type { AccessToken } from "../../../../web/api/access-token.js";
 import { StreamServer } from "../../../../web/api/stream-server.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
 import { attemptTimeoutMs, wayBackOf } from "../../../../web/transport/way-back.js";
@@ -50,13 +51,14 @@ afterEach(async () => {
   expect(relay.calls.filter((call) => !call.isOver)).toEqual([]);
 });
 
-function newServer(resumes = true, ownerKey?: string): StreamServer<unknown, never> {
+function newServer(resumes = true, ownerKey?: string, token?: AccessToken): StreamServer<unknown, never> {
   const made = new StreamServer<unknown, never>({
     transport: async () => relay.transport,
     codec: rawCodec as never,
     listed: true,
     relayUrl: "https://relay.example",
     ownerKey,
+    token,
     resumes,
     clock,
     callback: (stream) => {
@@ -498,5 +500,38 @@ describe("StreamServer.end", () => {
     await settled();
     expect(relay.last.isOver).toBe(true);
     expect(unlistened()).toHaveLength(1);
+  });
+});
+
+describe("StreamServer with a function for the access token", () => {
+  test("asks it again to take its name up, and takes it up with the newest token where it fails", async () => {
+    const tokens = ["first", "second"];
+    server = newServer(true, undefined, async () => tokens.shift() ?? Promise.reject(new Error("no other token")));
+    await listening();
+    expect(relay.last.request.accessToken).toBe("first");
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ accessToken: "second", leaseToken: "token 0" });
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ accessToken: "second", generation: 2 });
+  });
+
+  test("fails with unauthenticated where it has no token to claim the name with", async () => {
+    server = newServer(true, undefined, () => Promise.reject(new Error("logged out")));
+    server.listen("name");
+    expect(await rejection(server.closed)).toMatchObject({ code: Code.Unauthenticated, hop: Hop.CALLER });
+    expect(relay.calls).toEqual([]);
+  });
+
+  test("ends at once while the function is still to answer", async () => {
+    server = newServer(true, undefined, () => new Promise(() => {}));
+    server.listen("name");
+    await settled();
+    await server.end();
+    // The deadline of the function is the only timer that is left.
+    clock.advance(10_000);
+    await settled();
+    expect([server.state, relay.calls.length]).toEqual(["closed", 0]);
   });
 });

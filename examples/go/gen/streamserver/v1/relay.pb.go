@@ -267,8 +267,12 @@ type Open struct {
 	// milliseconds; then the call ends with FAILURE_NO_SUCH_NAME. If the listener goes before it has taken the offer, the
 	// rest of the time is for the next one. 0: it does not wait.
 	WaitForListenerMs uint32 `protobuf:"varint,7,opt,name=wait_for_listener_ms,json=waitForListenerMs,proto3" json:"wait_for_listener_ms,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Connect: the access token of the client, where the relay asks for one. It counts before a bearer token in the
+	// Authorization header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A stream is resumed by its
+	// `leg_token`, whether the access token is good by then or not.
+	AccessToken   string `protobuf:"bytes,8,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Open) Reset() {
@@ -348,6 +352,13 @@ func (x *Open) GetWaitForListenerMs() uint32 {
 		return x.WaitForListenerMs
 	}
 	return 0
+}
+
+func (x *Open) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
 }
 
 // Says that an `Open` attaches its endpoint again, with `stream_id` and the `leg_token` that came last. Either endpoint
@@ -1109,7 +1120,11 @@ type ListenRequest struct {
 	// A secret of the owner of the name, of at most 128 bytes of UTF-8. A lease that was claimed with the same key gives
 	// the name up at once, as when the page of its listener was loaded again: its Listen ends with FAILURE_FENCED, it
 	// cannot be taken up any more, and the offers that wait at it move to the new lease. Empty for none.
-	OwnerKey      string `protobuf:"bytes,7,opt,name=owner_key,json=ownerKey,proto3" json:"owner_key,omitempty"`
+	OwnerKey string `protobuf:"bytes,7,opt,name=owner_key,json=ownerKey,proto3" json:"owner_key,omitempty"`
+	// The access token of the listener, where the relay asks for one. It counts before a bearer token in the Authorization
+	// header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A lease is taken up by its `lease_token`, whether
+	// the access token is good by then or not.
+	AccessToken   string `protobuf:"bytes,8,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1189,6 +1204,13 @@ func (x *ListenRequest) GetGeneration() uint32 {
 func (x *ListenRequest) GetOwnerKey() string {
 	if x != nil {
 		return x.OwnerKey
+	}
+	return ""
+}
+
+func (x *ListenRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
 	}
 	return ""
 }
@@ -2345,7 +2367,7 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x11accept_timeout_ms\x18\x05 \x01(\rR\x0facceptTimeoutMs\x12*\n" +
 	"\x11linger_timeout_ms\x18\x06 \x01(\rR\x0flingerTimeoutMs\x124\n" +
 	"\bfeatures\x18\a \x03(\x0e2\x18.streamserver.v1.FeatureR\bfeatures\x12\x19\n" +
-	"\bgrace_ms\x18\b \x01(\rR\agraceMs\"\xf7\x02\n" +
+	"\bgrace_ms\x18\b \x01(\rR\agraceMs\"\x9a\x03\n" +
 	"\x04Open\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\bmetadata\x18\x02 \x03(\v2#.streamserver.v1.Open.MetadataEntryR\bmetadata\x12\x1b\n" +
@@ -2353,7 +2375,8 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\tleg_token\x18\x04 \x01(\tR\blegToken\x12A\n" +
 	"\fcapabilities\x18\x05 \x01(\v2\x1d.streamserver.v1.CapabilitiesR\fcapabilities\x12/\n" +
 	"\x06resume\x18\x06 \x01(\v2\x17.streamserver.v1.ResumeR\x06resume\x12/\n" +
-	"\x14wait_for_listener_ms\x18\a \x01(\rR\x11waitForListenerMs\x1a;\n" +
+	"\x14wait_for_listener_ms\x18\a \x01(\rR\x11waitForListenerMs\x12!\n" +
+	"\faccess_token\x18\b \x01(\tR\vaccessToken\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"U\n" +
@@ -2395,7 +2418,7 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\tsuspended\x18\x04 \x01(\v2\x1a.streamserver.v1.SuspendedH\x00R\tsuspended\x124\n" +
 	"\aresumed\x18\x05 \x01(\v2\x18.streamserver.v1.ResumedH\x00R\aresumed\x127\n" +
 	"\bdraining\x18\x06 \x01(\v2\x19.streamserver.v1.DrainingH\x00R\bdrainingB\t\n" +
-	"\amessage\"\xf7\x01\n" +
+	"\amessage\"\x9a\x02\n" +
 	"\rListenRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06listed\x18\x02 \x01(\bR\x06listed\x12A\n" +
@@ -2406,7 +2429,8 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x06 \x01(\rR\n" +
 	"generation\x12\x1b\n" +
-	"\towner_key\x18\a \x01(\tR\bownerKey\"\xaa\x02\n" +
+	"\towner_key\x18\a \x01(\tR\bownerKey\x12!\n" +
+	"\faccess_token\x18\b \x01(\tR\vaccessToken\"\xaa\x02\n" +
 	"\x0eListenResponse\x12=\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2\x1b.streamserver.v1.RegisteredH\x00R\n" +
