@@ -5,6 +5,7 @@ export { type TokenPolicy, type TokenPolicyOptions, tokenPolicy } from "./access
 export type { Authorize, AuthorizeRequest, Grant } from "./admission/authorize.js";
 export type { Caller, Claims, Door } from "./admission/caller.js";
 export { defaultLimits, type RelayLimits } from "./admission/limits.js";
+export type { Revocation } from "./admission/revocations.js";
 export type { RelayWarning } from "./admission/warnings.js";
 export type { Origins } from "./http/cors.js";
 export type { Hosts } from "./http/hosts.js";

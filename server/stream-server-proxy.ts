@@ -11,6 +11,7 @@ import { unheardLine } from "../web/api/unheard-error.js";
 import { Admission } from "./admission/admission.js";
 import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
+import type { Revocation } from "./admission/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
 import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
@@ -207,6 +208,23 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       clock: this.#relay.clock,
       onUnheard: (what, error) => console.error(unheardLine(what, error, undefined)),
     });
+  }
+
+  /**
+   * Takes access tokens back: ends the names, streams and watches that live by them at once, and lets them in no more;
+   * nor do streams and names of theirs come back. What was revoked is kept as long as the relay lives, in this process
+   * alone.
+   *
+   * - `{ jti }` is the token with this id, `{ sub }` are the tokens of a subject that were made until now, or before
+   *   `issuedBefore`, and `{ issuedBefore }` alone are all of them that were made before.
+   * - Returns how many names, streams and watches were ended.
+   * - Throws a TypeError for anything else, and FAILURE_LIMIT_REACHED if 100,000 tokens and subjects are revoked already.
+   *
+   * @example
+   * proxy.revoke({ sub: "ann" });
+   */
+  revoke(revocation: Revocation): number {
+    return this.#relay.admission.grants.revoke(revocation);
   }
 
   /**

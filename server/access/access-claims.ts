@@ -14,8 +14,8 @@ export interface AccessClaims {
   meta: Readonly<Record<string, string>> | undefined;
   /** `jti` */
   tokenId: string | undefined;
-  /** `iat`, in milliseconds since 1970. */
-  issuedAtMs: number | undefined;
+  /** `iat`, in milliseconds since 1970. A token without it counts as made before every revocation. */
+  issuedAtMs: number;
   /** `exp`, in milliseconds since 1970. */
   expiresAtMs: number;
   /** `cut`: whether streams end when the token expires. */
@@ -34,7 +34,7 @@ export function accessClaims(payload: JWTPayload): AccessClaims {
     name: checkedText("name", name),
     meta: checkedMeta(meta),
     tokenId: checkedText("jti", jti),
-    issuedAtMs: iat === undefined ? undefined : iat * 1_000,
+    issuedAtMs: (iat ?? 0) * 1_000,
     expiresAtMs: exp * 1_000,
     cut,
   };

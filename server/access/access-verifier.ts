@@ -5,9 +5,6 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import { type AccessClaims, accessClaims } from "./access-claims.js";
 import { type AccessKeys, keySetAlgorithms } from "./access-keys.js";
 
-/** The longest access token. Node takes 16 KiB of headers, and a token may be one of them. */
-export const maxAccessTokenBytes = 8_192;
-
 export interface AccessVerifierInit {
   keys: AccessKeys;
   issuer: string | undefined;

@@ -1,8 +1,8 @@
+import { maxAccessTokenBytes } from "../admission/authorize.js";
 import { described, knownOptions } from "../admission/known-options.js";
 import { randomId } from "../relay/token.js";
 import { checkedMeta } from "./access-claims.js";
 import { privateAccessKey, secretAccessKey } from "./access-keys.js";
-import { maxAccessTokenBytes } from "./access-verifier.js";
 import { CheckedRights, type StreamRights } from "./stream-rights.js";
 
 /** One of `secret` and `privateKey` is given. An option that is `undefined` counts as left out. */

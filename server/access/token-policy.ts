@@ -1,10 +1,10 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import type { AuthorizeRequest, Grant } from "../admission/authorize.js";
+import { type AuthorizeRequest, type Grant, maxAccessTokenBytes } from "../admission/authorize.js";
 import { described, knownOptions } from "../admission/known-options.js";
 import type { AccessClaims } from "./access-claims.js";
 import { type AccessKeyOptions, checkedAccessKeys } from "./access-keys.js";
-import { AccessVerifier, maxAccessTokenBytes, tokenError } from "./access-verifier.js";
+import { AccessVerifier, tokenError } from "./access-verifier.js";
 import { CheckedRights, type StreamRights } from "./stream-rights.js";
 import { VerifiedTokens } from "./verified-tokens.js";
 

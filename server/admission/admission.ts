@@ -3,8 +3,16 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { messageOf, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition, Deferred, isThenable } from "../../stream/platform/deferred.js";
-import { type Admitted, type Authorize, type AuthorizeRequest, admittedBy, refusalIn } from "./authorize.js";
+import {
+  type Admitted,
+  type Authorize,
+  type AuthorizeRequest,
+  admittedBy,
+  maxAccessTokenBytes,
+  refusalIn,
+} from "./authorize.js";
 import type { Caller } from "./caller.js";
+import { Grants, type OnGrantEnd } from "./grants.js";
 import type { RelayLimits } from "./limits.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
 import { quoted, type Warnings } from "./warnings.js";
@@ -41,12 +49,15 @@ export class Admission {
   readonly #counts = new Map<string, number>();
   /** Notified when something is released. */
   readonly released = new Condition();
+  /** What lives by the grants of `authorize`. */
+  readonly grants: Grants;
 
   constructor({ limits, clock, warnings, authorize }: AdmissionInit) {
     this.#limits = limits;
     this.#clock = clock;
     this.#warnings = warnings;
     this.#authorize = authorize;
+    this.grants = new Grants({ clock });
   }
 
   /**
@@ -58,12 +69,13 @@ export class Admission {
   admit(request: AuthorizeRequest): Admitted | Promise<Admitted> {
     const { caller, metadata } = request;
     if (this.#authorize === undefined || caller.door === "local") return { caller, metadata };
+    if (request.token.length > maxAccessTokenBytes) throw tokenTooLongError(request.token.length);
     const hold = this.hold(caller, { kind: "authorization" });
     try {
       const grant: unknown = this.#authorize(request);
       if (isThenable(grant)) return this.#granted(request, grant, hold);
       hold.release();
-      return admittedBy(grant, request, this.#limits.maxMetadataBytes);
+      return this.#admitted(grant, request);
     } catch (reason) {
       hold.release();
       throw this.#refusal(reason);
@@ -77,19 +89,22 @@ export class Admission {
 
   /**
    * Counts a resource of a caller until it is released. `instead` is a hold whose place it takes, and which is released
-   * if there is room. Throws FAILURE_LIMIT_REACHED.
+   * if there is room. `onGrantEnd` is called if the grant of the caller ends before the hold is released. Throws
+   * FAILURE_LIMIT_REACHED, and FAILURE_NOT_PERMITTED for a caller whose token was revoked meanwhile.
    */
-  hold(_caller: Caller, resource: Resource, instead?: Hold): Hold {
+  hold(caller: Caller, resource: Resource, instead?: Hold, onGrantEnd?: OnGrantEnd): Hold {
     const caps = capsOf(resource, this.#limits);
     const before = instead as CountedHold | undefined;
     for (const { key, amount, max, limit, message } of caps) {
       const counted = (this.#counts.get(key) ?? 0) - (before?.amountOf(key) ?? 0);
       if (counted + amount > max) throw this.full(limit, message());
     }
+    const grant = onGrantEnd && this.grants.hold(caller, onGrantEnd);
     before?.release();
     add(this.#kinds, resource.kind, 1);
     for (const { key, amount } of caps) add(this.#counts, key, amount);
     return new CountedHold(caps, () => {
+      grant?.release();
       add(this.#kinds, resource.kind, -1);
       for (const { key, amount } of caps) add(this.#counts, key, -amount);
       this.released.notify();
@@ -103,14 +118,20 @@ export class Admission {
       late.reject(new Error(`no answer within ${authorizeTimeoutMs} ms`)),
     );
     try {
-      const answer = await Promise.race([grant, late.promise]);
-      return admittedBy(answer, request, this.#limits.maxMetadataBytes);
+      return this.#admitted(await Promise.race([grant, late.promise]), request);
     } catch (reason) {
       throw this.#refusal(reason);
     } finally {
       cancelDeadline();
       hold.release();
     }
+  }
+
+  /** Throws for a grant whose token was revoked, too. */
+  #admitted(grant: unknown, request: AuthorizeRequest): Admitted {
+    const admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes);
+    this.grants.check(admitted.caller);
+    return admitted;
   }
 
   /** Only a refusal that is meant as one is told to the caller as it is. */
@@ -134,6 +155,11 @@ export class Admission {
   cutOff(message: string): void {
     this.#warnings.warn({ kind: "caller-cut-off" }, message);
   }
+}
+
+function tokenTooLongError(length: number): StreamError {
+  const message = `an access token has at most ${maxAccessTokenBytes} bytes, not ${length}`;
+  return new StreamError(message, { failure: Failure.NOT_PERMITTED, code: Code.Unauthenticated });
 }
 
 /** Adds to a count. A count of 0 takes no memory. */

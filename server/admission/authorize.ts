@@ -4,12 +4,15 @@ import { fromConnectError } from "../../stream/error/failure-detail.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Caller, Claims } from "./caller.js";
 
+/** The longest access token. Node takes 16 KiB of headers, and a token may be one of them. */
+export const maxAccessTokenBytes = 8_192;
+
 /** What a caller asks for. */
 export interface AuthorizeRequest {
   /** `list` is for the names that begin with `name`, once or as they come and go. */
   readonly action: "listen" | "connect" | "list";
   readonly name: string;
-  /** The access token that came with the call or with its link. Empty if none did. Verified by nobody yet. */
+  /** The access token that came with the call or with its link, of at most 8 KiB. Empty if none did. Verified by nobody yet. */
   readonly token: string;
   readonly caller: Caller;
   /** For `connect`, the metadata that the client gave, which proves nothing by itself. Otherwise empty. */
@@ -28,7 +31,10 @@ export interface Grant {
   readonly meta?: Readonly<Record<string, string>> | undefined;
   /** For `list`: whether a name is shown. Default: each name that is listed. */
   readonly shows?: ((name: string) => boolean) | undefined;
-  /** When the token that proved it was made, in milliseconds since 1970. Default: before every revocation. */
+  /**
+   * When the token that proved it was made, in milliseconds since 1970, for `revoke`. Default: when the grant is given, so
+   * that what is live is revoked, and the next request is this function's to decide.
+   */
   readonly issuedAtMs?: number | undefined;
   /** The end of the grant, in milliseconds since 1970. */
   readonly expiresAtMs?: number | undefined;
@@ -76,7 +82,7 @@ export function admittedBy(grant: unknown, { caller, metadata }: AuthorizeReques
     subject = "",
     name = "",
     meta = {},
-    issuedAtMs,
+    issuedAtMs = Date.now(),
     expiresAtMs,
     cut = false,
     tokenId = "",

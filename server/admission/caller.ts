@@ -18,8 +18,8 @@ export interface Claims {
   /** A name of the caller for people. Empty for none. */
   readonly name: string;
   readonly meta: Readonly<Record<string, string>>;
-  /** When the token that proved it was made, in milliseconds since 1970. Undefined if nobody says. */
-  readonly issuedAtMs: number | undefined;
+  /** When the token that proved it was made, or else when the grant was given, in milliseconds since 1970. */
+  readonly issuedAtMs: number;
   /** The end of the grant, in milliseconds since 1970. Undefined for none. */
   readonly expiresAtMs: number | undefined;
   /** Whether the end of the grant also ends everything that was opened by it. */

@@ -1,8 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ListRequest, ListResponseSchema, WatchResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import type { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import type { Hold } from "../admission/admission.js";
 import { type Caller, localCaller } from "../admission/caller.js";
+import type { OnGrantEnd } from "../admission/grants.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";
@@ -48,9 +50,9 @@ export class Directory {
     return { names, nextPageToken: after.length > size ? (names.at(-1) ?? "") : "" };
   }
 
-  #hold(caller: Caller): Hold {
+  #hold(caller: Caller, onGrantEnd: OnGrantEnd): Hold {
     try {
-      return this.#relay.admission.hold(caller, { kind: "watch" });
+      return this.#relay.admission.hold(caller, { kind: "watch" }, undefined, onGrantEnd);
     } catch (reason) {
       throw this.#relay.refused(reason, { call: "watch", caller });
     }
@@ -64,8 +66,8 @@ export class Directory {
     shows: NameFilter = showsAll,
   ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
     const { limits, clock, registry } = this.#relay;
-    const hold = this.#hold(caller);
     const watch = new Watch(registry.listed(prefix).filter(shows));
+    const hold = this.#hold(caller, (error) => watch.end(error));
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {
       if (kind !== "created" && kind !== "destroyed") return;
@@ -85,7 +87,8 @@ export class Directory {
       for await (const event of withHeartbeat(watch.events(), clock, limits.heartbeatIntervalMs)) {
         yield { event: event === heartbeat ? { case: "ping", value: {} } : event };
       }
-      if (this.#relay.closed !== undefined) throw this.#relay.closed;
+      const error = watch.endedWith ?? this.#relay.closed;
+      if (error !== undefined) throw error;
     } finally {
       signal.removeEventListener("abort", release);
       release();
@@ -93,12 +96,14 @@ export class Directory {
   }
 }
 
+type WatchState = { kind: "starting" } | { kind: "current" } | { kind: "ended"; error: StreamError | undefined };
+
 /** The changes that one watcher has not heard yet: at most one for each name, so that a slow watcher costs no more. */
 class Watch {
   readonly #pending = new Map<string, "created" | "destroyed">();
   readonly #told = new Set<string>();
   readonly #changed = new Condition();
-  #state: "starting" | "current" | "ended" = "starting";
+  #state: WatchState = { kind: "starting" };
 
   constructor(names: string[]) {
     for (const name of names) this.#pending.set(name, "created");
@@ -110,13 +115,19 @@ class Watch {
     this.#changed.notify();
   }
 
-  end(): void {
-    this.#state = "ended";
+  /** The error that ended the watch. */
+  get endedWith(): StreamError | undefined {
+    return this.#state.kind === "ended" ? this.#state.error : undefined;
+  }
+
+  end(error?: StreamError): void {
+    if (this.#state.kind === "ended") return;
+    this.#state = { kind: "ended", error };
     this.#changed.notify();
   }
 
   async *events(): AsyncGenerator<WatchEvent, void, undefined> {
-    while (this.#state !== "ended") {
+    while (this.#state.kind !== "ended") {
       const [next] = this.#pending;
       if (next !== undefined) {
         const [name, kind] = next;
@@ -124,8 +135,8 @@ class Watch {
         if (kind === "created") this.#told.add(name);
         else this.#told.delete(name);
         yield { case: kind, value: { name } };
-      } else if (this.#state === "starting") {
-        this.#state = "current";
+      } else if (this.#state.kind === "starting") {
+        this.#state = { kind: "current" };
         yield { case: "current", value: {} };
       } else {
         await this.#changed.changed();

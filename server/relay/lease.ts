@@ -3,6 +3,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission, Hold } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
+import type { GrantEnd } from "../admission/grants.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer, OfferPlace } from "./offer.js";
 import type { OwnerKey } from "./owner-key.js";
@@ -15,9 +16,10 @@ import type { OwnerKey } from "./owner-key.js";
  * - `lost`: the `Listen` broke, and was not taken up again within the grace period if the listener can resume.
  * - `reclaimed`: the owner of the name claimed it again with the same key, as a page does that was loaded again.
  * - `moved`: the relay leaves, and the listener has gone where the relay's address leads now.
+ * - `expired`, `revoked`: the access token with which the name was claimed is good no longer.
  * - `relay closed`: the relay ended.
  */
-export type LeaseEnd = "unlisten" | "canceled" | "lost" | "reclaimed" | "moved" | "relay closed";
+export type LeaseEnd = "unlisten" | "canceled" | "lost" | "reclaimed" | "moved" | GrantEnd | "relay closed";
 
 export type LeaseChange =
   | { kind: "suspended" }

@@ -4,6 +4,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
+import type { OnGrantEnd } from "../admission/grants.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
 import { ListenCall } from "./listen-call.js";
@@ -189,11 +190,12 @@ export class Registry {
   /** Makes a lease that holds its name at once, in the place of the one that holds it now, if any does. */
   #create(init: NewLease, before?: Lease): Held {
     const { limits, clock, admission } = this.#init;
-    const hold = admission.hold(init.caller, { kind: "name" }, before?.hold);
+    const onGrantEnd: OnGrantEnd = (error, why) => lease.end(why, error);
+    const hold = admission.hold(init.caller, { kind: "name" }, before?.hold, onGrantEnd);
     const { acceptTimeoutMs, graceMs } = limits;
     const onChange = (changed: Lease, change: LeaseChange) => this.#onChange(changed, change);
     const call = new ListenCall(init.isResumable);
-    const lease = new Lease({ ...init, hold, call, acceptTimeoutMs, graceMs, clock, admission, onChange });
+    const lease: Lease = new Lease({ ...init, hold, call, acceptTimeoutMs, graceMs, clock, admission, onChange });
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);
     for (const offer of before?.waiting ?? this.#waiting.of(lease.name)) lease.offer(offer);
@@ -222,7 +224,9 @@ export class Registry {
     const { clock, limits } = this.#init;
     const leavesByItself = end === "moved" && offer.facts.capabilities?.features.includes(Feature.RESUME);
     const leftMs = leavesByItself ? limits.graceMs : offer.waitUntilMs - clock.now();
-    if (error !== undefined || leftMs <= 0) return offer.decline(error ?? listenerGoneError());
+    // Other errors are for the listener alone.
+    if (end === "relay closed" && error !== undefined) return offer.decline(error);
+    if (leftMs <= 0) return offer.decline(listenerGoneError());
     try {
       this.#waiting.add(name, offer, leftMs);
     } catch (reason) {

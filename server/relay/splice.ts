@@ -3,6 +3,7 @@ import { type Capabilities, Feature } from "../../gen/streamserver/v1/relay_pb.j
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
+import type { GrantHold, Grants } from "../admission/grants.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
 import type { StreamChange } from "./relay-events.js";
@@ -22,6 +23,8 @@ export interface SpliceInit {
   waitUntilMs: number;
   /** A stream that can be resumed waits this long for an endpoint whose leg was lost. */
   graceMs: number;
+  /** The grants by which streams live. The one of the client is held by the owner of the stream. */
+  grants: Grants;
   tell: (change: StreamChange) => void;
   /** Called when an endpoint has lost its leg. */
   onLegLost: () => void;
@@ -55,6 +58,8 @@ export class Splice implements Offer {
   readonly listener: Half;
   readonly #init: SpliceInit;
   #state: SpliceState = { kind: "unoffered" };
+  /** The grant with which the listener claimed its name; undefined before it has accepted. */
+  #listenerGrant: GrantHold | undefined;
   /** Undefined as long as the relay stays. */
   #goesAwayAtMs: number | undefined;
 
@@ -102,6 +107,7 @@ export class Splice implements Offer {
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
   accept(capabilities: Capabilities | undefined): Half {
     const place = this.#takeOffer();
+    this.#listenerGrant = place.caller && this.#init.grants.hold(place.caller, (error) => this.listener.fail(error));
     const resumable = isResumable(this.facts.capabilities) && isResumable(capabilities);
     this.#set({ kind: "spliced", place, listener: capabilities, isResumable: resumable });
     this.#init.tell({ kind: "stream accepted", stream: this, waitedMs: this.ageMs });
@@ -175,6 +181,7 @@ export class Splice implements Offer {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
     this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) });
+    this.#listenerGrant?.release();
     this.#init.tell({ kind: "stream ended", stream: this, end });
     this.client.end(accounted(clientError, this.client));
     this.listener.end(accounted(listenerError, this.listener));

@@ -1,6 +1,7 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
+import type { OnGrantEnd } from "../admission/grants.js";
 import { maxTimerMs, type RelayLimits } from "../admission/limits.js";
 import { EndedStreams } from "./ended-streams.js";
 import type { Role } from "./half.js";
@@ -87,7 +88,8 @@ export class Splices {
     const { limits, clock, admission, events } = this.#init;
     const { id, name, facts, caller, waitForListenerMs } = init;
     const { maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
-    const hold = admission.hold(caller, { kind: "stream" });
+    const onGrantEnd: OnGrantEnd = (error) => splice.client.fail(error);
+    const hold = admission.hold(caller, { kind: "stream" }, undefined, onGrantEnd);
     const splice: Splice = new Splice({
       id,
       name,
@@ -98,6 +100,7 @@ export class Splices {
       lingerTimeoutMs,
       graceMs,
       waitUntilMs: clock.now() + Math.min(waitForListenerMs, maxTimerMs),
+      grants: admission.grants,
       tell: (change) => events.tell(change),
       onLegLost: () => this.#onLegLost(splice),
       onEnd: () => {

@@ -4,7 +4,7 @@ import { CheckedRights } from "../../../../server/access/stream-rights.js";
 import { VerifiedTokens } from "../../../../server/access/verified-tokens.js";
 
 function claims(expiresAtMs: number): AccessClaims {
-  const facts = { subject: undefined, name: undefined, meta: undefined, tokenId: undefined, issuedAtMs: undefined };
+  const facts = { subject: undefined, name: undefined, meta: undefined, tokenId: undefined, issuedAtMs: 0 };
   return { rights: CheckedRights.from({}), ...facts, expiresAtMs, cut: false };
 }
 

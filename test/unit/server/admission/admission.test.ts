@@ -104,7 +104,14 @@ describe("Admission.admit", () => {
     expect(await admission.admit(connecting)).toEqual({
       caller: {
         ...someCaller,
-        claims: { subject: "ann", name: "Ann", meta: { team: "a" }, tokenId: "7", cut: false },
+        claims: {
+          subject: "ann",
+          name: "Ann",
+          meta: { team: "a" },
+          tokenId: "7",
+          cut: false,
+          issuedAtMs: expect.any(Number),
+        },
       },
       metadata: { said: "by the client", role: "owner" },
     });

@@ -76,7 +76,7 @@ describe("relayLog", () => {
     const caller: Caller = {
       ...page,
       origin: long,
-      claims: { ...claims, issuedAtMs: undefined, expiresAtMs: undefined, cut: false },
+      claims: { ...claims, issuedAtMs: 0, expiresAtMs: undefined, cut: false },
     };
     const error = new StreamError(long, { failure: Failure.NAME_INVALID });
     relay.refused(error, { call: "accept", caller, name: long, streamId: long });

@@ -1,0 +1,128 @@
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import type { Caller, Claims } from "./caller.js";
+import { type Revocation, Revocations } from "./revocations.js";
+
+export interface GrantsInit {
+  clock: Clock;
+  /** The time by which grants expire, in milliseconds since 1970. Default `Date.now`. */
+  now?: (() => number) | undefined;
+}
+
+/**
+ * The interval at which grants that cut are looked at. It follows a clock that is set and a machine that sleeps, as a
+ * timer for each grant does not, and 20,000 grants take a millisecond.
+ */
+export const expiryIntervalMs = 1_000;
+
+/**
+ * What lives by grants: names, streams and watches, each of which ends when its grant is revoked, or when a grant that
+ * cuts expires.
+ */
+export class Grants {
+  readonly #clock: Clock;
+  readonly #now: () => number;
+  readonly #revocations = new Revocations();
+  readonly #living = new Set<Living>();
+  /** Those of the living whose grants cut when they expire. */
+  readonly #cutting = new Set<Living>();
+  #stopLooking: (() => void) | undefined;
+
+  constructor({ clock, now = Date.now }: GrantsInit) {
+    this.#clock = clock;
+    this.#now = now;
+  }
+
+  /** The number of things that live by a grant. */
+  get size(): number {
+    return this.#living.size;
+  }
+
+  /** Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked. */
+  check({ claims }: Pick<Caller, "claims">): void {
+    if (claims !== undefined && this.#revocations.includes(claims)) throw endedError("revoked");
+  }
+
+  /**
+   * Calls `end` once with the error if the grant of a caller ends before the returned hold is released. A caller without
+   * claims needs no grant. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked, as while it was asked for.
+   */
+  hold({ claims }: Pick<Caller, "claims">, end: OnGrantEnd): GrantHold {
+    if (claims === undefined) return { release() {} };
+    this.check({ claims });
+    const living = { claims, end };
+    this.#living.add(living);
+    if (claims.cut && claims.expiresAtMs !== undefined) {
+      this.#cutting.add(living);
+      this.#stopLooking ??= this.#lookLater();
+    }
+    return { release: () => this.#remove(living) };
+  }
+
+  /** Revokes tokens, and ends what lives by them. Returns how much that was. Throws what `Revocations.add` throws. */
+  revoke(revocation: Revocation): number {
+    this.#revocations.add(revocation, this.#now());
+    return this.#endThose(this.#living, ({ claims }) => this.#revocations.includes(claims), "revoked");
+  }
+
+  #lookLater(): () => void {
+    return this.#clock.after(
+      expiryIntervalMs,
+      () => {
+        const nowMs = this.#now();
+        const isOver = ({ claims: { expiresAtMs } }: Living) => expiresAtMs !== undefined && expiresAtMs <= nowMs;
+        this.#stopLooking = undefined;
+        this.#endThose(this.#cutting, isOver, "expired");
+        if (this.#cutting.size > 0) this.#stopLooking ??= this.#lookLater();
+      },
+      false,
+    );
+  }
+
+  #endThose(among: ReadonlySet<Living>, isOver: (living: Living) => boolean, why: GrantEnd): number {
+    let ended = 0;
+    for (const living of [...among].filter(isOver)) {
+      // One that ended before may have taken this one with it.
+      if (!this.#living.has(living)) continue;
+      this.#remove(living);
+      living.end(endedError(why), why);
+      ended += 1;
+    }
+    return ended;
+  }
+
+  #remove(living: Living): void {
+    this.#living.delete(living);
+    this.#cutting.delete(living);
+    if (this.#cutting.size > 0) return;
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
+  }
+}
+
+interface Living {
+  readonly claims: Claims;
+  readonly end: OnGrantEnd;
+}
+
+/** A name, a stream or a watch that lives by a grant. Whoever ends it releases it, once or more often. */
+export interface GrantHold {
+  release(): void;
+}
+
+/** Why what lived by a grant ended. */
+export type GrantEnd = "revoked" | "expired";
+
+/** Ends what lived by a grant, with the error for its holder. */
+export type OnGrantEnd = (error: StreamError, why: GrantEnd) => void;
+
+const wordsFor: Readonly<Record<GrantEnd, string>> = { revoked: "was revoked", expired: "has expired" };
+
+function endedError(why: GrantEnd): StreamError {
+  return new StreamError(`the access token ${wordsFor[why]}`, {
+    failure: Failure.NOT_PERMITTED,
+    code: Code.Unauthenticated,
+  });
+}
