@@ -53,7 +53,14 @@ export function createInstruments(registry: Registry) {
       "Time from the arrival of a frame until the carrier of the peer's leg had it, for one frame in 64.",
       [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5],
     ),
-    refused: counter("bss_refusals_total", "Calls that were refused, by reason and hop.", "call", "reason", "hop"),
+    refused: counter(
+      "bss_refusals_total",
+      "Calls that were refused, by reason and hop, and by the limit that they have met.",
+      "call",
+      "reason",
+      "hop",
+      "limit",
+    ),
     warnings: counter("bss_warnings_total", "Troubles that the relay has warned of, by kind.", "kind"),
   };
 }

@@ -96,7 +96,8 @@ function linkFields(change: LinkChange): Fields {
 
 function refusalFields({ call, error, errorId, caller, name, streamId }: Refusal): Fields {
   const asked = { name: cut(name), streamId: cut(streamId) };
-  return { event: "refused", call, ...errorFields(error), errorId, ...asked, ...callerFields(caller) };
+  const { limit } = error;
+  return { event: "refused", call, ...errorFields(error), limit, errorId, ...asked, ...callerFields(caller) };
 }
 
 /** The reason, the hop and the relay's words. The hop is as the caller sees it. */

@@ -108,8 +108,9 @@ export class RelayMetrics {
       case "link ended":
         return linksEnded.inc({ reason: nameOf(event.error.failure, event.error.code) });
       case "refused": {
-        const { call, error } = event;
-        return refused.inc({ call, reason: nameOf(error.failure, error.code), hop: hopNames[error.hop] });
+        const { failure, code, hop, limit } = event.error;
+        const reason = nameOf(failure, code);
+        return refused.inc({ call: event.call, reason, hop: hopNames[hop], limit: limit?.name ?? "" });
       }
     }
   }

@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 async function measuredRelay(): Promise<{ relay: TestRelay; metrics: MetricsServer }> {
-  const relay = await openRelay({ limits: { graceMs } });
+  const relay = await openRelay({ limits: { graceMs, maxWatchers: 1 } });
   closers.push(() => relay.close());
   const metrics = await serveMetrics({ proxy: relay.proxy, port: 0 });
   closers.push(() => metrics.close());
@@ -118,13 +118,18 @@ test("what a relay does turns each of its metrics, and leaves none at 0", async 
 
   const refused = client.connect("nobody");
   await rejection(refused.closed);
-  await onlooker.sees({ 'bss_refusals_total{call="connect",reason="NO_SUCH_NAME",hop="relay"}': 1 });
+  await onlooker.sees({ 'bss_refusals_total{call="connect",reason="NO_SUCH_NAME",hop="relay",limit=""}': 1 });
 
   const transport = node.createConnectTransport({ baseUrl: relay.url, httpVersion: "2" });
   const watching = new AbortController();
-  const watch = createClient(RelayService, transport).watch({}, { signal: watching.signal })[Symbol.asyncIterator]();
+  const watcher = () =>
+    createClient(RelayService, transport).watch({}, { signal: watching.signal })[Symbol.asyncIterator]();
+  const watch = watcher();
   await watch.next();
   await onlooker.sees({ bss_watchers: 1 });
+  await rejection(watcher().next());
+  const overLimit = 'call="watch",reason="LIMIT_REACHED",hop="relay",limit="maxWatchers"';
+  await onlooker.sees({ [`bss_refusals_total{${overLimit}}`]: 1 });
   watching.abort();
   await rejection(watch.next());
 
