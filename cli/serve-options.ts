@@ -19,6 +19,8 @@ export interface ServeOptions extends Exposure {
   open: boolean;
   prefix: string;
   origins: string[];
+  /** The addresses, and subnets, of the proxies in front of the relay. */
+  trustedProxies: string[];
   /** The files of a certificate and its key, or "development" for a certificate that the relay makes itself. */
   tls: TlsFiles | "development" | undefined;
   /** The keys of the tokens. Undefined: a random one. */
@@ -45,6 +47,7 @@ interface Settings extends PolicySettings {
   hostName?: string[] | undefined;
   prefix?: string | undefined;
   origin?: string[] | undefined;
+  trustedProxy?: string[] | undefined;
   tls?: boolean | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
@@ -67,6 +70,7 @@ const flags = {
   "host-name": { type: "string", multiple: true },
   prefix: { type: "string" },
   origin: { type: "string", multiple: true },
+  "trusted-proxy": { type: "string", multiple: true },
   tls: { type: "boolean" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
@@ -93,6 +97,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     ...withoutUndefined({
       ...values,
       hostName: values["host-name"],
+      trustedProxy: values["trusted-proxy"],
       tlsCert: values["tls-cert"],
       tlsKey: values["tls-key"],
       keyFile: values["key-file"],
@@ -109,6 +114,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     ...exposureOf({ ...settings, hasPolicy: hasPolicy(settings) }),
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
+    trustedProxies: settings.trustedProxy ?? [],
     tls: readTls(settings),
     page: checkFolder(settings.page),
     json: settings.json ?? false,
@@ -127,7 +133,8 @@ function settingsFromEnvironment(environment: Environment): Settings {
     set(environment);
   const { BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS } = set(environment);
+  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS, BSS_TRUSTED_PROXY } =
+    set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -135,6 +142,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     hostName: splitList(BSS_HOST_NAME),
     prefix: BSS_PREFIX,
     origin: splitList(BSS_ORIGIN),
+    trustedProxy: splitList(BSS_TRUSTED_PROXY),
     tls: BSS_TLS === undefined ? undefined : parseSwitch(BSS_TLS, "BSS_TLS"),
     tlsCert: BSS_TLS_CERT,
     tlsKey: BSS_TLS_KEY,
@@ -185,6 +193,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   hostName: [isStrings, "a list of strings"],
   prefix: [isString, "a string"],
   origin: [isStrings, "a list of strings"],
+  trustedProxy: [isStrings, "a list of strings"],
   tls: [isSwitch, "true or false"],
   tlsCert: [isString, "the path of a file"],
   tlsKey: [isString, "the path of a file"],

@@ -38,6 +38,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
                    and addresses): pages that come by another name are refused, as those of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
+  --trusted-proxy ADDRESS
+                   believes the proxy at this address, or in this subnet, whom it forwards; may be repeated
   --tls            speaks TLS, with a certificate that the relay makes for this machine's names, and keeps for this user
   --tls-cert FILE  speaks TLS, with this certificate and those that lead to it, in PEM
   --tls-key FILE   the certificate's key, in PEM; both files are read again when they change
@@ -63,12 +65,12 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --config FILE    takes from a JSON file what neither stands here nor in the environment
   --help           this text
 
-In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME and BSS_ORIGIN (each separated by commas), BSS_PREFIX,
-BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE,
-BSS_EXPIRED_TOKENS_CUT, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON, BSS_CONFIG. In the file: port,
-host, open, hostName (a list), prefix, origin (a list), tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer,
-audience, expiredTokensCut, page, drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that
-the README names.
+In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME, BSS_ORIGIN and BSS_TRUSTED_PROXY (each separated by
+commas), BSS_PREFIX, BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS,
+BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
+BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list), tls,
+tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, page, drainTimeoutMs, metrics,
+trace, json, and limits, an object with any of the limits that the README names.
 
 The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
 
@@ -140,7 +142,15 @@ async function openLog(proxy: StreamServerProxy, { json }: ServeOptions): Promis
   return log;
 }
 
-function createProxy({ prefix, origins, hosts, limits, keyFile, policy }: ServeOptions): StreamServerProxy {
+function createProxy({
+  prefix,
+  origins,
+  hosts,
+  limits,
+  keyFile,
+  policy,
+  trustedProxies,
+}: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
   try {
     // Beside "*" other origins have no effect, but a malformed one is a mistake all the same.
@@ -149,6 +159,7 @@ function createProxy({ prefix, origins, hosts, limits, keyFile, policy }: ServeO
       prefix: prefix === "" ? "" : [prefix, ""],
       origins: others.length < origins.length ? "*" : others,
       hosts,
+      trustedProxies,
       limits,
       tokenKeys: keyFile?.keys,
       authorize: policy?.authorize,

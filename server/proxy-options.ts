@@ -5,6 +5,7 @@ import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
 import { checkedHosts, type Hosts } from "./http/hosts.js";
+import { TrustedProxies } from "./http/trusted-proxies.js";
 import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
 
 /** An option that is `undefined` counts as left out. */
@@ -38,6 +39,12 @@ export interface StreamServerProxyOptions {
    * asked about. Default: everybody may do everything.
    */
   authorize?: Authorize | undefined;
+  /**
+   * The addresses of the proxies in front of the relay, or subnets of them, such as "10.0.0.0/8". They are taken at
+   * their word about whom they forward (`X-Forwarded-For`), so they must add to that header, and nobody may get around
+   * them. Without it, each caller has the address of the proxy, and so have its limits. Default none.
+   */
+  trustedProxies?: readonly string[] | undefined;
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
@@ -58,13 +65,14 @@ export interface CheckedProxyOptions {
   limits: RelayLimits;
   tokenKeys: TokenKeys | undefined;
   authorize: Authorize | undefined;
+  trustedProxies: TrustedProxies;
   clock: Clock;
 }
 
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
-  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "authorize", "clock"] as const;
+  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "authorize", "trustedProxies", "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
@@ -72,6 +80,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     limits = {},
     tokenKeys,
     authorize,
+    trustedProxies = [],
     clock = systemClock,
   } = knownOptions("options of a relay", given, names);
   checkOrigins(origins);
@@ -88,6 +97,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     limits: checkedLimits(limits),
     tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
     authorize,
+    trustedProxies: TrustedProxies.from(trustedProxies),
     clock,
   };
 }

@@ -27,6 +27,7 @@ import { parsedBody } from "./http/request-body.js";
 import { requestCaller } from "./http/request-caller.js";
 import { pathOf, urlsOf } from "./http/request-urls.js";
 import { TimedBody } from "./http/timed-body.js";
+import type { TrustedProxies } from "./http/trusted-proxies.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
@@ -60,6 +61,7 @@ export class Routes {
   /** Reaches the relay without a network. */
   readonly localTransport: Transport;
   readonly #relay: Relay;
+  readonly #proxies: TrustedProxies;
   /** The beginnings of the URLs of the relay's RPCs. */
   readonly #roots: readonly string[];
   readonly #clientFiles: ClientFiles;
@@ -74,8 +76,9 @@ export class Routes {
   readonly #legs: ReadonlyMap<string, LegRpc>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
 
-  constructor(relay: Relay, prefixes: readonly string[]) {
+  constructor(relay: Relay, prefixes: readonly string[], proxies: TrustedProxies) {
     this.#relay = relay;
+    this.#proxies = proxies;
     this.#roots = prefixes.flatMap((prefix) => [...packageNames].map((name) => `${prefix}/${name}.`));
     this.#clientFiles = new ClientFiles(prefixes);
     this.#directory = new Directory(relay);
@@ -127,7 +130,7 @@ export class Routes {
 
   /** Serves a request for which {@link upgrades} is true. */
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
-    this.#sockets.upgrade(request, connection, head, requestCaller(request, "websocket"));
+    this.#sockets.upgrade(request, connection, head, requestCaller(request, "websocket", this.#proxies));
   }
 
   /**
@@ -161,7 +164,7 @@ export class Routes {
     this.#responses.add(response);
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
-      const caller = requestCaller(request, "http");
+      const caller = requestCaller(request, "http", this.#proxies);
       repairAuthority(request);
       forbidTransforms(response);
       if (rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response)) return;

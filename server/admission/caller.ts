@@ -32,7 +32,10 @@ export interface Claims {
 export interface Caller {
   /** The Origin header of the request. Empty if it has none. */
   readonly origin: string;
-  /** The IP address that the connection comes from. Empty for a caller of this process. */
+  /**
+   * The IP address that the connection comes from, or that a trusted proxy in front of the relay says. Empty for a
+   * caller of this process.
+   */
   readonly address: string;
   readonly door: Door;
   /** Undefined as long as nobody has verified anything. */

@@ -74,6 +74,7 @@ test.each([
   ["a drain timeout below zero", '{ "drainTimeoutMs": -1 }'],
   ["a port that is no whole number", '{ "port": 1.5 }'],
   ["a prefix that is no path", '{ "prefix": "a b" }'],
+  ["a trusted proxy that is no address", '{ "trustedProxy": ["proxy.example"] }'],
   ["an origin that is none", '{ "origin": ["https://a.example/path"] }'],
   ["an origin that is none beside all", '{ "origin": ["*", "https://a.example/path"] }'],
 ])("a configuration with %s is refused: exit code 2", async (_, content) => {

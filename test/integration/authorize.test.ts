@@ -30,7 +30,7 @@ const authorize: Authorize = (request) => {
 };
 
 beforeAll(async () => {
-  relay = await openRelay({ authorize });
+  relay = await openRelay({ authorize, trustedProxies: ["127.0.0.1"] });
 });
 beforeEach(() => void asked.splice(0));
 afterEach(() => holdsNothing(relay, "links"));
@@ -39,6 +39,7 @@ afterAll(() => relay.close());
 function withToken(token: string): Interceptor {
   return (next) => (request) => {
     request.header.set("authorization", `Bearer ${token}`);
+    request.header.set("x-forwarded-for", "203.0.113.1");
     return next(request);
   };
 }
@@ -51,20 +52,26 @@ function http2Options(token: string) {
   return { ...httpOptions(token), httpVersion: "2" as const };
 }
 
-const openWebSocket = (url: string) => new WebSocket(url, linkProtocol) as unknown as LinkSocketLike;
+const headers = { "x-forwarded-for": "203.0.113.2" };
+const openWebSocket = (url: string) => new WebSocket(url, linkProtocol, { headers }) as unknown as LinkSocketLike;
 
-/** The ways to a relay, each with the door by which its calls come. */
-const ways: [way: string, door: "link" | "http", transport: (token: string) => Transport][] = [
-  ["a WebSocket", "link", (token) => openWebSocketTransport(httpOptions(token), () => openWebSocket)],
-  ["fetch", "link", (token) => createWebTransport(httpOptions(token))],
-  ["Connect over HTTP/2", "http", (token) => createNodeTransport(http2Options(token))],
-  ["gRPC over HTTP/2", "http", (token) => createGrpcTransport(http2Options(token))],
-  ["JSON over HTTP/2", "http", (token) => createNodeTransport({ ...http2Options(token), useBinaryFormat: false })],
+/** The ways to a relay, each with the door by which its calls come, and the address that a proxy says. */
+const ways: [way: string, door: "link" | "http", address: string, transport: (token: string) => Transport][] = [
+  ["a WebSocket", "link", "203.0.113.2", (token) => openWebSocketTransport(httpOptions(token), () => openWebSocket)],
+  ["fetch", "link", "203.0.113.1", (token) => createWebTransport(httpOptions(token))],
+  ["Connect over HTTP/2", "http", "203.0.113.1", (token) => createNodeTransport(http2Options(token))],
+  ["gRPC over HTTP/2", "http", "203.0.113.1", (token) => createGrpcTransport(http2Options(token))],
+  [
+    "JSON over HTTP/2",
+    "http",
+    "203.0.113.1",
+    (token) => createNodeTransport({ ...http2Options(token), useBinaryFormat: false }),
+  ],
 ];
 
-describe.each(ways)("authorize, over %s,", (_way, door, transport) => {
+describe.each(ways)("authorize, over %s,", (_way, door, address, transport) => {
   test("is asked for each call, and tells the listener who is there", async () => {
-    const caller = { origin: "", address: "127.0.0.1", door };
+    const caller = { origin: "", address, door };
     const callers: Pick<Stream, "caller" | "metadata">[] = [];
     const server = StreamServer(transport("ann"), (stream) => {
       callers.push({ caller: stream.caller, metadata: stream.metadata });
@@ -116,7 +123,7 @@ describe.each(ways)("authorize, over %s,", (_way, door, transport) => {
 });
 
 test("authorize shows of the names that are listed those that it grants", async () => {
-  const [, , transport] = ways[2] as (typeof ways)[number];
+  const [, , , transport] = ways[2] as (typeof ways)[number];
   const names = ["hidden", "shown"];
   const servers = names.map((name) => StreamServer(transport("ann"), { listed: true }).listen(name));
   await Promise.all(servers.map(({ ready }) => ready));
@@ -132,7 +139,7 @@ test("authorize shows of the names that are listed those that it grants", async 
 });
 
 test("authorize is not asked about this process, whose listener hears that nothing is verified", async () => {
-  const server = StreamServer(ways[2]?.[2]("ann") as Transport, (stream) => void stream.end().resume()).listen("room");
+  const server = StreamServer(ways[2]?.[3]("ann") as Transport, (stream) => void stream.end().resume()).listen("room");
   await server.ready;
   const stream = relay.proxy.connect("room", { metadata: { role: "guest" } });
   stream.end().resume();

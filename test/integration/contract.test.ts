@@ -1,5 +1,6 @@
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TrustedProxies } from "../../server/http/trusted-proxies.js";
 import { Routes } from "../../server/routes.js";
 import { contract } from "../contract/contract.js";
 import { failuresOf, playOver } from "../contract/play.js";
@@ -88,7 +89,7 @@ describe("from the relay's own process, connecting", () => {
 describe("in memory", () => {
   playContract(() => {
     const { relay } = newRelay();
-    const routes = new Routes(relay, [""]);
+    const routes = new Routes(relay, [""], new TrustedProxies());
     const both = reachOver(routes.localTransport);
     const held = () => Object.entries({ ...relay.counts, ...routes.counts }).filter(([, count]) => count !== 0);
     return {

@@ -11,6 +11,7 @@ import { Admission } from "../../server/admission/admission.js";
 import { defaultLimits } from "../../server/admission/limits.js";
 import { Warnings } from "../../server/admission/warnings.js";
 import { requestCaller } from "../../server/http/request-caller.js";
+import { TrustedProxies } from "../../server/http/trusted-proxies.js";
 import { LinkSockets } from "../../server/link/link-sockets.js";
 import { Links, type LinksInit } from "../../server/link/links.js";
 import { RelayEvents } from "../../server/relay/relay-events.js";
@@ -67,7 +68,7 @@ export async function openLinkServer(routes: (router: ConnectRouter) => void, in
   const connections: Duplex[] = [];
   const server = createServer().on("upgrade", (request, connection, head) => {
     connections.push(connection);
-    sockets.upgrade(request, connection, head, requestCaller(request, "websocket"));
+    sockets.upgrade(request, connection, head, requestCaller(request, "websocket", new TrustedProxies()));
   });
   const url = await listen(server);
   return {
