@@ -17,8 +17,12 @@ import { unreadableError, type WireReader } from "./wire-reader.js";
 
 /** The facts that a relay has to know about a frame that it passes on. */
 export interface FrameHead {
+  /** The number of the frame in its direction. 0 for a frame that carries neither messages nor fin. */
+  sequence: number;
   /** The highest number that the sender has received in the other direction. 0 says nothing. */
   ack: number;
+  /** The offset up to which the sender lets its peer send. 0 says nothing. */
+  credit: number;
   /** The bytes that the messages of the frame count against `Limits.max_frame_bytes`. */
   costBytes: number;
   fin: boolean;
@@ -39,11 +43,13 @@ const frameTags = new Set([sequenceTag, ackTag, creditTag, messagesTag, finTag, 
 const messageTags = new Set([dataTag, textTag, moreTag]);
 
 function readHead(reader: WireReader): FrameHead {
-  const head: FrameHead = { ack: 0, costBytes: 0, fin: false, reset: false };
+  const head: FrameHead = { sequence: 0, ack: 0, credit: 0, costBytes: 0, fin: false, reset: false };
   while (reader.leftBytes > 0) {
     const tag = reader.uint32();
     if (tag === messagesTag) head.costBytes += messageOverheadBytes + readDataBytes(reader);
+    else if (tag === sequenceTag) head.sequence = readVarint(reader);
     else if (tag === ackTag) head.ack = reader.varint();
+    else if (tag === creditTag) head.credit = readVarint(reader);
     else if (tag === finTag) head.fin = reader.varint() !== 0;
     else {
       if (tag === resetTag) head.reset = true;
@@ -78,7 +84,7 @@ function skipField(reader: WireReader, tag: number, knownTags: ReadonlySet<numbe
   if (!knownTags.has(tag) && Math.floor(tag / 8) <= knownTags.size) throw unreadableError();
   switch (tag % 8) {
     case varint:
-      return skipVarint(reader);
+      return void readVarint(reader);
     case fixed64:
       return reader.skip(8);
     case lengthDelimited:
@@ -90,8 +96,20 @@ function skipField(reader: WireReader, tag: number, knownTags: ReadonlySet<numbe
   }
 }
 
-/** Skips a number of up to 64 bits. Nine bytes hold 63 of them, so the tenth is one at most. */
-function skipVarint(reader: WireReader): void {
-  for (let bytes = 1; bytes < 10; bytes += 1) if (reader.byte() < 0x80) return;
-  if (reader.byte() > 1) throw unreadableError();
+/**
+ * Reads a number of up to 64 bits, which is rounded from 2^53 on. Nine bytes hold 63 bits of it, so the tenth is one at
+ * most.
+ */
+function readVarint(reader: WireReader): number {
+  let number = 0;
+  let factor = 1;
+  for (let bytes = 1; bytes < 10; bytes += 1) {
+    const byte = reader.byte();
+    number += (byte & 0x7f) * factor;
+    if (byte < 0x80) return number;
+    factor *= 0x80;
+  }
+  const last = reader.byte();
+  if (last > 1) throw unreadableError();
+  return number + last * factor;
 }

@@ -2,8 +2,10 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Caller } from "../admission/caller.js";
 import type { LegPort, Resumption } from "./leg-port.js";
 import type { RelayedFrame } from "./relayed-frame.js";
+import { SentFrames } from "./sent-frames.js";
 
 /** One of the two sides of a stream. */
 export type Role = "client" | "listener";
@@ -29,6 +31,7 @@ type HalfState =
   | {
       kind: "attached";
       port: LegPort;
+      sinceMs: number;
       room: "free" | "full";
       /** Undefined for the first leg of the endpoint. */
       resumption: Resumption | undefined;
@@ -73,8 +76,8 @@ export class Half {
   #slot: RelayedFrame | undefined;
   /** When the frame in the slot came, if it is timed. */
   #slotSinceMs: number | undefined;
-  #frames = 0;
-  #bytes = 0;
+  /** The frames of this half's endpoint. */
+  readonly sent = new SentFrames();
 
   constructor(init: HalfInit) {
     this.#init = init;
@@ -117,7 +120,7 @@ export class Half {
 
   /** The bytes of this half's endpoint that the relay has taken, with their envelopes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.sent.bytes;
   }
 
   /** How this half's endpoint attached again; undefined for its first leg, and without a leg. */
@@ -132,7 +135,18 @@ export class Half {
 
   /** Whether this half's endpoint is in the relay's process. */
   get isLocal(): boolean {
-    return this.#state.kind === "attached" && this.#state.port.isLocal === true;
+    return this.#state.kind === "attached" && this.#state.port.caller.door === "local";
+  }
+
+  /** Who has opened the leg of this half's endpoint, and when; undefined without a leg. */
+  get leg(): { caller: Caller; sinceMs: number } | undefined {
+    if (this.#state.kind !== "attached") return undefined;
+    return { caller: this.#state.port.caller, sinceMs: this.#state.sinceMs };
+  }
+
+  /** Whether a frame of this half's endpoint waits for its peer, or for room on the peer's leg. */
+  get isHeldBack(): boolean {
+    return this.#slot !== undefined;
   }
 
   /** Throws FAILURE_FENCED for an attachment that is not newer than the newest one. */
@@ -162,7 +176,8 @@ export class Half {
     this.#request = "open";
     // The endpoint sends what comes after the peer's last number again.
     if (resumption !== undefined && this.#slot?.reset === false) this.#slot = undefined;
-    this.#set({ kind: "attached", port, room: "free", resumption, awaits, news: "told" });
+    const sinceMs = this.#init.clock.now();
+    this.#set({ kind: "attached", port, sinceMs, room: "free", resumption, awaits, news: "told" });
     if (state.kind === "attached") state.port.finish(fencedError("a newer attachment has taken the place of this one"));
     this.#init.onChange("attached");
     this.#takeSlot();
@@ -207,7 +222,7 @@ export class Half {
     const isThere = this.peer.kind !== "detached";
     const hasRoom = isThere
       ? state.port.sendResumed(this.peer.#receivedSequence)
-      : state.port.sendSuspended(this.peer.#graceLeftMs);
+      : state.port.sendSuspended(this.peer.graceLeftMs);
     const awaits = isThere ? "nothing" : state.awaits;
     if (this.#state === state) this.#set({ ...state, awaits, news: "told", room: hasRoom ? "free" : "full" });
   }
@@ -239,10 +254,9 @@ export class Half {
   }
 
   /** Counts a frame. Returns the time for one that is timed: of many, and only while the peer has a leg. */
-  #count({ envelope }: RelayedFrame): number | undefined {
-    const isTimed = this.#frames % framesPerSample === 0 && this.peer.kind === "attached";
-    this.#frames += 1;
-    this.#bytes += envelope.byteLength;
+  #count(frame: RelayedFrame): number | undefined {
+    const isTimed = this.sent.frames % framesPerSample === 0 && this.peer.kind === "attached";
+    this.sent.count(frame);
     return isTimed ? this.#init.clock.now() : undefined;
   }
 
@@ -270,9 +284,10 @@ export class Half {
     this.lose(new StreamError("the request ended before fin", { failure: Failure.PROTOCOL_VIOLATION }));
   }
 
-  /** This half's endpoint may have said its last word to another process. */
+  /** This half's endpoint may have sent frames, and said its last word, to another process. */
   forgetLastWord(): void {
     this.#said = "unknown";
+    this.sent.isWhole = false;
   }
 
   /** This half's endpoint has said and heard all, and needs no other leg. A frame for it is dropped. */
@@ -302,7 +317,7 @@ export class Half {
     if (state.kind === "over" || state.kind === "owed") return;
     const frame = this.peer.#emptySlot();
     if (state.kind === "detached") {
-      const cancelDeadline = this.#init.clock.after(this.#graceLeftMs, () => this.abandon());
+      const cancelDeadline = this.#init.clock.after(this.graceLeftMs, () => this.abandon());
       this.#set({ kind: "owed", error, reset: frame?.reset ? frame : undefined, cancelDeadline });
       return;
     }
@@ -335,8 +350,8 @@ export class Half {
     this.giveUp(error);
   }
 
-  /** A whole number, as it goes out on the wire. */
-  get #graceLeftMs(): number {
+  /** The time that the relay still waits for an endpoint whose leg was lost: a whole number, as it goes out on the wire. */
+  get graceLeftMs(): number {
     if (this.#state.kind !== "detached") return 0;
     return Math.max(0, Math.ceil(this.#state.untilMs - this.#init.clock.now()));
   }

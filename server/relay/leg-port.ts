@@ -1,11 +1,12 @@
 import type { Capabilities } from "../../gen/streamserver/v1/relay_pb.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Caller } from "../admission/caller.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 
 /** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */
 export interface LegPort {
-  /** Whether the endpoint is in the relay's process, so that it goes with the relay and cannot attach elsewhere. */
-  readonly isLocal?: boolean;
+  /** Who has opened the leg. An endpoint in the relay's process goes with the relay, and cannot attach elsewhere. */
+  readonly caller: Caller;
   /** The listener has accepted, and is capable of this. */
   sendAccepted(capabilities: Capabilities | undefined): void;
   /** Sends a frame. Returns false if the next one has to wait until `Half.drained` is called. */

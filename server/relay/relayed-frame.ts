@@ -22,9 +22,9 @@ export interface RelayedFrame extends FrameHead {
  * may modify or transfer its bytes while the frame waits for a peer.
  */
 export function relayedFrame(frame: Frame): RelayedFrame {
-  const { ack, messages, fin, reset } = frame;
+  const { sequence, ack, credit, messages, fin, reset } = frame;
   const envelope = frameEnvelope(frame, (byteLength) => new Uint8Array(byteLength));
-  return { ack, costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
+  return { sequence, ack, credit, costBytes: costBytesOf(messages), fin, reset: reset !== undefined, envelope };
 }
 
 /** A reset in the name of an endpoint, which has received the frames up to `ack`, or does not say if that is 0. */

@@ -202,11 +202,12 @@ export class LegHandler {
     this.#hold = hold;
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
-    half.attach(this.#port, resumption);
+    half.attach(this.#portOf(admitted.caller), resumption);
   }
 
-  get #port(): LegPort {
+  #portOf(caller: Caller): LegPort {
     return {
+      caller,
       sendAccepted: (capabilities) =>
         this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } }),
       sendFrame: (frame) => this.#state.kind === "closed" || this.#carrier.send(frame.envelope),
@@ -272,10 +273,12 @@ function frameOf(bytes: Parts): RelayedFrame | undefined {
   if (message.case === undefined) return undefined;
   // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay
   // says.
-  const { ack, messages, fin, reset } = message.value;
+  const { sequence, ack, credit, messages, fin, reset } = message.value;
   const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
   return {
+    sequence: Number(sequence),
     ack: receivedSequenceOf(ack),
+    credit: Number(credit),
     costBytes: costBytesOf(messages),
     fin,
     reset: reset !== undefined,

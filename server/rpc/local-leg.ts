@@ -90,7 +90,7 @@ class LocalLeg implements LegCall {
 
   get #port(): LegPort {
     return {
-      isLocal: true,
+      caller: localCaller,
       sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
       sendFrame: (frame) => this.#receive(frame),
       sendSuspended: (graceMs) => this.#notify(() => this.#handlers.onSuspended(graceMs)),

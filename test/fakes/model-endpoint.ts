@@ -4,7 +4,7 @@ import type { LegPort } from "../../server/relay/leg-port.js";
 import type { Relay } from "../../server/relay/relay.js";
 import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
-import { callBroke, noFacts, resumes } from "./relays.js";
+import { callBroke, noFacts, resumes, someCaller } from "./relays.js";
 
 /** A frame of the model: its number, or 0 for one with nothing but an ack. */
 interface ModelFrame {
@@ -29,7 +29,8 @@ const frames = new WeakMap<Parts, ModelFrame>();
 function relayedModel(frame: ModelFrame): RelayedFrame {
   const envelope = {} as Parts;
   frames.set(envelope, frame);
-  return { ack: frame.ack, costBytes: frame.sequence > 0 ? 1 : 0, fin: frame.fin, reset: false, envelope };
+  const { sequence, ack, fin } = frame;
+  return { sequence, ack, credit: 0, costBytes: sequence > 0 ? 1 : 0, fin, reset: false, envelope };
 }
 
 /**
@@ -37,6 +38,7 @@ function relayedModel(frame: ModelFrame): RelayedFrame {
  * way to the endpoint, and the relay notices it later.
  */
 export class ModelLeg implements LegPort {
+  readonly caller = someCaller;
   readonly half: Half;
   readonly down: News[] = [];
   readonly up: (ModelFrame | "end")[] = [];

@@ -137,6 +137,7 @@ export function relayed(frame: Frame): RelayedFrame {
 
 /** An endpoint that hears what comes on its leg, as long as it has room, and how the leg ends. */
 export class Listening implements LegPort {
+  readonly caller = someCaller;
   readonly frames: Frame[] = [];
   readonly envelopes: Parts[] = [];
   readonly heard: string[] = [];

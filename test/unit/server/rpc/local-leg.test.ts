@@ -270,7 +270,7 @@ describe("LocalLeg", () => {
   test("ends with an error at bytes that are no frame, and is lost for the peer", async () => {
     const { relay, endpoint, leg, listener } = await accepted();
     const bytes = new Parts([envelope(0, new Uint8Array([255, 255, 255]))]);
-    leg.put({ ack: 0, costBytes: 0, fin: false, reset: false, envelope: bytes });
+    leg.put({ sequence: 0, ack: 0, credit: 0, costBytes: 0, fin: false, reset: false, envelope: bytes });
     await settled();
     expect(endpoint.ends).toEqual([expect.objectContaining({ code: Code.Internal })]);
     expect(listener.end).toMatchObject({ failure: LEG_LOST });
