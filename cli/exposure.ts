@@ -32,7 +32,7 @@ export function exposureOf({ host, open = false, hostName, hasPolicy = false }: 
   const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
   if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
   if (!open && !hasPolicy) checkReach(host);
-  return { host, shownHost: host, hosts };
+  return { host, shownHost: allInterfaces.includes(host) ? undefined : host, hosts };
 }
 
 /** Throws a `UsageError` for an address that other machines reach, which says in two lines what to do. */
@@ -43,6 +43,9 @@ export function checkReach(host: string): void {
     "--secret-file secret lets in who has a token of `bss token --key secret`, and --open everybody who reaches it",
   );
 }
+
+/** The addresses that stand for all interfaces. No browser can go there. */
+export const allInterfaces: readonly string[] = ["0.0.0.0", "::"];
 
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");

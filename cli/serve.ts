@@ -15,7 +15,7 @@ import {
 } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
-import { checkReach } from "./exposure.js";
+import { allInterfaces, checkReach } from "./exposure.js";
 import { whenAborted } from "./interruption.js";
 import { authorityOf } from "./listen-address.js";
 import { LogOutput } from "./log-output.js";
@@ -33,7 +33,7 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
 
   --port N         the port, 0 for any that is free (default 8080)
   --host ADDRESS   the interface (default this machine alone, or all with --open)
-  --open           lets everybody in who reaches the relay; without it, no other machine does
+  --open           lets everybody in who reaches the relay; without it or a policy, no other machine does
   --host-name NAME a name by which pages reach the relay, "*" for any; may be repeated (default this machine's names
                    and addresses): pages that come by another name are refused, as those of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
@@ -220,8 +220,7 @@ function createPage(ownFolder: string | undefined): RelayServerOptions["fallback
 /** Returns the URLs of the port: this machine's own first, then those by which others on its network reach it. */
 function addressesOf({ shownHost, fd, tls }: ServeOptions, { host, port }: RelayServer): string[] {
   const url = (name: string) => `${tls === undefined ? "http" : "https"}://${name}:${port}/`;
-  const isAll = host === "0.0.0.0" || host === "::";
-  const shown = fd === undefined ? shownHost : isAll ? undefined : host;
+  const shown = fd === undefined ? shownHost : allInterfaces.includes(host) ? undefined : host;
   if (shown !== undefined) return [url(shown.includes(":") ? `[${shown}]` : shown)];
   return ["localhost", ...networkAddresses("IPv4")].map(url);
 }

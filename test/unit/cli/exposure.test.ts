@@ -34,7 +34,10 @@ describe("exposureOf", () => {
 
   test("is all interfaces, or the one that is named, if the relay is open", () => {
     expect(exposureOf({ open: true })).toEqual({ host: undefined, shownHost: undefined, hosts: ownNames });
-    expect(exposureOf({ open: true, host: "0.0.0.0" })).toMatchObject({ host: "0.0.0.0" });
+    expect(exposureOf({ open: true, host: "10.0.0.1" })).toMatchObject({ host: "10.0.0.1", shownHost: "10.0.0.1" });
+    for (const host of ["0.0.0.0", "::"]) {
+      expect(exposureOf({ open: true, host })).toMatchObject({ host, shownHost: undefined });
+    }
   });
 
   test("is the interface that is named, if the relay has a policy, and otherwise this machine alone", () => {
