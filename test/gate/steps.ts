@@ -6,6 +6,7 @@ import { checkBundle } from "./bundle-size.ts";
 import { checkBundlers } from "./bundlers.ts";
 import { checkChaos, checkScenarios, checkTabs } from "./chaos.ts";
 import { expectSuccess } from "./command.ts";
+import { checkDeploy } from "./deploy.ts";
 import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
 import { checkImportDirection } from "./import-direction.ts";
@@ -48,6 +49,7 @@ export const steps: Step[] = [
   { name: "publint", run: checkPublint },
   { name: "attw", run: checkAttw },
   { name: "installed", run: checkInstalled },
+  { name: "deploy", run: checkDeploy },
   { name: "audit", run: checkAudit },
   { name: "bundle", run: checkBundle },
   { name: "bundlers", run: checkBundlers },

@@ -47,7 +47,7 @@ export async function startProxy({ program, scheme, files, args }: ProxySetup): 
 }
 
 /** These programs tell nobody which port they were given for 0: one that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
