@@ -2,6 +2,7 @@ import type { Server as Http1Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { described, knownOptions } from "./admission/known-options.js";
 import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
+import { closeIfUnfinished } from "./http/answered-request.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { PlainPort } from "./http/plain-port.js";
 import { answerProbes } from "./http/probes.js";
@@ -74,7 +75,10 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
     (request, response) => refusesHost(proxy, request, response) || other(request, response),
   );
   for (const server of own.servers) {
-    (server as Http1Server).on("request", answer);
+    (server as Http1Server).on("request", (request, response) => {
+      closeIfUnfinished(response);
+      answer(request, response);
+    });
     proxy.install(server);
   }
   await new Promise<void>((resolve, reject) => {

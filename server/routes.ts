@@ -18,6 +18,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { quoted } from "./admission/warnings.js";
+import { closeIfUnfinished } from "./http/answered-request.js";
 import { CallTurns } from "./http/call-turns.js";
 import { ClientFiles } from "./http/client-files.js";
 import { retireSession } from "./http/http2-sessions.js";
@@ -162,6 +163,7 @@ export class Routes {
     // The address of the relay may lead to another one by now, and calls over this connection are refused.
     if (!this.#relay.isOpen) retireSession(response);
     this.#responses.add(response);
+    closeIfUnfinished(response);
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http", this.#proxies);

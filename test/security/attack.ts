@@ -3,6 +3,8 @@ import type { ServerKind } from "./server-process.ts";
 /** The server to attack. */
 export interface Target {
   port: number;
+  /** Whether the port speaks TLS. */
+  isSecure: boolean;
   /** The time after which an attack gives up that is not cut off. */
   giveUpMs: number;
 }
@@ -35,8 +37,8 @@ export interface Attack {
   name: string;
   /** One sentence that says what the attacker does. */
   about: string;
-  /** The server without defences of ours that the same is tried on for comparison. */
-  bare: ServerKind;
+  /** The server of Node's that the same is tried on for comparison. Undefined if it has nothing to attack. */
+  bare: ServerKind | undefined;
   /** How often the attacker does it, in the gate and in the report. */
   amount: Record<Extent, number>;
   /** What has to come of it. */

@@ -1,8 +1,9 @@
 import type { RelayLimits } from "browser-stream-server/server";
 import type { Attack, Extent } from "./attack.ts";
 import { bombs } from "./attacks/bombs.ts";
-import { http2Floods } from "./attacks/http2-floods.ts";
-import { slowCallers } from "./attacks/slow-callers.ts";
+import { http2Floods, rapidReset } from "./attacks/http2-floods.ts";
+import { slowCallers, slowSecureCallers } from "./attacks/slow-callers.ts";
+import { vanishing } from "./attacks/vanishing.ts";
 import { webSocketFloods } from "./attacks/websocket-floods.ts";
 
 /** Attacks that one relay lives through, one after the other. */
@@ -11,17 +12,28 @@ export interface AttackGroup {
   attacks: readonly Attack[];
   /** Limits of the relay that differ from the defaults. The gate has no time to wait for long deadlines. */
   limits?: Record<Extent, Partial<RelayLimits>>;
+  /** Whether the relay's port speaks TLS. */
+  isSecure?: boolean;
 }
+
+/** The deadlines of connections and requests follow this limit. */
+const quickDeadlines = { short: { openTimeoutMs: 500 }, long: {} };
 
 /** All attacks, in the order of the report. */
 export const groups: readonly AttackGroup[] = [
   { name: "frames of HTTP/2", attacks: http2Floods },
   { name: "frames of WebSockets and packets of links", attacks: webSocketFloods },
   { name: "requests that are too large", attacks: bombs },
+  { name: "callers that vanish, or do not read", attacks: vanishing },
   {
     name: "callers that are too slow",
     attacks: slowCallers,
-    // The deadlines of connections and requests follow this limit.
-    limits: { short: { openTimeoutMs: 500 }, long: {} },
+    limits: quickDeadlines,
+  },
+  {
+    name: "callers of a port with TLS",
+    attacks: [{ ...rapidReset, name: "rapid reset over TLS", bare: undefined }, ...slowSecureCallers],
+    limits: quickDeadlines,
+    isSecure: true,
   },
 ];

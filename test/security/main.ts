@@ -5,7 +5,7 @@ import type { Attack } from "./attack.ts";
 import { type AttackGroup, groups } from "./attacks.ts";
 import { problemsOf } from "./bounds.ts";
 import { type Trial, trialText, writeReport } from "./report.ts";
-import { Stage } from "./stage.ts";
+import { type Measurement, Stage } from "./stage.ts";
 
 const usage = `Usage: npm run test:security -- [options]
 
@@ -29,16 +29,22 @@ const extent = options.short ? "short" : "long";
 const isChosen = ({ name }: Attack) => options.attack?.includes(name) ?? true;
 const trials: Trial[] = [];
 
+async function measureBare(attack: Attack): Promise<Measurement | undefined> {
+  if (attack.bare === undefined) return undefined;
+  const stage = await Stage.open({ kind: attack.bare });
+  const measured = await stage.measure(attack, extent);
+  await stage.close();
+  return measured;
+}
+
 /** Plays the chosen attacks of a group on one relay, and each of them on a bare server as well. */
-async function play({ attacks, limits }: AttackGroup): Promise<void> {
+async function play({ attacks, limits, isSecure }: AttackGroup): Promise<void> {
   const chosen = attacks.filter(isChosen);
   if (chosen.length === 0) return;
-  const stage = await Stage.open({ limits: limits?.[extent] });
+  const stage = await Stage.open({ limits: limits?.[extent], isSecure });
   for (const attack of chosen) {
     const relay = await stage.measure(attack, extent);
-    const bareStage = await Stage.open({ kind: attack.bare });
-    const bare = await bareStage.measure(attack, extent);
-    await bareStage.close();
+    const bare = await measureBare(attack);
     const trial = { attack, relay, bare, problems: problemsOf(attack, relay, extent) };
     console.log(trialText(trial));
     trials.push(trial);

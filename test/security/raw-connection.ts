@@ -8,9 +8,6 @@ export class RawConnection {
   readonly socket: Socket;
   readonly #startedMs = performance.now();
   #closedMs: number | undefined;
-  /** The bytes that the server has sent, as far as `keepsAnswer` says to keep them. */
-  answer = Buffer.alloc(0);
-  keepsAnswer = false;
 
   private constructor(socket: Socket) {
     this.socket = socket;
@@ -23,9 +20,10 @@ export class RawConnection {
     socket.on("end", () => socket.destroy());
   }
 
-  static async open({ port }: Target, { isSecure = false, alpn = "h2" } = {}): Promise<RawConnection> {
+  /** `protocol`: the one to agree on over TLS. */
+  static async open({ port, isSecure }: Omit<Target, "giveUpMs">, protocol = "http/1.1"): Promise<RawConnection> {
     const socket = isSecure
-      ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: [alpn] })
+      ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: [protocol] })
       : connect({ port, host: "127.0.0.1" });
     const raw = new RawConnection(socket);
     await once(socket, isSecure ? "secureConnect" : "connect");
@@ -38,9 +36,7 @@ export class RawConnection {
 
   /** Reads and forgets what the server sends. */
   read(): this {
-    this.socket.on("data", (chunk) => {
-      if (this.keepsAnswer) this.answer = Buffer.concat([this.answer, chunk]);
-    });
+    this.socket.resume();
     return this;
   }
 
@@ -52,6 +48,18 @@ export class RawConnection {
     await Promise.race([once(this.socket, "drain", { signal }), once(this.socket, "close", { signal })]).catch(
       () => {},
     );
+    over.abort();
+  }
+
+  /** Resolves when the server has sent something more, or has closed the connection. */
+  async heard(): Promise<void> {
+    await this.#either("data");
+  }
+
+  async #either(event: "drain" | "data"): Promise<void> {
+    const over = new AbortController();
+    const { signal } = over;
+    await Promise.race([once(this.socket, event, { signal }), once(this.socket, "close", { signal })]).catch(() => {});
     over.abort();
   }
 
@@ -72,10 +80,13 @@ export class RawConnection {
    * Writes the pieces that `next` makes until it makes no more, the server closes the connection, or the time is up, and
    * tells how it ended.
    */
-  async flood({ giveUpMs }: Target, next: (piece: number) => Uint8Array | undefined): Promise<Outcome> {
+  async flood(
+    { giveUpMs }: Target,
+    next: (piece: number) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  ): Promise<Outcome> {
     const deadlineMs = performance.now() + giveUpMs;
     for (let piece = 0; !this.isClosed && performance.now() < deadlineMs; piece += 1) {
-      const bytes = next(piece);
+      const bytes = await next(piece);
       if (bytes === undefined) break;
       await this.write(bytes);
       // Lets this process hear what the server says.

@@ -11,13 +11,14 @@ const [begin, end] = ["<!-- begin figures -->", "<!-- end figures -->"];
 export interface Trial {
   attack: Attack;
   relay: Measurement;
-  bare: Measurement;
+  bare: Measurement | undefined;
   problems: readonly string[];
 }
 
 /** The figures of a trial, for a terminal. */
 export function trialText({ attack, relay, bare, problems }: Trial): string {
-  const lines = [`${attack.name}: ${cells(relay).join(", ")}`, `  ${attack.bare} alone: ${cells(bare).join(", ")}`];
+  const lines = [`${attack.name}: ${cells(relay).join(", ")}`];
+  if (bare !== undefined) lines.push(`  ${attack.bare} alone: ${cells(bare).join(", ")}`);
   return [...lines, ...problems.map((problem) => `  FAILED  ${problem}`)].join("\n");
 }
 
@@ -27,7 +28,7 @@ export function writeReport(trials: readonly Trial[]): void {
   const head = ["attack", "what became of it", "memory", "longest turn", "others' p99", "others wait at most"];
   const rows = trials.flatMap(({ attack, relay, bare, problems }) => [
     [`**${attack.name}**`, ...cells(relay), ...(problems.length === 0 ? [] : ["**failed**"])],
-    [`${attack.bare} alone`, ...cells(bare)],
+    ...(bare === undefined ? [] : [[`${attack.bare} alone`, ...cells(bare)]]),
   ]);
   const about = trials.map(
     ({ attack }) =>

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
-import type { RelayLimits } from "browser-stream-server/server";
+import type { RelayCounts, RelayLimits } from "browser-stream-server/server";
 import type { Attack, Extent, Outcome } from "./attack.ts";
 import { Bystander, type BystanderFigures } from "./bystander.ts";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The server has this long to come to rest after an attack, and a bystander as long to see what it left behind. */
 const restMs = 250;
-/** An attack that is not cut off gives up after this many times the time that it may take. */
-const patience = 2;
+/** An attack on the relay that is not cut off gives up a while after the time that it may take. */
+const patience = { relay: 1.5, bare: 1 };
 
 export interface Measurement {
   outcome: Outcome;
@@ -16,6 +16,8 @@ export interface Measurement {
   /** Growth of the memory in use after the attack, without garbage. */
   heldBytes: number;
   longestTurnMs: number;
+  /** What the relay still holds of the attack when it has come to rest. */
+  left: readonly string[];
   /** Undefined at a server that is not the relay. */
   bystander: BystanderFigures | undefined;
 }
@@ -23,8 +25,14 @@ export interface Measurement {
 export interface StageInit {
   kind?: ServerKind;
   limits?: Partial<RelayLimits> | undefined;
-  isSecure?: boolean;
+  isSecure?: boolean | undefined;
 }
+
+/** The relay has this long to let go of what the attackers held. */
+const releaseMs = 5_000;
+const pollMs = 20;
+/** The bystander itself has a call more or less open at each moment. */
+const bystanderCalls = 4;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -36,22 +44,24 @@ function selfSigned(): { cert: string; key: string } {
 /** A server in a process of its own, and a bystander in another one that uses it, if it is the relay. */
 export class Stage {
   readonly #server: ServerProcess;
+  readonly #isSecure: boolean;
   readonly #bystander: Bystander | undefined;
 
-  private constructor(server: ServerProcess, bystander: Bystander | undefined) {
+  private constructor(server: ServerProcess, isSecure: boolean, bystander?: Bystander) {
     this.#server = server;
+    this.#isSecure = isSecure;
     this.#bystander = bystander;
   }
 
   /** The caller must close it. */
   static async open({ kind = "relay", limits, isSecure = false }: StageInit = {}): Promise<Stage> {
     const server = await ServerProcess.start({ kind, limits, tls: isSecure ? selfSigned() : undefined });
-    if (kind !== "relay") return new Stage(server, undefined);
+    if (kind !== "relay") return new Stage(server, isSecure);
     const bystander = await Bystander.start({ port: server.port, isSecure }).catch(async (reason) => {
       await server.end();
       throw reason;
     });
-    return new Stage(server, bystander);
+    return new Stage(server, isSecure, bystander);
   }
 
   /** Plays an attack, and measures meanwhile. */
@@ -61,19 +71,38 @@ export class Stage {
     await server.forgetPeak();
     const { nowBytes } = await server.resident();
     await bystander?.figures();
-    const outcome = await run({ port: server.port, giveUpMs: patience * bounds.cutOffMs }, amount[extent]);
+    const target = {
+      port: server.port,
+      isSecure: this.#isSecure,
+      giveUpMs: patience[bystander === undefined ? "bare" : "relay"] * bounds.cutOffMs,
+    };
+    const outcome = await run(target, amount[extent]);
     await pause(restMs);
     const figures = await bystander?.figures();
     const { peakBytes } = await server.resident();
     const { longestTurnMs } = await server.state();
+    const left = await this.#left(before.counts);
     const after = await server.state(true);
     return {
+      left,
       outcome,
       peakBytes: peakBytes - nowBytes,
       heldBytes: after.heldBytes - before.heldBytes,
       longestTurnMs,
       bystander: figures,
     };
+  }
+
+  async #left(before: RelayCounts | undefined): Promise<string[]> {
+    const deadlineMs = performance.now() + releaseMs;
+    for (;;) {
+      const { counts } = await this.#server.state();
+      const names = before === undefined || counts === undefined ? [] : (Object.keys(counts) as (keyof RelayCounts)[]);
+      const more = names.map((name) => [name, (counts?.[name] ?? 0) - (before?.[name] ?? 0)] as const);
+      const left = more.filter(([, count]) => count > bystanderCalls);
+      if (left.length === 0 || performance.now() > deadlineMs) return left.map(([name, count]) => `${count} ${name}`);
+      await pause(pollMs);
+    }
   }
 
   async close(): Promise<void> {

