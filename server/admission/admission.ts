@@ -12,6 +12,8 @@ import {
   refusalIn,
 } from "./authorize.js";
 import type { Caller } from "./caller.js";
+import { addressKey, callerKey } from "./caller-key.js";
+import { CallerRates } from "./caller-rates.js";
 import { Grants, type OnGrantEnd } from "./grants.js";
 import type { RelayLimits } from "./limits.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
@@ -43,6 +45,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #warnings: Warnings;
   readonly #authorize: Authorize | undefined;
+  readonly #rates: CallerRates;
   /** The number of resources of each kind. */
   readonly #kinds = new Map<string, number>();
   /** The counts under the keys of caps. */
@@ -57,6 +60,7 @@ export class Admission {
     this.#clock = clock;
     this.#warnings = warnings;
     this.#authorize = authorize;
+    this.#rates = new CallerRates(clock, limits.maxCallsPerSecondPerCaller);
     this.grants = new Grants({ clock });
   }
 
@@ -68,18 +72,26 @@ export class Admission {
    */
   admit(request: AuthorizeRequest): Admitted | Promise<Admitted> {
     const { caller, metadata } = request;
-    if (this.#authorize === undefined || caller.door === "local") return { caller, metadata };
+    if (caller.door === "local") return { caller, metadata };
+    const address = addressKey(caller);
+    if (this.#authorize === undefined) {
+      this.#countCall(address);
+      return { caller, metadata };
+    }
+    // A refusal counts for the address, so that one that guesses tokens is soon asked about no more.
+    this.#checkRate(address);
     if (request.token.length > maxAccessTokenBytes) throw tokenTooLongError(request.token.length);
     const hold = this.hold(caller, { kind: "authorization" });
+    let grant: unknown;
     try {
-      const grant: unknown = this.#authorize(request);
-      if (isThenable(grant)) return this.#granted(request, grant, hold);
-      hold.release();
-      return this.#admitted(grant, request);
+      grant = this.#authorize(request);
     } catch (reason) {
       hold.release();
-      throw this.#refusal(reason);
+      throw this.#refusal(reason, caller);
     }
+    if (isThenable(grant)) return this.#granted(request, grant, hold);
+    hold.release();
+    return this.#admitted(grant, request);
   }
 
   /** The number of resources of a kind. */
@@ -93,7 +105,7 @@ export class Admission {
    * FAILURE_LIMIT_REACHED, and FAILURE_NOT_PERMITTED for a caller whose token was revoked meanwhile.
    */
   hold(caller: Caller, resource: Resource, instead?: Hold, onGrantEnd?: OnGrantEnd): Hold {
-    const caps = capsOf(resource, this.#limits);
+    const caps = capsOf(resource, this.#limits, caller);
     const before = instead as CountedHold | undefined;
     for (const { key, amount, max, limit, message } of caps) {
       const counted = (this.#counts.get(key) ?? 0) - (before?.amountOf(key) ?? 0);
@@ -117,25 +129,48 @@ export class Admission {
     const cancelDeadline = this.#clock.after(authorizeTimeoutMs, () =>
       late.reject(new Error(`no answer within ${authorizeTimeoutMs} ms`)),
     );
+    let answer: unknown;
     try {
-      return this.#admitted(await Promise.race([grant, late.promise]), request);
+      answer = await Promise.race([grant, late.promise]);
     } catch (reason) {
-      throw this.#refusal(reason);
+      throw this.#refusal(reason, request.caller);
     } finally {
       cancelDeadline();
       hold.release();
     }
+    return this.#admitted(answer, request);
   }
 
   /** Throws for a grant whose token was revoked, too. */
   #admitted(grant: unknown, request: AuthorizeRequest): Admitted {
-    const admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes);
-    this.grants.check(admitted.caller);
+    let admitted: Admitted;
+    try {
+      admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes);
+      this.grants.check(admitted.caller);
+    } catch (reason) {
+      throw this.#refusal(reason, request.caller);
+    }
+    this.#countCall(callerKey(admitted.caller));
     return admitted;
   }
 
+  /** Counts a call for a caller. Throws FAILURE_LIMIT_REACHED if there were too many. */
+  #countCall(key: string | undefined): void {
+    if (key !== undefined && !this.#rates.take(key)) this.#checkRate(key);
+  }
+
+  /** Throws FAILURE_LIMIT_REACHED if a caller has to wait before it calls again. */
+  #checkRate(key: string | undefined): void {
+    const waitMs = key === undefined ? 0 : this.#rates.waitMs(key);
+    if (waitMs === 0) return;
+    const limit = "maxCallsPerSecondPerCaller";
+    throw this.full(limit, `the caller makes more than ${this.#limits[limit]} calls in a second`, waitMs);
+  }
+
   /** Only a refusal that is meant as one is told to the caller as it is. */
-  #refusal(reason: unknown): StreamError {
+  #refusal(reason: unknown, caller: Caller): StreamError {
+    const address = addressKey(caller);
+    if (address !== undefined) this.#rates.take(address);
     const refusal = refusalIn(reason);
     if (refusal !== undefined) return refusal;
     const message = `authorize failed, so a caller was refused: ${quoted(messageOf(reason))}`;

@@ -17,6 +17,11 @@ export interface RelayLimits {
   maxFrameBytes: number;
   /** Names with a listener. Default 10,000. */
   maxNames: number;
+  /**
+   * Names of one caller. A caller is an identity that `authorize` has verified, and otherwise an address. Callers on this
+   * machine are not limited so. Default 1,000, a tenth of `maxNames`.
+   */
+  maxNamesPerCaller: number;
   /** Offers that wait at one listener, or for a listener of one name. Default 128. */
   maxOffersPerName: number;
   /**
@@ -29,10 +34,20 @@ export interface RelayLimits {
    * each, counting legs of ended streams whose responses are still being read. Default 10,000.
    */
   maxStreams: number;
+  /** Streams of one name, offers included. Default 10,000, because one listener may serve everybody. */
+  maxStreamsPerName: number;
+  /** Streams that one caller has opened, offers included. Default 1,000, a tenth of `maxStreams`. */
+  maxStreamsPerCaller: number;
+  /** Offers of one caller that wait for listeners of names that have none. Default 100, a tenth of `maxWaitingOffers`. */
+  maxWaitingOffersPerCaller: number;
   /** Open `Watch` calls. Default 1,000. */
   maxWatchers: number;
+  /** Open `Watch` calls of one caller. Default 100, a tenth of `maxWatchers`. */
+  maxWatchersPerCaller: number;
   /** Links. A tab has one. Default 10,000. */
   maxLinks: number;
+  /** Links from one address. Default 1,000, a tenth of `maxLinks`. */
+  maxLinksPerCaller: number;
   /**
    * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times
    * as much, and 16 MiB more for all of them. Default 512.
@@ -40,8 +55,15 @@ export interface RelayLimits {
   maxChannelsPerLink: number;
   /** Open calls of one HTTP/2 connection. Default 1,000. */
   maxStreamsPerConnection: number;
+  /**
+   * Calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, in the long run; ten times as many at
+   * once. Endpoints that come back to their streams and names do not count. Default 100.
+   */
+  maxCallsPerSecondPerCaller: number;
   /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */
   maxAuthorizations: number;
+  /** Calls from one address that wait for `authorize`. Default 100, a tenth of `maxAuthorizations`. */
+  maxAuthorizationsPerCaller: number;
   /** `authorize` may take this long, in milliseconds; then the call is refused. Default 10,000. */
   authorizeTimeoutMs: number;
   /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
@@ -67,14 +89,22 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxMetadataBytes: 8_192,
   maxFrameBytes: 200_704,
   maxNames: 10_000,
+  maxNamesPerCaller: 1_000,
   maxOffersPerName: 128,
   maxWaitingOffers: 1_000,
   maxStreams: 10_000,
+  maxStreamsPerName: 10_000,
+  maxStreamsPerCaller: 1_000,
+  maxWaitingOffersPerCaller: 100,
   maxWatchers: 1_000,
+  maxWatchersPerCaller: 100,
   maxLinks: 10_000,
+  maxLinksPerCaller: 1_000,
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
+  maxCallsPerSecondPerCaller: 100,
   maxAuthorizations: 1_000,
+  maxAuthorizationsPerCaller: 100,
   authorizeTimeoutMs: 10_000,
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,

@@ -1,12 +1,17 @@
+import type { Caller } from "./caller.js";
+import { callerKey } from "./caller-key.js";
 import type { RelayLimits } from "./limits.js";
 import { quoted } from "./warnings.js";
 
 /** A thing in the relay that is counted as long as it lives. */
 export type Resource =
-  /** A name that a listener holds. */
-  | { kind: "name" }
-  /** A stream, or an offer of one. */
-  | { kind: "stream" }
+  /** A name that a listener holds. One that is taken up, as after a restart of the relay, counts for no caller. */
+  | { kind: "name"; isTakenUp: boolean }
+  /**
+   * A stream, or an offer of one. The name is empty for a stream that was accepted in another process: nobody knows any
+   * more who opened it, so it counts for no caller.
+   */
+  | { kind: "stream"; name: string }
   /** An offer that waits at a lease. */
   | { kind: "offer"; leaseId: string; name: string }
   /** An offer that waits for a listener of a name that has none, and the bytes of its facts. */
@@ -39,14 +44,26 @@ const legsPerStream = 4;
 /** The facts of all offers in the queue, in bytes. 4 MiB hold 450 offers with the largest facts of the default limits. */
 export const maxWaitingOfferBytes = 4_194_304;
 
-/** Returns the caps that a resource falls under, in the order in which they are checked. */
-export function capsOf(resource: Resource, limits: RelayLimits): Cap[] {
-  const { maxNames, maxStreams, maxOffersPerName, maxWaitingOffers, maxWatchers, maxLinks, maxAuthorizations } = limits;
+/** Returns the caps that a resource of a caller falls under, in the order in which they are checked. */
+export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller): Cap[] {
+  const { maxNames, maxStreams, maxStreamsPerName, maxOffersPerName, maxWaitingOffers } = limits;
+  const { maxWatchers, maxLinks, maxAuthorizations } = limits;
+  const key = callerKey(caller);
   switch (resource.kind) {
     case "name":
-      return [one("name", maxNames, "maxNames", () => `the relay holds ${maxNames} names already`)];
-    case "stream":
-      return [one("stream", maxStreams, "maxStreams", () => `the relay holds ${maxStreams} streams already`)];
+      return [
+        one("name", maxNames, "maxNames", () => `the relay holds ${maxNames} names already`),
+        ...ofCaller("name", resource.isTakenUp ? undefined : key, limits, "maxNamesPerCaller", "names"),
+      ];
+    case "stream": {
+      const { name } = resource;
+      const message = () => `${quoted(name)} has ${maxStreamsPerName} streams already`;
+      return [
+        one("stream", maxStreams, "maxStreams", () => `the relay holds ${maxStreams} streams already`),
+        ...(name === "" ? [] : [one(`stream of ${name}`, maxStreamsPerName, "maxStreamsPerName", message)]),
+        ...ofCaller("stream", name === "" ? undefined : key, limits, "maxStreamsPerCaller", "streams"),
+      ];
+    }
     case "offer": {
       const message = () => `${maxOffersPerName} clients wait at ${quoted(resource.name)} already`;
       return [one(`offer ${resource.leaseId}`, maxOffersPerName, "maxOffersPerName", message)];
@@ -58,7 +75,8 @@ export function capsOf(resource: Resource, limits: RelayLimits): Cap[] {
       return [
         one("waiting offer", maxWaitingOffers, "maxWaitingOffers", full),
         { key: "waiting bytes", amount: bytes, max: maxWaitingOfferBytes, limit: "maxWaitingOffers", message: full },
-        one(`waiting offer ${name}`, maxOffersPerName, "maxOffersPerName", message),
+        one(`waiting offer of ${name}`, maxOffersPerName, "maxOffersPerName", message),
+        ...ofCaller("waiting offer", key, limits, "maxWaitingOffersPerCaller", "offers that wait for listeners"),
       ];
     }
     case "leg": {
@@ -68,16 +86,37 @@ export function capsOf(resource: Resource, limits: RelayLimits): Cap[] {
     }
     case "watch":
     case "health watch":
-      return [one(resource.kind, maxWatchers, "maxWatchers", () => `${maxWatchers} calls watch already`)];
+      return [
+        one(resource.kind, maxWatchers, "maxWatchers", () => `${maxWatchers} calls watch already`),
+        ...ofCaller(resource.kind, key, limits, "maxWatchersPerCaller", "calls that watch"),
+      ];
     case "link":
-      return [one("link", maxLinks, "maxLinks", () => `the relay holds ${maxLinks} links already`)];
+      return [
+        one("link", maxLinks, "maxLinks", () => `the relay holds ${maxLinks} links already`),
+        ...ofCaller("link", key, limits, "maxLinksPerCaller", "links"),
+      ];
     case "authorization": {
       const message = () => `${maxAuthorizations} calls wait for authorize already`;
-      return [one("authorization", maxAuthorizations, "maxAuthorizations", message)];
+      return [
+        one("authorization", maxAuthorizations, "maxAuthorizations", message),
+        ...ofCaller("authorization", key, limits, "maxAuthorizationsPerCaller", "calls that wait for authorize"),
+      ];
     }
   }
 }
 
 function one(key: string, max: number, limit: keyof RelayLimits, message: () => string): Cap {
   return { key, amount: 1, max, limit, message };
+}
+
+/** The cap on the resources of a kind that one caller has, if callers are told apart. */
+function ofCaller(
+  kind: string,
+  key: string | undefined,
+  limits: RelayLimits,
+  limit: keyof RelayLimits,
+  what: string,
+): Cap[] {
+  if (key === undefined) return [];
+  return [one(`${kind} by ${key}`, limits[limit], limit, () => `the caller has ${limits[limit]} ${what} already`)];
 }

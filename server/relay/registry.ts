@@ -191,7 +191,8 @@ export class Registry {
   #create(init: NewLease, before?: Lease): Held {
     const { limits, clock, admission } = this.#init;
     const onGrantEnd: OnGrantEnd = (error, why) => lease.end(why, error);
-    const hold = admission.hold(init.caller, { kind: "name" }, before?.hold, onGrantEnd);
+    const resource = { kind: "name", isTakenUp: init.generation !== undefined } as const;
+    const hold = admission.hold(init.caller, resource, before?.hold, onGrantEnd);
     const { acceptTimeoutMs, graceMs } = limits;
     const onChange = (changed: Lease, change: LeaseChange) => this.#onChange(changed, change);
     const call = new ListenCall(init.isResumable);

@@ -89,7 +89,7 @@ export class Splices {
     const { id, name, facts, caller, waitForListenerMs } = init;
     const { maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
     const onGrantEnd: OnGrantEnd = (error) => splice.client.fail(error);
-    const hold = admission.hold(caller, { kind: "stream" }, undefined, onGrantEnd);
+    const hold = admission.hold(caller, { kind: "stream", name }, undefined, onGrantEnd);
     const splice: Splice = new Splice({
       id,
       name,

@@ -1,4 +1,7 @@
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
+import { RelayService } from "browser-stream-server/gen";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { rejection } from "../fakes/outcome.js";
 import { holdsNothing, openRelay } from "./relay-ports.js";
@@ -25,5 +28,34 @@ describe.each(Object.entries(allWays))("A limit, over %s,", (_way, open) => {
     await server.end();
     close();
     await holdsNothing(relay, "links");
+  });
+});
+
+describe("A limit of one caller", () => {
+  test("is that of the address that a trusted proxy says, and tells when to try again", async () => {
+    const limits = { maxNamesPerCaller: 1, maxCallsPerSecondPerCaller: 1 };
+    const relay = await openRelay({ limits, trustedProxies: ["127.0.0.1"] });
+    onTestFinished(() => relay.close());
+    const from = (address: string) =>
+      createConnectTransport({
+        baseUrl: relay.url,
+        httpVersion: "2",
+        interceptors: [
+          (next) => (request) => {
+            request.header.set("x-forwarded-for", address);
+            return next(request);
+          },
+        ],
+      });
+    const [first, second] = [from("192.0.2.1"), from("192.0.2.2")];
+    const servers = [StreamServer(first).listen("a"), StreamServer(second).listen("b")];
+    await Promise.all(servers.map(({ ready }) => ready));
+    expect((await rejection(StreamServer(first).listen("c").ready)).limit?.name).toBe("maxNamesPerCaller");
+    const lists = Array.from({ length: 40 }, () => createClient(RelayService, first).list({}));
+    const refusal = await rejection(Promise.all(lists));
+    expect(refusal.limit).toMatchObject({ name: "maxCallsPerSecondPerCaller", value: 1 });
+    expect(refusal.limit?.retryAfterMs).toBeGreaterThan(0);
+    await createClient(RelayService, second).list({});
+    await Promise.all(servers.map((server) => server.end()));
   });
 });

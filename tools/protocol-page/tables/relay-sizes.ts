@@ -3,6 +3,10 @@ import { maxWaitingOfferBytes } from "../../../server/admission/resource.js";
 import { bytes, inLimits, type LimitRow, limitReached, notTold, type RelayRows, tooLarge } from "./limit-row.js";
 import { grouped } from "./markdown.js";
 
+/** The callers that are told apart. */
+const callers =
+  "an identity that the relay's policy has verified, and otherwise an address, but for those on the relay's machine";
+
 /** Limits of size and number that the operator of the relay may set. */
 export const relaySizes: RelayRows = {
   maxNameBytes: (value) => ({
@@ -24,6 +28,7 @@ export const relaySizes: RelayRows = {
     told: inLimits("max_frame_bytes"),
   }),
   maxNames: (value) => cap("names that are listened on", value, `\`Listen\` ends with ${limitReached}`),
+  maxNamesPerCaller: (value) => cap(`names of one caller: ${callers}`, value, `\`Listen\` ends with ${limitReached}`),
   maxOffersPerName: (value) => ({
     ...cap("offers that wait at one listener, or for one of one name", value, `\`Connect\` ends with ${limitReached}`),
     told: inLimits("max_offers_per_name"),
@@ -40,18 +45,38 @@ export const relaySizes: RelayRows = {
       value,
       `\`Connect\` ends with ${limitReached}, where there are too many legs \`Accept\` too`,
     ),
+  maxStreamsPerName: (value) =>
+    cap("streams of one name, offers included", value, `\`Connect\` ends with ${limitReached}`),
+  maxStreamsPerCaller: (value) =>
+    cap("streams that one caller has opened, offers included", value, `\`Connect\` ends with ${limitReached}`),
+  maxWaitingOffersPerCaller: (value) =>
+    cap(
+      "offers of one caller that wait for listeners of names that have none",
+      value,
+      `\`Connect\` ends with ${limitReached}`,
+    ),
   maxWatchers: (value) =>
     cap(
       "calls of `Watch`",
       value,
       `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
     ),
+  maxWatchersPerCaller: (value) => cap("calls of `Watch` of one caller", value, `the call ends with ${limitReached}`),
   maxLinks: (value) =>
     cap(
       "links",
       value,
       `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
     ),
+  maxLinksPerCaller: (value) => cap("links from one address", value, "as for all links"),
+  maxCallsPerSecondPerCaller: (value) =>
+    cap(
+      "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back; ten times as many at once",
+      value,
+      `the call ends with ${limitReached}`,
+    ),
+  maxAuthorizationsPerCaller: (value) =>
+    cap("calls from one address that wait for the relay's policy", value, `the call ends with ${limitReached}`),
   maxAuthorizations: (value) =>
     cap("calls that wait for the relay's policy, where it has one", value, `the call ends with ${limitReached}`),
   maxChannelsPerLink: (value) => ({

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { Admission } from "../../../../server/admission/admission.js";
 import type { Authorize, AuthorizeRequest } from "../../../../server/admission/authorize.js";
-import { localCaller } from "../../../../server/admission/caller.js";
+import { type Caller, localCaller } from "../../../../server/admission/caller.js";
+import { CallerRates, maxRememberedCallers } from "../../../../server/admission/caller-rates.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
 import type { Resource } from "../../../../server/admission/resource.js";
 import { type RelayWarning, Warnings } from "../../../../server/admission/warnings.js";
@@ -29,8 +30,8 @@ const waiting = (name: string, bytes = 1): Resource => ({ kind: "waiting offer",
 
 describe("Admission.hold", () => {
   test.each<[limit: keyof RelayLimits, resource: Resource, max: number]>([
-    ["maxNames", { kind: "name" }, 3],
-    ["maxStreams", { kind: "stream" }, 3],
+    ["maxNames", { kind: "name", isTakenUp: false }, 3],
+    ["maxStreams", { kind: "stream", name: "room" }, 3],
     ["maxStreams", { kind: "leg" }, 12],
     ["maxOffersPerName", { kind: "offer", leaseId: "lease", name: "room" }, 3],
     ["maxOffersPerName", waiting("room"), 3],
@@ -48,6 +49,53 @@ describe("Admission.hold", () => {
     expect(thrown(() => admission.hold(someCaller, resource))).toMatchObject(refused);
   });
 
+  const other: Caller = { ...someCaller, address: "192.0.2.2" };
+  const identity = (subject: string, caller = someCaller): Caller => ({
+    ...caller,
+    claims: { subject, name: "", meta: {}, issuedAtMs: 0, expiresAtMs: undefined, cut: false, tokenId: "" },
+  });
+  /** Callers on this machine, for whom a proxy may speak. */
+  const near = ["127.0.0.1", "127.8.0.1", "::1", ""].map((address): Caller => ({ ...someCaller, address }));
+
+  test.each<[limit: keyof RelayLimits, resource: Resource]>([
+    ["maxNamesPerCaller", { kind: "name", isTakenUp: false }],
+    ["maxStreamsPerCaller", { kind: "stream", name: "room" }],
+    ["maxWaitingOffersPerCaller", waiting("room")],
+    ["maxWatchersPerCaller", { kind: "watch" }],
+    ["maxWatchersPerCaller", { kind: "health watch" }],
+    ["maxLinksPerCaller", { kind: "link" }],
+    ["maxAuthorizationsPerCaller", { kind: "authorization" }],
+  ])("refuses one caller by %s one more %o, and no other", (limit, resource) => {
+    const admission = newAdmission({ [limit]: 2 });
+    const callers = [someCaller, other, identity("ann"), identity("bob")];
+    const holds = callers.flatMap((caller) => [admission.hold(caller, resource), admission.hold(caller, resource)]);
+    for (const caller of [...callers, identity("ann", other)]) {
+      const error = thrown(() => admission.hold(caller, resource));
+      expect(error).toMatchObject({ ...refused, limit: { name: limit, value: 2, retryAfterMs: 1_000 } });
+    }
+    for (const caller of [localCaller, ...near])
+      for (let times = 0; times < 3; times += 1) admission.hold(caller, resource);
+    holds[0]?.release();
+    admission.hold(someCaller, resource);
+  });
+
+  test("counts for no caller what comes back after a restart", () => {
+    const admission = newAdmission({ maxNamesPerCaller: 1, maxStreamsPerCaller: 1 });
+    for (let times = 0; times < 2; times += 1) {
+      admission.hold(someCaller, { kind: "name", isTakenUp: true });
+      admission.hold(someCaller, { kind: "stream", name: "" });
+    }
+    admission.hold(someCaller, { kind: "name", isTakenUp: false });
+    admission.hold(someCaller, { kind: "stream", name: "room" });
+  });
+
+  test("refuses by maxStreamsPerName one more stream of one name, whoever asks", () => {
+    const admission = newAdmission({ maxStreamsPerName: 2 });
+    for (const caller of [someCaller, localCaller]) admission.hold(caller, { kind: "stream", name: "room" });
+    expect(thrown(() => admission.hold(other, { kind: "stream", name: "room" }))).toMatchObject(refused);
+    admission.hold(other, { kind: "stream", name: "other" });
+  });
+
   test("counts the offers of each name for themselves", () => {
     const admission = newAdmission({ maxOffersPerName: 1 });
     admission.hold(someCaller, waiting("a"));
@@ -59,8 +107,8 @@ describe("Admission.hold", () => {
 
   test("lets one resource take the place of another where all places are taken", () => {
     const admission = newAdmission({ maxNames: 1 });
-    const first = admission.hold(someCaller, { kind: "name" });
-    const second = admission.hold(someCaller, { kind: "name" }, first);
+    const first = admission.hold(someCaller, { kind: "name", isTakenUp: false });
+    const second = admission.hold(someCaller, { kind: "name", isTakenUp: false }, first);
     first.release();
     expect(admission.count("name")).toBe(1);
     second.release();
@@ -176,6 +224,52 @@ describe("Admission.admit", () => {
     expect([admission.count("authorization"), clock.timers]).toEqual([0, 0]);
     expect(told.map(({ kind }) => kind)).toEqual(["limit-reached", "authorize-failed"]);
   });
+});
+
+describe("Admission.admit, of one caller in a second,", () => {
+  const limits = { maxCallsPerSecondPerCaller: 2 };
+  const rate = { ...refused, limit: { name: "maxCallsPerSecondPerCaller", value: 2, retryAfterMs: 500 } };
+  const callTimes = (admission: Admission, times: number, request = connecting) => {
+    for (let call = 0; call < times; call += 1) admission.admit(request);
+  };
+
+  test("refuses more than maxCallsPerSecondPerCaller once ten times as many came, and says when it goes on", () => {
+    const { admission, clock } = newDoor(limits);
+    callTimes(admission, 20);
+    expect(thrown(() => admission.admit(connecting))).toMatchObject(rate);
+    callTimes(admission, 20, { ...connecting, caller: { ...someCaller, address: "192.0.2.2" } });
+    callTimes(admission, 100, { ...connecting, caller: { ...someCaller, address: "127.0.0.1" } });
+    clock.advance(500);
+    admission.admit(connecting);
+    expect(thrown(() => admission.admit(connecting))).toMatchObject(rate);
+  });
+
+  test("counts by identity where there is one, so that callers of one address do not share their calls", () => {
+    const { admission } = newDoor(limits, ({ token }) => ({ subject: token }));
+    for (const token of ["ann", "bob"]) callTimes(admission, 20, { ...connecting, token });
+    expect(thrown(() => admission.admit({ ...connecting, token: "ann" }))).toMatchObject(rate);
+    admission.admit({ ...connecting, token: "carol" });
+  });
+
+  test("asks the policy no more about an address that it has refused too often", () => {
+    const asked: string[] = [];
+    const { admission } = newDoor(limits, ({ token }) => {
+      asked.push(token);
+      throw new StreamError("no");
+    });
+    for (let guess = 0; guess < 100; guess += 1) thrown(() => admission.admit({ ...connecting, token: `${guess}` }));
+    expect(asked).toHaveLength(20);
+    expect(thrown(() => admission.admit(connecting))).toMatchObject(rate);
+  });
+});
+
+test("CallerRates forgets the caller that called least recently, so that addresses take no memory", () => {
+  const rates = new CallerRates(new FakeClock(), 1);
+  while (rates.take("first"));
+  for (let caller = 0; caller < maxRememberedCallers - 1; caller += 1) rates.take(`${caller}`);
+  expect(rates.waitMs("first")).toBe(1_000);
+  rates.take("one more");
+  expect(rates.waitMs("first")).toBe(0);
 });
 
 /** A type for a mistake that the compiler would otherwise find. */

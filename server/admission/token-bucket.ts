@@ -29,6 +29,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** The time until there is a token, in milliseconds. */
+  get waitMs(): number {
+    if (this.#tokens < 1) this.#fill(0);
+    return this.#tokens < 1 ? Math.ceil(((1 - this.#tokens) / this.#init.perSecond) * 1_000) : 0;
+  }
+
   /** The clock is read only when the bucket is empty, so that a token costs a subtraction. */
   #fill(earned: number): void {
     const { burst, perSecond } = this.#init;
