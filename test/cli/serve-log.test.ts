@@ -1,7 +1,12 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createWebSocketTransport, Failure, StreamClient, StreamServer } from "browser-stream-server";
+import { mintToken } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
 import { rejection } from "../fakes/outcome.js";
 import { CommandLine } from "./command-line.js";
@@ -103,4 +108,30 @@ test("--trace makes spans with the ids of the log", async () => {
     name: "stream",
     attributes: { "bss.stream.id": streamId, "bss.reason": "NO_SUCH_NAME" },
   });
+});
+
+test("--json says who calls with an access token, and never the token", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "bss-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const secretFile = join(folder, "secret");
+  const [secret = "", foreign = ""] = [1, 2].map(() => randomBytes(32).toString("base64url"));
+  await writeFile(secretFile, secret, { mode: 0o600 });
+  const { texts, line, origin } = await logged(["--secret-file", secretFile]);
+  const good = await mintToken({ secret, streams: { "**": ["listen", "connect"] }, subject: "ann" });
+  const other = await mintToken({ secret: foreign, streams: { "**": ["connect"] }, subject: "eve" });
+  const server = StreamServer(origin, { token: good }, (stream) => void stream.on("error", () => {}).end());
+  await server.listen("name").ready;
+  expect(await line({ event: "name.claimed" })).toMatchObject({ caller: { subject: "ann", address: "127.0.0.1" } });
+  const transport = createWebSocketTransport({ baseUrl: `${origin}/browser-server` });
+  const stream = StreamClient(transport, { token: good }).connect("name");
+  stream.end().resume();
+  await stream.closed;
+  expect(await line({ event: "stream.ended" })).toMatchObject({ caller: { subject: "ann", door: "link" } });
+  await rejection(StreamClient(transport, { token: other }).connect("name").closed);
+  const refused = await line({ event: "refused" });
+  expect(refused).toMatchObject({ call: "connect", reason: "NOT_PERMITTED", name: "name" });
+  expect(refused.caller).not.toHaveProperty("subject");
+  await server.end();
+  const parts = [good, other].flatMap((token) => token.split("."));
+  for (const part of [secret, ...parts]) expect(texts.join("\n")).not.toContain(part);
 });
