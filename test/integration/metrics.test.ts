@@ -90,6 +90,11 @@ test("what a relay does turns each of its metrics, and leaves none at 0", async 
   const onlooker = new Onlooker(metrics);
   await onlooker.sees({ bss_ready: 1, 'bss_limit{limit="graceMs"}': graceMs });
 
+  const brief = StreamServer(relay.origin, () => {}).listen("brief");
+  await brief.ready;
+  await brief.end();
+  await onlooker.sees({ 'bss_leases_ended_total{reason="unlisten"}': 1, 'bss_losses_total{of="lease"}': 0 });
+
   const serverWay = openWay("websocket", network.origin);
   const server = StreamServer(serverWay.transport, (stream) => {
     stream.on("data", (message) => stream.write(message)).on("error", () => {});

@@ -204,12 +204,24 @@ describe("Half", () => {
     expect(told.slice(1)).toEqual([{ kind: "frame relayed", latencyMs: 40 }]);
   });
 
-  test("times no frame that waits for an endpoint that is away", () => {
+  test.each([
+    ["came before it went", (put: () => void, lose: () => void) => [put(), lose()]],
+    ["came since", (put: () => void, lose: () => void) => [lose(), put()]],
+  ])("times no frame that waits for an endpoint that is away, and %s", (_, inOrder) => {
     const { relay, clock, splice, client } = resumableStream();
-    for (const half of [client, splice.listener]) new Listening(half);
-    splice.listener.lose(callBroke());
+    new Listening(client);
+    const slow = new Listening(splice.listener, 1);
+    const put = (sequence: number) => client.put(relayed(dataFrame(sequence, { data })));
+    for (let sequence = 1; sequence <= framesPerSample; sequence += 1) {
+      put(sequence);
+      if (sequence < framesPerSample) slow.drain();
+    }
     const told = eventsOf(relay);
-    client.put(relayed(dataFrame(1, { data })));
+    // The listener has no room, and the next frame is one that is timed.
+    inOrder(
+      () => put(framesPerSample + 1),
+      () => splice.listener.lose(callBroke()),
+    );
     clock.advance(5_000);
     comeBack(relay, "listener", splice.id);
     expect(told.filter(({ kind }) => kind === "frame relayed")).toEqual([]);
