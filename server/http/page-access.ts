@@ -103,5 +103,6 @@ function isEncrypted(request: NodeRequest): boolean {
 }
 
 function hostReason(request: NodeRequest): string {
-  return `Host is ${quoted(authorityOf(request))}, which is none of the relay's names: add it to its hosts if it is one`;
+  const remedy = "if it is one, add it to hosts, or to bss serve as --host-name";
+  return `Host is ${quoted(authorityOf(request))}, which is none of the relay's names: ${remedy}`;
 }
