@@ -5,7 +5,7 @@ import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { answerProbes } from "./http/probes.js";
 import { pathOf } from "./http/request-urls.js";
 import { relayOf, type StreamServerProxy } from "./stream-server-proxy.js";
-import { type RelayLogger, relayLog } from "./telemetry/relay-log.js";
+import { RelayLog, type RelayLogger } from "./telemetry/relay-log.js";
 
 export type { RelayLogger };
 
@@ -96,6 +96,7 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
  * released, each stream that is offered, accepted, suspended, resumed and ended, each link, and each call that is
  * refused.
  *
+ * - Of refusals at most 100 in a second have a line; the next one says how many had none.
  * - A line has ids, the reason, the hop, bytes, the duration and the caller. It has no token, no metadata, no message
  *   and no words of applications.
  * - `name`, `message` and `caller.origin` have text of strangers, as they gave it. A logger that does not write JSON
@@ -107,11 +108,11 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
  */
 export function logRelay(proxy: StreamServerProxy, logger: RelayLogger): () => void {
   if (typeof logger?.info !== "function") throw new TypeError(`a logger has a function info, not ${described(logger)}`);
-  const { events, warnings } = relayOf(proxy);
-  const log = relayLog(logger, proxy.limits.graceMs);
+  const { events, warnings, clock, limits } = relayOf(proxy);
+  const log = new RelayLog({ logger, clock, graceMs: limits.graceMs });
   return events.observe((event) => {
     try {
-      log(event);
+      log.write(event);
     } catch (error) {
       warnings.warn({ kind: "listener-failed", event: "log", error }, "the logger of the relay failed");
     }

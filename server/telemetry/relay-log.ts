@@ -1,4 +1,5 @@
 import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
 import type { NameChange } from "../relay/registry.js";
 import type { LinkChange, LiveStream, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
@@ -7,20 +8,57 @@ import { hopNames } from "./hop-names.js";
 /** A name of the longest default limit, 256 bytes, is logged whole. */
 const maxTextChars = 256;
 
+/**
+ * Refusals that are logged in a second, so that callers who are let in nowhere cannot fill a disk: 100 lines of 400
+ * bytes are 140 MB in an hour.
+ */
+export const maxRefusalsPerSecond = 100;
+
 /** A logger of pino's kind: the fields of a line. */
 export interface RelayLogger {
   info(fields: Readonly<Record<string, unknown>>): void;
 }
 
+export interface RelayLogInit {
+  logger: RelayLogger;
+  clock: Clock;
+  graceMs: number;
+}
+
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, and the words of applications. Returns a function for `RelayEvents.observe`.
+ * without tokens, metadata, messages, and the words of applications. A flood of refusals is counted instead.
  */
-export function relayLog(logger: RelayLogger, graceMs: number): (event: RelayEvent) => void {
-  return (event) => {
+export class RelayLog {
+  readonly #init: RelayLogInit;
+  /** The second that refusals are counted in, and how many of it were logged. */
+  #second = { sinceMs: Number.NEGATIVE_INFINITY, refusals: 0 };
+  /** The refusals since the last one that was logged. */
+  #unlogged = 0;
+
+  constructor(init: RelayLogInit) {
+    this.#init = init;
+  }
+
+  write(event: RelayEvent): void {
+    const { logger, graceMs } = this.#init;
+    if (event.kind === "refused" && !this.#hasRoomForRefusal()) {
+      this.#unlogged += 1;
+      return;
+    }
     const fields = fieldsOf(event, graceMs);
-    if (fields !== undefined) logger.info(fields);
-  };
+    if (fields === undefined) return;
+    if (event.kind === "refused" && this.#unlogged > 0) fields.unlogged = this.#unlogged;
+    if (event.kind === "refused") this.#unlogged = 0;
+    logger.info(fields);
+  }
+
+  #hasRoomForRefusal(): boolean {
+    const nowMs = this.#init.clock.now();
+    if (nowMs - this.#second.sinceMs >= 1_000) this.#second = { sinceMs: nowMs, refusals: 0 };
+    this.#second.refusals += 1;
+    return this.#second.refusals <= maxRefusalsPerSecond;
+  }
 }
 
 type Fields = { event: string } & Record<string, unknown>;

@@ -37,6 +37,14 @@ test("the dashboard and docs/monitoring.md have every metric of a relay", () => 
   expect(own.filter((name) => !described?.includes(name as string))).toEqual([]);
 });
 
+test("docs/monitoring.md has every event of the log", () => {
+  const sources = ["server/telemetry/relay-log.ts", "cli/relay-log.ts"].map(read).join("");
+  const streams = ["offered", "accepted", "adopted", "suspended", "resumed", "ended"].map((what) => `stream.${what}`);
+  const events = new Set([...sources.matchAll(/event: "([a-z.]+)"/g)].map(([, event = ""]) => event).concat(streams));
+  const page = read("docs/monitoring.md");
+  expect([...events].filter((event) => !page.includes(`\`${event}\``))).toEqual([]);
+});
+
 test("docs/monitoring.md says what to do about each alert", () => {
   const alerts = [...read("examples/monitoring/alerts.yml").matchAll(/^ *- alert: (\w+)$/gm)].map(([, name]) => name);
   expect(alerts).toHaveLength(8);

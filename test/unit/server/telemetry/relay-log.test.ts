@@ -6,7 +6,7 @@ import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
-import { relayLog } from "../../../../server/telemetry/relay-log.js";
+import { maxRefusalsPerSecond, RelayLog } from "../../../../server/telemetry/relay-log.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
@@ -14,14 +14,16 @@ import { callBroke, comeBack, Listening, newRelay, relayed, resumableStream, res
 
 const page: Caller = { origin: "https://app.example", address: "192.0.2.1", door: "http" };
 
-function linesOf({ events }: Relay): Record<string, unknown>[] {
+function linesOf({ events, clock }: Relay): Record<string, unknown>[] {
   const lines: Record<string, unknown>[] = [];
   // As a logger writes it: fields that are undefined are not there.
-  events.observe(relayLog({ info: (fields) => lines.push(JSON.parse(JSON.stringify(fields))) }, 120_000));
+  const logger = { info: (fields: object) => void lines.push(JSON.parse(JSON.stringify(fields))) };
+  const log = new RelayLog({ logger, clock, graceMs: 120_000 });
+  events.observe((event) => log.write(event));
   return lines;
 }
 
-describe("relayLog", () => {
+describe("RelayLog", () => {
   test("writes a line for a lease, an offer, its acceptance and each end, with the same ids", () => {
     const { relay, clock } = newRelay();
     const lines = linesOf(relay);
@@ -83,6 +85,22 @@ describe("relayLog", () => {
     expect(JSON.stringify(lines).length).toBeLessThan(2_000);
     expect(JSON.stringify(lines)).not.toContain("secret");
     expect(lines[0]?.caller).toMatchObject({ subject: expect.stringMatching(/^x+…$/), tokenId: "id" });
+  });
+
+  test("counts refusals in place of logging them when there are very many", () => {
+    const { relay, clock } = newRelay();
+    const lines = linesOf(relay);
+    const refuse = () => relay.refused(new StreamError("no"), { call: "connect" });
+    for (let refusal = 0; refusal < maxRefusalsPerSecond + 5; refusal += 1) refuse();
+    expect(lines).toHaveLength(maxRefusalsPerSecond);
+    relay.listen("room", false);
+    clock.advance(1_000);
+    for (let refusal = 0; refusal < 2; refusal += 1) refuse();
+    expect(lines.slice(maxRefusalsPerSecond).map(({ event, unlogged }) => [event, unlogged])).toEqual([
+      ["name.claimed", undefined],
+      ["refused", 5],
+      ["refused", undefined],
+    ]);
   });
 
   test("has the code of a stream that an application ended, and not its words", () => {
