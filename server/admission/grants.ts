@@ -26,6 +26,8 @@ export class Grants {
   readonly #now: () => number;
   readonly #revocations = new Revocations();
   readonly #living = new Set<Living>();
+  /** The claims of the newest token that took the place of the one behind the claims, for those that were renewed. */
+  readonly #newest = new WeakMap<Claims, Claims>();
   /** Those of the living whose grants cut when they expire. */
   readonly #cutting = new Set<Living>();
   #stopLooking: (() => void) | undefined;
@@ -42,7 +44,7 @@ export class Grants {
 
   /** Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked. */
   check({ claims }: Pick<Caller, "claims">): void {
-    if (claims !== undefined && this.#revocations.includes(claims)) throw endedError("revoked");
+    if (claims !== undefined && this.#revocations.includes(this.#current(claims))) throw endedError("revoked");
   }
 
   /**
@@ -54,17 +56,50 @@ export class Grants {
     this.check({ claims });
     const living = { claims, end };
     this.#living.add(living);
-    if (claims.cut && claims.expiresAtMs !== undefined) {
-      this.#cutting.add(living);
-      this.#stopLooking ??= this.#lookLater();
-    }
+    this.#watchExpiry(living);
     return { release: () => this.#remove(living) };
+  }
+
+  /** The time until what lives by the grant of a caller ends because it expires, in milliseconds; undefined for never. */
+  expiresInMs({ claims }: Pick<Caller, "claims">): number | undefined {
+    const { cut = false, expiresAtMs } = claims === undefined ? {} : this.#current(claims);
+    return cut && expiresAtMs !== undefined ? Math.max(1, expiresAtMs - this.#now()) : undefined;
+  }
+
+  /**
+   * Puts the claims of a newer token in the place of those with which a caller was let in, for all that lives by them,
+   * now and later. Throws FAILURE_NOT_PERMITTED for claims of another subject.
+   */
+  renew(claims: Claims, newer: Claims): void {
+    if (newer.subject !== claims.subject) throw otherSubjectError();
+    this.#newest.set(claims, newer);
+    for (const living of this.#living) if (living.claims === claims) this.#watchExpiry(living);
   }
 
   /** Revokes tokens, and ends what lives by them. Returns how much that was. Throws what `Revocations.add` throws. */
   revoke(revocation: Revocation): number {
     this.#revocations.add(revocation, this.#now());
-    return this.#endThose(this.#living, ({ claims }) => this.#revocations.includes(claims), "revoked");
+    const isRevoked = ({ claims }: Living) => this.#revocations.includes(this.#current(claims));
+    return this.#endThose(this.#living, isRevoked, "revoked");
+  }
+
+  #current(claims: Claims): Claims {
+    return this.#newest.get(claims) ?? claims;
+  }
+
+  #watchExpiry(living: Living): void {
+    if (this.expiresInMs(living) === undefined) this.#cutting.delete(living);
+    else this.#cutting.add(living);
+    this.#lookIfNeeded();
+  }
+
+  /** Looks for grants that have expired as long as there are some that cut. */
+  #lookIfNeeded(): void {
+    if (this.#cutting.size > 0) this.#stopLooking ??= this.#lookLater();
+    else {
+      this.#stopLooking?.();
+      this.#stopLooking = undefined;
+    }
   }
 
   #lookLater(): () => void {
@@ -72,10 +107,10 @@ export class Grants {
       expiryIntervalMs,
       () => {
         const nowMs = this.#now();
-        const isOver = ({ claims: { expiresAtMs } }: Living) => expiresAtMs !== undefined && expiresAtMs <= nowMs;
+        const isOver = ({ claims }: Living) => (this.#current(claims).expiresAtMs ?? nowMs + 1) <= nowMs;
         this.#stopLooking = undefined;
         this.#endThose(this.#cutting, isOver, "expired");
-        if (this.#cutting.size > 0) this.#stopLooking ??= this.#lookLater();
+        this.#lookIfNeeded();
       },
       false,
     );
@@ -96,13 +131,16 @@ export class Grants {
   #remove(living: Living): void {
     this.#living.delete(living);
     this.#cutting.delete(living);
-    if (this.#cutting.size > 0) return;
-    this.#stopLooking?.();
-    this.#stopLooking = undefined;
+    this.#lookIfNeeded();
   }
 }
 
+function otherSubjectError(): StreamError {
+  return new StreamError("the access token is of another subject", { failure: Failure.NOT_PERMITTED });
+}
+
 interface Living {
+  /** The claims with which it was let in. Newer ones may have taken their place. */
   readonly claims: Claims;
   readonly end: OnGrantEnd;
 }

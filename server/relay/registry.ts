@@ -127,10 +127,18 @@ export class Registry {
    * FAILURE_TOKEN_INVALID.
    */
   unlisten(leaseId: string, token: string): void {
+    this.proven(leaseId, token).end("unlisten");
+  }
+
+  /**
+   * Returns a lease by its token. Throws FAILURE_LEASE_GONE for one that has ended or never was, and
+   * FAILURE_TOKEN_INVALID.
+   */
+  proven(leaseId: string, token: string): Lease {
     const lease = this.#leasesById.get(leaseId);
     if (lease === undefined) throw leaseGoneError();
     this.#init.signer.verify("lease", leaseId, token, lease.name);
-    lease.end("unlisten");
+    return lease;
   }
 
   /**

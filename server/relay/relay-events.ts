@@ -39,7 +39,7 @@ export type LinkChange =
 /** A call that the relay refuses. */
 export interface RefusedCall {
   /** The kind of the call. A link is one, whatever carries it. */
-  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "list" | "watch" | "link";
+  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "renew" | "list" | "watch" | "link";
   caller?: Caller;
   /** The name that the caller has asked for. */
   name?: string;

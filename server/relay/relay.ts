@@ -6,6 +6,7 @@ import {
   CapabilitiesSchema,
   type Open,
   type RejectRequest,
+  type RenewRequest,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -49,6 +50,9 @@ const purposes = { client: "client leg", listener: "listener leg" } as const;
 
 /** The facts about the client of a stream that was accepted in another process. Nobody asks for them any more. */
 const noFacts: OfferFacts = { metadata: {} };
+
+/** What a caller was let in for. */
+type LetIn = Pick<AuthorizeRequest, "action" | "name" | "metadata" | "caller">;
 
 type RelayState =
   | { kind: "open" }
@@ -152,6 +156,27 @@ export class Relay {
   /** Whether a stream is here. */
   knows(streamId: string): boolean {
     return this.#splices.get(streamId) !== undefined;
+  }
+
+  /** The time until the access token of a stream's client ends it, in milliseconds; undefined if it does not. */
+  accessExpiresInMs(streamId: string): number | undefined {
+    const stream = this.#splices.get(streamId);
+    return stream && this.admission.grants.expiresInMs(stream.caller);
+  }
+
+  /**
+   * Returns what a client or a listener was let in for, and the caller that it was then, by the token of its leg or
+   * lease. Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE and FAILURE_LEASE_GONE.
+   */
+  letIn(proof: Pick<RenewRequest, "streamId" | "legToken" | "leaseId" | "leaseToken">): LetIn {
+    if (proof.leaseId !== "") {
+      const { name, caller } = this.registry.proven(proof.leaseId, proof.leaseToken);
+      return { action: "listen", name, metadata: {}, caller };
+    }
+    this.signer.verify(purposes.client, proof.streamId, proof.legToken);
+    const stream = this.#splices.get(proof.streamId);
+    if (stream === undefined || stream.kind === "ended") throw streamGoneError();
+    return { action: "connect", name: stream.name, metadata: stream.facts.metadata, caller: stream.caller };
   }
 
   /** Claims a name, by default for this process. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */

@@ -3,7 +3,7 @@ import { type Open, type Opened, OpenedSchema, RelayService, type Resume } from 
 import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import { type Caller, callerToWire } from "../admission/caller.js";
-import { limitsToWire } from "../admission/limits.js";
+import { limitsToWire, maxTimerMs } from "../admission/limits.js";
 import type { Half, Role } from "../relay/half.js";
 import type { Resumption } from "../relay/leg-port.js";
 import type { OfferFacts } from "../relay/offer.js";
@@ -112,6 +112,11 @@ function resumed(
   return { half, streamId: open.streamId, resumption: { generation, receivedSequence, knowsAccepted } };
 }
 
+/** A time until something expires, as messages carry it: 0 is never, and 24 days or more are 24 days. */
+export function expiryToWire(expiresInMs: number | undefined): number {
+  return expiresInMs === undefined ? 0 : Math.min(Math.ceil(expiresInMs), maxTimerMs);
+}
+
 /** Each leg brings a token of this process, because the one before may be of another. */
 function attached(relay: Relay, role: Role, caller: Caller, find: () => FoundHalf): AttachedLeg {
   const { limits, admission } = relay;
@@ -120,7 +125,9 @@ function attached(relay: Relay, role: Role, caller: Caller, find: () => FoundHal
     const { half, streamId, resumption } = find();
     const legToken = relay.legToken(role, streamId);
     const { heartbeatIntervalMs } = limits;
-    const opened = create(OpenedSchema, { streamId, legToken, limits: limitsToWire(limits), heartbeatIntervalMs });
+    const accessExpiresInMs = role === "client" ? expiryToWire(relay.accessExpiresInMs(streamId)) : 0;
+    const facts = { streamId, legToken, heartbeatIntervalMs, accessExpiresInMs };
+    const opened = create(OpenedSchema, { ...facts, limits: limitsToWire(limits) });
     return { half, hold, opened, resumption };
   } catch (reason) {
     hold.release();

@@ -6,6 +6,7 @@ import {
   type ListenRequest,
   type ListenResponseSchema,
   RelayService,
+  type RenewRequest,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
 import type { Admitted } from "../admission/authorize.js";
@@ -18,7 +19,7 @@ import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, tokenOf } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
-import { acceptRpc, connectRpc } from "./leg-rpc.js";
+import { acceptRpc, connectRpc, expiryToWire } from "./leg-rpc.js";
 import { wireErrorOf } from "./wire-error.js";
 
 /** Serves `RelayService` on a router. */
@@ -39,6 +40,7 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
       answer(relay, refusal, () => relay.registry.unlisten(leaseId, leaseToken));
       return {};
     },
+    renew: (request, context) => renew(relay, request, context),
     async list(request, context) {
       const { shows } = await admitList(relay, "list", request.prefix, context);
       return directory.list(request, shows);
@@ -77,6 +79,7 @@ async function* listen(
       limits: limitsToWire(limits),
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       waitingStreamIds: call.mentionWaiting(),
+      accessExpiresInMs: expiryToWire(relay.admission.grants.expiresInMs(lease.caller)),
     };
     yield { event: { case: "registered", value: registered } };
     const events = withHeartbeat(call.events(), clock, limits.heartbeatIntervalMs);
@@ -101,6 +104,23 @@ async function admitList(relay: Relay, call: "list" | "watch", prefix: string, c
   const caller = callerOf(context);
   const request = { action: "list", name: prefix, token: tokenOf(context), caller, metadata: {} } as const;
   return admit(relay, { call, caller, name: prefix }, () => relay.admit(request));
+}
+
+/** Puts a newer access token in the place of the one that let in a client or a listener. */
+async function renew(relay: Relay, request: RenewRequest, context: HandlerContext) {
+  const caller = callerOf(context);
+  const { streamId } = request;
+  const refusal = { call: "renew" as const, caller, streamId };
+  const before = answer(relay, refusal, () => relay.letIn(request));
+  // A relay without a policy, or one that was started since, has nothing to renew.
+  if (before.caller.claims === undefined) return {};
+  const { claims } = before.caller;
+  const token = request.accessToken || tokenOf(context);
+  const admitted = await admit(relay, refusal, () => relay.admit({ ...before, caller, token }));
+  return answer(relay, refusal, () => {
+    if (admitted.caller.claims !== undefined) relay.admission.grants.renew(claims, admitted.caller.claims);
+    return { accessExpiresInMs: expiryToWire(relay.admission.grants.expiresInMs({ claims })) };
+  });
 }
 
 /** Claims the name of a request, or takes up its lease. */

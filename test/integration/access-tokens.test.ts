@@ -2,11 +2,13 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
-import { mintToken, type StreamRights, tokenPolicy } from "browser-stream-server/server";
+import { type Authorize, mintToken, type StreamRights, tokenPolicy } from "browser-stream-server/server";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { expiryIntervalMs } from "../../server/admission/grants.js";
 import { accessSecret as secret } from "../fakes/access-keys.js";
 import { rejection } from "../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
+import { until } from "./until.js";
 import { allWays, type Way } from "./ways.js";
 
 const refusedWith = (code: Code) => ({ failure: Failure.NOT_PERMITTED, hop: Hop.RELAY, code });
@@ -26,6 +28,18 @@ function wayOf(open: (url: string) => Way) {
   const way = open(relay.url);
   onTestFinished(() => way.close());
   return way.transport;
+}
+
+/** A client of the directory that shows its token in a header. */
+function directoryFor(given: string) {
+  const withToken: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${given}`);
+    return next(request);
+  };
+  return createClient(
+    RelayService,
+    createConnectTransport({ baseUrl: relay.url, httpVersion: "1.1", interceptors: [withToken] }),
+  );
 }
 
 /** A server that hands its streams to the test. */
@@ -84,17 +98,7 @@ test("List and Watch take the token of the header, and show the names that it ma
     StreamServer(relay.origin, { token: listening, listed: true }).listen(name),
   );
   await Promise.all(servers.map(({ ready }) => ready));
-  const clientWith = async (given: string) => {
-    const withToken: Interceptor = (next) => (request) => {
-      request.header.set("authorization", `Bearer ${given}`);
-      return next(request);
-    };
-    return createClient(
-      RelayService,
-      createConnectTransport({ baseUrl: relay.url, httpVersion: "1.1", interceptors: [withToken] }),
-    );
-  };
-  const client = await clientWith(await token({ "room/*": ["list"] }));
+  const client = directoryFor(await token({ "room/*": ["list"] }));
   expect((await client.list({})).names).toEqual(["room/1", "room/2"]);
   // A page of the list is full of names that may be shown.
   expect(await client.list({ pageSize: 1 })).toMatchObject({ names: ["room/1"], nextPageToken: "room/1" });
@@ -104,7 +108,7 @@ test("List and Watch take the token of the header, and show the names that it ma
     if (event.case === "created") watched.push(event.value.name);
   }
   expect(watched.sort()).toEqual(["room/1", "room/2"]);
-  const stranger = await clientWith(await token({ "room/*": ["connect"] }));
+  const stranger = directoryFor(await token({ "room/*": ["connect"] }));
   expect(await rejection(stranger.list({}))).toMatchObject(refusedWith(Code.PermissionDenied));
   await Promise.all(servers.map((server) => server.end()));
 });
@@ -112,7 +116,7 @@ test("List and Watch take the token of the header, and show the names that it ma
 describe("StreamServerProxy.revoke", () => {
   test("ends the names and streams of a token within a second, and lets it neither in nor back", async () => {
     const [anns, bobs] = await Promise.all([
-      token({ "**": ["listen", "connect"] }, { subject: "ann" }),
+      token({ "**": ["listen", "connect", "list"] }, { subject: "ann" }),
       token({ "**": ["connect", "listen"] }, { subject: "bob" }),
     ]);
     const anna = await listen("of ann", StreamServer(relay.origin, { token: anns }));
@@ -124,12 +128,17 @@ describe("StreamServerProxy.revoke", () => {
     };
     const streams = [client("of bob", anns), client("of ann", bobs), client("of bob", bobs)] as const;
     await Promise.all(streams.map(({ opened }) => opened));
+    const watch = directoryFor(anns).watch({})[Symbol.asyncIterator]();
+    await watch.next();
+    const annasEnd = rejection(anna.server.closed);
     const begin = performance.now();
-    expect(relay.proxy.revoke({ sub: "ann" })).toBe(3);
+    expect(relay.proxy.revoke({ sub: "ann" })).toBe(4);
+    expect(await rejection(watch.next())).toMatchObject(noGoodToken);
+    expect(await rejection(directoryFor(anns).list({}))).toMatchObject(noGoodToken);
     // The holder is told why, and the other side that its peer is gone.
     expect(await rejection(streams[0].closed)).toMatchObject(noGoodToken);
     expect(await rejection(streams[1].closed)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.PEER });
-    expect(await rejection(anna.server.closed)).toMatchObject(noGoodToken);
+    expect(await annasEnd).toMatchObject(noGoodToken);
     expect(performance.now() - begin).toBeLessThan(1_000);
     expect(await rejection(client("of bob", anns).opened)).toMatchObject(noGoodToken);
     expect(await rejection(StreamServer(relay.origin, { token: anns }).listen("of ann").ready)).toMatchObject(
@@ -141,32 +150,59 @@ describe("StreamServerProxy.revoke", () => {
   });
 });
 
-describe("a token that expires", () => {
-  const ttlMs = 1_000;
+describe("a grant that expires", () => {
+  /** A relay that grants everything for a while, from each request on. The token says whether it cuts. */
+  async function openShortRelay(grantMs: number) {
+    const authorize: Authorize = ({ token }) => ({
+      subject: token.split(" ")[0],
+      expiresAtMs: Date.now() + grantMs,
+      cut: token.endsWith("cut"),
+    });
+    const short = await openRelay({ authorize });
+    onTestFinished(() => short.close());
+    return short;
+  }
 
-  test("ends what it has opened if it cuts, and otherwise only lets nothing new in", async () => {
-    const [cutting, lasting] = await Promise.all([
-      token({ "**": ["listen", "connect"] }, { ttlMs, cut: true }),
-      token({ "**": ["connect"] }, { ttlMs }),
-    ]);
-    const { server } = await listen("room", StreamServer(relay.origin, { token: await token({ room: ["listen"] }) }));
-    const connect = (given: string) => {
-      const stream = StreamClient(relay.origin, { token: given }).connect("room");
-      stream.on("error", () => {});
-      return stream;
-    };
-    const [cut, goesOn] = [connect(cutting), connect(lasting)];
-    await Promise.all([cut.opened, goesOn.opened]);
-    const name = await listen("name", StreamServer(relay.origin, { token: cutting }));
+  test("ends what it has opened within 5 s if it cuts, for both sides, and otherwise nothing", async () => {
+    const grantMs = 300;
+    const { origin } = await openShortRelay(grantMs);
+    const onStream = (stream: Stream) => void stream.on("error", () => {});
+    const [cut, goesOn] = ["cut", "stays"].map((token) =>
+      StreamServer(origin, { token }, onStream).listen(`by ${token}`),
+    );
+    const cutEnd = rejection(cut?.closed as Promise<void>);
+    await Promise.all([cut?.ready, goesOn?.ready]);
     const begin = performance.now();
-    expect(await Promise.all([rejection(cut.closed), rejection(name.server.closed)])).toMatchObject([
-      noGoodToken,
-      noGoodToken,
-    ]);
-    expect(performance.now() - begin).toBeLessThan(ttlMs + 5_000);
-    expect(goesOn.state).toBe("open");
-    expect(await rejection(connect(lasting).opened)).toMatchObject(noGoodToken);
-    goesOn.destroy();
+    const ends = ["cut", "stays"].map((token) => {
+      const stream = StreamClient(origin, { token }).connect("by stays");
+      return { stream: stream.on("error", () => {}), closed: rejection(stream.closed) };
+    });
+    expect(await Promise.all([ends[0]?.closed, cutEnd])).toMatchObject([noGoodToken, noGoodToken]);
+    expect(performance.now() - begin).toBeLessThan(grantMs + 5_000);
+    expect([ends[1]?.stream.state, goesOn?.state]).toEqual(["open", "listening"]);
+    ends[1]?.stream.destroy();
+    await goesOn?.end();
+  });
+
+  test("ends nothing where a function gives a newer token in time: no stream, no name, nor what it has taken", async () => {
+    const grantMs = 3_000;
+    const { origin } = await openShortRelay(grantMs);
+    const asked = { client: 0, server: 0 };
+    const tokenOf = (who: keyof typeof asked) => () => {
+      asked[who] += 1;
+      return `${who} cut`;
+    };
+    const { server, streams } = await listen("room", StreamServer(origin, { token: tokenOf("server") }));
+    const stream = StreamClient(origin, { token: tokenOf("client") }).connect("room");
+    await stream.opened;
+    const endsAtMs = performance.now() + grantMs + expiryIntervalMs;
+    await until(
+      () => performance.now() > endsAtMs || stream.state !== "open",
+      () => `asked ${JSON.stringify(asked)}`,
+    );
+    expect([stream.state, server.state, streams[0]?.state]).toEqual(["open", "listening", "open"]);
+    expect([asked.client, asked.server].map((times) => times >= 2)).toEqual([true, true]);
+    stream.destroy();
     await server.end();
   });
 });

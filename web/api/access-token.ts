@@ -1,8 +1,11 @@
-import { Code } from "@connectrpc/connect";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, type Transport } from "@connectrpc/connect";
 import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import { RelayService, type RenewRequestSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { messageOf, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
+import { callUnary } from "../link/rpc-call.js";
 
 /** An access token, or a function that is asked for one each time that it is needed. */
 export type AccessToken = string | (() => string | Promise<string>);
@@ -27,5 +30,62 @@ export async function askForToken(ask: () => string | Promise<string>, clock: Cl
     throw new StreamError(message, { code: Code.Unauthenticated, hop: Hop.CALLER, cause });
   } finally {
     cancelDeadline();
+  }
+}
+
+/** What ends sooner than this is left to end: a token for less than a second is of no use. */
+const minRenewalMs = 1_000;
+/** The relay has this long to answer `Renew`. */
+const renewTimeoutMs = 5_000;
+
+/** Where a token is renewed, and the proof of what lives by it. */
+export interface Renewed {
+  transport: Transport;
+  proof: MessageInitShape<typeof RenewRequestSchema>;
+}
+
+/**
+ * Puts newer tokens of a function in the place of one that would end what it has opened: when three quarters of its time
+ * are over, and if that fails when three quarters of the rest are.
+ */
+export class TokenRenewal {
+  readonly #token: AccessToken | undefined;
+  readonly #clock: Clock;
+  readonly #renewed: () => Renewed;
+  #stop = () => {};
+
+  constructor(token: AccessToken | undefined, clock: Clock, renewed: () => Renewed) {
+    this.#token = token;
+    this.#clock = clock;
+    this.#renewed = renewed;
+  }
+
+  /** The token is good for so many milliseconds, or for good if 0. */
+  expect(leftMs: number): void {
+    this.#stop();
+    const token = this.#token;
+    if (leftMs < minRenewalMs || typeof token !== "function") return;
+    let isOver = false;
+    const again = (ms: number) => {
+      if (!isOver) this.expect(ms);
+    };
+    const renew = () => void this.#renew(token).then(again, () => again(leftMs / 4));
+    const cancel = this.#clock.after(leftMs * 0.75, renew, false);
+    this.#stop = () => {
+      isOver = true;
+      cancel();
+    };
+  }
+
+  stop(): void {
+    this.expect(0);
+  }
+
+  async #renew(token: () => string | Promise<string>): Promise<number> {
+    const accessToken = await askForToken(token, this.#clock);
+    const { transport, proof } = this.#renewed();
+    const request = { ...proof, accessToken };
+    const { renew } = RelayService.method;
+    return (await callUnary(transport, renew, request, { timeoutMs: renewTimeoutMs })).accessExpiresInMs;
   }
 }

@@ -13,7 +13,7 @@ import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError, transportFactsOf } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
-import { type AccessToken, askForToken } from "./access-token.js";
+import { type AccessToken, askForToken, TokenRenewal } from "./access-token.js";
 import { graceMsOf, graceOverError } from "./grace-period.js";
 import { isLoss, Leg, type LegOwner } from "./leg.js";
 import { reject } from "./rejection.js";
@@ -81,6 +81,7 @@ class Attacher implements LegOwner {
   #token: { streamId: string; legToken: string } | undefined;
   /** The newest access token that the application gave. */
   #accessToken = "";
+  readonly #renewal: TokenRenewal;
   /** The grace period of the relay, 0 if it resumes no streams. */
   #graceMs: number;
   #maxHeldEndMs = usualLingerTimeoutMs / 2;
@@ -96,6 +97,9 @@ class Attacher implements LegOwner {
     const { life, open, method, graceMs = 0, token } = init;
     this.#init = init;
     if (typeof token === "string") this.#accessToken = token;
+    this.#renewal = new TokenRenewal(token, init.clock, () => {
+      return { transport: this.#transport as Transport, proof: { ...this.#token } };
+    });
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#graceMs = graceMs;
     const { streamId = "", legToken = "" } = open;
@@ -123,6 +127,7 @@ class Attacher implements LegOwner {
     this.#graceMs = graceMsOf(limits);
     // The other half is for the ack to arrive, and for the calls to end by themselves.
     this.#maxHeldEndMs = (limits?.lingerTimeoutMs || usualLingerTimeoutMs) / 2;
+    this.#renewal.expect(opened.accessExpiresInMs);
     life.attach({ streamId, maxFrameBytes: limits?.maxFrameBytes, transport });
     if (this.#generation > 1) {
       life.endpoint.expectGap();
@@ -393,6 +398,7 @@ class Attacher implements LegOwner {
     if (state.kind === "over") return;
     const { life } = this.#init;
     this.#hangUp();
+    this.#renewal.stop();
     this.#set({ kind: "over" });
     life.onLegChange = () => {};
     life.off("over", this.#onOver);

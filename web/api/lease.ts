@@ -18,7 +18,7 @@ import { pageLeftError } from "../page/page-life.js";
 import { EarlyBreaks } from "../transport/early-breaks.js";
 import { transportError } from "../transport/transport-facts.js";
 import { attemptTimeoutMs, maxAttemptTimeoutMs, wayBackOf } from "../transport/way-back.js";
-import { type AccessToken, askForToken } from "./access-token.js";
+import { type AccessToken, askForToken, TokenRenewal } from "./access-token.js";
 import { graceMsOf, graceOverError } from "./grace-period.js";
 import { ListenCall } from "./listen-call.js";
 
@@ -94,6 +94,7 @@ export class Lease {
   #generation = 0;
   /** The newest access token that the application gave. */
   #accessToken = "";
+  readonly #renewal: TokenRenewal;
   readonly #earlyBreaks: EarlyBreaks;
   #attempt: Attempt = { kind: "none" };
   #state: LeaseState = { kind: "claiming" };
@@ -102,6 +103,10 @@ export class Lease {
   constructor(init: LeaseInit, handlers: LeaseHandlers) {
     this.#init = init;
     if (typeof init.token === "string") this.#accessToken = init.token;
+    this.#renewal = new TokenRenewal(init.token, init.clock, () => {
+      const { leaseId, leaseToken } = this.#known as Registered;
+      return { transport: this.#transport as Transport, proof: { leaseId, leaseToken } };
+    });
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#handlers = handlers;
     void this.#claim();
@@ -188,6 +193,7 @@ export class Lease {
     // The relay has ended this call already, or is about to: the new one has the lease.
     if (state.kind === "held") state.call.hangUp();
     if (state.kind === "suspended") this.#earlyBreaks.opened();
+    this.#renewal.expect(registered.accessExpiresInMs);
     this.#set({ kind: "held", call, registered });
     this.#handlers.onRegistered(registered, kind);
   }
@@ -278,6 +284,7 @@ export class Lease {
     const state = this.#state;
     if (state.kind === "over") return;
     this.#stopAttempt();
+    this.#renewal.stop();
     if (state.kind === "held") state.call.hangUp();
     if (state.kind === "releasing") for (const call of state.calls) call.hangUp();
     this.#set({ kind: "over" });

@@ -19,7 +19,8 @@ export interface StreamClientOptions<Out = RawMessage, In = RawInput> extends En
   codec?: Codec<Out, In> | undefined;
   /**
    * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
-   * that is asked again for each attachment to the relay. Default none.
+   * that is asked again for each attachment to the relay, and before a token expires that would end the stream. Default
+   * none.
    */
   token?: AccessToken | undefined;
 }

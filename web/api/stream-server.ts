@@ -42,7 +42,8 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
   ownerKey?: string | undefined;
   /**
    * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
-   * that is asked again each time the name is claimed or taken up. Default none.
+   * that is asked again each time the name is claimed or taken up, and before a token expires that would end the server.
+   * Default none.
    */
   token?: AccessToken | undefined;
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file streamserver/v1/relay.proto.
  */
 export const file_streamserver_v1_relay: GenFile = /*@__PURE__*/
-  fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLmAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlEhAKCGdyYWNlX21zGAggASgNIrQCCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lEhwKFHdhaXRfZm9yX2xpc3RlbmVyX21zGAcgASgNEhQKDGFjY2Vzc190b2tlbhgIIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiNwoGUmVzdW1lEhkKEXJlY2VpdmVkX3NlcXVlbmNlGAEgASgEEhIKCmdlbmVyYXRpb24YAiABKA0idgoGT3BlbmVkEhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0iPwoIQWNjZXB0ZWQSMwoMY2FwYWJpbGl0aWVzGAEgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcyIdCglTdXNwZW5kZWQSEAoIZ3JhY2VfbXMYASABKA0iJAoHUmVzdW1lZBIZChFyZWNlaXZlZF9zZXF1ZW5jZRgBIAEoBCJrCg5Db25uZWN0UmVxdWVzdBIlCgRvcGVuGAEgASgLMhUuc3RyZWFtc2VydmVyLnYxLk9wZW5IABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAQgkKB21lc3NhZ2UirAIKD0Nvbm5lY3RSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABItCghhY2NlcHRlZBgDIAEoCzIZLnN0cmVhbXNlcnZlci52MS5BY2NlcHRlZEgAEi8KCXN1c3BlbmRlZBgEIAEoCzIaLnN0cmVhbXNlcnZlci52MS5TdXNwZW5kZWRIABIrCgdyZXN1bWVkGAUgASgLMhguc3RyZWFtc2VydmVyLnYxLlJlc3VtZWRIABItCghkcmFpbmluZxgGIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgkKB21lc3NhZ2UiagoNQWNjZXB0UmVxdWVzdBIlCgRvcGVuGAEgASgLMhUuc3RyZWFtc2VydmVyLnYxLk9wZW5IABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAQgkKB21lc3NhZ2Ui/AEKDkFjY2VwdFJlc3BvbnNlEikKBm9wZW5lZBgBIAEoCzIXLnN0cmVhbXNlcnZlci52MS5PcGVuZWRIABInCgVmcmFtZRgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5GcmFtZUgAEi8KCXN1c3BlbmRlZBgEIAEoCzIaLnN0cmVhbXNlcnZlci52MS5TdXNwZW5kZWRIABIrCgdyZXN1bWVkGAUgASgLMhguc3RyZWFtc2VydmVyLnYxLlJlc3VtZWRIABItCghkcmFpbmluZxgGIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgkKB21lc3NhZ2UixgEKDUxpc3RlblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZsaXN0ZWQYAiABKAgSMwoMY2FwYWJpbGl0aWVzGAMgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxIQCghsZWFzZV9pZBgEIAEoCRITCgtsZWFzZV90b2tlbhgFIAEoCRISCgpnZW5lcmF0aW9uGAYgASgNEhEKCW93bmVyX2tleRgHIAEoCRIUCgxhY2Nlc3NfdG9rZW4YCCABKAki/AEKDkxpc3RlblJlc3BvbnNlEjEKCnJlZ2lzdGVyZWQYASABKAsyGy5zdHJlYW1zZXJ2ZXIudjEuUmVnaXN0ZXJlZEgAEicKBW9mZmVyGAIgASgLMhYuc3RyZWFtc2VydmVyLnYxLk9mZmVySAASLwoJd2l0aGRyYXduGAMgASgLMhouc3RyZWFtc2VydmVyLnYxLldpdGhkcmF3bkgAEiUKBHBpbmcYBCABKAsyFS5zdHJlYW1zZXJ2ZXIudjEuUGluZ0gAEi0KCGRyYWluaW5nGAUgASgLMhkuc3RyZWFtc2VydmVyLnYxLkRyYWluaW5nSABCBwoFZXZlbnQilwEKClJlZ2lzdGVyZWQSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkSJwoGbGltaXRzGAMgASgLMhcuc3RyZWFtc2VydmVyLnYxLkxpbWl0cxIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYBCABKA0SGgoSd2FpdGluZ19zdHJlYW1faWRzGAUgAygJIo8CCgVPZmZlchIRCglzdHJlYW1faWQYASABKAkSEQoJbGVnX3Rva2VuGAIgASgJEhkKEWFjY2VwdF90aW1lb3V0X21zGAMgASgNEjYKCG1ldGFkYXRhGAQgAygLMiQuc3RyZWFtc2VydmVyLnYxLk9mZmVyLk1ldGFkYXRhRW50cnkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZjYWxsZXIYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuQ2FsbGVyGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKVAQoGQ2FsbGVyEg4KBm9yaWdpbhgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEgwKBG5hbWUYAyABKAkSLwoEbWV0YRgEIAMoCzIhLnN0cmVhbXNlcnZlci52MS5DYWxsZXIuTWV0YUVudHJ5GisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIh4KCVdpdGhkcmF3bhIRCglzdHJlYW1faWQYASABKAkiBgoEUGluZyIcCghEcmFpbmluZxIQCghncmFjZV9tcxgBIAEoDSKZAQoNUmVqZWN0UmVxdWVzdBIRCglzdHJlYW1faWQYASABKAkSEQoJbGVnX3Rva2VuGAIgASgJEgwKBGNvZGUYAyABKA0SDgoGcmVhc29uGAQgASgJEikKB2ZhaWx1cmUYBSABKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmFpbHVyZRIZChFyZWNlaXZlZF9zZXF1ZW5jZRgGIAEoBCIQCg5SZWplY3RSZXNwb25zZSI4Cg9Vbmxpc3RlblJlcXVlc3QSEAoIbGVhc2VfaWQYASABKAkSEwoLbGVhc2VfdG9rZW4YAiABKAkiEgoQVW5saXN0ZW5SZXNwb25zZSJECgtMaXN0UmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiNgoMTGlzdFJlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeCgxXYXRjaFJlcXVlc3QSDgoGcHJlZml4GAEgASgJItcBCg1XYXRjaFJlc3BvbnNlEi8KB2NyZWF0ZWQYASABKAsyHC5zdHJlYW1zZXJ2ZXIudjEuTmFtZUNyZWF0ZWRIABIzCglkZXN0cm95ZWQYAiABKAsyHi5zdHJlYW1zZXJ2ZXIudjEuTmFtZURlc3Ryb3llZEgAEjAKB2N1cnJlbnQYAyABKAsyHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hDdXJyZW50SAASJQoEcGluZxgEIAEoCzIVLnN0cmVhbXNlcnZlci52MS5QaW5nSABCBwoFZXZlbnQiGwoLTmFtZUNyZWF0ZWQSDAoEbmFtZRgBIAEoCSIdCg1OYW1lRGVzdHJveWVkEgwKBG5hbWUYASABKAkiDgoMV2F0Y2hDdXJyZW50KlsKB0ZlYXR1cmUSFwoTRkVBVFVSRV9VTlNQRUNJRklFRBAAEhIKDkZFQVRVUkVfQ1JFRElUEAESDwoLRkVBVFVSRV9BQ0sQAhISCg5GRUFUVVJFX1JFU1VNRRADMqwECgxSZWxheVNlcnZpY2USSwoGTGlzdGVuEh4uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuTGlzdGVuUmVzcG9uc2UwARJQCgdDb25uZWN0Eh8uc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXF1ZXN0GiAuc3RyZWFtc2VydmVyLnYxLkNvbm5lY3RSZXNwb25zZSgBMAESTQoGQWNjZXB0Eh4uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlcXVlc3QaHy5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0UmVzcG9uc2UoATABEkkKBlJlamVjdBIeLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLlJlamVjdFJlc3BvbnNlEk8KCFVubGlzdGVuEiAuc3RyZWFtc2VydmVyLnYxLlVubGlzdGVuUmVxdWVzdBohLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlc3BvbnNlEkgKBExpc3QSHC5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlcXVlc3QaHS5zdHJlYW1zZXJ2ZXIudjEuTGlzdFJlc3BvbnNlIgOQAgESSAoFV2F0Y2gSHS5zdHJlYW1zZXJ2ZXIudjEuV2F0Y2hSZXF1ZXN0Gh4uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_streamserver_v1_failure, file_streamserver_v1_frame]);
+  fileDesc("ChtzdHJlYW1zZXJ2ZXIvdjEvcmVsYXkucHJvdG8SD3N0cmVhbXNlcnZlci52MSJVCgxDYXBhYmlsaXRpZXMSKgoIZmVhdHVyZXMYASADKA4yGC5zdHJlYW1zZXJ2ZXIudjEuRmVhdHVyZRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBCLmAQoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfbmFtZV9ieXRlcxgCIAEoDRIaChJtYXhfbWV0YWRhdGFfYnl0ZXMYAyABKA0SGwoTbWF4X29mZmVyc19wZXJfbmFtZRgEIAEoDRIZChFhY2NlcHRfdGltZW91dF9tcxgFIAEoDRIZChFsaW5nZXJfdGltZW91dF9tcxgGIAEoDRIqCghmZWF0dXJlcxgHIAMoDjIYLnN0cmVhbXNlcnZlci52MS5GZWF0dXJlEhAKCGdyYWNlX21zGAggASgNIrQCCgRPcGVuEgwKBG5hbWUYASABKAkSNQoIbWV0YWRhdGEYAiADKAsyIy5zdHJlYW1zZXJ2ZXIudjEuT3Blbi5NZXRhZGF0YUVudHJ5EhEKCXN0cmVhbV9pZBgDIAEoCRIRCglsZWdfdG9rZW4YBCABKAkSMwoMY2FwYWJpbGl0aWVzGAUgASgLMh0uc3RyZWFtc2VydmVyLnYxLkNhcGFiaWxpdGllcxInCgZyZXN1bWUYBiABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuUmVzdW1lEhwKFHdhaXRfZm9yX2xpc3RlbmVyX21zGAcgASgNEhQKDGFjY2Vzc190b2tlbhgIIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiNwoGUmVzdW1lEhkKEXJlY2VpdmVkX3NlcXVlbmNlGAEgASgEEhIKCmdlbmVyYXRpb24YAiABKA0ilAEKBk9wZW5lZBIRCglzdHJlYW1faWQYASABKAkSEQoJbGVnX3Rva2VuGAIgASgJEicKBmxpbWl0cxgDIAEoCzIXLnN0cmVhbXNlcnZlci52MS5MaW1pdHMSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAQgASgNEhwKFGFjY2Vzc19leHBpcmVzX2luX21zGAUgASgNIj8KCEFjY2VwdGVkEjMKDGNhcGFiaWxpdGllcxgBIAEoCzIdLnN0cmVhbXNlcnZlci52MS5DYXBhYmlsaXRpZXMiHQoJU3VzcGVuZGVkEhAKCGdyYWNlX21zGAEgASgNIiQKB1Jlc3VtZWQSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYASABKAQiawoOQ29ubmVjdFJlcXVlc3QSJQoEb3BlbhgBIAEoCzIVLnN0cmVhbXNlcnZlci52MS5PcGVuSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIAEIJCgdtZXNzYWdlIqwCCg9Db25uZWN0UmVzcG9uc2USKQoGb3BlbmVkGAEgASgLMhcuc3RyZWFtc2VydmVyLnYxLk9wZW5lZEgAEicKBWZyYW1lGAIgASgLMhYuc3RyZWFtc2VydmVyLnYxLkZyYW1lSAASLQoIYWNjZXB0ZWQYAyABKAsyGS5zdHJlYW1zZXJ2ZXIudjEuQWNjZXB0ZWRIABIvCglzdXNwZW5kZWQYBCABKAsyGi5zdHJlYW1zZXJ2ZXIudjEuU3VzcGVuZGVkSAASKwoHcmVzdW1lZBgFIAEoCzIYLnN0cmVhbXNlcnZlci52MS5SZXN1bWVkSAASLQoIZHJhaW5pbmcYBiABKAsyGS5zdHJlYW1zZXJ2ZXIudjEuRHJhaW5pbmdIAEIJCgdtZXNzYWdlImoKDUFjY2VwdFJlcXVlc3QSJQoEb3BlbhgBIAEoCzIVLnN0cmVhbXNlcnZlci52MS5PcGVuSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIAEIJCgdtZXNzYWdlIvwBCg5BY2NlcHRSZXNwb25zZRIpCgZvcGVuZWQYASABKAsyFy5zdHJlYW1zZXJ2ZXIudjEuT3BlbmVkSAASJwoFZnJhbWUYAiABKAsyFi5zdHJlYW1zZXJ2ZXIudjEuRnJhbWVIABIvCglzdXNwZW5kZWQYBCABKAsyGi5zdHJlYW1zZXJ2ZXIudjEuU3VzcGVuZGVkSAASKwoHcmVzdW1lZBgFIAEoCzIYLnN0cmVhbXNlcnZlci52MS5SZXN1bWVkSAASLQoIZHJhaW5pbmcYBiABKAsyGS5zdHJlYW1zZXJ2ZXIudjEuRHJhaW5pbmdIAEIJCgdtZXNzYWdlIsYBCg1MaXN0ZW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSDgoGbGlzdGVkGAIgASgIEjMKDGNhcGFiaWxpdGllcxgDIAEoCzIdLnN0cmVhbXNlcnZlci52MS5DYXBhYmlsaXRpZXMSEAoIbGVhc2VfaWQYBCABKAkSEwoLbGVhc2VfdG9rZW4YBSABKAkSEgoKZ2VuZXJhdGlvbhgGIAEoDRIRCglvd25lcl9rZXkYByABKAkSFAoMYWNjZXNzX3Rva2VuGAggASgJIvwBCg5MaXN0ZW5SZXNwb25zZRIxCgpyZWdpc3RlcmVkGAEgASgLMhsuc3RyZWFtc2VydmVyLnYxLlJlZ2lzdGVyZWRIABInCgVvZmZlchgCIAEoCzIWLnN0cmVhbXNlcnZlci52MS5PZmZlckgAEi8KCXdpdGhkcmF3bhgDIAEoCzIaLnN0cmVhbXNlcnZlci52MS5XaXRoZHJhd25IABIlCgRwaW5nGAQgASgLMhUuc3RyZWFtc2VydmVyLnYxLlBpbmdIABItCghkcmFpbmluZxgFIAEoCzIZLnN0cmVhbXNlcnZlci52MS5EcmFpbmluZ0gAQgcKBWV2ZW50IrUBCgpSZWdpc3RlcmVkEhAKCGxlYXNlX2lkGAEgASgJEhMKC2xlYXNlX3Rva2VuGAIgASgJEicKBmxpbWl0cxgDIAEoCzIXLnN0cmVhbXNlcnZlci52MS5MaW1pdHMSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAQgASgNEhoKEndhaXRpbmdfc3RyZWFtX2lkcxgFIAMoCRIcChRhY2Nlc3NfZXhwaXJlc19pbl9tcxgGIAEoDSKPAgoFT2ZmZXISEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIZChFhY2NlcHRfdGltZW91dF9tcxgDIAEoDRI2CghtZXRhZGF0YRgEIAMoCzIkLnN0cmVhbXNlcnZlci52MS5PZmZlci5NZXRhZGF0YUVudHJ5EjMKDGNhcGFiaWxpdGllcxgFIAEoCzIdLnN0cmVhbXNlcnZlci52MS5DYXBhYmlsaXRpZXMSJwoGY2FsbGVyGAYgASgLMhcuc3RyZWFtc2VydmVyLnYxLkNhbGxlchovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilQEKBkNhbGxlchIOCgZvcmlnaW4YASABKAkSDwoHc3ViamVjdBgCIAEoCRIMCgRuYW1lGAMgASgJEi8KBG1ldGEYBCADKAsyIS5zdHJlYW1zZXJ2ZXIudjEuQ2FsbGVyLk1ldGFFbnRyeRorCglNZXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIeCglXaXRoZHJhd24SEQoJc3RyZWFtX2lkGAEgASgJIgYKBFBpbmciHAoIRHJhaW5pbmcSEAoIZ3JhY2VfbXMYASABKA0imQEKDVJlamVjdFJlcXVlc3QSEQoJc3RyZWFtX2lkGAEgASgJEhEKCWxlZ190b2tlbhgCIAEoCRIMCgRjb2RlGAMgASgNEg4KBnJlYXNvbhgEIAEoCRIpCgdmYWlsdXJlGAUgASgOMhguc3RyZWFtc2VydmVyLnYxLkZhaWx1cmUSGQoRcmVjZWl2ZWRfc2VxdWVuY2UYBiABKAQiEAoOUmVqZWN0UmVzcG9uc2UiOAoPVW5saXN0ZW5SZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJEhMKC2xlYXNlX3Rva2VuGAIgASgJIhIKEFVubGlzdGVuUmVzcG9uc2UicQoMUmVuZXdSZXF1ZXN0EhEKCXN0cmVhbV9pZBgBIAEoCRIRCglsZWdfdG9rZW4YAiABKAkSEAoIbGVhc2VfaWQYAyABKAkSEwoLbGVhc2VfdG9rZW4YBCABKAkSFAoMYWNjZXNzX3Rva2VuGAUgASgJIi0KDVJlbmV3UmVzcG9uc2USHAoUYWNjZXNzX2V4cGlyZXNfaW5fbXMYASABKA0iRAoLTGlzdFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIjYKDExpc3RSZXNwb25zZRINCgVuYW1lcxgBIAMoCRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHgoMV2F0Y2hSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCSLXAQoNV2F0Y2hSZXNwb25zZRIvCgdjcmVhdGVkGAEgASgLMhwuc3RyZWFtc2VydmVyLnYxLk5hbWVDcmVhdGVkSAASMwoJZGVzdHJveWVkGAIgASgLMh4uc3RyZWFtc2VydmVyLnYxLk5hbWVEZXN0cm95ZWRIABIwCgdjdXJyZW50GAMgASgLMh0uc3RyZWFtc2VydmVyLnYxLldhdGNoQ3VycmVudEgAEiUKBHBpbmcYBCABKAsyFS5zdHJlYW1zZXJ2ZXIudjEuUGluZ0gAQgcKBWV2ZW50IhsKC05hbWVDcmVhdGVkEgwKBG5hbWUYASABKAkiHQoNTmFtZURlc3Ryb3llZBIMCgRuYW1lGAEgASgJIg4KDFdhdGNoQ3VycmVudCpbCgdGZWF0dXJlEhcKE0ZFQVRVUkVfVU5TUEVDSUZJRUQQABISCg5GRUFUVVJFX0NSRURJVBABEg8KC0ZFQVRVUkVfQUNLEAISEgoORkVBVFVSRV9SRVNVTUUQAzL0BAoMUmVsYXlTZXJ2aWNlEksKBkxpc3RlbhIeLnN0cmVhbXNlcnZlci52MS5MaXN0ZW5SZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLkxpc3RlblJlc3BvbnNlMAESUAoHQ29ubmVjdBIfLnN0cmVhbXNlcnZlci52MS5Db25uZWN0UmVxdWVzdBogLnN0cmVhbXNlcnZlci52MS5Db25uZWN0UmVzcG9uc2UoATABEk0KBkFjY2VwdBIeLnN0cmVhbXNlcnZlci52MS5BY2NlcHRSZXF1ZXN0Gh8uc3RyZWFtc2VydmVyLnYxLkFjY2VwdFJlc3BvbnNlKAEwARJJCgZSZWplY3QSHi5zdHJlYW1zZXJ2ZXIudjEuUmVqZWN0UmVxdWVzdBofLnN0cmVhbXNlcnZlci52MS5SZWplY3RSZXNwb25zZRJPCghVbmxpc3RlbhIgLnN0cmVhbXNlcnZlci52MS5Vbmxpc3RlblJlcXVlc3QaIS5zdHJlYW1zZXJ2ZXIudjEuVW5saXN0ZW5SZXNwb25zZRJGCgVSZW5ldxIdLnN0cmVhbXNlcnZlci52MS5SZW5ld1JlcXVlc3QaHi5zdHJlYW1zZXJ2ZXIudjEuUmVuZXdSZXNwb25zZRJICgRMaXN0Ehwuc3RyZWFtc2VydmVyLnYxLkxpc3RSZXF1ZXN0Gh0uc3RyZWFtc2VydmVyLnYxLkxpc3RSZXNwb25zZSIDkAIBEkgKBVdhdGNoEh0uc3RyZWFtc2VydmVyLnYxLldhdGNoUmVxdWVzdBoeLnN0cmVhbXNlcnZlci52MS5XYXRjaFJlc3BvbnNlMAFiBnByb3RvMw", [file_streamserver_v1_failure, file_streamserver_v1_frame]);
 
 /**
  * Facts that an endpoint tells its peer about itself, through the relay, which passes on fields that it does not know.
@@ -263,6 +263,14 @@ export type Opened = Message<"streamserver.v1.Opened"> & {
    * @generated from field: uint32 heartbeat_interval_ms = 4;
    */
   heartbeatIntervalMs: number;
+
+  /**
+   * Connect: the stream ends after so many milliseconds, when the access token of the client expires, unless a newer one
+   * comes by Renew before. 0: it does not end by that.
+   *
+   * @generated from field: uint32 access_expires_in_ms = 5;
+   */
+  accessExpiresInMs: number;
 };
 
 /**
@@ -686,6 +694,14 @@ export type Registered = Message<"streamserver.v1.Registered"> & {
    * @generated from field: repeated string waiting_stream_ids = 5;
    */
   waitingStreamIds: string[];
+
+  /**
+   * The lease, and the streams that were accepted through it, end after so many milliseconds, when the access token of the
+   * listener expires, unless a newer one comes by Renew before. 0: they do not end by that.
+   *
+   * @generated from field: uint32 access_expires_in_ms = 6;
+   */
+  accessExpiresInMs: number;
 };
 
 /**
@@ -960,6 +976,72 @@ export const UnlistenResponseSchema: GenMessage<UnlistenResponse> = /*@__PURE__*
   messageDesc(file_streamserver_v1_relay, 23);
 
 /**
+ * @generated from message streamserver.v1.RenewRequest
+ */
+export type RenewRequest = Message<"streamserver.v1.RenewRequest"> & {
+  /**
+   * A stream, by its client.
+   *
+   * @generated from field: string stream_id = 1;
+   */
+  streamId: string;
+
+  /**
+   * The newest token of the client's leg.
+   *
+   * @generated from field: string leg_token = 2;
+   */
+  legToken: string;
+
+  /**
+   * Or a lease.
+   *
+   * @generated from field: string lease_id = 3;
+   */
+  leaseId: string;
+
+  /**
+   * Its newest token.
+   *
+   * @generated from field: string lease_token = 4;
+   */
+  leaseToken: string;
+
+  /**
+   * The newer access token. It counts before a bearer token in the Authorization header of the call.
+   *
+   * @generated from field: string access_token = 5;
+   */
+  accessToken: string;
+};
+
+/**
+ * Describes the message streamserver.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
+  messageDesc(file_streamserver_v1_relay, 24);
+
+/**
+ * @generated from message streamserver.v1.RenewResponse
+ */
+export type RenewResponse = Message<"streamserver.v1.RenewResponse"> & {
+  /**
+   * See `Opened.access_expires_in_ms`.
+   *
+   * @generated from field: uint32 access_expires_in_ms = 1;
+   */
+  accessExpiresInMs: number;
+};
+
+/**
+ * Describes the message streamserver.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
+  messageDesc(file_streamserver_v1_relay, 25);
+
+/**
  * @generated from message streamserver.v1.ListRequest
  */
 export type ListRequest = Message<"streamserver.v1.ListRequest"> & {
@@ -990,7 +1072,7 @@ export type ListRequest = Message<"streamserver.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 24);
+  messageDesc(file_streamserver_v1_relay, 26);
 
 /**
  * @generated from message streamserver.v1.ListResponse
@@ -1016,7 +1098,7 @@ export type ListResponse = Message<"streamserver.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 25);
+  messageDesc(file_streamserver_v1_relay, 27);
 
 /**
  * @generated from message streamserver.v1.WatchRequest
@@ -1035,7 +1117,7 @@ export type WatchRequest = Message<"streamserver.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 26);
+  messageDesc(file_streamserver_v1_relay, 28);
 
 /**
  * @generated from message streamserver.v1.WatchResponse
@@ -1078,7 +1160,7 @@ export type WatchResponse = Message<"streamserver.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 27);
+  messageDesc(file_streamserver_v1_relay, 29);
 
 /**
  * A name is listened on.
@@ -1099,7 +1181,7 @@ export type NameCreated = Message<"streamserver.v1.NameCreated"> & {
  * Use `create(NameCreatedSchema)` to create a new message.
  */
 export const NameCreatedSchema: GenMessage<NameCreated> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 28);
+  messageDesc(file_streamserver_v1_relay, 30);
 
 /**
  * A name is listened on no more.
@@ -1120,7 +1202,7 @@ export type NameDestroyed = Message<"streamserver.v1.NameDestroyed"> & {
  * Use `create(NameDestroyedSchema)` to create a new message.
  */
 export const NameDestroyedSchema: GenMessage<NameDestroyed> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 29);
+  messageDesc(file_streamserver_v1_relay, 31);
 
 /**
  * All names that there were when the call began have been sent.
@@ -1135,7 +1217,7 @@ export type WatchCurrent = Message<"streamserver.v1.WatchCurrent"> & {
  * Use `create(WatchCurrentSchema)` to create a new message.
  */
 export const WatchCurrentSchema: GenMessage<WatchCurrent> = /*@__PURE__*/
-  messageDesc(file_streamserver_v1_relay, 30);
+  messageDesc(file_streamserver_v1_relay, 32);
 
 /**
  * Abilities of an endpoint or of the relay beyond the least: open, send data frames, read data frames, fin.
@@ -1267,6 +1349,19 @@ export const RelayService: GenService<{
     methodKind: "unary";
     input: typeof UnlistenRequestSchema;
     output: typeof UnlistenResponseSchema;
+  },
+  /**
+   * Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
+   * claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
+   * accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+   * FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+   *
+   * @generated from rpc streamserver.v1.RelayService.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof RenewResponseSchema;
   },
   /**
    * The names whose listeners asked to be listed, in the order of their UTF-8 bytes.

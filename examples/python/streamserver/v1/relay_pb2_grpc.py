@@ -71,6 +71,11 @@ class RelayServiceStub:
                 request_serializer=streamserver_dot_v1_dot_relay__pb2.UnlistenRequest.SerializeToString,
                 response_deserializer=streamserver_dot_v1_dot_relay__pb2.UnlistenResponse.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/streamserver.v1.RelayService/Renew',
+                request_serializer=streamserver_dot_v1_dot_relay__pb2.RenewRequest.SerializeToString,
+                response_deserializer=streamserver_dot_v1_dot_relay__pb2.RenewResponse.FromString,
+                _registered_method=True)
         self.List = channel.unary_unary(
                 '/streamserver.v1.RelayService/List',
                 request_serializer=streamserver_dot_v1_dot_relay__pb2.ListRequest.SerializeToString,
@@ -153,6 +158,16 @@ class RelayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
+        claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
+        accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+        FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def List(self, request, context):
         """The names whose listeners asked to be listed, in the order of their UTF-8 bytes.
         """
@@ -194,6 +209,11 @@ def add_RelayServiceServicer_to_server(servicer, server):
                     servicer.Unlisten,
                     request_deserializer=streamserver_dot_v1_dot_relay__pb2.UnlistenRequest.FromString,
                     response_serializer=streamserver_dot_v1_dot_relay__pb2.UnlistenResponse.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=streamserver_dot_v1_dot_relay__pb2.RenewRequest.FromString,
+                    response_serializer=streamserver_dot_v1_dot_relay__pb2.RenewResponse.SerializeToString,
             ),
             'List': grpc.unary_unary_rpc_method_handler(
                     servicer.List,
@@ -353,6 +373,33 @@ class RelayService:
             '/streamserver.v1.RelayService/Unlisten',
             streamserver_dot_v1_dot_relay__pb2.UnlistenRequest.SerializeToString,
             streamserver_dot_v1_dot_relay__pb2.UnlistenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamserver.v1.RelayService/Renew',
+            streamserver_dot_v1_dot_relay__pb2.RenewRequest.SerializeToString,
+            streamserver_dot_v1_dot_relay__pb2.RenewResponse.FromString,
             options,
             channel_credentials,
             insecure,

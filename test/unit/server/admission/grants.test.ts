@@ -101,3 +101,39 @@ describe("a grant that expires", () => {
     expect(clock.timers).toBe(0);
   });
 });
+
+describe("Grants.renew", () => {
+  test("lets what lives by claims, now and later, live by newer ones", () => {
+    const old = claims("old", { cut: true });
+    hold(old);
+    expect(grants.expiresInMs({ claims: old })).toBe(10_000);
+    grants.renew(old, claims("new", { cut: true, expiresAtMs: epochMs + 60_000 }));
+    hold(old);
+    expect(grants.expiresInMs({ claims: old })).toBe(60_000);
+    clock.advance(20_000);
+    expect(endedIds()).toEqual([]);
+    // The token that was replaced can be revoked without an effect on what lives by the newer one.
+    expect([grants.revoke({ jti: "old" }), grants.revoke({ jti: "new" })]).toEqual([0, 2]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("ends what goes on by a token that does not cut no more, and what goes on by one that does", () => {
+    const [first, second] = [claims("first", { cut: true }), claims("second")];
+    hold(first);
+    hold(second);
+    grants.renew(first, claims("newer", { cut: false }));
+    grants.renew(second, claims("newer", { cut: true, expiresAtMs: epochMs + 20_000 }));
+    clock.advance(11_000);
+    expect(endedIds()).toEqual([]);
+    clock.advance(10_000);
+    expect(endedIds()).toEqual(["second"]);
+  });
+
+  test("refuses claims of another subject", () => {
+    const old = claims("old");
+    expect(thrown(() => grants.renew(old, claims("new", { subject: "bob" })))).toMatchObject({
+      failure: Failure.NOT_PERMITTED,
+      code: Code.PermissionDenied,
+    });
+  });
+});

@@ -438,8 +438,11 @@ type Opened struct {
 	// side that hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its
 	// own heartbeat.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Connect: the stream ends after so many milliseconds, when the access token of the client expires, unless a newer one
+	// comes by Renew before. 0: it does not end by that.
+	AccessExpiresInMs uint32 `protobuf:"varint,5,opt,name=access_expires_in_ms,json=accessExpiresInMs,proto3" json:"access_expires_in_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Opened) Reset() {
@@ -496,6 +499,13 @@ func (x *Opened) GetLimits() *Limits {
 func (x *Opened) GetHeartbeatIntervalMs() uint32 {
 	if x != nil {
 		return x.HeartbeatIntervalMs
+	}
+	return 0
+}
+
+func (x *Opened) GetAccessExpiresInMs() uint32 {
+	if x != nil {
+		return x.AccessExpiresInMs
 	}
 	return 0
 }
@@ -1363,8 +1373,11 @@ type Registered struct {
 	// The streams whose offers wait at the lease. A listener that took the lease up withdraws those that it holds and that
 	// are not among them. An `offer` for each of them follows, and a listener ignores those that it has.
 	WaitingStreamIds []string `protobuf:"bytes,5,rep,name=waiting_stream_ids,json=waitingStreamIds,proto3" json:"waiting_stream_ids,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The lease, and the streams that were accepted through it, end after so many milliseconds, when the access token of the
+	// listener expires, unless a newer one comes by Renew before. 0: they do not end by that.
+	AccessExpiresInMs uint32 `protobuf:"varint,6,opt,name=access_expires_in_ms,json=accessExpiresInMs,proto3" json:"access_expires_in_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Registered) Reset() {
@@ -1430,6 +1443,13 @@ func (x *Registered) GetWaitingStreamIds() []string {
 		return x.WaitingStreamIds
 	}
 	return nil
+}
+
+func (x *Registered) GetAccessExpiresInMs() uint32 {
+	if x != nil {
+		return x.AccessExpiresInMs
+	}
+	return 0
 }
 
 // A client waits.
@@ -1944,6 +1964,132 @@ func (*UnlistenResponse) Descriptor() ([]byte, []int) {
 	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{23}
 }
 
+type RenewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A stream, by its client.
+	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	// The newest token of the client's leg.
+	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
+	// Or a lease.
+	LeaseId string `protobuf:"bytes,3,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	// Its newest token.
+	LeaseToken string `protobuf:"bytes,4,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
+	// The newer access token. It counts before a bearer token in the Authorization header of the call.
+	AccessToken   string `protobuf:"bytes,5,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRequest) Reset() {
+	*x = RenewRequest{}
+	mi := &file_streamserver_v1_relay_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRequest) ProtoMessage() {}
+
+func (x *RenewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_streamserver_v1_relay_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
+func (*RenewRequest) Descriptor() ([]byte, []int) {
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RenewRequest) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *RenewRequest) GetLegToken() string {
+	if x != nil {
+		return x.LegToken
+	}
+	return ""
+}
+
+func (x *RenewRequest) GetLeaseId() string {
+	if x != nil {
+		return x.LeaseId
+	}
+	return ""
+}
+
+func (x *RenewRequest) GetLeaseToken() string {
+	if x != nil {
+		return x.LeaseToken
+	}
+	return ""
+}
+
+func (x *RenewRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+type RenewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See `Opened.access_expires_in_ms`.
+	AccessExpiresInMs uint32 `protobuf:"varint,1,opt,name=access_expires_in_ms,json=accessExpiresInMs,proto3" json:"access_expires_in_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *RenewResponse) Reset() {
+	*x = RenewResponse{}
+	mi := &file_streamserver_v1_relay_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewResponse) ProtoMessage() {}
+
+func (x *RenewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_streamserver_v1_relay_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
+func (*RenewResponse) Descriptor() ([]byte, []int) {
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RenewResponse) GetAccessExpiresInMs() uint32 {
+	if x != nil {
+		return x.AccessExpiresInMs
+	}
+	return 0
+}
+
 type ListRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only names that begin with this.
@@ -1958,7 +2104,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[24]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2116,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[24]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2129,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{24}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRequest) GetPrefix() string {
@@ -2019,7 +2165,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[25]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2177,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[25]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2190,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{25}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListResponse) GetNames() []string {
@@ -2071,7 +2217,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[26]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2229,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[26]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2242,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{26}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WatchRequest) GetPrefix() string {
@@ -2123,7 +2269,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[27]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2281,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[27]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2294,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{27}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchResponse) GetEvent() isWatchResponse_Event {
@@ -2233,7 +2379,7 @@ type NameCreated struct {
 
 func (x *NameCreated) Reset() {
 	*x = NameCreated{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[28]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2391,7 @@ func (x *NameCreated) String() string {
 func (*NameCreated) ProtoMessage() {}
 
 func (x *NameCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[28]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2404,7 @@ func (x *NameCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameCreated.ProtoReflect.Descriptor instead.
 func (*NameCreated) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{28}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NameCreated) GetName() string {
@@ -2279,7 +2425,7 @@ type NameDestroyed struct {
 
 func (x *NameDestroyed) Reset() {
 	*x = NameDestroyed{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[29]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2437,7 @@ func (x *NameDestroyed) String() string {
 func (*NameDestroyed) ProtoMessage() {}
 
 func (x *NameDestroyed) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[29]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2450,7 @@ func (x *NameDestroyed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NameDestroyed.ProtoReflect.Descriptor instead.
 func (*NameDestroyed) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{29}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NameDestroyed) GetName() string {
@@ -2323,7 +2469,7 @@ type WatchCurrent struct {
 
 func (x *WatchCurrent) Reset() {
 	*x = WatchCurrent{}
-	mi := &file_streamserver_v1_relay_proto_msgTypes[30]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2481,7 @@ func (x *WatchCurrent) String() string {
 func (*WatchCurrent) ProtoMessage() {}
 
 func (x *WatchCurrent) ProtoReflect() protoreflect.Message {
-	mi := &file_streamserver_v1_relay_proto_msgTypes[30]
+	mi := &file_streamserver_v1_relay_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2494,7 @@ func (x *WatchCurrent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchCurrent.ProtoReflect.Descriptor instead.
 func (*WatchCurrent) Descriptor() ([]byte, []int) {
-	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{30}
+	return file_streamserver_v1_relay_proto_rawDescGZIP(), []int{32}
 }
 
 var File_streamserver_v1_relay_proto protoreflect.FileDescriptor
@@ -2384,12 +2530,13 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x11received_sequence\x18\x01 \x01(\x04R\x10receivedSequence\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\rR\n" +
-	"generation\"\xa7\x01\n" +
+	"generation\"\xd8\x01\n" +
 	"\x06Opened\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12/\n" +
 	"\x06limits\x18\x03 \x01(\v2\x17.streamserver.v1.LimitsR\x06limits\x122\n" +
-	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\"M\n" +
+	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\x12/\n" +
+	"\x14access_expires_in_ms\x18\x05 \x01(\rR\x11accessExpiresInMs\"M\n" +
 	"\bAccepted\x12A\n" +
 	"\fcapabilities\x18\x01 \x01(\v2\x1d.streamserver.v1.CapabilitiesR\fcapabilities\"&\n" +
 	"\tSuspended\x12\x19\n" +
@@ -2439,7 +2586,7 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\twithdrawn\x18\x03 \x01(\v2\x1a.streamserver.v1.WithdrawnH\x00R\twithdrawn\x12+\n" +
 	"\x04ping\x18\x04 \x01(\v2\x15.streamserver.v1.PingH\x00R\x04ping\x127\n" +
 	"\bdraining\x18\x05 \x01(\v2\x19.streamserver.v1.DrainingH\x00R\bdrainingB\a\n" +
-	"\x05event\"\xdb\x01\n" +
+	"\x05event\"\x8c\x02\n" +
 	"\n" +
 	"Registered\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1f\n" +
@@ -2447,7 +2594,8 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"leaseToken\x12/\n" +
 	"\x06limits\x18\x03 \x01(\v2\x17.streamserver.v1.LimitsR\x06limits\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x04 \x01(\rR\x13heartbeatIntervalMs\x12,\n" +
-	"\x12waiting_stream_ids\x18\x05 \x03(\tR\x10waitingStreamIds\"\xe0\x02\n" +
+	"\x12waiting_stream_ids\x18\x05 \x03(\tR\x10waitingStreamIds\x12/\n" +
+	"\x14access_expires_in_ms\x18\x06 \x01(\rR\x11accessExpiresInMs\"\xe0\x02\n" +
 	"\x05Offer\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
 	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12*\n" +
@@ -2483,7 +2631,16 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1f\n" +
 	"\vlease_token\x18\x02 \x01(\tR\n" +
 	"leaseToken\"\x12\n" +
-	"\x10UnlistenResponse\"a\n" +
+	"\x10UnlistenResponse\"\xa7\x01\n" +
+	"\fRenewRequest\x12\x1b\n" +
+	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1b\n" +
+	"\tleg_token\x18\x02 \x01(\tR\blegToken\x12\x19\n" +
+	"\blease_id\x18\x03 \x01(\tR\aleaseId\x12\x1f\n" +
+	"\vlease_token\x18\x04 \x01(\tR\n" +
+	"leaseToken\x12!\n" +
+	"\faccess_token\x18\x05 \x01(\tR\vaccessToken\"@\n" +
+	"\rRenewResponse\x12/\n" +
+	"\x14access_expires_in_ms\x18\x01 \x01(\rR\x11accessExpiresInMs\"a\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -2509,13 +2666,14 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eFEATURE_CREDIT\x10\x01\x12\x0f\n" +
 	"\vFEATURE_ACK\x10\x02\x12\x12\n" +
-	"\x0eFEATURE_RESUME\x10\x032\xac\x04\n" +
+	"\x0eFEATURE_RESUME\x10\x032\xf4\x04\n" +
 	"\fRelayService\x12K\n" +
 	"\x06Listen\x12\x1e.streamserver.v1.ListenRequest\x1a\x1f.streamserver.v1.ListenResponse0\x01\x12P\n" +
 	"\aConnect\x12\x1f.streamserver.v1.ConnectRequest\x1a .streamserver.v1.ConnectResponse(\x010\x01\x12M\n" +
 	"\x06Accept\x12\x1e.streamserver.v1.AcceptRequest\x1a\x1f.streamserver.v1.AcceptResponse(\x010\x01\x12I\n" +
 	"\x06Reject\x12\x1e.streamserver.v1.RejectRequest\x1a\x1f.streamserver.v1.RejectResponse\x12O\n" +
-	"\bUnlisten\x12 .streamserver.v1.UnlistenRequest\x1a!.streamserver.v1.UnlistenResponse\x12H\n" +
+	"\bUnlisten\x12 .streamserver.v1.UnlistenRequest\x1a!.streamserver.v1.UnlistenResponse\x12F\n" +
+	"\x05Renew\x12\x1d.streamserver.v1.RenewRequest\x1a\x1e.streamserver.v1.RenewResponse\x12H\n" +
 	"\x04List\x12\x1c.streamserver.v1.ListRequest\x1a\x1d.streamserver.v1.ListResponse\"\x03\x90\x02\x01\x12H\n" +
 	"\x05Watch\x12\x1d.streamserver.v1.WatchRequest\x1a\x1e.streamserver.v1.WatchResponse0\x01B\xc4\x01\n" +
 	"\x13com.streamserver.v1B\n" +
@@ -2534,7 +2692,7 @@ func file_streamserver_v1_relay_proto_rawDescGZIP() []byte {
 }
 
 var file_streamserver_v1_relay_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_streamserver_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_streamserver_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_streamserver_v1_relay_proto_goTypes = []any{
 	(Feature)(0),             // 0: streamserver.v1.Feature
 	(*Capabilities)(nil),     // 1: streamserver.v1.Capabilities
@@ -2561,39 +2719,41 @@ var file_streamserver_v1_relay_proto_goTypes = []any{
 	(*RejectResponse)(nil),   // 22: streamserver.v1.RejectResponse
 	(*UnlistenRequest)(nil),  // 23: streamserver.v1.UnlistenRequest
 	(*UnlistenResponse)(nil), // 24: streamserver.v1.UnlistenResponse
-	(*ListRequest)(nil),      // 25: streamserver.v1.ListRequest
-	(*ListResponse)(nil),     // 26: streamserver.v1.ListResponse
-	(*WatchRequest)(nil),     // 27: streamserver.v1.WatchRequest
-	(*WatchResponse)(nil),    // 28: streamserver.v1.WatchResponse
-	(*NameCreated)(nil),      // 29: streamserver.v1.NameCreated
-	(*NameDestroyed)(nil),    // 30: streamserver.v1.NameDestroyed
-	(*WatchCurrent)(nil),     // 31: streamserver.v1.WatchCurrent
-	nil,                      // 32: streamserver.v1.Open.MetadataEntry
-	nil,                      // 33: streamserver.v1.Offer.MetadataEntry
-	nil,                      // 34: streamserver.v1.Caller.MetaEntry
-	(*Frame)(nil),            // 35: streamserver.v1.Frame
-	(Failure)(0),             // 36: streamserver.v1.Failure
+	(*RenewRequest)(nil),     // 25: streamserver.v1.RenewRequest
+	(*RenewResponse)(nil),    // 26: streamserver.v1.RenewResponse
+	(*ListRequest)(nil),      // 27: streamserver.v1.ListRequest
+	(*ListResponse)(nil),     // 28: streamserver.v1.ListResponse
+	(*WatchRequest)(nil),     // 29: streamserver.v1.WatchRequest
+	(*WatchResponse)(nil),    // 30: streamserver.v1.WatchResponse
+	(*NameCreated)(nil),      // 31: streamserver.v1.NameCreated
+	(*NameDestroyed)(nil),    // 32: streamserver.v1.NameDestroyed
+	(*WatchCurrent)(nil),     // 33: streamserver.v1.WatchCurrent
+	nil,                      // 34: streamserver.v1.Open.MetadataEntry
+	nil,                      // 35: streamserver.v1.Offer.MetadataEntry
+	nil,                      // 36: streamserver.v1.Caller.MetaEntry
+	(*Frame)(nil),            // 37: streamserver.v1.Frame
+	(Failure)(0),             // 38: streamserver.v1.Failure
 }
 var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	0,  // 0: streamserver.v1.Capabilities.features:type_name -> streamserver.v1.Feature
 	0,  // 1: streamserver.v1.Limits.features:type_name -> streamserver.v1.Feature
-	32, // 2: streamserver.v1.Open.metadata:type_name -> streamserver.v1.Open.MetadataEntry
+	34, // 2: streamserver.v1.Open.metadata:type_name -> streamserver.v1.Open.MetadataEntry
 	1,  // 3: streamserver.v1.Open.capabilities:type_name -> streamserver.v1.Capabilities
 	4,  // 4: streamserver.v1.Open.resume:type_name -> streamserver.v1.Resume
 	2,  // 5: streamserver.v1.Opened.limits:type_name -> streamserver.v1.Limits
 	1,  // 6: streamserver.v1.Accepted.capabilities:type_name -> streamserver.v1.Capabilities
 	3,  // 7: streamserver.v1.ConnectRequest.open:type_name -> streamserver.v1.Open
-	35, // 8: streamserver.v1.ConnectRequest.frame:type_name -> streamserver.v1.Frame
+	37, // 8: streamserver.v1.ConnectRequest.frame:type_name -> streamserver.v1.Frame
 	5,  // 9: streamserver.v1.ConnectResponse.opened:type_name -> streamserver.v1.Opened
-	35, // 10: streamserver.v1.ConnectResponse.frame:type_name -> streamserver.v1.Frame
+	37, // 10: streamserver.v1.ConnectResponse.frame:type_name -> streamserver.v1.Frame
 	6,  // 11: streamserver.v1.ConnectResponse.accepted:type_name -> streamserver.v1.Accepted
 	7,  // 12: streamserver.v1.ConnectResponse.suspended:type_name -> streamserver.v1.Suspended
 	8,  // 13: streamserver.v1.ConnectResponse.resumed:type_name -> streamserver.v1.Resumed
 	20, // 14: streamserver.v1.ConnectResponse.draining:type_name -> streamserver.v1.Draining
 	3,  // 15: streamserver.v1.AcceptRequest.open:type_name -> streamserver.v1.Open
-	35, // 16: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
+	37, // 16: streamserver.v1.AcceptRequest.frame:type_name -> streamserver.v1.Frame
 	5,  // 17: streamserver.v1.AcceptResponse.opened:type_name -> streamserver.v1.Opened
-	35, // 18: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
+	37, // 18: streamserver.v1.AcceptResponse.frame:type_name -> streamserver.v1.Frame
 	7,  // 19: streamserver.v1.AcceptResponse.suspended:type_name -> streamserver.v1.Suspended
 	8,  // 20: streamserver.v1.AcceptResponse.resumed:type_name -> streamserver.v1.Resumed
 	20, // 21: streamserver.v1.AcceptResponse.draining:type_name -> streamserver.v1.Draining
@@ -2604,31 +2764,33 @@ var file_streamserver_v1_relay_proto_depIdxs = []int32{
 	19, // 26: streamserver.v1.ListenResponse.ping:type_name -> streamserver.v1.Ping
 	20, // 27: streamserver.v1.ListenResponse.draining:type_name -> streamserver.v1.Draining
 	2,  // 28: streamserver.v1.Registered.limits:type_name -> streamserver.v1.Limits
-	33, // 29: streamserver.v1.Offer.metadata:type_name -> streamserver.v1.Offer.MetadataEntry
+	35, // 29: streamserver.v1.Offer.metadata:type_name -> streamserver.v1.Offer.MetadataEntry
 	1,  // 30: streamserver.v1.Offer.capabilities:type_name -> streamserver.v1.Capabilities
 	17, // 31: streamserver.v1.Offer.caller:type_name -> streamserver.v1.Caller
-	34, // 32: streamserver.v1.Caller.meta:type_name -> streamserver.v1.Caller.MetaEntry
-	36, // 33: streamserver.v1.RejectRequest.failure:type_name -> streamserver.v1.Failure
-	29, // 34: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
-	30, // 35: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
-	31, // 36: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
+	36, // 32: streamserver.v1.Caller.meta:type_name -> streamserver.v1.Caller.MetaEntry
+	38, // 33: streamserver.v1.RejectRequest.failure:type_name -> streamserver.v1.Failure
+	31, // 34: streamserver.v1.WatchResponse.created:type_name -> streamserver.v1.NameCreated
+	32, // 35: streamserver.v1.WatchResponse.destroyed:type_name -> streamserver.v1.NameDestroyed
+	33, // 36: streamserver.v1.WatchResponse.current:type_name -> streamserver.v1.WatchCurrent
 	19, // 37: streamserver.v1.WatchResponse.ping:type_name -> streamserver.v1.Ping
 	13, // 38: streamserver.v1.RelayService.Listen:input_type -> streamserver.v1.ListenRequest
 	9,  // 39: streamserver.v1.RelayService.Connect:input_type -> streamserver.v1.ConnectRequest
 	11, // 40: streamserver.v1.RelayService.Accept:input_type -> streamserver.v1.AcceptRequest
 	21, // 41: streamserver.v1.RelayService.Reject:input_type -> streamserver.v1.RejectRequest
 	23, // 42: streamserver.v1.RelayService.Unlisten:input_type -> streamserver.v1.UnlistenRequest
-	25, // 43: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
-	27, // 44: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
-	14, // 45: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
-	10, // 46: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
-	12, // 47: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
-	22, // 48: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
-	24, // 49: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
-	26, // 50: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
-	28, // 51: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
-	45, // [45:52] is the sub-list for method output_type
-	38, // [38:45] is the sub-list for method input_type
+	25, // 43: streamserver.v1.RelayService.Renew:input_type -> streamserver.v1.RenewRequest
+	27, // 44: streamserver.v1.RelayService.List:input_type -> streamserver.v1.ListRequest
+	29, // 45: streamserver.v1.RelayService.Watch:input_type -> streamserver.v1.WatchRequest
+	14, // 46: streamserver.v1.RelayService.Listen:output_type -> streamserver.v1.ListenResponse
+	10, // 47: streamserver.v1.RelayService.Connect:output_type -> streamserver.v1.ConnectResponse
+	12, // 48: streamserver.v1.RelayService.Accept:output_type -> streamserver.v1.AcceptResponse
+	22, // 49: streamserver.v1.RelayService.Reject:output_type -> streamserver.v1.RejectResponse
+	24, // 50: streamserver.v1.RelayService.Unlisten:output_type -> streamserver.v1.UnlistenResponse
+	26, // 51: streamserver.v1.RelayService.Renew:output_type -> streamserver.v1.RenewResponse
+	28, // 52: streamserver.v1.RelayService.List:output_type -> streamserver.v1.ListResponse
+	30, // 53: streamserver.v1.RelayService.Watch:output_type -> streamserver.v1.WatchResponse
+	46, // [46:54] is the sub-list for method output_type
+	38, // [38:46] is the sub-list for method input_type
 	38, // [38:38] is the sub-list for extension type_name
 	38, // [38:38] is the sub-list for extension extendee
 	0,  // [0:38] is the sub-list for field type_name
@@ -2671,7 +2833,7 @@ func file_streamserver_v1_relay_proto_init() {
 		(*ListenResponse_Ping)(nil),
 		(*ListenResponse_Draining)(nil),
 	}
-	file_streamserver_v1_relay_proto_msgTypes[27].OneofWrappers = []any{
+	file_streamserver_v1_relay_proto_msgTypes[29].OneofWrappers = []any{
 		(*WatchResponse_Created)(nil),
 		(*WatchResponse_Destroyed)(nil),
 		(*WatchResponse_Current)(nil),
@@ -2683,7 +2845,7 @@ func file_streamserver_v1_relay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_streamserver_v1_relay_proto_rawDesc), len(file_streamserver_v1_relay_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,6 +43,8 @@ const (
 	RelayServiceRejectProcedure = "/streamserver.v1.RelayService/Reject"
 	// RelayServiceUnlistenProcedure is the fully-qualified name of the RelayService's Unlisten RPC.
 	RelayServiceUnlistenProcedure = "/streamserver.v1.RelayService/Unlisten"
+	// RelayServiceRenewProcedure is the fully-qualified name of the RelayService's Renew RPC.
+	RelayServiceRenewProcedure = "/streamserver.v1.RelayService/Renew"
 	// RelayServiceListProcedure is the fully-qualified name of the RelayService's List RPC.
 	RelayServiceListProcedure = "/streamserver.v1.RelayService/List"
 	// RelayServiceWatchProcedure is the fully-qualified name of the RelayService's Watch RPC.
@@ -81,6 +83,11 @@ type RelayServiceClient interface {
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
 	Unlisten(context.Context, *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error)
+	// Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
+	// claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
+	// accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+	// FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+	Renew(context.Context, *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error)
 	// The names whose listeners asked to be listed, in the order of their UTF-8 bytes.
 	List(context.Context, *connect.Request[v1.ListRequest]) (*connect.Response[v1.ListResponse], error)
 	// The names whose listeners asked to be listed, as they come and go. FAILURE_LIMIT_REACHED if too many watch.
@@ -128,6 +135,12 @@ func NewRelayServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(relayServiceMethods.ByName("Unlisten")),
 			connect.WithClientOptions(opts...),
 		),
+		renew: connect.NewClient[v1.RenewRequest, v1.RenewResponse](
+			httpClient,
+			baseURL+RelayServiceRenewProcedure,
+			connect.WithSchema(relayServiceMethods.ByName("Renew")),
+			connect.WithClientOptions(opts...),
+		),
 		list: connect.NewClient[v1.ListRequest, v1.ListResponse](
 			httpClient,
 			baseURL+RelayServiceListProcedure,
@@ -151,6 +164,7 @@ type relayServiceClient struct {
 	accept   *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
 	reject   *connect.Client[v1.RejectRequest, v1.RejectResponse]
 	unlisten *connect.Client[v1.UnlistenRequest, v1.UnlistenResponse]
+	renew    *connect.Client[v1.RenewRequest, v1.RenewResponse]
 	list     *connect.Client[v1.ListRequest, v1.ListResponse]
 	watch    *connect.Client[v1.WatchRequest, v1.WatchResponse]
 }
@@ -178,6 +192,11 @@ func (c *relayServiceClient) Reject(ctx context.Context, req *connect.Request[v1
 // Unlisten calls streamserver.v1.RelayService.Unlisten.
 func (c *relayServiceClient) Unlisten(ctx context.Context, req *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error) {
 	return c.unlisten.CallUnary(ctx, req)
+}
+
+// Renew calls streamserver.v1.RelayService.Renew.
+func (c *relayServiceClient) Renew(ctx context.Context, req *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error) {
+	return c.renew.CallUnary(ctx, req)
 }
 
 // List calls streamserver.v1.RelayService.List.
@@ -222,6 +241,11 @@ type RelayServiceHandler interface {
 	// Ends a lease from any connection, by its token. When the call returns, the name is free. FAILURE_LEASE_GONE if it
 	// has ended before.
 	Unlisten(context.Context, *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error)
+	// Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
+	// claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
+	// accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+	// FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+	Renew(context.Context, *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error)
 	// The names whose listeners asked to be listed, in the order of their UTF-8 bytes.
 	List(context.Context, *connect.Request[v1.ListRequest]) (*connect.Response[v1.ListResponse], error)
 	// The names whose listeners asked to be listed, as they come and go. FAILURE_LIMIT_REACHED if too many watch.
@@ -265,6 +289,12 @@ func NewRelayServiceHandler(svc RelayServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(relayServiceMethods.ByName("Unlisten")),
 		connect.WithHandlerOptions(opts...),
 	)
+	relayServiceRenewHandler := connect.NewUnaryHandler(
+		RelayServiceRenewProcedure,
+		svc.Renew,
+		connect.WithSchema(relayServiceMethods.ByName("Renew")),
+		connect.WithHandlerOptions(opts...),
+	)
 	relayServiceListHandler := connect.NewUnaryHandler(
 		RelayServiceListProcedure,
 		svc.List,
@@ -290,6 +320,8 @@ func NewRelayServiceHandler(svc RelayServiceHandler, opts ...connect.HandlerOpti
 			relayServiceRejectHandler.ServeHTTP(w, r)
 		case RelayServiceUnlistenProcedure:
 			relayServiceUnlistenHandler.ServeHTTP(w, r)
+		case RelayServiceRenewProcedure:
+			relayServiceRenewHandler.ServeHTTP(w, r)
 		case RelayServiceListProcedure:
 			relayServiceListHandler.ServeHTTP(w, r)
 		case RelayServiceWatchProcedure:
@@ -321,6 +353,10 @@ func (UnimplementedRelayServiceHandler) Reject(context.Context, *connect.Request
 
 func (UnimplementedRelayServiceHandler) Unlisten(context.Context, *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("streamserver.v1.RelayService.Unlisten is not implemented"))
+}
+
+func (UnimplementedRelayServiceHandler) Renew(context.Context, *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("streamserver.v1.RelayService.Renew is not implemented"))
 }
 
 func (UnimplementedRelayServiceHandler) List(context.Context, *connect.Request[v1.ListRequest]) (*connect.Response[v1.ListResponse], error) {

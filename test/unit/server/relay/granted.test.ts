@@ -1,0 +1,87 @@
+import { Code } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import type { Caller } from "../../../../server/admission/caller.js";
+import { thrown } from "../../../fakes/outcome.js";
+import { callBroke, comeBack, Listening, newRelay, noFacts, resumes, someCaller } from "../../../fakes/relays.js";
+
+const refused = { failure: Failure.NOT_PERMITTED, code: Code.Unauthenticated };
+const graceMs = 120_000;
+
+function callerOf(subject: string): Caller {
+  const facts = { name: "", meta: {}, tokenId: "", cut: false, issuedAtMs: 0, expiresAtMs: undefined };
+  return { ...someCaller, claims: { ...facts, subject } };
+}
+
+/** A stream of bob at a listener, ann, whose endpoints both resume. */
+function granted() {
+  const test = newRelay();
+  const { relay } = test;
+  const { lease, token } = relay.listen("room", false, { isResumable: true, caller: callerOf("ann") });
+  const facts = { ...noFacts, capabilities: resumes };
+  const { splice } = relay.connect("room", facts, 0, callerOf("bob"));
+  relay.accept(splice.id, relay.offerToken(splice), resumes);
+  const legs = { client: new Listening(splice.client), listener: new Listening(splice.listener) };
+  return { ...test, lease, token, splice, legs };
+}
+
+describe("Relay, when a token is revoked,", () => {
+  test("ends the streams of a client, also one whose leg is lost, which cannot come back", () => {
+    const { relay, splice, legs, clock } = granted();
+    splice.client.lose(callBroke());
+    expect(relay.admission.grants.revoke({ sub: "bob" })).toBe(1);
+    expect(legs.listener.end).toMatchObject({ failure: Failure.LEG_LOST });
+    expect(comeBack(relay, "client", splice.id).end).toMatchObject(refused);
+    expect(thrown(() => comeBack(relay, "client", splice.id, { generation: 2 }))).toMatchObject(refused);
+    expect([relay.counts.streams, relay.admission.grants.size, clock.timers]).toEqual([0, 1, 0]);
+  });
+
+  test("ends the name of a listener and the streams that it has taken, and it cannot take the name up again", () => {
+    const { relay, lease, token, splice, legs } = granted();
+    expect(relay.admission.grants.revoke({ sub: "ann" })).toBe(2);
+    expect([legs.listener.end, legs.client.end]).toMatchObject([refused, { failure: Failure.LEG_LOST }]);
+    expect([lease.kind, splice.kind]).toEqual(["ended", "ended"]);
+    const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: callerOf("ann") };
+    const proof = { leaseId: lease.id, leaseToken: token, generation: 1 };
+    expect(thrown(() => relay.takeUp(claim, proof)).failure).toBe(Failure.LEASE_GONE);
+    expect(thrown(() => relay.listen("room", false, claim))).toMatchObject(refused);
+    expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 0 });
+  });
+
+  test("lets clients that wait at the name of its holder wait for the next listener", () => {
+    const { relay } = granted();
+    const waiting = relay.connect("room", noFacts, graceMs, callerOf("bob")).splice;
+    const leaving = relay.connect("room", noFacts, 0, callerOf("bob")).splice;
+    relay.admission.grants.revoke({ sub: "ann" });
+    expect(leaving.client.error).toMatchObject({ failure: Failure.LISTENER_GONE });
+    const { lease } = relay.listen("room", false, { caller: callerOf("eve") });
+    expect([...lease.waiting]).toEqual([waiting]);
+  });
+
+  test("lets a caller in no more who was granted what it asked for just before", () => {
+    const { relay } = granted();
+    relay.admission.grants.revoke({ sub: "bob" });
+    expect(thrown(() => relay.connect("room", noFacts, 0, callerOf("bob")))).toMatchObject(refused);
+    expect(relay.counts.offers).toBe(0);
+  });
+});
+
+describe("Relay.letIn", () => {
+  test("tells what the holder of a token was let in for, as long as it lives", () => {
+    const { relay, lease, token, splice } = granted();
+    const byLeg = { streamId: splice.id, legToken: relay.legToken("client", splice.id), leaseId: "", leaseToken: "" };
+    const byLease = { streamId: "", legToken: "", leaseId: lease.id, leaseToken: token };
+    expect(relay.letIn(byLeg)).toMatchObject({ action: "connect", name: "room", caller: callerOf("bob") });
+    expect(relay.letIn(byLease)).toMatchObject({ action: "listen", name: "room", caller: callerOf("ann") });
+    // The listener of a stream proves nothing about its client, and no other lease about this one.
+    const ofListener = { ...byLeg, legToken: relay.legToken("listener", splice.id) };
+    const ofAnother = { ...byLease, leaseToken: relay.listen("other", false).token };
+    for (const proof of [ofListener, ofAnother]) {
+      expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.TOKEN_INVALID);
+    }
+    splice.end();
+    lease.end("unlisten");
+    expect(thrown(() => relay.letIn(byLeg)).failure).toBe(Failure.STREAM_GONE);
+    expect(thrown(() => relay.letIn(byLease)).failure).toBe(Failure.LEASE_GONE);
+  });
+});
