@@ -29,6 +29,10 @@ interface ExposureSettings {
  * an address that other machines reach, unless the relay is open or has a policy.
  */
 export function exposureOf({ host, open = false, hostName, hasPolicy = false }: ExposureSettings): Exposure {
+  // Without the text, which may be a URL with a password.
+  if (host && isIP(host) === 0 && hostNameOf(host) === undefined) {
+    throw new UsageError("--host takes an address or a name, and no URL");
+  }
   const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
   if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
   if (!open && !hasPolicy) checkReach(host);
@@ -61,9 +65,10 @@ export function isLoopback(host: string): boolean {
   return loopback.check(host, version === 4 ? "ipv4" : "ipv6");
 }
 
-function ownHosts(host: string | undefined): Hosts {
-  const isName = host !== undefined && hostNameOf(isIPv6(host) ? `[${host}]` : host) !== undefined;
-  return checkedHosts([...machineNames(), ...(isName ? [host] : [])]);
+/** An address with a zone, such as "fe80::1%eth0", is none that a page could be reached by. */
+function ownHosts(host = ""): Hosts {
+  const name = isIPv6(host) ? `[${host}]` : host;
+  return checkedHosts([...machineNames(), ...(hostNameOf(name) === undefined ? [] : [host])]);
 }
 
 function givenHosts(names: readonly string[]): Hosts {
