@@ -27,6 +27,8 @@ export interface ServeOptions extends Exposure {
   keyFile: KeyFile | undefined;
   /** Says whose access tokens are good for what. Undefined: everybody may do everything. */
   policy: ServePolicy | undefined;
+  /** Whether operators are served, whom the policy names. */
+  admin: boolean;
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
@@ -52,6 +54,7 @@ interface Settings extends PolicySettings {
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
   keyFile?: string | undefined;
+  admin?: boolean | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
   metrics?: string | undefined;
@@ -76,6 +79,7 @@ const flags = {
   "tls-key": { type: "string" },
   "key-file": { type: "string" },
   ...policyFlags,
+  admin: { type: "boolean" },
   page: { type: "string" },
   json: { type: "boolean" },
   metrics: { type: "string" },
@@ -122,16 +126,27 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     metrics: settings.metrics === undefined ? undefined : parseListenAddress(settings.metrics, "--metrics"),
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
+    admin: checkAdmin(settings),
     // These files are made if they are missing, so they come after all that may be refused.
     policy: readPolicy(settings),
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
   };
 }
 
+/** Without a policy, whoever reaches the relay would be its operator. */
+function checkAdmin(settings: Settings): boolean {
+  const { admin = false } = settings;
+  if (!admin || hasPolicy(settings)) return admin;
+  throw new UsageError(
+    "operators are known by their access tokens, and this relay knows none",
+    "give --secret-file FILE beside --admin; bss token --key FILE --admin makes a token for an operator",
+  );
+}
+
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
-  const { BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT } =
+  const { BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN } =
     set(environment);
   const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS, BSS_TRUSTED_PROXY } =
     set(environment);
@@ -154,6 +169,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     audience: BSS_AUDIENCE,
     expiredTokensCut:
       BSS_EXPIRED_TOKENS_CUT === undefined ? undefined : parseSwitch(BSS_EXPIRED_TOKENS_CUT, "BSS_EXPIRED_TOKENS_CUT"),
+    admin: BSS_ADMIN === undefined ? undefined : parseSwitch(BSS_ADMIN, "BSS_ADMIN"),
     page: BSS_PAGE,
     metrics: BSS_METRICS,
     trace: BSS_TRACE === undefined ? undefined : parseSwitch(BSS_TRACE, "BSS_TRACE"),
@@ -204,6 +220,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   issuer: [isString, "a string"],
   audience: [isString, "a string"],
   expiredTokensCut: [isSwitch, "true or false"],
+  admin: [isSwitch, "true or false"],
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
   metrics: [isString, "an address"],

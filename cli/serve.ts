@@ -55,6 +55,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --audience TEXT  lets in only access tokens for this audience
   --expired-tokens-cut
                    ends what an access token has opened when it expires
+  --admin          lets operators see all that the relay holds, and end it: those whose access token says so, as one
+                   of \`bss token --admin\` does
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
@@ -67,9 +69,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME, BSS_ORIGIN and BSS_TRUSTED_PROXY (each separated by
 commas), BSS_PREFIX, BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS,
-BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
+BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
 BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list), tls,
-tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, page, drainTimeoutMs, metrics,
+tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, page, drainTimeoutMs, metrics,
 trace, json, and limits, an object with any of the limits that the README names.
 
 The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
@@ -149,6 +151,7 @@ function createProxy({
   limits,
   keyFile,
   policy,
+  admin,
   trustedProxies,
 }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
@@ -163,6 +166,7 @@ function createProxy({
       limits,
       tokenKeys: keyFile?.keys,
       authorize: policy?.authorize,
+      admin: admin ? policy?.authorize : undefined,
     });
   } catch (reason) {
     if (reason instanceof RangeError) throw new UsageError(reason.message);

@@ -5,7 +5,7 @@ import { type Command, parseCommandLine, parseDurationMs, UsageError } from "./c
 import { parseKeys, readSecret } from "./key-file.js";
 import { print } from "./output.js";
 
-const help = `Usage: bss token --key FILE [--listen NAMES] [--connect NAMES] [--list NAMES] [options]
+const help = `Usage: bss token --key FILE [--listen NAMES] [--connect NAMES] [--list NAMES] [--admin] [options]
 
 Prints an access token, which lets its holder use a relay that wants one, as \`bss serve --secret-file FILE\` does.
 
@@ -16,6 +16,7 @@ NAMES is a name or a pattern of names, and each of the three options may be repe
   --listen NAMES   lets its holder claim these names
   --connect NAMES  lets its holder connect to these names
   --list NAMES     lets its holder see these names, of those that are listed
+  --admin          makes its holder an operator, for a relay that has them (\`bss serve --admin\`)
   --ttl TIME       how long the token is good, as in 90s, 10m, 2h or 7d (default 1h)
   --cut            ends what the token has opened when it expires; otherwise only what is new is refused
   --sub TEXT       who the holder is, for \`{sub}\`, for listeners, and to revoke the token by
@@ -43,6 +44,7 @@ export const tokenCommand: Command = {
       listen: { type: "string", multiple: true },
       connect: { type: "string", multiple: true },
       list: { type: "string", multiple: true },
+      admin: { type: "boolean" },
       ttl: { type: "string" },
       cut: { type: "boolean" },
       sub: { type: "string" },
@@ -54,17 +56,28 @@ export const tokenCommand: Command = {
       "key-id": { type: "string" },
     });
     if (positionals.length > 0) throw new UsageError(`token takes no ${JSON.stringify(positionals[0])}`);
-    const { listen = [], connect = [], list = [], cut, sub: subject, name, id: tokenId, issuer, audience } = values;
+    const {
+      listen = [],
+      connect = [],
+      list = [],
+      admin = false,
+      cut,
+      sub: subject,
+      name,
+      id: tokenId,
+      issuer,
+      audience,
+    } = values;
     const streams = rightsFrom({ listen, connect, list });
-    if (Object.keys(streams).length === 0) {
-      throw new UsageError("a token allows something: give --listen, --connect or --list");
+    if (Object.keys(streams).length === 0 && !admin) {
+      throw new UsageError("a token allows something: give --listen, --connect, --list or --admin");
     }
     if (values.key === undefined) throw new UsageError("--key is missing, the file of the key that signs");
     const ttlMs = values.ttl === undefined ? defaultTokenTtlMs : parseDurationMs(values.ttl, "--ttl");
     const meta = values.meta === undefined ? undefined : Object.fromEntries(values.meta.map(parseFact));
     const facts = { subject, name, meta, tokenId, issuer, audience, keyId: values["key-id"] };
     const key = readSigningKey(values.key);
-    const token = await mintToken({ ...key, ...facts, streams, ttlMs, cut }).catch((reason: Error) => {
+    const token = await mintToken({ ...key, ...facts, streams, admin, ttlMs, cut }).catch((reason: Error) => {
       throw new UsageError(reason.message);
     });
     await print(`${token}\n`);

@@ -2,7 +2,7 @@ export type { AccessKeyOptions } from "./access/access-keys.js";
 export { type MintTokenOptions, mintToken } from "./access/mint-token.js";
 export type { StreamAction, StreamRights } from "./access/stream-rights.js";
 export { type TokenPolicy, type TokenPolicyOptions, tokenPolicy } from "./access/token-policy.js";
-export type { Authorize, AuthorizeRequest, Grant } from "./admission/authorize.js";
+export type { AdminRequest, Authorize, AuthorizeAdmin, AuthorizeRequest, Grant } from "./admission/authorize.js";
 export type { Caller, Claims, Door } from "./admission/caller.js";
 export { defaultLimits, type RelayLimits } from "./admission/limits.js";
 export type { Revocation } from "./admission/revocations.js";

@@ -1,6 +1,6 @@
 import type { Clock } from "../stream/platform/clock.js";
 import { systemClock } from "../stream/platform/system-clock.js";
-import type { Authorize } from "./admission/authorize.js";
+import type { Authorize, AuthorizeAdmin } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
 import { checkOrigins, type Origins } from "./http/cors.js";
@@ -45,6 +45,11 @@ export interface StreamServerProxyOptions {
    * them. Without it, each caller has the address of the proxy, and so have its limits. Default none.
    */
   trustedProxies?: readonly string[] | undefined;
+  /**
+   * Serves `AdminService`, which shows an operator all that the relay holds, and ends it by hand, to the callers whom
+   * this function lets in, such as one made by `tokenPolicy`. Default: the relay serves none.
+   */
+  admin?: AuthorizeAdmin | undefined;
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
@@ -65,6 +70,7 @@ export interface CheckedProxyOptions {
   limits: RelayLimits;
   tokenKeys: TokenKeys | undefined;
   authorize: Authorize | undefined;
+  admin: AuthorizeAdmin | undefined;
   trustedProxies: TrustedProxies;
   clock: Clock;
 }
@@ -72,7 +78,8 @@ export interface CheckedProxyOptions {
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
-  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", "authorize", "trustedProxies", "clock"] as const;
+  const access = ["authorize", "admin", "trustedProxies"] as const;
+  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", ...access, "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
@@ -80,6 +87,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     limits = {},
     tokenKeys,
     authorize,
+    admin,
     trustedProxies = [],
     clock = systemClock,
   } = knownOptions("options of a relay", given, names);
@@ -87,8 +95,9 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
   if (typeof clock?.now !== "function" || typeof clock.after !== "function") {
     throw new TypeError(`a clock has the functions now and after, and ${described(clock)} has not`);
   }
-  if (authorize !== undefined && typeof authorize !== "function") {
-    throw new TypeError(`authorize is a function, not ${described(authorize)}`);
+  for (const [name, policy] of Object.entries({ authorize, admin })) {
+    if (policy === undefined || typeof policy === "function") continue;
+    throw new TypeError(`${name} is a function, not ${described(policy)}`);
   }
   return {
     prefixes: normalizedPrefixes(prefix),
@@ -97,6 +106,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     limits: checkedLimits(limits),
     tokenKeys: tokenKeys === undefined ? undefined : checkedTokenKeys(tokenKeys),
     authorize,
+    admin,
     trustedProxies: TrustedProxies.from(trustedProxies),
     clock,
   };

@@ -9,6 +9,7 @@ import {
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.js";
+import { AdminService } from "../gen/streamserver/v1/admin_pb.js";
 import { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
@@ -17,6 +18,7 @@ import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
+import { Survey } from "./admin/survey.js";
 import { quoted } from "./admission/warnings.js";
 import { closeIfUnfinished } from "./http/answered-request.js";
 import { CallTurns } from "./http/call-turns.js";
@@ -35,6 +37,7 @@ import { LinkSockets } from "./link/link-sockets.js";
 import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
+import { adminRoutes } from "./rpc/admin-routes.js";
 import { callerValues } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
@@ -54,8 +57,15 @@ const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE
 const localBaseUrl = "http://local";
 /** The time that a request of one message has, as a multiple of `openTimeoutMs`, however small it is. */
 export const openTimeoutsForBody = 2;
-const services = [RelayService, LinkService, HealthService, ServerReflection];
-const packageNames = new Set(services.map(({ file }) => file.proto.package));
+const openServices = [RelayService, LinkService, HealthService, ServerReflection];
+const packageNames = new Set(openServices.map(({ file }) => file.proto.package));
+
+export interface RoutesInit {
+  prefixes: readonly string[];
+  proxies: TrustedProxies;
+  /** Whether operators are served. The relay's policy says who is one. */
+  servesAdmin: boolean;
+}
 
 /** The relay's RPCs: for Node's servers, for links, and for this process. */
 export class Routes {
@@ -76,13 +86,16 @@ export class Routes {
   /** The RPCs whose legs are served without decoding them, by path. */
   readonly #legs: ReadonlyMap<string, LegRpc>;
   readonly #handlers: ReadonlyMap<string, UniversalHandler>;
+  /** Undefined for a relay that serves no `AdminService`. */
+  readonly #survey: Survey | undefined;
 
-  constructor(relay: Relay, prefixes: readonly string[], proxies: TrustedProxies) {
+  constructor(relay: Relay, { prefixes, proxies, servesAdmin }: RoutesInit) {
     this.#relay = relay;
     this.#proxies = proxies;
     this.#roots = prefixes.flatMap((prefix) => [...packageNames].map((name) => `${prefix}/${name}.`));
     this.#clientFiles = new ClientFiles(prefixes);
     this.#directory = new Directory(relay);
+    const services = servesAdmin ? [...openServices, AdminService] : openServices;
     this.#health = new Health({
       services: services.map(({ typeName }) => typeName),
       admission: relay.admission,
@@ -102,6 +115,8 @@ export class Routes {
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);
+    this.#survey = servesAdmin ? new Survey(relay, () => this.counts) : undefined;
+    if (this.#survey !== undefined) adminRoutes(outer, relay, this.#survey);
     reflectionRoutes(outer, new Reflection(services), relay.clock);
     this.#legs = new Map(prefixes.flatMap((prefix) => [...legRpcByPath].map(([path, rpc]) => [prefix + path, rpc])));
     this.#handlers = new Map(
@@ -245,6 +260,7 @@ export class Routes {
     this.#health.stop();
     this.#links.close(this.#relay.close());
     this.#directory.close();
+    this.#survey?.close();
     this.#responses.close();
   }
 }

@@ -115,14 +115,14 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const { prefixes, origins, hosts, limits, tokenKeys, authorize, trustedProxies, clock } =
+    const { prefixes, origins, hosts, limits, tokenKeys, authorize, admin, trustedProxies, clock } =
       checkedProxyOptions(options);
     this.prefixes = prefixes;
     this.limits = limits;
     this.#warnings = new Warnings(clock, (warning) => this.#tell("warning", warning));
-    const admission = new Admission({ limits, clock, warnings: this.#warnings, authorize });
+    const admission = new Admission({ limits, clock, warnings: this.#warnings, authorize, authorizeAdmin: admin });
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
-    this.#routes = new Routes(this.#relay, prefixes, trustedProxies);
+    this.#routes = new Routes(this.#relay, { prefixes, proxies: trustedProxies, servesAdmin: admin !== undefined });
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);
     this.#announceLeases();

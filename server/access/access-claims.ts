@@ -18,17 +18,23 @@ export interface AccessClaims {
   issuedAtMs: number;
   /** `exp`, in milliseconds since 1970. */
   expiresAtMs: number;
+  /** `streams_admin`: whether the holder is an operator of the relay. */
+  isAdmin: boolean;
   /** `cut`: whether streams end when the token expires. */
   cut: boolean;
 }
 
 /** Returns the claims of a payload whose registered claims `jose` has checked. Throws a TypeError or RangeError. */
 export function accessClaims(payload: JWTPayload): AccessClaims {
-  const { sub, name, meta, jti, iat, exp, cut = false, streams } = payload;
+  const { sub, name, meta, jti, iat, exp, cut = false, streams, streams_admin: isAdmin = false } = payload;
   if (exp === undefined) throw new TypeError('the claim "exp" is missing, the time at which the token expires');
   if (streams === undefined) throw new TypeError('the claim "streams" is missing, which says what the token allows');
   if (typeof cut !== "boolean") throw new TypeError(`the claim "cut" is true or false, not ${described(cut)}`);
+  if (typeof isAdmin !== "boolean") {
+    throw new TypeError(`the claim "streams_admin" is true or false, not ${described(isAdmin)}`);
+  }
   return {
+    isAdmin,
     rights: CheckedRights.from(streams),
     subject: checkedText("sub", sub),
     name: checkedText("name", name),

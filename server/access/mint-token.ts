@@ -15,6 +15,8 @@ export interface MintTokenOptions {
   keyId?: string | undefined;
   /** What the holder of the token may do, by patterns of names. */
   streams: StreamRights;
+  /** Whether the holder is an operator of the relay, who sees all that it holds, and ends it. Default false. */
+  admin?: boolean | undefined;
   /** Who the holder is. Needed where a pattern has `{sub}`. */
   subject?: string | undefined;
   /** How the holder is called, for listeners. */
@@ -48,8 +50,8 @@ export const defaultTokenTtlMs = 3_600_000;
  */
 export async function mintToken(options: MintTokenOptions): Promise<string> {
   const names = ["secret", "privateKey", "keyId", "streams", "subject", "name", "meta", "issuer", "audience"] as const;
-  const given = knownOptions("options of a token", options, [...names, "ttlMs", "cut", "tokenId", "now"]);
-  const { secret, privateKey, keyId, streams, subject, name, meta, issuer, audience, cut, tokenId } = given;
+  const given = knownOptions("options of a token", options, [...names, "admin", "ttlMs", "cut", "tokenId", "now"]);
+  const { secret, privateKey, keyId, streams, subject, name, meta, issuer, audience, admin, cut, tokenId } = given;
   const { ttlMs = defaultTokenTtlMs, now = Date.now } = given;
   if ((secret === undefined) === (privateKey === undefined)) {
     throw new TypeError("one of secret and privateKey signs an access token");
@@ -71,6 +73,7 @@ export async function mintToken(options: MintTokenOptions): Promise<string> {
     iss: issuer,
     aud: audience,
     cut: cut === true ? cut : undefined,
+    streams_admin: admin === true ? admin : undefined,
   };
   const claims = {
     ...Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== undefined)),

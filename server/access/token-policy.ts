@@ -1,6 +1,6 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import { type AuthorizeRequest, type Grant, maxAccessTokenBytes } from "../admission/authorize.js";
+import { type AdminRequest, type AuthorizeRequest, type Grant, maxAccessTokenBytes } from "../admission/authorize.js";
 import { described, knownOptions } from "../admission/known-options.js";
 import type { AccessClaims } from "./access-claims.js";
 import { type AccessKeyOptions, checkedAccessKeys } from "./access-keys.js";
@@ -28,12 +28,13 @@ export interface TokenPolicyOptions extends AccessKeyOptions {
 const maxClockToleranceMs = 300_000;
 
 /** The answers of a policy come at once for tokens that it has seen before. */
-export type TokenPolicy = (request: AuthorizeRequest) => Grant | Promise<Grant>;
+export type TokenPolicy = (request: AuthorizeRequest | AdminRequest) => Grant | Promise<Grant>;
 
 /**
- * Makes a policy for the option `authorize` of `StreamServerProxy`: a caller may do what its access token says. A token
+ * Makes a policy for the options `authorize` and `admin` of `StreamServerProxy`: a caller may do what its access token says. A token
  * is a JWT with the claims "exp" and "streams", a map from patterns of names to rights.
  *
+ * - A token with the claim "streams_admin" is an operator's, for the option `admin`.
  * - `sub`, `name` and `meta` of a token reach the listener as `stream.caller`.
  * - Callers are refused with FAILURE_NOT_PERMITTED: with the code `unauthenticated` without a token or with one that is
  *   not good, and with `permission_denied` if the token does not allow what they want.
@@ -47,17 +48,18 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
   const { anonymous, expiredTokensCut, clockToleranceMs, now, ...verifierInit } = checkedPolicyOptions(options);
   const verifier = new AccessVerifier({ ...verifierInit, clockToleranceMs, now });
   const verified = new VerifiedTokens();
-  const grantTo = (request: AuthorizeRequest, claims: AccessClaims): Grant => {
-    const { rights, subject, name, meta, tokenId, issuedAtMs } = claims;
+  const grantTo = (request: AuthorizeRequest | AdminRequest, claims: AccessClaims): Grant => {
+    const { rights, subject, name, meta, tokenId, issuedAtMs, isAdmin } = claims;
     const expiresAtMs = claims.expiresAtMs + clockToleranceMs;
     const cut = claims.cut || expiredTokensCut;
-    return { ...allowed(request, rights, subject), subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
+    const grant = allowed(request, { rights, isAdmin }, subject);
+    return { ...grant, subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
   };
   return (request) => {
     const { token } = request;
     if (token === "") {
       if (anonymous === undefined) throw tokenError("there is none");
-      return allowed(request, anonymous, undefined);
+      return allowed(request, { rights: anonymous, isAdmin: false }, undefined);
     }
     if (token.length > maxAccessTokenBytes) throw tokenError(`it has more than ${maxAccessTokenBytes} bytes`);
     const known = verified.claimsOf(token, now());
@@ -70,7 +72,16 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
 }
 
 /** Returns the grant that rights give. Throws FAILURE_NOT_PERMITTED if they give none. */
-function allowed({ action, name }: AuthorizeRequest, rights: CheckedRights, subject: string | undefined): Grant {
+function allowed(
+  request: AuthorizeRequest | AdminRequest,
+  { rights, isAdmin }: Pick<AccessClaims, "rights" | "isAdmin">,
+  subject: string | undefined,
+): Grant {
+  if (request.action === "admin") {
+    if (isAdmin) return {};
+    throw new StreamError("the access token is not one of an operator", { failure: Failure.NOT_PERMITTED });
+  }
+  const { action, name } = request;
   if (action === "list" && rights.allowSome("list")) {
     return { shows: (listed) => rights.allow("list", listed, subject) };
   }

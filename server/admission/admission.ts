@@ -6,6 +6,7 @@ import { Condition, Deferred, isThenable } from "../../stream/platform/deferred.
 import {
   type Admitted,
   type Authorize,
+  type AuthorizeAdmin,
   type AuthorizeRequest,
   admittedBy,
   maxAccessTokenBytes,
@@ -26,7 +27,11 @@ export interface AdmissionInit {
   warnings: Warnings;
   /** Says who may do what. Without it, everybody may do everything. */
   authorize?: Authorize | undefined;
+  /** Says who may call `AdminService`. Without it, nobody may. */
+  authorizeAdmin?: AuthorizeAdmin | undefined;
 }
+
+type Asked = Pick<AuthorizeRequest, "caller" | "metadata" | "token">;
 
 /**
  * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand callers
@@ -46,6 +51,7 @@ export class Admission {
   readonly #warnings: Warnings;
   readonly #authorize: Authorize | undefined;
   readonly #rates: CallerRates;
+  readonly #authorizeAdmin: AuthorizeAdmin | undefined;
   /** The number of resources of each kind. */
   readonly #kinds = new Map<string, number>();
   /** The counts under the keys of caps. */
@@ -55,12 +61,13 @@ export class Admission {
   /** What lives by the grants of `authorize`. */
   readonly grants: Grants;
 
-  constructor({ limits, clock, warnings, authorize }: AdmissionInit) {
+  constructor({ limits, clock, warnings, authorize, authorizeAdmin }: AdmissionInit) {
     this.#limits = limits;
     this.#clock = clock;
     this.#warnings = warnings;
     this.#authorize = authorize;
     this.#rates = new CallerRates(clock, limits.maxCallsPerSecondPerCaller);
+    this.#authorizeAdmin = authorizeAdmin;
     this.grants = new Grants({ clock });
   }
 
@@ -73,18 +80,30 @@ export class Admission {
   admit(request: AuthorizeRequest): Admitted | Promise<Admitted> {
     const { caller, metadata } = request;
     if (caller.door === "local") return { caller, metadata };
-    const address = addressKey(caller);
-    if (this.#authorize === undefined) {
-      this.#countCall(address);
-      return { caller, metadata };
-    }
+    const authorize = this.#authorize;
+    if (authorize !== undefined) return this.#ask(request, () => authorize(request));
+    this.#countCall(addressKey(caller));
+    return { caller, metadata };
+  }
+
+  /**
+   * Lets an operator call `AdminService`, as {@link admit} does others. Without a policy for operators there is none.
+   */
+  admitAdmin(caller: Caller, token: string): Admitted | Promise<Admitted> {
+    const authorize = this.#authorizeAdmin;
+    if (authorize === undefined) throw noOperatorError();
+    return this.#ask({ caller, token, metadata: {} }, () => authorize({ action: "admin", token, caller }));
+  }
+
+  #ask(request: Asked, ask: () => unknown): Admitted | Promise<Admitted> {
+    const { caller, token } = request;
     // A refusal counts for the address, so that one that guesses tokens is soon asked about no more.
-    this.#checkRate(address);
-    if (request.token.length > maxAccessTokenBytes) throw tokenTooLongError(request.token.length);
+    this.#checkRate(addressKey(caller));
+    if (token.length > maxAccessTokenBytes) throw tokenTooLongError(token.length);
     const hold = this.hold(caller, { kind: "authorization" });
     let grant: unknown;
     try {
-      grant = this.#authorize(request);
+      grant = ask();
     } catch (reason) {
       hold.release();
       throw this.#refusal(reason, caller);
@@ -123,7 +142,7 @@ export class Admission {
     });
   }
 
-  async #granted(request: AuthorizeRequest, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
+  async #granted(request: Asked, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
     const { authorizeTimeoutMs } = this.#limits;
     const late = new Deferred<never>();
     const cancelDeadline = this.#clock.after(authorizeTimeoutMs, () =>
@@ -142,7 +161,7 @@ export class Admission {
   }
 
   /** Throws for a grant whose token was revoked, too. */
-  #admitted(grant: unknown, request: AuthorizeRequest): Admitted {
+  #admitted(grant: unknown, request: Asked): Admitted {
     let admitted: Admitted;
     try {
       admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes);
@@ -190,6 +209,10 @@ export class Admission {
   cutOff(message: string): void {
     this.#warnings.warn({ kind: "caller-cut-off" }, message);
   }
+}
+
+function noOperatorError(): StreamError {
+  return new StreamError("this relay has no policy for operators", { failure: Failure.NOT_PERMITTED });
 }
 
 function tokenTooLongError(length: number): StreamError {

@@ -60,6 +60,17 @@ export interface Grant {
  */
 export type Authorize = (request: AuthorizeRequest) => Grant | Promise<Grant>;
 
+/** A call of `AdminService`, which shows all that a relay holds, and ends it. */
+export interface AdminRequest {
+  readonly action: "admin";
+  /** The access token that came with the call, of at most 8 KiB. Empty if none did. Verified by nobody yet. */
+  readonly token: string;
+  readonly caller: Caller;
+}
+
+/** Grants a call of `AdminService`, or refuses it, as {@link Authorize} does. */
+export type AuthorizeAdmin = (request: AdminRequest) => Grant | Promise<Grant>;
+
 /** A caller that was let in, with what is verified about it. */
 export interface Admitted {
   caller: Caller;
@@ -73,7 +84,11 @@ export interface Admitted {
  * Returns a caller with the facts of its grant. Throws a TypeError for a value that is no grant, and a RangeError for one
  * whose facts take more than `maxBytes`, because each offer carries them to the listener.
  */
-export function admittedBy(grant: unknown, { caller, metadata }: AuthorizeRequest, maxBytes: number): Admitted {
+export function admittedBy(
+  grant: unknown,
+  { caller, metadata }: Pick<AuthorizeRequest, "caller" | "metadata">,
+  maxBytes: number,
+): Admitted {
   if (typeof grant !== "object" || grant === null)
     throw new TypeError(`authorize returned ${grant}, which is no grant`);
   const {

@@ -256,7 +256,7 @@ export class Half {
   /** Counts a frame. Returns the time for one that is timed: of many, and only while the peer has a leg. */
   #count(frame: RelayedFrame): number | undefined {
     const isTimed = this.sent.frames % framesPerSample === 0 && this.peer.kind === "attached";
-    this.sent.count(frame);
+    this.sent.count(frame, this.peer.sent);
     return isTimed ? this.#init.clock.now() : undefined;
   }
 

@@ -17,9 +17,10 @@ import type { OwnerKey } from "./owner-key.js";
  * - `reclaimed`: the owner of the name claimed it again with the same key, as a page does that was loaded again.
  * - `moved`: the relay leaves, and the listener has gone where the relay's address leads now.
  * - `expired`, `revoked`: the access token with which the name was claimed is good no longer.
+ * - `removed`: an operator of the relay took the name back.
  * - `relay closed`: the relay ended.
  */
-export type LeaseEnd = "unlisten" | "canceled" | "lost" | "reclaimed" | "moved" | GrantEnd | "relay closed";
+export type LeaseEnd = "unlisten" | "canceled" | "lost" | "reclaimed" | "moved" | GrantEnd | "removed" | "relay closed";
 
 export type LeaseChange =
   | { kind: "suspended" }

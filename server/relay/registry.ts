@@ -153,6 +153,23 @@ export class Registry {
     this.#waiting.add(name, offer, leftMs);
   }
 
+  /** All leases, suspended ones included. */
+  get leases(): Iterable<Lease> {
+    return this.#leasesByName.values();
+  }
+
+  /** The lease that holds a name. */
+  find(name: string): Lease | undefined {
+    return this.#leasesByName.get(name);
+  }
+
+  /** Ends a lease, suspended or not, with an error for its listener. Throws FAILURE_LEASE_GONE. */
+  remove(leaseId: string, error: StreamError): void {
+    const lease = this.#leasesById.get(leaseId);
+    if (lease === undefined) throw leaseGoneError();
+    lease.end("removed", error);
+  }
+
   /** Throws FAILURE_NO_SUCH_NAME. */
   byName(name: string): Lease {
     const lease = this.#leasesByName.get(name);

@@ -39,7 +39,7 @@ export type LinkChange =
 /** A call that the relay refuses. */
 export interface RefusedCall {
   /** The kind of the call. A link is one, whatever carries it. */
-  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "renew" | "list" | "watch" | "link";
+  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "renew" | "list" | "watch" | "link" | "admin";
   caller?: Caller;
   /** The name that the caller has asked for. */
   name?: string;
@@ -49,7 +49,18 @@ export interface RefusedCall {
 /** The caller is told the id too, where its protocol has room for it. */
 export type Refusal = RefusedCall & { kind: "refused"; error: StreamError; errorId: string };
 
-export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal;
+/** An operator has ended a stream or a lease, or has revoked access tokens. */
+export interface OperatorAct {
+  kind: "operator acted";
+  act: "end stream" | "end lease" | "revoke";
+  caller: Caller;
+  streamId?: string;
+  leaseId?: string;
+  /** The words of the operator. */
+  reason?: string;
+}
+
+export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal | OperatorAct;
 
 /**
  * The events of a relay, for logs, metrics and traces. There is none for each message.

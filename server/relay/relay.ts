@@ -125,6 +125,18 @@ export class Relay {
     return this.#splices.bytes;
   }
 
+  /** The streams, offers among them, and those that have ended but whose endpoints have not all heard of it. */
+  get streams(): Iterable<Splice> {
+    return this.#splices.all;
+  }
+
+  /** Ends a stream, or an offer, with an error for both endpoints. Throws FAILURE_STREAM_GONE. */
+  endStream(streamId: string, error: StreamError): void {
+    const splice = this.#splices.get(streamId);
+    if (splice === undefined || splice.kind === "ended") throw streamGoneError();
+    splice.close(error);
+  }
+
   /** Traces the streams that are offered from now on, until the returned function is called. Throws if that is done. */
   trace(tracing: OfferTracing): () => void {
     if (this.#tracing !== undefined) throw new RangeError("the streams of the relay are traced already");

@@ -12,13 +12,19 @@ export class SentFrames {
   costBytes = 0;
   /** The highest offset that the endpoint has granted to its peer. 0 if it has granted none. */
   creditBytes = 0;
+  /** The most that the peer might send after a grant, which is at most the window of the endpoint. */
+  windowBytes = 0;
   /** Whether all frames since the stream began are counted, so that `costBytes` is the offset. */
   isWhole = true;
 
-  count({ envelope, sequence, credit, costBytes }: RelayedFrame): void {
+  /** `peer` counts what comes the other way. */
+  count({ envelope, sequence, credit, costBytes }: RelayedFrame, peer: SentFrames): void {
     this.frames += 1;
     this.bytes += envelope.byteLength;
-    if (credit > this.creditBytes) this.creditBytes = credit;
+    if (credit > this.creditBytes) {
+      this.creditBytes = credit;
+      this.windowBytes = Math.max(this.windowBytes, credit - peer.costBytes);
+    }
     // A frame that is sent again after the endpoint has lost its leg costs nothing anew.
     if (sequence <= this.sequence) return;
     this.sequence = sequence;

@@ -83,6 +83,14 @@ export class Splice implements Offer {
     return this.#state.kind;
   }
 
+  /** Whether an endpoint has named a feature. The endpoints of a stream that was made anew have those to resume it. */
+  hasFeature(role: Role, feature: Feature): boolean {
+    const spliced = this.#state.kind === "lingering" ? this.#state.spliced : this.#state;
+    if (spliced.kind === "spliced" && spliced.isResumable) return true;
+    const capabilities = role === "client" ? this.facts.capabilities : this.#listener;
+    return capabilities?.features.includes(feature) ?? false;
+  }
+
   /** Whether the stream has ended, and an endpoint of it could have come back. */
   get wasResumable(): boolean {
     return this.#state.kind === "ended" && this.#state.wasResumable;

@@ -42,6 +42,10 @@ export class Splices {
     this.ended = new EndedStreams(init.clock);
   }
 
+  get all(): Iterable<Splice> {
+    return this.#splices.values();
+  }
+
   get size(): number {
     return this.#splices.size;
   }

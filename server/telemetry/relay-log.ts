@@ -2,7 +2,7 @@ import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
 import type { NameChange } from "../relay/registry.js";
-import type { LinkChange, LiveStream, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
+import type { LinkChange, LiveStream, OperatorAct, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";
 
 /** A name of the longest default limit, 256 bytes, is logged whole. */
@@ -74,6 +74,8 @@ function fieldsOf(event: RelayEvent, graceMs: number): Fields | undefined {
       return refusalFields(event);
     case "frame relayed":
       return undefined;
+    case "operator acted":
+      return operatorFields(event);
     default:
       return streamFields(event);
   }
@@ -130,6 +132,10 @@ function linkFields(change: LinkChange): Fields {
   if (change.kind === "link opened") return { event: "link.opened", linkId, ...callerFields(caller) };
   const { error, durationMs } = change;
   return { event: "link.ended", linkId, ...errorFields(error), durationMs: whole(durationMs), ...callerFields(caller) };
+}
+
+function operatorFields({ act, caller, streamId, leaseId, reason }: OperatorAct): Fields {
+  return { event: "operator.acted", act, streamId, leaseId, message: cut(reason), ...callerFields(caller) };
 }
 
 function refusalFields({ call, error, errorId, caller, name, streamId }: Refusal): Fields {

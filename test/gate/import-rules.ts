@@ -30,7 +30,7 @@ export const rooms: Record<string, readonly string[]> = {
   stream: ["platform", "error", "endpoint"],
   link: ["packet", "channel"],
   web: ["page", "link", "transport", "node", "api"],
-  server: ["admission", "relay", "access", "http", "rpc", "link", "telemetry"],
+  server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "telemetry"],
 };
 
 /** Inside server/, the files that may know RPC services and connect-node. */

@@ -89,7 +89,7 @@ describe("from the relay's own process, connecting", () => {
 describe("in memory", () => {
   playContract(() => {
     const { relay } = newRelay();
-    const routes = new Routes(relay, [""], new TrustedProxies());
+    const routes = new Routes(relay, { prefixes: [""], proxies: new TrustedProxies(), servesAdmin: false });
     const both = reachOver(routes.localTransport);
     const held = () => Object.entries({ ...relay.counts, ...routes.counts }).filter(([, count]) => count !== 0);
     return {

@@ -5,7 +5,7 @@ import { VerifiedTokens } from "../../../../server/access/verified-tokens.js";
 
 function claims(expiresAtMs: number): AccessClaims {
   const facts = { subject: undefined, name: undefined, meta: undefined, tokenId: undefined, issuedAtMs: 0 };
-  return { rights: CheckedRights.from({}), ...facts, expiresAtMs, cut: false };
+  return { rights: CheckedRights.from({}), ...facts, isAdmin: false, expiresAtMs, cut: false };
 }
 
 test("VerifiedTokens.claimsOf knows a token until it expires, and for ten minutes at most", () => {

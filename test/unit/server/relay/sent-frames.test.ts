@@ -7,7 +7,7 @@ import { relayed, resumableStream, splicedStream } from "../../../fakes/relays.j
 
 function counted(...frames: Frame[]): SentFrames {
   const sent = new SentFrames();
-  for (const each of frames) sent.count(relayed(each));
+  for (const each of frames) sent.count(relayed(each), new SentFrames());
   return sent;
 }
 
