@@ -16,6 +16,9 @@ export interface AccessVerifierInit {
   keySetCooldownMs?: number | undefined;
 }
 
+/** A key set that could not be fetched is asked for again after this long, so that callers cannot hammer its address. */
+const failedFetchPauseMs = 1_000;
+
 type Jose = typeof import("jose");
 /** Verifies the signature and the registered claims. */
 type Verify = (token: string, options: JWTVerifyOptions) => Promise<JWTPayload>;
@@ -86,8 +89,19 @@ export class AccessVerifier {
 
   #keySet(jose: Jose, keys: Exclude<AccessKeys, { kind: "keys" }>): JWTVerifyGetKey {
     if (keys.kind === "key set") return jose.createLocalJWKSet(keys.jwks);
-    const { keySetCooldownMs = 30_000 } = this.#init;
-    return jose.createRemoteJWKSet(keys.url, { cooldownDuration: keySetCooldownMs });
+    const { keySetCooldownMs = 30_000, now } = this.#init;
+    const fetched = jose.createRemoteJWKSet(keys.url, { cooldownDuration: keySetCooldownMs });
+    let failure: { reason: unknown; untilMs: number } | undefined;
+    return async (header, token) => {
+      // Otherwise callers with tokens of any kind could have the address asked as often as they call.
+      if (failure !== undefined && now() < failure.untilMs) throw failure.reason;
+      try {
+        return await fetched(header, token);
+      } catch (reason) {
+        if (isUnfetched(reason)) failure = { reason, untilMs: now() + failedFetchPauseMs };
+        throw reason;
+      }
+    };
   }
 }
 
@@ -112,6 +126,11 @@ function isCompact(token: string): boolean {
 
 function codeOf(reason: unknown): string {
   return reason instanceof Error && "code" in reason ? String(reason.code) : "";
+}
+
+/** Whether the key set was not to be had, and not merely the key. */
+function isUnfetched(reason: unknown): boolean {
+  return refusalFor(reason).code === Code.Unavailable;
 }
 
 function isOtherKey(reason: unknown): boolean {
