@@ -66,6 +66,13 @@ export interface RelayLimits {
   maxAuthorizationsPerCaller: number;
   /** `authorize` may take this long, in milliseconds; then the call is refused. Default 10,000. */
   authorizeTimeoutMs: number;
+  /** A stream ends when it is this old, in milliseconds. Default 2,147,483,647, which stands for no limit. */
+  maxStreamAgeMs: number;
+  /**
+   * An accepted stream ends when nothing has come on it for this long, either way, in milliseconds. Default
+   * 2,147,483,647, which stands for no limit.
+   */
+  maxStreamIdleMs: number;
   /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
   acceptTimeoutMs: number;
   /**
@@ -106,6 +113,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxAuthorizations: 1_000,
   maxAuthorizationsPerCaller: 100,
   authorizeTimeoutMs: 10_000,
+  maxStreamAgeMs: 2_147_483_647,
+  maxStreamIdleMs: 2_147_483_647,
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
   lingerTimeoutMs: 30_000,

@@ -1,5 +1,5 @@
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
+import { StreamError, type StreamErrorOptions } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Half, type Role } from "./half.js";
 import type { RelayedFrame } from "./relayed-frame.js";
@@ -16,7 +16,7 @@ const maxResetBytes = 2_048;
 
 /** How a stream ended for one of its endpoints. An error itself is not kept, because it has a stack. */
 interface End {
-  error: Pick<StreamError, "message" | "code" | "failure" | "hop"> | undefined;
+  error: (Pick<StreamError, "message" | "code" | "failure" | "hop"> & Pick<StreamErrorOptions, "limit">) | undefined;
   reset: RelayedFrame | undefined;
   /** The highest number of the endpoint's frames that its peer has had. */
   receivedSequence: number;
@@ -90,6 +90,6 @@ function isOwnLoss({ failure, hop }: StreamError): boolean {
   return failure === Failure.LEG_LOST && hop !== Hop.PEER;
 }
 
-function plain({ message, code, failure, hop }: StreamError): End["error"] {
-  return { message, code, failure, hop };
+function plain({ message, code, failure, hop, limit }: StreamError): End["error"] {
+  return { message, code, failure, hop, limit };
 }

@@ -362,8 +362,8 @@ function hasLastWord({ said }: Half): boolean {
 /** The error of a half, which tells its endpoint how much of its own the peer is known to have. */
 function accounted(error: StreamError | undefined, { peer: { receivedSequence } }: Half): StreamError | undefined {
   if (error === undefined || receivedSequence === 0) return error;
-  const { message, code, failure, hop, cause } = error;
-  return new StreamError(message, { code, failure, hop, cause, receivedSequence });
+  const { message, code, failure, hop, cause, limit } = error;
+  return new StreamError(message, { code, failure, hop, cause, receivedSequence, limit });
 }
 
 function listenerReplacedError(): StreamError {

@@ -8,6 +8,7 @@ import type { Role } from "./half.js";
 import type { OfferPlace } from "./offer.js";
 import type { RelayEvents } from "./relay-events.js";
 import { Splice, type SpliceInit } from "./splice.js";
+import { StreamExpiry } from "./stream-expiry.js";
 
 /** The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once. */
 const moveIntervalMs = 20;
@@ -35,11 +36,14 @@ export class Splices {
   #pastBytes: Readonly<Record<Role, number>> = { client: 0, listener: 0 };
   /** The streams that have ended lately. */
   readonly ended: EndedStreams;
+  readonly #expiry: StreamExpiry;
   #state: SplicesState = { kind: "open" };
 
   constructor(init: SplicesInit) {
     this.#init = init;
     this.ended = new EndedStreams(init.clock);
+    const { limits, clock } = init;
+    this.#expiry = new StreamExpiry({ limits, clock, streams: () => this.#splices.values() });
   }
 
   get all(): Iterable<Splice> {
@@ -112,6 +116,7 @@ export class Splices {
         if (this.#splices.delete(id)) this.#addPastBytes(splice);
         if (splice.wasResumable) this.ended.add(splice);
         hold.release();
+        if (this.#splices.size === 0) this.#expiry.stop();
       },
     });
     try {
@@ -121,6 +126,7 @@ export class Splices {
       throw reason;
     }
     this.#splices.set(id, splice);
+    this.#expiry.start();
     return splice;
   }
 

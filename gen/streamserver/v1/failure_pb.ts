@@ -184,7 +184,7 @@ export enum Failure {
 
   /**
    * A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent, or
-   * one on a rate. `FailureDetail.limit` says which. [resource_exhausted, HOP_RELAY]
+   * one on a rate, or on the age or the silence of a stream. `FailureDetail.limit` says which. [resource_exhausted, HOP_RELAY]
    *
    * @generated from enum value: FAILURE_LIMIT_REACHED = 9;
    */

@@ -28,6 +28,18 @@ export const relayDeadlines: RelayRows = {
     beyond: "the call ends with `FAILURE_NOT_PERMITTED`, code `unavailable`",
     told: notTold,
   }),
+  maxStreamAgeMs: (value) => ({
+    what: "the age of a stream",
+    value: `none, said as ${ms(value)}`,
+    beyond: "both calls end with `FAILURE_LIMIT_REACHED`",
+    told: notTold,
+  }),
+  maxStreamIdleMs: (value) => ({
+    what: "the time without a frame, either way, on a stream that was accepted",
+    value: `none, said as ${ms(value)}`,
+    beyond: "both calls end with `FAILURE_LIMIT_REACHED`",
+    told: notTold,
+  }),
   acceptTimeoutMs: (value) => ({
     what: "an offer waits for `Accept` or `Reject`",
     value: ms(value),

@@ -103,7 +103,7 @@ const (
 	// The peer cancelled its call. [canceled, HOP_PEER]
 	Failure_FAILURE_PEER_CANCELED Failure = 8
 	// A cap on live names, offers, streams, links, channels or watchers is reached, or one on what waits to be sent, or
-	// one on a rate. `FailureDetail.limit` says which. [resource_exhausted, HOP_RELAY]
+	// one on a rate, or on the age or the silence of a stream. `FailureDetail.limit` says which. [resource_exhausted, HOP_RELAY]
 	Failure_FAILURE_LIMIT_REACHED Failure = 9
 	// A message is larger than its receiver takes. [resource_exhausted, HOP_PEER]
 	Failure_FAILURE_MESSAGE_TOO_LARGE Failure = 10
