@@ -4,7 +4,10 @@ import { legOverheadBytes, maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { described, knownOptions } from "./known-options.js";
 
-/** The limits of a relay. Every cap counts what is open at the moment, never attempts. */
+/**
+ * The limits of a relay. Every cap counts what is open at the moment, but for `maxCallsPerSecondPerCaller`, which counts
+ * calls. docs/limits.md has the reasons.
+ */
 export interface RelayLimits {
   /** The longest name, in bytes of UTF-8. Default 256. */
   maxNameBytes: number;

@@ -34,9 +34,10 @@ export function differences(fresh: Map<string, string>, present: Map<string, str
 const written = [
   ["protocol.md", "tools/protocol-page/main.ts"],
   ["resume-vectors.json", "tools/resume-vectors/main.ts"],
+  ["limits.md", "tools/limits-page/main.ts"],
 ] as const;
 
-/** `gen/`, docs/protocol.md and docs/resume-vectors.json are exactly what `npm run generate` would write. */
+/** `gen/` and the files of {@link written} are exactly what `npm run generate` would write. */
 export function checkGenerated(): Promise<Outcome> {
   return withTemporaryFolder(async (folder) => {
     for (const [program, ...args] of [

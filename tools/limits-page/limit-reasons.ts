@@ -1,0 +1,41 @@
+import type { RelayLimits } from "../../server/admission/limits.js";
+
+/** The reason for each default, in the order of the page. */
+export const limitReasons: Record<keyof RelayLimits, string> = {
+  maxNames: "A name takes 35 to 42 KiB of memory with its connection, so 10,000 of them take 0.4 GiB.",
+  maxNamesPerCaller:
+    "A tenth of all names, so that nine others like it still find room. A page has one name, or a few.",
+  maxStreams: "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB.",
+  maxStreamsPerName:
+    "As many as there may be streams, because one listener may serve everybody. Set it where listeners are many.",
+  maxStreamsPerCaller: "A tenth of all streams. A client of a gateway may have hundreds, a page a few.",
+  maxOffersPerName: "A listener takes an offer in milliseconds; 128 that wait are a listener that does not keep up.",
+  maxWaitingOffers: "A tenth of the streams, so that clients which wait leave room for those that have a listener.",
+  maxWaitingOffersPerCaller:
+    "A tenth of all that wait. Waiting costs a client nothing, so it is the cheapest place to fill.",
+  maxLinks: "A tab has one, and each takes a file descriptor.",
+  maxLinksPerCaller:
+    "A tenth of all links. An office behind one address has a tab for each person; a school may need more.",
+  maxChannelsPerLink: "Each stream and each name of a tab is a channel, for which the relay may hold 256 KiB each way.",
+  maxStreamsPerConnection:
+    "A program with more streams opens a second connection, as libraries of HTTP/2 do by themselves.",
+  maxWatchers: "Each is told of every name that comes and goes.",
+  maxWatchersPerCaller: "A tenth of all that watch. A dashboard has one call, and so has each tab with it.",
+  maxCallsPerSecondPerCaller:
+    "A hundred pairings in a second are more than a person makes, and a tenth of the 860 to 3,000 that one core can do. A page that is loaded may make ten times as many at once.",
+  maxAuthorizations: "A policy that takes 10 ms for an answer is asked 100,000 times in a second at most.",
+  maxAuthorizationsPerCaller: "A tenth of all, so that one address does not keep the policy busy for all others.",
+  authorizeTimeoutMs:
+    "A policy that asks a database answers in milliseconds; a caller waits no longer than for a listener.",
+  maxStreamAgeMs: "Off: a stream may live as long as both endpoints want it to.",
+  maxStreamIdleMs: "Off: silence is no fault, and an endpoint that is gone is noticed by the heartbeat.",
+  maxNameBytes: "A name fits into a line, and 1,000 of them into an answer of `List`.",
+  maxMetadataBytes: "The usual limit of an HTTP header. More belongs into the first message.",
+  maxFrameBytes: "Three messages of 64 KiB fit in. A larger frame delays the frames of other streams behind it.",
+  acceptTimeoutMs: "A person who is asked needs longer: then accept at once, and ask on the stream.",
+  openTimeoutMs: "A caller on a slow network needs a second. Whoever sends nothing holds a call for nothing.",
+  lingerTimeoutMs: "The last acks of a slow network come within seconds.",
+  graceMs:
+    "A phone that changes its network, a laptop that is opened again, and a relay that is started again are back by then.",
+  heartbeatIntervalMs: "Proxies close what is silent, the strictest after 30 s.",
+};
