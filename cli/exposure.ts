@@ -60,9 +60,11 @@ loopback.addAddress("::1", "ipv6");
  * the system may resolve it to any address.
  */
 export function isLoopback(host: string): boolean {
-  const version = isIP(host);
+  // In a URL an address of IPv6 has brackets.
+  const address = host.replace(/^\[(.*)\]$/, "$1");
+  const version = isIP(address);
   if (version === 0) return host.toLowerCase() === "localhost";
-  return loopback.check(host, version === 4 ? "ipv4" : "ipv6");
+  return loopback.check(address, version === 4 ? "ipv4" : "ipv6");
 }
 
 /** An address with a zone, such as "fe80::1%eth0", is none that a page could be reached by. */

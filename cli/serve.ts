@@ -15,7 +15,7 @@ import {
 } from "../server/index.js";
 import { type Command, UsageError } from "./command.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
-import { allInterfaces, checkReach } from "./exposure.js";
+import { allInterfaces, checkReach, isLoopback } from "./exposure.js";
 import { whenAborted } from "./interruption.js";
 import { authorityOf } from "./listen-address.js";
 import { LogOutput } from "./log-output.js";
@@ -106,9 +106,10 @@ export const serveCommand: Command = {
     if (policy?.secretFile?.isNew) log({ event: "secret.created", file: policy.secretFile.path });
     if (certificate?.isNew) log({ event: "certificate.created", file: certificate.certPath });
     const stopWatching = certificate === undefined ? () => {} : followCertificate(certificate.files, server, log);
-    if (process.stdout.isTTY && !options.json) {
-      // The code is for a telephone, which reaches the second address: the first is this machine's own.
-      await print(`${renderUnicodeCompact(addresses[1] ?? addresses[0] ?? "", { border: 2 })}\n`);
+    // The code is for a telephone, which reaches no address of this machine alone.
+    const reached = addresses.find((address) => !isLoopback(new URL(address).hostname));
+    if (process.stdout.isTTY && !options.json && reached !== undefined) {
+      await print(`${renderUnicodeCompact(reached, { border: 2 })}\n`);
     }
     await new Promise<void>((resolve) => whenAborted(signal, resolve));
     stopWatching();

@@ -43,11 +43,20 @@ function onTerminal(commandLine: string) {
 }
 
 test("serve shows a QR code where somebody can see it", async () => {
-  const relay = onTerminal("exec $BSS serve --port 0 --host 127.0.0.1");
-  await relay.shows(/http:\/\/127\.0\.0\.1:\d+\//);
+  // This machine has an address by which a telephone reaches it.
+  const relay = onTerminal("exec $BSS serve --port 0 --open");
+  await relay.shows(/http:\/\/localhost:\d+\//);
   // The upper edges of the two finder patterns, which a camera looks for.
   await relay.shows(/█ ▄▄▄▄▄ █.*█ ▄▄▄▄▄ █/);
   relay.child.stdin.write("\u0003");
+  expect(await relay.exited).toBe(0);
+});
+
+test("serve shows no QR code where only this machine reaches the relay", async () => {
+  const relay = onTerminal("$BSS serve --port 0; echo ended");
+  await relay.shows(/relay under/);
+  relay.child.stdin.write("\u0003");
+  expect(await relay.shows(/.*ended/s)).not.toContain("▄");
   expect(await relay.exited).toBe(0);
 });
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,6 +95,21 @@ describe("the container", () => {
       output: "",
       errors: [expect.any(String), expect.any(String)],
     });
+  });
+
+  test("by itself with TLS keeps its certificate where its keys are, and is healthy", async () => {
+    const container = new Container(data, { BSS_PORT: String(await freePort()), BSS_TLS: "1" });
+    const relay = container.run("serve", "--open");
+    const closed = ended(relay);
+    try {
+      await once(relay.stdout!, "data");
+      expect(existsSync(join(data, "browser-stream-server/development-cert.pem"))).toBe(true);
+      expect(container.health()).toBe(0);
+    } finally {
+      relay.kill("SIGTERM");
+    }
+    expect((await closed).code).toBe(0);
+    expect(container.health()).toBe(1);
   });
 
   describe("as compose.yaml starts it, behind its Caddy", () => {

@@ -3,10 +3,16 @@ import { UsageError } from "../../../cli/command.js";
 import { exposureOf, isLoopback } from "../../../cli/exposure.js";
 
 describe("isLoopback", () => {
-  test.each(["127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost", "LOCALHOST"])(
-    "%s is reached from this machine alone",
-    (host) => expect(isLoopback(host)).toBe(true),
-  );
+  test.each([
+    "127.0.0.1",
+    "127.255.255.254",
+    "::1",
+    "[::1]",
+    "0:0:0:0:0:0:0:1",
+    "::ffff:127.0.0.1",
+    "localhost",
+    "LOCALHOST",
+  ])("%s is reached from this machine alone", (host) => expect(isLoopback(host)).toBe(true));
 
   test.each([
     "0.0.0.0",
