@@ -57,6 +57,8 @@ const noCompression = { acceptCompression: [], compressMinBytes: Number.MAX_SAFE
 const localBaseUrl = "http://local";
 /** The time that a request of one message has, as a multiple of `openTimeoutMs`, however small it is. */
 export const openTimeoutsForBody = 2;
+/** The deadlines of requests are spread over this share of themselves. */
+const maxSpread = 0.2;
 const openServices = [RelayService, LinkService, HealthService, ServerReflection];
 const packageNames = new Set(openServices.map(({ file }) => file.proto.package));
 
@@ -201,11 +203,12 @@ export class Routes {
     if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return body;
     const { clock, limits } = this.#relay;
     const onLate = () => {
-      // The rest of the request is not worth waiting for.
-      response.once("finish", () => dropRequest(response));
+      dropRequest(response);
       this.#responses.expectEnd(response);
     };
-    return new TimedBody(body, { clock, timeoutMs: openTimeoutsForBody * limits.openTimeoutMs, onLate });
+    // A thousand callers that came at once do not end in one turn of the event loop.
+    const timeoutMs = openTimeoutsForBody * limits.openTimeoutMs * (1 + maxSpread * Math.random());
+    return new TimedBody(body, { clock, timeoutMs, onLate });
   }
 
   /** Breaks off a response that has begun, so that its peer notices; answers with 500 if it has not. */
@@ -292,8 +295,10 @@ function hasOneMessage({ method }: UniversalHandler): boolean {
   return method.methodKind === "unary" || method.methodKind === "server_streaming";
 }
 
-/** Ends a request whose response is written. */
+/** Ends a request, of which there may be more to come, when its response is written. */
 function dropRequest(response: NodeResponse): void {
-  if ("stream" in response) response.stream.close();
-  else response.req.destroy();
+  if (!("stream" in response)) return void response.once("finish", () => response.req.destroy());
+  const { stream } = response;
+  // Node sends the trailers, and the error in them, in a turn that was asked for before this one.
+  stream.once("wantTrailers", () => setImmediate(() => stream.close()));
 }

@@ -66,6 +66,7 @@ export class SessionGuard {
     session.once("stream", stopWaiting);
     this.#stops.push(
       () => session.off("ping", onPing).off("remoteSettings", onSettings).off("stream", onStream),
+      () => session.off("stream", stopWaiting),
       stopWaiting,
       atIntervals(init.clock, lookIntervalMs, () => this.#look()),
     );

@@ -53,7 +53,7 @@ async function askAgain(target: Target, bytes: Buffer, answerBytes: number, amou
 }
 
 /** Opens streams in a row, with what `after` makes behind each head. */
-async function openStreams(target: Target, amount: number, after: (stream: number) => Buffer, flags = endHeaders) {
+async function openStreams(target: Target, amount: number, after: (stream: number) => Uint8Array, flags = endHeaders) {
   const raw = await openHttp2(target);
   const each = 2_000;
   return raw.flood(target, (number) => {
@@ -69,6 +69,7 @@ async function openStreams(target: Target, amount: number, after: (stream: numbe
   });
 }
 
+const reset = (stream: number) => frame("rstStream", stream, 0, cancel);
 const open = (stream: number) => frame("headers", stream, endHeaders, firstHead(connectPath));
 
 export const rapidReset: Attack = {
@@ -78,11 +79,17 @@ export const rapidReset: Attack = {
   amount: { short: 20_000, long: 200_000 },
   expected: "cut off",
   bounds: { ...floodBounds, cutOffMs: 1_000, peakBytes: 32 * mebibyte, turnMs: 150 },
-  run: (target, amount) => openStreams(target, amount, (stream) => frame("rstStream", stream, 0, cancel)),
+  run: (target, amount) => openStreams(target, amount, reset),
 };
 
 export const http2Floods: readonly Attack[] = [
   rapidReset,
+  {
+    ...rapidReset,
+    name: "rapid reset beside a call",
+    about: "has one call open while it opens others and resets each at once, and goes on when it is told to go",
+    run: (target, amount) => openStreams(target, amount, (stream) => (stream === 1 ? none : reset(stream))),
+  },
   {
     ...rapidReset,
     name: "short rapid reset",

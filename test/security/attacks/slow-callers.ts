@@ -1,6 +1,6 @@
 import type { Attack, Bounds, Outcome, Target } from "../attack.ts";
 import { mebibyte } from "../attack.ts";
-import { ackFlag, endHeaders, firstHead, frame, nextHead, preface } from "../http2-frames.ts";
+import { ackFlag, endHeaders, firstHead, frame, nextHead, preface, uint32 } from "../http2-frames.ts";
 import { RawConnection } from "../raw-connection.ts";
 
 const none = new Uint8Array();
@@ -138,7 +138,7 @@ export const slowCallers: readonly Attack[] = [
           if (type === 3 || ((type === 0 || type === 1) && (flags & 1) === 1)) ended += 1;
         }
       });
-      await raw.write(Buffer.concat([settings, ...heads]));
+      await raw.write(Buffer.concat([settings, frame("windowUpdate", 0, 0, uint32(1_000_000)), ...heads]));
       while (ended < amount && !raw.isClosed && performance.now() - startedMs < target.giveUpMs) {
         await new Promise((resolve) => setTimeout(resolve, dripMs));
         await raw.write(drip);
