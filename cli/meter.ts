@@ -13,7 +13,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /** A duration for a person: "1:02:03", "0:07". */
-function formatDuration(durationMs: number): string {
+export function formatDuration(durationMs: number): string {
   const seconds = Math.floor(durationMs / 1_000);
   const twoDigits = (value: number) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];

@@ -11,12 +11,13 @@ import { notice, wordsFor } from "./notice.js";
 import { print } from "./output.js";
 import { serveCommand } from "./serve.js";
 import { tokenCommand } from "./token.js";
+import { topCommand } from "./top.js";
 
 // A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's
 // time to collect.
 setFlagsFromString("--semi-space-growth-factor=1");
 
-const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand, tokenCommand];
+const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand, tokenCommand, topCommand];
 
 const help = `Usage: ${programName} COMMAND [arguments]
 

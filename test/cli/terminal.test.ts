@@ -4,6 +4,9 @@ import { StreamClient, StreamServer } from "browser-stream-server";
 import { expect, onTestFinished, test } from "vitest";
 import { startRelay } from "../relay-process.js";
 import { mainPath } from "./command-line.js";
+import { startOperatorRelay } from "./operator-relay.js";
+
+const esc = "\u001b";
 
 /** Runs a shell's command line on a terminal of its own; `printed` is what it shows. */
 function onTerminal(commandLine: string) {
@@ -94,4 +97,21 @@ test("a transfer of some length shows how it goes, and then how it went", async 
   goOn();
   await client.shows(/sent 20\.0 MiB, .*\/s, 0:0\d\r?\n/);
   expect(await client.exited).toBe(0);
+});
+
+test("top draws on a screen of its own, and leaves that of the shell as it was", async () => {
+  const { origin, operatorToken } = await startOperatorRelay();
+  const top = onTerminal(`BSS_TOKEN=${operatorToken} exec $BSS top --relay ${origin}`);
+  // Drawn anew, over what was there.
+  await top.shows(new RegExp(`${esc}\\[\\?1049h.*up 0:0.*${esc}\\[Hup 0:0`, "s"));
+  top.child.stdin.write("\u0003");
+  await top.shows(new RegExp(`${esc}\\[\\?1049l`));
+  expect(await top.exited).toBe(130);
+});
+
+test("top says on the shell's own screen that it is refused", async () => {
+  const { origin, userToken } = await startOperatorRelay();
+  const top = onTerminal(`BSS_TOKEN=${userToken} exec $BSS top --relay ${origin}`);
+  expect(await top.exited).toBe(9);
+  expect(await top.shows(/.*bss: .*/s)).not.toContain(esc);
 });
