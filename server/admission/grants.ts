@@ -3,6 +3,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller, Claims } from "./caller.js";
+import { type CarriedGrant, carriedGrantText } from "./carried-grant.js";
 import { type Revocation, Revocations } from "./revocations.js";
 
 export interface GrantsInit {
@@ -44,7 +45,7 @@ export class Grants {
 
   /** Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked. */
   check({ claims }: Pick<Caller, "claims">): void {
-    if (claims !== undefined && this.#revocations.includes(this.#current(claims))) throw endedError("revoked");
+    if (claims !== undefined && this.#revocations.includes(this.current(claims))) throw endedError("revoked");
   }
 
   /**
@@ -62,7 +63,7 @@ export class Grants {
 
   /** The time until what lives by the grant of a caller ends because it expires, in milliseconds; undefined for never. */
   expiresInMs({ claims }: Pick<Caller, "claims">): number | undefined {
-    const { cut = false, expiresAtMs } = claims === undefined ? {} : this.#current(claims);
+    const { cut = false, expiresAtMs } = claims === undefined ? {} : this.current(claims);
     return cut && expiresAtMs !== undefined ? Math.max(1, expiresAtMs - this.#now()) : undefined;
   }
 
@@ -79,11 +80,17 @@ export class Grants {
   /** Revokes tokens, and ends what lives by them. Returns how much that was. Throws what `Revocations.add` throws. */
   revoke(revocation: Revocation): number {
     this.#revocations.add(revocation, this.#now());
-    const isRevoked = ({ claims }: Living) => this.#revocations.includes(this.#current(claims));
+    const isRevoked = ({ claims }: Living) => this.#revocations.includes(this.current(claims));
     return this.#endThose(this.#living, isRevoked, "revoked");
   }
 
-  #current(claims: Claims): Claims {
+  /** Returns a grant as the relay's own tokens carry it, with the claims of the newest token. */
+  textOf({ claims, name }: CarriedGrant): string {
+    return carriedGrantText({ claims: this.current(claims), name });
+  }
+
+  /** Returns the claims of the newest token that took the place of the one behind these. */
+  current(claims: Claims): Claims {
     return this.#newest.get(claims) ?? claims;
   }
 
@@ -107,7 +114,7 @@ export class Grants {
       expiryIntervalMs,
       () => {
         const nowMs = this.#now();
-        const isOver = ({ claims }: Living) => (this.#current(claims).expiresAtMs ?? nowMs + 1) <= nowMs;
+        const isOver = ({ claims }: Living) => (this.current(claims).expiresAtMs ?? nowMs + 1) <= nowMs;
         this.#stopLooking = undefined;
         this.#endThose(this.#cutting, isOver, "expired");
         this.#lookIfNeeded();

@@ -4,6 +4,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
+import { carriedGrant } from "../admission/carried-grant.js";
 import type { OnGrantEnd } from "../admission/grants.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
@@ -114,7 +115,8 @@ export class Registry {
     if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
     if (holder !== undefined) throw this.#nameTakenError(holder);
     if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
-    const held = this.#create({ ...claim, ownerKey, id: leaseId, generation });
+    const claims = carriedGrant(this.#init.signer.carriedBy(leaseToken))?.claims;
+    const held = this.#create({ ...claim, ownerKey, id: leaseId, generation, caller: { ...claim.caller, claims } });
     this.#madeAnew.add(leaseId);
     const [oldest] = this.#madeAnew;
     // Listeners come back within a grace period of a restart, and the relay before it had at most `maxNames` of them.
@@ -231,7 +233,10 @@ export class Registry {
   }
 
   #held(lease: Lease, call: ListenCall): Held {
-    return { lease, call, token: this.#init.signer.sign("lease", lease.id, lease.name) };
+    const { signer, admission } = this.#init;
+    const { id, name, caller } = lease;
+    const carried = caller.claims && admission.grants.textOf({ claims: caller.claims, name });
+    return { lease, call, token: signer.sign("lease", id, name, carried) };
   }
 
   #onChange(lease: Lease, change: LeaseChange): void {

@@ -13,6 +13,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, localCaller } from "../admission/caller.js";
+import { carriedGrant } from "../admission/carried-grant.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import { streamGoneError } from "./ended-streams.js";
@@ -172,8 +173,7 @@ export class Relay {
 
   /** The time until the access token of a stream's client ends it, in milliseconds; undefined if it does not. */
   accessExpiresInMs(streamId: string): number | undefined {
-    const stream = this.#splices.get(streamId);
-    return stream && this.admission.grants.expiresInMs(stream.caller);
+    return this.admission.grants.expiresInMs({ claims: this.#splices.get(streamId)?.grantOf("client")?.claims });
   }
 
   /**
@@ -188,7 +188,8 @@ export class Relay {
     this.signer.verify(purposes.client, proof.streamId, proof.legToken);
     const stream = this.#splices.get(proof.streamId);
     if (stream === undefined || stream.kind === "ended") throw streamGoneError();
-    return { action: "connect", name: stream.name, metadata: stream.facts.metadata, caller: stream.caller };
+    const { claims, name = stream.name } = stream.grantOf("client") ?? {};
+    return { action: "connect", name, metadata: stream.facts.metadata, caller: { ...stream.caller, claims } };
   }
 
   /** Claims a name, by default for this process. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
@@ -229,7 +230,10 @@ export class Relay {
     const traced = this.#tracing?.begin(opening.id, name, facts.metadata);
     const carried = traced === undefined ? facts : { ...facts, metadata: traced.metadata };
     try {
-      const begin = (splice: Splice) => this.registry.offer(name, splice);
+      const begin = (splice: Splice) => {
+        splice.liveBy("client", opening.caller.claims);
+        this.registry.offer(name, splice);
+      };
       const stream = this.#splices.open({ ...opening, facts: carried }, begin);
       this.events.tell({ kind: "stream offered", stream });
       return stream;
@@ -241,7 +245,8 @@ export class Relay {
 
   /** The proof that a leg of a stream is an endpoint's. */
   legToken(role: Role, streamId: string): string {
-    return this.signer.sign(purposes[role], streamId);
+    const grant = this.#splices.get(streamId)?.grantOf(role);
+    return this.signer.sign(purposes[role], streamId, "", grant && this.admission.grants.textOf(grant));
   }
 
   /**
@@ -261,14 +266,22 @@ export class Relay {
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;
     if (splice?.[role].kind !== "owed") this.#checkOpen();
+    // The other endpoint may have come first, and nothing was known of this one's grant.
+    const carried = issuer === "another process" ? carriedGrant(this.signer.carriedBy(legToken)) : undefined;
+    splice?.liveBy(role, carried?.claims, carried?.name);
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
     if (issuer === "this process") throw streamGoneError();
     if (role === "client" && name !== "") {
       const waitMs = Math.max(waitForListenerMs, this.limits.graceMs);
       return this.#offer({ id: streamId, name, facts, waitForListenerMs: waitMs, caller }).client;
     }
-    const begin = (made: Splice) => made.makeAnew(role, resume.generation, capabilities);
-    return this.#splices.open({ id: streamId, name: "", facts: noFacts, waitForListenerMs: 0, caller }, begin)[role];
+    const begin = (made: Splice) => {
+      made.liveBy(role, carried?.claims, carried?.name);
+      made.makeAnew(role, resume.generation, capabilities);
+    };
+    const granted = { ...caller, claims: carried?.claims };
+    const opening = { id: streamId, name: "", facts: noFacts, waitForListenerMs: 0, caller: granted };
+    return this.#splices.open(opening, begin)[role];
   }
 
   /** The listener's proof that an offer was made to it. */

@@ -2,7 +2,8 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import { type Capabilities, Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import type { Caller } from "../admission/caller.js";
+import type { Caller, Claims } from "../admission/caller.js";
+import type { CarriedGrant } from "../admission/carried-grant.js";
 import type { GrantHold, Grants } from "../admission/grants.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
 import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
@@ -23,7 +24,7 @@ export interface SpliceInit {
   waitUntilMs: number;
   /** A stream that can be resumed waits this long for an endpoint whose leg was lost. */
   graceMs: number;
-  /** The grants by which streams live. The one of the client is held by the owner of the stream. */
+  /** What lives by the grants of callers. */
   grants: Grants;
   tell: (change: StreamChange) => void;
   /** Called when an endpoint has lost its leg. */
@@ -58,8 +59,8 @@ export class Splice implements Offer {
   readonly listener: Half;
   readonly #init: SpliceInit;
   #state: SpliceState = { kind: "unoffered" };
-  /** The grant with which the listener claimed its name; undefined before it has accepted. */
-  #listenerGrant: GrantHold | undefined;
+  /** The grants by which the client was let in, and the listener when it claimed its name, as far as there are any. */
+  readonly #grants: Partial<Record<Role, CarriedGrant & { hold: GrantHold }>> = {};
   /** Undefined as long as the relay stays. */
   #goesAwayAtMs: number | undefined;
 
@@ -112,10 +113,32 @@ export class Splice implements Offer {
     if (before.kind === "offered" && before.place !== place) before.place.settle(this, "relay");
   }
 
+  /**
+   * An endpoint was let in by a grant, and the stream ends when the grant does. Does nothing for one that has a grant
+   * already. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked.
+   */
+  liveBy(role: Role, claims: Claims | undefined, name = this.name): void {
+    if (claims === undefined || this.#grants[role] !== undefined || this.#state.kind === "ended") return;
+    const hold = this.#init.grants.hold({ claims }, (error) => this[role].fail(error));
+    this.#grants[role] = { claims, name, hold };
+  }
+
+  /** The grant by which an endpoint was let in. A listener has the one of its name before it accepts. */
+  grantOf(role: Role): CarriedGrant | undefined {
+    const grant = this.#grants[role];
+    if (grant !== undefined || role === "client" || this.#state.kind !== "offered") return grant;
+    const claims = this.#state.place.caller?.claims;
+    return claims && { claims, name: this.name };
+  }
+
+  releaseGrants(): void {
+    for (const grant of Object.values(this.#grants)) grant.hold.release();
+  }
+
   /** The listener takes the offer. Throws FAILURE_OFFER_GONE. */
   accept(capabilities: Capabilities | undefined): Half {
     const place = this.#takeOffer();
-    this.#listenerGrant = place.caller && this.#init.grants.hold(place.caller, (error) => this.listener.fail(error));
+    this.liveBy("listener", place.caller?.claims);
     const resumable = isResumable(this.facts.capabilities) && isResumable(capabilities);
     this.#set({ kind: "spliced", place, listener: capabilities, isResumable: resumable });
     this.#init.tell({ kind: "stream accepted", stream: this, waitedMs: this.ageMs });
@@ -189,7 +212,7 @@ export class Splice implements Offer {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
     this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) });
-    this.#listenerGrant?.release();
+    this.releaseGrants();
     this.#init.tell({ kind: "stream ended", stream: this, end });
     this.client.end(accounted(clientError, this.client));
     this.listener.end(accounted(listenerError, this.listener));

@@ -1,7 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
-import type { OnGrantEnd } from "../admission/grants.js";
 import { maxTimerMs, type RelayLimits } from "../admission/limits.js";
 import { EndedStreams } from "./ended-streams.js";
 import type { Role } from "./half.js";
@@ -96,8 +95,7 @@ export class Splices {
     const { limits, clock, admission, events } = this.#init;
     const { id, name, facts, caller, waitForListenerMs } = init;
     const { maxFrameBytes, lingerTimeoutMs, graceMs } = limits;
-    const onGrantEnd: OnGrantEnd = (error) => splice.client.fail(error);
-    const hold = admission.hold(caller, { kind: "stream", name }, undefined, onGrantEnd);
+    const hold = admission.hold(caller, { kind: "stream", name });
     const splice: Splice = new Splice({
       id,
       name,
@@ -123,6 +121,7 @@ export class Splices {
       begin(splice);
     } catch (reason) {
       hold.release();
+      splice.releaseGrants();
       throw reason;
     }
     this.#splices.set(id, splice);

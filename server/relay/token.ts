@@ -16,7 +16,7 @@ export function randomId(): string {
 
 /**
  * Signs and checks tokens: the random id of the process that signed, and an HMAC-SHA256 over the purpose, the id, the
- * name and that process. A relay with the same key verifies a token of a lease or stream that it has never held, and
+ * name, that process, and what the token carries. A relay with the same key verifies a token of a lease or stream that it has never held, and
  * knows that it is one of another process.
  *
  * A token carries no time: it proves a right to something that is alive or not, so a stream or a lease never dies of
@@ -37,17 +37,25 @@ export class TokenSigner {
     this.#keys = [createSecretKey(first), ...others.map((key) => createSecretKey(key))];
   }
 
-  /** Returns a token for an id. For a lease it is bound to the name as well, so that the lease can be made anew. */
-  sign(purpose: TokenPurpose, id: string, name = ""): string {
-    const facts = [purpose, id, name, this.#issuer];
-    return `${this.#issuer}.${macOf(this.#keys[0], facts).toString("base64url")}`;
+  /**
+   * Returns a token for an id. For a lease it is bound to the name as well, so that the lease can be made anew. `carried`
+   * is text without a ".", which the token carries, and which nobody else can change.
+   */
+  sign(purpose: TokenPurpose, id: string, name = "", carried = ""): string {
+    const mac = macOf(this.#keys[0], factsOf(purpose, id, name, this.#issuer, carried)).toString("base64url");
+    return carried === "" ? `${this.#issuer}.${mac}` : `${this.#issuer}.${mac}.${carried}`;
+  }
+
+  /** Returns the text that a token carries. It is as good as the token, which has to be verified. */
+  carriedBy(token: string): string {
+    return token.split(".")[2] ?? "";
   }
 
   /** Returns which process has signed the token. Throws FAILURE_TOKEN_INVALID if none that has one of the keys. */
   verify(purpose: TokenPurpose, id: string, token: string, name = ""): TokenIssuer {
-    const [issuer = "", mac = "", ...rest] = token.split(".");
+    const [issuer = "", mac = "", carried = "", ...rest] = token.split(".");
     const actual = Buffer.from(mac, "base64url");
-    const facts = [purpose, id, name, issuer];
+    const facts = factsOf(purpose, id, name, issuer, carried);
     // Every key is tried, so that the time that this takes does not tell which of them has signed the token.
     const matches = this.#keys.map((key) => isSame(macOf(key, facts), actual));
     if (rest.length > 0 || !matches.includes(true)) {
@@ -55,6 +63,11 @@ export class TokenSigner {
     }
     return issuer === this.#issuer ? "this process" : "another process";
   }
+}
+
+/** A token that carries nothing is the one that it was before tokens carried anything. */
+function factsOf(purpose: TokenPurpose, id: string, name: string, issuer: string, carried: string): string[] {
+  return carried === "" ? [purpose, id, name, issuer] : [purpose, id, name, issuer, carried];
 }
 
 function macOf(key: KeyObject, facts: readonly string[]): Buffer {

@@ -2,11 +2,14 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { Caller } from "../../../../server/admission/caller.js";
+import { TokenSigner } from "../../../../server/relay/token.js";
+import type { TokenKeys } from "../../../../server/relay/token-keys.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { callBroke, comeBack, Listening, newRelay, noFacts, resumes, someCaller } from "../../../fakes/relays.js";
 
 const refused = { failure: Failure.NOT_PERMITTED, code: Code.Unauthenticated };
 const graceMs = 120_000;
+const keys: TokenKeys = [new Uint8Array(32).fill(7)];
 
 function callerOf(subject: string): Caller {
   const facts = { name: "", meta: {}, tokenId: "", cut: false, issuedAtMs: 0, expiresAtMs: undefined };
@@ -14,8 +17,8 @@ function callerOf(subject: string): Caller {
 }
 
 /** A stream of bob at a listener, ann, whose endpoints both resume. */
-function granted() {
-  const test = newRelay();
+function granted(signer = new TokenSigner(keys)) {
+  const test = newRelay({}, signer);
   const { relay } = test;
   const { lease, token } = relay.listen("room", false, { isResumable: true, caller: callerOf("ann") });
   const facts = { ...noFacts, capabilities: resumes };
@@ -83,5 +86,61 @@ describe("Relay.letIn", () => {
     lease.end("unlisten");
     expect(thrown(() => relay.letIn(byLeg)).failure).toBe(Failure.STREAM_GONE);
     expect(thrown(() => relay.letIn(byLease)).failure).toBe(Failure.LEASE_GONE);
+  });
+});
+
+describe("Relay, for what another process with the same keys has let in,", () => {
+  /** A stream and a lease at a relay that is gone, and the relay that takes its place. */
+  function restarted() {
+    const { relay: before, lease, token, splice } = granted();
+    const tokens = { client: before.legToken("client", splice.id), listener: before.legToken("listener", splice.id) };
+    const { relay } = newRelay({}, new TokenSigner(keys));
+    const back = (role: "client" | "listener") => comeBack(relay, role, splice.id, { legToken: tokens[role] });
+    const takeUp = () => {
+      const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+      return relay.takeUp(claim, { leaseId: lease.id, leaseToken: token, generation: 1 });
+    };
+    return { relay, id: splice.id, back, takeUp };
+  }
+
+  test.each([["client", "listener"] as const, ["listener", "client"] as const])(
+    "knows the grants again when the %s comes back first, and ends what lives by them",
+    (first, second) => {
+      const { relay, id, back, takeUp } = restarted();
+      const legs = [back(first), back(second)];
+      const { lease } = takeUp();
+      expect(relay.admission.grants.size).toBe(3);
+      const proof = { streamId: id, legToken: relay.legToken("client", id), leaseId: "", leaseToken: "" };
+      expect(relay.letIn(proof)).toMatchObject({ name: "room", caller: { claims: { subject: "bob" } } });
+      expect(relay.admission.grants.revoke({ sub: "ann" })).toBe(2);
+      const byRole = { [first]: legs[0], [second]: legs[1] };
+      expect([byRole.listener?.end, lease.kind]).toMatchObject([refused, "ended"]);
+      expect(byRole.client?.end).toMatchObject({ failure: Failure.LEG_LOST });
+      expect(relay.admission.grants.size).toBe(0);
+    },
+  );
+
+  test("knows when a token ends what it has opened", () => {
+    const { relay: before } = newRelay({}, new TokenSigner(keys));
+    before.listen("room", false);
+    const { claims } = callerOf("bob");
+    const caller = { ...someCaller, claims: claims && { ...claims, cut: true, expiresAtMs: Date.now() + 60_000 } };
+    const { splice } = before.connect("room", { ...noFacts, capabilities: resumes }, 0, caller);
+    const legToken = before.legToken("client", splice.id);
+    const { relay, clock } = newRelay({}, new TokenSigner(keys));
+    comeBack(relay, "client", splice.id, { legToken });
+    expect(relay.accessExpiresInMs(splice.id)).toBeGreaterThan(0);
+    expect(relay.accessExpiresInMs(splice.id)).toBeLessThanOrEqual(60_000);
+    relay.close();
+    expect(clock.timers).toBe(0);
+  });
+
+  test("lets nothing come back by a token that is revoked", () => {
+    const { relay, back, takeUp } = restarted();
+    relay.admission.grants.revoke({ issuedBefore: Date.now() });
+    for (const comes of [() => back("client"), () => back("listener"), takeUp]) {
+      expect(thrown(comes)).toMatchObject(refused);
+    }
+    expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 0 });
   });
 });

@@ -11,6 +11,20 @@ function newSigner(signingKey = key, ...others: Uint8Array[]): TokenSigner {
 }
 
 describe("TokenSigner.verify", () => {
+  test("takes a token with the text that it carries, and neither without it nor with another", () => {
+    const [mine, other] = [newSigner(), newSigner()];
+    const token = mine.sign("lease", "id", "room", "carried");
+    expect([other.verify("lease", "id", token, "room"), other.carriedBy(token)]).toEqual([
+      "another process",
+      "carried",
+    ]);
+    expect(other.carriedBy(mine.sign("lease", "id", "room"))).toBe("");
+    const bare = token.replace(".carried", "");
+    for (const changed of [bare, `${bare}.`, `${bare}.Carried`, `${token}.carried`]) {
+      expect(thrown(() => mine.verify("lease", "id", changed, "room")).failure).toBe(Failure.TOKEN_INVALID);
+    }
+  });
+
   test("tells a token of this process from one of another process with the same key", () => {
     const [mine, other] = [newSigner(), newSigner()];
     const token = mine.sign("lease", "id", "room");
