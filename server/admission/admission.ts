@@ -12,6 +12,7 @@ import {
   maxAccessTokenBytes,
   refusalIn,
 } from "./authorize.js";
+import { ByteRates } from "./byte-rates.js";
 import type { Caller } from "./caller.js";
 import { addressKey, callerKey } from "./caller-key.js";
 import { CallerRates } from "./caller-rates.js";
@@ -51,6 +52,8 @@ export class Admission {
   readonly #warnings: Warnings;
   readonly #authorize: Authorize | undefined;
   readonly #rates: CallerRates;
+  /** How fast legs may bring bytes. */
+  readonly byteRates: ByteRates;
   readonly #authorizeAdmin: AuthorizeAdmin | undefined;
   /** The number of resources of each kind. */
   readonly #kinds = new Map<string, number>();
@@ -66,6 +69,7 @@ export class Admission {
     this.#clock = clock;
     this.#warnings = warnings;
     this.#authorize = authorize;
+    this.byteRates = new ByteRates(clock, limits);
     this.#rates = new CallerRates(clock, limits.maxCallsPerSecondPerCaller);
     this.#authorizeAdmin = authorizeAdmin;
     this.grants = new Grants({ clock });

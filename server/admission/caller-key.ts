@@ -12,8 +12,17 @@ export function callerKey(caller: Caller): string | undefined {
   return subject === "" ? addressKey(caller) : `identity ${subject}`;
 }
 
+/** The keys of callers, because a call asks for its caller's several times, and one of IPv6 takes microseconds. */
+const keys = new WeakMap<Caller, { key: string | undefined }>();
+
 /** Returns the key of a caller about whom nothing is verified yet. */
-export function addressKey({ address, door }: Caller): string | undefined {
+export function addressKey(caller: Caller): string | undefined {
+  const known = keys.get(caller) ?? { key: keyOf(caller) };
+  keys.set(caller, known);
+  return known.key;
+}
+
+function keyOf({ address, door }: Caller): string | undefined {
   if (door === "local" || address === "" || address === "::1" || address.startsWith("127.")) return undefined;
   return `address ${isIPv6(address) ? networkOf(address) : address}`;
 }

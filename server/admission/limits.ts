@@ -69,6 +69,13 @@ export interface RelayLimits {
   maxAuthorizationsPerCaller: number;
   /** `authorize` may take this long, in milliseconds; then the call is refused. Default 10,000. */
   authorizeTimeoutMs: number;
+  /**
+   * Bytes that each endpoint of a stream may send in a second, and those of one second at once. More is not refused: the
+   * relay reads it later, so the endpoint waits. Default 2,147,483,647, which stands for no limit.
+   */
+  maxBytesPerSecondPerStream: number;
+  /** The same for all streams of one caller together. Default 2,147,483,647, which stands for no limit. */
+  maxBytesPerSecondPerCaller: number;
   /** A stream ends when it is this old, in milliseconds. Default 2,147,483,647, which stands for no limit. */
   maxStreamAgeMs: number;
   /**
@@ -116,6 +123,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxAuthorizations: 1_000,
   maxAuthorizationsPerCaller: 100,
   authorizeTimeoutMs: 10_000,
+  maxBytesPerSecondPerStream: 2_147_483_647,
+  maxBytesPerSecondPerCaller: 2_147_483_647,
   maxStreamAgeMs: 2_147_483_647,
   maxStreamIdleMs: 2_147_483_647,
   acceptTimeoutMs: 10_000,

@@ -16,6 +16,7 @@ import { unpinned } from "../../stream/endpoint/bytes.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
+import type { LegRate } from "../admission/byte-rates.js";
 import type { Caller } from "../admission/caller.js";
 import type { Half } from "../relay/half.js";
 import type { LegPort } from "../relay/leg-port.js";
@@ -73,6 +74,10 @@ export class LegHandler {
   #state: LegHandlerState;
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
+  /** How fast frames may come on the leg; undefined if that is not limited, or nobody has attached it. */
+  #rate: LegRate | undefined;
+  /** The request is not read until a deadline, because too much came; and then, if the peer is full, until it has room. */
+  #rest: { cancelDeadline: () => void; peer: "free" | "full" } | undefined;
 
   constructor(relay: Relay, carrier: LegCarrier, rpc: LegRpc) {
     this.#relay = relay;
@@ -132,6 +137,7 @@ export class LegHandler {
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
     this.#hold?.release();
+    this.#rate?.release();
     if (state.kind !== "attached" && state.kind !== "broken off") return;
     const error = callOverError(end === "canceled");
     // The page was left, or its transport is not needed any more: nobody comes back.
@@ -163,7 +169,21 @@ export class LegHandler {
     if (this.#state.kind === "opening") return this.#open(decodeRequest(bytes));
     if (this.#state.kind !== "attached") return true;
     const frame = frameOf(bytes);
-    return frame === undefined || this.#state.half.put(frame);
+    const hasRoom = frame === undefined || this.#state.half.put(frame);
+    const waitMs = this.#rate?.spend(bytes.byteLength) ?? 0;
+    if (waitMs === 0) return hasRoom;
+    // The frame may have ended the stream.
+    if (this.#state.kind === "attached") this.#restFor(waitMs, hasRoom ? "free" : "full");
+    return false;
+  }
+
+  #restFor(waitMs: number, peer: "free" | "full"): void {
+    const goOn = () => {
+      const isFree = this.#rest?.peer === "free";
+      this.#rest = undefined;
+      if (isFree) this.#goOn();
+    };
+    this.#rest = { peer, cancelDeadline: this.#relay.clock.after(waitMs, goOn) };
   }
 
   /** Returns whether the request can be read on at once. */
@@ -200,6 +220,7 @@ export class LegHandler {
   #attach(open: Open, admitted: Admitted): void {
     const { half, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
     this.#hold = hold;
+    this.#rate = this.#relay.admission.byteRates.ofLeg(admitted.caller);
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
     half.attach(this.#portOf(admitted.caller), resumption);
@@ -219,11 +240,17 @@ export class LegHandler {
         this.#carrier.retire();
       },
       goOn: () => {
-        this.#readOn();
-        if (this.#state.kind === "attached" && this.#state.request === "ended") this.endRequest();
+        if (this.#rest === undefined) this.#goOn();
+        else this.#rest.peer = "free";
       },
       finish: (error) => this.#end(error),
     };
+  }
+
+  /** Reads on after the request was paused, to its end if that has come. */
+  #goOn(): void {
+    this.#readOn();
+    if (this.#state.kind === "attached" && this.#state.request === "ended") this.endRequest();
   }
 
   /** Reads on after the request was paused. */
@@ -252,6 +279,7 @@ export class LegHandler {
 
   #set(state: LegHandlerState): void {
     if ("cancelDeadline" in this.#state) this.#state.cancelDeadline();
+    if (state.kind !== "attached") this.#rest?.cancelDeadline();
     this.#state = state;
   }
 }

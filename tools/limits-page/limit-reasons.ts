@@ -29,6 +29,8 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
     "A policy that asks a database answers in milliseconds; a caller waits no longer than for a listener.",
   maxStreamAgeMs: "Off: a stream may live as long as both endpoints want it to.",
   maxStreamIdleMs: "Off: silence is no fault, and an endpoint that is gone is noticed by the heartbeat.",
+  maxBytesPerSecondPerStream: "Off: the endpoints' own credit holds back whoever sends more than its peer reads.",
+  maxBytesPerSecondPerCaller: "Off: a relay that is full slows all streams alike. Set it where one caller must not.",
   maxNameBytes: "A name fits into a line, and 1,000 of them into an answer of `List`.",
   maxMetadataBytes: "The usual limit of an HTTP header. More belongs into the first message.",
   maxFrameBytes: "Three messages of 64 KiB fit in. A larger frame delays the frames of other streams behind it.",

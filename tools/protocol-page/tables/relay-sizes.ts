@@ -75,6 +75,9 @@ export const relaySizes: RelayRows = {
       value,
       `the call ends with ${limitReached}`,
     ),
+  maxBytesPerSecondPerStream: (value) =>
+    unlimited("bytes that each endpoint of a stream sends in a second, and those of one second at once", value),
+  maxBytesPerSecondPerCaller: (value) => unlimited("bytes that all streams of one caller bring in a second", value),
   maxAuthorizationsPerCaller: (value) =>
     cap("calls from one address that wait for the relay's policy", value, `the call ends with ${limitReached}`),
   maxAuthorizations: (value) =>
@@ -92,6 +95,11 @@ export const relaySizes: RelayRows = {
     told: "HTTP/2's SETTINGS_MAX_CONCURRENT_STREAMS",
   }),
 };
+
+function unlimited(what: string, value: number): Omit<LimitRow, "enforcedBy"> {
+  const beyond = "the relay reads them later, so that the sender waits";
+  return { what, value: `none, said as ${grouped(value)}`, beyond, told: notTold };
+}
 
 function cap(what: string, value: number, beyond: string): Omit<LimitRow, "enforcedBy"> {
   return { what, value: grouped(value), beyond, told: notTold };

@@ -219,6 +219,81 @@ describe("LegHandler of a caller that waits to be let in", () => {
   });
 });
 
+describe("LegHandler of a leg that brings more than its rate", () => {
+  const frames = (...sequences: number[]) =>
+    enveloped(
+      ...sequences.map((sequence): Said => {
+        return { case: "frame", value: { sequence: BigInt(sequence), messages: [{ data: new Uint8Array(500) }] } };
+      }),
+    );
+
+  /** An accepted stream whose listener takes `roomFrames` frames before it has to be drained, and its client's leg. */
+  async function limitedLeg(limits: Partial<RelayLimits>, roomFrames?: number) {
+    const { relay, clock } = newRelay(limits);
+    const { lease } = relay.listen("room", false);
+    function open() {
+      const carrier = new HeldCarrier();
+      const handler = new LegHandler(relay, carrier, connectRpc);
+      handler.receive(enveloped({ case: "open", value: { name: "room" } }));
+      const [offer] = lease.waiting;
+      const id = offer?.id ?? "";
+      const peer = new Listening(relay.accept(id, relay.legToken("listener", id), undefined), roomFrames);
+      return { carrier, handler, peer };
+    }
+    return { clock, open, ...open() };
+  }
+
+  test("is read on when the time of its frames is over, and to its end", async () => {
+    const { clock, carrier, handler, peer } = await limitedLeg({ maxBytesPerSecondPerStream: 1_000 });
+    handler.receive(frames(1, 2, 3));
+    handler.endRequest();
+    expect([peer.frames.length, carrier.reading]).toEqual([2, "paused"]);
+    clock.advance(10);
+    expect(peer.frames.length).toBe(2);
+    clock.advance(100);
+    expect([peer.frames.length, carrier.reading]).toEqual([3, "paused"]);
+    clock.advance(1_000);
+    expect([carrier.reading, carrier.ended]).toEqual(["on", expect.objectContaining({ failure: PROTOCOL_VIOLATION })]);
+  });
+
+  test("waits for its time as well, where the peer has room sooner", async () => {
+    const { clock, handler, peer } = await limitedLeg({ maxBytesPerSecondPerStream: 1_000 }, 1);
+    handler.receive(frames(1));
+    handler.receive(frames(2, 3));
+    for (let times = 0; times < 3; times += 1) peer.drain();
+    expect(peer.frames.length).toBe(2);
+    clock.advance(10_000);
+    expect(peer.frames.length).toBe(3);
+  });
+
+  test("waits for the peer as well, where its time is over sooner", async () => {
+    const { clock, carrier, handler, peer } = await limitedLeg({ maxBytesPerSecondPerStream: 1_000 }, 1);
+    handler.receive(frames(1));
+    handler.receive(frames(2, 3));
+    expect([peer.frames.length, carrier.reading]).toEqual([1, "paused"]);
+    clock.advance(10_000);
+    expect([peer.frames.length, carrier.reading]).toEqual([1, "paused"]);
+    peer.drain();
+    expect(peer.frames.length).toBe(2);
+    peer.drain();
+    clock.advance(10_000);
+    expect([peer.frames.length, carrier.reading]).toEqual([3, "on"]);
+  });
+
+  test("shares the rate of its caller with the caller's other legs, until they are over", async () => {
+    const { clock, open, ...first } = await limitedLeg({ maxBytesPerSecondPerCaller: 1_000 });
+    const second = open();
+    first.handler.receive(frames(1));
+    second.handler.receive(frames(1, 2));
+    expect([first.carrier.reading, second.carrier.reading, second.peer.frames.length]).toEqual(["on", "paused", 1]);
+    for (const { handler } of [first, second]) handler.close("canceled");
+    expect(clock.timers).toBe(0);
+    const third = open();
+    third.handler.receive(frames(1));
+    expect(third.carrier.reading).toBe("on");
+  });
+});
+
 /** A stream between two legs whose endpoints resume. */
 function resumableLegs() {
   const paired = resumableOffer();
