@@ -4,8 +4,8 @@ import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "./command.js";
-import { compressedAddress, makeCertificate } from "./self-signed-certificate.js";
-import { TlsFiles } from "./tls-files.js";
+import { makeCertificate } from "./self-signed-certificate.js";
+import { namesOf, TlsFiles } from "./tls-files.js";
 
 /** A certificate that ends sooner is replaced at a start, so that a relay may run for a month before the next. */
 const renewDays = 30;
@@ -37,7 +37,7 @@ export async function openDevelopmentCertificate(
   try {
     if (isNew) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const former = kept === undefined ? [] : namesIn(kept);
+      const former = kept === undefined ? [] : namesOf(kept);
       replaceFile(path, await makeCertificate([...new Set([...names, ...former])].slice(0, maxNames)), 0o600);
     }
     const files = new TlsFiles(path, path);
@@ -71,12 +71,6 @@ function isUsable(certificate: X509Certificate, names: readonly string[]): boole
   const isNamed = (name: string) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name));
   const endMs = certificate.validToDate.getTime();
   return endMs > Date.now() + renewDays * 86_400_000 && names.every((name) => isNamed(name) !== undefined);
-}
-
-/** The names and addresses of a certificate. */
-function namesIn({ subjectAltName = "" }: X509Certificate): string[] {
-  const parts = subjectAltName.split(", ").map((part) => part.replace(/^(DNS|IP Address):/, ""));
-  return parts.filter((part) => part !== "").map((part) => (isIP(part) === 6 ? compressedAddress(part) : part));
 }
 
 /** Replaces a file whole or not at all, so that another relay that starts at this moment reads one or the other. */

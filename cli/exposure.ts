@@ -19,21 +19,24 @@ interface ExposureSettings {
   host?: string | undefined;
   open?: boolean | undefined;
   hostName?: readonly string[] | undefined;
+  /** The names and addresses that the certificate of the port is for. Default none. */
+  certificateNames?: readonly string[];
   /** Whether the relay has a policy, which says who may do what. Default false. */
   hasPolicy?: boolean;
 }
 
 /**
- * With nothing said, only this machine reaches the relay, and pages only by this machine's names: DNS rebinding takes
- * another name, which is pointed at an address of this machine. Throws a `UsageError` for names that are none, and for
- * an address that other machines reach, unless the relay is open or has a policy.
+ * With nothing said, only this machine reaches the relay, and pages only by the names of this machine and of the
+ * certificate: DNS rebinding takes another name, which is pointed at an address of this machine. Throws a `UsageError`
+ * for names that are none, and for an address that other machines reach, unless the relay is open or has a policy.
  */
-export function exposureOf({ host, open = false, hostName, hasPolicy = false }: ExposureSettings): Exposure {
+export function exposureOf(settings: ExposureSettings): Exposure {
+  const { host, open = false, hostName, certificateNames = [], hasPolicy = false } = settings;
   // Without the text, which may be a URL with a password.
   if (host && isIP(host) === 0 && hostNameOf(host) === undefined) {
     throw new UsageError("--host takes an address or a name, and no URL");
   }
-  const hosts = hostName === undefined ? ownHosts(host) : givenHosts(hostName);
+  const hosts = hostName === undefined ? ownHosts([host ?? "", ...certificateNames]) : givenHosts(hostName);
   if (!host) return { host: open ? undefined : "127.0.0.1", shownHost: open ? undefined : "localhost", hosts };
   if (!open && !hasPolicy) checkReach(host);
   return { host, shownHost: allInterfaces.includes(host) ? undefined : host, hosts };
@@ -68,9 +71,10 @@ export function isLoopback(host: string): boolean {
 }
 
 /** An address with a zone, such as "fe80::1%eth0", is none that a page could be reached by. */
-function ownHosts(host = ""): Hosts {
-  const name = isIPv6(host) ? `[${host}]` : host;
-  return checkedHosts([...machineNames(), ...(hostNameOf(name) === undefined ? [] : [host])]);
+/** Returns the names of this machine, and those others that are no pattern, as the names in a certificate may be. */
+function ownHosts(others: readonly string[]): Hosts {
+  const isName = (name: string) => !name.includes("*") && hostNameOf(isIPv6(name) ? `[${name}]` : name) !== undefined;
+  return checkedHosts([...machineNames(), ...others.filter(isName)]);
 }
 
 function givenHosts(names: readonly string[]): Hosts {

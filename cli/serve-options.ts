@@ -8,7 +8,7 @@ import { inheritedSocket } from "./inherited-socket.js";
 import { type KeyFile, openKeyFile } from "./key-file.js";
 import { type ListenAddress, parseListenAddress } from "./listen-address.js";
 import { hasPolicy, type PolicySettings, policyFlags, readPolicy, type ServePolicy } from "./serve-policy.js";
-import { TlsFiles } from "./tls-files.js";
+import { namesOf, TlsFiles } from "./tls-files.js";
 
 /** The settings of `bss serve`, from the command line, the environment and the configuration file together. */
 export interface ServeOptions extends Exposure {
@@ -111,15 +111,17 @@ export function readServeOptions(args: string[], environment: Environment): Serv
       drainTimeoutMs: values["drain-timeout-ms"],
     }),
   };
+  const tls = readTls(settings);
+  const certificateNames = tls instanceof TlsFiles ? namesOf(tls.content.certificate) : [];
   return {
     port: parsePort(String(settings.port ?? 8080), "the port"),
     fd: inheritedSocket(environment),
     open: settings.open ?? false,
-    ...exposureOf({ ...settings, hasPolicy: hasPolicy(settings) }),
+    ...exposureOf({ ...settings, certificateNames, hasPolicy: hasPolicy(settings) }),
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
     trustedProxies: settings.trustedProxy ?? [],
-    tls: readTls(settings),
+    tls,
     page: checkFolder(settings.page),
     json: settings.json ?? false,
     trace: settings.trace ?? false,

@@ -34,8 +34,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --port N         the port, 0 for any that is free (default 8080)
   --host ADDRESS   the interface (default this machine alone, or all with --open)
   --open           lets everybody in who reaches the relay; without it or a policy, no other machine does
-  --host-name NAME a name by which pages reach the relay, "*" for any; may be repeated (default this machine's names
-                   and addresses): pages that come by another name are refused, as those of DNS rebinding are
+  --host-name NAME a name by which pages reach the relay, "*" for any; may be repeated (default the names and
+                   addresses of this machine and of the certificate): pages that come by another name are refused, as those
+                   of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
   --trusted-proxy ADDRESS

@@ -1,8 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { TlsOptions } from "../server/index.js";
 import { UsageError } from "./command.js";
+import { compressedAddress } from "./self-signed-certificate.js";
 
 /** A new certificate is in use this much later at most. Two looks at a file each second cost nothing that shows. */
 const lookIntervalMs = 1_000;
@@ -77,6 +79,12 @@ export class TlsFiles {
       );
     }
   }
+}
+
+/** Returns the names and addresses that a certificate is for. */
+export function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
+  const parts = subjectAltName.split(", ").map((part) => part.replace(/^(DNS|IP Address):/, ""));
+  return parts.filter((part) => part !== "").map((part) => (isIPv6(part) ? compressedAddress(part) : part));
 }
 
 function stateOf(path: string): string {

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -81,6 +82,22 @@ describe("bss serve --tls", () => {
 });
 
 describe("bss serve --tls-cert --tls-key", () => {
+  test("serve pages by the names of the certificate", async () => {
+    const file = join(await temporaryFolder(), "relay.pem");
+    await writeFile(file, await makeCertificate(["relay.example"]));
+    const { port } = await serve(["--tls-cert", file, "--tls-key", file]);
+    const statusBy = async (host: string) => {
+      const [response] = await once(
+        get({ port, host: "127.0.0.1", rejectUnauthorized: false, headers: { host } }),
+        "response",
+      );
+      response.resume();
+      return response.statusCode;
+    };
+    expect([await statusBy("relay.example"), await statusBy("localhost")]).toEqual([200, 200]);
+    expect(await statusBy("rebound.example")).toBe(403);
+  });
+
   test("read the files again when they change, and no connection is lost", async () => {
     const folder = await temporaryFolder();
     const pems = [await makeCertificate(["127.0.0.1"]), await makeCertificate(["127.0.0.1"])];

@@ -60,6 +60,13 @@ describe("exposureOf", () => {
     },
   );
 
+  test("has the names of the certificate too, as far as they are no patterns", () => {
+    const certificateNames = ["relay.example", "*.relay.example", "10.0.0.1", "fd00::1", "no name"];
+    const { hosts } = exposureOf({ certificateNames });
+    expect(hosts).toEqual([...exposureOf({}).hosts, "relay.example", "10.0.0.1", "[fd00::1]"]);
+    expect(exposureOf({ certificateNames, hostName: ["other.example"] }).hosts).toEqual(["other.example"]);
+  });
+
   test("takes names in place of the machine's own, and * for any", () => {
     expect(exposureOf({ hostName: ["relay.example"] }).hosts).toEqual(["relay.example"]);
     expect(exposureOf({ hostName: ["relay.example", "*"] }).hosts).toBe("*");
