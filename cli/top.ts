@@ -1,6 +1,8 @@
 import { setTimeout } from "node:timers/promises";
+import { toJson } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError, createClient } from "@connectrpc/connect";
-import { AdminService } from "../gen/streamserver/v1/admin_pb.js";
+import { AdminService, ShowResponseSchema } from "../gen/streamserver/v1/admin_pb.js";
+import type { Report } from "../web/operator/report.js";
 import { transportError } from "../web/transport/transport-facts.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { notice } from "./notice.js";
@@ -66,7 +68,8 @@ export const topCommand: Command = {
       }
       const lines = async (rows: number) => {
         const most = Math.min(rows, 1_000);
-        return topLines(await client.show({ namePrefix, maxNames: most, maxStreams: most }, await options()));
+        const report = await client.show({ namePrefix, maxNames: most, maxStreams: most }, await options());
+        return topLines(toJson(ShowResponseSchema, report) as Report);
       };
       if (process.stdout.isTTY) await drawEverySecond(lines, signal);
       else await printLines(lines, values.watch === true, signal);

@@ -26,6 +26,7 @@ import { ClientFiles } from "./http/client-files.js";
 import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { OpenResponses } from "./http/open-responses.js";
+import { OperatorPage } from "./http/operator-page.js";
 import { parsedBody } from "./http/request-body.js";
 import { requestCaller } from "./http/request-caller.js";
 import { pathOf, urlsOf } from "./http/request-urls.js";
@@ -77,7 +78,8 @@ export class Routes {
   readonly #proxies: TrustedProxies;
   /** The beginnings of the URLs of the relay's RPCs. */
   readonly #roots: readonly string[];
-  readonly #clientFiles: ClientFiles;
+  /** The files beside the RPCs. */
+  readonly #files: readonly (ClientFiles | OperatorPage)[];
   readonly #directory: Directory;
   readonly #health: Health;
   readonly #links: Links;
@@ -95,7 +97,7 @@ export class Routes {
     this.#relay = relay;
     this.#proxies = proxies;
     this.#roots = prefixes.flatMap((prefix) => [...packageNames].map((name) => `${prefix}/${name}.`));
-    this.#clientFiles = new ClientFiles(prefixes);
+    this.#files = [new ClientFiles(prefixes), ...(servesAdmin ? [new OperatorPage(prefixes)] : [])];
     this.#directory = new Directory(relay);
     const services = servesAdmin ? [...openServices, AdminService] : openServices;
     this.#health = new Health({
@@ -132,9 +134,11 @@ export class Routes {
 
   /** Whether a request is for the relay. */
   serves(request: NodeRequest): boolean {
-    return urlsOf(request).some(
-      (url) => this.#roots.some((root) => url.startsWith(root)) || this.#clientFiles.serves(pathOf(url)),
-    );
+    return urlsOf(request).some((url) => this.#roots.some((root) => url.startsWith(root)) || this.#isFile(pathOf(url)));
+  }
+
+  #isFile(path: string): boolean {
+    return this.#files.some((files) => files.serves(path));
   }
 
   /**
@@ -165,8 +169,10 @@ export class Routes {
   /** Never rejects. */
   async #handle(request: NodeRequest, response: NodeResponse): Promise<void> {
     const paths = urlsOf(request).map(pathOf);
-    const filePath = paths.find((path) => this.#clientFiles.serves(path));
-    if (filePath !== undefined) return this.#clientFiles.handle(filePath, request, response);
+    for (const files of this.#files) {
+      const filePath = paths.find((path) => files.serves(path));
+      if (filePath !== undefined) return files.handle(filePath, request, response);
+    }
     const handler = paths.map((path) => this.#handlers.get(path)).find((found) => found !== undefined);
     if (handler === undefined) {
       this.#warnOfPath(paths, request);

@@ -29,7 +29,7 @@ export const onlyImporters: Record<string, readonly string[]> = {
 export const rooms: Record<string, readonly string[]> = {
   stream: ["platform", "error", "endpoint"],
   link: ["packet", "channel"],
-  web: ["page", "link", "transport", "node", "api"],
+  web: ["operator", "page", "link", "transport", "node", "api"],
   server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "telemetry"],
 };
 

@@ -90,6 +90,19 @@ describe("AdminService", () => {
     const token = await mintToken({ secret, streams: {}, admin: true });
     expect(await failureOf(adminOf(token, other).show({}))).toMatchObject({ code: Code.Unimplemented });
     expect(kinds).toEqual(["path-unknown"]);
+    expect((await fetch(`${other.url}/admin`)).status).toBe(404);
+  });
+
+  test("has a page beside it that no other page has in a frame, and in which nothing but its own scripts runs", async () => {
+    const page = await fetch(`${relay.url}/admin`);
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    const policy = page.headers.get("content-security-policy");
+    expect(policy).toMatch(/^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'/);
+    const statuses = ["operator-page.js", "report.js", "../client.js"].map(async (name) => {
+      return (await fetch(`${relay.url}/admin/${name}`)).status;
+    });
+    expect(await Promise.all(statuses)).toEqual([200, 404, 200]);
+    expect((await fetch(`${relay.url}/admin`, { method: "POST" })).status).toBe(405);
   });
 
   test("refuses whoever has no token of an operator, over each protocol, and counts the refusals", async () => {

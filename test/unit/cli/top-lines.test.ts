@@ -1,9 +1,11 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { topLines } from "../../../cli/top-lines.js";
 import { LegState, ShowResponseSchema, Side, StreamState, Wait } from "../../../gen/streamserver/v1/admin_pb.js";
+import type { Report } from "../../../web/operator/report.js";
 
-const lines = (report: MessageInitShape<typeof ShowResponseSchema>) => topLines(create(ShowResponseSchema, report));
+const lines = (report: MessageInitShape<typeof ShowResponseSchema>) =>
+  topLines(toJson(ShowResponseSchema, create(ShowResponseSchema, report)) as Report);
 const caller = { door: "link", address: "192.0.2.1" };
 
 describe("topLines", () => {
