@@ -3,12 +3,13 @@ import type { AddressInfo } from "node:net";
 import { described, knownOptions } from "./admission/known-options.js";
 import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
 import { closeIfUnfinished } from "./http/answered-request.js";
+import { capConnections } from "./http/capped-connections.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { PlainPort } from "./http/plain-port.js";
 import { answerProbes } from "./http/probes.js";
 import { SecurePort, type TlsOptions } from "./http/secure-port.js";
 import type { DrainOptions } from "./proxy-options.js";
-import { refusesHost, type StreamServerProxy, warningsOf } from "./stream-server-proxy.js";
+import { refusesHost, relayOf, type StreamServerProxy, trustedProxiesOf, warningsOf } from "./stream-server-proxy.js";
 
 /** Turns of the event loop before the connections are closed, in which they get the errors that end all calls. */
 const lastTurns = 10;
@@ -89,11 +90,13 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
     });
   });
   const warnings = warningsOf(proxy);
+  const stopCapping = capConnections(own.listener, relayOf(proxy).admission, trustedProxiesOf(proxy));
   const stopWatching = watchAccepting(own.listener, warnings);
   // A server that listens emits no other error than that of a connection that cannot be accepted.
   own.listener.on("error", (error) => void warnOfAcceptError(error, warnings));
   const end = async () => {
     stopWatching();
+    stopCapping();
     proxy.close();
     for (let turn = 0; turn < lastTurns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     await own.close();

@@ -17,6 +17,7 @@ import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { PageAccess, type PageRefusal } from "./http/page-access.js";
+import type { TrustedProxies } from "./http/trusted-proxies.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
   checkedDrainTimeoutMs,
@@ -85,6 +86,8 @@ const refusalWords: Readonly<Record<PageRefusal["kind"], string>> = {
 
 /** Returns the relay behind its public face, for those who watch it. */
 export let relayOf: (proxy: RelayProxy) => Relay;
+/** Returns the proxies that a relay trusts, for the port that it is served on. */
+export let trustedProxiesOf: (proxy: RelayProxy) => TrustedProxies;
 /** Returns the warnings of a relay, for the port that it is served on. */
 export let warningsOf: (proxy: RelayProxy) => Warnings;
 /**
@@ -98,12 +101,14 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly limits: Readonly<RelayLimits>;
   readonly #relay: Relay;
   readonly #routes: Routes;
+  readonly #trustedProxies: TrustedProxies;
   readonly #cors: CorsFilter;
   readonly #pages: PageAccess;
   readonly #warnings: Warnings;
   readonly #uninstalls = new Set<() => void>();
 
   static {
+    trustedProxiesOf = (proxy) => proxy.#trustedProxies;
     relayOf = (proxy) => proxy.#relay;
     warningsOf = (proxy) => proxy.#warnings;
     refusesHost = (proxy, request, response) => {
@@ -123,6 +128,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     const admission = new Admission({ limits, clock, warnings: this.#warnings, authorize, authorizeAdmin: admin });
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
     this.#routes = new Routes(this.#relay, { prefixes, proxies: trustedProxies, servesAdmin: admin !== undefined });
+    this.#trustedProxies = trustedProxies;
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);
     this.#announceLeases();

@@ -51,6 +51,8 @@ export interface RelayLimits {
   maxLinks: number;
   /** Links from one address. Default 1,000, a tenth of `maxLinks`. */
   maxLinksPerCaller: number;
+  /** Connections from one address to a port of `serveRelay`. Default 1,000, as many as links. */
+  maxConnectionsPerCaller: number;
   /**
    * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times
    * as much, and 16 MiB more for all of them. Default 512.
@@ -117,6 +119,7 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxWatchersPerCaller: 100,
   maxLinks: 10_000,
   maxLinksPerCaller: 1_000,
+  maxConnectionsPerCaller: 1_000,
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
   maxCallsPerSecondPerCaller: 100,

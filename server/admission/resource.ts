@@ -23,6 +23,8 @@ export type Resource =
   /** An open call that watches the relay's health. */
   | { kind: "health watch" }
   | { kind: "link" }
+  /** A connection to a port of the relay's own. */
+  | { kind: "connection" }
   /** A call that waits for the policy to say whether it may come in. */
   | { kind: "authorization" };
 
@@ -95,6 +97,8 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
         one("link", maxLinks, "maxLinks", () => `the relay holds ${maxLinks} links already`),
         ...ofCaller("link", key, limits, "maxLinksPerCaller", "links"),
       ];
+    case "connection":
+      return ofCaller("connection", key, limits, "maxConnectionsPerCaller", "connections");
     case "authorization": {
       const message = () => `${maxAuthorizations} calls wait for authorize already`;
       return [

@@ -39,7 +39,7 @@ export class TrustedProxies {
   addressOf(connectionAddress: string, forwardedFor: string | readonly string[] | undefined): string {
     let address = plainAddress(connectionAddress);
     const entries = forwardedFor === undefined ? [] : String(forwardedFor).split(",");
-    while (this.#isTrusted(address)) {
+    while (this.includes(address)) {
       const next = plainAddress(entries.pop()?.trim() ?? "");
       if (isIP(next) === 0) break;
       address = next;
@@ -47,14 +47,15 @@ export class TrustedProxies {
     return address;
   }
 
-  #isTrusted(address: string): boolean {
+  /** Whether an address is that of a trusted proxy. */
+  includes(address: string): boolean {
     const version = isIP(address);
     return version !== 0 && this.#proxies.check(address, version === 4 ? "ipv4" : "ipv6");
   }
 }
 
 /** Returns an address without a port and brackets, and one of IPv4 that is written in IPv6 as that of IPv4. */
-function plainAddress(text: string): string {
+export function plainAddress(text: string): string {
   const withoutPort = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
   return /^::ffff:([\d.]+)$/i.exec(withoutPort)?.[1] ?? withoutPort;
 }

@@ -1,10 +1,14 @@
+import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { serveRelay } from "../../server/relay-server.js";
+import { relayOf, StreamServerProxy } from "../../server/stream-server-proxy.js";
 import { rejection } from "../fakes/outcome.js";
-import { holdsNothing, openRelay } from "./relay-ports.js";
+import { holdsNothing, openRelay, selfSigned } from "./relay-ports.js";
+import { until } from "./until.js";
 import { allWays } from "./ways.js";
 
 describe.each(Object.entries(allWays))("A limit, over %s,", (_way, open) => {
@@ -57,5 +61,19 @@ describe("A limit of one caller", () => {
     expect(refusal.limit?.retryAfterMs).toBeGreaterThan(0);
     await createClient(RelayService, second).list({});
     await Promise.all(servers.map((server) => server.end()));
+  });
+
+  test.each([
+    ["plain", undefined],
+    ["of TLS", selfSigned()],
+  ])("counts the connections to a port, %s", async (_what, tls) => {
+    const proxy = StreamServerProxy();
+    const server = await serveRelay({ proxy, port: 0, host: "127.0.0.1", tls });
+    onTestFinished(() => server.close());
+    const { admission } = relayOf(proxy);
+    const socket = connect(server.port, "127.0.0.1");
+    await until(() => admission.count("connection") === 1);
+    socket.destroy();
+    await until(() => admission.count("connection") === 0);
   });
 });

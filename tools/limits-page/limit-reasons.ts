@@ -16,6 +16,7 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxLinks: "A tab has one, and each takes a file descriptor.",
   maxLinksPerCaller:
     "A tenth of all links. An office behind one address has a tab for each person; a school may need more.",
+  maxConnectionsPerCaller: "As many as links, of which each takes one. A trusted proxy may have any number.",
   maxChannelsPerLink: "Each stream and each name of a tab is a channel, for which the relay may hold 256 KiB each way.",
   maxStreamsPerConnection:
     "A program with more streams opens a second connection, as libraries of HTTP/2 do by themselves.",

@@ -69,6 +69,8 @@ export const relaySizes: RelayRows = {
       `\`Receive\` ends with ${limitReached}; a WebSocket gets a \`reset\` with it in place of \`opened\``,
     ),
   maxLinksPerCaller: (value) => cap("links from one address", value, "as for all links"),
+  maxConnectionsPerCaller: (value) =>
+    cap("connections from one address to a port of the relay's own", value, "the connection is closed"),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
       "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back; ten times as many at once",
