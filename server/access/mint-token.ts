@@ -27,7 +27,7 @@ export interface MintTokenOptions {
   audience?: string | undefined;
   /** How long the token is good, in milliseconds, at least 1,000. Default 3,600,000, an hour. */
   ttlMs?: number | undefined;
-  /** Whether streams, names and links of the token end when it expires. Default false. */
+  /** Whether streams, names and watches of the token end when it expires. Default false. */
   cut?: boolean | undefined;
   /** The id of the token, by which it can be revoked. Default a random one. */
   tokenId?: string | undefined;

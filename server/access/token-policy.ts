@@ -16,7 +16,7 @@ export interface TokenPolicyOptions extends AccessKeyOptions {
   audience?: string | undefined;
   /** The rights of callers without a token. Default none. */
   anonymous?: StreamRights | undefined;
-  /** Whether the streams, names and links of every token end when it expires, as with `cut` in a token. Default false. */
+  /** Whether the streams, names and watches of every token end when it expires, as with `cut` in a token. Default false. */
   expiredTokensCut?: boolean | undefined;
   /** How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000. Default 0. */
   clockToleranceMs?: number | undefined;
