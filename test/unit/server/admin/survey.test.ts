@@ -64,6 +64,18 @@ describe("Survey.show", () => {
     expect(stream()).toMatchObject({ wait: Wait.UNSPECIFIED, listener: { unackedFrames: 0n } });
   });
 
+  test("does not name an endpoint that is always behind, but acknowledges one frame after the other", () => {
+    const pair = resumableStream();
+    const { look, stream } = surveyOf(pair);
+    attach(pair.client, pair.listener);
+    for (let sequence = 1; sequence <= 6; sequence += 1) {
+      pair.client.put(relayed(dataFrame(sequence, bytes(10))));
+      pair.listener.put(relayed(frame({ ack: BigInt(sequence - 1) })));
+      look();
+    }
+    expect(stream()).toMatchObject({ wait: Wait.UNSPECIFIED, client: { unackedFrames: 1n } });
+  });
+
   test("names an endpoint whose connection takes no bytes, rather than what follows from it", () => {
     const pair = resumableStream();
     const { look, stream } = surveyOf(pair);
@@ -119,6 +131,29 @@ describe("Survey.show", () => {
     expect(names).toMatchObject([{ name: "room", offers: 1, suspended: false }]);
   });
 
+  test("puts the longest wait first, then the busiest stream, and the name at which most clients wait", () => {
+    const test = resumableStream();
+    const { look, show } = surveyOf(test);
+    const names = ["quiet", "busy", "late", "early", "none", "one", "two"];
+    const lease = new Map(names.map((name) => [name, test.relay.listen(name, false).lease]));
+    const accepted = (name: string) => {
+      const splice = connect(test.relay, name);
+      attach(splice.client, test.relay.accept(splice.id, test.relay.offerToken(splice), undefined));
+      return splice;
+    };
+    for (const name of ["one", "two", "two"]) connect(test.relay, name);
+    test.clock.advance(5_000);
+    accepted("quiet");
+    accepted("busy").client.put(relayed(dataFrame(1, bytes(100))));
+    connect(test.relay, "early");
+    look();
+    connect(test.relay, "late");
+    test.clock.advance(1);
+    const shown = show().streams?.map(({ name }) => name);
+    expect(shown).toEqual(["one", "two", "two", "early", "late", "busy", "room", "quiet"]);
+    expect(show({ maxNames: 1 }).names).toMatchObject([{ name: "two", leaseId: lease.get("two")?.id, offers: 2 }]);
+  });
+
   test("cuts its lists at what was asked for, and at the most there may be", () => {
     const test = newRelay();
     for (let at = 0; at <= maxReports; at += 1) {
@@ -137,9 +172,9 @@ describe("Survey.show", () => {
     const { look, show } = surveyOf(test);
     const refuse = (name: string, failure: Failure) =>
       test.relay.refused(new StreamError("no", { failure }), { call: "connect", caller: someCaller, name });
+    refuse("b", Failure.NAME_INVALID);
     refuse("a", Failure.NO_SUCH_NAME);
     refuse(`${"x".repeat(255)}😀`, Failure.NO_SUCH_NAME);
-    refuse("b", Failure.NAME_INVALID);
     look();
     expect(show()).toMatchObject({
       totals: { refusals: 3n, refusalsPerSecond: 3 },
