@@ -37,7 +37,9 @@ class RelayServiceStub:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
+    Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
+    List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
+    caller calls too often.
     """
 
     def __init__(self, channel):
@@ -100,7 +102,9 @@ class RelayServiceServicer:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
+    Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
+    List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
+    caller calls too often.
     """
 
     def Listen(self, request, context):
@@ -245,7 +249,9 @@ class RelayService:
     itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
     with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
 
-    Each RPC can also end with FAILURE_DRAINING, and those that take a token with FAILURE_TOKEN_INVALID.
+    Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
+    List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
+    caller calls too often.
     """
 
     @staticmethod
