@@ -168,7 +168,7 @@ export class Admission {
   #admitted(grant: unknown, request: Asked): Admitted {
     let admitted: Admitted;
     try {
-      admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes);
+      admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes, (error) => this.#warnOfShows(error));
       this.grants.check(admitted.caller);
     } catch (reason) {
       throw this.#refusal(reason, request.caller);
@@ -202,6 +202,11 @@ export class Admission {
       failure: Failure.NOT_PERMITTED,
       code: Code.Unavailable,
     });
+  }
+
+  #warnOfShows(error: unknown): void {
+    const message = `shows of a grant failed, so a name was hidden: ${quoted(messageOf(error))}`;
+    this.#warnings.warn({ kind: "authorize-failed", error }, message);
   }
 
   /** Warns that a limit is reached, and returns the error for the caller who met it, if one did. */

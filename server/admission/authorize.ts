@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { fromConnectError } from "../../stream/error/failure-detail.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
+import { isThenable } from "../../stream/platform/deferred.js";
 import type { Caller, Claims } from "./caller.js";
 
 /** The longest access token. Node takes 16 KiB of headers, and a token may be one of them. */
@@ -29,7 +30,10 @@ export interface Grant {
   readonly name?: string | undefined;
   /** More facts for the listener. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
-  /** For `list`: whether a name is shown. Default: each name that is listed. */
+  /**
+   * For `list`: whether a name is shown, at once. A name for which it throws, or returns anything but true, is not shown.
+   * Default: each name that is listed.
+   */
   readonly shows?: ((name: string) => boolean) | undefined;
   /**
    * When the token that proved it was made, in milliseconds since 1970, for `revoke`. Default: when the grant is given, so
@@ -82,12 +86,14 @@ export interface Admitted {
 
 /**
  * Returns a caller with the facts of its grant. Throws a TypeError for a value that is no grant, and a RangeError for one
- * whose facts take more than `maxBytes`, because each offer carries them to the listener.
+ * whose facts take more than `maxBytes`, because each offer carries them to the listener. The function `shows` of the
+ * result never throws: it tells `onShowsFailed` of a mistake in that of the grant.
  */
 export function admittedBy(
   grant: unknown,
   { caller, metadata }: Pick<AuthorizeRequest, "caller" | "metadata">,
   maxBytes: number,
+  onShowsFailed: (error: unknown) => void,
 ): Admitted {
   if (typeof grant !== "object" || grant === null)
     throw new TypeError(`authorize returned ${grant}, which is no grant`);
@@ -113,7 +119,27 @@ export function admittedBy(
   }
   if (shows !== undefined && typeof shows !== "function") throw new TypeError("shows of a grant is a function");
   const claims: Claims = { subject, name, meta, issuedAtMs, expiresAtMs, cut: cut === true, tokenId };
-  return { caller: { ...caller, claims }, metadata: { ...metadata, ...added }, shows };
+  return {
+    caller: { ...caller, claims },
+    metadata: { ...metadata, ...added },
+    shows: shows && guarded(shows, onShowsFailed),
+  };
+}
+
+/** Returns a filter of names that hides those for which `shows` throws or returns no boolean. */
+function guarded(shows: (name: string) => unknown, onFailed: (error: unknown) => void): (name: string) => boolean {
+  return (name) => {
+    try {
+      const isShown = shows(name);
+      if (typeof isShown === "boolean") return isShown;
+      // A promise that nobody waits for ends the process when it rejects.
+      if (isThenable(isShown)) isShown.then(undefined, () => {});
+      throw new TypeError(`shows of a grant returns true or false at once, not a value of type ${typeof isShown}`);
+    } catch (error) {
+      onFailed(error);
+      return false;
+    }
+  };
 }
 
 /** Returns the refusal in an error of `authorize`. Returns undefined for an error that is none, as that of a mistake. */

@@ -226,6 +226,23 @@ describe("Admission.admit", () => {
   });
 });
 
+describe("Admission.admit hides each name", () => {
+  const throws = (name: string) => decodeURIComponent(name) === "shown";
+  test.each<[string, (name: string) => unknown, string[]]>([
+    ["for which shows of the grant throws", throws, ["shown"]],
+    ["for which it returns a promise, which may reject", async (name) => throws(name), []],
+    ["for which it returns anything else but true", (name) => name, []],
+  ])("%s, and tells the operator once", async (_when, shows, expected) => {
+    const { admission, told } = newDoor({}, () => ({ shows }));
+    const listing: AuthorizeRequest = { ...connecting, action: "list", name: "" };
+    const admitted = await admission.admit(listing);
+    expect(["%", "shown", "%"].filter((name) => admitted.shows?.(name))).toEqual(expected);
+    expect(told).toMatchObject([{ kind: "authorize-failed" }]);
+    // A promise that rejects unheard fails the test by now.
+    await new Promise(setImmediate);
+  });
+});
+
 describe("Admission.admit, of one caller in a second,", () => {
   const limits = { maxCallsPerSecondPerCaller: 2 };
   const rate = { ...refused, limit: { name: "maxCallsPerSecondPerCaller", value: 2, retryAfterMs: 500 } };
