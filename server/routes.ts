@@ -231,7 +231,10 @@ export class Routes {
     // A relay that leaves is taken off its servers before their ports are closed.
     if (!isOpen) return;
     if (!paths.some((path) => this.#socketPaths.has(path))) {
-      return warnings.warn({ kind: "path-unknown" }, `a caller asks for ${quoted(url)}, which is no RPC of the relay`);
+      return warnings.warn(
+        { kind: "path-unknown" },
+        `a caller asks for ${quoted(pathOf(url ?? ""))}, which is no RPC of the relay`,
+      );
     }
     const reason =
       headers.upgrade === undefined
@@ -242,7 +245,7 @@ export class Routes {
 
   #lostBodyError({ url }: NodeRequest): Error {
     const message = "a body parser in front of the relay has read the body of the request";
-    const help = `put the relay before the parser, or install it on the server; the path is ${quoted(url)}`;
+    const help = `put the relay before the parser, or install it on the server; the path is ${quoted(pathOf(url ?? ""))}`;
     this.#relay.warnings.warn({ kind: "body-read" }, `${message}: ${help}`);
     return toConnectError(new StreamError(message, { code: Code.FailedPrecondition, hop: Hop.RELAY }));
   }

@@ -17,6 +17,7 @@ import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { PageAccess, type PageRefusal } from "./http/page-access.js";
+import { pathOf } from "./http/request-urls.js";
 import type { TrustedProxies } from "./http/trusted-proxies.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
@@ -311,13 +312,13 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#warnings.warn({ kind }, `${what}: ${reason}`);
   }
 
-  #warnOfPath({ url }: NodeRequest | IncomingMessage): void {
+  #warnOfPath({ url = "" }: NodeRequest | IncomingMessage): void {
     // Strangers who try paths at random are not looking for the relay.
-    if (!url?.includes("/streamserver.v1.")) return;
+    if (!url.includes("/streamserver.v1.")) return;
     const prefixes = this.prefixes.map((prefix) => prefix || "/").join(" and ");
     this.#warnings.warn(
       { kind: "path-unknown" },
-      `a caller asks for ${quoted(url)}, but the relay is under ${prefixes}`,
+      `a caller asks for ${quoted(pathOf(url))}, but the relay is under ${prefixes}`,
     );
   }
 }

@@ -108,11 +108,11 @@ export class Admission {
     let grant: unknown;
     try {
       grant = ask();
+      if (isThenable(grant)) return this.#granted(request, grant, hold);
     } catch (reason) {
       hold.release();
       throw this.#refusal(reason, caller);
     }
-    if (isThenable(grant)) return this.#granted(request, grant, hold);
     hold.release();
     return this.#admitted(grant, request);
   }

@@ -33,11 +33,11 @@ export class Revocations {
   }
 
   /**
-   * Throws a TypeError for a value that says nothing, or that mixes an id with the rest, and FAILURE_LIMIT_REACHED if
-   * there are too many.
+   * Throws a TypeError for a value that says nothing, or that mixes an id with the rest, a RangeError for a time that is
+   * to come, and FAILURE_LIMIT_REACHED if there are too many.
    */
   add(revocation: Revocation, nowMs: number): void {
-    const { sub, jti, issuedBefore } = checkedRevocation(revocation);
+    const { sub, jti, issuedBefore } = checkedRevocation(revocation, nowMs);
     const untilMs = issuedBefore === undefined ? nowMs : Number(issuedBefore);
     if (jti === undefined && sub === undefined) {
       this.#allUntilMs = Math.max(this.#allUntilMs, untilMs);
@@ -63,7 +63,7 @@ export class Revocations {
   }
 }
 
-function checkedRevocation(revocation: Revocation): Revocation {
+function checkedRevocation(revocation: Revocation, nowMs: number): Revocation {
   const given = knownOptions("parts of a revocation", revocation, ["sub", "jti", "issuedBefore"]);
   const { sub, jti, issuedBefore } = given;
   for (const [part, text] of Object.entries({ sub, jti })) {
@@ -74,6 +74,9 @@ function checkedRevocation(revocation: Revocation): Revocation {
   }
   if (issuedBefore !== undefined && !Number.isFinite(Number(issuedBefore))) {
     throw new TypeError(`issuedBefore is a date or milliseconds since 1970, not ${described(issuedBefore)}`);
+  }
+  if (issuedBefore !== undefined && Number(issuedBefore) > nowMs) {
+    throw new RangeError("issuedBefore is not later than now: nobody could use the relay before that time");
   }
   const parts = Object.keys(given).length;
   if (parts === 0) throw new TypeError("a revocation says which tokens: sub, jti or issuedBefore");

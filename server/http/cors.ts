@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { cors as connectCors } from "@connectrpc/connect";
 import cors from "cors";
+import { errorIdHeader } from "../relay/error-id.js";
 import type { NodeRequest, NodeResponse } from "./node-server.js";
 
 /** Origins as browsers send them, such as "https://example.com", or "*" for all. */
@@ -43,7 +44,7 @@ export function createCorsFilter(origins: Origins): CorsFilter {
     origin: origins === "*" ? "*" : [...origins],
     methods: [...connectCors.allowedMethods],
     allowedHeaders: [...connectCors.allowedHeaders],
-    exposedHeaders: [...connectCors.exposedHeaders],
+    exposedHeaders: [...connectCors.exposedHeaders, errorIdHeader],
     maxAge: maxAgeSeconds,
   });
   // The types of the cors package are those of http; it calls nothing that the compatibility API of http2 lacks.

@@ -8,14 +8,18 @@ const resetLimits = { streamResetBurst: 400, streamResetRate: 200 };
 /** Looks for connections of HTTP/1.1 whose head takes too long, in each `openTimeoutMs`. */
 const looksPerTimeout = 2;
 
+/** Node's time for a whole request of HTTP/1.1. It takes none for a head that is longer. */
+const minRequestTimeoutMs = 300_000;
+
 /** The options of the relay's own servers that differ from Node's. */
 export interface PortOptions {
-  http1: { headersTimeout: number; connectionsCheckingInterval: number };
+  http1: { headersTimeout: number; requestTimeout: number; connectionsCheckingInterval: number };
   http2: { streamResetBurst: number; streamResetRate: number };
 }
 
 /** A client has `openTimeoutMs` for the head of a request. Node's own 60 s are seen to every 30 s. */
 export function portOptions(openTimeoutMs: number): PortOptions {
   const connectionsCheckingInterval = Math.ceil(openTimeoutMs / looksPerTimeout);
-  return { http1: { headersTimeout: openTimeoutMs, connectionsCheckingInterval }, http2: resetLimits };
+  const requestTimeout = Math.max(minRequestTimeoutMs, openTimeoutMs);
+  return { http1: { headersTimeout: openTimeoutMs, requestTimeout, connectionsCheckingInterval }, http2: resetLimits };
 }

@@ -1,6 +1,9 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { randomId } from "./token.js";
 
+/** The header, or trailer, with the id under which the log of the relay has an error. */
+export const errorIdHeader = "error-id";
+
 const ids = new WeakMap<StreamError, string>();
 
 /** Returns the id under which the log of the relay has an error; undefined if the error has none. */

@@ -44,12 +44,18 @@ export class RelayMetrics {
       response.end();
       return;
     }
-    void this.text().then((text) => {
-      response.setHeader("content-type", this.#registry.contentType);
-      response.setHeader("cache-control", "no-store");
-      // Node itself leaves the body out of an answer to HEAD.
-      response.end(text);
-    });
+    this.text().then(
+      (text) => {
+        response.setHeader("content-type", this.#registry.contentType);
+        response.setHeader("cache-control", "no-store");
+        // Node itself leaves the body out of an answer to HEAD.
+        response.end(text);
+      },
+      () => {
+        response.statusCode = 500;
+        response.end();
+      },
+    );
   };
 
   /** Resolves with the metrics as they are now. */

@@ -177,7 +177,8 @@ test.each(["application/connect+proto", "application/grpc", "application/grpc-we
       "cache-control": "no-transform",
       "access-control-allow-origin": "https://allowed.example",
     });
-    expect(String(headers["access-control-expose-headers"]).toLowerCase()).toContain("grpc-status");
+    const exposed = String(headers["access-control-expose-headers"]).toLowerCase();
+    for (const header of ["grpc-status", "error-id"]) expect(exposed).toContain(header);
   },
 );
 

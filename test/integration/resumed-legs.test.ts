@@ -82,11 +82,14 @@ async function paired(relay: TestRelay, carrier: Carrier) {
   return { Connect: client, Accept: accepted };
 }
 
-/** Resolves with a short form of the next message of a leg. */
+/** Resolves with a short form of the next message of a leg, in which the rest of a long grace period is in whole seconds. */
 async function heard(leg: WireLeg): Promise<unknown> {
   const next = await leg.next();
   if (typeof next !== "object") return next;
-  if (next.case === "suspended") return `suspended ${next.value.graceMs}`;
+  if (next.case === "suspended") {
+    const { graceMs } = next.value;
+    return `suspended ${graceMs > 1_000 ? 1_000 * Math.ceil(graceMs / 1_000) : graceMs}`;
+  }
   if (next.case === "resumed") return `resumed ${next.value.receivedSequence}`;
   if (next.case !== "frame") return next.case;
   const { sequence, reset, fin: isFin } = next.value;

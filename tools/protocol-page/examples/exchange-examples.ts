@@ -6,7 +6,7 @@ import {
   ConnectResponseSchema,
   RejectRequestSchema,
 } from "../../../gen/streamserver/v1/relay_pb.js";
-import { errorIdHeader } from "../../../server/rpc/wire-error.js";
+import { errorIdHeader } from "../../../server/relay/error-id.js";
 import { newMemoryRelay } from "../../../test/fakes/relay-links.js";
 import { fenced } from "../tables/markdown.js";
 import { decodeEnvelopes, type Envelope, encodeEnvelope, walkEnvelope } from "./envelope.js";

@@ -193,6 +193,10 @@ describe("Admission.admit", () => {
 
   test.each<[string, () => unknown]>([
     ["a mistake in it", () => (undefined as unknown as Grantless).missing.it],
+    [
+      "what cannot be asked whether it is a promise",
+      () => new Proxy({}, { get: () => (undefined as unknown as Grantless).missing.it }),
+    ],
     ["a promise that rejects for one", () => Promise.reject(new TypeError("secret"))],
     ["true", () => true],
     ["nothing", () => undefined],
@@ -208,6 +212,7 @@ describe("Admission.admit", () => {
     expect(error).toMatchObject({ ...notPermitted, code: Code.Unavailable });
     expect(error.message).not.toContain("secret");
     expect(told).toMatchObject([{ kind: "authorize-failed" }]);
+    expect(admission.count("authorization")).toBe(0);
   });
 
   test("refuses where the policy takes too long, and asks no more than maxAuthorizations at once", async () => {

@@ -13,6 +13,12 @@ test("Revocations.add takes no more than its cap, says so, and still takes what 
   // An earlier time does not take back a later one.
   revocations.add({ sub: "ann", issuedBefore: 1 }, 6);
   expect(revocations.includes({ tokenId: "", subject: "ann", issuedAtMs: 5 })).toBe(true);
-  revocations.add({ issuedBefore: 9 }, 0);
+  revocations.add({ issuedBefore: 9 }, 9);
   expect(revocations.includes({ tokenId: "t2", subject: "bob", issuedAtMs: 9 })).toBe(true);
+});
+
+test("Revocations.add refuses a time that is to come, before which nobody could use the relay", () => {
+  const revocations = new Revocations();
+  expect(() => revocations.add({ issuedBefore: 10 }, 9)).toThrow(RangeError);
+  expect(revocations.includes({ tokenId: "t", subject: "bob", issuedAtMs: 9 })).toBe(false);
 });
