@@ -6,7 +6,6 @@ import type { Hold } from "../admission/admission.js";
 import { type Caller, localCaller } from "../admission/caller.js";
 import type { OnGrantEnd } from "../admission/grants.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
-import { compareUtf8 } from "./registry.js";
 import type { Relay } from "./relay.js";
 
 /** Names in one answer to `List`. The data of 1,000 names of 256 bytes, the default limit, is 256,000 bytes. */
@@ -43,11 +42,13 @@ export class Directory {
     shows: NameFilter = showsAll,
   ): MessageInitShape<typeof ListResponseSchema> {
     const size = pageSize === 0 ? maxNamesPerPage : Math.min(pageSize, maxNamesPerPage);
-    const after = this.#relay.registry
-      .listed(prefix)
-      .filter((name) => shows(name) && (pageToken === "" || compareUtf8(name, pageToken) > 0));
-    const names = after.slice(0, size);
-    return { names, nextPageToken: after.length > size ? (names.at(-1) ?? "") : "" };
+    const names: string[] = [];
+    for (const name of this.#relay.registry.listed(prefix, pageToken)) {
+      if (!shows(name)) continue;
+      if (names.length === size) return { names, nextPageToken: names.at(-1) ?? "" };
+      names.push(name);
+    }
+    return { names, nextPageToken: "" };
   }
 
   #hold(caller: Caller, onGrantEnd: OnGrantEnd): Hold {
@@ -66,7 +67,7 @@ export class Directory {
     shows: NameFilter = showsAll,
   ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
     const { limits, clock, registry } = this.#relay;
-    const watch = new Watch(registry.listed(prefix).filter(shows));
+    const watch = new Watch([...registry.listed(prefix)].filter(shows));
     const hold = this.#hold(caller, (error) => watch.end(error));
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {

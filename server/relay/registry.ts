@@ -8,6 +8,7 @@ import { carriedGrant } from "../admission/carried-grant.js";
 import type { OnGrantEnd } from "../admission/grants.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
+import { ListedNames } from "./listed-names.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer } from "./offer.js";
 import { OwnerKey } from "./owner-key.js";
@@ -52,6 +53,7 @@ export class Registry {
   readonly #init: RegistryInit;
   readonly #leasesByName = new Map<string, Lease>();
   readonly #leasesById = new Map<string, Lease>();
+  readonly #listed = new ListedNames();
   /** The ids of leases of other processes that were made anew here, so that they are not once they have ended. */
   readonly #madeAnew = new Set<string>();
   readonly #waiting: WaitingOffers;
@@ -183,13 +185,12 @@ export class Registry {
     return this.#leasesById.get(id);
   }
 
-  /** The listed names that begin with `prefix`, in the order of their UTF-8 bytes. */
-  listed(prefix: string): string[] {
-    const names: { name: string; bytes: Buffer }[] = [];
-    for (const { listed, name } of this.#leasesByName.values()) {
-      if (listed && name.startsWith(prefix)) names.push({ name, bytes: Buffer.from(name) });
-    }
-    return names.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ name }) => name);
+  /**
+   * Yields the listed names that begin with `prefix` and come after `after`, in the order of their UTF-8 bytes. No name may
+   * come or go meanwhile.
+   */
+  listed(prefix: string, after?: string): Iterable<string> {
+    return this.#listed.after(prefix, after);
   }
 
   /** Calls `observer` after each change until the returned function is called. */
@@ -226,6 +227,8 @@ export class Registry {
     const lease: Lease = new Lease({ ...init, hold, call, acceptTimeoutMs, graceMs, clock, admission, onChange });
     this.#leasesByName.set(lease.name, lease);
     this.#leasesById.set(lease.id, lease);
+    if (lease.listed) this.#listed.add(lease.name);
+    else this.#listed.delete(lease.name);
     for (const offer of before?.waiting ?? this.#waiting.of(lease.name)) lease.offer(offer);
     before?.end("reclaimed", reclaimedError());
     this.#tell({ kind: "created", lease });
@@ -241,7 +244,10 @@ export class Registry {
 
   #onChange(lease: Lease, change: LeaseChange): void {
     if (change.kind !== "ended") return this.#tell({ kind: change.kind, lease });
-    if (this.#leasesByName.get(lease.name) === lease) this.#leasesByName.delete(lease.name);
+    if (this.#leasesByName.get(lease.name) === lease) {
+      this.#leasesByName.delete(lease.name);
+      this.#listed.delete(lease.name);
+    }
     this.#leasesById.delete(lease.id);
     for (const offer of lease.waiting) this.#keep(lease.name, offer, change);
     this.#tell({ kind: "destroyed", lease, end: change.end, wasSuspended: change.wasSuspended });
@@ -289,8 +295,4 @@ function leaseGoneError(): StreamError {
 
 function listenerGoneError(): StreamError {
   return new StreamError("the listener has gone", { failure: Failure.LISTENER_GONE });
-}
-
-export function compareUtf8(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

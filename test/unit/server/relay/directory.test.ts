@@ -37,6 +37,27 @@ test("names are listed by prefix, page by page", () => {
   expect(pages).toEqual([["x/1", "x/2"], ["x/3", "x/4"], ["x/5"]]);
 });
 
+test("a page takes no more names in hand than it holds, and one beyond", () => {
+  const { relay } = newRelay();
+  listen(relay, ...Array.from({ length: 100 }, (_, at) => `x/${at + 100}`), "a", "y");
+  const asked: string[] = [];
+  const shows = (name: string) => asked.push(name) > 0;
+  const request = create(ListRequestSchema, { prefix: "x/", pageSize: 2, pageToken: "x/150" });
+  const page = new Directory(relay).list(request, shows);
+  expect(page).toEqual({ names: ["x/151", "x/152"], nextPageToken: "x/152" });
+  expect(asked).toEqual(["x/151", "x/152", "x/153"]);
+});
+
+test("a name is listed as its newest listener wants it", () => {
+  const { relay } = newRelay();
+  const directory = new Directory(relay);
+  const ownerKey = "k".repeat(22);
+  for (const listed of [true, false, true]) {
+    relay.listen("room", listed, { isResumable: true, ownerKey });
+    expect(list(directory).names).toEqual(listed ? ["room"] : []);
+  }
+});
+
 test("a page that holds exactly what is left is the last one", () => {
   const { relay } = newRelay();
   listen(relay, "a", "b");

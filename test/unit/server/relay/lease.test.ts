@@ -65,7 +65,7 @@ describe("Lease.suspend", () => {
     const { relay, lease, call, clock, changes } = resumableLease();
     lease.suspend(call);
     clock.advance(graceMs - 1);
-    expect(relay.registry.listed("")).toEqual(["room"]);
+    expect([...relay.registry.listed("")]).toEqual(["room"]);
     const taken = thrown(() => relay.listen("room", false));
     expect(taken.failure).toBe(Failure.NAME_TAKEN);
     expect(taken.message).toContain(String(graceMs));
