@@ -8,6 +8,8 @@ export type OfferFacts = Omit<WireOffer, keyof Message | "streamId" | "legToken"
 
 /** The place where an offer waits: a lease, or the queue for names that have none. */
 export interface OfferPlace {
+  /** The id of the lease. Undefined for the queue. */
+  readonly id?: string;
   /** The listener. Undefined for the queue, where nobody can take an offer. */
   readonly caller?: Caller;
   /** Removes an offer that no longer waits, by decision of its listener or of the relay. */

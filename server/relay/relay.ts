@@ -13,12 +13,13 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, localCaller } from "../admission/caller.js";
-import { carriedGrant } from "../admission/carried-grant.js";
+import { type CarriedGrant, carriedGrant } from "../admission/carried-grant.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import { streamGoneError } from "./ended-streams.js";
 import type { Half, Role } from "./half.js";
-import type { Offer, OfferFacts } from "./offer.js";
+import { legFacts, legFactsText } from "./leg-facts.js";
+import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
 import type { OfferTracing } from "./offer-tracing.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
 import { type RefusedCall, RelayEvents } from "./relay-events.js";
@@ -262,12 +263,13 @@ export class Relay {
     const issuer = this.signer.verify(purposes[role], streamId, legToken);
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
+    this.#checkLease(splice, legToken);
     const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;
     if (splice?.[role].kind !== "owed") this.#checkOpen();
     // The other endpoint may have come first, and nothing was known of this one's grant.
-    const carried = issuer === "another process" ? carriedGrant(this.signer.carriedBy(legToken)) : undefined;
+    const carried = issuer === "another process" ? this.#grantIn(legToken) : undefined;
     splice?.liveBy(role, carried?.claims, carried?.name);
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
     if (issuer === "this process") throw streamGoneError();
@@ -284,9 +286,15 @@ export class Relay {
     return this.#splices.open(opening, begin)[role];
   }
 
-  /** The listener's proof that an offer was made to it. */
-  offerToken({ id }: Offer): string {
-    return this.legToken("listener", id);
+  /**
+   * The listener's proof that an offer was announced on its lease, by default the one where the offer waits. It is worth
+   * nothing once the offer waits elsewhere, or was taken there.
+   */
+  offerToken({ id }: Offer, lease: OfferPlace | undefined = this.#splices.get(id)?.place): string {
+    const { claims } = lease?.caller ?? {};
+    const name = this.#splices.get(id)?.name ?? "";
+    const grant = claims && this.admission.grants.textOf({ claims, name });
+    return this.signer.sign(purposes.listener, id, "", legFactsText({ grant, leaseId: lease?.id }));
   }
 
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
@@ -295,6 +303,7 @@ export class Relay {
     this.signer.verify(purposes.listener, streamId, token);
     const splice = this.#splices.get(streamId);
     if (splice === undefined) throw offerGoneError();
+    this.#checkLease(splice, token);
     return splice.accept(capabilities);
   }
 
@@ -312,6 +321,7 @@ export class Relay {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
     const splice = this.#splices.get(streamId);
+    this.#checkLease(splice, token);
     const error = new StreamError(cutReason(reason), { failure, code });
     if (role === "listener" && splice?.kind === "offered") {
       return splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
@@ -363,6 +373,17 @@ export class Relay {
     } catch {
       return { role: "listener", issuer: this.signer.verify(purposes.listener, streamId, token) };
     }
+  }
+
+  /** Throws FAILURE_OFFER_GONE for the token of an offer that was announced on another lease than it waits at. */
+  #checkLease(splice: Splice | undefined, token: string): void {
+    const { leaseId } = legFacts(this.signer.carriedBy(token));
+    if (leaseId !== "") splice?.checkLease(leaseId);
+  }
+
+  /** The grant that the token of a leg or of an offer carries. */
+  #grantIn(token: string): CarriedGrant | undefined {
+    return carriedGrant(legFacts(this.signer.carriedBy(token)).grant);
   }
 
   #checkMetadata(metadata: Record<string, string>): void {

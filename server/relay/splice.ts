@@ -43,7 +43,7 @@ type SpliceState =
   /** Both endpoints have sent fin and have a leg: their requests should end soon. */
   | { kind: "lingering"; spliced: Spliced; cancelDeadline: () => void }
   /** The stream is over. An endpoint without a leg may still be owed its end. */
-  | { kind: "ended"; wasResumable: boolean };
+  | { kind: "ended"; place: OfferPlace | undefined; wasResumable: boolean };
 
 type Spliced = Extract<SpliceState, { kind: "spliced" }>;
 
@@ -102,6 +102,29 @@ export class Splice implements Offer {
     return this.client.kind === "waiting" || this.#halves.some(({ kind }) => kind === "attached");
   }
 
+  /**
+   * The place where the offer waits, or waited when it was taken or ended. Undefined for a stream that was not offered,
+   * or not in this process.
+   */
+  get place(): OfferPlace | undefined {
+    switch (this.#state.kind) {
+      case "unoffered":
+        return undefined;
+      case "lingering":
+        return this.#state.spliced.place;
+      default:
+        return this.#state.place;
+    }
+  }
+
+  /**
+   * Throws FAILURE_OFFER_GONE if the offer waits, or was taken, at another place than the lease on which a token was
+   * announced. The lease by which a stream was accepted in another process is not known.
+   */
+  checkLease(leaseId: string): void {
+    if (this.place !== undefined && this.place.id !== leaseId) throw offerGoneError();
+  }
+
   get waitUntilMs(): number {
     return this.#init.waitUntilMs;
   }
@@ -123,12 +146,9 @@ export class Splice implements Offer {
     this.#grants[role] = { claims, name, hold };
   }
 
-  /** The grant by which an endpoint was let in. A listener has the one of its name before it accepts. */
+  /** The grant by which an endpoint was let in. A listener has the one of its name once it has accepted. */
   grantOf(role: Role): CarriedGrant | undefined {
-    const grant = this.#grants[role];
-    if (grant !== undefined || role === "client" || this.#state.kind !== "offered") return grant;
-    const claims = this.#state.place.caller?.claims;
-    return claims && { claims, name: this.name };
+    return this.#grants[role];
   }
 
   releaseGrants(): void {
@@ -211,7 +231,7 @@ export class Splice implements Offer {
   #end(clientError: StreamError | undefined, listenerError: StreamError | undefined, end: StreamEnd): void {
     if (this.#state.kind === "ended") return;
     if (this.#state.kind === "offered") this.#state.place.settle(this, "relay");
-    this.#set({ kind: "ended", wasResumable: this.#canResume(this.client) });
+    this.#set({ kind: "ended", place: this.place, wasResumable: this.#canResume(this.client) });
     this.releaseGrants();
     this.#init.tell({ kind: "stream ended", stream: this, end });
     this.client.end(accounted(clientError, this.client));

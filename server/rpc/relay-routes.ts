@@ -14,6 +14,7 @@ import type { Caller } from "../admission/caller.js";
 import { limitsToWire } from "../admission/limits.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
+import type { Lease } from "../relay/lease.js";
 import type { ListenEvent } from "../relay/listen-call.js";
 import type { Held } from "../relay/registry.js";
 import type { Relay } from "../relay/relay.js";
@@ -84,7 +85,7 @@ async function* listen(
     yield { event: { case: "registered", value: registered } };
     const events = withHeartbeat(call.events(), clock, limits.heartbeatIntervalMs);
     for await (const event of withFailureDetail(events)) {
-      yield { event: event === heartbeat ? { case: "ping", value: {} } : listenEventToWire(relay, event) };
+      yield { event: event === heartbeat ? { case: "ping", value: {} } : listenEventToWire(relay, lease, event) };
     }
   } finally {
     context.signal.removeEventListener("abort", hangUp);
@@ -133,6 +134,7 @@ function hold(relay: Relay, request: ListenRequest, caller: Caller): Held {
 
 function listenEventToWire(
   relay: Relay,
+  lease: Lease,
   event: ListenEvent,
 ): NonNullable<MessageInitShape<typeof ListenResponseSchema>["event"]> {
   if (event.kind === "draining") return { case: "draining", value: { graceMs: event.graceMs } };
@@ -141,7 +143,7 @@ function listenEventToWire(
   const { acceptTimeoutMs } = relay.limits;
   return {
     case: "offer",
-    value: { streamId: offer.id, legToken: relay.offerToken(offer), acceptTimeoutMs, ...offer.facts },
+    value: { streamId: offer.id, legToken: relay.offerToken(offer, lease), acceptTimeoutMs, ...offer.facts },
   };
 }
 

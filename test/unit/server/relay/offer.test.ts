@@ -1,12 +1,25 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { CallerSchema, CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
+import { TokenSigner } from "../../../../server/relay/token.js";
+import type { TokenKeys } from "../../../../server/relay/token-keys.js";
 import { cutReason, StreamError } from "../../../../stream/error/stream-error.js";
 import { frame } from "../../../fakes/frames.js";
 import { settled, thrown } from "../../../fakes/outcome.js";
-import { connect, Listening, leaseEvents, newRelay, noFacts, offeredStream, relayed } from "../../../fakes/relays.js";
+import {
+  comeBack,
+  connect,
+  Listening,
+  leaseEvents,
+  newRelay,
+  noFacts,
+  offeredStream,
+  relayed,
+  resumes,
+  someCaller,
+} from "../../../fakes/relays.js";
 
 const empty = { leases: 1, offers: 0, streams: 0, legs: 0 };
 
@@ -220,4 +233,73 @@ test("a relay that closes ends every lease and stream, and opens none", async ()
   for (const open of [() => relay.listen("x", false), () => connect(relay)]) {
     expect(thrown(open).failure).toBe(Failure.DRAINING);
   }
+});
+
+describe("An offer's token", () => {
+  const gone = { failure: Failure.OFFER_GONE };
+  const no = { code: Code.Aborted, reason: "no" };
+  const keys: TokenKeys = [new Uint8Array(32).fill(7)];
+
+  /** An offer that was announced on a lease which has ended, and its token. */
+  function movedOffer(signer?: TokenSigner) {
+    const test = newRelay({}, signer);
+    const { lease } = test.relay.listen("room", false);
+    const { splice } = test.relay.connect("room", { ...noFacts, capabilities: resumes }, 60_000);
+    const token = test.relay.offerToken(splice, lease);
+    lease.end("unlisten");
+    return { ...test, lease, splice, token };
+  }
+
+  test.each([
+    ["in the queue", false],
+    ["at the next lease of the name", true],
+  ])("takes, declines and resumes nothing once the offer waits %s", (_where, isHeldAgain) => {
+    const { relay, splice, token } = movedOffer();
+    if (isHeldAgain) relay.listen("room", false);
+    expect(thrown(() => relay.accept(splice.id, token, resumes))).toMatchObject(gone);
+    expect(thrown(() => relay.reject(splice.id, token, no))).toMatchObject(gone);
+    expect(thrown(() => comeBack(relay, "listener", splice.id, { legToken: token }))).toMatchObject(gone);
+    expect([splice.kind, splice.client.error]).toEqual(["offered", undefined]);
+  });
+
+  test("is no token of the stream once the offer was taken at another lease, and the leg's own token is", () => {
+    const { relay, splice, token } = movedOffer();
+    relay.listen("room", false);
+    relay.accept(splice.id, relay.offerToken(splice), resumes);
+    const legToken = relay.legToken("listener", splice.id);
+    expect(thrown(() => relay.reject(splice.id, token, no))).toMatchObject(gone);
+    expect(thrown(() => comeBack(relay, "listener", splice.id, { legToken: token }))).toMatchObject(gone);
+    expect(comeBack(relay, "listener", splice.id, { legToken }).end).toBe("open");
+  });
+
+  test("is bound to the lease on which it was announced, also if the offer waits elsewhere when it is made", () => {
+    const { relay, splice, lease } = movedOffer();
+    relay.listen("room", false);
+    const late = relay.offerToken(splice, lease);
+    expect(thrown(() => relay.accept(splice.id, late, resumes))).toMatchObject(gone);
+  });
+
+  test("is good after its lease was taken up again", () => {
+    const { relay } = newRelay();
+    const { lease, token: leaseToken } = relay.listen("room", false, { isResumable: true });
+    const splice = connect(relay);
+    const token = relay.offerToken(splice, lease);
+    const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+    relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation: 1 });
+    expect(relay.accept(splice.id, token, undefined)).toBe(splice.listener);
+  });
+
+  test("is good at another process with the same key, where its lease was made anew", () => {
+    const { relay: before } = newRelay({}, new TokenSigner(keys));
+    const { lease, token: leaseToken } = before.listen("room", false, { isResumable: true });
+    const { splice, token: legToken } = before.connect("room", { ...noFacts, capabilities: resumes });
+    const token = before.offerToken(splice, lease);
+    const { relay } = newRelay({}, new TokenSigner(keys));
+    const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+    comeBack(relay, "client", splice.id, { legToken, name: "room" });
+    expect(thrown(() => relay.accept(splice.id, token, resumes))).toMatchObject(gone);
+    relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation: 1 });
+    relay.accept(splice.id, token, resumes);
+    expect(relay.counts).toMatchObject({ offers: 0, streams: 1 });
+  });
 });
