@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { Code, createConnectRouter, type Transport } from "@connectrpc/connect";
+import { Code, type ContextValues, createConnectRouter, type Transport } from "@connectrpc/connect";
 import {
   createUniversalHandlerClient,
   type UniversalHandler,
@@ -19,6 +19,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { Survey } from "./admin/survey.js";
+import type { Caller } from "./admission/caller.js";
 import { quoted } from "./admission/warnings.js";
 import { closeIfUnfinished } from "./http/answered-request.js";
 import { CallTurns } from "./http/call-turns.js";
@@ -39,7 +40,7 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
-import { callerValues } from "./rpc/caller.js";
+import { callerValues, markRefused, refuseMarked } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
@@ -115,7 +116,7 @@ export class Routes {
     const httpClient = createUniversalHandlerClient(inner.handlers);
     this.localTransport = createRpcTransport({ httpClient, baseUrl: localBaseUrl });
     setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
-    const outer = createConnectRouter(noCompression);
+    const outer = createConnectRouter({ ...noCompression, requestGate: refuseMarked });
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);
@@ -190,10 +191,13 @@ export class Routes {
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http", this.#proxies);
+      const refusal = this.#holdCall(caller, response);
       repairAuthority(request);
       forbidTransforms(response);
-      if (rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response)) return;
+      if (refusal === undefined && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response))
+        return;
       const values = callerValues(caller, request, () => this.#responses.expectEnd(response));
+      if (refusal !== undefined) this.#refuse(values, refusal, response);
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const parsed = parsedBody(request, () => this.#lostBodyError(request));
@@ -202,6 +206,24 @@ export class Routes {
     } catch (error) {
       this.#onFailure(error, response);
     }
+  }
+
+  /** Counts a call until its response is closed. Returns why it is refused, if there are too many. */
+  #holdCall(caller: Caller, response: NodeResponse): StreamError | undefined {
+    try {
+      const hold = this.#relay.admission.hold(caller, { kind: "call" });
+      response.once("close", () => hold.release());
+      return undefined;
+    } catch (reason) {
+      return StreamError.from(reason);
+    }
+  }
+
+  /** Lets the handler answer with a refusal, and reads none of the request. A refused call is open for 5 s at most. */
+  #refuse(values: ContextValues, refusal: StreamError, response: NodeResponse): void {
+    markRefused(values, refusal);
+    dropRequest(response);
+    this.#responses.expectEnd(response);
   }
 
   /** A request of one message may not come as slowly as its caller likes. A request of many is its handler's to end. */

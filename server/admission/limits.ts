@@ -54,6 +54,16 @@ export interface RelayLimits {
   /** Connections from one address to a port of `serveRelay`. Default 1,000, as many as links. */
   maxConnectionsPerCaller: number;
   /**
+   * Open RPCs of requests of their own, admitted or not; those on channels of links do not count. Default 64,000: the
+   * other limits allow 40,000 legs, 10,000 names, 10,000 links and 2,000 calls that watch at once.
+   */
+  maxCalls: number;
+  /**
+   * Open RPCs from one address. Default 32,000, half of `maxCalls`: a proxy that is not trusted brings those of all its
+   * callers, and 10,000 streams have 20,000 legs, beside 10,000 names.
+   */
+  maxCallsPerCaller: number;
+  /**
    * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times
    * as much, and 16 MiB more for all of them. Default 512.
    */
@@ -120,6 +130,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxLinks: 10_000,
   maxLinksPerCaller: 1_000,
   maxConnectionsPerCaller: 1_000,
+  maxCalls: 64_000,
+  maxCallsPerCaller: 32_000,
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
   maxCallsPerSecondPerCaller: 100,

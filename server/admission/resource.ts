@@ -25,6 +25,8 @@ export type Resource =
   | { kind: "link" }
   /** A connection to a port of the relay's own. */
   | { kind: "connection" }
+  /** An open RPC of a request of its own, from its head until its response is closed. */
+  | { kind: "call" }
   /** A call that waits for the policy to say whether it may come in. */
   | { kind: "authorization" };
 
@@ -49,7 +51,7 @@ export const maxWaitingOfferBytes = 4_194_304;
 /** Returns the caps that a resource of a caller falls under, in the order in which they are checked. */
 export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller): Cap[] {
   const { maxNames, maxStreams, maxStreamsPerName, maxOffersPerName, maxWaitingOffers } = limits;
-  const { maxWatchers, maxLinks, maxAuthorizations } = limits;
+  const { maxWatchers, maxLinks, maxCalls, maxAuthorizations } = limits;
   const key = callerKey(caller);
   switch (resource.kind) {
     case "name":
@@ -99,6 +101,11 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
       ];
     case "connection":
       return ofCaller("connection", key, limits, "maxConnectionsPerCaller", "connections");
+    case "call":
+      return [
+        one("call", maxCalls, "maxCalls", () => `the relay has ${maxCalls} calls open already`),
+        ...ofCaller("call", key, limits, "maxCallsPerCaller", "open calls"),
+      ];
     case "authorization": {
       const message = () => `${maxAuthorizations} calls wait for authorize already`;
       return [

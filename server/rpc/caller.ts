@@ -12,6 +12,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { NodeRequest } from "../http/node-server.js";
 import { bearerToken } from "./bearer-token.js";
+import { wireErrorOf } from "./wire-error.js";
 
 /** The caller of an RPC that nobody vouches for. */
 const unknownCaller: Caller = { origin: "", address: "", door: "http" };
@@ -32,6 +33,21 @@ const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => fa
 const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
   description: "expects the response to be read to its end",
 });
+
+const refusalKey: ContextKey<StreamError | undefined> = createContextKey<StreamError | undefined>(undefined, {
+  description: "why the relay has no room for the call",
+});
+
+/** Marks a call as refused, so that {@link refuseMarked} answers it in its own protocol. */
+export function markRefused(values: ContextValues, error: StreamError): void {
+  values.set(refusalKey, error);
+}
+
+/** Throws the error of a call that was marked. Handlers ask before they read any of the request. */
+export function refuseMarked({ values }: HandlerContext): void {
+  const error = values.get(refusalKey);
+  if (error !== undefined) throw wireErrorOf(error);
+}
 
 /**
  * Values for the RPC of a request: its caller, whether its connection is lost, and how to expect the end of its

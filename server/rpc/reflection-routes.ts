@@ -6,10 +6,10 @@ import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */
 const maxRequestBytes = 4_096;
-/** A reflection call ends after 60 s without a request. Tools ask all they need to know within seconds. */
-export const idleTimeoutMs = 60_000;
+/** A reflection call ends after 10 s without a request, because anybody may make one. A tool asks within a round trip. */
+export const idleTimeoutMs = 10_000;
 
-/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for a minute ends. */
+/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. */
 export function reflectionRoutes(router: ConnectRouter, reflection: Reflection, clock: Clock): void {
   router.service(
     ServerReflection,

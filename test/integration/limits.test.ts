@@ -1,12 +1,14 @@
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { serveRelay } from "../../server/relay-server.js";
 import { relayOf, StreamServerProxy } from "../../server/stream-server-proxy.js";
 import { rejection } from "../fakes/outcome.js";
+import { refusal, refused } from "./raw-calls.js";
 import { holdsNothing, openRelay, selfSigned } from "./relay-ports.js";
 import { until } from "./until.js";
 import { allWays } from "./ways.js";
@@ -32,6 +34,44 @@ describe.each(Object.entries(allWays))("A limit, over %s,", (_way, open) => {
     await server.end();
     close();
     await holdsNothing(relay, "links");
+  });
+});
+
+describe("maxCalls", () => {
+  const silent = ["streamserver.v1.RelayService/Connect", "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"];
+
+  test.each([
+    ["Connect", createConnectTransport],
+    ["gRPC", createGrpcTransport],
+    ["gRPC-Web", createGrpcWebTransport],
+  ])("counts calls that have sent nothing, and refuses one more in the protocol %s", async (_name, createTransport) => {
+    const proxy = StreamServerProxy({ limits: { maxCalls: silent.length } });
+    const server = await serveRelay({ proxy, port: 0, host: "127.0.0.1" });
+    onTestFinished(() => server.close());
+    const origin = `http://127.0.0.1:${server.port}`;
+    const { admission } = relayOf(proxy);
+    const session = connectHttp2(origin);
+    onTestFinished(() => session.destroy());
+    const calls = silent.map((rpc) => {
+      const path = `${proxy.prefixes[0]}/${rpc}`;
+      const headers = { ":method": "POST", ":path": path, "content-type": "application/connect+proto" };
+      return session.request(headers, { endStream: false });
+    });
+    await until(() => admission.count("call") === calls.length);
+    const client = createClient(
+      RelayService,
+      createTransport({ baseUrl: origin + proxy.prefixes[0], httpVersion: "2" }),
+    );
+    async function* nothing() {
+      await new Promise(() => {});
+    }
+    const full = refusal(Code.ResourceExhausted, Failure.LIMIT_REACHED);
+    const more = [client.list({}), client.listen({ name: "room" }), client.connect(nothing())];
+    expect(await Promise.all(more.map(refused))).toEqual([full, full, full]);
+    for (const call of calls) call.close();
+    await until(() => admission.count("call") === 0);
+    expect(await client.list({})).toMatchObject({ names: [] });
+    await until(() => admission.count("call") === 0);
   });
 });
 

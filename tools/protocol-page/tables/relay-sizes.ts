@@ -71,6 +71,9 @@ export const relaySizes: RelayRows = {
   maxLinksPerCaller: (value) => cap("links from one address", value, "as for all links"),
   maxConnectionsPerCaller: (value) =>
     cap("connections from one address to a port of the relay's own", value, "the connection is closed"),
+  maxCalls: (value) =>
+    cap("open RPCs, but for those on channels of links", value, `the call ends with ${limitReached}`),
+  maxCallsPerCaller: (value) => cap("open RPCs from one address", value, `the call ends with ${limitReached}`),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
       "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back; ten times as many at once",

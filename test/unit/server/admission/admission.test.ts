@@ -39,6 +39,7 @@ describe("Admission.hold", () => {
     ["maxWatchers", { kind: "watch" }, 3],
     ["maxWatchers", { kind: "health watch" }, 3],
     ["maxLinks", { kind: "link" }, 3],
+    ["maxCalls", { kind: "call" }, 3],
   ])("refuses by %s one more %o, until one is released", (limit, resource, max) => {
     const admission = newAdmission({ [limit]: 3 });
     const holds = Array.from({ length: max }, () => admission.hold(someCaller, resource));
@@ -64,6 +65,7 @@ describe("Admission.hold", () => {
     ["maxWatchersPerCaller", { kind: "watch" }],
     ["maxWatchersPerCaller", { kind: "health watch" }],
     ["maxLinksPerCaller", { kind: "link" }],
+    ["maxCallsPerCaller", { kind: "call" }],
     ["maxAuthorizationsPerCaller", { kind: "authorization" }],
   ])("refuses one caller by %s one more %o, and no other", (limit, resource) => {
     const admission = newAdmission({ [limit]: 2 });

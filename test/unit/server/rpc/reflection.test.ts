@@ -118,7 +118,7 @@ test("extensions are found by number, and by the message that they extend", () =
   expect(answer({ case: "fileContainingSymbol", value: "extended.more" }).case).toBe("fileDescriptorResponse");
 });
 
-test("a call answers in order, and ends with deadline_exceeded when it asks nothing for a minute", async () => {
+test("a call answers in order, and ends with deadline_exceeded when it asks nothing for 10 s", async () => {
   const clock = new FakeClock();
   const transport = createRouterTransport((router) => reflectionRoutes(router, reflection, clock));
   const listServices = { messageRequest: { case: "listServices", value: "" } } as const;
@@ -132,6 +132,6 @@ test("a call answers in order, and ends with deadline_exceeded when it asks noth
   const next = async () => (await answers.next()).value?.messageResponse.case;
   expect([await next(), await next()]).toEqual(["listServicesResponse", "errorResponse"]);
   const end = answers.next();
-  clock.advance(60_000);
+  clock.advance(10_000);
   await expect(end).rejects.toMatchObject({ code: Code.DeadlineExceeded });
 });
