@@ -75,6 +75,11 @@ export class Admission {
     this.grants = new Grants({ clock });
   }
 
+  /** Whether somebody says who may do what. */
+  get hasPolicy(): boolean {
+    return this.#authorize !== undefined;
+  }
+
   /**
    * Lets a caller do what it asks for, at once if nobody has to be waited for. This process may do everything.
    *

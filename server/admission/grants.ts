@@ -49,6 +49,14 @@ export class Grants {
   }
 
   /**
+   * Whether claims that a token of the relay's own carries are known to be good still: they have time left, and were
+   * not revoked. Claims that do not say when they end may be worth nothing any more.
+   */
+  holds(claims: Claims): boolean {
+    return (claims.expiresAtMs ?? 0) > this.#now() && !this.#revocations.includes(claims);
+  }
+
+  /**
    * Calls `end` once with the error if the grant of a caller ends before the returned hold is released. A caller without
    * claims needs no grant. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked, as while it was asked for.
    */

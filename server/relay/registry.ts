@@ -100,6 +100,19 @@ export class Registry {
   }
 
   /**
+   * Whether nobody has to be asked before a lease is taken up: it is held here, or has ended here, or its token carries
+   * a grant that still holds. Throws FAILURE_NAME_INVALID and FAILURE_TOKEN_INVALID.
+   */
+  isLetIn(name: string, { leaseId, leaseToken }: LeaseProof): boolean {
+    const { signer, admission } = this.#init;
+    this.checkName(name);
+    const issuer = signer.verify("lease", leaseId, leaseToken, name);
+    if (issuer === "this process" || this.#leasesById.has(leaseId) || this.#madeAnew.has(leaseId)) return true;
+    const carried = carriedGrant(signer.carriedBy(leaseToken));
+    return carried !== undefined && admission.grants.holds(carried.claims);
+  }
+
+  /**
    * Takes up a lease with a newer call. A lease of another process that signs with the same keys, as of one before a
    * restart, is made anew under its id if its name is free.
    *
@@ -117,7 +130,8 @@ export class Registry {
     if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
     if (holder !== undefined) throw this.#nameTakenError(holder);
     if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
-    const claims = carriedGrant(this.#init.signer.carriedBy(leaseToken))?.claims;
+    // The caller has claims of its own if it was asked for them again.
+    const claims = claim.caller.claims ?? carriedGrant(this.#init.signer.carriedBy(leaseToken))?.claims;
     const held = this.#create({ ...claim, ownerKey, id: leaseId, generation, caller: { ...claim.caller, claims } });
     this.#madeAnew.add(leaseId);
     const [oldest] = this.#madeAnew;

@@ -167,6 +167,18 @@ export class Relay {
     return this.admission.admit(request);
   }
 
+  /**
+   * Asks whether a caller may take up a lease. Its token is enough, but for a lease that is made anew by that: where
+   * there is a policy, the token has to carry a grant that still holds, or the caller is asked about as for a new name.
+   * Throws FAILURE_TOKEN_INVALID, and throws or rejects with what `admit` does.
+   */
+  admitTakeUp(request: AuthorizeRequest, proof: LeaseProof): Admitted | Promise<Admitted> {
+    this.#checkOpen();
+    const { name, caller, metadata } = request;
+    if (!this.admission.hasPolicy || this.registry.isLetIn(name, proof)) return { caller, metadata };
+    return this.admit(request);
+  }
+
   /** Whether a stream is here. */
   knows(streamId: string): boolean {
     return this.#splices.get(streamId) !== undefined;

@@ -93,12 +93,11 @@ async function* listen(
   }
 }
 
-/** A lease is taken up by its own token, which names its name. */
-function admitListen(relay: Relay, { name, leaseId, accessToken }: ListenRequest, context: HandlerContext) {
-  const caller = callerOf(context);
-  if (leaseId !== "") return { caller, metadata: {} };
+function admitListen(relay: Relay, request: ListenRequest, context: HandlerContext) {
+  const { name, leaseId, accessToken } = request;
   const token = accessToken || tokenOf(context);
-  return relay.admit({ action: "listen", name, token, caller, metadata: {} });
+  const asked = { action: "listen", name, token, caller: callerOf(context), metadata: {} } as const;
+  return leaseId === "" ? relay.admit(asked) : relay.admitTakeUp(asked, request);
 }
 
 async function admitList(relay: Relay, call: "list" | "watch", prefix: string, context: HandlerContext) {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, type Stream, StreamClient, StreamServer } from "browser-stream-server";
@@ -7,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test 
 import { expiryIntervalMs } from "../../server/admission/grants.js";
 import { accessSecret as secret } from "../fakes/access-keys.js";
 import { rejection } from "../fakes/outcome.js";
+import { RawListener, refusal, refused } from "./raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "./relay-ports.js";
 import { until } from "./until.js";
 import { allWays, type Way } from "./ways.js";
@@ -205,4 +207,29 @@ describe("a grant that expires", () => {
     stream.destroy();
     await server.end();
   });
+});
+
+test("a name that was given back comes back after a restart of the relay only with a token that is good", async () => {
+  const tokenKeys = [randomBytes(32)];
+  const hourAgo = () => Date.now() - 3_600_000;
+  const relays = await Promise.all([
+    openRelay({ tokenKeys, authorize: tokenPolicy({ secret, now: hourAgo }) }),
+    openRelay({ tokenKeys, authorize: tokenPolicy({ secret }) }),
+  ]);
+  onTestFinished(async () => void (await Promise.all(relays.map((each) => each.close()))));
+  const [before, after] = relays.map(({ url }) =>
+    createClient(RelayService, createConnectTransport({ baseUrl: url, httpVersion: "2" })),
+  );
+  if (before === undefined || after === undefined) throw new Error("there are two relays");
+  const room: StreamRights = { room: ["listen"] };
+  const accessToken = await token(room, { ttlMs: 60_000, now: hourAgo });
+  const { leaseId, leaseToken } = await new RawListener(before, { name: "room", accessToken }).event("registered");
+  await before.unlisten({ leaseId, leaseToken });
+  const again = { name: "room", leaseId, leaseToken, generation: 1 };
+  const unauthenticated = refusal(Code.Unauthenticated, Failure.NOT_PERMITTED);
+  expect(await refused(after.listen(again))).toEqual(unauthenticated);
+  expect(await refused(after.listen({ ...again, accessToken }))).toEqual(unauthenticated);
+  const listener = new RawListener(after, { ...again, accessToken: await token(room) });
+  expect((await listener.event("registered")).leaseId).toBe(leaseId);
+  await listener.close();
 });

@@ -588,7 +588,7 @@ export type ListenRequest = Message<"streamserver.v1.ListenRequest"> & {
   /**
    * The access token of the listener, where the relay asks for one. It counts before a bearer token in the Authorization
    * header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A lease is taken up by its `lease_token`, whether
-   * the access token is good by then or not.
+   * the access token is good by then or not; only a relay that was started again may ask for a good one.
    *
    * @generated from field: string access_token = 8;
    */

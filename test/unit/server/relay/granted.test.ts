@@ -1,9 +1,11 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import type { Authorize } from "../../../../server/admission/authorize.js";
 import type { Caller } from "../../../../server/admission/caller.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import type { TokenKeys } from "../../../../server/relay/token-keys.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { callBroke, comeBack, Listening, newRelay, noFacts, resumes, someCaller } from "../../../fakes/relays.js";
 
@@ -142,5 +144,69 @@ describe("Relay, for what another process with the same keys has let in,", () =>
       expect(thrown(comes)).toMatchObject(refused);
     }
     expect(relay.counts).toEqual({ leases: 0, offers: 0, streams: 0, legs: 0 });
+  });
+});
+
+describe("Relay.admitTakeUp", () => {
+  const later = Date.now() + 60_000;
+
+  /** A lease that another process has let in by a grant, and a relay whose policy lets nobody in. */
+  function guarded(expiresAtMs: number | undefined, hasGrant = true) {
+    const { claims } = callerOf("ann");
+    const caller = { ...someCaller, claims: hasGrant && claims ? { ...claims, expiresAtMs } : undefined };
+    const { lease, token } = newRelay({}, new TokenSigner(keys)).relay.listen("room", false, { caller });
+    const asked: string[] = [];
+    const authorize: Authorize = ({ action, name, token: accessToken }) => {
+      asked.push(`${action} ${name} ${accessToken}`);
+      throw new StreamError("nobody may");
+    };
+    const { relay } = newRelay({}, new TokenSigner(keys), authorize);
+    const request = { action: "listen", name: "room", token: "mine", caller: someCaller, metadata: {} } as const;
+    const proof = { leaseId: lease.id, leaseToken: token, generation: 1 };
+    const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+    return { relay, asked, request, proof, claim, comes: () => relay.admitTakeUp(request, proof) };
+  }
+
+  test.each([
+    ["has expired", Date.now() - 1, true],
+    ["does not say when it ends", undefined, true],
+    ["is none", undefined, false],
+  ])("asks about a lease of another process whose grant %s, as about a new name", (_what, expiresAtMs, hasGrant) => {
+    const { asked, comes } = guarded(expiresAtMs, hasGrant);
+    expect(thrown(comes).failure).toBe(Failure.NOT_PERMITTED);
+    expect(asked).toEqual(["listen room mine"]);
+  });
+
+  test("asks about a lease whose grant was revoked here", () => {
+    const { relay, asked, comes } = guarded(later);
+    relay.admission.grants.revoke({ sub: "ann" });
+    expect(thrown(comes).failure).toBe(Failure.NOT_PERMITTED);
+    expect(asked).toHaveLength(1);
+  });
+
+  test("asks nobody about a lease whose grant still holds, and one that is here", () => {
+    const { relay, asked, claim, proof, comes } = guarded(later);
+    expect(comes()).toEqual({ caller: someCaller, metadata: {} });
+    const { lease } = relay.takeUp(claim, proof);
+    expect(lease.caller.claims).toMatchObject({ subject: "ann", expiresAtMs: later });
+    relay.admission.grants.renew(lease.caller.claims as never, { ...callerOf("ann").claims, expiresAtMs: 1 } as never);
+    comes();
+    lease.end("unlisten");
+    comes();
+    expect(asked).toEqual([]);
+    expect(thrown(() => relay.takeUp(claim, { ...proof, generation: 2 })).failure).toBe(Failure.LEASE_GONE);
+  });
+
+  test("refuses a token that is none before it asks", () => {
+    const { relay, asked, request, proof } = guarded(1);
+    const forged = { ...proof, leaseToken: `${proof.leaseToken}x` };
+    expect(thrown(() => relay.admitTakeUp(request, forged)).failure).toBe(Failure.TOKEN_INVALID);
+    expect(asked).toEqual([]);
+  });
+
+  test("leaves the lease to the grant of the newer access token", () => {
+    const { relay, claim, proof } = guarded(1);
+    const { lease } = relay.takeUp({ ...claim, caller: callerOf("eve") }, proof);
+    expect(lease.caller.claims?.subject).toBe("eve");
   });
 });

@@ -1133,7 +1133,7 @@ type ListenRequest struct {
 	OwnerKey string `protobuf:"bytes,7,opt,name=owner_key,json=ownerKey,proto3" json:"owner_key,omitempty"`
 	// The access token of the listener, where the relay asks for one. It counts before a bearer token in the Authorization
 	// header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A lease is taken up by its `lease_token`, whether
-	// the access token is good by then or not.
+	// the access token is good by then or not; only a relay that was started again may ask for a good one.
 	AccessToken   string `protobuf:"bytes,8,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
