@@ -37,6 +37,13 @@ const idlePacketsPerSecond = 100;
  */
 const channelResets = { burst: 1_024, perSecond: 200 };
 
+/**
+ * Where a policy says who may call, a link ends that has had no call open for this long, as a multiple of
+ * `openTimeoutMs`. Anybody may open a link, and one on which every call is refused is as idle as one without calls.
+ * Clients of this package close a link 2 s after its last call.
+ */
+export const openTimeoutsWithoutCall = 2;
+
 /** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {
   link: Link;
@@ -85,8 +92,9 @@ export class Links {
   }
 
   /**
-   * Makes a link for a caller, whose calls on it have the access token of the link unless they bring their own, pings it at intervals, and ends it when it goes silent. The owner of the pipe ends the
-   * link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
+   * Makes a link for a caller, whose calls on it have the access token of the link unless they bring their own, pings it
+   * at intervals, and ends it when it goes silent, or has no call for long where there is a policy. The owner of the pipe
+   * ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
    */
   open(caller: Caller, token: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, admission, events, handlers, serveChannel } = this.#init;
@@ -112,8 +120,10 @@ export class Links {
     events.tell({ kind: "link opened", linkId, caller });
     // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
+    const stopWaiting = this.#endWhenIdle(link);
     void link.closed.then((error) => {
       stopBeating();
+      stopWaiting();
       this.#links.delete(linkId);
       events.tell({ kind: "link ended", linkId, caller, error, durationMs: clock.now() - openedAtMs });
       hold.release();
@@ -140,6 +150,22 @@ export class Links {
       events.refused(error, { call: "link", caller });
       throw error;
     }
+  }
+
+  /** Ends a link that has no call open for long, if there is a policy. Returns what stops it. */
+  #endWhenIdle(link: Link): () => void {
+    const { admission, clock, limits } = this.#init;
+    if (!admission.hasPolicy) return () => {};
+    let cancelDeadline = () => {};
+    link.onIdle = () => {
+      cancelDeadline();
+      cancelDeadline = clock.after(openTimeoutsWithoutCall * limits.openTimeoutMs, () => {
+        // `onIdle` is called again when the last call ends.
+        if (link.size === 0) link.close(idleError());
+      });
+    };
+    link.onIdle();
+    return () => cancelDeadline();
   }
 
   #floodWatch(maxPackets: number): RelayLinkOptions["onUnproductive"] {
@@ -185,6 +211,10 @@ export class Links {
     this.refuse(error);
     for (const link of [...this.#links.values()]) link.close(error);
   }
+}
+
+function idleError(): StreamError {
+  return new StreamError("the link had no call for too long", { failure: Failure.LEG_LOST, hop: Hop.RELAY });
 }
 
 /** The client hears this of its own connection, where it is reached over another one, and takes up its legs again. */

@@ -3,6 +3,7 @@ import { goodbyeTimeoutMs } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/admission/limits.js";
 import { openTimeoutsUntilCall } from "../../../server/http/http2-sessions.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
+import { openTimeoutsWithoutCall } from "../../../server/link/links.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
 import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
@@ -152,6 +153,13 @@ export const fixedDeadlines: LimitRow[] = [
     value: ms(openTimeoutsUntilCall * defaultLimits.openTimeoutMs),
     enforcedBy: "the relay, as a multiple of `openTimeoutMs`",
     beyond: "the connection is closed",
+    told: notTold,
+  },
+  {
+    what: "the first call of a link, and the next one when none is open any more, where the relay has a policy",
+    value: ms(openTimeoutsWithoutCall * defaultLimits.openTimeoutMs),
+    enforcedBy: "the relay, as a multiple of `openTimeoutMs`",
+    beyond: "the link ends with `FAILURE_LEG_LOST`",
     told: notTold,
   },
   {

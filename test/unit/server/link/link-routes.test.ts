@@ -1,12 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
 import { goodbyeTimeoutMs, lastPacket } from "../../../../link/packet/link-message.js";
 import { packetMessage } from "../../../../link/packet/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
-import { Links, type LinksInit } from "../../../../server/link/links.js";
+import { Links, type LinksInit, openTimeoutsWithoutCall } from "../../../../server/link/links.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { pageLeftError } from "../../../../web/page/page-life.js";
@@ -70,6 +70,49 @@ test("a link whose answer nobody reads any more is gone with its request", async
   await settled();
   expect(links.counts.links).toBe(0);
   expect(clock.timers).toBe(0);
+});
+
+describe("a link of a relay with a policy", () => {
+  const idleMs = openTimeoutsWithoutCall * 1_000;
+  const withPolicy = () => newRelay({ openTimeoutMs: 1_000 }, undefined, () => ({}));
+
+  test("ends when it had no call for a while, before its first one or after its last one", async () => {
+    const calls: Deferred<void>[] = [];
+    const serveChannel: LinksInit["serveChannel"] = async (channel) => {
+      const call = new Deferred<void>();
+      calls.push(call);
+      await call.promise;
+      channel.fail(new StreamError("refused"));
+    };
+    const routes = linkRoutes(withPolicy(), { serveChannel });
+    const { links, clock } = routes;
+    const silent = await openLink(routes);
+    const calling = await openLink(routes);
+    clock.advance(idleMs - 1);
+    await calling.send(1n, [opening(1)]);
+    clock.advance(1);
+    expect(await rejection(silent.ended)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+    clock.advance(10 * idleMs);
+    await settled();
+    expect(links.counts).toEqual({ links: 1, channels: 1 });
+    calls[0]?.resolve();
+    await settled();
+    clock.advance(idleMs - 1);
+    await settled();
+    expect(links.counts).toEqual({ links: 1, channels: 0 });
+    clock.advance(1);
+    expect(await rejection(calling.ended)).toMatchObject({ failure: Failure.LEG_LOST, hop: Hop.RELAY });
+    await settled();
+    expect([links.counts.links, clock.timers]).toEqual([0, 0]);
+  });
+});
+
+test("a link of a relay without a policy may be idle for as long as it answers", async () => {
+  const routes = linkRoutes(newRelay({ openTimeoutMs: 1_000 }));
+  await openLink(routes);
+  routes.clock.advance(10_000);
+  await settled();
+  expect(routes.links.counts.links).toBe(1);
 });
 
 describe("the goodbye of a link", () => {
