@@ -13,6 +13,8 @@ const maxTextChars = 256;
  * bytes are 140 MB in an hour.
  */
 export const maxRefusalsPerSecond = 100;
+/** Lines of links in a second, that they opened and ended, because anybody may open one: as many as refusals. */
+export const maxLinkLinesPerSecond = 100;
 
 /** A logger of pino's kind: the fields of a line. */
 export interface RelayLogger {
@@ -27,37 +29,66 @@ export interface RelayLogInit {
 
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, and the words of applications. A flood of refusals is counted instead.
+ * without tokens, metadata, messages, and the words of applications. Floods of refusals and of links are counted instead.
  */
 export class RelayLog {
   readonly #init: RelayLogInit;
-  /** The second that refusals are counted in, and how many of it were logged. */
-  #second = { sinceMs: Number.NEGATIVE_INFINITY, refusals: 0 };
-  /** The refusals since the last one that was logged. */
-  #unlogged = 0;
+  readonly #refusals: LineBudget;
+  readonly #links: LineBudget;
 
   constructor(init: RelayLogInit) {
     this.#init = init;
+    this.#refusals = new LineBudget(init.clock, maxRefusalsPerSecond);
+    this.#links = new LineBudget(init.clock, maxLinkLinesPerSecond);
   }
 
   write(event: RelayEvent): void {
     const { logger, graceMs } = this.#init;
-    if (event.kind === "refused" && !this.#hasRoomForRefusal()) {
-      this.#unlogged += 1;
-      return;
-    }
+    const budget = this.#budgetOf(event);
+    if (budget?.take() === false) return;
     const fields = fieldsOf(event, graceMs);
     if (fields === undefined) return;
-    if (event.kind === "refused" && this.#unlogged > 0) fields.unlogged = this.#unlogged;
-    if (event.kind === "refused") this.#unlogged = 0;
+    const unlogged = budget?.takeUnlogged() ?? 0;
+    if (unlogged > 0) fields.unlogged = unlogged;
     logger.info(fields);
   }
 
-  #hasRoomForRefusal(): boolean {
-    const nowMs = this.#init.clock.now();
-    if (nowMs - this.#second.sinceMs >= 1_000) this.#second = { sinceMs: nowMs, refusals: 0 };
-    this.#second.refusals += 1;
-    return this.#second.refusals <= maxRefusalsPerSecond;
+  /** Returns the budget of events that strangers cause as often as they like. */
+  #budgetOf({ kind }: RelayEvent): LineBudget | undefined {
+    if (kind === "refused") return this.#refusals;
+    return kind === "link opened" || kind === "link ended" ? this.#links : undefined;
+  }
+}
+
+/** Allows so many lines in each second, and counts those beyond. */
+class LineBudget {
+  readonly #clock: Clock;
+  readonly #maxPerSecond: number;
+  /** The second that lines are counted in, and how many came in it. */
+  #second = { sinceMs: Number.NEGATIVE_INFINITY, lines: 0 };
+  /** The lines that were not allowed since the last one that was. */
+  #unlogged = 0;
+
+  constructor(clock: Clock, maxPerSecond: number) {
+    this.#clock = clock;
+    this.#maxPerSecond = maxPerSecond;
+  }
+
+  /** Returns whether a line is allowed. */
+  take(): boolean {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#second.sinceMs >= 1_000) this.#second = { sinceMs: nowMs, lines: 0 };
+    this.#second.lines += 1;
+    if (this.#second.lines <= this.#maxPerSecond) return true;
+    this.#unlogged += 1;
+    return false;
+  }
+
+  /** Returns the number of lines that were not allowed since this was asked last. */
+  takeUnlogged(): number {
+    const unlogged = this.#unlogged;
+    this.#unlogged = 0;
+    return unlogged;
   }
 }
 

@@ -6,7 +6,7 @@ import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
-import { maxRefusalsPerSecond, RelayLog } from "../../../../server/telemetry/relay-log.js";
+import { maxLinkLinesPerSecond, maxRefusalsPerSecond, RelayLog } from "../../../../server/telemetry/relay-log.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
@@ -100,6 +100,30 @@ describe("RelayLog", () => {
       ["name.claimed", undefined],
       ["refused", 5],
       ["refused", undefined],
+    ]);
+  });
+
+  test("counts links in place of logging them when there are very many, and refusals apart from them", () => {
+    const { relay, clock } = newRelay();
+    const lines = linesOf(relay);
+    const open = () => relay.events.tell({ kind: "link opened", linkId: "id", caller: page });
+    const end = () => {
+      const error = new StreamError("it went");
+      relay.events.tell({ kind: "link ended", linkId: "id", caller: page, error, durationMs: 1 });
+    };
+    for (let link = 0; link < maxLinkLinesPerSecond; link += 1) {
+      open();
+      end();
+    }
+    expect(lines).toHaveLength(maxLinkLinesPerSecond);
+    relay.refused(new StreamError("no"), { call: "connect" });
+    clock.advance(1_000);
+    open();
+    end();
+    expect(lines.slice(maxLinkLinesPerSecond).map(({ event, unlogged }) => [event, unlogged])).toEqual([
+      ["refused", undefined],
+      ["link.opened", maxLinkLinesPerSecond],
+      ["link.ended", undefined],
     ]);
   });
 
