@@ -14,7 +14,7 @@ export interface AccessClaims {
   meta: Readonly<Record<string, string>> | undefined;
   /** `jti` */
   tokenId: string | undefined;
-  /** `iat`, in milliseconds since 1970. A token without it counts as made before every revocation. */
+  /** `iat`, in milliseconds since 1970. At most now. A token without it counts as made before every revocation. */
   issuedAtMs: number;
   /** `exp`, in milliseconds since 1970. */
   expiresAtMs: number;
@@ -24,8 +24,18 @@ export interface AccessClaims {
   cut: boolean;
 }
 
-/** Returns the claims of a payload whose registered claims `jose` has checked. Throws a TypeError or RangeError. */
-export function accessClaims(payload: JWTPayload): AccessClaims {
+/** The time, and how far the clock of those who make tokens may be ahead of it. */
+export interface ClaimsClock {
+  /** Milliseconds since 1970. */
+  nowMs: number;
+  toleranceMs: number;
+}
+
+/**
+ * Returns the claims of a payload whose registered claims `jose` has checked, except that "iat" may be a time to come.
+ * Throws a TypeError or RangeError.
+ */
+export function accessClaims(payload: JWTPayload, { nowMs, toleranceMs }: ClaimsClock): AccessClaims {
   const { sub, name, meta, jti, iat, exp, cut = false, streams, streams_admin: isAdmin = false } = payload;
   if (exp === undefined) throw new TypeError('the claim "exp" is missing, the time at which the token expires');
   if (streams === undefined) throw new TypeError('the claim "streams" is missing, which says what the token allows');
@@ -33,6 +43,9 @@ export function accessClaims(payload: JWTPayload): AccessClaims {
   if (typeof isAdmin !== "boolean") {
     throw new TypeError(`the claim "streams_admin" is true or false, not ${described(isAdmin)}`);
   }
+  const issuedAtMs = (iat ?? 0) * 1_000;
+  // No revocation until now would count for it.
+  if (issuedAtMs > nowMs + toleranceMs) throw new RangeError('the claim "iat" is a time to come');
   return {
     isAdmin,
     rights: CheckedRights.from(streams),
@@ -40,7 +53,7 @@ export function accessClaims(payload: JWTPayload): AccessClaims {
     name: checkedText("name", name),
     meta: checkedMeta(meta),
     tokenId: checkedText("jti", jti),
-    issuedAtMs: (iat ?? 0) * 1_000,
+    issuedAtMs: Math.min(issuedAtMs, nowMs),
     expiresAtMs: exp * 1_000,
     cut,
   };

@@ -44,9 +44,10 @@ export class AccessVerifier {
     // The library is loaded by the first token: a relay without a policy never needs it.
     this.#verify ??= import("jose").then((jose) => this.#verifyWith(jose, keys));
     const verify = await this.#verify;
+    const nowMs = now();
     const options: JWTVerifyOptions = {
       clockTolerance: clockToleranceMs / 1_000,
-      currentDate: new Date(now()),
+      currentDate: new Date(nowMs),
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience }),
     };
@@ -59,7 +60,7 @@ export class AccessVerifier {
     // RFC 7519, section 4.1.3: a token for others is refused by whoever is not among them.
     if (audience === undefined && payload.aud !== undefined) throw tokenError("it is for another audience");
     try {
-      return accessClaims(payload);
+      return accessClaims(payload, { nowMs, toleranceMs: clockToleranceMs });
     } catch (reason) {
       throw tokenError((reason as Error).message);
     }

@@ -33,6 +33,8 @@ export interface AdmissionInit {
 }
 
 type Asked = Pick<AuthorizeRequest, "caller" | "metadata" | "token">;
+/** A request about which a policy was asked at a time, in milliseconds since 1970. */
+type Pending = Asked & { askedAtMs: number };
 
 /**
  * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand callers
@@ -110,16 +112,18 @@ export class Admission {
     this.#checkRate(addressKey(caller));
     if (token.length > maxAccessTokenBytes) throw tokenTooLongError(token.length);
     const hold = this.hold(caller, { kind: "authorization" });
+    // A revocation that comes while the policy works is one of the grant that it returns.
+    const pending = { ...request, askedAtMs: Date.now() };
     let grant: unknown;
     try {
       grant = ask();
-      if (isThenable(grant)) return this.#granted(request, grant, hold);
+      if (isThenable(grant)) return this.#granted(pending, grant, hold);
     } catch (reason) {
       hold.release();
       throw this.#refusal(reason, caller);
     }
     hold.release();
-    return this.#admitted(grant, request);
+    return this.#admitted(grant, pending);
   }
 
   /** The number of resources of a kind. */
@@ -151,7 +155,7 @@ export class Admission {
     });
   }
 
-  async #granted(request: Asked, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
+  async #granted(request: Pending, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
     const { authorizeTimeoutMs } = this.#limits;
     const late = new Deferred<never>();
     const cancelDeadline = this.#clock.after(authorizeTimeoutMs, () =>
@@ -170,7 +174,7 @@ export class Admission {
   }
 
   /** Throws for a grant whose token was revoked, too. */
-  #admitted(grant: unknown, request: Asked): Admitted {
+  #admitted(grant: unknown, request: Pending): Admitted {
     let admitted: Admitted;
     try {
       admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes, (error) => this.#warnOfShows(error));

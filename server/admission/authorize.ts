@@ -36,8 +36,8 @@ export interface Grant {
    */
   readonly shows?: ((name: string) => boolean) | undefined;
   /**
-   * When the token that proved it was made, in milliseconds since 1970, for `revoke`. Default: when the grant is given, so
-   * that what is live is revoked, and the next request is this function's to decide.
+   * When the token that proved it was made, in milliseconds since 1970, for `revoke`. Default: when it was asked for,
+   * so that what is live is revoked, and the next request is this function's to decide.
    */
   readonly issuedAtMs?: number | undefined;
   /** The end of the grant, in milliseconds since 1970. */
@@ -91,7 +91,7 @@ export interface Admitted {
  */
 export function admittedBy(
   grant: unknown,
-  { caller, metadata }: Pick<AuthorizeRequest, "caller" | "metadata">,
+  { caller, metadata, askedAtMs }: Pick<AuthorizeRequest, "caller" | "metadata"> & { askedAtMs: number },
   maxBytes: number,
   onShowsFailed: (error: unknown) => void,
 ): Admitted {
@@ -103,7 +103,7 @@ export function admittedBy(
     subject = "",
     name = "",
     meta = {},
-    issuedAtMs = Date.now(),
+    issuedAtMs = askedAtMs,
     expiresAtMs,
     cut = false,
     tokenId = "",

@@ -113,6 +113,12 @@ describe("tokenPolicy grants", () => {
   });
 });
 
+test("tokenPolicy takes a token of a clock that is ahead within the tolerance for one that was made now", async () => {
+  const policy = tokenPolicy({ secret, now, clockToleranceMs: 2_000 });
+  expect(await ask(policy, signed({ iat: nowMs / 1_000 + 2 }))).toMatchObject({ issuedAtMs: nowMs });
+  expect(await refusal(policy, signed({ iat: nowMs / 1_000 + 3 }))).toBe(Code.Unauthenticated);
+});
+
 describe("tokenPolicy refuses", () => {
   const policy = tokenPolicy({ secret, issuer: "us", audience: "relay", now });
   const ours = { iss: "us", aud: "relay" };
@@ -131,6 +137,7 @@ describe("tokenPolicy refuses", () => {
     ["no time of its end", signed({ ...ours, exp: undefined })],
     ["a time of its end that is text", signed({ ...ours, exp: String(nowMs) })],
     ["a time before which it is not good", signed({ ...ours, nbf: nowMs / 1_000 + 1 })],
+    ["a time at which it was made that is to come", signed({ ...ours, iat: nowMs / 1_000 + 1 })],
     ["no rights", signed({ ...ours, streams: undefined })],
     ["rights that are a list", signed({ ...ours, streams: ["room/*"] })],
     ["an action that there is none of", signed({ ...ours, streams: { "room/*": ["connect", "own"] } })],

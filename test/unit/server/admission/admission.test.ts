@@ -9,6 +9,7 @@ import { defaultLimits, type RelayLimits } from "../../../../server/admission/li
 import type { Resource } from "../../../../server/admission/resource.js";
 import { type RelayWarning, Warnings } from "../../../../server/admission/warnings.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Deferred } from "../../../../stream/platform/deferred.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { promiseState, rejection, thrown } from "../../../fakes/outcome.js";
 import { someCaller } from "../../../fakes/relays.js";
@@ -231,6 +232,17 @@ describe("Admission.admit", () => {
     expect([admission.count("authorization"), clock.timers]).toEqual([0, 0]);
     expect(told.map(({ kind }) => kind)).toEqual(["limit-reached", "authorize-failed"]);
   });
+});
+
+test("Admission.admit refuses a grant that was asked for before its subject was revoked, and comes later", async () => {
+  const answer = new Deferred<object>();
+  const { admission } = newDoor({}, () => answer.promise);
+  const admitted = rejection(Promise.resolve(admission.admit(connecting)));
+  const revokedAtMs = Date.now();
+  admission.grants.revoke({ sub: "ann" });
+  while (Date.now() === revokedAtMs);
+  answer.resolve({ subject: "ann" });
+  expect(await admitted).toMatchObject({ failure: Failure.NOT_PERMITTED, code: Code.Unauthenticated });
 });
 
 describe("Admission.admit hides each name", () => {
