@@ -275,7 +275,7 @@ export class Relay {
     const issuer = this.signer.verify(purposes[role], streamId, legToken);
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
-    this.#checkLease(splice, legToken);
+    this.#checkLease(splice, legToken, issuer);
     const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;
@@ -312,10 +312,10 @@ export class Relay {
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): Half {
     checkCapabilities(capabilities);
-    this.signer.verify(purposes.listener, streamId, token);
+    const issuer = this.signer.verify(purposes.listener, streamId, token);
     const splice = this.#splices.get(streamId);
     if (splice === undefined) throw offerGoneError();
-    this.#checkLease(splice, token);
+    this.#checkLease(splice, token, issuer);
     return splice.accept(capabilities);
   }
 
@@ -333,7 +333,7 @@ export class Relay {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
     const splice = this.#splices.get(streamId);
-    this.#checkLease(splice, token);
+    this.#checkLease(splice, token, issuer);
     const error = new StreamError(cutReason(reason), { failure, code });
     if (role === "listener" && splice?.kind === "offered") {
       return splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
@@ -387,10 +387,15 @@ export class Relay {
     }
   }
 
-  /** Throws FAILURE_OFFER_GONE for the token of an offer that was announced on another lease than it waits at. */
-  #checkLease(splice: Splice | undefined, token: string): void {
+  /**
+   * Throws FAILURE_OFFER_GONE for the token of an offer that waits, or was taken, elsewhere than at the lease on which
+   * it was announced. Where an offer of another process was taken is not known, so the lease has to be held here.
+   */
+  #checkLease(splice: Splice | undefined, token: string, issuer: TokenIssuer): void {
     const { leaseId } = legFacts(this.signer.carriedBy(token));
-    if (leaseId !== "") splice?.checkLease(leaseId);
+    if (leaseId === "") return;
+    const place = splice?.place ?? this.registry.byId(leaseId);
+    if (place === undefined ? issuer === "another process" : place.id !== leaseId) throw offerGoneError();
   }
 
   /** The grant that the token of a leg or of an offer carries. */

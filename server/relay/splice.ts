@@ -117,14 +117,6 @@ export class Splice implements Offer {
     }
   }
 
-  /**
-   * Throws FAILURE_OFFER_GONE if the offer waits, or was taken, at another place than the lease on which a token was
-   * announced. The lease by which a stream was accepted in another process is not known.
-   */
-  checkLease(leaseId: string): void {
-    if (this.place !== undefined && this.place.id !== leaseId) throw offerGoneError();
-  }
-
   get waitUntilMs(): number {
     return this.#init.waitUntilMs;
   }

@@ -289,6 +289,22 @@ describe("An offer's token", () => {
     expect(relay.accept(splice.id, token, undefined)).toBe(splice.listener);
   });
 
+  test("makes or ends no stream at another process with the same key, before its lease is made anew there", () => {
+    const { relay: before } = newRelay({}, new TokenSigner(keys));
+    const { lease, token: leaseToken } = before.listen("room", false, { isResumable: true });
+    const { splice, token: clientToken } = before.connect("room", { ...noFacts, capabilities: resumes });
+    const legToken = before.offerToken(splice, lease);
+    const { relay } = newRelay({}, new TokenSigner(keys));
+    const comes = () => comeBack(relay, "listener", splice.id, { legToken });
+    expect(thrown(comes)).toMatchObject(gone);
+    expect(thrown(() => relay.reject(splice.id, legToken, no))).toMatchObject(gone);
+    comeBack(relay, "client", splice.id, { legToken: clientToken });
+    expect(thrown(comes)).toMatchObject(gone);
+    const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+    relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation: 1 });
+    expect(comes().end).toBe("open");
+  });
+
   test("is good at another process with the same key, where its lease was made anew", () => {
     const { relay: before } = newRelay({}, new TokenSigner(keys));
     const { lease, token: leaseToken } = before.listen("room", false, { isResumable: true });
