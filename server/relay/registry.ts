@@ -199,6 +199,11 @@ export class Registry {
     return this.#leasesById.get(id);
   }
 
+  /** Whether a lease of another process was made anew here, so that it is here, or has ended here. */
+  wasMadeAnew(id: string): boolean {
+    return this.#madeAnew.has(id);
+  }
+
   /**
    * Yields the listed names that begin with `prefix` and come after `after`, in the order of their UTF-8 bytes. No name may
    * come or go meanwhile.

@@ -1,6 +1,6 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type Capabilities,
   CapabilitiesSchema,
@@ -267,7 +267,9 @@ export class Relay {
    * waits for the other endpoint; one that its client does not know to be accepted is offered anew. The listener has to
    * come back as well, so the offer waits for it for the grace period at least.
    *
-   * Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
+   * Throws FAILURE_OFFER_GONE to a listener that has only the token of an offer which is not its own any more, and
+   * FAILURE_LEG_LOST of HOP_RELAY while the lease of that offer may still come from another process. Throws
+   * FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
    * what `connect` throws, and for a stream that has ended lately the error that it ended with.
    */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller = localCaller): Half {
@@ -275,7 +277,7 @@ export class Relay {
     const issuer = this.signer.verify(purposes[role], streamId, legToken);
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
-    this.#checkLease(splice, legToken, issuer);
+    this.#checkLease(splice, legToken, issuer, leaseAwayError);
     const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;
@@ -389,13 +391,17 @@ export class Relay {
 
   /**
    * Throws FAILURE_OFFER_GONE for the token of an offer that waits, or was taken, elsewhere than at the lease on which
-   * it was announced. Where an offer of another process was taken is not known, so the lease has to be held here.
+   * it was announced. Where an offer of another process was taken is not known, so the lease has to be held here; while
+   * it may still be made anew, the error is that of `awayError`.
    */
-  #checkLease(splice: Splice | undefined, token: string, issuer: TokenIssuer): void {
+  #checkLease(splice: Splice | undefined, token: string, issuer: TokenIssuer, awayError = offerGoneError): void {
     const { leaseId } = legFacts(this.signer.carriedBy(token));
     if (leaseId === "") return;
     const place = splice?.place ?? this.registry.byId(leaseId);
-    if (place === undefined ? issuer === "another process" : place.id !== leaseId) throw offerGoneError();
+    const isForeign = issuer === "another process";
+    if (place === undefined ? !isForeign : place.id === leaseId) return;
+    const isAway = isForeign && place?.id === undefined && !this.registry.wasMadeAnew(leaseId);
+    throw isAway ? awayError() : offerGoneError();
   }
 
   /** The grant that the token of a leg or of an offer carries. */
@@ -421,6 +427,14 @@ export class Relay {
 
 function goingAwayError(): StreamError {
   return new StreamError("the relay is going away", { failure: Failure.DRAINING });
+}
+
+/** The error of a listener whose stream comes back to a relay that was started again before its lease does. */
+function leaseAwayError(): StreamError {
+  return new StreamError("the lease on which the stream was offered is not here yet", {
+    failure: Failure.LEG_LOST,
+    hop: Hop.RELAY,
+  });
 }
 
 /** Capabilities are passed on whole, with fields that this relay does not know, and kept as long as the stream. */

@@ -296,13 +296,19 @@ describe("An offer's token", () => {
     const legToken = before.offerToken(splice, lease);
     const { relay } = newRelay({}, new TokenSigner(keys));
     const comes = () => comeBack(relay, "listener", splice.id, { legToken });
-    expect(thrown(comes)).toMatchObject(gone);
+    const away = { failure: Failure.LEG_LOST, hop: Hop.RELAY };
+    expect(thrown(comes)).toMatchObject(away);
     expect(thrown(() => relay.reject(splice.id, legToken, no))).toMatchObject(gone);
-    comeBack(relay, "client", splice.id, { legToken: clientToken });
-    expect(thrown(comes)).toMatchObject(gone);
+    comeBack(relay, "client", splice.id, { legToken: clientToken, name: "room" });
+    expect(thrown(comes)).toMatchObject(away);
     const claim = { name: "room", listed: false, isResumable: true, ownerKey: "", caller: someCaller };
-    relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation: 1 });
-    expect(comes().end).toBe("open");
+    const held = relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation: 1 });
+    const again = comes();
+    expect(again.end).toBe("open");
+    held.lease.end("unlisten");
+    const unknown = "another stream";
+    const late = new TokenSigner(keys).sign("listener leg", unknown, "", `~${lease.id}`);
+    expect(thrown(() => comeBack(relay, "listener", unknown, { legToken: late }))).toMatchObject(gone);
   });
 
   test("is good at another process with the same key, where its lease was made anew", () => {
