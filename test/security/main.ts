@@ -1,6 +1,7 @@
 // `npm run test:security` runs this program: the attacks in full, on the relay and on a bare server. It ends with exit
 // code 1 if one of them got further than it may.
 import { parseArgs } from "node:util";
+import { thisMachine } from "../../bench/machine.ts";
 import type { Attack } from "./attack.ts";
 import { type AttackGroup, groups } from "./attacks.ts";
 import { problemsOf } from "./bounds.ts";
@@ -25,6 +26,7 @@ function readOptions() {
 }
 
 const options = readOptions();
+const machine = thisMachine();
 const extent = options.short ? "short" : "long";
 const isChosen = ({ name }: Attack) => options.attack?.includes(name) ?? true;
 const trials: Trial[] = [];
@@ -53,5 +55,5 @@ async function play({ attacks, limits, isSecure }: AttackGroup): Promise<void> {
 }
 
 for (const group of groups) await play(group);
-if (options.report) writeReport(trials);
+if (options.report) writeReport(trials, machine);
 process.exitCode = trials.some(({ problems }) => problems.length > 0) ? 1 : 0;

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { thisMachine } from "../../bench/machine.ts";
+import type { Machine } from "../../bench/machine.ts";
 import { type Attack, mebibyte, type Outcome } from "./attack.ts";
 import type { Measurement } from "./stage.ts";
 
@@ -23,8 +23,8 @@ export function trialText({ attack, relay, bare, problems }: Trial): string {
 }
 
 /** Writes the figures of a whole run into docs/security-tests.md. */
-export function writeReport(trials: readonly Trial[]): void {
-  const { date, processor, cores, node } = thisMachine();
+export function writeReport(trials: readonly Trial[], machine: Machine): void {
+  const { date, processor, cores, node, loadBefore } = machine;
   const head = ["attack", "what became of it", "memory", "longest turn", "others' p99", "others wait at most"];
   const rows = trials.flatMap(({ attack, relay, bare, problems }) => [
     [`**${attack.name}**`, ...cells(relay), ...(problems.length === 0 ? [] : ["**failed**"])],
@@ -34,7 +34,8 @@ export function writeReport(trials: readonly Trial[]): void {
     ({ attack }) =>
       `- **${attack.name}** ${attack.about}: ${attack.amount.long.toLocaleString("en")}. Expected: ${expectedText(attack)}.`,
   );
-  const place = `Run on ${date}, ${cores} cores of ${processor}, Node ${node}.`;
+  const load = `Load average before the run: ${loadBefore.toFixed(1)}.`;
+  const place = `Run on ${date}, ${cores} cores of ${processor}, Node ${node}. ${load}`;
   write([place, table(head, rows), "## The attacks", about.join("\n")].join("\n\n"));
 }
 
