@@ -25,7 +25,8 @@ async function openRelay(): Promise<{ port: number; counts: () => RelayCounts }>
 
 async function openBare(): Promise<{ port: number }> {
   const http1 = createHttp1Server((request, response) => request.resume().once("end", () => response.end("bare")));
-  if (order.kind === "ws") new WebSocketServer({ server: http1 });
+  // Without a listener for errors, a frame that breaks the rules ends the process.
+  if (order.kind === "ws") new WebSocketServer({ server: http1 }).on("connection", (ws) => ws.on("error", () => {}));
   const http2 = createHttp2Server((request, response) => request.resume().once("end", () => response.end("bare")));
   const server = order.kind === "node:http2" ? http2 : http1;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
