@@ -44,12 +44,13 @@ export class SessionGuard {
   readonly #init: SessionGuardInit;
   readonly #control: TokenBucket;
   readonly #stops: (() => void)[] = [];
-  /** Bytes of frames with data for calls. */
+  /** Bytes of the frames that brought data for calls. */
   #dataBytes = 0;
-  /** Frames answered, and bytes sent, when tokens were earned last. */
+  /** PINGs and SETTINGS so far, each of which was answered. */
   #answers = 0;
-  #answersBefore = 0;
-  #sentBefore = 0;
+  /** What had been answered and sent when the client last earned tokens. */
+  #paid = { answers: 0, writtenBytes: 0 };
+  /** The counts of bytes at the last look. */
   #seen = { dataBytes: 0, readBytes: 0, writtenBytes: 0 };
 
   /** `socket`: the session's own, which refuses to be destroyed through `session.socket`. */
@@ -83,11 +84,10 @@ export class SessionGuard {
 
   /** The tokens that a client has earned by bytes that were sent to it, other than answers to its PINGs. */
   #earned(): number {
-    const sent = this.#socket.bytesWritten;
-    const answerBytes = (this.#answers - this.#answersBefore) * pingFrameBytes;
-    const earned = Math.max(0, sent - this.#sentBefore - answerBytes) / bytesPerPing;
-    this.#answersBefore = this.#answers;
-    this.#sentBefore = sent;
+    const { bytesWritten: writtenBytes } = this.#socket;
+    const answerBytes = (this.#answers - this.#paid.answers) * pingFrameBytes;
+    const earned = Math.max(0, writtenBytes - this.#paid.writtenBytes - answerBytes) / bytesPerPing;
+    this.#paid = { answers: this.#answers, writtenBytes };
     return earned;
   }
 

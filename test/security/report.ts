@@ -25,10 +25,18 @@ export function trialText({ attack, relay, bare, problems }: Trial): string {
 /** Writes the figures of a whole run into docs/security-tests.md. */
 export function writeReport(trials: readonly Trial[], machine: Machine): void {
   const { date, processor, cores, node, loadBefore } = machine;
-  const head = ["attack", "what became of it", "memory", "longest turn", "others' p99", "others wait at most"];
+  const head = [
+    "attack",
+    "what became of it",
+    "memory",
+    "longest turn",
+    "others' p99",
+    "others wait at most",
+    "within its bounds",
+  ];
   const rows = trials.flatMap(({ attack, relay, bare, problems }) => [
-    [`**${attack.name}**`, ...cells(relay), ...(problems.length === 0 ? [] : ["**failed**"])],
-    ...(bare === undefined ? [] : [[`${attack.bare} alone`, ...cells(bare)]]),
+    [`**${attack.name}**`, ...cells(relay), problems.length === 0 ? "yes" : "**no**"],
+    ...(bare === undefined ? [] : [[`${attack.bare} alone`, ...cells(bare), ""]]),
   ]);
   const about = trials.map(
     ({ attack }) =>

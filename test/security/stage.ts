@@ -6,8 +6,8 @@ import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The server has this long to come to rest after an attack, and a bystander as long to see what it left behind. */
 const restMs = 250;
-/** An attack on the relay that is not cut off gives up a while after the time that it may take. */
-const patience = { relay: 1.5, bare: 1 };
+/** An attack that is not cut off gives up after this many times the time that it may take on the relay. */
+const patience = { relay: 1.5, bare: 0.5 };
 
 export interface Measurement {
   outcome: Outcome;

@@ -66,7 +66,7 @@ export const bombs: readonly Attack[] = [
         }
       }
       session.close();
-      return { kind: "refused", answer: [...answers].join(", ") };
+      return answers.has("200") ? { kind: "endured" } : { kind: "refused", answer: [...answers].join(", ") };
     },
   },
   {

@@ -55,6 +55,8 @@ export const slowSecureCallers: readonly Attack[] = [
     name: "mute connections to a port with TLS",
     about: "opens connections to a port with TLS, and begins no handshake",
     bare: undefined,
+    // A connection that waits for its handshake takes 16 KiB.
+    bounds: { ...bounds, peakBytes: 192 * mebibyte },
     amount: { short: 1_000, long: 10_000 },
     run: (target, amount) => dripOnAll({ ...target, isSecure: false }, amount, none, undefined),
   },

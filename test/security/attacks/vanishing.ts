@@ -9,7 +9,7 @@ import { linkMessage, openSocket } from "../raw-websocket.ts";
 const none = new Uint8Array();
 /** Callers that are there at once. */
 const concurrency = 32;
-const bounds: Bounds = { cutOffMs: 300_000, peakBytes: 32 * mebibyte, roundTripMs: 250, turnMs: 100 };
+const bounds: Bounds = { cutOffMs: 300_000, peakBytes: 48 * mebibyte, roundTripMs: 250, turnMs: 100 };
 const base = { bare: "ws", expected: "endured", bounds } as const;
 
 function envelope<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Buffer {
@@ -70,7 +70,7 @@ export const vanishing: readonly Attack[] = [
     ...base,
     name: "callers that vanish from a WebSocket",
     about: "opens a link, claims a name, connects to it, and breaks the connection",
-    amount: { short: 500, long: 20_000 },
+    amount: { short: 500, long: 10_000 },
     run: (target, amount) =>
       comeAndGo(target, amount, async (caller) => {
         const name = `vanishing ${caller}`;
@@ -85,7 +85,7 @@ export const vanishing: readonly Attack[] = [
     name: "callers that vanish from HTTP/2",
     about: "opens a connection of HTTP/2, connects to a name with nobody behind it, and breaks the connection",
     bare: "node:http2",
-    amount: { short: 500, long: 20_000 },
+    amount: { short: 500, long: 10_000 },
     run: (target, amount) =>
       comeAndGo(target, amount, async () => {
         const raw = (await RawConnection.open(target)).read();
