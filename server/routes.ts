@@ -191,7 +191,7 @@ export class Routes {
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http", this.#proxies);
-      const refusal = this.#holdCall(caller, response);
+      const refusal = this.#holdCall(handler, caller, response);
       repairAuthority(request);
       forbidTransforms(response);
       if (refusal === undefined && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response))
@@ -209,9 +209,10 @@ export class Routes {
   }
 
   /** Counts a call until its response is closed. Returns why it is refused, if there are too many. */
-  #holdCall(caller: Caller, response: NodeResponse): StreamError | undefined {
+  #holdCall({ service }: UniversalHandler, caller: Caller, response: NodeResponse): StreamError | undefined {
+    const kind = service.typeName === ServerReflection.typeName ? "reflection call" : "call";
     try {
-      const hold = this.#relay.admission.hold(caller, { kind: "call" });
+      const hold = this.#relay.admission.hold(caller, { kind });
       response.once("close", () => hold.release());
       return undefined;
     } catch (reason) {

@@ -43,9 +43,9 @@ export interface RelayLimits {
   maxStreamsPerCaller: number;
   /** Offers of one caller that wait for listeners of names that have none. Default 100, a tenth of `maxWaitingOffers`. */
   maxWaitingOffersPerCaller: number;
-  /** Open `Watch` calls. Default 1,000. */
+  /** Open `Watch` calls, and as many that watch the health, and as many of the reflection service. Default 1,000. */
   maxWatchers: number;
-  /** Open `Watch` calls of one caller. Default 100, a tenth of `maxWatchers`. */
+  /** Open `Watch` calls of one caller, and as many of the other two kinds. Default 100, a tenth of `maxWatchers`. */
   maxWatchersPerCaller: number;
   /** Links. A tab has one. Default 10,000. */
   maxLinks: number;
@@ -55,7 +55,7 @@ export interface RelayLimits {
   maxConnectionsPerCaller: number;
   /**
    * Open RPCs of requests of their own, admitted or not; those on channels of links do not count. Default 64,000: the
-   * other limits allow 40,000 legs, 10,000 names, 10,000 links and 2,000 calls that watch at once.
+   * other limits allow 40,000 legs, 10,000 names, 10,000 links and 3,000 calls that watch or ask for types at once.
    */
   maxCalls: number;
   /**

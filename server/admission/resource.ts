@@ -27,6 +27,8 @@ export type Resource =
   | { kind: "connection" }
   /** An open RPC of a request of its own, from its head until its response is closed. */
   | { kind: "call" }
+  /** An open call of the reflection service, which is an open RPC too. */
+  | { kind: "reflection call" }
   /** A call that waits for the policy to say whether it may come in. */
   | { kind: "authorization" };
 
@@ -105,6 +107,12 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
       return [
         one("call", maxCalls, "maxCalls", () => `the relay has ${maxCalls} calls open already`),
         ...ofCaller("call", key, limits, "maxCallsPerCaller", "open calls"),
+      ];
+    case "reflection call":
+      return [
+        one(resource.kind, maxWatchers, "maxWatchers", () => `${maxWatchers} calls of reflection are open already`),
+        ...ofCaller(resource.kind, key, limits, "maxWatchersPerCaller", "open calls of reflection"),
+        ...capsOf({ kind: "call" }, limits, caller),
       ];
     case "authorization": {
       const message = () => `${maxAuthorizations} calls wait for authorize already`;

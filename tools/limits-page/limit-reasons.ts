@@ -18,7 +18,7 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
     "A tenth of all links. An office behind one address has a tab for each person; a school may need more.",
   maxConnectionsPerCaller: "As many as links, of which each takes one. A trusted proxy may have any number.",
   maxCalls:
-    "The other limits allow 40,000 legs, 10,000 names, 10,000 links and 2,000 calls that watch at once, which is 62,000. Raise it with them.",
+    "The other limits allow 40,000 legs, 10,000 names, 10,000 links and 3,000 calls that watch or ask for types at once, which is 63,000. Raise it with them.",
   maxCallsPerCaller:
     "Half of all calls. A proxy that is not trusted brings the calls of all its callers from one address: 10,000 streams have 20,000 legs, beside 10,000 names.",
   maxChannelsPerLink: "Each stream and each name of a tab is a channel, for which the relay may hold 256 KiB each way.",

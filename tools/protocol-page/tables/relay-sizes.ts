@@ -57,11 +57,16 @@ export const relaySizes: RelayRows = {
     ),
   maxWatchers: (value) =>
     cap(
-      "calls of `Watch`",
+      "calls of `Watch`, and as many that watch the health, and as many of the reflection service",
       value,
       `the call ends with ${limitReached}; one of the health service with \`resource_exhausted\` and no detail`,
     ),
-  maxWatchersPerCaller: (value) => cap("calls of `Watch` of one caller", value, `the call ends with ${limitReached}`),
+  maxWatchersPerCaller: (value) =>
+    cap(
+      "calls of `Watch` of one caller, and as many of health and of reflection",
+      value,
+      `the call ends with ${limitReached}`,
+    ),
   maxLinks: (value) =>
     cap(
       "links",

@@ -41,6 +41,8 @@ describe("Admission.hold", () => {
     ["maxWatchers", { kind: "health watch" }, 3],
     ["maxLinks", { kind: "link" }, 3],
     ["maxCalls", { kind: "call" }, 3],
+    ["maxCalls", { kind: "reflection call" }, 3],
+    ["maxWatchers", { kind: "reflection call" }, 3],
   ])("refuses by %s one more %o, until one is released", (limit, resource, max) => {
     const admission = newAdmission({ [limit]: 3 });
     const holds = Array.from({ length: max }, () => admission.hold(someCaller, resource));
@@ -67,6 +69,7 @@ describe("Admission.hold", () => {
     ["maxWatchersPerCaller", { kind: "health watch" }],
     ["maxLinksPerCaller", { kind: "link" }],
     ["maxCallsPerCaller", { kind: "call" }],
+    ["maxWatchersPerCaller", { kind: "reflection call" }],
     ["maxAuthorizationsPerCaller", { kind: "authorization" }],
   ])("refuses one caller by %s one more %o, and no other", (limit, resource) => {
     const admission = newAdmission({ [limit]: 2 });
