@@ -9,8 +9,16 @@ export function closeIfUnfinished(response: NodeResponse): void {
   if ("stream" in response) return;
   response.once("finish", () => {
     const { req: request } = response;
-    if (request.complete) return;
+    const { socket } = request;
+    if (request.complete || socket.destroyed) return;
     const deadline = setTimeout(() => request.destroy(), closeTimeoutMs);
-    request.once("close", () => clearTimeout(deadline));
+    // A connection that the server ends may take the request with it without a word.
+    const stop = () => {
+      clearTimeout(deadline);
+      request.off("close", stop);
+      socket.off("close", stop);
+    };
+    request.once("close", stop);
+    socket.once("close", stop);
   });
 }

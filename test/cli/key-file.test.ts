@@ -73,21 +73,26 @@ async function answers(relay: RelayProcess, { registered, offer }: Held) {
   const { leaseId, leaseToken } = registered;
   const { streamId, legToken } = offer;
   const capabilities = { features: [Feature.CREDIT, Feature.ACK, Feature.RESUME] };
-  const takeUp = async () => {
-    for await (const { event } of client.listen({ name: "room", leaseId, leaseToken, generation: 1, capabilities })) {
-      if (event.case !== "registered") continue;
-      await client.unlisten({ leaseId, leaseToken: event.value.leaseToken });
-      return "taken up";
-    }
-    throw new Error("the relay said nothing");
-  };
   // The reset is kept for the client, which may come back to this relay.
   const reset = async () => {
     await client.reject({ streamId, legToken, code: Code.Unavailable });
     return "reset";
   };
   const answer = (call: Promise<string>) => call.catch((reason) => refused(Promise.reject(reason)));
-  return [await answer(takeUp()), await answer(reset())];
+  const listening = client.listen({ name: "room", leaseId, leaseToken, generation: 1, capabilities });
+  const events = listening[Symbol.asyncIterator]();
+  const takeUp = async () => {
+    const { event } = (await events.next()).value ?? {};
+    if (event?.case !== "registered") throw new Error("the relay said something else");
+    return event.value.leaseToken;
+  };
+  const taken = await takeUp().catch((reason) => refused(Promise.reject(reason)));
+  // An offer is its lease's to decide, so the lease is held meanwhile.
+  const resetAnswer = await answer(reset());
+  if (typeof taken !== "string") return [taken, resetAnswer];
+  void events.next().catch(() => {});
+  await client.unlisten({ leaseId, leaseToken: taken });
+  return ["taken up", resetAnswer];
 }
 
 const verified = ["taken up", "reset"];

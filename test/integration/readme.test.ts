@@ -83,6 +83,8 @@ test("the README's three samples run in Node as they stand, but for the port and
 });
 
 test("the README's limits are the relay's", () => {
-  const stated = Object.fromEntries(readmeTable("limit").map(([name, value]) => [name, Number(value)]));
+  const stated = Object.fromEntries(
+    readmeTable("limit").map(([name, value]) => [name, Number.parseInt(value ?? "", 10)]),
+  );
   expect(stated).toEqual(defaultLimits);
 });
