@@ -102,6 +102,8 @@ export class ChaosProxy {
   }
 
   async close(): Promise<void> {
+    // For connections that the system has taken already.
+    this.#network = networks.away;
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
