@@ -49,7 +49,7 @@ export async function openDevelopmentCertificate(
   } catch (reason) {
     throw new UsageError(
       `the certificate for --tls cannot be kept: ${(reason as Error).message}`,
-      "--tls-cert and --tls-key take a certificate of yours; XDG_DATA_HOME names another folder for one of the relay's own",
+      "--tls-cert and --tls-key take a certificate of yours; XDG_DATA_HOME names another folder for the relay's own",
     );
   }
 }

@@ -5,7 +5,7 @@ import { UsageError } from "./command.js";
 import { machineNames } from "./machine-names.js";
 import { shellWord } from "./visible-text.js";
 
-/** Who reaches a relay, and by which names. */
+/** The callers that reach a relay, and the names by which they do. */
 export interface Exposure {
   /** The address that is listened on. Undefined: all interfaces. */
   host: string | undefined;

@@ -72,7 +72,10 @@ function makeKeyFile(path: string): boolean {
   }
 }
 
-/** Returns the keys in the text of a key file. Throws a `UsageError` for text without a key, or with a line that is none. */
+/**
+ * Returns the keys in the text of a key file. Throws a `UsageError` for text without a key, or with a line that is
+ * none.
+ */
 export function parseKeys(text: string, path: string): Uint8Array[] {
   const keys: Uint8Array[] = [];
   for (const [index, line] of text.split("\n").entries()) {

@@ -6,7 +6,9 @@ export interface ListenAddress {
   port: number;
 }
 
-/** "HOST:PORT", "[IPV6]:PORT" or "PORT", which is for this machine alone. Throws a `UsageError`, which calls it `what`. */
+/**
+ * "HOST:PORT", "[IPV6]:PORT" or "PORT", which is for this machine alone. Throws a `UsageError`, which calls it `what`.
+ */
 export function parseListenAddress(text: string, what: string): ListenAddress {
   const [, ipv6, name, digits = text] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
   if (!/^\d+$/.test(digits)) throw new UsageError(`${what} takes HOST:PORT or PORT, not ${JSON.stringify(text)}`);

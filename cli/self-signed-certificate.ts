@@ -40,7 +40,7 @@ export async function makeCertificate(names: readonly string[], days = validDays
     new pki.Extension({ extnID, critical, extnValue: value.toBER() });
   certificate.extensions = [
     extension("2.5.29.17", false, new pki.GeneralNames({ names: altNames }).toSchema()),
-    // Whoever trusts this certificate trusts no other that its key may sign.
+    // A machine that trusts this certificate trusts no other that its key may sign.
     extension("2.5.29.19", true, new pki.BasicConstraints({ cA: false }).toSchema()),
     extension("2.5.29.37", false, new pki.ExtKeyUsage({ keyPurposes: ["1.3.6.1.5.5.7.3.1"] }).toSchema()),
   ];

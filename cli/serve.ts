@@ -35,8 +35,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --host ADDRESS   the interface (default this machine alone, or all with --open)
   --open           lets everybody in who reaches the relay; without it or a policy, no other machine does
   --host-name NAME a name by which pages reach the relay, "*" for any; may be repeated (default the names and
-                   addresses of this machine and of the certificate): pages that come by another name are refused, as those
-                   of DNS rebinding are
+                   addresses of this machine and of the certificate): pages that come by another name are refused, as
+                   those of DNS rebinding are
   --prefix PATH    the path of the relay (default /browser-server); gRPC, which knows no paths, finds it without
   --origin ORIGIN  lets pages of another origin in, "*" for all; may be repeated
   --trusted-proxy ADDRESS
@@ -70,10 +70,10 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME, BSS_ORIGIN and BSS_TRUSTED_PROXY (each separated by
 commas), BSS_PREFIX, BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS,
-BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON,
-BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list), tls,
-tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, page, drainTimeoutMs, metrics,
-trace, json, and limits, an object with any of the limits that the README names.
+BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE,
+BSS_JSON, BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list),
+tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, page,
+drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that the README names.
 
 The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
 

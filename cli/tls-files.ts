@@ -15,7 +15,7 @@ interface Content {
   certificate: X509Certificate;
 }
 
-/** What {@link TlsFiles.watch} tells of files that have changed. */
+/** The functions that {@link TlsFiles.watch} tells of files that have changed. */
 export interface TlsFilesWatcher {
   /** The files hold a certificate and its key. */
   onRead(content: Content): void;

@@ -13,8 +13,8 @@ import { shellWord } from "./visible-text.js";
 
 const help = `Usage: bss top [PREFIX] [options]
 
-Shows what a relay holds, every second until Ctrl-C: its names, its streams, and which endpoint each stream waits for, the
-longest wait first. With PREFIX, only names that begin with it. Where the output is no terminal, it is printed once.
+Shows what a relay holds, every second until Ctrl-C: its names, its streams, and which endpoint each stream waits for,
+the longest wait first. With PREFIX, only names that begin with it. Where the output is no terminal, it is printed once.
 
 The relay has to serve operators (\`bss serve --admin\`), and the access token has to be one's (\`bss token --admin\`).
 
@@ -29,7 +29,9 @@ const intervalMs = 1_000;
 
 /** Another screen than the one that the shell writes to, and back. */
 const [openScreen, closeScreen] = ["\u001b[?1049h\u001b[?25l", "\u001b[?25h\u001b[?1049l"];
-/** To the first column of the first row. Each line is cleared behind its text, and the rest of the screen at the end. */
+/**
+ * To the first column of the first row. Each line is cleared behind its text, and the rest of the screen at the end.
+ */
 const [home, clearLine, clearRest] = ["\u001b[H", "\u001b[K", "\u001b[J"];
 const [usualColumns, usualRows] = [80, 24];
 

@@ -13,8 +13,8 @@ export interface RelayLinkOptions extends LinkOptions {
    */
   onRequest: (channel: Channel, request: ChannelRequest) => Promise<void> | void;
   /**
-   * Returns why the link ends, if a client sends packets of a kind too often: packets that serve no channel, or resets of
-   * channels that are open.
+   * Returns why the link ends, if a client sends packets of a kind too often: packets that serve no channel, or resets
+   * of channels that are open.
    */
   onUnproductive: (kind: "idle" | "reset") => StreamError | undefined;
 }

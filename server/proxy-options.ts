@@ -35,8 +35,8 @@ export interface StreamServerProxyOptions {
   tokenKeys?: readonly (Uint8Array | string)[] | undefined;
   /**
    * Says who may listen on a name, connect to one, and list names. Asked for each call, before anything about the name
-   * is told; endpoints that come back prove by their own tokens that they were let in, and calls of this process are not
-   * asked about. Default: everybody may do everything.
+   * is told; endpoints that come back prove by their own tokens that they were let in, and calls of this process are
+   * not asked about. Default: everybody may do everything.
    */
   authorize?: Authorize | undefined;
   /**

@@ -157,8 +157,8 @@ export class Routes {
   }
 
   /**
-   * Serves a request for which {@link serves} is true. Never throws: a peer that hangs up is no error of the relay's, and
-   * the RPC has heard of it by its signal.
+   * Serves a request for which {@link serves} is true. Never throws: a peer that hangs up is no error of the relay's,
+   * and the RPC has heard of it by its signal.
    */
   handle(request: NodeRequest, response: NodeResponse): void {
     const session = "stream" in response ? response.stream.session : undefined;

@@ -79,7 +79,7 @@ export interface RelayCounts {
   watchers: number;
 }
 
-/** What a person is told whose page may not use a relay. Its operator is told more by a warning. */
+/** The words for a person whose page may not use a relay. Its operator is told more by a warning. */
 const refusalWords: Readonly<Record<PageRefusal["kind"], string>> = {
   "origin-refused": "Pages of this origin may not use this relay.",
   "host-refused": "This server does not go by this name. Its operator can add the name to its hosts.",
@@ -226,7 +226,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * - `{ jti }` is the token with this id, `{ sub }` are the tokens of a subject that were made until now, or before
    *   `issuedBefore`, and `{ issuedBefore }` alone are all of them that were made before.
    * - Returns how many names, streams and watches were ended.
-   * - Throws a TypeError for anything else, and FAILURE_LIMIT_REACHED if 100,000 tokens and subjects are revoked already.
+   * - Throws a TypeError for anything else, and FAILURE_LIMIT_REACHED if 100,000 tokens and subjects are revoked
+   *   already.
    *
    * @example
    * proxy.revoke({ sub: "ann" });

@@ -19,9 +19,9 @@ export interface StreamEvents<Out> {
   /** The listener has accepted. */
   open: [];
   /**
-   * A connection is lost, this side's or the peer's, and the stream waits for it to come back. Messages that are written
-   * meanwhile wait, and nothing is lost: "resumed" follows, or the stream fails with FAILURE_LEG_LOST when the grace
-   * period is over.
+   * A connection is lost, this side's or the peer's, and the stream waits for it to come back. Messages that are
+   * written meanwhile wait, and nothing is lost: "resumed" follows, or the stream fails with FAILURE_LEG_LOST when the
+   * grace period is over.
    */
   suspended: [suspension: Suspension];
   /** The connections are back. Messages travel again, from where they were. */
@@ -216,7 +216,8 @@ export class Stream<Out = RawMessage, In = InputOf<Out>>
    *
    * - Returns false when more than the high-water mark waits: go on at "drain".
    * - More than 64 bytes are not copied: leave them as they are until "finish", or until `closed` settles. If their
-   *   buffer is transferred away before they are sent, or have to be sent again, the stream ends with `invalid_argument`.
+   *   buffer is transferred away before they are sent, or have to be sent again, the stream ends with
+   *   `invalid_argument`.
    * - Throws a `StreamError`, changes nothing and accepts nothing when the codec refuses the message, when it is larger
    *   than the peer takes, when a text has half of a surrogate pair, when a buffer was transferred away, and after
    *   `end()`.

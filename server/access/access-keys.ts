@@ -6,8 +6,8 @@ import { maxTokenKeys, tokenKeyBytes } from "../relay/token-keys.js";
 /** The keys that verify access tokens. One of the three kinds is given. */
 export interface AccessKeyOptions {
   /**
-   * A secret that the relay shares with those who make tokens, as bytes or in base64url, of at least 32 bytes; or a list
-   * of at most 16, each of which verifies. Tokens are signed with HS256.
+   * A secret that the relay shares with those who make tokens, as bytes or in base64url, of at least 32 bytes; or a
+   * list of at most 16, each of which verifies. Tokens are signed with HS256.
    */
   secret?: Uint8Array | string | readonly (Uint8Array | string)[] | undefined;
   /**

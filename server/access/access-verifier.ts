@@ -16,7 +16,9 @@ export interface AccessVerifierInit {
   keySetCooldownMs?: number | undefined;
 }
 
-/** A key set that could not be fetched is asked for again after this long, so that callers cannot hammer its address. */
+/**
+ * A key set that could not be fetched is asked for again after this long, so that callers cannot hammer its address.
+ */
 const failedFetchPauseMs = 1_000;
 
 type Jose = typeof import("jose");

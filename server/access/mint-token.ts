@@ -13,11 +13,11 @@ export interface MintTokenOptions {
   privateKey?: string | undefined;
   /** The id of the key, for a relay that looks keys up in a key set. */
   keyId?: string | undefined;
-  /** What the holder of the token may do, by patterns of names. */
+  /** The rights of the token's holder, by patterns of names. */
   streams: StreamRights;
   /** Whether the holder is an operator of the relay, who sees all that it holds, and ends it. Default false. */
   admin?: boolean | undefined;
-  /** Who the holder is. Needed where a pattern has `{sub}`. */
+  /** The identity of the holder. Needed where a pattern has `{sub}`. */
   subject?: string | undefined;
   /** How the holder is called, for listeners. */
   name?: string | undefined;
@@ -42,8 +42,8 @@ export const defaultTokenTtlMs = 3_600_000;
  * Makes an access token, which lets its holder do what `streams` says at a relay with `tokenPolicy`.
  *
  * - Resolves with the token, which is a secret of its holder.
- * - Rejects with a TypeError for an unknown option or one of a wrong type, and with a RangeError for a value that cannot
- *   be, such as a token of more than 8 KiB.
+ * - Rejects with a TypeError for an unknown option or one of a wrong type, and with a RangeError for a value that
+ *   cannot be, such as a token of more than 8 KiB.
  *
  * @example
  * const token = await mintToken({ secret, subject: "ann", streams: { "room/*": ["connect"] }, ttlMs: 600_000 });

@@ -6,8 +6,8 @@ export const streamActions = ["listen", "connect", "list"] as const;
 export type StreamAction = (typeof streamActions)[number];
 
 /**
- * What may be done to which names, by patterns of names: `{ "room/*": ["connect"], "user/{sub}/**": ["listen"] }`. `*` is
- * one segment of a name, `**` any number of segments, and `{sub}` the subject of the token.
+ * The actions that are allowed on names, by patterns of names: `{ "room/*": ["connect"], "user/{sub}/**": ["listen"]
+ * }`. `*` is one segment of a name, `**` any number of segments, and `{sub}` the subject of the token.
  */
 export type StreamRights = Readonly<Record<string, readonly StreamAction[]>>;
 

@@ -16,9 +16,14 @@ export interface TokenPolicyOptions extends AccessKeyOptions {
   audience?: string | undefined;
   /** The rights of callers without a token. Default none. */
   anonymous?: StreamRights | undefined;
-  /** Whether the streams, names and watches of every token end when it expires, as with `cut` in a token. Default false. */
+  /**
+   * Whether the streams, names and watches of every token end when it expires, as with `cut` in a token. Default false.
+   */
   expiredTokensCut?: boolean | undefined;
-  /** How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000. Default 0. */
+  /**
+   * How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000. Default
+   * 0.
+   */
   clockToleranceMs?: number | undefined;
   /** The time, in milliseconds since 1970. Default `Date.now`. */
   now?: (() => number) | undefined;
@@ -31,8 +36,8 @@ const maxClockToleranceMs = 300_000;
 export type TokenPolicy = (request: AuthorizeRequest | AdminRequest) => Grant | Promise<Grant>;
 
 /**
- * Makes a policy for the options `authorize` and `admin` of `StreamServerProxy`: a caller may do what its access token says. A token
- * is a JWT with the claims "exp" and "streams", a map from patterns of names to rights.
+ * Makes a policy for the options `authorize` and `admin` of `StreamServerProxy`: a caller may do what its access token
+ * says. A token is a JWT with the claims "exp" and "streams", a map from patterns of names to rights.
  *
  * - A token with the claim "streams_admin" is an operator's, for the option `admin`.
  * - `sub`, `name` and `meta` of a token reach the listener as `stream.caller`.

@@ -22,7 +22,9 @@ export class VerifiedTokens {
     return this.#claims.size;
   }
 
-  /** Returns the claims of a token that was verified; undefined for any other, and for one that is to be verified again. */
+  /**
+   * Returns the claims of a token that was verified; undefined for any other, and for one that is to be verified again.
+   */
   claimsOf(token: string, nowMs: number): AccessClaims | undefined {
     const key = keyOf(token);
     const known = this.#claims.get(key);

@@ -37,8 +37,8 @@ type Asked = Pick<AuthorizeRequest, "caller" | "metadata" | "token">;
 type Pending = Asked & { askedAtMs: number };
 
 /**
- * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand callers
- * that try again every second cost the relay a tenth of a second.
+ * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand
+ * callers that try again every second cost the relay a tenth of a second.
  */
 const retryAfterFullMs = 1_000;
 
@@ -63,7 +63,7 @@ export class Admission {
   readonly #counts = new Map<string, number>();
   /** Notified when something is released. */
   readonly released = new Condition();
-  /** What lives by the grants of `authorize`. */
+  /** The names, streams and watches that live by the grants of `authorize`. */
   readonly grants: Grants;
 
   constructor({ limits, clock, warnings, authorize, authorizeAdmin }: AdmissionInit) {

@@ -8,12 +8,15 @@ import type { Caller, Claims } from "./caller.js";
 /** The longest access token. Node takes 16 KiB of headers, and a token may be one of them. */
 export const maxAccessTokenBytes = 8_192;
 
-/** What a caller asks for. */
+/** A request of a caller to be let in. */
 export interface AuthorizeRequest {
   /** `list` is for the names that begin with `name`, once or as they come and go. */
   readonly action: "listen" | "connect" | "list";
   readonly name: string;
-  /** The access token that came with the call or with its link, of at most 8 KiB. Empty if none did. Verified by nobody yet. */
+  /**
+   * The access token that came with the call or with its link, of at most 8 KiB. Empty if none did. Verified by nobody
+   * yet.
+   */
   readonly token: string;
   readonly caller: Caller;
   /** For `connect`, the metadata that the client gave, which proves nothing by itself. Otherwise empty. */
@@ -31,8 +34,8 @@ export interface Grant {
   /** More facts for the listener. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
   /**
-   * For `list`: whether a name is shown, at once. A name for which it throws, or returns anything but true, is not shown.
-   * Default: each name that is listed.
+   * For `list`: whether a name is shown, at once. A name for which it throws, or returns anything but true, is not
+   * shown. Default: each name that is listed.
    */
   readonly shows?: ((name: string) => boolean) | undefined;
   /**
@@ -49,8 +52,9 @@ export interface Grant {
 }
 
 /**
- * Grants a request, or refuses it: by throwing, or rejecting with, a `StreamError`, whose code and message the caller is
- * told. Any other error, and a value that is no object, refuse it as well, and are told to the operator as a warning.
+ * Grants a request, or refuses it: by throwing, or rejecting with, a `StreamError`, whose code and message the caller
+ * is told. Any other error, and a value that is no object, refuse it as well, and are told to the operator as a
+ * warning.
  *
  * @example
  * StreamServerProxy({
@@ -85,9 +89,9 @@ export interface Admitted {
 }
 
 /**
- * Returns a caller with the facts of its grant. Throws a TypeError for a value that is no grant, and a RangeError for one
- * whose facts take more than `maxBytes`, because each offer carries them to the listener. The function `shows` of the
- * result never throws: it tells `onShowsFailed` of a mistake in that of the grant.
+ * Returns a caller with the facts of its grant. Throws a TypeError for a value that is no grant, and a RangeError for
+ * one whose facts take more than `maxBytes`, because each offer carries them to the listener. The function `shows` of
+ * the result never throws: it tells `onShowsFailed` of a mistake in that of the grant.
  */
 export function admittedBy(
   grant: unknown,
@@ -142,7 +146,9 @@ function guarded(shows: (name: string) => unknown, onFailed: (error: unknown) =>
   };
 }
 
-/** Returns the refusal in an error of `authorize`. Returns undefined for an error that is none, as that of a mistake. */
+/**
+ * Returns the refusal in an error of `authorize`. Returns undefined for an error that is none, as that of a mistake.
+ */
 export function refusalIn(reason: unknown): StreamError | undefined {
   if (!(reason instanceof StreamError || reason instanceof ConnectError)) return undefined;
   const { code, failure, hop, message } = fromConnectError(reason);

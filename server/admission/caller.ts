@@ -28,7 +28,7 @@ export interface Claims {
   readonly tokenId: string;
 }
 
-/** Who calls, as far as the relay knows. It is made where a request, a link or this process enters. */
+/** The facts that the relay knows about a caller. They are made where a request, a link or this process enters. */
 export interface Caller {
   /** The Origin header of the request. Empty if it has none. */
   readonly origin: string;

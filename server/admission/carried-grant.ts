@@ -1,6 +1,8 @@
 import type { Claims } from "./caller.js";
 
-/** The part of a grant that the relay's own tokens carry, so that what lives by it does so in another process as well. */
+/**
+ * The part of a grant that the relay's own tokens carry, so that what lives by it does so in another process as well.
+ */
 export interface CarriedGrant {
   claims: Claims;
   /** The name that the grant is for. */

@@ -19,7 +19,7 @@ export interface GrantsInit {
 export const expiryIntervalMs = 1_000;
 
 /**
- * What lives by grants: names, streams and watches, each of which ends when its grant is revoked, or when a grant that
+ * The names, streams and watches that live by grants. Each ends when its grant is revoked, or when a grant that
  * cuts expires.
  */
 export class Grants {
@@ -29,7 +29,7 @@ export class Grants {
   readonly #living = new Set<Living>();
   /** The claims of the newest token that took the place of the one behind the claims, for those that were renewed. */
   readonly #newest = new WeakMap<Claims, Claims>();
-  /** Those of the living whose grants cut when they expire. */
+  /** The holds whose grants cut when they expire. */
   readonly #cutting = new Set<Living>();
   #stopLooking: (() => void) | undefined;
 
@@ -57,8 +57,9 @@ export class Grants {
   }
 
   /**
-   * Calls `end` once with the error if the grant of a caller ends before the returned hold is released. A caller without
-   * claims needs no grant. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked, as while it was asked for.
+   * Calls `end` once with the error if the grant of a caller ends before the returned hold is released. A caller
+   * without claims needs no grant. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked, as while it was
+   * asked for.
    */
   hold({ claims }: Pick<Caller, "claims">, end: OnGrantEnd): GrantHold {
     if (claims === undefined) return { release() {} };
@@ -69,7 +70,9 @@ export class Grants {
     return { release: () => this.#remove(living) };
   }
 
-  /** The time until what lives by the grant of a caller ends because it expires, in milliseconds; undefined for never. */
+  /**
+   * The time until what lives by the grant of a caller ends because it expires, in milliseconds; undefined for never.
+   */
   expiresInMs({ claims }: Pick<Caller, "claims">): number | undefined {
     const { cut = false, expiresAtMs } = claims === undefined ? {} : this.current(claims);
     return cut && expiresAtMs !== undefined ? Math.max(1, expiresAtMs - this.#now()) : undefined;

@@ -5,8 +5,8 @@ import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
 import { described, knownOptions } from "./known-options.js";
 
 /**
- * The limits of a relay. Every cap counts what is open at the moment, but for `maxCallsPerSecondPerCaller`, which counts
- * calls. docs/limits.md has the reasons.
+ * The limits of a relay. Every cap counts what is open at the moment, but for `maxCallsPerSecondPerCaller`, which
+ * counts calls. docs/limits.md has the reasons.
  */
 export interface RelayLimits {
   /** The longest name, in bytes of UTF-8. Default 256. */
@@ -21,15 +21,15 @@ export interface RelayLimits {
   /** Names with a listener. Default 10,000. */
   maxNames: number;
   /**
-   * Names of one caller. A caller is an identity that `authorize` has verified, and otherwise an address. Callers on this
-   * machine are not limited so. Default 1,000, a tenth of `maxNames`.
+   * Names of one caller. A caller is an identity that `authorize` has verified, and otherwise an address. Callers on
+   * this machine are not limited so. Default 1,000, a tenth of `maxNames`.
    */
   maxNamesPerCaller: number;
   /** Offers that wait at one listener, or for a listener of one name. Default 128. */
   maxOffersPerName: number;
   /**
-   * Offers that wait for listeners of names that have none. Default 1,000, a tenth of `maxStreams`, so that clients that
-   * wait leave room for those that have a listener.
+   * Offers that wait for listeners of names that have none. Default 1,000, a tenth of `maxStreams`, so that clients
+   * that wait leave room for those that have a listener.
    */
   maxWaitingOffers: number;
   /**
@@ -41,7 +41,9 @@ export interface RelayLimits {
   maxStreamsPerName: number;
   /** Streams that one caller has opened, offers included. Default 1,000, a tenth of `maxStreams`. */
   maxStreamsPerCaller: number;
-  /** Offers of one caller that wait for listeners of names that have none. Default 100, a tenth of `maxWaitingOffers`. */
+  /**
+   * Offers of one caller that wait for listeners of names that have none. Default 100, a tenth of `maxWaitingOffers`.
+   */
   maxWaitingOffersPerCaller: number;
   /** Open `Watch` calls, and as many that watch the health, and as many of the reflection service. Default 1,000. */
   maxWatchers: number;
@@ -82,8 +84,8 @@ export interface RelayLimits {
   /** `authorize` may take this long, in milliseconds; then the call is refused. Default 10,000. */
   authorizeTimeoutMs: number;
   /**
-   * Bytes that each endpoint of a stream may send in a second, and those of one second at once. More is not refused: the
-   * relay reads it later, so the endpoint waits. Default 2,147,483,647, which stands for no limit.
+   * Bytes that each endpoint of a stream may send in a second, and those of one second at once. More is not refused:
+   * the relay reads it later, so the endpoint waits. Default 2,147,483,647, which stands for no limit.
    */
   maxBytesPerSecondPerStream: number;
   /** The same for all streams of one caller together. Default 2,147,483,647, which stands for no limit. */
@@ -98,15 +100,15 @@ export interface RelayLimits {
   /** An offer waits this long for its listener, in milliseconds. Default 10,000. */
   acceptTimeoutMs: number;
   /**
-   * `Connect` and `Accept` may take this long to send their first message, in milliseconds; so may a connection to a port
-   * of the relay's own for its first bytes, its TLS handshake and the head of a request. Default 10,000.
+   * `Connect` and `Accept` may take this long to send their first message, in milliseconds; so may a connection to a
+   * port of the relay's own for its first bytes, its TLS handshake and the head of a request. Default 10,000.
    */
   openTimeoutMs: number;
   /** A finished stream waits this long for both endpoints to end their requests, in milliseconds. Default 30,000. */
   lingerTimeoutMs: number;
   /**
-   * The grace period: a stream waits this long for an endpoint whose leg broke, and a name for a listener whose `Listen`
-   * broke, in milliseconds. Default 120,000.
+   * The grace period: a stream waits this long for an endpoint whose leg broke, and a name for a listener whose
+   * `Listen` broke, in milliseconds. Default 120,000.
    */
   graceMs: number;
   /** The interval at which the relay sends something on `Listen`, `Watch`, links and connections. Default 15,000. */

@@ -47,7 +47,9 @@ export interface Cap {
 /** Legs allowed per stream: its own two, and two of an ended stream whose response is still being read. */
 const legsPerStream = 4;
 
-/** The facts of all offers in the queue, in bytes. 4 MiB hold 450 offers with the largest facts of the default limits. */
+/**
+ * The facts of all offers in the queue, in bytes. 4 MiB hold 450 offers with the largest facts of the default limits.
+ */
 export const maxWaitingOfferBytes = 4_194_304;
 
 /** Returns the caps that a resource of a caller falls under, in the order in which they are checked. */

@@ -4,7 +4,7 @@ import type { Claims } from "./caller.js";
 import { described, knownOptions } from "./known-options.js";
 
 /**
- * Which access tokens are good no longer.
+ * The access tokens that are good no longer.
  *
  * - `jti` alone: the token with this id.
  * - `sub`: the tokens of this subject that were made before `issuedBefore`. Default: before now.
@@ -17,7 +17,9 @@ export interface Revocation {
   issuedBefore?: Date | number | undefined;
 }
 
-/** Revoked subjects and ids of tokens. 100,000 of 64 bytes are 15 MB; a relay that has more revokes by `issuedBefore`. */
+/**
+ * Revoked subjects and ids of tokens. 100,000 of 64 bytes are 15 MB; a relay that has more revokes by `issuedBefore`.
+ */
 export const maxRevocations = 100_000;
 
 /** The access tokens that were revoked in this process. Each stays revoked as long as the process lives. */
@@ -33,8 +35,8 @@ export class Revocations {
   }
 
   /**
-   * Throws a TypeError for a value that says nothing, or that mixes an id with the rest, a RangeError for a time that is
-   * to come, and FAILURE_LIMIT_REACHED if there are too many.
+   * Throws a TypeError for a value that says nothing, or that mixes an id with the rest, a RangeError for a time that
+   * is to come, and FAILURE_LIMIT_REACHED if there are too many.
    */
   add(revocation: Revocation, nowMs: number): void {
     const { sub, jti, issuedBefore } = checkedRevocation(revocation, nowMs);

@@ -24,8 +24,8 @@ export type WarningCause =
   /** A connection or a link was cut off because its client flooded the relay. */
   | { kind: "caller-cut-off" }
   /**
-   * `authorize` threw or rejected with something other than a `StreamError`, returned no grant, or took too long; or the
-   * function `shows` of a grant threw, or returned no boolean.
+   * `authorize` threw or rejected with something other than a `StreamError`, returned no grant, or took too long; or
+   * the function `shows` of a grant threw, or returned no boolean.
    */
   | { kind: "authorize-failed"; error: unknown }
   /** The process has no file descriptor left, so that new connections are reset. */

@@ -35,7 +35,8 @@ const html = `<!doctype html>
 
 const styleHash = createHash("sha256").update(style).digest("base64");
 const headers: Readonly<Record<string, string>> = {
-  // The page holds the token of an operator: nothing but its own script runs in it, and no other page has it in a frame.
+  // The page holds the token of an operator: nothing but its own script runs in it, and no other page has it in a
+  // frame.
   "content-security-policy":
     `default-src 'none'; script-src 'self'; style-src 'sha256-${styleHash}'; connect-src 'self'; img-src data:; ` +
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

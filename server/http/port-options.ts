@@ -1,7 +1,8 @@
 /**
- * The calls that a client of HTTP/2 may reset at once, and in each second, before Node cuts it off. A call that is opened
- * and reset takes a tenth of a millisecond, all of those at once in one turn of the event loop; Node's default of 1,000
- * stalls others for up to 300 ms. Node's 33 a second would cut off a proxy that carries many clients over one connection.
+ * The calls that a client of HTTP/2 may reset at once, and in each second, before Node cuts it off. A call that is
+ * opened and reset takes a tenth of a millisecond, all of those at once in one turn of the event loop; Node's default
+ * of 1,000 stalls others for up to 300 ms. Node's 33 a second would cut off a proxy that carries many clients over one
+ * connection.
  */
 const resetLimits = { streamResetBurst: 400, streamResetRate: 200 };
 

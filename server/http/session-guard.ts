@@ -5,8 +5,8 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { TokenBucket } from "../admission/token-bucket.js";
 
 /**
- * PINGs and SETTINGS that a client may send at once, and in a second. A client keeps a connection alive with one PING in
- * some seconds, and changes its settings a few times in all.
+ * PINGs and SETTINGS that a client may send at once, and in a second. A client keeps a connection alive with one PING
+ * in some seconds, and changes its settings a few times in all.
  */
 const controlFrames = { burst: 1_000, perSecond: 10 };
 /**
@@ -48,7 +48,7 @@ export class SessionGuard {
   #dataBytes = 0;
   /** PINGs and SETTINGS so far, each of which was answered. */
   #answers = 0;
-  /** What had been answered and sent when the client last earned tokens. */
+  /** The bytes that had been answered and sent when the client last earned tokens. */
   #paid = { answers: 0, writtenBytes: 0 };
   /** The counts of bytes at the last look. */
   #seen = { dataBytes: 0, readBytes: 0, writtenBytes: 0 };

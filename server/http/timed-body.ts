@@ -18,8 +18,8 @@ type TimedBodyState =
   | { kind: "over"; error: Error | undefined };
 
 /**
- * The body of a request, which has to come in time: reading it fails with `deadline_exceeded` otherwise. The time begins
- * with the first read.
+ * The body of a request, which has to come in time: reading it fails with `deadline_exceeded` otherwise. The time
+ * begins with the first read.
  */
 export class TimedBody implements AsyncIterableIterator<Uint8Array> {
   readonly #source: AsyncIterator<Uint8Array>;

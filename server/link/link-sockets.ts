@@ -44,8 +44,8 @@ export const maxFragments = 1_024;
  */
 export const maxBufferedChunks = 4_096;
 /**
- * Pings, pongs and empty messages that a client may send at once, and in each second. A client pings a few times a minute,
- * and answers one ping in each heartbeat of the relay.
+ * Pings, pongs and empty messages that a client may send at once, and in each second. A client pings a few times a
+ * minute, and answers one ping in each heartbeat of the relay.
  */
 const idleFrames = { burst: 1_000, perSecond: 100 };
 /** A socket that holds more unsent bytes than this is given nothing more until it has sent them. */

@@ -92,9 +92,10 @@ export class Links {
   }
 
   /**
-   * Makes a link for a caller, whose calls on it have the access token of the link unless they bring their own, pings it
-   * at intervals, and ends it when it goes silent, or has no call for long where there is a policy. The owner of the pipe
-   * ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called with.
+   * Makes a link for a caller, whose calls on it have the access token of the link unless they bring their own, pings
+   * it at intervals, and ends it when it goes silent, or has no call for long where there is a policy. The owner of the
+   * pipe ends the link with the pipe. Throws FAILURE_LIMIT_REACHED, or the error that `refuse` or `close` was called
+   * with.
    */
   open(caller: Caller, token: string, maxBatchBytes: number): LiveLink {
     const { limits, clock, signer, admission, events, handlers, serveChannel } = this.#init;

@@ -6,8 +6,8 @@ import type { RelayedFrame } from "./relayed-frame.js";
 import type { Splice } from "./splice.js";
 
 /**
- * Streams whose ends are kept, which are those of the last seconds of a busy relay. 10,000 take about 3 MB, and with the
- * longest reasons 30 MB.
+ * Streams whose ends are kept, which are those of the last seconds of a busy relay. 10,000 take about 3 MB, and with
+ * the longest reasons 30 MB.
  */
 export const maxEnds = 10_000;
 
@@ -42,8 +42,8 @@ export class EndedStreams {
   }
 
   /**
-   * An endpoint has reset a stream of another process that neither endpoint has taken up here: its peer hears of it when
-   * it comes. Returns false for a stream that has ended before.
+   * An endpoint has reset a stream of another process that neither endpoint has taken up here: its peer hears of it
+   * when it comes. Returns false for a stream that has ended before.
    */
   addReset(id: string, role: Role, reset: RelayedFrame): boolean {
     if (this.#ends.has(id)) return false;
@@ -59,8 +59,8 @@ export class EndedStreams {
   }
 
   /**
-   * Returns a half for an endpoint that is owed the reset of its peer, and undefined for a stream whose end is not known.
-   * Throws the error with which the stream ended for the endpoint, or FAILURE_STREAM_GONE if it ended well.
+   * Returns a half for an endpoint that is owed the reset of its peer, and undefined for a stream whose end is not
+   * known. Throws the error with which the stream ended for the endpoint, or FAILURE_STREAM_GONE if it ended well.
    */
   resume(id: string, role: Role): Half | undefined {
     const end = this.#ends.get(id)?.[role];

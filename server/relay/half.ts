@@ -10,7 +10,9 @@ import { SentFrames } from "./sent-frames.js";
 /** One of the two sides of a stream. */
 export type Role = "client" | "listener";
 
-/** The leg of a half is gone: it was lost without a last word, or it failed because its endpoint broke a rule or left. */
+/**
+ * The leg of a half is gone: it was lost without a last word, or it failed because its endpoint broke a rule or left.
+ */
 export interface LegEnd {
   kind: "lost" | "failed";
   error: StreamError;
@@ -19,7 +21,9 @@ export interface LegEnd {
 /** The last word of an endpoint. It is unknown if the endpoint may have said it to another process. */
 export type LastWord = "nothing" | "unknown" | "fin" | "reset";
 
-/** Of so many frames of an endpoint, the first one is timed. Reading the clock for each costs more than passing it on. */
+/**
+ * Of so many frames of an endpoint, the first one is timed. Reading the clock for each costs more than passing it on.
+ */
 export const framesPerSample = 64;
 
 export type HalfChange = "attached" | "frame" | "request ended" | "reset taken" | "over" | LegEnd;
@@ -138,7 +142,7 @@ export class Half {
     return this.#state.kind === "attached" && this.#state.port.caller.door === "local";
   }
 
-  /** Who has opened the leg of this half's endpoint, and when; undefined without a leg. */
+  /** The caller that opened the leg of this half's endpoint, and the time; undefined without a leg. */
   get leg(): { caller: Caller; sinceMs: number } | undefined {
     if (this.#state.kind !== "attached") return undefined;
     return { caller: this.#state.port.caller, sinceMs: this.#state.sinceMs };
@@ -350,7 +354,9 @@ export class Half {
     this.giveUp(error);
   }
 
-  /** The time that the relay still waits for an endpoint whose leg was lost: a whole number, as it goes out on the wire. */
+  /**
+   * The time that the relay still waits for an endpoint whose leg was lost: a whole number, as it goes out on the wire.
+   */
   get graceLeftMs(): number {
     if (this.#state.kind !== "detached") return 0;
     return Math.max(0, Math.ceil(this.#state.untilMs - this.#init.clock.now()));

@@ -5,7 +5,10 @@ import type { RelayedFrame } from "./relayed-frame.js";
 
 /** The way to the endpoint of a leg, called in the order in which the endpoint is to hear of things. */
 export interface LegPort {
-  /** Who has opened the leg. An endpoint in the relay's process goes with the relay, and cannot attach elsewhere. */
+  /**
+   * The caller that opened the leg. An endpoint in the relay's process goes with the relay, and cannot attach
+   * elsewhere.
+   */
   readonly caller: Caller;
   /** The listener has accepted, and is capable of this. */
   sendAccepted(capabilities: Capabilities | undefined): void;

@@ -49,8 +49,8 @@ export function compareUtf8(a: string, b: string): number {
 }
 
 /**
- * UTF-8 compares as code points do. Surrogates, U+D800 to U+DFFF, stand for code points above U+FFFF, so they come after
- * U+E000 to U+FFFF.
+ * UTF-8 compares as code points do. Surrogates, U+D800 to U+DFFF, stand for code points above U+FFFF, so they come
+ * after U+E000 to U+FFFF.
  */
 function rank(codeUnit: number): number {
   return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x2800 : codeUnit;

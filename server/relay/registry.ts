@@ -88,8 +88,8 @@ export class Registry {
 
   /**
    * Claims a name. A lease that was claimed with the same owner key ends at once, and its offers move to the new one.
-   * Throws FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED, or FAILURE_FRAME_TOO_LARGE for a key that is
-   * too long.
+   * Throws FAILURE_NAME_INVALID, FAILURE_NAME_TAKEN, FAILURE_LIMIT_REACHED, or FAILURE_FRAME_TOO_LARGE for a key that
+   * is too long.
    */
   claim(claim: Claim): Held {
     this.checkName(claim.name);
@@ -116,8 +116,8 @@ export class Registry {
    * Takes up a lease with a newer call. A lease of another process that signs with the same keys, as of one before a
    * restart, is made anew under its id if its name is free.
    *
-   * Throws FAILURE_TOKEN_INVALID; FAILURE_FENCED for a call that is not newer, or if the owner of the name has claimed it
-   * again; FAILURE_LEASE_GONE for a lease that has ended and left its name free; and what `claim` throws.
+   * Throws FAILURE_TOKEN_INVALID; FAILURE_FENCED for a call that is not newer, or if the owner of the name has claimed
+   * it again; FAILURE_LEASE_GONE for a lease that has ended and left its name free; and what `claim` throws.
    */
   takeUp(claim: Claim, { leaseId, leaseToken, generation }: LeaseProof): Held {
     this.checkName(claim.name);
@@ -205,8 +205,8 @@ export class Registry {
   }
 
   /**
-   * Yields the listed names that begin with `prefix` and come after `after`, in the order of their UTF-8 bytes. No name may
-   * come or go meanwhile.
+   * Yields the listed names that begin with `prefix` and come after `after`, in the order of their UTF-8 bytes. No name
+   * may come or go meanwhile.
    */
   listed(prefix: string, after?: string): Iterable<string> {
     return this.#listed.after(prefix, after);

@@ -53,7 +53,7 @@ const purposes = { client: "client leg", listener: "listener leg" } as const;
 /** The facts about the client of a stream that was accepted in another process. Nobody asks for them any more. */
 const noFacts: OfferFacts = { metadata: {} };
 
-/** What a caller was let in for. */
+/** The request for which a caller was let in. */
 type LetIn = Pick<AuthorizeRequest, "action" | "name" | "metadata" | "caller">;
 
 type RelayState =
@@ -68,7 +68,7 @@ export class Relay {
   readonly clock: Clock;
   readonly signer: TokenSigner;
   readonly warnings: Warnings;
-  /** What happens here and in the calls around it, for those who watch. */
+  /** The events of the relay and of the calls around it, for logs, metrics and traces. */
   readonly events = new RelayEvents();
   #tracing: OfferTracing | undefined;
   readonly admission: Admission;
@@ -301,8 +301,8 @@ export class Relay {
   }
 
   /**
-   * The listener's proof that an offer was announced on its lease, by default the one where the offer waits. It is worth
-   * nothing once the offer waits elsewhere, or was taken there.
+   * The listener's proof that an offer was announced on its lease, by default the one where the offer waits. It is
+   * worth nothing once the offer waits elsewhere, or was taken there.
    */
   offerToken({ id }: Offer, lease: OfferPlace | undefined = this.#splices.get(id)?.place): string {
     const { claims } = lease?.caller ?? {};

@@ -24,7 +24,7 @@ export interface SpliceInit {
   waitUntilMs: number;
   /** A stream that can be resumed waits this long for an endpoint whose leg was lost. */
   graceMs: number;
-  /** What lives by the grants of callers. */
+  /** The names, streams and watches that live by the grants of callers. */
   grants: Grants;
   tell: (change: StreamChange) => void;
   /** Called when an endpoint has lost its leg. */
@@ -177,8 +177,8 @@ export class Splice implements Offer {
   }
 
   /**
-   * Makes a stream anew that was accepted in another process. One of its endpoints attaches now, and the relay waits for
-   * the other one. Throws FAILURE_FENCED for an attachment without a number.
+   * Makes a stream anew that was accepted in another process. One of its endpoints attaches now, and the relay waits
+   * for the other one. Throws FAILURE_FENCED for an attachment without a number.
    */
   makeAnew(role: Role, generation: number, capabilities: Capabilities | undefined): void {
     this[role].checkGeneration(generation);
@@ -247,8 +247,8 @@ export class Splice implements Offer {
   }
 
   /**
-   * Tells the endpoints that the relay goes away at a time, in milliseconds of the clock, if they can take the stream up
-   * elsewhere, which needs both. An endpoint whose first leg comes later is told as well.
+   * Tells the endpoints that the relay goes away at a time, in milliseconds of the clock, if they can take the stream
+   * up elsewhere, which needs both. An endpoint whose first leg comes later is told as well.
    */
   drain(untilMs: number): void {
     this.#goesAwayAtMs = untilMs;
@@ -320,7 +320,9 @@ export class Splice implements Offer {
     this.#lingerIfFinished();
   }
 
-  /** Tells an endpoint that attached again, and its peer, where they stand. Before the listener accepts, nobody is told. */
+  /**
+   * Tells an endpoint that attached again, and its peer, where they stand. Before the listener accepts, nobody is told.
+   */
   #onAttached(half: Half): void {
     const [other, isBack] = [half.peer, half.resumption !== undefined];
     if (isBack) this.#init.tell({ kind: "stream resumed", stream: this, role: this.#roleOf(half) });

@@ -9,7 +9,9 @@ import type { RelayEvents } from "./relay-events.js";
 import { Splice, type SpliceInit } from "./splice.js";
 import { StreamExpiry } from "./stream-expiry.js";
 
-/** The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once. */
+/**
+ * The streams of a relay that drains are told to leave in steps of this length, so that they do not all come at once.
+ */
 const moveIntervalMs = 20;
 
 export interface SplicesInit {
@@ -130,9 +132,9 @@ export class Splices {
   }
 
   /**
-   * Tells the endpoints to leave, one stream after the other, and no endpoint later than in the middle of `graceMs`. The
-   * two endpoints of a stream are told together. Streams that no endpoint has a leg to end with `error`, as nobody can
-   * take them up here.
+   * Tells the endpoints to leave, one stream after the other, and no endpoint later than in the middle of `graceMs`.
+   * The two endpoints of a stream are told together. Streams that no endpoint has a leg to end with `error`, as nobody
+   * can take them up here.
    */
   drain(graceMs: number, error: StreamError): void {
     const { clock } = this.#init;

@@ -15,8 +15,8 @@ export interface StreamExpiryInit {
 }
 
 /**
- * Ends streams that are too old, and accepted streams on which nothing has come for too long. It looks at all streams at
- * intervals of a tenth of the shorter time, because a timer that each frame sets anew costs as much as the frame.
+ * Ends streams that are too old, and accepted streams on which nothing has come for too long. It looks at all streams
+ * at intervals of a tenth of the shorter time, because a timer that each frame sets anew costs as much as the frame.
  */
 export class StreamExpiry {
   readonly #init: StreamExpiryInit;

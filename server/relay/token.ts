@@ -16,8 +16,8 @@ export function randomId(): string {
 
 /**
  * Signs and checks tokens: the random id of the process that signed, and an HMAC-SHA256 over the purpose, the id, the
- * name, that process, and what the token carries. A relay with the same key verifies a token of a lease or stream that it has never held, and
- * knows that it is one of another process.
+ * name, that process, and what the token carries. A relay with the same key verifies a token of a lease or stream that
+ * it has never held, and knows that it is one of another process.
  *
  * A token carries no time: it proves a right to something that is alive or not, so a stream or a lease never dies of
  * the age of its token.
@@ -38,8 +38,8 @@ export class TokenSigner {
   }
 
   /**
-   * Returns a token for an id. For a lease it is bound to the name as well, so that the lease can be made anew. `carried`
-   * is text without a ".", which the token carries, and which nobody else can change.
+   * Returns a token for an id. For a lease it is bound to the name as well, so that the lease can be made anew.
+   * `carried` is text without a ".", which the token carries, and which nobody else can change.
    */
   sign(purpose: TokenPurpose, id: string, name = "", carried = ""): string {
     const mac = macOf(this.#keys[0], factsOf(purpose, id, name, this.#issuer, carried)).toString("base64url");

@@ -38,7 +38,9 @@ export interface LegCarrier {
   /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
   pause(): void;
   resume(): void;
-  /** The relay is going away: the caller should make its next calls on another connection, where it has one of its own. */
+  /**
+   * The relay is going away: the caller should make its next calls on another connection, where it has one of its own.
+   */
   retire(): void;
   /**
    * Ends the response, well or with an error, as its RPC protocol does. The carrier calls `LegHandler.close` once the
@@ -76,7 +78,9 @@ export class LegHandler {
   #hold: Hold | undefined;
   /** How fast frames may come on the leg; undefined if that is not limited, or nobody has attached it. */
   #rate: LegRate | undefined;
-  /** The request is not read until a deadline, because too much came; and then, if the peer is full, until it has room. */
+  /**
+   * The request is not read until a deadline, because too much came; and then, if the peer is full, until it has room.
+   */
   #rest: { cancelDeadline: () => void; peer: "free" | "full" } | undefined;
 
   constructor(relay: Relay, carrier: LegCarrier, rpc: LegRpc) {

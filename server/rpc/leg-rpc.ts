@@ -34,8 +34,8 @@ export interface LegRpc {
 /** The client's leg. */
 export const connectRpc: LegRpc = telling("connect", {
   admit(relay, { name, metadata, streamId, resume, accessToken }, caller, callToken) {
-    // The token of a leg proves that its client was let in before, but not to which name. So an offer that would be made
-    // anew passes the door again.
+    // The token of a leg proves that its client was let in before, but not to which name. So an offer that would be
+    // made anew passes the door again.
     if (resume !== undefined && (name === "" || relay.knows(streamId))) return { caller, metadata };
     const token = accessToken || callToken;
     return relay.admit({ action: "connect", name, token, caller, metadata });

@@ -6,7 +6,9 @@ import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */
 const maxRequestBytes = 4_096;
-/** A reflection call ends after 10 s without a request, because anybody may make one. A tool asks within a round trip. */
+/**
+ * A reflection call ends after 10 s without a request, because anybody may make one. A tool asks within a round trip.
+ */
 export const idleTimeoutMs = 10_000;
 
 /** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. */

@@ -29,7 +29,8 @@ export interface RelayLogInit {
 
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, and the words of applications. Floods of refusals and of links are counted instead.
+ * without tokens, metadata, messages, and the words of applications. Floods of refusals and of links are counted
+ * instead.
  */
 export class RelayLog {
   readonly #init: RelayLogInit;

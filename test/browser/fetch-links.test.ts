@@ -59,7 +59,8 @@ async function tabOfUser(kind: WebWayKind): Promise<{ tab: Tab; listen(name: str
   return { tab, listen: (name) => tab.page.evaluate(`listen(${JSON.stringify(name)})`) };
 }
 
-// Each case has names of its own: a tab whose browser has no connection left cannot say goodbye, so that its name is kept.
+// Each case has names of its own: a tab whose browser has no connection left cannot say goodbye, so that its name is
+// kept.
 test.each(["base-url", "connect-binary"] as const)(
   "over HTTP/1.1 the tab for which the browser has no connection is told so, and the others go on: %s",
   async (kind) => {

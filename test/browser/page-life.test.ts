@@ -125,8 +125,8 @@ const failuresInPage = `Promise.all([server, accepted].map(({ closed }) =>
   closed.catch(({ code, failure }) => ({ code, failure }))))`;
 
 /**
- * When a tab is closed, Firefox and WebKit may end the process of its page before the page hears of it, and more often on
- * a machine that is busy. The name is then free when the grace period is over. No other way to notice it is known.
+ * When a tab is closed, Firefox and WebKit may end the process of its page before the page hears of it, and more often
+ * on a machine that is busy. The name is then free when the grace period is over. No other way to notice it is known.
  */
 function retriesOf({ name }: Engine): number {
   return name === "Chromium" ? 0 : 3;

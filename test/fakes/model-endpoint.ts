@@ -34,8 +34,8 @@ function relayedModel(frame: ModelFrame): RelayedFrame {
 }
 
 /**
- * A leg with a network: what either side sends is under way until the test lets it arrive. A cut loses all that is under
- * way to the endpoint, and the relay notices it later.
+ * A leg with a network: what either side sends is under way until the test lets it arrive. A cut loses all that is
+ * under way to the endpoint, and the relay notices it later.
  */
 export class ModelLeg implements LegPort {
   readonly caller = someCaller;
@@ -103,7 +103,10 @@ export class ModelLeg implements LegPort {
   }
 }
 
-/** An endpoint that numbers, acknowledges, keeps and sends again, and does no more. It fails when it is told wrong things. */
+/**
+ * An endpoint that numbers, acknowledges, keeps and sends again, and does no more. It fails when it is told wrong
+ * things.
+ */
 export class ModelEndpoint {
   readonly role: Role;
   leg: ModelLeg | undefined;

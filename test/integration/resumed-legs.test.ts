@@ -82,7 +82,10 @@ async function paired(relay: TestRelay, carrier: Carrier) {
   return { Connect: client, Accept: accepted };
 }
 
-/** Resolves with a short form of the next message of a leg, in which the rest of a long grace period is in whole seconds. */
+/**
+ * Resolves with a short form of the next message of a leg, in which the rest of a long grace period is in whole
+ * seconds.
+ */
 async function heard(leg: WireLeg): Promise<unknown> {
   const next = await leg.next();
   if (typeof next !== "object") return next;

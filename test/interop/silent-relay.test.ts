@@ -12,7 +12,9 @@ import { type Kind, kinds } from "./kinds.js";
 const heartbeatIntervalMs = 400;
 /** Two and a half heartbeats, and what a busy machine needs beside them. */
 const listenerDeadlineMs = 10_000;
-/** gRPC asks no more often than every 10 s whether a connection is there, so a client goes by the default: 37,500 ms. */
+/**
+ * gRPC asks no more often than every 10 s whether a connection is there, so a client goes by the default: 37,500 ms.
+ */
 const clientDeadlineMs = 60_000;
 
 const languages = kinds.filter(({ name }) => ["python", "go", "grpc-js"].includes(name));

@@ -18,7 +18,7 @@ export type Outcome =
   /** The server took all of it, and went on. */
   | { kind: "endured" };
 
-/** What may become of the server, and of others, at most. */
+/** The most that an attack may do to the server, and to others. */
 export interface Bounds {
   /** Time until the attacker is cut off, or has been answered. */
   cutOffMs: number;
@@ -41,7 +41,7 @@ export interface Attack {
   bare: ServerKind | undefined;
   /** How often the attacker does it, in the gate and in the report. */
   amount: Record<Extent, number>;
-  /** What has to come of it. */
+  /** The outcome that the attack has to have. */
   expected: Outcome["kind"];
   bounds: Bounds;
   run(target: Target, amount: number): Promise<Outcome>;

@@ -2,8 +2,9 @@ import { type Attack, type Extent, mebibyte } from "./attack.ts";
 import type { Measurement } from "./stage.ts";
 
 /**
- * A turn of the loop, and a round trip, are as long as the machine lets them be, and in the gate other processes may want
- * it too. A server that stalls takes longer still. The bounds of the report hold where the attack has it to itself.
+ * A turn of the loop, and a round trip, are as long as the machine lets them be, and in the gate other processes may
+ * want it too. A server that stalls takes longer still. The bounds of the report hold where the attack has it to
+ * itself.
  */
 const busyMachine = { turn: 10, roundTrip: 4 };
 
@@ -13,7 +14,7 @@ export function problemsOf(attack: Attack, measured: Measurement, extent: Extent
   const { outcome, peakBytes, longestTurnMs, bystander, left } = measured;
   const problems: string[] = [];
   const atMost = (what: string, value: number, bound: number) => {
-    // What was not measured is a problem too.
+    // A figure that was not measured is a problem too.
     if (!(value <= bound)) problems.push(`${what} was ${value}, and ${bound} is the most`);
   };
   if (outcome.kind !== expected) problems.push(`the attacker was ${outcome.kind}, and not ${expected}`);

@@ -77,8 +77,8 @@ export class RawConnection {
   }
 
   /**
-   * Writes the pieces that `next` makes until it makes no more, the server closes the connection, or the time is up, and
-   * tells how it ended.
+   * Writes the pieces that `next` makes until it makes no more, the server closes the connection, or the time is up,
+   * and tells how it ended.
    */
   async flood(
     { giveUpMs }: Target,

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { RelayCounts, RelayLimits, RelayWarning } from "browser-stream-server/server";
 import { ProgramProcess } from "./program-process.ts";
 
-/** What to attack: the relay, or a server of Node's with its defaults. */
+/** The target of an attack: the relay, or a server of Node's with its defaults. */
 export type ServerKind = "relay" | "node:http" | "node:http2" | "ws";
 
 export interface ServerOrder {
@@ -17,7 +17,7 @@ export interface ServerQuestion {
 }
 
 export interface ServerState {
-  /** What a relay holds. */
+  /** The counts of a relay. */
   counts: RelayCounts | undefined;
   /** The memory in use: objects, and buffers beside them. */
   heldBytes: number;
@@ -48,7 +48,7 @@ export class ServerProcess {
     return new ServerProcess(process, port);
   }
 
-  /** What the server holds; the longest turn and the warnings begin anew. */
+  /** The counts of the server; the longest turn and the warnings begin anew. */
   state(collects = false): Promise<ServerState> {
     return this.#process.ask({ collects });
   }

@@ -16,7 +16,7 @@ export interface Measurement {
   /** Growth of the memory in use after the attack, without garbage. */
   heldBytes: number;
   longestTurnMs: number;
-  /** What the relay still holds of the attack when it has come to rest. */
+  /** The counts of the attack that the relay still holds when it has come to rest. */
   left: readonly string[];
   /** Undefined at a server that is not the relay. */
   bystander: BystanderFigures | undefined;

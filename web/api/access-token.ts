@@ -33,7 +33,7 @@ export async function askForToken(ask: () => string | Promise<string>, clock: Cl
   }
 }
 
-/** What ends sooner than this is left to end: a token for less than a second is of no use. */
+/** A grant that ends sooner than this is left to end: a token for less than a second is of no use. */
 const minRenewalMs = 1_000;
 /** The relay has this long to answer `Renew`. */
 const renewTimeoutMs = 5_000;
@@ -45,8 +45,8 @@ export interface Renewed {
 }
 
 /**
- * Puts newer tokens of a function in the place of one that would end what it has opened: when three quarters of its time
- * are over, and if that fails when three quarters of the rest are.
+ * Puts newer tokens of a function in the place of one that would end what it has opened: when three quarters of its
+ * time are over, and if that fails when three quarters of the rest are.
  */
 export class TokenRenewal {
   readonly #token: AccessToken | undefined;

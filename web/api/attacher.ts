@@ -415,8 +415,8 @@ class Attacher implements LegOwner {
 }
 
 /**
- * Whether a leg ended for a reason of this side's own, which the relay takes for a broken connection. It knows of a page
- * that was left.
+ * Whether a leg ended for a reason of this side's own, which the relay takes for a broken connection. It knows of a
+ * page that was left.
  */
 function isOwnFault(error: StreamError): boolean {
   return error.failure === Failure.UNSPECIFIED && !isOwnCancel(error);

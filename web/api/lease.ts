@@ -57,7 +57,9 @@ const finalFailures: ReadonlySet<Failure> = new Set([
   Failure.NOT_PERMITTED,
 ]);
 
-/** Failures of a relay that holds no such lease: its grace period was over, or the relay was started anew without a key. */
+/**
+ * Failures of a relay that holds no such lease: its grace period was over, or the relay was started anew without a key.
+ */
 const forgottenFailures: ReadonlySet<Failure> = new Set([
   Failure.LEASE_GONE,
   Failure.TOKEN_INVALID,

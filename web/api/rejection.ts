@@ -29,8 +29,8 @@ const rejectTimeoutMs = 5_000;
 
 /**
  * Tells the relay that a stream has failed, or that an offer is declined, in a call of its own, which waits behind no
- * frame. A relay that was not reached would hold a stream until its grace period is over, and make an offer again, so it
- * is told later. No process of Node stays alive for that. Returns what calls it off, after which nothing is called.
+ * frame. A relay that was not reached would hold a stream until its grace period is over, and make an offer again, so
+ * it is told later. No process of Node stays alive for that. Returns what calls it off, after which nothing is called.
  */
 export function reject(init: RejectionInit): () => void {
   const { transport, clock, token, error, receivedSequence = 0, graceMs, onLost, onTold } = init;

@@ -42,8 +42,8 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
   ownerKey?: string | undefined;
   /**
    * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
-   * that is asked again each time the name is claimed or taken up, and before a token expires that would end the server.
-   * Default none.
+   * that is asked again each time the name is claimed or taken up, and before a token expires that would end the
+   * server. Default none.
    */
   token?: AccessToken | undefined;
 }
@@ -56,8 +56,8 @@ export interface StreamServerEvents<Out, In> {
   /** A client. */
   stream: [stream: Stream<Out, In>];
   /**
-   * The connection to the relay broke (`hop` is HOP_RELAY). The relay keeps the name for `graceMs` milliseconds, clients
-   * that come wait there, and the server takes the name up again by itself: "resumed" follows, or "error".
+   * The connection to the relay broke (`hop` is HOP_RELAY). The relay keeps the name for `graceMs` milliseconds,
+   * clients that come wait there, and the server takes the name up again by itself: "resumed" follows, or "error".
    */
   suspended: [suspension: Suspension];
   /** The name is taken up again. */

@@ -16,7 +16,7 @@ const waitWords: Readonly<Record<string, string>> = {
   WAIT_READ: "to read",
 };
 
-/** What a stream waits for, such as "listener to read". Empty for nothing. */
+/** The words for the thing that a stream waits for, such as "listener to read". Empty for nothing. */
 export function waitOf({ wait = "", waitsFor }: StreamReport): string {
   if (wait === "WAIT_LISTEN") return "a listener";
   const words = waitWords[wait];
@@ -28,7 +28,7 @@ export function waitedOf(stream: StreamReport): string {
   return waitOf(stream) === "" ? "" : duration(stream.waitMs);
 }
 
-/** Who has the leg of an endpoint, and what is known of what the endpoint sends. */
+/** The caller that has the leg of an endpoint, and the facts that are known of its sending. */
 export function endpointOf(endpoint: EndpointReport | undefined): string {
   const { leg = "LEG_STATE_NONE", sentBytes = "0", bytesPerSecond, unackedFrames, finished } = endpoint ?? {};
   if (endpoint === undefined || leg === "LEG_STATE_NONE") return "no leg yet";
@@ -60,7 +60,7 @@ export function callerOf({ door = "", address = "", origin = "", subject = "" }:
   return [address || door, subject || origin].filter((part) => part !== "").join(" ") || "-";
 }
 
-/** What the relay holds in all, as pairs of a word and a number. */
+/** The totals of a relay, as pairs of a word and a number. */
 export function totalsOf(totals: Totals = {}): [what: string, howMuch: string][] {
   const { names = 0, suspendedNames, offers = 0, streams = 0, suspendedStreams, legs = 0, links = 0 } = totals;
   const away = (count = 0) => (count === 0 ? "" : ` (${count} away)`);

@@ -38,8 +38,8 @@ async function repeat(target: Target, bytes: Buffer, amount: number, isReading =
 }
 
 /**
- * Sends a frame that is answered, again and again, and reads the answers before it goes on. Node itself cuts off a client
- * that sends 1,000 of them before.
+ * Sends a frame that is answered, again and again, and reads the answers before it goes on. Node itself cuts off a
+ * client that sends 1,000 of them before.
  */
 async function askAgain(target: Target, bytes: Buffer, answerBytes: number, amount: number) {
   const raw = await openHttp2(target);
