@@ -78,7 +78,9 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
   for (const server of own.servers) {
     (server as Http1Server).on("request", (request, response) => {
       closeIfUnfinished(response);
-      answer(request, response);
+      // While the relay closes, it is no longer in front of this listener, and its callers are still its own: another
+      // answer than its refusal would tell them that no relay is here.
+      proxy.handler(request, response, () => answer(request, response));
     });
     proxy.install(server);
   }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { createClient } from "@connectrpc/connect";
@@ -15,7 +15,7 @@ import {
   type TransportLike,
 } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
-import type { RelayLimits } from "browser-stream-server/server";
+import { type RelayLimits, StreamServerProxy, serveRelay } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { rejection } from "../fakes/outcome.js";
 import { frame, open, proof, RawLeg, RawListener } from "./raw-calls.js";
@@ -227,4 +227,30 @@ test("a client that came back while it waited goes on to a listener that resumes
   await stream.closed;
   await listener.close();
   await holdsNothing(relay, "links");
+});
+
+test("a relay that closes answers pages as the relay, and not as the page that the server has beside it", async () => {
+  const origin = "https://page.example";
+  const server = await serveRelay({
+    proxy: StreamServerProxy({ prefix: "/relay", origins: [origin] }),
+    port: 0,
+    host: "127.0.0.1",
+    fallback: (_request, response) => void response.writeHead(405).end(),
+  });
+  const agent = new Agent({ keepAlive: true });
+  closers.push(async () => agent.destroy());
+  const ask = (method: string, path: string, headers = {}) =>
+    request({ agent, port: server.port, host: "127.0.0.1", method, path, headers });
+  const answerTo = async (asking: ReturnType<typeof ask>) =>
+    ((await once(asking, "response")) as [IncomingMessage])[0].resume();
+  await once(await answerTo(ask("GET", "/healthz").end()), "end");
+
+  const leave = { origin, "access-control-request-method": "POST" };
+  const preflight = ask("OPTIONS", "/relay/streamserver.v1.LinkService/Receive", leave).end();
+  const answer = answerTo(preflight);
+  // The request has left, and the relay hears of it when it closes already.
+  await once(preflight, "finish");
+  await server.close();
+  const { statusCode, headers } = await answer;
+  expect([statusCode, headers["access-control-allow-origin"]]).toEqual([204, origin]);
 });
