@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { Code, type RawMessage, type Stream, StreamError } from "../web/node.js";
+import { resetSocket } from "./reset-socket.js";
 
 /**
  * Makes one way of a TCP connection and a stream: bytes both ways at the pace of the slower, half-close as half-close,
@@ -16,7 +17,7 @@ export async function bridge(socket: Socket, stream: Stream): Promise<void> {
     const error = reason instanceof StreamError ? reason : brokenSocketError(reason);
     stream.destroy(error);
     // After an orderly end, data that was cut short looks whole.
-    socket.resetAndDestroy();
+    resetSocket(socket);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { resetSocket } from "../../cli/reset-socket.ts";
 import { Flow, openPassage, type Passage } from "./flow.ts";
 import type { CutKind, SpellKind } from "./step.ts";
 
@@ -70,7 +71,7 @@ export class ChaosProxy {
           for (const socket of [near, far]) socket.end(() => socket.destroy());
           break;
         case "rst":
-          for (const socket of [near, far]) socket.resetAndDestroy();
+          for (const socket of [near, far]) resetSocket(socket);
           break;
         case "half-near":
           near.end();
@@ -79,7 +80,7 @@ export class ChaosProxy {
           far.end();
           break;
         case "ghost":
-          near.resetAndDestroy();
+          resetSocket(near);
           break;
       }
     }
@@ -112,7 +113,7 @@ export class ChaosProxy {
     this.#keep(near);
     const port = this.targetPort;
     if (this.#network.kind === "away" || port === undefined) {
-      near.resetAndDestroy();
+      resetSocket(near);
       return;
     }
     if (this.#network.kind === "lost") {
@@ -125,7 +126,7 @@ export class ChaosProxy {
     const connection = { near, far, up: new Flow(near, far, passage), down: new Flow(far, near, passage) };
     this.#connections.add(connection);
     const pass = (from: Socket, to: Socket) => {
-      from.on("error", () => this.#connections.has(connection) && to.resetAndDestroy());
+      from.on("error", () => this.#connections.has(connection) && resetSocket(to));
       from.on("close", () => near.destroyed && far.destroyed && this.#connections.delete(connection));
     };
     pass(near, far);
