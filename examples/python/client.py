@@ -8,9 +8,10 @@ from queue import SimpleQueue
 import grpc
 
 import failure
-from relay import create_relay
+from relay import open_channel
 from streamserver.v1.frame_pb2 import Frame, Message
 from streamserver.v1.relay_pb2 import ConnectRequest, Limits, Open
+from streamserver.v1.relay_pb2_grpc import RelayServiceStub
 
 MESSAGE_COST = 16  # of each message, beside its data
 
@@ -35,10 +36,13 @@ def parts(message: Message, max_bytes: int) -> Iterator[Message]:
     yield Message(data=data, text=message.text)
 
 
-def requests(open_: Open, accepted: SimpleQueue[Limits], binary: bool) -> Iterator[ConnectRequest]:
+def requests(open_: Open, accepted: SimpleQueue[Limits | None], binary: bool) -> Iterator[ConnectRequest]:
     """gRPC takes these in a thread of its own, each when it has sent the one before."""
     yield ConnectRequest(open=open_)
-    max_bytes = accepted.get().max_frame_bytes - MESSAGE_COST
+    limits = accepted.get()
+    if limits is None:
+        return
+    max_bytes = limits.max_frame_bytes - MESSAGE_COST
     sequence = 1
     for message in messages_to_send(binary):
         for part in parts(message, max_bytes):
@@ -53,10 +57,10 @@ def show(data: bytearray, text: bool, binary: bool) -> None:
     output.flush()
 
 
-def connect(address: str, open_: Open, binary: bool) -> tuple[str, str, str] | None:
+def connect(relay: RelayServiceStub, open_: Open, binary: bool) -> tuple[str, str, str] | None:
     """Returns what went wrong, or None if both sides have sent fin."""
     accepted = SimpleQueue()
-    call = create_relay(address).Connect(requests(open_, accepted, binary))
+    call = relay.Connect(requests(open_, accepted, binary))
     limits, data, text = None, bytearray(), None
     try:
         for response in call:
@@ -77,6 +81,7 @@ def connect(address: str, open_: Open, binary: bool) -> tuple[str, str, str] | N
     except grpc.RpcError as error:
         return failure.of_call(error)
     finally:
+        accepted.put(None)  # ends the thread that waits for it
         call.cancel()  # does nothing to a call that has ended
 
 
@@ -89,7 +94,9 @@ if __name__ == "__main__":
     args = parser.parse_args()
     password = {} if args.password is None else {"password": args.password}
     try:
-        if problem := connect(args.relay, Open(name=args.name, metadata=password), args.binary):
+        with open_channel(args.relay) as channel:
+            problem = connect(RelayServiceStub(channel), Open(name=args.name, metadata=password), args.binary)
+        if problem:
             print(*problem, file=sys.stderr)
             sys.exit(1)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from threading import Thread
 import grpc
 
 import failure
-from relay import RelayLost, create_relay, events_of
+from relay import RelayLost, events_of, open_channel
 from streamserver.v1.frame_pb2 import Frame, Message
 from streamserver.v1.relay_pb2 import AcceptRequest, ListenRequest, Offer, Open, RejectRequest
 from streamserver.v1.relay_pb2_grpc import RelayServiceStub
@@ -74,8 +74,7 @@ def take(relay: RelayServiceStub, offer: Offer, password: str | None) -> None:
         print("ended", *failure.of_call(error)[:2])
 
 
-def listen(address: str, name: str, password: str | None) -> None:
-    relay = create_relay(address)
+def listen(relay: RelayServiceStub, name: str, password: str | None) -> None:
     for event in events_of(relay.Listen(ListenRequest(name=name))):
         if event.HasField("registered"):
             print("listening")
@@ -92,7 +91,8 @@ if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        listen(args.relay, args.name, args.password)
+        with open_channel(args.relay) as channel:
+            listen(RelayServiceStub(channel), args.name, args.password)
     except grpc.RpcError as error:
         print(*failure.of_call(error), file=sys.stderr)
         sys.exit(1)

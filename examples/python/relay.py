@@ -6,7 +6,6 @@ from threading import Timer
 import grpc
 
 from streamserver.v1.relay_pb2 import ListenResponse
-from streamserver.v1.relay_pb2_grpc import RelayServiceStub
 
 HEARTBEAT_MS = 15000  # the default of relays, until one has said otherwise
 HEARTBEATS_UNTIL_LOST = 2.5
@@ -21,8 +20,9 @@ KEEPALIVE = {
 }
 
 
-def create_relay(address: str) -> RelayServiceStub:
-    return RelayServiceStub(grpc.insecure_channel(address, list(KEEPALIVE.items())))
+def open_channel(address: str) -> grpc.Channel:
+    # Without the option, gRPC shares the connections of all channels.
+    return grpc.insecure_channel(address, [*KEEPALIVE.items(), ("grpc.use_local_subchannel_pool", 1)])
 
 
 class RelayLost(Exception):

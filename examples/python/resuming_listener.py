@@ -12,8 +12,8 @@ import grpc
 import failure
 from endpoint import CAPABILITIES, STATED_CODES, Endpoint, StreamError, grace_ms_of
 from listener import decline
-from relay import RelayLost, create_relay, events_of
-from resuming_stream import ResumingStream, backoff_s, open_channel
+from relay import RelayLost, events_of, open_channel
+from resuming_stream import ResumingStream, backoff_s
 from streamserver.v1.failure_pb2 import Failure
 from streamserver.v1.relay_pb2 import ListenRequest, Offer, Open, UnlistenRequest
 from streamserver.v1.relay_pb2_grpc import RelayServiceStub
@@ -56,7 +56,8 @@ class Listener:
     def unlisten(self) -> None:
         if self._request.lease_id:
             lease = UnlistenRequest(lease_id=self._request.lease_id, lease_token=self._request.lease_token)
-            create_relay(self._address).Unlisten(lease, timeout=5)
+            with open_channel(self._address) as channel:
+                RelayServiceStub(channel).Unlisten(lease, timeout=5)
 
     def _run_call(self) -> str:
         how = "not registered"
@@ -105,7 +106,8 @@ class Listener:
     def _take(self, offer: Offer) -> None:
         try:
             if self._password is not None and offer.metadata.get("password") != self._password:
-                decline(create_relay(self._address), offer)
+                with open_channel(self._address) as channel:
+                    decline(RelayServiceStub(channel), offer)
             else:
                 echo(self._address, offer, self._grace_ms)
         except StreamError as error:

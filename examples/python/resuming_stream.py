@@ -10,7 +10,7 @@ import grpc
 
 import failure
 from endpoint import Endpoint, State
-from relay import KEEPALIVE
+from relay import open_channel
 from streamserver.v1.frame_pb2 import Frame
 from streamserver.v1.relay_pb2 import AcceptRequest, ConnectRequest, Open
 from streamserver.v1.relay_pb2_grpc import RelayServiceStub
@@ -25,11 +25,6 @@ HIGH_WATER_BYTES = 262144  # `write` waits while more than so much waits to be s
 
 def backoff_s(tries: int) -> float:
     return random.uniform(0, min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**tries))
-
-
-def open_channel(address: str) -> grpc.Channel:
-    # Without the option, gRPC shares the connections of all channels.
-    return grpc.insecure_channel(address, [*KEEPALIVE.items(), ("grpc.use_local_subchannel_pool", 1)])
 
 
 class ResumingStream:
