@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { type Command, programName, UsageError } from "./command.js";
-import { connectCommand } from "./connect.js";
 import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
 import { checkGivenArguments } from "./given-arguments.js";
 import { Interrupted } from "./interruption.js";
-import { listenCommand } from "./listen.js";
 import { lsCommand } from "./ls.js";
 import { notice, wordsFor } from "./notice.js";
 import { print } from "./output.js";
-import { serveCommand } from "./serve.js";
+import { serveCommand } from "./serve/serve.js";
+import { connectCommand } from "./stream/connect.js";
+import { listenCommand } from "./stream/listen.js";
 import { tokenCommand } from "./token.js";
-import { topCommand } from "./top.js";
+import { topCommand } from "./top/top.js";
 
 // A young generation that stays small: large messages are nearly all garbage at once, and were half of a transfer's
 // time to collect.

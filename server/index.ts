@@ -7,11 +7,11 @@ export type { Caller, Claims, Door } from "./admission/caller.js";
 export { defaultLimits, type RelayLimits } from "./admission/limits.js";
 export type { Revocation } from "./admission/revocations.js";
 export type { RelayWarning } from "./admission/warnings.js";
-export type { Origins } from "./http/cors.js";
-export type { Hosts } from "./http/hosts.js";
-export type { TlsOptions } from "./http/secure-port.js";
+export type { Origins } from "./http/page/cors.js";
+export type { Hosts } from "./http/page/hosts.js";
+export type { TlsOptions } from "./http/port/secure-port.js";
 export type { DrainOptions, StreamServerProxyOptions } from "./proxy-options.js";
-export type { LeaseEnd } from "./relay/lease.js";
+export type { LeaseEnd } from "./relay/lease/lease.js";
 export { type RelayServer, type RelayServerOptions, serveRelay } from "./relay-server.js";
 export {
   type LeaseInfo,

@@ -3,9 +3,9 @@ import { systemClock } from "../stream/platform/system-clock.js";
 import type { Authorize, AuthorizeAdmin } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
-import { checkOrigins, type Origins } from "./http/cors.js";
-import { checkedHosts, type Hosts } from "./http/hosts.js";
-import { TrustedProxies } from "./http/trusted-proxies.js";
+import { checkOrigins, type Origins } from "./http/page/cors.js";
+import { checkedHosts, type Hosts } from "./http/page/hosts.js";
+import { TrustedProxies } from "./http/request/trusted-proxies.js";
 import { checkedTokenKeys, type TokenKeys } from "./relay/token-keys.js";
 
 /** An option that is `undefined` counts as left out. */

@@ -2,12 +2,12 @@ import type { Server as Http1Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { described, knownOptions } from "./admission/known-options.js";
 import { warnOfAcceptError, watchAccepting } from "./http/accepting.js";
-import { closeIfUnfinished } from "./http/answered-request.js";
-import { capConnections } from "./http/capped-connections.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
-import { PlainPort } from "./http/plain-port.js";
+import { capConnections } from "./http/port/capped-connections.js";
+import { PlainPort } from "./http/port/plain-port.js";
+import { SecurePort, type TlsOptions } from "./http/port/secure-port.js";
 import { answerProbes } from "./http/probes.js";
-import { SecurePort, type TlsOptions } from "./http/secure-port.js";
+import { closeIfUnfinished } from "./http/request/answered-request.js";
 import type { DrainOptions } from "./proxy-options.js";
 import { refusesHost, relayOf, type StreamServerProxy, trustedProxiesOf, warningsOf } from "./stream-server-proxy.js";
 

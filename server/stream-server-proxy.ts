@@ -13,12 +13,12 @@ import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
 import type { Revocation } from "./admission/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
-import { type CorsFilter, createCorsFilter } from "./http/cors.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
-import { PageAccess, type PageRefusal } from "./http/page-access.js";
-import { pathOf } from "./http/request-urls.js";
-import type { TrustedProxies } from "./http/trusted-proxies.js";
+import { type CorsFilter, createCorsFilter } from "./http/page/cors.js";
+import { PageAccess, type PageRefusal } from "./http/page/page-access.js";
+import { pathOf } from "./http/request/request-urls.js";
+import type { TrustedProxies } from "./http/request/trusted-proxies.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
   checkedDrainTimeoutMs,
@@ -26,7 +26,7 @@ import {
   type DrainOptions,
   type StreamServerProxyOptions,
 } from "./proxy-options.js";
-import type { LeaseEnd } from "./relay/lease.js";
+import type { LeaseEnd } from "./relay/lease/lease.js";
 import { Relay } from "./relay/relay.js";
 import { TokenSigner } from "./relay/token.js";
 import { Routes } from "./routes.js";

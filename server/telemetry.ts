@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { described, knownOptions } from "./admission/known-options.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { answerProbes } from "./http/probes.js";
-import { pathOf } from "./http/request-urls.js";
+import { pathOf } from "./http/request/request-urls.js";
 import { relayOf, type StreamServerProxy } from "./stream-server-proxy.js";
 import { RelayLog, type RelayLogger } from "./telemetry/relay-log.js";
 

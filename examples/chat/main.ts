@@ -1,8 +1,8 @@
 import { hostedRoom, relayAddress, rememberHosting, roomInAddress, showInAddress } from "./address.js";
 import { cleanLine } from "./clean-text.js";
-import { RoomView } from "./room-view.js";
-import { StartView } from "./start-view.js";
-import { find } from "./template.js";
+import { RoomView } from "./view/room-view.js";
+import { StartView } from "./view/start-view.js";
+import { find } from "./view/template.js";
 
 const main = find(document, "main", HTMLElement);
 const pageTitle = document.title;

@@ -1,5 +1,5 @@
 import { initialCreditBytes } from "../../stream/endpoint/sender.js";
-import type { Half } from "../relay/half.js";
+import type { Half } from "../relay/stream/half.js";
 
 /** The features of an endpoint's peer without which the endpoint does not know what the peer has had. */
 export interface PeerFeatures {

@@ -1,7 +1,7 @@
 import { Side, Wait } from "../../gen/streamserver/v1/admin_pb.js";
-import type { Role } from "../relay/half.js";
-import type { Lease } from "../relay/lease.js";
-import type { Splice } from "../relay/splice.js";
+import type { Lease } from "../relay/lease/lease.js";
+import type { Role } from "../relay/stream/half.js";
+import type { Splice } from "../relay/stream/splice.js";
 import type { EndpointTrend } from "./endpoint-trend.js";
 
 /**

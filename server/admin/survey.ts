@@ -11,10 +11,10 @@ import {
 } from "../../gen/streamserver/v1/admin_pb.js";
 import { Feature } from "../../gen/streamserver/v1/relay_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
-import type { Half, Role } from "../relay/half.js";
-import type { Lease } from "../relay/lease.js";
+import type { Lease } from "../relay/lease/lease.js";
 import type { Relay } from "../relay/relay.js";
-import type { Splice } from "../relay/splice.js";
+import type { Half, Role } from "../relay/stream/half.js";
+import type { Splice } from "../relay/stream/splice.js";
 import { callerReport } from "./caller-report.js";
 import { EndpointTrend } from "./endpoint-trend.js";
 import { RefusalCounts } from "./refusal-counts.js";

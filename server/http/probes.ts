@@ -1,5 +1,5 @@
 import type { NodeRequest, NodeResponse } from "./node-server.js";
-import { pathOf } from "./request-urls.js";
+import { pathOf } from "./request/request-urls.js";
 
 type RequestHandler = (request: NodeRequest, response: NodeResponse) => void;
 

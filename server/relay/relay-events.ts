@@ -1,9 +1,9 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import { giveErrorId } from "./error-id.js";
-import type { Half, Role } from "./half.js";
-import type { NameChange } from "./registry.js";
-import type { StreamEnd } from "./stream-end.js";
+import type { NameChange } from "./lease/registry.js";
+import type { Half, Role } from "./stream/half.js";
+import type { StreamEnd } from "./stream/stream-end.js";
 
 /** A stream, as its events tell of it. */
 export interface LiveStream {

@@ -16,16 +16,16 @@ import { type Caller, localCaller } from "../admission/caller.js";
 import { type CarriedGrant, carriedGrant } from "../admission/carried-grant.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
-import { streamGoneError } from "./ended-streams.js";
-import type { Half, Role } from "./half.js";
-import { legFacts, legFactsText } from "./leg-facts.js";
-import type { Offer, OfferFacts, OfferPlace } from "./offer.js";
-import type { OfferTracing } from "./offer-tracing.js";
-import { type Claim, type Held, type LeaseProof, Registry } from "./registry.js";
+import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
+import type { OfferTracing } from "./lease/offer-tracing.js";
+import { type Claim, type Held, type LeaseProof, Registry } from "./lease/registry.js";
 import { type RefusedCall, RelayEvents } from "./relay-events.js";
-import { receivedSequenceOf, resetFrame } from "./relayed-frame.js";
-import { offerGoneError, type Splice } from "./splice.js";
-import { type Opening, Splices } from "./splices.js";
+import { streamGoneError } from "./stream/ended-streams.js";
+import type { Half, Role } from "./stream/half.js";
+import { legFacts, legFactsText } from "./stream/leg-facts.js";
+import { receivedSequenceOf, resetFrame } from "./stream/relayed-frame.js";
+import { offerGoneError, type Splice } from "./stream/splice.js";
+import { type Opening, Splices } from "./stream/splices.js";
 import { randomId, type TokenIssuer, type TokenSigner } from "./token.js";
 
 /** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */

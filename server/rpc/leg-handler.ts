@@ -18,10 +18,10 @@ import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { LegRate } from "../admission/byte-rates.js";
 import type { Caller } from "../admission/caller.js";
-import type { Half } from "../relay/half.js";
-import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
-import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../relay/relayed-frame.js";
+import type { Half } from "../relay/stream/half.js";
+import type { LegPort } from "../relay/stream/leg-port.js";
+import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../relay/stream/relayed-frame.js";
 import type { CallEnd } from "./caller.js";
 import type { LegRpc } from "./leg-rpc.js";
 

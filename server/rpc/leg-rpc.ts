@@ -4,11 +4,11 @@ import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import { type Caller, callerToWire } from "../admission/caller.js";
 import { limitsToWire, maxTimerMs } from "../admission/limits.js";
-import type { Half, Role } from "../relay/half.js";
-import type { Resumption } from "../relay/leg-port.js";
-import type { OfferFacts } from "../relay/offer.js";
+import type { OfferFacts } from "../relay/lease/offer.js";
 import type { Relay } from "../relay/relay.js";
-import { receivedSequenceOf } from "../relay/relayed-frame.js";
+import type { Half, Role } from "../relay/stream/half.js";
+import type { Resumption } from "../relay/stream/leg-port.js";
+import { receivedSequenceOf } from "../relay/stream/relayed-frame.js";
 
 export interface AttachedLeg {
   half: Half;

@@ -8,10 +8,10 @@ import { Fifo } from "../../stream/platform/fifo.js";
 import { afterTurn } from "../../stream/platform/turn.js";
 import type { Hold } from "../admission/admission.js";
 import { localCaller } from "../admission/caller.js";
-import type { Half } from "../relay/half.js";
-import type { LegPort } from "../relay/leg-port.js";
 import type { Relay } from "../relay/relay.js";
-import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/relayed-frame.js";
+import type { Half } from "../relay/stream/half.js";
+import type { LegPort } from "../relay/stream/leg-port.js";
+import { endpointFrame, type RelayedFrame, relayedFrame } from "../relay/stream/relayed-frame.js";
 import { callOverError } from "./leg-handler.js";
 import { acceptRpc, connectRpc, type LegRpc } from "./leg-rpc.js";
 

@@ -4,10 +4,10 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { nameOf } from "../../stream/error/stream-error.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
-import type { NameChange } from "../relay/registry.js";
+import type { NameChange } from "../relay/lease/registry.js";
 import type { Relay } from "../relay/relay.js";
 import type { RelayEvent } from "../relay/relay-events.js";
-import type { StreamEnd } from "../relay/stream-end.js";
+import type { StreamEnd } from "../relay/stream/stream-end.js";
 import { hopNames } from "./hop-names.js";
 import { createInstruments } from "./relay-instruments.js";
 

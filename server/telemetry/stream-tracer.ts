@@ -1,8 +1,8 @@
 import { propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
-import type { OfferTracing, TracedOffer } from "../relay/offer-tracing.js";
+import type { OfferTracing, TracedOffer } from "../relay/lease/offer-tracing.js";
 import type { RelayEvent, StreamChange } from "../relay/relay-events.js";
-import type { StreamEnd } from "../relay/stream-end.js";
+import type { StreamEnd } from "../relay/stream/stream-end.js";
 
 /**
  * Makes a span for each stream of a relay, from its offer to its end. The client's context comes with the metadata of

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { connect, getCACertificates, setDefaultCACertificates } from "node:tls";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { makeCertificate } from "../../cli/self-signed-certificate.js";
+import { makeCertificate } from "../../cli/serve/self-signed-certificate.js";
 import { CommandLine } from "./command-line.js";
 
 interface Event {

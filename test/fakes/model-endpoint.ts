@@ -1,8 +1,8 @@
 import type { Parts } from "../../leg/parts.js";
-import type { Half, Role } from "../../server/relay/half.js";
-import type { LegPort } from "../../server/relay/leg-port.js";
 import type { Relay } from "../../server/relay/relay.js";
-import type { RelayedFrame } from "../../server/relay/relayed-frame.js";
+import type { Half, Role } from "../../server/relay/stream/half.js";
+import type { LegPort } from "../../server/relay/stream/leg-port.js";
+import type { RelayedFrame } from "../../server/relay/stream/relayed-frame.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { callBroke, noFacts, resumes, someCaller } from "./relays.js";
 

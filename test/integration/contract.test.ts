@@ -1,6 +1,6 @@
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TrustedProxies } from "../../server/http/trusted-proxies.js";
+import { TrustedProxies } from "../../server/http/request/trusted-proxies.js";
 import { Routes } from "../../server/routes.js";
 import { contract } from "../contract/contract.js";
 import { failuresOf, playOver } from "../contract/play.js";

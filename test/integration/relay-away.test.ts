@@ -235,7 +235,10 @@ test("a relay that closes answers pages as the relay, and not as the page that t
     proxy: StreamServerProxy({ prefix: "/relay", origins: [origin] }),
     port: 0,
     host: "127.0.0.1",
-    fallback: (_request, response) => void response.writeHead(405).end(),
+    fallback: (_request, response) => {
+      response.statusCode = 405;
+      response.end();
+    },
   });
   const agent = new Agent({ keepAlive: true });
   closers.push(async () => agent.destroy());

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { UsageError } from "../../../cli/command.js";
-import { openDevelopmentCertificate } from "../../../cli/development-certificate.js";
-import { makeCertificate } from "../../../cli/self-signed-certificate.js";
+import { openDevelopmentCertificate } from "../../../cli/serve/development-certificate.js";
+import { makeCertificate } from "../../../cli/serve/self-signed-certificate.js";
 
 const names = ["localhost", "relay.example", "127.0.0.1", "::1", "fd00:1:2::ffff"];
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../../cli/command.js";
-import { exposureOf, isLoopback } from "../../../cli/exposure.js";
+import { exposureOf, isLoopback } from "../../../cli/serve/exposure.js";
 
 describe("isLoopback", () => {
   test.each([

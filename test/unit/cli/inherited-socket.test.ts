@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../../cli/command.js";
-import { inheritedSocket } from "../../../cli/inherited-socket.js";
+import { inheritedSocket } from "../../../cli/serve/inherited-socket.js";
 
 describe("inheritedSocket", () => {
   const own = String(process.pid);

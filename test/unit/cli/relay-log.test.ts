@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { createJsonLogger } from "../../../cli/json-logger.js";
-import { LogOutput } from "../../../cli/log-output.js";
-import { createRelayLog, logNames, logTo } from "../../../cli/relay-log.js";
+import { createJsonLogger } from "../../../cli/serve/json-logger.js";
+import { LogOutput } from "../../../cli/serve/log-output.js";
+import { createRelayLog, logNames, logTo } from "../../../cli/serve/relay-log.js";
 import { StreamServerProxy } from "../../../server/stream-server-proxy.js";
 
 test("logNames logs the life of a lease in words", () => {

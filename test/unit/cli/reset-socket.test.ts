@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { resetSocket } from "../../../cli/reset-socket.js";
+import { resetSocket } from "../../../cli/stream/reset-socket.js";
 
 /** The two ends of a connection. */
 async function openConnection(): Promise<[near: Socket, far: Socket]> {

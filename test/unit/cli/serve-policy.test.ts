@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { UsageError } from "../../../cli/command.js";
 import { accessTokenFrom } from "../../../cli/relay-access.js";
-import { type PolicySettings, readPolicy } from "../../../cli/serve-policy.js";
+import { type PolicySettings, readPolicy } from "../../../cli/serve/serve-policy.js";
 import { mintToken } from "../../../server/index.js";
 import { accessSecret, authorizeRequest, pemPair } from "../../fakes/access-keys.js";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../../cli/command.js";
-import { makeCertificate } from "../../../cli/self-signed-certificate.js";
-import { TlsFiles } from "../../../cli/tls-files.js";
+import { makeCertificate } from "../../../cli/serve/self-signed-certificate.js";
+import { TlsFiles } from "../../../cli/serve/tls-files.js";
 
 let folder: string;
 /** Two certificates, each with its key. */

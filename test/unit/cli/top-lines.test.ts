@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { topLines } from "../../../cli/top-lines.js";
+import { topLines } from "../../../cli/top/top-lines.js";
 import { LegState, ShowResponseSchema, Side, StreamState, Wait } from "../../../gen/streamserver/v1/admin_pb.js";
 import type { Report } from "../../../web/operator/report.js";
 

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { LegState, ShowRequestSchema, Side, StreamState, Wait } from "../../../../gen/streamserver/v1/admin_pb.js";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { lookIntervalMs, maxReports, Survey } from "../../../../server/admin/survey.js";
-import type { Half } from "../../../../server/relay/half.js";
+import type { Half } from "../../../../server/relay/stream/half.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import {

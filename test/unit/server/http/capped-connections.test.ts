@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Server } from "node:net";
 import { describe, expect, test } from "vitest";
-import { capConnections } from "../../../../server/http/capped-connections.js";
-import { TrustedProxies } from "../../../../server/http/trusted-proxies.js";
+import { capConnections } from "../../../../server/http/port/capped-connections.js";
+import { TrustedProxies } from "../../../../server/http/request/trusted-proxies.js";
 import { newRelay } from "../../../fakes/relays.js";
 
 /** A connection from an address that a test on one machine cannot have. */

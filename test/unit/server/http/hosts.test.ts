@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkedHosts, hostNameOf } from "../../../../server/http/hosts.js";
+import { checkedHosts, hostNameOf } from "../../../../server/http/page/hosts.js";
 
 describe("checkedHosts", () => {
   test("returns names as the URL standard writes them", () => {

@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { TimedBody } from "../../../../server/http/timed-body.js";
+import { TimedBody } from "../../../../server/http/request/timed-body.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 
 const timeoutMs = 20_000;

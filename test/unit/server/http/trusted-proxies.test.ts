@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { TrustedProxies } from "../../../../server/http/trusted-proxies.js";
+import { TrustedProxies } from "../../../../server/http/request/trusted-proxies.js";
 
 const proxies = TrustedProxies.from(["127.0.0.1", "10.0.0.0/8", "fd00::/8"]);
 

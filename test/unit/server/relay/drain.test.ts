@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import type { Splice } from "../../../../server/relay/splice.js";
+import type { Splice } from "../../../../server/relay/stream/splice.js";
 import { frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
 import {

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { EndedStreams, maxEnds } from "../../../../server/relay/ended-streams.js";
-import { resetFrame } from "../../../../server/relay/relayed-frame.js";
+import { EndedStreams, maxEnds } from "../../../../server/relay/stream/ended-streams.js";
+import { resetFrame } from "../../../../server/relay/stream/relayed-frame.js";
 import { maxReasonBytes, StreamError } from "../../../../stream/error/stream-error.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { frame } from "../../../fakes/frames.js";

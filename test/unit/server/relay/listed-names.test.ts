@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareUtf8, ListedNames } from "../../../../server/relay/listed-names.js";
+import { compareUtf8, ListedNames } from "../../../../server/relay/lease/listed-names.js";
 
 /** Names of all lengths of UTF-8, and such that begin with others. */
 const names = [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Held, NameChange } from "../../../../server/relay/registry.js";
+import type { Held, NameChange } from "../../../../server/relay/lease/registry.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Random } from "../../../fakes/mutations.js";

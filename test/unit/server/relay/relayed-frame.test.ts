@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { readFrameHead } from "../../../../leg/frame-head.js";
 import { Parts } from "../../../../leg/parts.js";
-import { endpointFrame, relayedFrame } from "../../../../server/relay/relayed-frame.js";
+import { endpointFrame, relayedFrame } from "../../../../server/relay/stream/relayed-frame.js";
 import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { dataFrame, frame, plainFrame } from "../../../fakes/frames.js";
 

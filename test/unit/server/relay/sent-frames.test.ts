@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SentFrames } from "../../../../server/relay/sent-frames.js";
+import { SentFrames } from "../../../../server/relay/stream/sent-frames.js";
 import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { messageOverheadBytes } from "../../../../stream/endpoint/sender.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { defaultLimits } from "../../../../server/admission/limits.js";
-import type { Role } from "../../../../server/relay/half.js";
+import type { Role } from "../../../../server/relay/stream/half.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { ModelEndpoint } from "../../../fakes/model-endpoint.js";
 import { Random } from "../../../fakes/mutations.js";

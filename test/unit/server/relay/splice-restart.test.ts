@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import type { Role } from "../../../../server/relay/half.js";
+import type { Role } from "../../../../server/relay/stream/half.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { settled, thrown } from "../../../fakes/outcome.js";

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { CapabilitiesSchema, Feature } from "../../../../gen/streamserver/v1/relay_pb.js";
-import type { Role } from "../../../../server/relay/half.js";
+import type { Role } from "../../../../server/relay/stream/half.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { isLoss } from "../../../../web/api/leg.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";

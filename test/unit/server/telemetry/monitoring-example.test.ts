@@ -38,7 +38,7 @@ test("the dashboard and docs/monitoring.md have every metric of a relay", () => 
 });
 
 test("docs/monitoring.md has every event of the log", () => {
-  const sources = ["server/telemetry/relay-log.ts", "cli/relay-log.ts"].map(read).join("");
+  const sources = ["server/telemetry/relay-log.ts", "cli/serve/relay-log.ts"].map(read).join("");
   const streams = ["offered", "accepted", "adopted", "suspended", "resumed", "ended"].map((what) => `stream.${what}`);
   const events = new Set([...sources.matchAll(/event: "([a-z.]+)"/g)].map(([, event = ""]) => event).concat(streams));
   const page = read("docs/monitoring.md");

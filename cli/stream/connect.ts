@@ -1,0 +1,67 @@
+import { maxTimerMs } from "../../server/admission/limits.js";
+import { StreamClient, type StreamError } from "../../web/node.js";
+import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, UsageError } from "../command.js";
+import { interruptedStreamError, whenAborted } from "../interruption.js";
+import { notice, wordsFor } from "../notice.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
+import { shellWord } from "../visible-text.js";
+import { transferStandardIo } from "./standard-io.js";
+import { openTcpPort } from "./tcp-port.js";
+
+const help = `Usage: bss connect NAME [--port PORT [--host ADDRESS]] [options]
+
+Connects to whoever listens on NAME. Standard input goes there, and what comes from there to standard output; the end of
+the input half-closes the stream, which then goes on until the other side has finished too.
+
+  --port PORT     instead: opens a TCP port on this machine, 0 for any that is free; each connection to it becomes a
+                  stream of its own to NAME, until Ctrl-C, also when the relay was away meanwhile
+  --host ADDRESS  the interface of that port (default 127.0.0.1)
+  --wait          waits until somebody listens on NAME, where nobody does
+  --wait-ms N     waits for that at most so long
+${relayOptionsHelp}
+Examples:
+  tar c folder | bss connect NAME        at the other end: bss listen NAME | tar x
+  bss connect NAME --port 5432           then: psql -h localhost
+`;
+
+/** `bss connect` */
+export const connectCommand: Command = {
+  name: "connect",
+  summary: "connects to a name: standard input and output, or a TCP port",
+  help,
+  async run(args, signal) {
+    const { values, positionals } = parseCommandLine(args, {
+      ...relayOptions,
+      port: { type: "string" },
+      host: { type: "string" },
+      wait: { type: "boolean" },
+      "wait-ms": { type: "string" },
+    });
+    const name = onlyArgument(positionals, "NAME");
+    if (values.host !== undefined && values.port === undefined) throw new UsageError("--host goes with --port");
+    const port = values.port === undefined ? undefined : parsePort(values.port, "--port");
+    const waitMs = waitMsOf(values.wait, values["wait-ms"]);
+    const token = accessTokenFrom(values);
+    // The peer's exit code may not say that all went well while it does not here.
+    const client = StreamClient(await openRelay(values, signal), { token, acknowledgeEnd: "read" });
+    const streams = new AbortController();
+    whenAborted(signal, () => streams.abort(interruptedStreamError()));
+    const connect = () => client.connect(name, { signal: streams.signal, waitForListenerMs: waitMs });
+    if (port === undefined) return transferStandardIo(connect());
+    const host = values.host || "127.0.0.1";
+    const onBroken = (error: StreamError) => {
+      if (!signal.aborted) notice(`a connection broke: ${wordsFor(error)}`);
+    };
+    const tcpPort = await openTcpPort({ port, host, connect, onBroken });
+    notice(`TCP connections to ${host}:${tcpPort.port} go to ${shellWord(name)}`);
+    await new Promise<void>((resolve) => whenAborted(signal, resolve));
+    tcpPort.close();
+    signal.throwIfAborted();
+  },
+};
+
+/** How long a stream waits for a listener, in milliseconds; undefined if not at all. */
+function waitMsOf(wait: boolean | undefined, waitMs: string | undefined): number | undefined {
+  const ms = waitMs === undefined ? maxTimerMs : parseMs(waitMs, "--wait-ms");
+  return (wait || waitMs !== undefined) && ms > 0 ? ms : undefined;
+}

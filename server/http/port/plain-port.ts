@@ -1,0 +1,80 @@
+import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
+import { createServer as createHttp2Server, type Http2Server } from "node:http2";
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import type { NodeServer } from "../node-server.js";
+import { portOptions } from "./port-options.js";
+
+/** The first bytes of an HTTP/2 connection with prior knowledge. RFC 9113, section 3.4. */
+const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+/**
+ * Serves HTTP/1.1, and HTTP/2 with prior knowledge, on one TCP port without TLS, so that a browser and a gRPC client
+ * use the same address. The first bytes of each connection tell the two apart.
+ */
+export class PlainPort {
+  readonly #openTimeoutMs: number;
+  readonly #http1: Http1Server;
+  readonly #http2: Http2Server;
+  readonly #tcp: TcpServer = createTcpServer((socket) => this.#sort(socket));
+  readonly #sockets = new Set<Socket>();
+
+  /**
+   * A connection is closed if its first bytes do not tell within `openTimeoutMs` which protocol it speaks, or if it
+   * takes longer for the head of a request.
+   */
+  constructor(openTimeoutMs: number) {
+    this.#openTimeoutMs = openTimeoutMs;
+    const { http1, http2 } = portOptions(openTimeoutMs);
+    this.#http1 = createHttp1Server(http1);
+    this.#http2 = createHttp2Server(http2);
+    // The server starts its check for slow requests when it listens, which this server never does by itself.
+    this.#http1.emit("listening");
+  }
+
+  /** The servers that emit the requests. */
+  get servers(): readonly NodeServer[] {
+    return [this.#http1, this.#http2];
+  }
+
+  /** The server that listens on the port. */
+  get listener(): TcpServer {
+    return this.#tcp;
+  }
+
+  /** Stops listening and ends every connection. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
+    this.#http1.close();
+    this.#http2.close();
+    await closed;
+  }
+
+  #sort(socket: Socket): void {
+    const giveUp = () => socket.destroy();
+    // Bytes that come one by one do not postpone the end.
+    const deadline = setTimeout(giveUp, this.#openTimeoutMs);
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      clearTimeout(deadline);
+      this.#sockets.delete(socket);
+    });
+    socket.setNoDelay();
+    socket.on("error", giveUp);
+    let first = Buffer.alloc(0);
+    const onReadable = () => {
+      const chunk: Buffer | null = socket.read();
+      if (chunk === null) return;
+      first = Buffer.concat([first, chunk]);
+      const known = Math.min(first.byteLength, http2Preface.byteLength);
+      const matches = first.subarray(0, known).equals(http2Preface.subarray(0, known));
+      if (matches && known < http2Preface.byteLength) return;
+      socket.off("readable", onReadable);
+      socket.off("error", giveUp);
+      clearTimeout(deadline);
+      socket.unshift(first);
+      (matches ? this.#http2 : this.#http1).emit("connection", socket);
+    };
+    socket.on("readable", onReadable);
+  }
+}
