@@ -55,7 +55,7 @@ function command(beginning: string): string {
 test("the README's commands are these", () => {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   expect(commands).toEqual([
-    // The test in test/browser/front-door.test.ts runs these commands, with the packed package.
+    // The test in test/browser/page/front-door.test.ts runs these commands, with the packed package.
     "npm install browser-stream-server",
     "npx browser-stream-server serve",
     "npx browser-stream-server serve --page .",
