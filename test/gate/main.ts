@@ -31,6 +31,7 @@ const indented = (text: string) => text.replaceAll(/^(?=.)/gm, "    ");
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
 const notRun: string[] = [];
+const unstable: string[] = [];
 
 for (const step of steps.filter((each) => wanted.length === 0 || wanted.includes(each.name))) {
   const start = performance.now();
@@ -40,6 +41,7 @@ for (const step of steps.filter((each) => wanted.length === 0 || wanted.includes
   switch (outcome.kind) {
     case "passed":
       console.log(`ok       ${step.name}  ${seconds}${outcome.note ? `  (${outcome.note})` : ""}`);
+      for (const each of outcome.unstable ?? []) unstable.push(`${step.name}: ${each}`);
       break;
     case "failed":
       console.log(`FAILED   ${step.name}  ${seconds}\n${indented(outcome.why)}`);
@@ -53,6 +55,7 @@ for (const step of steps.filter((each) => wanted.length === 0 || wanted.includes
 }
 
 if (failures.length > 0) console.log(`\nFailed:\n${indented(failures.join("\n"))}`);
+if (unstable.length > 0) console.log(`\nUnstable, passed when run again:\n${indented(unstable.join("\n"))}`);
 if (notRun.length > 0) {
   const inCi = isCi ? ", and CI allows nothing to be skipped" : "";
   console.log(`\nNot run${inCi}:\n${indented(notRun.join("\n"))}`);

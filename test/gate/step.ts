@@ -4,9 +4,12 @@ export interface TestCounts {
   skipped: number;
 }
 
-/** How a step ended. `tests` is there when the step ran tests; otherwise the step itself counts as one check. */
+/**
+ * How a step ended. `tests` is there when the step ran tests; otherwise the step itself counts as one check. `unstable`
+ * names the tests that failed, and passed when they were run again.
+ */
 export type Outcome =
-  | { kind: "passed"; note?: string; tests?: TestCounts }
+  | { kind: "passed"; note?: string; tests?: TestCounts; unstable?: string[] }
   | { kind: "failed"; why: string; tests?: TestCounts }
   | { kind: "skipped"; why: string };
 
