@@ -4,7 +4,7 @@
  * of 1,000 stalls others for up to 300 ms. Node's 33 a second would cut off a proxy that carries many clients over one
  * connection.
  */
-const resetLimits = { streamResetBurst: 400, streamResetRate: 200 };
+const resetLimits = { streamResetBurst: 200, streamResetRate: 200 };
 
 /** Looks for connections of HTTP/1.1 whose head takes too long, in each `openTimeoutMs`. */
 const looksPerTimeout = 2;
