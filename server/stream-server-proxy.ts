@@ -9,6 +9,7 @@ import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";
 import { Admission } from "./admission/admission.js";
+import { localCaller } from "./admission/caller.js";
 import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
 import type { Revocation } from "./admission/revocations.js";
@@ -233,7 +234,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * proxy.revoke({ sub: "ann" });
    */
   revoke(revocation: Revocation): number {
-    return this.#relay.admission.grants.revoke(revocation);
+    const ended = this.#relay.admission.grants.revoke(revocation);
+    this.#relay.events.tell({ kind: "operator acted", act: "revoke", caller: localCaller, revocation });
+    return ended;
   }
 
   /**

@@ -1,5 +1,6 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
-import type { JSONWebKeySet } from "jose";
+import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import { types } from "node:util";
+import type { JSONWebKeySet, JWK } from "jose";
 import { described } from "../admission/known-options.js";
 import { maxTokenKeys, tokenKeyBytes } from "../relay/token-keys.js";
 
@@ -64,18 +65,35 @@ export function checkedAccessKeys({ secret, publicKey, jwks }: AccessKeyOptions)
 
 /** Returns the key of a shared secret, which signs and verifies. Throws a TypeError or RangeError. */
 export function secretAccessKey(secret: unknown): AccessKey {
+  const isPem = typeof secret === "string" ? secret.includes(pemMark) : isPemBytes(secret);
+  // The bytes of a public key are known to many, and each of them could make tokens.
+  if (isPem) throw new TypeError("a shared secret is random bytes, and the given one is a key in PEM");
   return { key: createSecretKey(tokenKeyBytes(secret)), algorithms: ["HS256"] };
 }
 
-/** Returns the key that signs, from PEM. Throws a TypeError for text that is no private key in PEM. */
+const pemMark = "-----BEGIN";
+
+function isPemBytes(secret: unknown): boolean {
+  return types.isUint8Array(secret) && Buffer.from(secret).includes(pemMark);
+}
+
+/** Returns the key that signs, from PEM. Throws a TypeError or RangeError for text that is no private key in PEM. */
 export function privateAccessKey(pem: unknown): AccessKey {
+  if (typeof pem === "string" && /BEGIN (PUBLIC KEY|RSA PUBLIC KEY|CERTIFICATE)/.test(pem)) {
+    throw new TypeError("a key that signs access tokens is private, and the given one is public");
+  }
+  if (typeof pem === "string" && pem.includes("ENCRYPTED")) {
+    throw new TypeError("the private key of access tokens has a passphrase: openssl pkey -in KEY writes it without");
+  }
   return pemAccessKey("private", pem, createPrivateKey);
 }
 
 function publicAccessKey(pem: unknown): AccessKey {
   // Node takes the public key out of a private one, which has no business at the relay.
   if (typeof pem === "string" && pem.includes("PRIVATE KEY")) {
-    throw new TypeError("a key that verifies access tokens is public, and the given one is private");
+    throw new TypeError(
+      "a key that verifies access tokens is public, and the given one is private: openssl pkey -pubout -in KEY writes the public one",
+    );
   }
   return pemAccessKey("public", pem, createPublicKey);
 }
@@ -91,9 +109,16 @@ function pemAccessKey(kind: "public" | "private", pem: unknown, parse: (pem: str
   return { key, algorithms: algorithmsOf(key) };
 }
 
-/** The first algorithm signs. */
+/** RFC 7518, section 3.3, asks for it. */
+const minRsaBits = 2_048;
+
+/** The first algorithm signs. Throws a RangeError for a key that is too short, and a TypeError for one of another kind. */
 function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string[] {
-  const curve = asymmetricKeyDetails?.namedCurve;
+  const { namedCurve: curve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
+  if (asymmetricKeyType === "rsa" && modulusLength < minRsaBits) {
+    const remedy = `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:${minRsaBits} makes a longer one`;
+    throw new RangeError(`an RSA key of access tokens has ${minRsaBits} bits or more, not ${modulusLength}: ${remedy}`);
+  }
   if (asymmetricKeyType === "rsa") return ["RS256"];
   if (asymmetricKeyType === "ed25519") return ["EdDSA", "Ed25519"];
   if (curve === "prime256v1") return ["ES256"];
@@ -114,7 +139,39 @@ function checkedKeySet(jwks: unknown): AccessKeys {
   if (typeof jwks === "string" || jwks instanceof URL) return { kind: "key set URL", url: checkedKeySetUrl(jwks) };
   const keys: unknown = typeof jwks === "object" && jwks !== null && "keys" in jwks ? jwks.keys : undefined;
   if (!Array.isArray(keys)) throw new TypeError(`jwks is a URL or a key set, not ${described(jwks)}`);
+  const fault = keySetFault(jwks as JSONWebKeySet);
+  if (fault !== undefined) throw new TypeError(fault);
   return { kind: "key set", jwks: jwks as JSONWebKeySet };
+}
+
+/**
+ * Says why keys of a set cannot verify, or should not be in it; undefined if there is no fault. Keys for encryption and
+ * those of other kinds are left alone, because a set may have other uses as well.
+ */
+export function keySetFault({ keys }: JSONWebKeySet): string | undefined {
+  let verifying = 0;
+  for (const [index, jwk] of keys.entries()) {
+    const which = `key ${index + 1} of the key set`;
+    if (typeof jwk !== "object" || jwk === null) return `${which} is no key`;
+    if (jwk.kty === "oct") return `${which} is a shared secret, and the keys of a set are public`;
+    if (jwk.d !== undefined) return `${which} is a private key, and the keys of a set are public`;
+    if (!isForSignatures(jwk)) continue;
+    try {
+      algorithmsOf(createPublicKey({ key: jwk as JsonWebKey, format: "jwk" }));
+    } catch (reason) {
+      // The words of Node repeat no key, but say little.
+      return `${which} cannot verify access tokens: ${reason instanceof RangeError ? reason.message : "it is malformed"}`;
+    }
+    verifying += 1;
+  }
+  return verifying > 0 ? undefined : "the key set has no key that verifies access tokens";
+}
+
+const signingCurves: ReadonlySet<unknown> = new Set(["P-256", "P-384", "P-521", "Ed25519"]);
+
+function isForSignatures({ kty, crv, use, key_ops: operations }: JWK): boolean {
+  if ((use ?? "sig") !== "sig" || operations?.includes("verify") === false) return false;
+  return kty === "RSA" || ((kty === "EC" || kty === "OKP") && signingCurves.has(crv));
 }
 
 /** Keys that anybody on the way could replace would let anybody in. */

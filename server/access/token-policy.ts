@@ -21,14 +21,17 @@ export interface TokenPolicyOptions extends AccessKeyOptions {
    */
   expiredTokensCut?: boolean | undefined;
   /**
-   * How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000. Default
-   * 0.
+   * How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000: by so
+   * much a token is let in before the times in "nbf" and "iat", and after "exp". What a token has opened that cuts ends
+   * at "exp" all the same. Default 5,000.
    */
   clockToleranceMs?: number | undefined;
   /** The time, in milliseconds since 1970. Default `Date.now`. */
   now?: (() => number) | undefined;
 }
 
+/** Two machines that keep their clocks by NTP are often a second apart, and hardly ever five. */
+const defaultClockToleranceMs = 5_000;
 /** A clock that is wrong by more than minutes is to be mended. */
 const maxClockToleranceMs = 300_000;
 
@@ -55,8 +58,9 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
   const verified = new VerifiedTokens();
   const grantTo = (request: AuthorizeRequest | AdminRequest, claims: AccessClaims): Grant => {
     const { rights, subject, name, meta, tokenId, issuedAtMs, isAdmin } = claims;
-    const expiresAtMs = claims.expiresAtMs + clockToleranceMs;
     const cut = claims.cut || expiredTokensCut;
+    // A cut comes within 5 s of the expiry, so the tolerance does not put it off.
+    const expiresAtMs = cut ? claims.expiresAtMs : claims.expiresAtMs + clockToleranceMs;
     const grant = allowed(request, { rights, isAdmin }, subject);
     return { ...grant, subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
   };
@@ -100,7 +104,8 @@ const wordsFor = { listen: "listen on", connect: "connect to" };
 function checkedPolicyOptions(options: TokenPolicyOptions) {
   const names = ["secret", "publicKey", "jwks", "issuer", "audience", "anonymous", "expiredTokensCut"] as const;
   const given = knownOptions("options of a token policy", options, [...names, "clockToleranceMs", "now"]);
-  const { issuer, audience, anonymous, expiredTokensCut = false, clockToleranceMs = 0, now = Date.now } = given;
+  const { issuer, audience, anonymous, expiredTokensCut = false, now = Date.now } = given;
+  const { clockToleranceMs = defaultClockToleranceMs } = given;
   for (const [name, value] of Object.entries({ issuer, audience })) {
     if (value === undefined || (typeof value === "string" && value !== "")) continue;
     throw new TypeError(`${name} is text that is not empty, not ${described(value)}`);

@@ -1,5 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
+import type { Revocation } from "../admission/revocations.js";
 import { giveErrorId } from "./error-id.js";
 import type { NameChange } from "./lease/registry.js";
 import type { Half, Role } from "./stream/half.js";
@@ -49,7 +50,7 @@ export interface RefusedCall {
 /** The caller is told the id too, where its protocol has room for it. */
 export type Refusal = RefusedCall & { kind: "refused"; error: StreamError; errorId: string };
 
-/** An operator has ended a stream or a lease, or has revoked access tokens. */
+/** An operator, or the relay's own process, has ended a stream or a lease, or has revoked access tokens. */
 export interface OperatorAct {
   kind: "operator acted";
   act: "end stream" | "end lease" | "revoke";
@@ -58,6 +59,8 @@ export interface OperatorAct {
   leaseId?: string;
   /** The words of the operator. */
   reason?: string;
+  /** The tokens that are good no longer. */
+  revocation?: Revocation;
 }
 
 export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal | OperatorAct;

@@ -16,12 +16,16 @@ const maxRequestBytes = 16_384;
 /** Serves `AdminService` on a router, to callers whom the relay's policy for operators lets in. */
 export function adminRoutes(router: ConnectRouter, relay: Relay, survey: Survey): void {
   /** Answers a call of an operator. Every refusal is told to those who watch the relay, and so is each act. */
-  const answer = async <T>(context: HandlerContext, call: () => T, act?: Omit<OperatorAct, "kind" | "caller">) => {
+  const answer = async <T>(
+    context: HandlerContext,
+    call: () => T,
+    act?: () => Omit<OperatorAct, "kind" | "caller">,
+  ) => {
     const caller: Caller = callerOf(context);
     try {
       const admitted = await relay.admission.admitAdmin(caller, tokenOf(context));
       const answered = call();
-      if (act !== undefined) relay.events.tell({ kind: "operator acted", caller: admitted.caller, ...act });
+      if (act !== undefined) relay.events.tell({ kind: "operator acted", caller: admitted.caller, ...act() });
       return answered;
     } catch (reason) {
       throw wireErrorOf(relay.refused(reason, { call: "admin", caller }));
@@ -31,17 +35,18 @@ export function adminRoutes(router: ConnectRouter, relay: Relay, survey: Survey)
     show: (request, context) => answer(context, () => survey.show(request)),
     async endStream({ streamId, reason }, context) {
       const end = () => relay.endStream(streamId, endedError("stream", reason));
-      await answer(context, end, { act: "end stream", streamId, reason: cutReason(reason) });
+      await answer(context, end, () => ({ act: "end stream", streamId, reason: cutReason(reason) }));
       return {};
     },
     async endLease({ leaseId, reason }, context) {
       const end = () => relay.registry.remove(leaseId, endedError("name", reason));
-      await answer(context, end, { act: "end lease", leaseId, reason: cutReason(reason) });
+      await answer(context, end, () => ({ act: "end lease", leaseId, reason: cutReason(reason) }));
       return {};
     },
     async revoke(request, context) {
       const revoke = () => relay.admission.grants.revoke(revocationFrom(request));
-      return { ended: await answer(context, revoke, { act: "revoke" }) };
+      const ended = await answer(context, revoke, () => ({ act: "revoke", revocation: revocationFrom(request) }));
+      return { ended };
     },
   };
   router.service(AdminService, service, { readMaxBytes: maxRequestBytes });

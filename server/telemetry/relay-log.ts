@@ -1,6 +1,7 @@
 import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
+import type { Revocation } from "../admission/revocations.js";
 import type { NameChange } from "../relay/lease/registry.js";
 import type { LinkChange, LiveStream, OperatorAct, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";
@@ -166,8 +167,14 @@ function linkFields(change: LinkChange): Fields {
   return { event: "link.ended", linkId, ...errorFields(error), durationMs: whole(durationMs), ...callerFields(caller) };
 }
 
-function operatorFields({ act, caller, streamId, leaseId, reason }: OperatorAct): Fields {
-  return { event: "operator.acted", act, streamId, leaseId, message: cut(reason), ...callerFields(caller) };
+function operatorFields({ act, caller, streamId, leaseId, reason, revocation }: OperatorAct): Fields {
+  const revoked = revocation && revokedFields(revocation);
+  return { event: "operator.acted", act, streamId, leaseId, revoked, message: cut(reason), ...callerFields(caller) };
+}
+
+function revokedFields({ sub, jti, issuedBefore }: Revocation): Record<string, unknown> {
+  const issuedBeforeMs = issuedBefore === undefined ? undefined : Number(issuedBefore);
+  return { subject: cut(sub), tokenId: cut(jti), issuedBeforeMs };
 }
 
 function refusalFields({ call, error, errorId, caller, name, streamId }: Refusal): Fields {

@@ -10,19 +10,21 @@ export interface PemPair {
   privateKey: string;
 }
 
+type KeyKind = "rsa" | "P-256" | "secp256k1" | "ed25519";
+
 /** Returns a new pair of keys in PEM. */
-export function pemPair(kind: "rsa" | "P-256" | "ed25519"): PemPair {
-  const { publicKey, privateKey } = keyPair(kind);
+export function pemPair(kind: KeyKind, rsaBits = 2_048): PemPair {
+  const { publicKey, privateKey } = keyPair(kind, rsaBits);
   return {
     publicKey: publicKey.export({ type: "spki", format: "pem" }).toString(),
     privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
   };
 }
 
-function keyPair(kind: "rsa" | "P-256" | "ed25519"): { publicKey: KeyObject; privateKey: KeyObject } {
-  if (kind === "rsa") return generateKeyPairSync("rsa", { modulusLength: 2_048 });
-  if (kind === "P-256") return generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return generateKeyPairSync("ed25519");
+function keyPair(kind: KeyKind, modulusLength: number): { publicKey: KeyObject; privateKey: KeyObject } {
+  if (kind === "rsa") return generateKeyPairSync("rsa", { modulusLength });
+  if (kind === "ed25519") return generateKeyPairSync("ed25519");
+  return generateKeyPairSync("ec", { namedCurve: kind });
 }
 
 /** A question of a client that wants to connect to "room/42", changed by `changes`. */

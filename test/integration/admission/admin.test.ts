@@ -247,6 +247,8 @@ describe("AdminService", () => {
   });
 
   test("Revoke ends what a subject holds, and refuses a revocation that says nothing", async () => {
+    const lines: Record<string, unknown>[] = [];
+    closers.push(logRelay(relay.proxy, { info: (fields) => lines.push(fields) }));
     const token = await mintToken({ secret, subject: "ann", streams: { "user/{sub}": ["listen"] } });
     const server = await listen("user/ann", () => {}, relay.origin, token);
     expect((await operator.show({})).names).toMatchObject([{ listener: { subject: "ann" } }]);
@@ -254,5 +256,13 @@ describe("AdminService", () => {
     expect(await failureOf(operator.revoke({ sub: "ann", jti: "1" }))).toMatchObject({ code: Code.InvalidArgument });
     expect(await operator.revoke({ sub: "ann" })).toMatchObject({ ended: 1 });
     expect(await rejection(server.closed)).toMatchObject({ failure: Failure.NOT_PERMITTED });
+    relay.proxy.revoke({ jti: "t1" });
+    relay.proxy.revoke({ issuedBefore: 0 });
+    const acts = lines.filter(({ event }) => event === "operator.acted");
+    expect(acts).toMatchObject([
+      { act: "revoke", revoked: { subject: "ann" }, caller: { door: "http" } },
+      { act: "revoke", revoked: { tokenId: "t1" }, caller: { door: "local" } },
+      { act: "revoke", revoked: { issuedBeforeMs: 0 } },
+    ]);
   });
 });

@@ -26,6 +26,8 @@ test.each<[string, object]>([
   ["no key", {}],
   ["two keys", { secret, privateKey: "" }],
   ["a short secret", { secret: "c2hvcnQ" }],
+  ["an RSA key of 1,024 bits", { privateKey: pemPair("rsa", 1_024).privateKey }],
+  ["a public key", { privateKey: pemPair("P-256").publicKey }],
   ["rights that a relay does not know", { secret, streams: { a: ["own"] } }],
   ["a time that is no number", { secret, ttlMs: "10m" }],
   ["meta that is no text", { secret, meta: { a: 1 } }],

@@ -18,6 +18,7 @@ const nowMs = 1_800_000_000_000;
 const now = () => nowMs;
 const streams = { "room/*": ["connect"] } as const;
 const [rsa, otherRsa, ec, ed] = [pemPair("rsa"), pemPair("rsa"), pemPair("P-256"), pemPair("ed25519")];
+const shortRsa = pemPair("rsa", 1_024);
 
 /** The answer of a policy, which may come at once or later. */
 const ask = async (policy: TokenPolicy, token: string, changes: Partial<AuthorizeRequest> = {}) =>
@@ -104,7 +105,7 @@ describe("tokenPolicy grants", () => {
 
   test("a token to the last moment, also one seen before, and expiredTokensCut ends what it opened", async () => {
     let time = nowMs;
-    const policy = tokenPolicy({ secret, expiredTokensCut: true, now: () => time });
+    const policy = tokenPolicy({ secret, expiredTokensCut: true, clockToleranceMs: 0, now: () => time });
     const token = await mintToken({ secret, streams, ttlMs: 10_000, now });
     time = nowMs + 9_999;
     expect(await ask(policy, token)).toMatchObject({ cut: true, expiresAtMs: nowMs + 10_000 });
@@ -113,14 +114,31 @@ describe("tokenPolicy grants", () => {
   });
 });
 
-test("tokenPolicy takes a token of a clock that is ahead within the tolerance for one that was made now", async () => {
-  const policy = tokenPolicy({ secret, now, clockToleranceMs: 2_000 });
-  expect(await ask(policy, signed({ iat: nowMs / 1_000 + 2 }))).toMatchObject({ issuedAtMs: nowMs });
-  expect(await refusal(policy, signed({ iat: nowMs / 1_000 + 3 }))).toBe(Code.Unauthenticated);
+describe.each([
+  ["5 s by default", {}, 5],
+  ["clockToleranceMs", { clockToleranceMs: 2_000 }, 2],
+])("tokenPolicy, with clocks that differ by %s,", (_, options, toleranceSeconds) => {
+  const nowSeconds = nowMs / 1_000;
+  const policy = tokenPolicy({ secret, now, ...options });
+
+  test.each(["iat", "nbf"])("takes a token whose %s is not there yet for one that was made now", async (claim) => {
+    expect(await ask(policy, signed({ iat: nowSeconds, [claim]: nowSeconds + toleranceSeconds }))).toMatchObject({
+      issuedAtMs: nowMs,
+    });
+    const later = signed({ [claim]: nowSeconds + toleranceSeconds + 1 });
+    expect(await refusal(policy, later)).toBe(Code.Unauthenticated);
+  });
+
+  test("lets in a token that has just expired, and does not put off the end of what it cuts", async () => {
+    const exp = nowSeconds - toleranceSeconds + 1;
+    expect(await ask(policy, signed({ exp }))).toMatchObject({ expiresAtMs: nowMs + 1_000 });
+    expect(await ask(policy, signed({ exp, cut: true }))).toMatchObject({ expiresAtMs: exp * 1_000, cut: true });
+    expect(await refusal(policy, signed({ exp: exp - 1 }))).toBe(Code.Unauthenticated);
+  });
 });
 
 describe("tokenPolicy refuses", () => {
-  const policy = tokenPolicy({ secret, issuer: "us", audience: "relay", now });
+  const policy = tokenPolicy({ secret, issuer: "us", audience: "relay", clockToleranceMs: 0, now });
   const ours = { iss: "us", aud: "relay" };
 
   test("nothing of a token that has all of it, so that each token below fails for its own reason", async () => {
@@ -223,6 +241,7 @@ function mutated(token: string, random: Random): string {
   return text;
 }
 
+const jwkOf = (pem: string) => createPublicKey(pem).export({ format: "jwk" });
 const pemKey = async (pem: string) => (await import("node:crypto")).createPrivateKey(pem);
 
 test("tokenPolicy answers at once, and within 50 µs, for a token that it has seen before", async () => {
@@ -240,7 +259,7 @@ test("tokenPolicy answers at once, and within 50 µs, for a token that it has se
 });
 
 describe("a key set", () => {
-  const jwk = (pem: string, kid: string) => ({ ...createPublicKey(pem).export({ format: "jwk" }), kid, use: "sig" });
+  const jwk = (pem: string, kid: string) => ({ ...jwkOf(pem), kid, use: "sig" });
   const keySet = { keys: [jwk(rsa.publicKey, "one")] };
   const requests: string[] = [];
   let status = 200;
@@ -295,8 +314,13 @@ describe("a key set", () => {
       Code.Unauthenticated,
     );
     expect(await refusal(policy, await mintToken({ privateKey, streams, now }))).toBe(Code.Unauthenticated);
-    const symmetric = { keys: [{ kty: "oct", k: secret, kid: "one", alg: "HS256" }] };
-    expect(await refusal(tokenPolicy({ jwks: symmetric, now }), signed({}, { kid: "one" }))).toBe(Code.Unauthenticated);
+    expect(await refusal(policy, signed({}, { kid: "one" }))).toBe(Code.Unauthenticated);
+  });
+
+  test("of which some keys have other uses verifies with the others", async () => {
+    const encrypting = { ...jwk(otherRsa.publicKey, "other"), use: "enc" };
+    const policy = tokenPolicy({ jwks: { keys: [encrypting, { kty: "OKP", crv: "X25519" }, ...keySet.keys] }, now });
+    await ask(policy, await mintToken({ privateKey: ec.privateKey, keyId: "two", streams, now }));
   });
 });
 
@@ -308,6 +332,14 @@ test.each<[string, unknown]>([
   ["no secret in the list", { secret: [] }],
   ["a private key", { publicKey: rsa.privateKey }],
   ["a key that is no PEM", { publicKey: secret }],
+  ["a public key as the secret", { secret: Buffer.from(rsa.publicKey) }],
+  ["an RSA key of 1,024 bits", { publicKey: shortRsa.publicKey }],
+  ["a key of a curve that signs no tokens", { publicKey: pemPair("secp256k1").publicKey }],
+  ["a key set with an RSA key of 1,024 bits", { jwks: { keys: [jwkOf(shortRsa.publicKey)] } }],
+  ["a key set with a private key", { jwks: { keys: [{ ...jwkOf(ec.publicKey), d: "AAAA" }] } }],
+  ["a key set with a shared secret", { jwks: { keys: [{ kty: "oct", k: secret }] } }],
+  ["a key set with a malformed key", { jwks: { keys: [{ kty: "RSA", n: "AQAB", e: "" }] } }],
+  ["a key set of no key that verifies", { jwks: { keys: [{ ...jwkOf(rsa.publicKey), use: "enc" }] } }],
   ["a key set over http from elsewhere", { jwks: "http://example.org/keys" }],
   ["a key set that is none", { jwks: {} }],
   ["rights that are none", { secret, anonymous: { "**": "connect" } }],
@@ -324,4 +356,6 @@ test.each<[string, unknown]>([
   })();
   expect(error).toBeInstanceOf(Error);
   for (const key of [secret, rsa.privateKey, "c2hvcnQ"]) expect(error?.message).not.toContain(key);
+  // The error says what to do, and not what went wrong inside.
+  expect([TypeError, RangeError]).toContain(error?.constructor);
 });
