@@ -8,6 +8,7 @@ import { checkOptions, objectWith } from "../stream/error/options.js";
 import type { Stream } from "../stream/stream.js";
 import { type ConnectOptions, connectOptions, openStream } from "../web/api/stream-client.js";
 import { unheardLine } from "../web/api/unheard-error.js";
+import { observeKeySet } from "./access/token-policy.js";
 import { Admission } from "./admission/admission.js";
 import { localCaller } from "./admission/caller.js";
 import { described } from "./admission/known-options.js";
@@ -133,6 +134,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#trustedProxies = trustedProxies;
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);
+    for (const policy of new Set([authorize, admin])) {
+      if (policy !== undefined) this.#uninstalls.add(this.#warnOfKeySet(policy));
+    }
     this.#announceLeases();
   }
 
@@ -264,6 +268,12 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     for (const uninstall of this.#uninstalls) uninstall();
     this.#uninstalls.clear();
     this.#warnings.flush();
+  }
+
+  #warnOfKeySet(policy: object): () => void {
+    return observeKeySet(policy, ({ message, error }) => {
+      this.#warnings.warn({ kind: "key-set-troubled", error }, message);
+    });
   }
 
   #announceLeases(): void {

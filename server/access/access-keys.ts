@@ -18,7 +18,8 @@ export interface AccessKeyOptions {
   publicKey?: string | readonly string[] | undefined;
   /**
    * The URL of a JSON Web Key Set, or the set itself. It is fetched when a token needs it, at most every 30 s for a key
-   * that is not in it, and again after 10 min. The key of a token is found by its id ("kid").
+   * that is not in it, and again after 10 min. While it cannot be fetched, the set that was fetched last is good for 24
+   * h. The key of a token is found by its id ("kid").
    */
   jwks?: string | URL | JSONWebKeySet | undefined;
 }

@@ -4,6 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { type AccessClaims, accessClaims } from "./access-claims.js";
 import { type AccessKeys, keySetAlgorithms } from "./access-keys.js";
+import { FetchedKeySet, type KeySetTrouble } from "./fetched-key-set.js";
 
 export interface AccessVerifierInit {
   keys: AccessKeys;
@@ -14,12 +15,9 @@ export interface AccessVerifierInit {
   now: () => number;
   /** How long a key that is not in the key set is not looked for again. Default 30,000. */
   keySetCooldownMs?: number | undefined;
+  /** Called when a key set cannot be fetched, or has keys that cannot verify. */
+  onKeySetTrouble?: ((trouble: KeySetTrouble) => void) | undefined;
 }
-
-/**
- * A key set that could not be fetched is asked for again after this long, so that callers cannot hammer its address.
- */
-const failedFetchPauseMs = 1_000;
 
 type Jose = typeof import("jose");
 /** Verifies the signature and the registered claims. */
@@ -92,19 +90,8 @@ export class AccessVerifier {
 
   #keySet(jose: Jose, keys: Exclude<AccessKeys, { kind: "keys" }>): JWTVerifyGetKey {
     if (keys.kind === "key set") return jose.createLocalJWKSet(keys.jwks);
-    const { keySetCooldownMs = 30_000, now } = this.#init;
-    const fetched = jose.createRemoteJWKSet(keys.url, { cooldownDuration: keySetCooldownMs });
-    let failure: { reason: unknown; untilMs: number } | undefined;
-    return async (header, token) => {
-      // Otherwise callers with tokens of any kind could have the address asked as often as they call.
-      if (failure !== undefined && now() < failure.untilMs) throw failure.reason;
-      try {
-        return await fetched(header, token);
-      } catch (reason) {
-        if (isUnfetched(reason)) failure = { reason, untilMs: now() + failedFetchPauseMs };
-        throw reason;
-      }
-    };
+    const { keySetCooldownMs: cooldownMs, now, onKeySetTrouble: onTrouble = () => {} } = this.#init;
+    return new FetchedKeySet(jose, { url: keys.url, now, cooldownMs, onTrouble }).getKey;
   }
 }
 
@@ -131,11 +118,6 @@ function codeOf(reason: unknown): string {
   return reason instanceof Error && "code" in reason ? String(reason.code) : "";
 }
 
-/** Whether the key set was not to be had, and not merely the key. */
-function isUnfetched(reason: unknown): boolean {
-  return refusalFor(reason).code === Code.Unavailable;
-}
-
 function isOtherKey(reason: unknown): boolean {
   const code = codeOf(reason);
   return code === "ERR_JWS_SIGNATURE_VERIFICATION_FAILED" || code === "ERR_JOSE_ALG_NOT_ALLOWED";
@@ -143,6 +125,7 @@ function isOtherKey(reason: unknown): boolean {
 
 /** The library's own words are left out, for some of them repeat what is in the token. */
 function refusalFor(reason: unknown): StreamError {
+  if (reason instanceof StreamError) return reason;
   switch (codeOf(reason)) {
     case "ERR_JWT_EXPIRED":
       return tokenError("it has expired");
@@ -160,11 +143,7 @@ function refusalFor(reason: unknown): StreamError {
     case "ERR_JWT_INVALID":
       return tokenError("it is no JWT");
     default:
-      return new StreamError("the keys of access tokens cannot be fetched", {
-        failure: Failure.NOT_PERMITTED,
-        code: Code.Unavailable,
-        cause: reason,
-      });
+      return tokenError("its key cannot verify it");
   }
 }
 

@@ -5,6 +5,7 @@ import { described, knownOptions } from "../admission/known-options.js";
 import type { AccessClaims } from "./access-claims.js";
 import { type AccessKeyOptions, checkedAccessKeys } from "./access-keys.js";
 import { AccessVerifier, tokenError } from "./access-verifier.js";
+import type { KeySetTrouble } from "./fetched-key-set.js";
 import { CheckedRights, type StreamRights } from "./stream-rights.js";
 import { VerifiedTokens } from "./verified-tokens.js";
 
@@ -54,7 +55,11 @@ export type TokenPolicy = (request: AuthorizeRequest | AdminRequest) => Grant | 
  */
 export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
   const { anonymous, expiredTokensCut, clockToleranceMs, now, ...verifierInit } = checkedPolicyOptions(options);
-  const verifier = new AccessVerifier({ ...verifierInit, clockToleranceMs, now });
+  const observers = new Set<(trouble: KeySetTrouble) => void>();
+  const onKeySetTrouble = (trouble: KeySetTrouble) => {
+    for (const observer of observers) observer(trouble);
+  };
+  const verifier = new AccessVerifier({ ...verifierInit, clockToleranceMs, now, onKeySetTrouble });
   const verified = new VerifiedTokens();
   const grantTo = (request: AuthorizeRequest | AdminRequest, claims: AccessClaims): Grant => {
     const { rights, subject, name, meta, tokenId, issuedAtMs, isAdmin } = claims;
@@ -64,7 +69,7 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
     const grant = allowed(request, { rights, isAdmin }, subject);
     return { ...grant, subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
   };
-  return (request) => {
+  const policy: TokenPolicy = (request) => {
     const { token } = request;
     if (token === "") {
       if (anonymous === undefined) throw tokenError("there is none");
@@ -78,6 +83,20 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
       return grantTo(request, claims);
     });
   };
+  observersOf.set(policy, observers);
+  return policy;
+}
+
+/** Those who hear of trouble with the key set of a policy. */
+const observersOf = new WeakMap<object, Set<(trouble: KeySetTrouble) => void>>();
+
+/**
+ * Calls `observer` with each trouble of a policy's key set, until the returned function is called. Does nothing for a
+ * policy that `tokenPolicy` has not made.
+ */
+export function observeKeySet(policy: object, observer: (trouble: KeySetTrouble) => void): () => void {
+  observersOf.get(policy)?.add(observer);
+  return () => observersOf.get(policy)?.delete(observer);
 }
 
 /** Returns the grant that rights give. Throws FAILURE_NOT_PERMITTED if they give none. */

@@ -28,6 +28,8 @@ export type WarningCause =
    * the function `shows` of a grant threw, or returned no boolean.
    */
   | { kind: "authorize-failed"; error: unknown }
+  /** The key set of access tokens cannot be fetched, or has keys that verify none. */
+  | { kind: "key-set-troubled"; error: unknown }
   /** The process has no file descriptor left, so that new connections are reset. */
   | { kind: "descriptors-exhausted" }
   /** The operating system could not hand over a connection for another reason. */

@@ -3,18 +3,25 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { SignJWT } from "jose";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { checkedAccessKeys } from "../../../../server/access/access-keys.js";
 import { AccessVerifier } from "../../../../server/access/access-verifier.js";
+import type { KeySetTrouble } from "../../../../server/access/fetched-key-set.js";
 import { mintToken } from "../../../../server/access/mint-token.js";
-import { type TokenPolicy, type TokenPolicyOptions, tokenPolicy } from "../../../../server/access/token-policy.js";
+import {
+  observeKeySet,
+  type TokenPolicy,
+  type TokenPolicyOptions,
+  tokenPolicy,
+} from "../../../../server/access/token-policy.js";
 import type { AuthorizeRequest, Grant } from "../../../../server/admission/authorize.js";
 import { authorizeRequest, pemPair, accessSecret as secret } from "../../../fakes/access-keys.js";
 import { Random } from "../../../fakes/mutations.js";
 import { rejection } from "../../../fakes/outcome.js";
 
 const nowMs = 1_800_000_000_000;
+const dayMs = 86_400_000;
 const now = () => nowMs;
 const streams = { "room/*": ["connect"] } as const;
 const [rsa, otherRsa, ec, ed] = [pemPair("rsa"), pemPair("rsa"), pemPair("P-256"), pemPair("ed25519")];
@@ -305,6 +312,38 @@ describe("a key set", () => {
     await failing.verify(rotated);
   });
 
+  test("goes on to verify for a day while it cannot be fetched, but not with keys that a fetched one lacks", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: nowMs });
+    onTestFinished(() => void vi.useRealTimers());
+    const jwks = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
+    const policy = tokenPolicy({ jwks });
+    const troubles: KeySetTrouble[] = [];
+    const stop = observeKeySet(policy, (trouble) => troubles.push(trouble));
+    // Each is a token of its own, because one that was seen before is not verified again for a while.
+    const tokenOf = (privateKey: string, keyId: string) => mintToken({ privateKey, keyId, streams, ttlMs: dayMs * 2 });
+    const askAfter = async (ms: number, { privateKey } = ec, keyId = "two") => {
+      vi.setSystemTime(Date.now() + ms);
+      return ask(policy, await tokenOf(privateKey, keyId));
+    };
+    keySet.keys = [jwk(ec.publicKey, "two"), jwk(rsa.publicKey, "one")];
+    await askAfter(0);
+    status = 500;
+    requests.splice(0);
+    for (const ms of [dayMs - 60_000, 0, 1_000, 1_000]) await askAfter(ms);
+    // Nobody waits for the address again and again.
+    expect([requests.length, troubles.length]).toEqual([1, 1]);
+    expect(await rejection(askAfter(1_000, ed, "three"))).toMatchObject({ code: Code.Unavailable });
+    expect(await rejection(askAfter(60_000))).toMatchObject({ code: Code.Unavailable });
+    status = 200;
+    keySet.keys = [jwk(ec.publicKey, "two")];
+    await askAfter(1_000);
+    expect(await rejection(askAfter(0, rsa, "one"))).toMatchObject({ code: Code.Unauthenticated });
+    keySet.keys = [jwk(shortRsa.publicKey, "two")];
+    expect(await rejection(askAfter(600_000))).toMatchObject({ code: Code.Unauthenticated });
+    expect(troubles.at(-1)?.message).toContain("2048 bits");
+    stop();
+  });
+
   test("verifies no token of another key id, of a shared secret, or without an id where two keys fit", async () => {
     const jwks = { keys: [jwk(rsa.publicKey, "one"), jwk(otherRsa.publicKey, "two")] };
     const policy = tokenPolicy({ jwks, now });
@@ -319,7 +358,10 @@ describe("a key set", () => {
 
   test("of which some keys have other uses verifies with the others", async () => {
     const encrypting = { ...jwk(otherRsa.publicKey, "other"), use: "enc" };
-    const policy = tokenPolicy({ jwks: { keys: [encrypting, { kty: "OKP", crv: "X25519" }, ...keySet.keys] }, now });
+    const policy = tokenPolicy({
+      jwks: { keys: [encrypting, { kty: "OKP", crv: "X25519" }, jwk(ec.publicKey, "two")] },
+      now,
+    });
     await ask(policy, await mintToken({ privateKey: ec.privateKey, keyId: "two", streams, now }));
   });
 });
