@@ -1,4 +1,4 @@
-import type { Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
+import { constants, type Http2Server, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../stream/platform/clock.js";
 import { watchSession } from "../../web/node/http2-watch.js";
@@ -61,15 +61,19 @@ export function superviseSessions(server: NodeServer, { limits, clock, admission
 
 const retired = new WeakSet<Http2Session>();
 
+/** Tells a client to open no more streams, and refuses none that are on their way. RFC 9113, section 6.8. */
+const lastStreamId = 2 ** 31 - 1;
+
 /**
- * Has the caller of an HTTP/2 request open another connection for its next calls; those under way go on. Does nothing
- * for HTTP/1.1, and for a connection whose caller has been told before.
+ * Has the caller of an HTTP/2 request open another connection for its next calls; those under way go on, and so do
+ * those that were begun before the caller hears of it. Does nothing for HTTP/1.1, and for a connection whose caller has
+ * been told before.
  */
 export function retireSession(response: NodeResponse): void {
   const session = "stream" in response ? response.stream.session : undefined;
   if (session === undefined || session.destroyed || retired.has(session)) return;
   retired.add(session);
-  session.goaway();
+  session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamId);
 }
 
 function warnOfFlood({ remoteAddress }: Socket, what: string, admission: Admission): void {

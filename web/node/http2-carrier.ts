@@ -10,11 +10,16 @@ import { SendMemory } from "./send-memory.js";
 
 type Connections = Pick<Http2Connections, "request">;
 
+/** Begins a call. Rejects if the signal is aborted before there is a stream for it, which is then reset. */
+type BeginCall = (whileWanted: AbortSignal) => Promise<ClientHttp2Stream>;
+
 /** Carries the calls of legs on HTTP/2 streams of the connections to a relay. */
 export function http2CarrierOpener(connections: Connections): CarrierOpener {
   const sendMemory = new SendMemory();
-  return async ({ url, header, signal }, call) =>
-    new Http2Carrier(await begin(connections, new URL(url).pathname, header, signal), call, sendMemory);
+  return async ({ url, header, signal }, call) => {
+    const beginCall: BeginCall = (whileWanted) => begin(connections, new URL(url).pathname, header, whileWanted);
+    return new Http2Carrier(await beginCall(signal), beginCall, call, sendMemory);
+  };
 }
 
 /** Begins a call. If the signal is aborted before there is a stream for it, the stream is reset when it comes. */
@@ -37,20 +42,38 @@ function begin(
   });
 }
 
+/** A call may be refused by this many connections that are about to close, each after it was taken for a good one. */
+const maxRefusals = 3;
+
 class Http2Carrier implements CallCarrier {
   readonly memory: EnvelopeMemory;
-  readonly #stream: ClientHttp2Stream;
+  readonly #begin: BeginCall;
   readonly #call: EnvelopeCall;
   readonly #sendMemory: SendMemory;
+  #stream: ClientHttp2Stream;
+  /** What was written before the response, in case that the call has to be begun anew; undefined from then on. */
+  #unanswered: Uint8Array[] | undefined = [];
+  #refusals = 0;
+  #isRequestEnded = false;
+  /** Defined while the call is begun anew. */
+  #beginning: AbortController | undefined;
   /** The reason that the stream's "close" does not tell: the error of a reset of this side, or Node's error. */
   #reason: unknown;
 
-  constructor(stream: ClientHttp2Stream, call: EnvelopeCall, sendMemory: SendMemory) {
+  constructor(stream: ClientHttp2Stream, beginCall: BeginCall, call: EnvelopeCall, sendMemory: SendMemory) {
     this.memory = sendMemory.take;
     this.#sendMemory = sendMemory;
-    this.#stream = stream;
+    this.#begin = beginCall;
     this.#call = call;
-    stream.on("response", (headers) => call.answered(Number(headers[":status"]), headersOf(headers)));
+    this.#stream = this.#heard(stream);
+  }
+
+  #heard(stream: ClientHttp2Stream): ClientHttp2Stream {
+    const call = this.#call;
+    stream.on("response", (headers) => {
+      this.#unanswered = undefined;
+      call.answered(Number(headers[":status"]), headersOf(headers));
+    });
     stream.on("data", (chunk: Buffer) => call.onData(chunk));
     stream.on("drain", () => call.onDrain());
     stream.on("end", () => this.#onEnd());
@@ -58,6 +81,7 @@ class Http2Carrier implements CallCarrier {
       this.#reason ??= new ConnectError(error.message, Code.Unavailable, undefined, undefined, error);
     });
     stream.on("close", this.#onClose);
+    return stream;
   }
 
   /** Envelopes of one turn go out together, because Node has one write at a time under way on a stream. */
@@ -69,6 +93,7 @@ class Http2Carrier implements CallCarrier {
       process.nextTick(uncork, stream);
     }
     const bytes = envelope.joined as Uint8Array<ArrayBuffer>;
+    this.#unanswered?.push(bytes);
     return stream.write(bytes, (error) => {
       // Node may still hold the bytes of a write that failed.
       if (!error) this.#sendMemory.release(bytes);
@@ -76,6 +101,7 @@ class Http2Carrier implements CallCarrier {
   }
 
   endRequest(): void {
+    this.#isRequestEnded = true;
     if (!this.#stream.writableEnded) this.#stream.end();
   }
 
@@ -89,12 +115,41 @@ class Http2Carrier implements CallCarrier {
 
   reset(error: StreamError): void {
     this.#reason ??= toConnectError(error);
+    this.#unanswered = undefined;
+    this.#beginning?.abort(this.#reason);
     this.#stream.close(error.code === Code.Canceled ? constants.NGHTTP2_CANCEL : constants.NGHTTP2_INTERNAL_ERROR);
     // Node does not destroy a stream whose response was not read.
     this.#stream.destroy();
   }
 
-  readonly #onClose = () => this.#call.fail(this.#reason ?? resetError(this.#stream.rstCode));
+  readonly #onClose = () => {
+    const { rstCode } = this.#stream;
+    const isRefused = rstCode === constants.NGHTTP2_REFUSED_STREAM && this.#refusals < maxRefusals;
+    if (isRefused && this.#unanswered !== undefined) this.#beginAnew(this.#unanswered);
+    else this.#call.fail(this.#reason ?? resetError(rstCode));
+  };
+
+  /**
+   * The connection was about to close when the call was begun, and the peer has not looked at it, so nothing is done
+   * twice. RFC 9113, section 8.7.
+   */
+  #beginAnew(written: readonly Uint8Array[]): void {
+    this.#refusals += 1;
+    this.#reason = undefined;
+    const beginning = new AbortController();
+    this.#beginning = beginning;
+    this.#begin(beginning.signal).then(
+      (stream) => {
+        this.#beginning = undefined;
+        if (beginning.signal.aborted) return;
+        if (this.#stream.isPaused()) stream.pause();
+        this.#stream = this.#heard(stream);
+        for (const bytes of written) stream.write(bytes);
+        if (this.#isRequestEnded) stream.end();
+      },
+      (reason: unknown) => this.#call.fail(reason),
+    );
+  }
 
   #onEnd(): void {
     // A stream that was reset may say "end" as well, and "close" then tells why.

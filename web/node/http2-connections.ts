@@ -1,4 +1,10 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from "node:http2";
 import type { Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
@@ -207,6 +213,8 @@ class Http2Connection {
     });
     stream.once("close", () => {
       cancelDeadline();
+      // The peer has no room, or is about to close, of which Node may tell only later.
+      if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) this.onUnusable();
       this.#calls -= 1;
       if (this.#calls === 0) this.#idle();
     });

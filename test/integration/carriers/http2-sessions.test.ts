@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import {
   type ClientHttp2Session,
+  constants,
   createSecureServer,
   createServer,
   type Http2SecureServer,
@@ -128,7 +129,9 @@ describe.each([
     const drained = proxy.drain();
     const retired = once(session, "goaway");
     const refused = begin("Listen").end(new Uint8Array(5)).resume();
-    await Promise.all([retired, once(refused, "end")]);
+    const [[code, lastStreamId]] = await Promise.all([retired, once(refused, "end")]);
+    // The highest there is, so that HTTP/2 refuses no call that is on its way: the relay does, and says why.
+    expect([code, lastStreamId]).toEqual([constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1]);
     expect([lease.closed, proxy.counts.leases]).toEqual([false, 1]);
     client.destroy();
     await drained;

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { constants, createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,6 +11,8 @@ import {
   createWebSocketTransport,
   Failure,
   Hop,
+  StreamClient,
+  StreamServer,
   type TransportKind,
   type TransportLike,
 } from "browser-stream-server";
@@ -236,4 +238,28 @@ describe("the user and the password of a URL", () => {
     expect(refused.message).toContain("401");
     expect(refused.message).not.toContain("wr0ng");
   });
+});
+
+test("a call that its connection refuses, because it is about to close, is begun anew on another one", async () => {
+  const relay = await startRelay({});
+  const server = createHttp2Server();
+  relay.proxy.install(server);
+  let calls = 0;
+  server.prependListener("stream", (stream, headers) => {
+    if (!headers[":path"]?.endsWith("/Connect")) return;
+    calls += 1;
+    // The first one tries whether the way leads to a relay.
+    if (calls !== 2 && calls !== 3) return;
+    stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    stream.session?.goaway();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closers.push(() => new Promise((resolve) => server.close(resolve)));
+  const echo = StreamServer(relay.origin, (stream) => void stream.pipe(stream)).listen("echo");
+  closers.push(() => echo.end());
+  await echo.ready;
+  const stream = StreamClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`).connect("echo");
+  stream.end("once");
+  expect([await messagesOf(stream), calls]).toEqual([["once"], 4]);
 });
