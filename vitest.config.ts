@@ -11,6 +11,7 @@ function project(
     globalSetup?: string | string[];
     isolate?: boolean;
     maxConcurrency?: number;
+    maxWorkers?: number;
   } = {},
 ) {
   return {
@@ -41,12 +42,14 @@ export default defineConfig({
     projects: [
       // A process for each file would take most of the time; nothing that these files import keeps state.
       project("unit", 10_000, { isolate: false }),
-      project("integration", 30_000),
+      // Much of their time is waiting, so a second file uses the processor meanwhile, where there are two only as well.
+      project("integration", 30_000, { maxWorkers: 2 }),
       // Processes at work beside the test: two files at once would starve each other.
       project("cli", 60_000, { fileParallelism: false }),
       // The round trips of a process beside the attacked one are measured.
       project("security", 60_000, { fileParallelism: false }),
-      project("proxies", 30_000, { fileParallelism: false }),
+      // One file waits nearly all of the time.
+      project("proxies", 30_000, { maxWorkers: 2 }),
       // These files have processes at work beside the test too, and a browser.
       project("browser", 120_000, {
         fileParallelism: false,
@@ -56,6 +59,7 @@ export default defineConfig({
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/tab-program.ts"],
         // Its tests run rows of the matrix at once, each with three programs or more.
         maxConcurrency: 2,
+        maxWorkers: 2,
       }),
     ],
   },
