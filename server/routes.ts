@@ -40,7 +40,7 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
-import { callerValues, markRefused, refuseMarked } from "./rpc/caller.js";
+import { callerValues, markRefused } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
@@ -50,6 +50,7 @@ import { localLegCaller } from "./rpc/local-leg.js";
 import { Reflection } from "./rpc/reflection.js";
 import { reflectionRoutes } from "./rpc/reflection-routes.js";
 import { relayRoutes } from "./rpc/relay-routes.js";
+import { requestGate } from "./rpc/request-gate.js";
 
 /**
  * The relay compresses no response: streams are often compressed already, and compressing took most of a relay's time.
@@ -105,7 +106,7 @@ export class Routes {
       services: services.map(({ typeName }) => typeName),
       admission: relay.admission,
     });
-    const inner = createConnectRouter(noCompression);
+    const inner = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(inner, relay, this.#directory);
     const { limits, clock, signer, admission, events } = relay;
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveChannelLeg(relay, ...channel);
@@ -116,7 +117,7 @@ export class Routes {
     const httpClient = createUniversalHandlerClient(inner.handlers);
     this.localTransport = createRpcTransport({ httpClient, baseUrl: localBaseUrl });
     setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
-    const outer = createConnectRouter({ ...noCompression, requestGate: refuseMarked });
+    const outer = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay.signer).register(outer);
     healthRoutes(outer, this.#health);

@@ -77,10 +77,11 @@ async function post(
 test("bytes that are no message, a name that is not UTF-8, and calls that are none", async () => {
   const garbage = new Uint8Array([255, 255, 255, 255]);
   const invalidName = new Uint8Array([0, 0, 0, 0, 4, 10, 2, 0xc3, 0x28]);
-  expect(await post("RelayService/Unlisten", "application/proto", garbage)).toMatchObject({ code: "internal" });
-  expect(await post("RelayService/Listen", "application/connect+proto", invalidName)).toMatchObject({
-    code: "internal",
-  });
+  const compressed = new Uint8Array([1, 0, 0, 0, 1, 10]);
+  const invalid = { code: "invalid_argument" };
+  expect(await post("RelayService/Unlisten", "application/proto", garbage)).toMatchObject(invalid);
+  expect(await post("RelayService/Listen", "application/connect+proto", invalidName)).toMatchObject(invalid);
+  expect(await post("RelayService/Listen", "application/connect+proto", compressed)).toMatchObject(invalid);
   expect((await post("RelayService/Nothing", "application/proto", garbage)).status).toBe(404);
   expect((await post("RelayService/Unlisten", "text/plain", garbage)).status).toBe(415);
 });

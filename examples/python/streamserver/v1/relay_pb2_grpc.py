@@ -33,9 +33,10 @@ class RelayServiceStub:
     it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
-    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
-    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`; bytes that are no message are a FAILURE_PROTOCOL_VIOLATION.
+    Outside of legs the RPC library refuses some requests by itself, without a detail: JSON that is no message with
+    invalid_argument, too many bytes with resource_exhausted, compressed ones with unimplemented. Fields, and kinds of
+    messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
@@ -98,9 +99,10 @@ class RelayServiceServicer:
     it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
-    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
-    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`; bytes that are no message are a FAILURE_PROTOCOL_VIOLATION.
+    Outside of legs the RPC library refuses some requests by itself, without a detail: JSON that is no message with
+    invalid_argument, too many bytes with resource_exhausted, compressed ones with unimplemented. Fields, and kinds of
+    messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
@@ -245,9 +247,10 @@ class RelayService:
     it with Accept, a second call, or declines it with Reject. From then on the relay forwards the frames of the client's
     Connect call to the listener's Accept call, and back.
 
-    Every error of the relay's carries a `FailureDetail`. Outside of legs the RPC library refuses some requests by
-    itself, without a detail: bytes that are no message with internal, too many with resource_exhausted, compressed ones
-    with unimplemented. Fields, and kinds of messages in a oneof, that one does not know are ignored by everyone.
+    Every error of the relay's carries a `FailureDetail`; bytes that are no message are a FAILURE_PROTOCOL_VIOLATION.
+    Outside of legs the RPC library refuses some requests by itself, without a detail: JSON that is no message with
+    invalid_argument, too many bytes with resource_exhausted, compressed ones with unimplemented. Fields, and kinds of
+    messages in a oneof, that one does not know are ignored by everyone.
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
