@@ -1,63 +1,27 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { LinkMessageSchema, type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
-import {
-  AcceptRequestSchema,
-  ConnectRequestSchema,
-  ListenRequestSchema,
-  ListRequestSchema,
-  type OpenSchema,
-  RejectRequestSchema,
-  RelayService,
-  UnlistenRequestSchema,
-  WatchRequestSchema,
-} from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../leg/envelope.js";
-import { lengthTag, varintBytes, WireWriter } from "../../leg/wire-writer.js";
-import { mutated, type Random } from "./mutations.js";
+import { LinkMessageSchema, type Packet, PacketSchema, RelayService } from "browser-stream-server/gen";
+import { envelope } from "../../leg/envelope.ts";
+import { lengthTag, varintBytes, WireWriter } from "../../leg/wire-writer.ts";
+import { mutated, mutatedFields, type Random } from "./mutations.ts";
+import { noProofs, relaySamples } from "./rpc-messages.ts";
 
 type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;
-type Leg = typeof ConnectRequestSchema | typeof AcceptRequestSchema;
-
-/** A name that somebody listens on. */
-export const echoName = "echo";
-const token = { streamId: "0123456789abcdef", legToken: "a.b.c" };
-
 /** The bodies of calls: of each RPC of the relay, a right one. */
-const bodies: readonly [method: string, messages: Uint8Array[]][] = [
-  [
-    "Connect",
-    leg(ConnectRequestSchema, { name: echoName, metadata: { key: "value" }, capabilities: { features: [1, 2] } }),
-  ],
-  ["Connect", leg(ConnectRequestSchema, { name: "nobody" })],
-  ["Accept", leg(AcceptRequestSchema, token)],
-  ["Listen", [toBinary(ListenRequestSchema, create(ListenRequestSchema, { name: "own", listed: true }))]],
-  ["Watch", [toBinary(WatchRequestSchema, create(WatchRequestSchema, { prefix: "o" }))]],
-  ["List", [toBinary(ListRequestSchema, create(ListRequestSchema, { prefix: "o" }))]],
-  ["Unlisten", [toBinary(UnlistenRequestSchema, create(UnlistenRequestSchema, { leaseId: "a", leaseToken: "b" }))]],
-  ["Reject", [toBinary(RejectRequestSchema, create(RejectRequestSchema, { ...token, code: Code.Aborted }))]],
-  ["Nothing", [new Uint8Array(20)]],
+const bodies: readonly [method: string, messages: Uint8Array[], isUnary: boolean][] = [
+  ...relaySamples(noProofs).map(({ method, messages, kind }): [string, Uint8Array[], boolean] => [
+    method,
+    messages.map(({ binary }) => binary),
+    kind === "unary",
+  ]),
+  ["Nothing", [new Uint8Array(20)], false],
 ];
-
-function leg(schema: Leg, open: MessageInitShape<typeof OpenSchema>): Uint8Array[] {
-  const messages = [{ data: new Uint8Array(40).fill(1) }, { data: new Uint8Array([97, 98]), text: true, more: true }];
-  return [
-    { case: "open" as const, value: open },
-    { case: "frame" as const, value: { sequence: 1n, credit: 65_536n, messages } },
-    { case: "frame" as const, value: { ack: 1n, credit: 131_072n } },
-    { case: "frame" as const, value: { sequence: 2n, ack: 2n, fin: true } },
-    { case: "frame" as const, value: { reset: { code: Code.Aborted, reason: "why", failure: Failure.DECLINED } } },
-  ].map((message) => toBinary(schema, create(schema, { message })));
-}
-
-const unary = new Set(["List", "Unlisten", "Reject"]);
 
 /** One call on a channel, its body mutated now and then. */
 function call(channel: number, random: Random): Packet[] {
-  const [method, messages] = random.pick(bodies);
-  const isUnary = unary.has(method);
-  const sent = messages.map((message) => (random.chance(20) ? mutated(message, random) : message));
+  const [method, messages, isUnary] = random.pick(bodies);
+  const mutate = (message: Uint8Array) => (random.chance(50) ? mutated : mutatedFields)(message, random);
+  const sent = messages.map((message) => (random.chance(20) ? mutate(message) : message));
   const wire = Buffer.concat(isUnary ? sent : sent.map((message) => envelope(0, message)));
   const body = random.chance(20) ? mutated(wire, random) : new Uint8Array(wire);
   const cutAt = random.below(body.byteLength + 1);

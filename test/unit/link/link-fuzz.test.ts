@@ -20,11 +20,12 @@ import type { Frame } from "../../../stream/endpoint/frame.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { FakeClock } from "../../fakes/fake-clock.js";
 import { costOf, frame, plainFrame } from "../../fakes/frames.js";
-import { echoName, linkTraffic, mutatedMessage } from "../../fakes/link-traffic.js";
+import { linkTraffic, mutatedMessage } from "../../fakes/link-traffic.js";
 import { packet, packetBatches } from "../../fakes/links.js";
 import { mutated, Random } from "../../fakes/mutations.js";
 import { settled } from "../../fakes/outcome.js";
 import { type LinkedRelay, newLinkedRelay } from "../../fakes/relay-links.js";
+import { echoName } from "../../fakes/rpc-messages.js";
 
 const seed = 20_120_406;
 const mutants = 100_000;
@@ -136,8 +137,8 @@ test("100,000 mutated messages of links do a relay no harm", { timeout: 60_000 }
   stream.end("still well");
   for await (const message of stream) expect(message).toBe("still well");
   await server.end();
-  const { lingerTimeoutMs } = relay.relay.limits;
-  for (let leftMs = lingerTimeoutMs; leftMs >= 0; leftMs -= 1_000) {
+  const { lingerTimeoutMs, graceMs } = relay.relay.limits;
+  for (let leftMs = lingerTimeoutMs + graceMs; leftMs >= 0; leftMs -= 1_000) {
     clock.advance(1_000);
     await settled();
   }
