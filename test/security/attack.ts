@@ -1,4 +1,4 @@
-import type { ServerKind } from "./server-process.ts";
+import type { ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The server to attack. */
 export interface Target {
@@ -7,6 +7,9 @@ export interface Target {
   isSecure: boolean;
   /** The time after which an attack gives up that is not cut off. */
   giveUpMs: number;
+  server: ServerProcess;
+  /** The first seed of an attack with random parts. Default: one that is always the same. */
+  seed?: number | undefined;
 }
 
 /** How an attack ended. */
@@ -15,8 +18,8 @@ export type Outcome =
   | { kind: "cut off"; afterMs: number }
   /** Each request was answered with an error; the words say which. */
   | { kind: "refused"; answer: string }
-  /** The server took all of it, and went on. */
-  | { kind: "endured" };
+  /** The server took all of it, and went on. The note is for the report; problems are what did not go as it has to. */
+  | { kind: "endured"; note?: string; problems?: readonly string[] };
 
 /** The most that an attack may do to the server, and to others. */
 export interface Bounds {
@@ -24,6 +27,8 @@ export interface Bounds {
   cutOffMs: number;
   /** Growth of the resident memory at its peak. */
   peakBytes: number;
+  /** Growth of the memory in use when the attack is over, without garbage. Undefined: it is not looked at. */
+  heldBytes?: number;
   /** 99 of 100 round trips of another caller take no longer. */
   roundTripMs: number;
   /** The longest turn of the server's event loop. */

@@ -2,6 +2,7 @@ import type { RelayLimits } from "browser-stream-server/server";
 import type { Attack, Extent } from "./attack.ts";
 import { bombs } from "./attacks/bombs.ts";
 import { http2Floods, rapidReset } from "./attacks/http2-floods.ts";
+import { mutants } from "./attacks/mutants.ts";
 import { slowCallers, slowSecureCallers } from "./attacks/slow-callers.ts";
 import { vanishing } from "./attacks/vanishing.ts";
 import { webSocketFloods } from "./attacks/websocket-floods.ts";
@@ -14,16 +15,29 @@ export interface AttackGroup {
   limits?: Record<Extent, Partial<RelayLimits>>;
   /** Whether the relay's port speaks TLS. */
   isSecure?: boolean;
+  /** Whether operators are served, and everybody is one. */
+  servesAdmin?: boolean;
+  /** The secret of the tokens that callers need. Undefined: they need none. */
+  secret?: string;
 }
 
 /** The deadlines of connections and requests follow this limit. */
 const quickDeadlines = { short: { openTimeoutMs: 500 }, long: {} };
+
+/** The deadlines of calls that were begun and not gone on with, and of names and streams whose callers are gone. */
+const quickEnds = { openTimeoutMs: 500, acceptTimeoutMs: 500, lingerTimeoutMs: 500, graceMs: 500 };
 
 /** All attacks, in the order of the report. */
 export const groups: readonly AttackGroup[] = [
   { name: "frames of HTTP/2", attacks: http2Floods },
   { name: "frames of WebSockets and packets of links", attacks: webSocketFloods },
   { name: "requests that are too large", attacks: bombs },
+  {
+    name: "messages that are not quite right",
+    attacks: mutants,
+    limits: { short: quickEnds, long: quickEnds },
+    servesAdmin: true,
+  },
   { name: "callers that vanish, or do not read", attacks: vanishing },
   {
     name: "callers that are too slow",

@@ -8,6 +8,7 @@ const pairingPauseMs = 50;
 
 const order = JSON.parse(process.argv[2] ?? "{}") as BystanderOrder;
 const origin = `${order.isSecure ? "https" : "http"}://127.0.0.1:${order.port}`;
+const access = { token: order.token };
 let roundTripsMs: number[] = [];
 let pairingsMs: number[] = [];
 
@@ -15,9 +16,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Echoes on one stream for good. */
 async function echo(transport: TransportLike, name: string): Promise<void> {
-  const server = StreamServer(transport, (stream) => stream.pipe(stream)).listen(name);
+  const server = StreamServer(transport, access, (stream) => stream.pipe(stream)).listen(name);
   await server.ready;
-  const stream = StreamClient(transport).connect(name);
+  const stream = StreamClient(transport, access).connect(name);
   await stream.opened;
   const echoes = stream[Symbol.asyncIterator]();
   const goOn = async () => {
@@ -37,7 +38,7 @@ async function echo(transport: TransportLike, name: string): Promise<void> {
 async function pair(transport: TransportLike, name: string): Promise<void> {
   for (;;) {
     const startedMs = performance.now();
-    const stream = StreamClient(transport).connect(name);
+    const stream = StreamClient(transport, access).connect(name);
     await stream.opened;
     pairingsMs.push(performance.now() - startedMs);
     stream.end();

@@ -3,6 +3,8 @@ import { ProgramProcess } from "./program-process.ts";
 export interface BystanderOrder {
   port: number;
   isSecure: boolean;
+  /** The access token of its calls, if it needs one. */
+  token: string | undefined;
 }
 
 export type BystanderQuestion = Record<string, never>;

@@ -13,12 +13,15 @@ const usage = `Usage: npm run test:security -- [options]
   --report       writes the figures into docs/security-tests.md
   --attack NAME  plays this attack alone; may be repeated
   --short        plays what the gate plays
+  --amount N     plays the chosen attacks with this amount
+  --seed N       begins with this seed where an attack has random parts
 `;
 
 function readOptions() {
   try {
     const options = { report: { type: "boolean" }, short: { type: "boolean" } } as const;
-    return parseArgs({ options: { ...options, attack: { type: "string", multiple: true } } }).values;
+    const numbers = { amount: { type: "string" }, seed: { type: "string" } } as const;
+    return parseArgs({ options: { ...options, ...numbers, attack: { type: "string", multiple: true } } }).values;
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${usage}`);
     process.exit(2);
@@ -29,23 +32,25 @@ const options = readOptions();
 const machine = thisMachine();
 const extent = options.short ? "short" : "long";
 const isChosen = ({ name }: Attack) => options.attack?.includes(name) ?? true;
+const seed = options.seed === undefined ? undefined : Number(options.seed);
+const amountOf = ({ amount }: Attack) => (options.amount === undefined ? amount[extent] : Number(options.amount));
 const trials: Trial[] = [];
 
 async function measureBare(attack: Attack): Promise<Measurement | undefined> {
   if (attack.bare === undefined) return undefined;
   const stage = await Stage.open({ kind: attack.bare });
-  const measured = await stage.measure(attack, extent);
+  const measured = await stage.measure(attack, amountOf(attack), seed);
   await stage.close();
   return measured;
 }
 
 /** Plays the chosen attacks of a group on one relay, and each of them on a bare server as well. */
-async function play({ attacks, limits, isSecure }: AttackGroup): Promise<void> {
+async function play({ attacks, limits, ...group }: AttackGroup): Promise<void> {
   const chosen = attacks.filter(isChosen);
   if (chosen.length === 0) return;
-  const stage = await Stage.open({ limits: limits?.[extent], isSecure });
+  const stage = await Stage.open({ ...group, limits: limits?.[extent] });
   for (const attack of chosen) {
-    const relay = await stage.measure(attack, extent);
+    const relay = await stage.measure(attack, amountOf(attack), seed);
     const bare = await measureBare(attack);
     const trial = { attack, relay, bare, problems: problemsOf(attack, relay, extent) };
     console.log(trialText(trial));

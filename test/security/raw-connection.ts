@@ -21,7 +21,10 @@ export class RawConnection {
   }
 
   /** `protocol`: the one to agree on over TLS. */
-  static async open({ port, isSecure }: Omit<Target, "giveUpMs">, protocol = "http/1.1"): Promise<RawConnection> {
+  static async open(
+    { port, isSecure }: Pick<Target, "port" | "isSecure">,
+    protocol = "http/1.1",
+  ): Promise<RawConnection> {
     const socket = isSecure
       ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: [protocol] })
       : connect({ port, host: "127.0.0.1" });

@@ -3,7 +3,13 @@ import { createServer as createHttp1Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { type RelayCounts, type RelayWarning, StreamServerProxy, serveRelay } from "browser-stream-server/server";
+import {
+  type RelayCounts,
+  type RelayWarning,
+  StreamServerProxy,
+  serveRelay,
+  tokenPolicy,
+} from "browser-stream-server/server";
 import { WebSocketServer } from "ws";
 import { answerParent } from "./program-process.ts";
 import type { ServerOrder, ServerQuestion, ServerState } from "./server-process.ts";
@@ -17,7 +23,13 @@ const warnings: RelayWarning["kind"][] = [];
 const loop = monitorEventLoopDelay({ resolution: loopResolutionMs });
 
 async function openRelay(): Promise<{ port: number; counts: () => RelayCounts }> {
-  const proxy = StreamServerProxy({ prefix: ["/browser-server", ""], limits: order.limits });
+  const { limits, secret, servesAdmin } = order;
+  const proxy = StreamServerProxy({
+    prefix: ["/browser-server", ""],
+    limits,
+    authorize: secret === undefined ? undefined : tokenPolicy({ secret }),
+    admin: servesAdmin ? () => ({}) : undefined,
+  });
   proxy.on("warning", ({ kind }) => warnings.push(kind));
   const { port } = await serveRelay({ proxy, port: 0, host: "127.0.0.1", tls: order.tls });
   return { port, counts: () => proxy.counts };

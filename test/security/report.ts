@@ -55,20 +55,23 @@ function write(text: string): void {
   writeFileSync(page, `${before}${begin}\n${text}\n${end}${after}`);
 }
 
-function cells({ outcome, peakBytes, longestTurnMs, bystander }: Measurement): string[] {
+function cells({ outcome, peakBytes, heldBytes, longestTurnMs, bystander }: Measurement): string[] {
   const { p99, max } = bystander?.roundTripsMs ?? { p99: Number.NaN, max: Number.NaN };
-  const memory = `+${(peakBytes / mebibyte).toFixed(1)} MiB`;
+  const growth = (bytes: number) => `${bytes < 0 ? "" : "+"}${(bytes / mebibyte).toFixed(1)} MiB`;
+  const memory = outcome.kind === "endured" ? `${growth(peakBytes)}, then ${growth(heldBytes)}` : growth(peakBytes);
   return [outcomeText(outcome), memory, milliseconds(longestTurnMs), milliseconds(p99), milliseconds(max)];
 }
 
 function outcomeText(outcome: Outcome): string {
   if (outcome.kind === "cut off") return `cut off after ${milliseconds(outcome.afterMs)}`;
-  return outcome.kind === "refused" ? `refused: ${outcome.answer}` : "endured";
+  if (outcome.kind === "refused") return `refused: ${outcome.answer}`;
+  return outcome.note === undefined ? "endured" : `endured: ${outcome.note}`;
 }
 
 function expectedText({ expected, bounds }: Attack): string {
-  const { cutOffMs, peakBytes, turnMs, roundTripMs } = bounds;
-  const memory = `memory +${peakBytes / mebibyte} MiB`;
+  const { cutOffMs, peakBytes, heldBytes, turnMs, roundTripMs } = bounds;
+  const held = heldBytes === undefined ? "" : ` and +${heldBytes / mebibyte} MiB afterwards`;
+  const memory = `memory +${peakBytes / mebibyte} MiB${held}`;
   return `${expected} within ${milliseconds(cutOffMs)}, ${memory}, turn ${turnMs} ms, p99 ${roundTripMs} ms`;
 }
 

@@ -8,6 +8,10 @@ export type ServerKind = "relay" | "node:http" | "node:http2" | "ws";
 export interface ServerOrder {
   kind: ServerKind;
   limits: Partial<RelayLimits> | undefined;
+  /** Whether operators are served, and everybody is one. */
+  servesAdmin: boolean;
+  /** The secret of the tokens that callers need. Undefined: they need none. */
+  secret: string | undefined;
   tls: { cert: string; key: string } | undefined;
 }
 
@@ -51,6 +55,14 @@ export class ServerProcess {
   /** The counts of the server; the longest turn and the warnings begin anew. */
   state(collects = false): Promise<ServerState> {
     return this.#process.ask({ collects });
+  }
+
+  /** The time that the process has computed, in steps of 10 ms. */
+  async cpuMs(): Promise<number> {
+    const stat = await readFile(`/proc/${this.#process.pid}/stat`, "utf8");
+    // The fields behind the name, which may have spaces; see proc_pid_stat(5).
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
   }
 
   /** Resident memory in bytes, now and at its highest since {@link forgetPeak}, as the kernel counts it. */

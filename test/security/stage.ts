@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { RelayCounts, RelayLimits } from "browser-stream-server/server";
-import type { Attack, Extent, Outcome } from "./attack.ts";
+import { mintToken, type RelayCounts, type RelayLimits } from "browser-stream-server/server";
+import type { Attack, Outcome } from "./attack.ts";
 import { Bystander, type BystanderFigures } from "./bystander.ts";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
@@ -26,6 +26,8 @@ export interface StageInit {
   kind?: ServerKind;
   limits?: Partial<RelayLimits> | undefined;
   isSecure?: boolean | undefined;
+  servesAdmin?: boolean | undefined;
+  secret?: string | undefined;
 }
 
 /** The relay has this long to let go of what the attackers held. */
@@ -54,10 +56,14 @@ export class Stage {
   }
 
   /** The caller must close it. */
-  static async open({ kind = "relay", limits, isSecure = false }: StageInit = {}): Promise<Stage> {
-    const server = await ServerProcess.start({ kind, limits, tls: isSecure ? selfSigned() : undefined });
+  static async open(init: StageInit = {}): Promise<Stage> {
+    const { kind = "relay", limits, isSecure = false, servesAdmin = false, secret } = init;
+    const tls = isSecure ? selfSigned() : undefined;
+    const token =
+      secret === undefined ? undefined : await mintToken({ secret, streams: { "**": ["listen", "connect"] } });
+    const server = await ServerProcess.start({ kind, limits, tls, servesAdmin, secret });
     if (kind !== "relay") return new Stage(server, isSecure);
-    const bystander = await Bystander.start({ port: server.port, isSecure }).catch(async (reason) => {
+    const bystander = await Bystander.start({ port: server.port, isSecure, token }).catch(async (reason) => {
       await server.end();
       throw reason;
     });
@@ -65,7 +71,7 @@ export class Stage {
   }
 
   /** Plays an attack, and measures meanwhile. */
-  async measure({ amount, bounds, run }: Attack, extent: Extent): Promise<Measurement> {
+  async measure({ bounds, run }: Attack, amount: number, seed?: number): Promise<Measurement> {
     const [server, bystander] = [this.#server, this.#bystander];
     const before = await server.state(true);
     await server.forgetPeak();
@@ -74,9 +80,11 @@ export class Stage {
     const target = {
       port: server.port,
       isSecure: this.#isSecure,
+      server,
+      seed,
       giveUpMs: patience[bystander === undefined ? "bare" : "relay"] * bounds.cutOffMs,
     };
-    const outcome = await run(target, amount[extent]);
+    const outcome = await run(target, amount);
     await pause(restMs);
     const figures = await bystander?.figures();
     const { peakBytes } = await server.resident();

@@ -70,7 +70,7 @@ export const vanishing: readonly Attack[] = [
     ...base,
     name: "callers that vanish from a WebSocket",
     about: "opens a link, claims a name, connects to it, and breaks the connection",
-    amount: { short: 500, long: 10_000 },
+    amount: { short: 500, long: 100_000 },
     run: (target, amount) =>
       comeAndGo(target, amount, async (caller) => {
         const name = `vanishing ${caller}`;
@@ -85,7 +85,7 @@ export const vanishing: readonly Attack[] = [
     name: "callers that vanish from HTTP/2",
     about: "opens a connection of HTTP/2, connects to a name with nobody behind it, and breaks the connection",
     bare: "node:http2",
-    amount: { short: 500, long: 10_000 },
+    amount: { short: 500, long: 100_000 },
     run: (target, amount) =>
       comeAndGo(target, amount, async () => {
         const raw = (await RawConnection.open(target)).read();
@@ -100,9 +100,9 @@ export const vanishing: readonly Attack[] = [
     name: "slow readers",
     bare: undefined,
     about: "connects to a listener that writes as fast as it can, grants all credit, and reads nothing",
-    amount: { short: 50, long: 500 },
+    amount: { short: 50, long: 1_000 },
     // A reader costs the relay up to 2.5 MiB, in the windows of both sides.
-    bounds: { cutOffMs: 60_000, peakBytes: 1_280 * mebibyte, roundTripMs: 250, turnMs: 250 },
+    bounds: { cutOffMs: 60_000, peakBytes: 2_560 * mebibyte, roundTripMs: 250, turnMs: 250 },
     async run(target, amount) {
       const server = await openPourer(target, "pourer");
       const credit = create(PacketSchema, { channel: 1, content: { case: "credit", value: 1_000_000_000n } });
