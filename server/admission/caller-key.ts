@@ -5,7 +5,7 @@ import type { Caller } from "./caller.js";
  * Returns the key by which a caller is counted: its identity where the policy has verified one, and otherwise its
  * address. An IPv6 address counts by its first 64 bits, which is what one customer gets. Undefined for callers of this
  * process and of this machine, who are not counted: a proxy on this machine speaks for all of its callers, unless it is
- * trusted to say who they are.
+ * trusted to say who they are, which makes each of them one that is counted.
  */
 export function callerKey(caller: Caller): string | undefined {
   const subject = caller.claims?.subject ?? "";
@@ -22,9 +22,13 @@ export function addressKey(caller: Caller): string | undefined {
   return known.key;
 }
 
-function keyOf({ address, door }: Caller): string | undefined {
-  if (door === "local" || address === "" || address === "::1" || address.startsWith("127.")) return undefined;
+function keyOf({ address, door, isForwarded = false }: Caller): string | undefined {
+  if (door === "local" || (isOfThisMachine(address) && !isForwarded)) return undefined;
   return `address ${isIPv6(address) ? networkOf(address) : address}`;
+}
+
+function isOfThisMachine(address: string): boolean {
+  return address === "" || address === "::1" || address.startsWith("127.");
 }
 
 /** Returns the first 64 bits of an IPv6 address, with "::" where the rest was. */

@@ -38,6 +38,8 @@ export interface Caller {
    */
   readonly address: string;
   readonly door: Door;
+  /** Whether a trusted proxy has brought the call of somebody else, who is not on this machine whatever the address. */
+  readonly isForwarded?: boolean | undefined;
   /** Undefined as long as nobody has verified anything. */
   readonly claims?: Claims | undefined;
 }

@@ -12,5 +12,5 @@ export function requestCaller(
   // In HTTP/2 the socket of a request is a stand-in, which throws once the connection is over.
   const socket = "stream" in request ? request.stream.session?.socket : request.socket;
   const address = proxies.addressOf(socket?.remoteAddress ?? "", request.headers["x-forwarded-for"]);
-  return { origin: request.headers.origin ?? "", address, door };
+  return { origin: request.headers.origin ?? "", ...address, door };
 }

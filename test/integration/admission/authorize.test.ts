@@ -71,7 +71,7 @@ const ways: [way: string, door: "link" | "http", address: string, transport: (to
 
 describe.each(ways)("authorize, over %s,", (_way, door, address, transport) => {
   test("is asked for each call, and tells the listener who is there", async () => {
-    const caller = { origin: "", address, door };
+    const caller = { origin: "", address, door, isForwarded: true };
     const callers: Pick<Stream, "caller" | "metadata">[] = [];
     const server = StreamServer(transport("ann"), (stream) => {
       callers.push({ caller: stream.caller, metadata: stream.metadata });

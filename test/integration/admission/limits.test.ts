@@ -78,22 +78,22 @@ describe("maxCalls", () => {
 });
 
 describe("A limit of one caller", () => {
-  test("is that of the address that a trusted proxy says, and tells when to try again", async () => {
+  test.each(["192.0.2.1", "127.0.0.1"])("is that of the address %s that a trusted proxy says", async (address) => {
     const limits = { maxNamesPerCaller: 1, maxCallsPerSecondPerCaller: 1 };
     const relay = await openRelay({ limits, trustedProxies: ["127.0.0.1"] });
     onTestFinished(() => relay.close());
-    const from = (address: string) =>
+    const from = (forwarded: string) =>
       createConnectTransport({
         baseUrl: relay.url,
         httpVersion: "2",
         interceptors: [
           (next) => (request) => {
-            request.header.set("x-forwarded-for", address);
+            request.header.set("x-forwarded-for", forwarded);
             return next(request);
           },
         ],
       });
-    const [first, second] = [from("192.0.2.1"), from("192.0.2.2")];
+    const [first, second] = [from(address), from("192.0.2.2")];
     const servers = [StreamServer(first).listen("a"), StreamServer(second).listen("b")];
     await Promise.all(servers.map(({ ready }) => ready));
     expect((await rejection(StreamServer(first).listen("c").ready)).limit?.name).toBe("maxNamesPerCaller");

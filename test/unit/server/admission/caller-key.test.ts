@@ -16,3 +16,7 @@ test.each<[string, string | undefined]>([
 ])("addressKey of %s is %s", (address, key) => {
   expect(addressKey({ ...someCaller, address })).toBe(key);
 });
+
+test.each(["127.0.0.1", "127.9.9.9", "::1"])("addressKey counts %s where a trusted proxy says it", (address) => {
+  expect(addressKey({ ...someCaller, address, isForwarded: true })).toMatch(/^address /);
+});
