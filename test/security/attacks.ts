@@ -2,7 +2,9 @@ import type { RelayLimits } from "browser-stream-server/server";
 import type { Attack, Extent } from "./attack.ts";
 import { bombs } from "./attacks/bombs.ts";
 import { http2Floods, rapidReset } from "./attacks/http2-floods.ts";
+import { manyCallers } from "./attacks/many-callers.ts";
 import { mutants } from "./attacks/mutants.ts";
+import { pairings, policySecret } from "./attacks/pairings.ts";
 import { slowCallers, slowSecureCallers } from "./attacks/slow-callers.ts";
 import { vanishing } from "./attacks/vanishing.ts";
 import { webSocketFloods } from "./attacks/websocket-floods.ts";
@@ -25,7 +27,10 @@ export interface AttackGroup {
 const quickDeadlines = { short: { openTimeoutMs: 500 }, long: {} };
 
 /** The deadlines of calls that were begun and not gone on with, and of names and streams whose callers are gone. */
-const quickEnds = { openTimeoutMs: 500, acceptTimeoutMs: 500, lingerTimeoutMs: 500, graceMs: 500 };
+const quickEnds = { openTimeoutMs: 2_000, acceptTimeoutMs: 4_000, lingerTimeoutMs: 2_000, graceMs: 1_000 };
+
+/** 10,000 names and their links are the defaults, and others have names too. */
+const roomForMany = { maxNames: 12_000, maxLinks: 12_000 };
 
 /** All attacks, in the order of the report. */
 export const groups: readonly AttackGroup[] = [
@@ -50,4 +55,6 @@ export const groups: readonly AttackGroup[] = [
     limits: quickDeadlines,
     isSecure: true,
   },
+  { name: "callers with access tokens", attacks: pairings, secret: policySecret },
+  { name: "callers that are many", attacks: manyCallers, limits: { short: roomForMany, long: roomForMany } },
 ];

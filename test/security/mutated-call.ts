@@ -1,4 +1,9 @@
-import type { ClientHttp2Session, IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
+import {
+  type ClientHttp2Session,
+  constants,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { envelope } from "../../leg/envelope.ts";
 import { mutated, mutatedFields, Random } from "../fakes/mutations.ts";
@@ -82,7 +87,11 @@ export function answerTo(session: ClientHttp2Session, call: MutatedCall, withinM
     request.on("data", (chunk: Buffer) => {
       if (text.length < maxAnswerBytes) text += chunk.toString("latin1");
     });
-    request.on("close", () => settle(request.rstCode === 2 ? "internal" : codeOf(head, trailers, text)));
+    request.on("close", () => {
+      // Node gives the calls of a connection that is lost the code of a mistake as well.
+      const isMistake = request.rstCode === constants.NGHTTP2_INTERNAL_ERROR && !session.destroyed;
+      settle(isMistake ? "internal" : codeOf(head, trailers, text));
+    });
     // A request without a body is over already.
     if (call.body.byteLength > 0) request.end(call.body);
     else request.end();
