@@ -119,7 +119,7 @@ export class Routes {
     setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
     const outer = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(outer, relay, this.#directory);
-    new LinkRoutes(this.#links, relay.signer).register(outer);
+    new LinkRoutes(this.#links, relay).register(outer);
     healthRoutes(outer, this.#health);
     this.#survey = servesAdmin ? new Survey(relay, () => this.counts) : undefined;
     if (this.#survey !== undefined) adminRoutes(outer, relay, this.#survey);

@@ -191,6 +191,20 @@ export class Admission {
     if (key !== undefined && !this.#rates.take(key)) this.#checkRate(key);
   }
 
+  /**
+   * Counts a call whose token of the relay's own was none, as one of a caller that guesses. Returns the error for the
+   * caller in place of `refusal` if there were too many. A caller at the same address that has the right token is not
+   * held back: no guess finds it.
+   */
+  afterGuess({ caller, refusal }: { caller: Caller; refusal: StreamError }): StreamError {
+    try {
+      this.#countCall(addressKey(caller));
+      return refusal;
+    } catch (reason) {
+      return StreamError.from(reason);
+    }
+  }
+
   /** Throws FAILURE_LIMIT_REACHED if a caller has to wait before it calls again. */
   #checkRate(key: string | undefined): void {
     const waitMs = key === undefined ? 0 : this.#rates.waitMs(key);

@@ -74,7 +74,8 @@ export interface RelayLimits {
   maxStreamsPerConnection: number;
   /**
    * Calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, in the long run; ten times as many at
-   * once. Endpoints that come back to their streams and names do not count. Default 100.
+   * once. Endpoints that come back to their streams and names do not count, but calls of any kind with a token of the
+   * relay's own that is none do. Default 100.
    */
   maxCallsPerSecondPerCaller: number;
   /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */

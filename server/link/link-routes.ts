@@ -7,7 +7,7 @@ import { packetMessage } from "../../link/packet/outgoing-packet.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
-import type { TokenSigner } from "../relay/token.js";
+import type { Relay } from "../relay/relay.js";
 import { callerOf, expectEnd, tokenOf } from "../rpc/caller.js";
 import { wireErrorOf } from "../rpc/wire-error.js";
 import type { Links, LiveLink } from "./links.js";
@@ -27,12 +27,12 @@ interface ReceivingLink extends LiveLink {
 /** The links that browsers keep to the relay over `Receive` and `Send`. */
 export class LinkRoutes {
   readonly #links: Links;
-  readonly #signer: TokenSigner;
+  readonly #relay: Pick<Relay, "signer" | "refused">;
   readonly #receiving = new Map<string, ReceivingLink>();
 
-  constructor(links: Links, signer: TokenSigner) {
+  constructor(links: Links, relay: Pick<Relay, "signer" | "refused">) {
     this.#links = links;
-    this.#signer = signer;
+    this.#relay = relay;
   }
 
   /** Serves `LinkService` on a router. */
@@ -41,7 +41,7 @@ export class LinkRoutes {
       LinkService,
       {
         receive: (_request, context) => this.#receive(context),
-        send: (request) => this.#send(request),
+        send: (request, context) => this.#send(request, context),
       },
       // A request is kept as long as its channel, and each unknown field in it takes a hundred bytes.
       { readMaxBytes, binaryOptions: { readUnknownFields: false } },
@@ -82,9 +82,9 @@ export class LinkRoutes {
     }
   }
 
-  #send({ linkId, linkToken, sequence, packets }: SendRequest): Record<string, never> {
+  #send({ linkId, linkToken, sequence, packets }: SendRequest, context: HandlerContext): Record<string, never> {
     try {
-      this.#signer.verify("link", linkId, linkToken);
+      this.#relay.signer.verify("link", linkId, linkToken);
       const goodbye = endOfLink({ packets });
       // A page that is left does not wait for the answers to the batches before, and its link may be a WebSocket.
       if (goodbye !== undefined) {
@@ -113,7 +113,7 @@ export class LinkRoutes {
       for (const packet of packets) live.link.receive(packet);
       return {};
     } catch (reason) {
-      throw toConnectError(reason);
+      throw wireErrorOf(this.#relay.refused(reason, { call: "link", caller: callerOf(context) }));
     }
   }
 }

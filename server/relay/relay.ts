@@ -53,6 +53,9 @@ const purposes = { client: "client leg", listener: "listener leg" } as const;
 /** The facts about the client of a stream that was accepted in another process. Nobody asks for them any more. */
 const noFacts: OfferFacts = { metadata: {} };
 
+/** Failures of those who guess the ids and the tokens of legs, leases and links. */
+const guessFailures: ReadonlySet<Failure> = new Set([Failure.TOKEN_INVALID, Failure.LEASE_GONE]);
+
 /** The request for which a caller was let in. */
 type LetIn = Pick<AuthorizeRequest, "action" | "name" | "metadata" | "caller">;
 
@@ -148,9 +151,15 @@ export class Relay {
     };
   }
 
-  /** Tells those who watch that a call was refused, and returns the error of the refusal. */
+  /**
+   * Tells those who watch that a call was refused, and returns the error of the refusal. It is FAILURE_LIMIT_REACHED
+   * for a caller that shows too many tokens that are none.
+   */
   refused(reason: unknown, refusal: RefusedCall): StreamError {
-    const error = StreamError.from(reason, Code.Internal);
+    const stated = StreamError.from(reason, Code.Internal);
+    const { caller } = refusal;
+    const isGuess = caller !== undefined && guessFailures.has(stated.failure);
+    const error = isGuess ? this.admission.afterGuess({ caller, refusal: stated }) : stated;
     this.events.refused(error, refusal);
     return error;
   }

@@ -1278,7 +1278,7 @@ export const FeatureSchema: GenEnum<Feature> = /*@__PURE__*/
  *
  * Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
  * List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
- * caller calls too often.
+ * caller calls too often. A caller that shows too many tokens that are none gets FAILURE_LIMIT_REACHED for those, too.
  *
  * @generated from service streamserver.v1.RelayService
  */

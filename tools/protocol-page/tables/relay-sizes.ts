@@ -81,7 +81,7 @@ export const relaySizes: RelayRows = {
   maxCallsPerCaller: (value) => cap("open RPCs from one address", value, `the call ends with ${limitReached}`),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
-      "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back; ten times as many at once",
+      "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back, and with those of any RPC whose token is none; ten times as many at once",
       value,
       `the call ends with ${limitReached}`,
     ),

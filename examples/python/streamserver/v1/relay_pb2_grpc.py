@@ -40,7 +40,7 @@ class RelayServiceStub:
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
-    caller calls too often.
+    caller calls too often. A caller that shows too many tokens that are none gets FAILURE_LIMIT_REACHED for those, too.
     """
 
     def __init__(self, channel):
@@ -106,7 +106,7 @@ class RelayServiceServicer:
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
-    caller calls too often.
+    caller calls too often. A caller that shows too many tokens that are none gets FAILURE_LIMIT_REACHED for those, too.
     """
 
     def Listen(self, request, context):
@@ -254,7 +254,7 @@ class RelayService:
 
     Each RPC can also end with FAILURE_DRAINING, those that take a token with FAILURE_TOKEN_INVALID, and Listen, Connect,
     List and Watch with FAILURE_NOT_PERMITTED where the relay's policy says so, and with FAILURE_LIMIT_REACHED where one
-    caller calls too often.
+    caller calls too often. A caller that shows too many tokens that are none gets FAILURE_LIMIT_REACHED for those, too.
     """
 
     @staticmethod

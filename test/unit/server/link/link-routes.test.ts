@@ -16,7 +16,7 @@ import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";
 
 function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serveChannel"> = {}) {
   const links = new Links({ ...test.relay, handlers: [], ...options });
-  const routes = new LinkRoutes(links, test.relay.signer);
+  const routes = new LinkRoutes(links, test.relay);
   const client = createClient(
     LinkService,
     createRouterTransport((router) => routes.register(router)),
