@@ -2,8 +2,9 @@ import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { AuthorizeRequest } from "./authorize.js";
 import type { Caller, Claims } from "./caller.js";
-import { type CarriedGrant, carriedGrantText } from "./carried-grant.js";
+import { type CarriedGrant, carriedGrant, carriedGrantText } from "./carried-grant.js";
 import { type Revocation, Revocations } from "./revocations.js";
 
 export interface GrantsInit {
@@ -29,6 +30,9 @@ export class Grants {
   readonly #living = new Set<Living>();
   /** The claims of the newest token that took the place of the one behind the claims, for those that were renewed. */
   readonly #newest = new WeakMap<Claims, Claims>();
+  /** The claims of tokens of other processes, by {@link #adoptedKeys}, and how many things live by them. */
+  readonly #adopted = new Map<string, { claims: Claims; holds: number }>();
+  readonly #adoptedKeys = new WeakMap<Claims, string>();
   /** The holds whose grants cut when they expire. */
   readonly #cutting = new Set<Living>();
   #stopLooking: (() => void) | undefined;
@@ -66,6 +70,7 @@ export class Grants {
     this.check({ claims });
     const living = { claims, end };
     this.#living.add(living);
+    this.#countAdopted(claims, 1);
     this.#watchExpiry(living);
     return { release: () => this.#remove(living) };
   }
@@ -93,6 +98,28 @@ export class Grants {
     this.#revocations.add(revocation, this.#now());
     const isRevoked = ({ claims }: Living) => this.#revocations.includes(this.current(claims));
     return this.#endThose(this.#living, isRevoked, "revoked");
+  }
+
+  /**
+   * Returns the grant in a text of this or an equal relay. Undefined for an empty text. A name and its streams, or the
+   * streams of a client, which another process has let in by one access token, have the same claims here as well, so
+   * that a newer token counts for all of them.
+   */
+  adopt(action: AuthorizeRequest["action"], text: string): CarriedGrant | undefined {
+    const grant = carriedGrant(text);
+    if (grant === undefined) return undefined;
+    const key = `${action} ${text}`;
+    const claims = this.#adopted.get(key)?.claims ?? grant.claims;
+    this.#adoptedKeys.set(claims, key);
+    return { ...grant, claims };
+  }
+
+  #countAdopted(claims: Claims, change: 1 | -1): void {
+    const key = this.#adoptedKeys.get(claims);
+    if (key === undefined) return;
+    const holds = (this.#adopted.get(key)?.holds ?? 0) + change;
+    if (holds > 0) this.#adopted.set(key, { claims, holds });
+    else this.#adopted.delete(key);
   }
 
   /** Returns a grant as the relay's own tokens carry it, with the claims of the newest token. */
@@ -147,7 +174,7 @@ export class Grants {
   }
 
   #remove(living: Living): void {
-    this.#living.delete(living);
+    if (this.#living.delete(living)) this.#countAdopted(living.claims, -1);
     this.#cutting.delete(living);
     this.#lookIfNeeded();
   }

@@ -12,8 +12,8 @@ import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
-import { type Caller, localCaller } from "../admission/caller.js";
-import { type CarriedGrant, carriedGrant } from "../admission/carried-grant.js";
+import { type Caller, type Claims, localCaller } from "../admission/caller.js";
+import type { CarriedGrant } from "../admission/carried-grant.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
@@ -56,8 +56,11 @@ const noFacts: OfferFacts = { metadata: {} };
 /** Failures of those who guess the ids and the tokens of legs, leases and links. */
 const guessFailures: ReadonlySet<Failure> = new Set([Failure.TOKEN_INVALID, Failure.LEASE_GONE]);
 
-/** The request for which a caller was let in. */
-type LetIn = Pick<AuthorizeRequest, "action" | "name" | "metadata" | "caller">;
+/** The request for which a caller was let in, what was verified about it then, and the newest token that proves it. */
+interface LetIn extends Pick<AuthorizeRequest, "action" | "name" | "metadata"> {
+  claims: Claims | undefined;
+  token: string;
+}
 
 type RelayState =
   | { kind: "open" }
@@ -193,25 +196,30 @@ export class Relay {
     return this.#splices.get(streamId) !== undefined;
   }
 
-  /** The time until the access token of a stream's client ends it, in milliseconds; undefined if it does not. */
-  accessExpiresInMs(streamId: string): number | undefined {
-    return this.admission.grants.expiresInMs({ claims: this.#splices.get(streamId)?.grantOf("client")?.claims });
+  /** The time until the access token of an endpoint ends its stream, in milliseconds; undefined if it does not. */
+  accessExpiresInMs(role: Role, streamId: string): number | undefined {
+    return this.admission.grants.expiresInMs({ claims: this.#splices.get(streamId)?.grantOf(role)?.claims });
   }
 
   /**
-   * Returns what a client or a listener was let in for, and the caller that it was then, by the token of its leg or
-   * lease. Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE and FAILURE_LEASE_GONE.
+   * Returns what a client or a listener was let in for, by the token of its leg or lease. Throws FAILURE_TOKEN_INVALID,
+   * FAILURE_STREAM_GONE, FAILURE_LEASE_GONE, and FAILURE_OFFER_GONE for the token of an offer that was taken elsewhere.
    */
   letIn(proof: Pick<RenewRequest, "streamId" | "legToken" | "leaseId" | "leaseToken">): LetIn {
     if (proof.leaseId !== "") {
-      const { name, caller } = this.registry.proven(proof.leaseId, proof.leaseToken);
-      return { action: "listen", name, metadata: {}, caller };
+      const lease = this.registry.proven(proof.leaseId, proof.leaseToken);
+      const { name, caller } = lease;
+      return { action: "listen", name, metadata: {}, claims: caller.claims, token: this.registry.tokenOf(lease) };
     }
-    this.signer.verify(purposes.client, proof.streamId, proof.legToken);
-    const stream = this.#splices.get(proof.streamId);
+    const { streamId, legToken } = proof;
+    const { role, issuer } = this.#proven(streamId, legToken);
+    const stream = this.#splices.get(streamId);
+    this.#checkLease(stream, legToken, issuer);
     if (stream === undefined || stream.kind === "ended") throw streamGoneError();
-    const { claims, name = stream.name } = stream.grantOf("client") ?? {};
-    return { action: "connect", name, metadata: stream.facts.metadata, caller: { ...stream.caller, claims } };
+    const { claims, name = stream.name } = stream.grantOf(role) ?? {};
+    const token = this.legToken(role, streamId);
+    if (role === "listener") return { action: "listen", name, metadata: {}, claims, token };
+    return { action: "connect", name, metadata: stream.facts.metadata, claims, token };
   }
 
   /** Claims a name, by default for this process. Throws FAILURE_DRAINING, and what `Registry.claim` throws. */
@@ -292,7 +300,7 @@ export class Relay {
     if (ended !== undefined) return ended;
     if (splice?.[role].kind !== "owed") this.#checkOpen();
     // The other endpoint may have come first, and nothing was known of this one's grant.
-    const carried = issuer === "another process" ? this.#grantIn(legToken) : undefined;
+    const carried = issuer === "another process" ? this.#grantIn(role, legToken) : undefined;
     splice?.liveBy(role, carried?.claims, carried?.name);
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
     if (issuer === "this process") throw streamGoneError();
@@ -414,8 +422,9 @@ export class Relay {
   }
 
   /** The grant that the token of a leg or of an offer carries. */
-  #grantIn(token: string): CarriedGrant | undefined {
-    return carriedGrant(legFacts(this.signer.carriedBy(token)).grant);
+  #grantIn(role: Role, token: string): CarriedGrant | undefined {
+    const action = role === "listener" ? "listen" : "connect";
+    return this.admission.grants.adopt(action, legFacts(this.signer.carriedBy(token)).grant);
   }
 
   #checkMetadata(metadata: Record<string, string>): void {

@@ -125,7 +125,7 @@ function attached(relay: Relay, role: Role, caller: Caller, find: () => FoundHal
     const { half, streamId, resumption } = find();
     const legToken = relay.legToken(role, streamId);
     const { heartbeatIntervalMs } = limits;
-    const accessExpiresInMs = role === "client" ? expiryToWire(relay.accessExpiresInMs(streamId)) : 0;
+    const accessExpiresInMs = expiryToWire(relay.accessExpiresInMs(role, streamId));
     const facts = { streamId, legToken, heartbeatIntervalMs, accessExpiresInMs };
     const opened = create(OpenedSchema, { ...facts, limits: limitsToWire(limits) });
     return { half, hold, opened, resumption };

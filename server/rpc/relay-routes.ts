@@ -111,15 +111,16 @@ async function renew(relay: Relay, request: RenewRequest, context: HandlerContex
   const caller = callerOf(context);
   const { streamId } = request;
   const refusal = { call: "renew" as const, caller, streamId };
-  const before = answer(relay, refusal, () => relay.letIn(request));
-  // A relay without a policy, or one that was started since, has nothing to renew.
-  if (before.caller.claims === undefined) return {};
-  const { claims } = before.caller;
+  const { claims, action, name, metadata } = answer(relay, refusal, () => relay.letIn(request));
+  // A relay without a policy has nothing to renew.
+  if (claims === undefined) return {};
   const token = request.accessToken || tokenOf(context);
-  const admitted = await admit(relay, refusal, () => relay.admit({ ...before, caller, token }));
+  const admitted = await admit(relay, refusal, () => relay.admit({ action, name, metadata, caller, token }));
   return answer(relay, refusal, () => {
     if (admitted.caller.claims !== undefined) relay.admission.grants.renew(claims, admitted.caller.claims);
-    return { accessExpiresInMs: expiryToWire(relay.admission.grants.expiresInMs({ claims })) };
+    // What has ended meanwhile gets no token any more, which would not carry its grant.
+    const { token } = relay.letIn(request);
+    return { accessExpiresInMs: expiryToWire(relay.admission.grants.expiresInMs({ claims })), token };
   });
 }
 

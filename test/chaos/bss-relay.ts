@@ -23,7 +23,7 @@ export class BssRelay {
   }
 
   /** Without `hasKey`, each process has a key of its own. The caller must close the relay. */
-  static async start({ hasKey = true, drainTimeoutMs = 10_000 } = {}): Promise<BssRelay> {
+  static async start({ hasKey = true, drainTimeoutMs = 10_000, moreArgs = [] as string[] } = {}): Promise<BssRelay> {
     const folder = await mkdtemp(join(tmpdir(), "bss-chaos-"));
     const port = await freePort();
     // Browsers get a page that does nothing, also where the engines look for one.
@@ -32,7 +32,7 @@ export class BssRelay {
       await writeFile(join(folder, path), `<!doctype html><link rel="icon" href="data:,">`);
     }
     const args = ["--host", "127.0.0.1", "--port", String(port), "--drain-timeout-ms", String(drainTimeoutMs)];
-    args.push("--page", folder);
+    args.push("--page", folder, ...moreArgs);
     if (hasKey) args.push("--key-file", join(folder, "relay.keys"));
     const relay = new BssRelay(port, folder, args);
     await relay.restart();

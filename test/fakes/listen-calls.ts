@@ -69,10 +69,15 @@ export class ListenCalls {
   readonly calls: FakeListenCall[] = [];
   readonly unlistened: UnlistenRequest[] = [];
   readonly transport: Transport;
+  /** The calls of `Accept` and `Reject`, each with its token. */
+  readonly decisions: string[] = [];
+  /** The token in the answer to `Renew`. */
+  renewedToken = "";
   /** The answer to `Unlisten`: it succeeds, or throws. */
   onUnlisten: () => void | Promise<void> = () => {};
 
   constructor() {
+    const { decisions } = this;
     this.transport = createRouterTransport(({ service }) => {
       service(RelayService, {
         listen: (request, { signal }) => {
@@ -80,11 +85,17 @@ export class ListenCalls {
           this.calls.push(call);
           return call.responses();
         },
-        async *accept(_requests, { signal }) {
+        async *accept(requests, { signal }) {
+          const { value } = await requests[Symbol.asyncIterator]().next();
+          if (value?.message.case === "open") decisions.push(`accept ${value.message.value.legToken}`);
           yield { message: { case: "opened", value: {} } };
           await new Promise((resolve) => signal.addEventListener("abort", resolve));
         },
-        reject: () => ({}),
+        reject({ legToken }) {
+          decisions.push(`reject ${legToken}`);
+          return {};
+        },
+        renew: () => ({ token: this.renewedToken }),
         unlisten: async (request) => {
           this.unlistened.push(request);
           await this.onUnlisten();

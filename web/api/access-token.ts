@@ -33,6 +33,20 @@ export async function askForToken(ask: () => string | Promise<string>, clock: Cl
   }
 }
 
+/** An answer of a function counts for so long, for streams whose tokens expire at the same time. */
+const sharedForMs = 1_000;
+
+/** Returns a function that asks `token` for many streams at once. A text is not asked for a newer one. */
+export function sharedToken(token: AccessToken | undefined, clock: Clock): AccessToken | undefined {
+  if (typeof token !== "function") return undefined;
+  let last: { answer: string | Promise<string>; askedAtMs: number } | undefined;
+  return () => {
+    const nowMs = clock.now();
+    if (last === undefined || nowMs - last.askedAtMs > sharedForMs) last = { answer: token(), askedAtMs: nowMs };
+    return last.answer;
+  };
+}
+
 /** A grant that ends sooner than this is left to end: a token for less than a second is of no use. */
 const minRenewalMs = 1_000;
 /** The relay has this long to answer `Renew`. */
@@ -42,6 +56,8 @@ const renewTimeoutMs = 5_000;
 export interface Renewed {
   transport: Transport;
   proof: MessageInitShape<typeof RenewRequestSchema>;
+  /** Takes the relay's own token that is the proof from now on. */
+  onToken: (token: string) => void;
 }
 
 /**
@@ -83,9 +99,11 @@ export class TokenRenewal {
 
   async #renew(token: () => string | Promise<string>): Promise<number> {
     const accessToken = await askForToken(token, this.#clock);
-    const { transport, proof } = this.#renewed();
+    const { transport, proof, onToken } = this.#renewed();
     const request = { ...proof, accessToken };
     const { renew } = RelayService.method;
-    return (await callUnary(transport, renew, request, { timeoutMs: renewTimeoutMs })).accessExpiresInMs;
+    const answer = await callUnary(transport, renew, request, { timeoutMs: renewTimeoutMs });
+    if (answer.token !== "") onToken(answer.token);
+    return answer.accessExpiresInMs;
   }
 }

@@ -29,7 +29,7 @@ export interface AttachInit {
   /** For Accept: the grace period of the relay that made the offer, 0 if it resumes no streams. */
   graceMs?: number;
   clock: Clock;
-  /** The access token of the client. */
+  /** The access token of the client, or the one of the listener's name. */
   token?: AccessToken | undefined;
 }
 
@@ -48,6 +48,12 @@ export const maxAckDelayMs = 25;
 interface Outage {
   failedAttempts: number;
   cancelDeadline: () => void;
+}
+
+/** A stream, and the proof that the leg of an endpoint is its own. */
+interface LegProof {
+  streamId: string;
+  legToken: string;
 }
 
 type AttacherState =
@@ -78,7 +84,9 @@ class Attacher implements LegOwner {
   /** The number of the next attachment. `Resume.generation`. */
   #generation = 0;
   /** The newest token of the endpoint; undefined before the relay has answered a client. */
-  #token: { streamId: string; legToken: string } | undefined;
+  #token: LegProof | undefined;
+  /** The access token that goes with each leg. */
+  readonly #asked: AccessToken | undefined;
   /** The newest access token that the application gave. */
   #accessToken = "";
   readonly #renewal: TokenRenewal;
@@ -96,9 +104,16 @@ class Attacher implements LegOwner {
   constructor(init: AttachInit) {
     const { life, open, method, graceMs = 0, token } = init;
     this.#init = init;
-    if (typeof token === "string") this.#accessToken = token;
+    // A listener's leg needs none: the token of its offer, or of its leg before, lets it in.
+    this.#asked = method === "connect" ? token : undefined;
+    if (typeof this.#asked === "string") this.#accessToken = this.#asked;
     this.#renewal = new TokenRenewal(token, init.clock, () => {
-      return { transport: this.#transport as Transport, proof: { ...this.#token } };
+      const proof = this.#token as LegProof;
+      const onToken = (legToken: string) => {
+        // A leg that has attached meanwhile has brought a token of its own.
+        if (this.#token === proof) this.#token = { ...proof, legToken };
+      };
+      return { transport: this.#transport as Transport, proof, onToken };
     });
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#graceMs = graceMs;
@@ -201,7 +216,7 @@ class Attacher implements LegOwner {
     this.#set(state);
     try {
       this.#transport = await this.#init.transport();
-      await this.#renewToken(this.#init.token);
+      await this.#renewToken();
       if (this.#state !== state) return;
       if (outage === undefined && this.#init.life.endpoint.state.kind !== "open") this.#finish();
       else this.#set({ ...state, leg: this.#newLeg(this.#transport, outage?.failedAttempts) });
@@ -218,15 +233,15 @@ class Attacher implements LegOwner {
       this.#set({ ...state, next: this.#newLeg(this.#transport, state.failedAttempts), stopWaiting: () => {} });
     };
     // The leg that there is may end in the same turn, and the next one should be under way by then.
-    if (typeof this.#init.token === "function") void this.#renewToken(this.#init.token).then(attach);
+    if (typeof this.#asked === "function") void this.#renewToken().then(attach);
     else attach();
   }
 
   /** Asks for the access token of the next leg. A stream that the relay knows comes back without one as well. */
-  async #renewToken(token: AccessToken | undefined): Promise<void> {
-    if (typeof token !== "function") return;
+  async #renewToken(): Promise<void> {
+    if (typeof this.#asked !== "function") return;
     try {
-      this.#accessToken = await askForToken(token, this.#init.clock);
+      this.#accessToken = await askForToken(this.#asked, this.#init.clock);
     } catch (reason) {
       if (this.#token === undefined) throw reason;
     }

@@ -106,8 +106,12 @@ export class Lease {
     this.#init = init;
     if (typeof init.token === "string") this.#accessToken = init.token;
     this.#renewal = new TokenRenewal(init.token, init.clock, () => {
-      const { leaseId, leaseToken } = this.#known as Registered;
-      return { transport: this.#transport as Transport, proof: { leaseId, leaseToken } };
+      const known = this.#known as Registered;
+      const { leaseId, leaseToken } = known;
+      const onToken = (newer: string) => {
+        known.leaseToken = newer;
+      };
+      return { transport: this.#transport as Transport, proof: { leaseId, leaseToken }, onToken };
     });
     this.#earlyBreaks = new EarlyBreaks(init.clock);
     this.#handlers = handlers;

@@ -9,6 +9,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred, isThenable } from "../../stream/platform/deferred.js";
 import { type Caller, Stream } from "../../stream/stream.js";
 import { StreamLife } from "../../stream/stream-life.js";
+import type { AccessToken } from "./access-token.js";
 import { attach } from "./attacher.js";
 import { reject } from "./rejection.js";
 
@@ -20,6 +21,8 @@ export interface OfferStreamInit<Out, In> extends EndpointOptions {
   transport: Transport;
   /** The grace period of the relay that made the offer, in milliseconds; 0 if it resumes no streams. */
   graceMs: number;
+  /** The access token of the listener, by which the stream lives. */
+  token?: AccessToken | undefined;
   /** The offer waits no more. */
   onDecided: (decision: "accepted" | "rejected" | "withdrawn") => void;
   /** An accepted stream is over. */
@@ -44,7 +47,7 @@ type Decision = "open" | "accepted" | "rejected" | "withdrawn";
  */
 export class OfferStream<Out, In> {
   readonly stream: Stream<Out, In>;
-  readonly #init: OfferStreamInit<Out, In>;
+  #init: OfferStreamInit<Out, In>;
   readonly #life: StreamLife;
   readonly #told = new Deferred<void>();
   /** The error of the stream, if it failed because the application did. */
@@ -116,6 +119,14 @@ export class OfferStream<Out, In> {
     void this.#attach();
   }
 
+  /**
+   * The relay announces the offer once more. It waits at another lease then, if the one before has ended, which takes
+   * another token.
+   */
+  announceAgain(again: Pick<OfferStreamInit<Out, In>, "offer" | "transport" | "graceMs">): void {
+    this.#init = { ...this.#init, ...again };
+  }
+
   /** The offer waits no more: the client has gone, or the server has ended. */
   withdraw(error: StreamError): void {
     if (this.#decision !== "open") return;
@@ -125,7 +136,7 @@ export class OfferStream<Out, In> {
   }
 
   async #attach(): Promise<void> {
-    const { offer, transport, graceMs, clock } = this.#init;
+    const { offer, transport, graceMs, clock, token } = this.#init;
     const { endpoint } = this.#life;
     await attach({
       life: this.#life,
@@ -139,6 +150,7 @@ export class OfferStream<Out, In> {
       peer: capabilitiesFromWire(offer.capabilities),
       graceMs,
       clock,
+      token,
     });
     if (!this.#life.isAttached && this.#error !== undefined) this.#tell(this.#error);
   }

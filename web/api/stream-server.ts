@@ -12,7 +12,7 @@ import { isWellFormed } from "../../stream/platform/well-formed.js";
 import type { Stream } from "../../stream/stream.js";
 import type { Suspension, TransportKind } from "../../stream/stream-life.js";
 import { type OwnerKey, takeOwnerKey } from "../page/owner-key.js";
-import type { AccessToken } from "./access-token.js";
+import { type AccessToken, sharedToken } from "./access-token.js";
 import { type Broadcast, broadcast } from "./broadcast.js";
 import { answerTimeoutMs, Lease } from "./lease.js";
 import { nameError } from "./name-error.js";
@@ -43,7 +43,7 @@ export interface StreamServerOptions<Out = RawMessage, In = RawInput> extends En
   /**
    * The access token, for a relay that asks for one; or a function that gives one, or a promise of one within 10 s, and
    * that is asked again each time the name is claimed or taken up, and before a token expires that would end the
-   * server. Default none.
+   * server or a stream that it has accepted, also after `end()`. Default none.
    */
   token?: AccessToken | undefined;
 }
@@ -147,11 +147,14 @@ export class StreamServer<Out, In = Out>
   readonly #unclaimed = new StreamQueue<Out, In>(() => this.end());
   /** The promises that the application has asked for. */
   readonly #taken = new Set<"ready" | "closed">();
+  /** Gives newer tokens for the streams, which outlive the name. */
+  readonly #streamsToken: AccessToken | undefined;
   #state: ServerState = { kind: "idle" };
 
   constructor(init: StreamServerInit<Out, In>) {
     super();
     this.#init = init;
+    this.#streamsToken = sharedToken(init.token, init.clock);
   }
 
   get ready(): Promise<void> {
@@ -287,15 +290,17 @@ export class StreamServer<Out, In = Out>
   #onOffer(offer: Offer, transport: Transport, graceMs: number): void {
     // A client that comes while the server ends is told by the relay.
     if (this.#state.kind !== "listening") return;
-    // A lease that is taken up again announces all offers that wait, and a relay that lost a stream offers it anew.
-    if (this.#offers.has(offer.streamId) || this.#accepted.has(offer.streamId)) return;
     const { name } = this.#state;
     const { streamId } = offer;
+    // A lease that is taken up again announces all offers that wait, and a relay that lost a stream offers it anew.
+    this.#offers.get(streamId)?.announceAgain({ offer, transport, graceMs });
+    if (this.#offers.has(streamId) || this.#accepted.has(streamId)) return;
     const offered: OfferStream<Out, In> = new OfferStream({
       ...this.#init,
       offer,
       transport,
       graceMs,
+      token: this.#streamsToken,
       onDecided: (decision) => {
         this.#unclaimed.remove(offered);
         if (decision !== "accepted") return;

@@ -131,7 +131,8 @@ export class Registry {
     if (holder !== undefined) throw this.#nameTakenError(holder);
     if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
     // The caller has claims of its own if it was asked for them again.
-    const claims = claim.caller.claims ?? carriedGrant(this.#init.signer.carriedBy(leaseToken))?.claims;
+    const { signer, admission } = this.#init;
+    const claims = claim.caller.claims ?? admission.grants.adopt("listen", signer.carriedBy(leaseToken))?.claims;
     const held = this.#create({ ...claim, ownerKey, id: leaseId, generation, caller: { ...claim.caller, claims } });
     this.#madeAnew.add(leaseId);
     const [oldest] = this.#madeAnew;
@@ -254,11 +255,15 @@ export class Registry {
     return this.#held(lease, call);
   }
 
-  #held(lease: Lease, call: ListenCall): Held {
+  /** The newest token of a lease, with the grant that it lives by. */
+  tokenOf({ id, name, caller }: Lease): string {
     const { signer, admission } = this.#init;
-    const { id, name, caller } = lease;
     const carried = caller.claims && admission.grants.textOf({ claims: caller.claims, name });
-    return { lease, call, token: signer.sign("lease", id, name, carried) };
+    return signer.sign("lease", id, name, carried);
+  }
+
+  #held(lease: Lease, call: ListenCall): Held {
+    return { lease, call, token: this.tokenOf(lease) };
   }
 
   #onChange(lease: Lease, change: LeaseChange): void {

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { Authorize } from "../../../../server/admission/authorize.js";
-import type { Caller } from "../../../../server/admission/caller.js";
+import type { Caller, Claims } from "../../../../server/admission/caller.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import type { TokenKeys } from "../../../../server/relay/token-keys.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
@@ -76,18 +76,32 @@ describe("Relay.letIn", () => {
     const { relay, lease, token, splice } = granted();
     const byLeg = { streamId: splice.id, legToken: relay.legToken("client", splice.id), leaseId: "", leaseToken: "" };
     const byLease = { streamId: "", legToken: "", leaseId: lease.id, leaseToken: token };
-    expect(relay.letIn(byLeg)).toMatchObject({ action: "connect", name: "room", caller: callerOf("bob") });
-    expect(relay.letIn(byLease)).toMatchObject({ action: "listen", name: "room", caller: callerOf("ann") });
-    // The listener of a stream proves nothing about its client, and no other lease about this one.
     const ofListener = { ...byLeg, legToken: relay.legToken("listener", splice.id) };
-    const ofAnother = { ...byLease, leaseToken: relay.listen("other", false).token };
-    for (const proof of [ofListener, ofAnother]) {
-      expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.TOKEN_INVALID);
+    expect(relay.letIn(byLeg)).toMatchObject({ action: "connect", name: "room", claims: { subject: "bob" } });
+    for (const proof of [byLease, ofListener]) {
+      expect(relay.letIn(proof)).toMatchObject({ action: "listen", name: "room", claims: { subject: "ann" } });
     }
-    splice.end();
+    const ofAnother = { ...byLease, leaseToken: relay.listen("other", false).token };
+    expect(thrown(() => relay.letIn(ofAnother)).failure).toBe(Failure.TOKEN_INVALID);
     lease.end("unlisten");
-    expect(thrown(() => relay.letIn(byLeg)).failure).toBe(Failure.STREAM_GONE);
     expect(thrown(() => relay.letIn(byLease)).failure).toBe(Failure.LEASE_GONE);
+    // What was accepted outlives the name.
+    expect(relay.letIn(ofListener)).toMatchObject({ action: "listen", name: "room", claims: { subject: "ann" } });
+    splice.end();
+    for (const proof of [byLeg, ofListener]) {
+      expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.STREAM_GONE);
+    }
+  });
+
+  test("gives no token to one that had an offer which was taken elsewhere", () => {
+    const { relay } = newRelay();
+    const claim = { isResumable: true, ownerKey: "key", caller: callerOf("ann") };
+    relay.listen("room", false, claim);
+    const { splice } = relay.connect("room", { ...noFacts, capabilities: resumes }, 0, callerOf("bob"));
+    const proof = { streamId: splice.id, legToken: relay.offerToken(splice), leaseId: "", leaseToken: "" };
+    relay.listen("room", false, claim);
+    relay.accept(splice.id, relay.offerToken(splice), resumes);
+    expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.OFFER_GONE);
   });
 });
 
@@ -113,7 +127,7 @@ describe("Relay, for what another process with the same keys has let in,", () =>
       const { lease } = takeUp();
       expect(relay.admission.grants.size).toBe(3);
       const proof = { streamId: id, legToken: relay.legToken("client", id), leaseId: "", leaseToken: "" };
-      expect(relay.letIn(proof)).toMatchObject({ name: "room", caller: { claims: { subject: "bob" } } });
+      expect(relay.letIn(proof)).toMatchObject({ name: "room", claims: { subject: "bob" } });
       expect(relay.admission.grants.revoke({ sub: "ann" })).toBe(2);
       const byRole = { [first]: legs[0], [second]: legs[1] };
       expect([byRole.listener?.end, lease.kind]).toMatchObject([refused, "ended"]);
@@ -121,6 +135,17 @@ describe("Relay, for what another process with the same keys has let in,", () =>
       expect(relay.admission.grants.size).toBe(0);
     },
   );
+
+  test("lets a newer token of a name count for the streams that were accepted through it, and no others", () => {
+    const { relay, id, back, takeUp } = restarted();
+    for (const role of ["client", "listener"] as const) back(role);
+    const { lease } = takeUp();
+    const claims = lease.caller.claims as Claims;
+    relay.admission.grants.renew(claims, { ...claims, cut: true, expiresAtMs: Date.now() + 60_000 });
+    expect(relay.accessExpiresInMs("listener", id)).toBeGreaterThan(0);
+    expect(relay.accessExpiresInMs("client", id)).toBeUndefined();
+    relay.close();
+  });
 
   test("knows when a token ends what it has opened", () => {
     const { relay: before } = newRelay({}, new TokenSigner(keys));
@@ -131,8 +156,8 @@ describe("Relay, for what another process with the same keys has let in,", () =>
     const legToken = before.legToken("client", splice.id);
     const { relay, clock } = newRelay({}, new TokenSigner(keys));
     comeBack(relay, "client", splice.id, { legToken });
-    expect(relay.accessExpiresInMs(splice.id)).toBeGreaterThan(0);
-    expect(relay.accessExpiresInMs(splice.id)).toBeLessThanOrEqual(60_000);
+    expect(relay.accessExpiresInMs("client", splice.id)).toBeGreaterThan(0);
+    expect(relay.accessExpiresInMs("client", splice.id)).toBeLessThanOrEqual(60_000);
     relay.close();
     expect(clock.timers).toBe(0);
   });

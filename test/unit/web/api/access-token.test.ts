@@ -1,7 +1,7 @@
 import { createRouterTransport } from "@connectrpc/connect";
 import { beforeEach, describe, expect, test } from "vitest";
 import { RelayService, type RenewRequest } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { TokenRenewal } from "../../../../web/api/access-token.js";
+import { sharedToken, TokenRenewal } from "../../../../web/api/access-token.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { settled } from "../../../fakes/outcome.js";
 
@@ -15,12 +15,16 @@ const transport = createRouterTransport(({ rpc }) => {
   rpc(RelayService.method.renew, (request) => {
     renewals.push(request);
     if (goodForMs === undefined) throw new Error("the relay is away");
-    return { accessExpiresInMs: goodForMs };
+    return { accessExpiresInMs: goodForMs, token: `leg ${renewals.length}` };
   });
 });
-const proof = { streamId: "id", legToken: "leg" };
+let proof: { streamId: string; legToken: string };
+const onToken = (legToken: string) => {
+  proof = { ...proof, legToken };
+};
+const renewed = () => ({ transport, proof, onToken });
 const newRenewal = (token = (): string | Promise<string> => `token ${++asked}`) =>
-  new TokenRenewal(token, clock, () => ({ transport, proof }));
+  new TokenRenewal(token, clock, renewed);
 
 /** Lets time pass, and what was due then happen. */
 async function pass(ms: number): Promise<void> {
@@ -32,6 +36,17 @@ async function pass(ms: number): Promise<void> {
 beforeEach(() => {
   clock = new FakeClock();
   [renewals, goodForMs, asked] = [[], 60_000, 0];
+  proof = { streamId: "id", legToken: "leg" };
+});
+
+test("sharedToken asks once for all who need a newer token within a second", async () => {
+  const token = sharedToken(async () => `token ${++asked}`, clock) as () => Promise<string>;
+  expect(await Promise.all([token(), token()])).toEqual(["token 1", "token 1"]);
+  clock.advance(1_000);
+  expect(await token()).toBe("token 1");
+  clock.advance(1);
+  expect(await token()).toBe("token 2");
+  expect(sharedToken("text", clock)).toBeUndefined();
 });
 
 describe("TokenRenewal", () => {
@@ -40,9 +55,12 @@ describe("TokenRenewal", () => {
     await pass(44_999);
     expect(renewals).toEqual([]);
     await pass(1);
-    expect(renewals).toMatchObject([{ ...proof, accessToken: "token 1" }]);
     await pass(45_000);
-    expect(renewals.map(({ accessToken }) => accessToken)).toEqual(["token 1", "token 2"]);
+    // The proof of each is the token that the relay has answered the one before with.
+    expect(renewals).toMatchObject([
+      { streamId: "id", legToken: "leg", accessToken: "token 1" },
+      { streamId: "id", legToken: "leg 1", accessToken: "token 2" },
+    ]);
     goodForMs = 0;
     await pass(45_000);
     expect([renewals.length, clock.timers]).toEqual([3, 0]);
@@ -78,7 +96,7 @@ describe("TokenRenewal", () => {
     renewal.stop();
     await settled();
     await settled();
-    new TokenRenewal("token", clock, () => ({ transport, proof })).expect(60_000);
+    new TokenRenewal("token", clock, renewed).expect(60_000);
     await pass(120_000);
     expect([renewals.length, clock.timers]).toEqual([1, 0]);
   });

@@ -72,9 +72,14 @@ function newServer(resumes = true, ownerKey?: string, token?: AccessToken): Stre
   return made.on("suspended", (event) => events.push(["suspended", event]));
 }
 
-function registered(token: string, streamIds: string[] = [], features = [Feature.RESUME]): ListenEvent {
+function registered(
+  token: string,
+  streamIds: string[] = [],
+  features = [Feature.RESUME],
+  accessExpiresInMs = 0,
+): ListenEvent {
   const limits = { features, graceMs };
-  const lease = { leaseId: "lease", leaseToken: token, limits, heartbeatIntervalMs: 15_000 };
+  const lease = { leaseId: "lease", leaseToken: token, limits, heartbeatIntervalMs: 15_000, accessExpiresInMs };
   return { case: "registered", value: { ...lease, waitingStreamIds: streamIds } };
 }
 
@@ -122,6 +127,37 @@ describe("StreamServer whose Listen breaks", () => {
     expect(relay.last.request).toMatchObject({ leaseToken: "token 2", generation: 3 });
     expect(events).toEqual(["ready", suspendedEvent, "resumed", suspendedEvent]);
     expect(await promiseState(server.closed)).toBe("pending");
+  });
+
+  test("takes its name up again with the token that came with a newer access token", async () => {
+    server = newServer(true, undefined, async () => "access token");
+    relay.renewedToken = "renewed token";
+    server.listen("name");
+    await settled();
+    await relay.last.say(registered("token 0", [], [Feature.RESUME], 60_000));
+    clock.advance(45_000);
+    await settled();
+    await settled();
+    await relay.last.break();
+    await nextAttempt();
+    expect(relay.last.request).toMatchObject({ leaseId: "lease", leaseToken: "renewed token", generation: 1 });
+  });
+
+  test.each([
+    ["accept", (stream: Stream<unknown, never>) => void stream.end()],
+    ["reject", (stream: Stream<unknown, never>) => stream.reject()],
+  ])("can still %s a client that waits at its next lease, which has another token for it", async (call, decide) => {
+    await listening();
+    await relay.last.say({ case: "offer", value: { streamId: "waits", legToken: "old token" } });
+    await relay.last.break();
+    await nextAttempt();
+    await relay.last.fail(Failure.LEASE_GONE);
+    await relay.last.say(registered("token 1", ["waits"]));
+    await relay.last.say({ case: "offer", value: { streamId: "waits", legToken: "new token" } });
+    expect(handed).toHaveLength(1);
+    decide(handed[0] as Stream<unknown, never>);
+    await settled();
+    expect(relay.decisions).toEqual([`${call} new token`]);
   });
 
   test("names the feature, and fails where the relay does not", async () => {

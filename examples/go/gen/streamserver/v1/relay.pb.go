@@ -438,8 +438,8 @@ type Opened struct {
 	// side that hears nothing at all on the connection for two and a half times as long takes it for lost. A link has its
 	// own heartbeat.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,4,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
-	// Connect: the stream ends after so many milliseconds, when the access token of the client expires, unless a newer one
-	// comes by Renew before. 0: it does not end by that.
+	// The stream ends after so many milliseconds, when the access token expires with which the client opened it or the
+	// listener claimed its name, unless a newer one comes by Renew before. 0: it does not end by that.
 	AccessExpiresInMs uint32 `protobuf:"varint,5,opt,name=access_expires_in_ms,json=accessExpiresInMs,proto3" json:"access_expires_in_ms,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1966,9 +1966,9 @@ func (*UnlistenResponse) Descriptor() ([]byte, []int) {
 
 type RenewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A stream, by its client.
+	// A stream, by its client or by its listener.
 	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
-	// The newest token of the client's leg.
+	// The newest token of the endpoint's leg.
 	LegToken string `protobuf:"bytes,2,opt,name=leg_token,json=legToken,proto3" json:"leg_token,omitempty"`
 	// Or a lease.
 	LeaseId string `protobuf:"bytes,3,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
@@ -2049,8 +2049,11 @@ type RenewResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// See `Opened.access_expires_in_ms`.
 	AccessExpiresInMs uint32 `protobuf:"varint,1,opt,name=access_expires_in_ms,json=accessExpiresInMs,proto3" json:"access_expires_in_ms,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The token of the leg or of the lease from now on. Empty where the relay had nothing to renew, and the one before
+	// stays.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenewResponse) Reset() {
@@ -2088,6 +2091,13 @@ func (x *RenewResponse) GetAccessExpiresInMs() uint32 {
 		return x.AccessExpiresInMs
 	}
 	return 0
+}
+
+func (x *RenewResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
 }
 
 type ListRequest struct {
@@ -2638,9 +2648,10 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\blease_id\x18\x03 \x01(\tR\aleaseId\x12\x1f\n" +
 	"\vlease_token\x18\x04 \x01(\tR\n" +
 	"leaseToken\x12!\n" +
-	"\faccess_token\x18\x05 \x01(\tR\vaccessToken\"@\n" +
+	"\faccess_token\x18\x05 \x01(\tR\vaccessToken\"V\n" +
 	"\rRenewResponse\x12/\n" +
-	"\x14access_expires_in_ms\x18\x01 \x01(\rR\x11accessExpiresInMs\"a\n" +
+	"\x14access_expires_in_ms\x18\x01 \x01(\rR\x11accessExpiresInMs\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"a\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +

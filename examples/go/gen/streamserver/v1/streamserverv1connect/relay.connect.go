@@ -85,8 +85,10 @@ type RelayServiceClient interface {
 	Unlisten(context.Context, *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error)
 	// Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
 	// claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
-	// accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
-	// FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+	// accepted through it as well, and one for such a stream, whose name may have been given back, for the name and its
+	// other streams. Only the token of the answer takes the newer expiry to a relay that is started again, so a listener
+	// renews each of its streams. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+	// FAILURE_STREAM_GONE, FAILURE_OFFER_GONE or FAILURE_LEASE_GONE for what has ended.
 	Renew(context.Context, *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error)
 	// The names whose listeners asked to be listed, in the order of their UTF-8 bytes.
 	List(context.Context, *connect.Request[v1.ListRequest]) (*connect.Response[v1.ListResponse], error)
@@ -243,8 +245,10 @@ type RelayServiceHandler interface {
 	Unlisten(context.Context, *connect.Request[v1.UnlistenRequest]) (*connect.Response[v1.UnlistenResponse], error)
 	// Puts a newer access token of the same subject in the place of the one with which a stream was opened or a name was
 	// claimed, so that it does not end when that one expires. A newer token of a name counts for the streams that were
-	// accepted through it as well. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
-	// FAILURE_STREAM_GONE or FAILURE_LEASE_GONE for what has ended.
+	// accepted through it as well, and one for such a stream, whose name may have been given back, for the name and its
+	// other streams. Only the token of the answer takes the newer expiry to a relay that is started again, so a listener
+	// renews each of its streams. FAILURE_NOT_PERMITTED for a token that is not good, or of another subject;
+	// FAILURE_STREAM_GONE, FAILURE_OFFER_GONE or FAILURE_LEASE_GONE for what has ended.
 	Renew(context.Context, *connect.Request[v1.RenewRequest]) (*connect.Response[v1.RenewResponse], error)
 	// The names whose listeners asked to be listed, in the order of their UTF-8 bytes.
 	List(context.Context, *connect.Request[v1.ListRequest]) (*connect.Response[v1.ListResponse], error)
