@@ -38,7 +38,8 @@ export interface LinkOptions {
  */
 export class Link {
   readonly #options: LinkOptions;
-  readonly #port: ChannelPort;
+  /** The services for the channels that this end opens, or that it serves. */
+  protected readonly port: ChannelPort;
   readonly #channels = new Map<number, Channel>();
   readonly #outbox = new Outbox<Channel>();
   readonly #filled = new Condition();
@@ -48,7 +49,8 @@ export class Link {
   readonly #closed = new Deferred<StreamError>();
   #state: { kind: "open" } | { kind: "closed"; error: StreamError } = { kind: "open" };
   #widenedBytes = 0;
-  #lastChannel = 0;
+  /** The highest number of a channel that was opened, or refused. */
+  protected lastChannel = 0;
   /** Called when the last channel has closed. */
   onIdle: () => void = () => {};
   /** Called when packets wait to be sent and before none did. */
@@ -56,7 +58,7 @@ export class Link {
 
   constructor(options: LinkOptions, role: ChannelPort["role"] = "client") {
     this.#options = options;
-    this.#port = {
+    this.port = {
       maxSentPacketBytes: options.maxPacketBytes,
       ...options,
       role,
@@ -90,14 +92,14 @@ export class Link {
     return this.#closed.promise;
   }
 
-  /** Client: opens a channel. Throws FAILURE_LIMIT_REACHED, or why the link is over. */
-  open(request: ChannelRequest): Channel {
+  /** Client: opens a channel, with the number `id`. Throws FAILURE_LIMIT_REACHED, or why the link is over. */
+  open(request: ChannelRequest, id = this.lastChannel + 1): Channel {
     if (this.#state.kind === "closed") throw this.#state.error;
     if (!this.hasRoom) throw tooManyChannelsError(this.#options.maxChannels);
     if (this.#outbox.bytes + headBytes(request.headers) > maxRequestsBytes) {
       throw new StreamError("too many requests wait to be sent", { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
     }
-    const channel = this.add(this.#lastChannel + 1);
+    const channel = this.add(id);
     channel.request(request);
     return channel;
   }
@@ -108,7 +110,7 @@ export class Link {
     if (packet.channel === 0) return this.#receiveOwn(packet.content);
     const channel = this.#channels.get(packet.channel);
     if (channel !== undefined) return channel.receive(packet);
-    if (packet.channel > this.#lastChannel && packet.content.case !== "reset") {
+    if (packet.channel > this.lastChannel && packet.content.case !== "reset") {
       this.#reset(
         packet.channel,
         new StreamError("the channel was never opened", { failure: Failure.CHANNEL_INVALID }),
@@ -196,21 +198,16 @@ export class Link {
     this.#closed.resolve(error);
   }
 
-  /** The highest number of a channel that was opened, or refused. */
-  protected get lastChannel(): number {
-    return this.#lastChannel;
-  }
-
-  protected add(id: number): Channel {
-    const channel = new Channel(id, this.#port);
-    this.#lastChannel = id;
+  protected add(id: number, port = this.port): Channel {
+    const channel = new Channel(id, port);
+    this.lastChannel = id;
     this.#channels.set(id, channel);
     return channel;
   }
 
   /** Resets a channel that is open, or that the peer may not open. */
   protected refuse(id: number, error: StreamError): void {
-    this.#lastChannel = Math.max(this.#lastChannel, id);
+    this.lastChannel = Math.max(this.lastChannel, id);
     const channel = this.#channels.get(id);
     if (channel === undefined) this.#reset(id, error);
     else channel.reset(error);
