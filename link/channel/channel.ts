@@ -46,7 +46,7 @@ export class Channel {
   readonly id: number;
   /** The head of the answer. Rejects if the channel fails before. */
   readonly response = new Deferred<ChannelResponse>();
-  /** The trailers of the answer, once the body is read. */
+  /** The trailers of the peer's body, once that is read. */
   readonly trailer = new Headers();
   readonly #port: ChannelPort;
   readonly #inbox: ChannelInbox;
@@ -55,7 +55,7 @@ export class Channel {
   readonly #unsent: Parts[] = [];
   #user: ChannelUser | undefined;
   #state: ChannelState;
-  /** The trailers that are sent with the end of an answer. */
+  /** The trailers that are sent with the end of this side's body. */
   #trailers: Header[] = [];
 
   constructor(id: number, port: ChannelPort) {
@@ -125,8 +125,8 @@ export class Channel {
   }
 
   /** Client: ends the request, once everything written is sent. The answer may go on. */
-  endRequest(): void {
-    this.#endBody([]);
+  endRequest(trailers: Header[] = []): void {
+    this.#endBody(trailers);
   }
 
   /** Relay: ends the answer and closes the channel, once everything written is sent. */
