@@ -32,6 +32,7 @@ export default defineConfig({
     alias: [
       { find: /^browser-stream-server$/, replacement: source("web/node.ts") },
       { find: /^browser-stream-server\/server$/, replacement: source("server/index.ts") },
+      { find: /^browser-stream-server\/http$/, replacement: source("http/node.ts") },
       { find: /^browser-stream-server\/gen$/, replacement: source("web/protocol.ts") },
     ],
   },
@@ -53,7 +54,7 @@ export default defineConfig({
       // These files have processes at work beside the test too, and a browser.
       project("browser", 120_000, {
         fileParallelism: false,
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/http-bundle.ts"],
       }),
       project("interop", 120_000, {
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/tab-program.ts"],

@@ -44,6 +44,8 @@ const built = (name: string) => fileURLToPath(new URL(`../.out/${name}.js`, impo
 const modules = [
   { specifier: "browser-stream-server", path: built("package") },
   { specifier: "browser-stream-server/contract", path: built("contract") },
+  { specifier: "browser-stream-server/http", path: built("http-contract") },
+  { specifier: "browser-stream-server/http-contract", path: built("http-contract") },
 ];
 
 async function importMapScript(): Promise<string> {

@@ -19,7 +19,10 @@ export interface EngineTab {
    * with the error that it throws.
    */
   evaluate(expression: string): Promise<unknown>;
-  /** Runs a module in which "browser-stream-server" (and "browser-stream-server/contract" if built) can be imported. */
+  /**
+   * Runs a module in which "browser-stream-server" can be imported and, if they are built, "browser-stream-server/http",
+   * "browser-stream-server/contract" and "browser-stream-server/http-contract".
+   */
   run(source: string): Promise<void>;
   goto(url: string): Promise<void>;
   /** Goes back to the page that was left last. */

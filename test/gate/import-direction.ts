@@ -3,6 +3,7 @@ import { matchesGlob } from "node:path";
 import {
   allowedFolders,
   browserEntry,
+  browserHttpEntry,
   foldersOfThePackage,
   foldersWithoutNode,
   nodeOnlyPackages,
@@ -54,7 +55,7 @@ function* problemsOf({ file, specifier, target, names }: Import): Generator<stri
   }
 }
 
-/** Imports run one way, nothing runs in circles, and no Node code is within reach of the browser's entry. */
+/** Imports run one way, nothing runs in circles, and no Node code is within reach of a browser's entry. */
 export function checkImportDirection(): Outcome {
   const graph = new Map(sourceFiles(Object.keys(allowedFolders)).map((file) => [file, readImports(file)]));
   const problems: string[] = [];
@@ -62,11 +63,13 @@ export function checkImportDirection(): Outcome {
     for (const problem of problemsOf(each)) problems.push(`${each.file}:${each.line}: "${each.specifier}" ${problem}`);
   }
   for (const cycle of findCycles(graph)) problems.push(`cycle: ${cycle.join(" → ")}`);
-  if (!graph.has(browserEntry)) problems.push(`${browserEntry} does not exist`);
-  for (const [file, way] of waysFrom(graph, browserEntry)) {
-    for (const { specifier } of graph.get(file) ?? []) {
-      if (!isNodeCode(specifier) || foldersWithoutNode.includes(folderOf(file))) continue;
-      problems.push(`the browser's entry reaches Node code: ${way.join(" → ")} → ${specifier}`);
+  for (const entry of [browserEntry, browserHttpEntry]) {
+    if (!graph.has(entry)) problems.push(`${entry} does not exist`);
+    for (const [file, way] of waysFrom(graph, entry)) {
+      for (const { specifier } of graph.get(file) ?? []) {
+        if (!isNodeCode(specifier) || foldersWithoutNode.includes(folderOf(file))) continue;
+        problems.push(`the entry ${entry} of browsers reaches Node code: ${way.join(" → ")} → ${specifier}`);
+      }
     }
   }
   return problems.length === 0 ? passed(`${graph.size} files`) : failed(problems.join("\n"));

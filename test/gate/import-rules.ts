@@ -6,13 +6,15 @@ export const allowedFolders: Record<string, readonly string[]> = {
   // A link needs the queue, the condition and the typed error that a stream needs; nothing of a stream itself.
   link: ["leg", "stream", "gen"],
   web: ["leg", "stream", "link", "gen"],
+  // HTTP over a stream: a link whose pipe is a stream of the application's interface.
+  http: ["web", "stream", "leg", "link", "gen"],
   server: ["leg", "web", "stream", "link", "gen"],
   // The command line offers to people what the package does for programs, so it may import from all of the package.
-  cli: ["leg", "server", "web", "stream", "link", "gen"],
-  bench: ["leg", "server", "web", "stream", "link", "gen"],
-  test: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench", "tools"],
+  cli: ["leg", "server", "http", "web", "stream", "link", "gen"],
+  bench: ["leg", "server", "http", "web", "stream", "link", "gen"],
+  test: ["leg", "cli", "server", "http", "web", "stream", "link", "gen", "bench", "tools"],
   // A tool is a program on top of everything; it borrows fakes from the tests.
-  tools: ["leg", "cli", "server", "web", "stream", "link", "gen", "bench", "test"],
+  tools: ["leg", "cli", "server", "http", "web", "stream", "link", "gen", "bench", "test"],
   // An example uses the package by its name, as its users do.
   examples: [],
 };
@@ -30,6 +32,7 @@ export const rooms: Record<string, readonly string[]> = {
   stream: ["platform", "error", "endpoint"],
   link: ["packet", "channel"],
   web: ["operator", "page", "link", "transport", "node", "api"],
+  http: ["message", "link", "call"],
   server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "telemetry"],
 };
 
@@ -39,12 +42,13 @@ export const rpcFiles = ["server/rpc/*.ts", "server/link/*routes.ts", "server/ro
 /** The names in gen/ that only {@link rpcFiles} may import. */
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 
-/** The folders without Node code, whoever imports them; and the entry whose whole reach is without it. */
+/** The folders without Node code, whoever imports them; and the entries whose whole reach is without it. */
 export const foldersWithoutNode = ["gen", "stream", "leg", "link"];
 export const browserEntry = "web/index.ts";
+export const browserHttpEntry = "http/index.ts";
 
 export const nodeOnlyPackages = ["@connectrpc/connect-node"];
 
 export const packageName = "browser-stream-server";
 /** Folders where the package's own name would lead back to its build. */
-export const foldersOfThePackage = ["gen", "stream", "leg", "link", "web", "server", "cli"];
+export const foldersOfThePackage = ["gen", "stream", "leg", "link", "web", "http", "server", "cli"];

@@ -18,8 +18,9 @@ const consumer = `
 import { StreamClient, StreamServer } from "${name}";
 import * as client from "${name}/client.js";
 import * as gen from "${name}/gen";
+import { createFetch, serve } from "${name}/http";
 import { StreamServerProxy } from "${name}/server";
-for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer]) {
+for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch]) {
   if (typeof each !== "function") throw new Error("an export is missing");
 }
 if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
@@ -27,8 +28,10 @@ if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
 
 /** Tools that play a page in Node, as jest does with jsdom, look for both flavours and want the page's. */
 const pageFlavour = `
-const found = import.meta.resolve("${name}");
-if (!found.endsWith("/dist/web/index.js")) throw new Error("a page in Node gets " + found);
+for (const [specifier, file] of [["${name}", "web"], ["${name}/http", "http"]]) {
+  const found = import.meta.resolve(specifier);
+  if (!found.endsWith("/dist/" + file + "/index.js")) throw new Error("a page in Node gets " + found);
+}
 `;
 
 const consumerOptions = {

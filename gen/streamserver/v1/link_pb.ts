@@ -436,7 +436,8 @@ export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
 
 /**
  * A link: many RPCs of every kind, full duplex, over what a browser has: one WebSocket, or the two RPCs of this
- * service.
+ * service. Two endpoints of a stream may have a link as well, for calls of HTTP between them; docs/http.md says where it
+ * differs.
  *
  * On a link travel packets; a packet belongs to a channel, and a channel is one RPC in the Connect protocol: the
  * packets carry the headers and the bytes that HTTP/2 would carry.

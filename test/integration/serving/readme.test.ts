@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { defaultLimits } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
 import { readmeBlocks, readmeTable } from "../../readme.js";
+import { openRelay } from "../relay-ports.js";
 
 const packageFolder = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -80,6 +81,26 @@ test("the README's three samples run in Node as they stand, but for the port and
   await listener.stop();
   await relay.prints(/^\[PROXY\] SERVER_NAME went$/);
   expect(relay.lines).toContain("[PROXY] SERVER_NAME came");
+});
+
+test("the README's notebook is served and called in Node as it stands, but for the port", async () => {
+  const samples = readmeBlocks("js").filter((block) => block.includes("browser-stream-server/http"));
+  const relay = await openRelay();
+  onTestFinished(() => relay.close());
+  const folder = await mkdtemp(join(packageFolder, "test/readme-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const programs: Program[] = [];
+  for (const [at, sample] of samples.entries()) {
+    expect(sample).toContain("http://localhost:8080");
+    const path = join(folder, `${at}.mjs`);
+    await writeFile(path, `${sample.replace("http://localhost:8080", relay.origin)}\nconsole.log("[READY]");\n`);
+    const program = new Program(path);
+    onTestFinished(() => program.stop());
+    programs.push(program);
+    // The caller comes when the server is there.
+    await program.prints(/^\[READY\]$/);
+  }
+  expect(programs[1]?.lines[0]).toBe("[CALLER] [ '1 + 1', '2 + 2' ]");
 });
 
 test("the README's limits are the relay's", () => {

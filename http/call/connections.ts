@@ -1,0 +1,107 @@
+import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "../../link/channel/channel.js";
+import type { PeerLink } from "../../link/peer-link.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { openLink } from "../link/stream-link.js";
+import type { LinkStream } from "../link/stream-pipe.js";
+
+/** A stream without a call is ended after this time. It is the time that Node's own `fetch` keeps a connection for. */
+const idleTimeoutMs = 4_000;
+/** At 100 calls each, these carry 3,200 calls at once. */
+const maxStreams = 32;
+/** Calls that waited for the same stream may have taken all its room; then the call waits for another. */
+const maxTries = 100;
+
+interface Connection {
+  stream: LinkStream;
+  link: PeerLink;
+  stopIdling: () => void;
+}
+
+/**
+ * The streams of a caller to one listener: one, which is opened for the first call and ended when it has been idle.
+ * Another is opened when none has room.
+ */
+export class Connections {
+  readonly #name: string;
+  readonly #connect: () => LinkStream;
+  readonly #clock: Clock;
+  readonly #connections = new Set<Connection>();
+  #opening: Promise<unknown> | undefined;
+
+  constructor(name: string, connect: () => LinkStream, clock: Clock) {
+    this.#name = name;
+    this.#connect = connect;
+    this.#clock = clock;
+  }
+
+  /** Opens a channel. Rejects with a `StreamError`, and with the signal's reason as soon as that is aborted. */
+  async open(request: ChannelRequest, signal: AbortSignal | undefined): Promise<Channel> {
+    for (let tries = 1; tries <= maxTries; tries += 1) {
+      const free = [...this.#connections].find(({ link }) => link.hasRoom);
+      if (free !== undefined) {
+        free.stopIdling();
+        return free.link.open(request);
+      }
+      await unlessAborted(this.#another(), signal);
+    }
+    throw fullError();
+  }
+
+  /** Ends the streams that have no call. Resolves when they have ended, and never rejects. */
+  async close(): Promise<void> {
+    const idle = [...this.#connections].filter(({ link }) => link.size === 0);
+    for (const { link } of idle) link.closeIfIdle();
+    await Promise.allSettled(idle.map(({ stream }) => stream.closed));
+  }
+
+  #another(): Promise<unknown> {
+    if (this.#connections.size >= maxStreams) throw fullError();
+    this.#opening ??= this.#openAnother().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #openAnother(): Promise<void> {
+    const stream = this.#connect();
+    const link = await openLink(stream, this.#name, this.#clock);
+    const connection: Connection = { stream, link, stopIdling: () => {} };
+    this.#connections.add(connection);
+    link.onIdle = () => this.#idle(connection);
+    void link.closed.then(() => {
+      connection.stopIdling();
+      this.#connections.delete(connection);
+    });
+    // The call that it was opened for may have been given up.
+    this.#idle(connection);
+  }
+
+  #idle(connection: Connection): void {
+    connection.stopIdling();
+    connection.stopIdling = this.#clock.after(idleTimeoutMs, () => connection.link.closeIfIdle(), false);
+  }
+}
+
+/** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
+async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return void (await promise);
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+  });
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function fullError(): StreamError {
+  const message = `all ${maxStreams} streams to the listener are full of calls`;
+  return new StreamError(message, { failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted, hop: Hop.CALLER });
+}

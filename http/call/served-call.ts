@@ -1,0 +1,166 @@
+import { Code } from "@connectrpc/connect";
+import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
+import type { Channel } from "../../link/channel/channel.js";
+import { headersToWire } from "../../link/packet/header.js";
+import { fromConnectError } from "../../stream/error/failure-detail.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
+import type { Caller } from "../../stream/stream.js";
+import { setForwarded } from "../message/forwarded.js";
+import {
+  contentLength,
+  endToEndHeaders,
+  hasNoBody,
+  isFinalStatus,
+  type RequestHead,
+  requestFromWire,
+  responseToWire,
+} from "../message/head.js";
+import { MessageBodies } from "../message/message-bodies.js";
+import { createRequest } from "../message/received-message.js";
+import { trailersToSend } from "../message/trailers.js";
+
+/** The facts about a request that its headers cannot prove. */
+export interface RequestInfo {
+  /** The facts that the relay has verified about the caller. */
+  readonly caller: Caller | undefined;
+}
+
+/** Answers a request. Throwing, or rejecting, answers with 500. */
+export type HttpHandler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
+
+export interface ServingOptions {
+  handler: HttpHandler;
+  /** The handler has this long to answer; then the answer is 504. */
+  headTimeoutMs: number;
+  /** Told of an error of the handler, of which the caller hears no more than a status. */
+  onError: (error: unknown, request: Request) => void;
+  clock: Clock;
+}
+
+/** Methods that are about a connection, and that no `Request` can have. */
+const refusedMethods = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+/** Serves one call on a channel. Resolves when the handler and its body have ended; never rejects. */
+export async function serveCall(
+  channel: Channel,
+  wire: ChannelRequest,
+  caller: Caller | undefined,
+  options: ServingOptions,
+): Promise<void> {
+  const abort = new AbortController();
+  const bodies: MessageBodies = new MessageBodies(channel, (reason) => {
+    if (reason === undefined) bodies.abandon();
+    else abort.abort(reason);
+  });
+  let head: RequestHead;
+  try {
+    head = requestFromWire(wire);
+    bodies.expect(contentLength(head.headers));
+  } catch (reason) {
+    return channel.reset(fromConnectError(reason));
+  }
+  if (refusedMethods.has(head.method)) return answerPlainly(channel, 501);
+  setForwarded(head, caller);
+  const { method, scheme, authority, path, headers } = head;
+  const hasBody = method !== "GET" && method !== "HEAD" && headers.get("content-length") !== "0";
+  if (!hasBody) bodies.drop();
+  const request = createRequest({
+    url: `${scheme}://${authority}${path}`,
+    method,
+    headers,
+    body: hasBody ? bodies.received : null,
+    signal: abort.signal,
+    trailers: bodies.whole.promise.then(() => channel.trailer),
+    failure: () => bodies.reason,
+  });
+  let response: Response;
+  try {
+    response = await answerInTime(request, { caller }, abort, options);
+  } catch (reason) {
+    // The caller has gone, and nobody waits for an answer.
+    if (bodies.isOver) return;
+    if (reason === abort.signal.reason) return answerPlainly(channel, 504);
+    options.onError(reason, request);
+    return answerPlainly(channel, 500);
+  }
+  try {
+    if (bodies.isOver) await response.body?.cancel(abort.signal.reason);
+    else await sendResponse(channel, bodies, request, response);
+  } catch (reason) {
+    options.onError(reason, request);
+    void response.body?.cancel(reason).catch(() => {});
+    const message = "the body of the response failed at its server";
+    channel.reset(new StreamError(message, { code: Code.Internal, cause: reason }));
+  }
+}
+
+/** Resolves with an answer that can be sent. Rejects if there is none, or none in time, which aborts the request. */
+async function answerInTime(
+  request: Request,
+  info: RequestInfo,
+  abort: AbortController,
+  { handler, headTimeoutMs, clock }: ServingOptions,
+): Promise<Response> {
+  const late = new Deferred<never>();
+  const stop = clock.after(
+    headTimeoutMs,
+    () => {
+      const message = `the handler has not answered within ${headTimeoutMs} ms`;
+      const error = new StreamError(message, { code: Code.DeadlineExceeded });
+      late.reject(error);
+      abort.abort(error);
+    },
+    false,
+  );
+  // A handler may throw at once; and one whose answer is too late, or that nobody waits for, has its body canceled.
+  const answer = (async () => handler(request, info))();
+  try {
+    const response = await Promise.race([answer, late.promise]);
+    if (!isResponse(response)) throw new TypeError("the handler returned no Response");
+    if (!isFinalStatus(response.status)) throw new TypeError(`no response may have the status ${response.status}`);
+    if (response.bodyUsed || response.body?.locked) throw new TypeError("the body of the response was read already");
+    // Throws for a head that is too large, while another answer can still be given.
+    responseToWire(response.status, response.headers);
+    return response;
+  } catch (reason) {
+    answer
+      .then(
+        (response) => response?.body?.cancel?.(reason),
+        () => {},
+      )
+      .catch(() => {});
+    throw reason;
+  } finally {
+    stop();
+  }
+}
+
+async function sendResponse(
+  channel: Channel,
+  bodies: MessageBodies,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const { status, headers, body } = response;
+  channel.respond(responseToWire(status, headers));
+  if (hasNoBody(request.method, status)) await body?.cancel();
+  else if (body !== null) await bodies.send(body, contentLength(headers));
+  channel.endResponse(headersToWire(endToEndHeaders(await trailersToSend(response))));
+}
+
+/** Answers without the application. The words are those of the status, for a person. */
+function answerPlainly(channel: Channel, status: 500 | 501 | 504): void {
+  const words = { 500: "The handler failed.", 501: "The method is not served here.", 504: "The handler was too slow." };
+  const headers = new Headers({ "content-type": "text/plain; charset=utf-8" });
+  channel.respond(responseToWire(status, headers));
+  channel.write(new TextEncoder().encode(`${words[status]}\n`));
+  channel.endResponse([]);
+}
+
+/** Not by its class: the response may be of another realm, or of a library. */
+function isResponse(value: unknown): value is Response {
+  const { status, headers } = (value ?? {}) as Partial<Response>;
+  return typeof status === "number" && typeof headers?.get === "function";
+}

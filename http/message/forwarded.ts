@@ -1,0 +1,18 @@
+import type { Caller } from "../../stream/stream.js";
+import type { RequestHead } from "./head.js";
+
+/**
+ * Sets Forwarded and X-Forwarded-* to what the relay has verified about the caller, in place of what the caller itself
+ * has written there, which proves nothing.
+ *
+ * - "for" is the subject of the caller, where it can stand there as a name, and otherwise unknown. RFC 7239, section 6.
+ * - "host" and "proto" are those of the request's URL.
+ */
+export function setForwarded({ headers, authority, scheme }: RequestHead, caller: Caller | undefined): void {
+  for (const name of [...headers.keys()]) if (name.startsWith("x-forwarded-")) headers.delete(name);
+  const { subject = "" } = caller ?? {};
+  const node = /^[\w.-]+$/.test(subject) ? `_${subject}` : "unknown";
+  headers.set("forwarded", `for=${node};host="${authority.replaceAll(/["\\]/g, "")}";proto=${scheme}`);
+  headers.set("x-forwarded-host", authority);
+  headers.set("x-forwarded-proto", scheme);
+}

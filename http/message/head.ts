@@ -1,0 +1,126 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import {
+  type ChannelRequest,
+  ChannelRequestSchema,
+  type ChannelResponse,
+  ChannelResponseSchema,
+  type Header,
+  HeaderSchema,
+} from "../../gen/streamserver/v1/link_pb.js";
+import { headBytes, headersFromWire, headersToWire } from "../../link/packet/header.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+
+/**
+ * The largest head of a request or a response, path included. A packet without data takes as much; the 32 bytes that
+ * each header counts for beside its characters are more than the packet spends on it.
+ */
+export const maxHttpHeadBytes = 65_536;
+
+/** The head of a request. The path has the query, and begins with a slash. */
+export interface RequestHead {
+  method: string;
+  scheme: string;
+  authority: string;
+  path: string;
+  headers: Headers;
+}
+
+/** Headers of one connection, which no program passes on. RFC 9110, section 7.6.1. */
+const hopByHopHeaders = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+
+/** Returns a copy of the headers without those of one connection, which are also the ones that Connection names. */
+export function endToEndHeaders(headers: Headers): Headers {
+  const kept = new Headers(headers);
+  const named = headers.get("connection")?.split(",") ?? [];
+  for (const name of [...hopByHopHeaders, ...named.map((each) => each.trim())]) {
+    // Connection may name something that is no header.
+    if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) kept.delete(name);
+  }
+  return kept;
+}
+
+/** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
+export function requestToWire({ method, scheme, authority, path, headers }: RequestHead): ChannelRequest {
+  const pseudo = { ":method": method, ":scheme": scheme, ":authority": authority };
+  const pseudoHeaders = Object.entries(pseudo).map(([name, value]) => create(HeaderSchema, { name, value }));
+  const wire = [...pseudoHeaders, ...headersToWire(endToEndHeaders(headers))];
+  checkSize("request", wire, path.length);
+  return create(ChannelRequestSchema, { path, headers: wire });
+}
+
+/** Throws FAILURE_PROTOCOL_VIOLATION for what HTTP does not know. */
+export function requestFromWire({ path, headers }: ChannelRequest): RequestHead {
+  const pseudo = new Map<string, string>();
+  const others: Header[] = [];
+  for (const header of headers) {
+    if (header.name.startsWith(":")) pseudo.set(header.name, header.value);
+    else others.push(header);
+  }
+  const [method, scheme, authority] = [":method", ":scheme", ":authority"].map((name) => pseudo.get(name) ?? "");
+  const isKnown = isMethod(method) && /^https?$/.test(scheme ?? "") && isAuthority(authority) && path.startsWith("/");
+  if (!isKnown || !URL.canParse(`${scheme}://${authority}${path}`))
+    throw violation("a request without a URL or method");
+  return { method, scheme, authority, path, headers: endToEndHeaders(headersFromWire(others)) } as RequestHead;
+}
+
+/** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
+export function responseToWire(status: number, headers: Headers): ChannelResponse {
+  const wire = headersToWire(endToEndHeaders(headers));
+  checkSize("response", wire, 0);
+  return create(ChannelResponseSchema, { status, headers: wire });
+}
+
+/** Throws FAILURE_PROTOCOL_VIOLATION for what HTTP does not know. */
+export function responseFromWire({ status, headers }: ChannelResponse): { status: number; headers: Headers } {
+  if (!isFinalStatus(status)) throw violation(`a response with the status ${status}`);
+  return { status, headers: endToEndHeaders(headersFromWire(headers)) };
+}
+
+/** Whether a response may have the status: one of a single response, as a `Response` can have. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 599;
+}
+
+/** Whether a response to the method with the status has no body, whatever its headers say. */
+export function hasNoBody(method: string, status: number): boolean {
+  return method === "HEAD" || status === 204 || status === 205 || status === 304;
+}
+
+/** The length that the headers declare; undefined if they declare none. Throws FAILURE_PROTOCOL_VIOLATION for two. */
+export function contentLength(headers: Headers): number | undefined {
+  const value = headers.get("content-length");
+  if (value === null) return undefined;
+  if (!/^\d{1,15}$/.test(value)) throw violation("a Content-Length that is no length");
+  return Number(value);
+}
+
+/** The error of a message that breaks the rules of HTTP. */
+export function violation(message: string): StreamError {
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION });
+}
+
+/** Returns whether HTTP knows a word as a method. RFC 9110, section 5.6.2. */
+export function isMethod(method: string | undefined): method is string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(method ?? "");
+}
+
+/** A host with a port, and nothing that a URL takes for something else. */
+function isAuthority(authority: string | undefined): boolean {
+  return /^[^\s/?#@\\]+$/.test(authority ?? "");
+}
+
+function checkSize(of: "request" | "response", headers: readonly Header[], pathBytes: number): void {
+  const bytes = headBytes(headers) + pathBytes;
+  // A header holds characters of Latin-1, of which half take two bytes in UTF-8.
+  const wideBytes = headers.reduce((sum, { value }) => sum + (value.match(/[\x80-\xff]/g)?.length ?? 0), 0);
+  if (bytes + wideBytes <= maxHttpHeadBytes) return;
+  throw new StreamError(
+    `the head of the ${of} has ${bytes + wideBytes} bytes, and at most ${maxHttpHeadBytes} may go`,
+    {
+      failure: Failure.FRAME_TOO_LARGE,
+      code: Code.ResourceExhausted,
+    },
+  );
+}

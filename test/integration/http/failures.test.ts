@@ -1,0 +1,166 @@
+import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
+import {
+  createFetch,
+  type FetchOverStream,
+  type HttpServer,
+  type RequestInfo,
+  serve,
+} from "browser-stream-server/http";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
+import { responseToWire } from "../../../http/message/head.js";
+import type { Channel } from "../../../link/channel/channel.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
+import { rejection } from "../../fakes/outcome.js";
+import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+
+let relay: TestRelay;
+const ends: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  relay = await openRelay({
+    authorize: ({ token }) => (token === "" ? {} : { subject: token, name: "A name", meta: { team: "a" } }),
+  });
+});
+
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+  await holdsNothing(relay, "links");
+});
+
+afterAll(() => relay.close());
+
+async function serving(...args: Parameters<typeof serve> extends [unknown, ...infer Rest] ? Rest : never) {
+  const server: HttpServer = serve(relay.origin, ...args);
+  ends.push(() => server.end());
+  await server.ready;
+  return server;
+}
+
+function fetching(name: string, options?: Parameters<typeof createFetch>[2]): FetchOverStream {
+  const fetch = createFetch(relay.origin, name, options);
+  ends.unshift(() => fetch.close());
+  return fetch;
+}
+
+describe("createFetch", () => {
+  test("rejects where nobody listens, and waits for a listener if asked to", async () => {
+    expect(await rejection(fetching("nobody")("/"))).toMatchObject({ failure: Failure.NO_SUCH_NAME, hop: Hop.RELAY });
+    const waiting = fetching("later", { waitForListenerMs: 20_000 })("/");
+    await serving("later", () => new Response("here"));
+    expect(await (await waiting).text()).toBe("here");
+  });
+
+  test.each([
+    ["speaks first", (write: (text: string) => void) => write("hello")],
+    ["ends at once", (_: unknown, end: () => void) => end()],
+  ])("rejects for a listener that %s and serves no HTTP", async (_, use) => {
+    const server = StreamServer(relay.origin, (stream) => {
+      stream.on("error", () => {});
+      use(
+        (text) => stream.write(text),
+        () => stream.end(),
+      );
+      stream.resume();
+    }).listen("raw");
+    ends.push(() => server.end());
+    await server.ready;
+    const error = await rejection(fetching("raw")("/", { method: "POST", body: "never sent" }));
+    expect([error.code, error.hop]).toEqual([Code.Unimplemented, Hop.PEER]);
+  });
+
+  test("fails a call with how its stream ends, and opens another stream for the next", async () => {
+    let streams = 0;
+    const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
+      streams += 1;
+      const isFirst = streams === 1;
+      stream.on("error", () => {});
+      const onRequest = (channel: Channel) => {
+        channel.respond(responseToWire(200, new Headers()));
+        if (isFirst) stream.destroy();
+        else channel.endResponse([]);
+      };
+      serveLink(stream, { maxCalls: 1, onRequest });
+    }).listen("lost");
+    ends.push(() => server.end());
+    await server.ready;
+    const fetch = fetching("lost");
+    const failed = rejection(fetch("/").then((response) => response.text()));
+    expect(await failed).toMatchObject({ failure: Failure.PEER_CANCELED, hop: Hop.PEER });
+    expect(await (await fetch("/")).text()).toBe("");
+    expect(streams).toBe(2);
+  });
+
+  test("throws for options that do not exist, and for values that they cannot have", () => {
+    const wrong = { waitForListenerMs: "1" } as unknown as object;
+    expect(() => createFetch(relay.origin, "n", { codec: 1 } as object)).toThrow(
+      expect.objectContaining({ code: Code.InvalidArgument }),
+    );
+    expect(() => createFetch(relay.origin, "n", wrong)).toThrow(
+      expect.objectContaining({ code: Code.InvalidArgument }),
+    );
+  });
+});
+
+describe("serve", () => {
+  test("declines a client of streams that does not ask for HTTP", async () => {
+    await serving("http", () => new Response(""));
+    const stream = StreamClient(relay.origin).connect("http");
+    expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.DECLINED, code: Code.FailedPrecondition });
+  });
+
+  test("tells the handler who calls, as the relay has verified it", async () => {
+    const seen: [RequestInfo, string | null][] = [];
+    await serving("who", (request, info) => {
+      seen.push([info, request.headers.get("forwarded")]);
+      return new Response("");
+    });
+    await fetching("who", { token: "ann" })("/");
+    await fetching("who", { token: "ann@example.com" })("/");
+    await fetching("who")("https://shop.example/x");
+    expect(seen.map(([{ caller }, forwarded]) => [caller?.subject, forwarded])).toEqual([
+      ["ann", 'for=_ann;host="localhost";proto=http'],
+      ["ann@example.com", 'for=unknown;host="localhost";proto=http'],
+      ["", 'for=unknown;host="shop.example";proto=https'],
+    ]);
+    expect(seen[0]?.[0].caller).toMatchObject({ name: "A name", meta: { team: "a" } });
+  });
+
+  test("end() lets calls under way finish, refuses others, and gives the name back", async () => {
+    const begun = new Deferred<void>();
+    const answer = new Deferred<Response>();
+    const server = await serving("ending", () => {
+      begun.resolve();
+      return answer.promise;
+    });
+    const fetch = fetching("ending");
+    const call = fetch("/");
+    await begun.promise;
+    const ended = server.end();
+    expect(await rejection(fetch("/"))).toMatchObject({ failure: Failure.DRAINING, hop: Hop.PEER });
+    answer.resolve(new Response("finished"));
+    expect(await (await call).text()).toBe("finished");
+    await ended;
+    await server.closed;
+    expect(await rejection(fetch("/"))).toMatchObject({ failure: Failure.NO_SUCH_NAME });
+  });
+
+  test("tells the application of errors of its handler", async () => {
+    const told: unknown[] = [];
+    const error = new Error("broken");
+    const fail = () => {
+      throw error;
+    };
+    await serving("failing", fail, { onError: (reason, request) => told.push(reason, new URL(request.url).pathname) });
+    expect((await fetching("failing")("/x")).status).toBe(500);
+    expect(told).toEqual([error, "/x"]);
+  });
+
+  test("fails as a stream server does", async () => {
+    await serving("taken", () => new Response(""));
+    const second = serve(relay.origin, "taken", () => new Response(""));
+    expect((await rejection(second.ready)).failure).toBe(Failure.NAME_TAKEN);
+    expect((await rejection(second.closed)).failure).toBe(Failure.NAME_TAKEN);
+    await second.end();
+  });
+});

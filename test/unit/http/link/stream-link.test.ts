@@ -1,0 +1,105 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import { ChannelResponseSchema, LinkMessageSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { linkCodec, openLink, serveLink } from "../../../../http/link/stream-link.js";
+import type { LinkStream } from "../../../../http/link/stream-pipe.js";
+import { FakeClock } from "../../../fakes/fake-clock.js";
+import { request } from "../../../fakes/links.js";
+import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
+import { joinedStreams } from "../../../fakes/streams.js";
+
+const streams = () => joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
+const quiet = (stream: LinkStream) => stream.on("error", () => {});
+const refuse = () => {};
+
+describe("openLink", () => {
+  test("resolves when the listener has told its limits, and keeps to them", async () => {
+    const [client, listener] = streams();
+    const opening = openLink(client, "n", new FakeClock());
+    expect(await promiseState(opening)).toBe("pending");
+    serveLink(listener, { maxCalls: 1, onRequest: refuse });
+    const link = await opening;
+    link.open(request());
+    expect(link.hasRoom).toBe(false);
+  });
+
+  test.each([
+    ["bytes that are none of a link", (stream: LinkStream) => void stream.write(new Uint8Array([0xff]))],
+    [
+      "a message of packets",
+      (stream: LinkStream) => void stream.write(toBinary(LinkMessageSchema, create(LinkMessageSchema))),
+    ],
+  ])("rejects for a listener that sends %s", async (_, speak) => {
+    const [client, listener] = streams();
+    const opening = openLink(client, "n", new FakeClock());
+    quiet(listener);
+    speak(listener);
+    expect(await rejection(opening)).toMatchObject({ code: Code.Unimplemented, hop: Hop.PEER });
+    expect((await rejection(listener.closed)).code).toBe(Code.Unimplemented);
+  });
+
+  test("rejects for a listener that has said nothing for 10 s, and not before", async () => {
+    const clock = new FakeClock();
+    const [client, listener] = streams();
+    quiet(listener);
+    const opening = openLink(client, "n", clock);
+    await settled();
+    clock.advance(9_999);
+    expect(await promiseState(opening)).toBe("pending");
+    clock.advance(1);
+    expect(await rejection(opening)).toMatchObject({ code: Code.Unimplemented, hop: Hop.PEER });
+    expect(clock.timers).toBe(0);
+  });
+
+  test("rejects with why the stream has failed, and leaves no timer", async () => {
+    const clock = new FakeClock();
+    const [client, listener] = streams();
+    const opening = openLink(client, "n", clock);
+    await settled();
+    listener.destroy();
+    expect((await rejection(opening)).failure).toBe(Failure.PEER_CANCELED);
+    await settled();
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe("a link over a stream", () => {
+  async function joined() {
+    const [client, listener] = streams();
+    const opening = openLink(client, "n", new FakeClock());
+    const serving = serveLink(listener, {
+      maxCalls: 8,
+      onRequest: (channel) => channel.respond(create(ChannelResponseSchema, { status: 200 })),
+    });
+    return { client, listener, serving, calling: await opening };
+  }
+
+  test("fails its calls when the peer ends the stream", async () => {
+    const { listener, calling } = await joined();
+    const channel = calling.open(request());
+    await channel.response.promise;
+    listener.end();
+    expect((await calling.closed).failure).toBe(Failure.LISTENER_GONE);
+  });
+
+  test("ends its stream well when it has been idle", async () => {
+    const { client, listener, calling } = await joined();
+    calling.closeIfIdle();
+    await Promise.all([client.closed, listener.closed]);
+  });
+
+  test("ends its stream for bytes that are none of a link", async () => {
+    const { client, serving } = await joined();
+    quiet(client).write(new Uint8Array([0xff]));
+    expect((await serving.closed).failure).toBe(Failure.PROTOCOL_VIOLATION);
+    expect((await rejection(client.closed)).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  });
+
+  test("refuses calls that the listener makes to a client that serves none", async () => {
+    const { serving } = await joined();
+    const channel = serving.open(request());
+    expect(await rejection(channel.response.promise)).toMatchObject({ code: Code.Unimplemented });
+  });
+});
