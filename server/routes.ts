@@ -1,4 +1,5 @@
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, maxHeaderSize } from "node:http";
+import { constants } from "node:http2";
 import type { Duplex } from "node:stream";
 import { Code, type ContextValues, createConnectRouter, type Transport } from "@connectrpc/connect";
 import {
@@ -19,6 +20,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { Survey } from "./admin/survey.js";
+import type { Hold } from "./admission/admission.js";
 import type { Caller } from "./admission/caller.js";
 import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
@@ -40,7 +42,7 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
-import { callerValues, markRefused } from "./rpc/caller.js";
+import { type CallControl, callerValues, markRefused } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
 import { healthRoutes } from "./rpc/health-routes.js";
@@ -63,6 +65,13 @@ export const openTimeoutsForBody = 2;
 /** The deadlines of requests are spread over this share of themselves. */
 const maxSpread = 0.2;
 const openServices = [RelayService, LinkService, HealthService, ServerReflection];
+/**
+ * Refused calls that are told why at once, which takes up to 59 KiB each. The streams and connections of others are
+ * closed without a word, because whoever has so many refused reads no words.
+ */
+const maxToldRefusals = 500;
+/** The answer of a call of one message is read within this time: 1,000 names of 256 bytes at 4 KB/s. */
+const answerTimeoutMs = 60_000;
 const packageNames = new Set(openServices.map(({ file }) => file.proto.package));
 
 export interface RoutesInit {
@@ -88,6 +97,8 @@ export class Routes {
   readonly #sockets: LinkSockets;
   readonly #responses: OpenResponses;
   readonly #turns = new CallTurns();
+  /** Refused calls whose responses are open. */
+  #toldRefusals = 0;
   readonly #socketPaths: ReadonlySet<string>;
   /** The RPCs whose legs are served without decoding them, by path. */
   readonly #legs: ReadonlyMap<string, LegRpc>;
@@ -173,7 +184,9 @@ export class Routes {
     const paths = urlsOf(request).map(pathOf);
     for (const files of this.#files) {
       const filePath = paths.find((path) => files.serves(path));
-      if (filePath !== undefined) return files.handle(filePath, request, response);
+      if (filePath === undefined) continue;
+      if (!this.#holdAnswer(request, response)) return refuseSilently(response);
+      return files.handle(filePath, request, response);
     }
     const handler = paths.map((path) => this.#handlers.get(path)).find((found) => found !== undefined);
     if (handler === undefined) {
@@ -187,43 +200,91 @@ export class Routes {
     if (("stream" in response ? response.stream : response).destroyed) return;
     // The address of the relay may lead to another one by now, and calls over this connection are refused.
     if (!this.#relay.isOpen) retireSession(response);
+    if (headBytesOf(request) > maxHeaderSize) {
+      response.statusCode = 431;
+      response.end();
+      return;
+    }
     this.#responses.add(response);
     closeIfUnfinished(response);
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http", this.#proxies);
-      const refusal = this.#holdCall(handler, caller, response);
+      const opening = this.#holdCall(handler, caller, response);
+      const isRefused = opening instanceof StreamError;
+      if (isRefused && this.#toldRefusals >= maxToldRefusals) return refuseSilently(response);
       repairAuthority(request);
       forbidTransforms(response);
-      if (refusal === undefined && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, request, response))
+      const control: CallControl = {
+        expectEnd: () => this.#responses.expectEnd(response),
+        takePlace: () => {
+          if (!isRefused) opening.release();
+        },
+      };
+      if (!isRefused && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, control, request, response))
         return;
-      const values = callerValues(caller, request, () => this.#responses.expectEnd(response));
-      if (refusal !== undefined) this.#refuse(values, refusal, response);
+      const values = callerValues(caller, request, control);
+      if (isRefused) this.#refuse(values, opening, response);
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const parsed = parsedBody(request, () => this.#lostBodyError(request));
       const body = parsed ?? (hasOneMessage(handler) ? this.#timedBody(universal.body, response) : universal.body);
-      await writeResponse(await handler({ ...universal, body }), response);
+      const answer = await handler({ ...universal, body });
+      if (handler.method.methodKind === "unary") this.#responses.expectEnd(response, answerTimeoutMs);
+      await writeResponse(answer, response);
     } catch (error) {
       this.#onFailure(error, response);
     }
   }
 
-  /** Counts a call until its response is closed. Returns why it is refused, if there are too many. */
-  #holdCall({ service }: UniversalHandler, caller: Caller, response: NodeResponse): StreamError | undefined {
-    const kind = service.typeName === ServerReflection.typeName ? "reflection call" : "call";
+  /**
+   * Counts a call until its response is closed. Returns its place among those that open, which is released sooner if
+   * the call comes to hold something else; or why it is refused, if there are too many.
+   */
+  #holdCall({ service }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
+    const { admission } = this.#relay;
+    const holds: Hold[] = [];
+    const release = () => {
+      for (const hold of holds) hold.release();
+    };
     try {
-      const hold = this.#relay.admission.hold(caller, { kind });
-      response.once("close", () => hold.release());
-      return undefined;
+      // Calls of the reflection service never hold anything else, and are few.
+      const isReflection = service.typeName === ServerReflection.typeName;
+      const call = admission.hold(caller, { kind: isReflection ? "reflection call" : "call" });
+      holds.push(call);
+      if (isReflection) return call;
+      const opening = admission.hold(caller, { kind: "opening call" });
+      holds.push(opening);
+      return opening;
     } catch (reason) {
+      release();
       return StreamError.from(reason);
+    } finally {
+      response.once("close", release);
     }
+  }
+
+  /** Counts the answer to a request for a file until it is read. Returns false if too many are not. */
+  #holdAnswer(request: NodeRequest, response: NodeResponse): boolean {
+    try {
+      const hold = this.#relay.admission.hold(requestCaller(request, "http", this.#proxies), { kind: "opening call" });
+      response.once("close", () => hold.release());
+    } catch {
+      // The operator has been warned.
+      return false;
+    }
+    this.#responses.add(response);
+    this.#responses.expectEnd(response, answerTimeoutMs);
+    return true;
   }
 
   /** Lets the handler answer with a refusal, and reads none of the request. A refused call is open for 5 s at most. */
   #refuse(values: ContextValues, refusal: StreamError, response: NodeResponse): void {
     markRefused(values, refusal);
+    this.#toldRefusals += 1;
+    response.once("close", () => {
+      this.#toldRefusals -= 1;
+    });
     dropRequest(response);
     this.#responses.expectEnd(response);
   }
@@ -322,6 +383,19 @@ function readTextAsJson(header: Headers): void {
 function repairAuthority({ headers }: NodeRequest): void {
   const name = ":authority" in headers ? ":authority" : "host";
   if (!URL.canParse(`http://${headers[name]}/`)) headers[name] = "localhost";
+}
+
+/** HTTP/2 takes heads of 64 KiB and keeps them as long as their calls. Node's own limit is that of HTTP/1.1. */
+function headBytesOf({ rawHeaders }: NodeRequest): number {
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
+}
+
+/** Ends the stream of a request, or its connection of HTTP/1.1. */
+function refuseSilently(response: NodeResponse): void {
+  if ("stream" in response) response.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  else response.destroy();
 }
 
 function hasOneMessage({ method }: UniversalHandler): boolean {

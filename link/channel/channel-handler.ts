@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { ContextValues } from "@connectrpc/connect";
+import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type ChannelRequest, ChannelResponseSchema } from "../../gen/streamserver/v1/link_pb.js";
 import { fromConnectError } from "../../stream/error/failure-detail.js";
@@ -7,23 +7,20 @@ import { headersFromWire, headersToWire } from "../packet/header.js";
 import type { Channel } from "./channel.js";
 import { ChannelBodies } from "./channel-bodies.js";
 
-/** Resolves when nothing of the handler runs any more. */
-export type ChannelHandler = (channel: Channel, request: ChannelRequest) => Promise<void>;
+/** Resolves when nothing of the handler runs any more. The values reach the handlers with the call. */
+export type ChannelHandler = (channel: Channel, request: ChannelRequest, values?: ContextValues) => Promise<void>;
 
 /** Serves channels with a Connect router's handlers, as an HTTP server would serve requests. */
-export function createChannelHandler(
-  handlers: readonly UniversalHandler[],
-  contextValues: ContextValues,
-): ChannelHandler {
+export function createChannelHandler(handlers: readonly UniversalHandler[]): ChannelHandler {
   const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
-  return async (channel, request) => {
+  return async (channel, request, values = createContextValues()) => {
     const handler = byPath.get(request.path);
     if (handler === undefined) {
       channel.respond(create(ChannelResponseSchema, { status: 404 }));
       channel.endResponse([]);
       return;
     }
-    await serve(channel, request, handler, contextValues);
+    await serve(channel, request, handler, values);
   };
 }
 

@@ -66,6 +66,13 @@ export interface RelayLimits {
    */
   maxCallsPerCaller: number;
   /**
+   * Calls, on channels of links too, that hold nothing else that counts: their first message has not come, or nobody
+   * reads their answer. Default 6,000, which take 59 KiB each at most.
+   */
+  maxOpeningCalls: number;
+  /** The same from one address. Default 1,000, a sixth of `maxOpeningCalls`. */
+  maxOpeningCallsPerCaller: number;
+  /**
    * Channels of one link. The relay may hold 256 KiB of data for each of them each way, in buffers of up to four times
    * as much, and 16 MiB more for all of them. Default 512.
    */
@@ -135,6 +142,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxConnectionsPerCaller: 1_000,
   maxCalls: 64_000,
   maxCallsPerCaller: 32_000,
+  maxOpeningCalls: 6_000,
+  maxOpeningCallsPerCaller: 1_000,
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
   maxCallsPerSecondPerCaller: 100,

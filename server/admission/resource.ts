@@ -27,6 +27,11 @@ export type Resource =
   | { kind: "connection" }
   /** An open RPC of a request of its own, from its head until its response is closed. */
   | { kind: "call" }
+  /**
+   * A call, on a channel too, that holds no name, leg, watch or link: its first message has not come, the policy has
+   * not answered, or its own answer was not read.
+   */
+  | { kind: "opening call" }
   /** An open call of the reflection service, which is an open RPC too. */
   | { kind: "reflection call" }
   /** A call that waits for the policy to say whether it may come in. */
@@ -55,7 +60,7 @@ export const maxWaitingOfferBytes = 4_194_304;
 /** Returns the caps that a resource of a caller falls under, in the order in which they are checked. */
 export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller): Cap[] {
   const { maxNames, maxStreams, maxStreamsPerName, maxOffersPerName, maxWaitingOffers } = limits;
-  const { maxWatchers, maxLinks, maxCalls, maxAuthorizations } = limits;
+  const { maxWatchers, maxLinks, maxCalls, maxOpeningCalls, maxAuthorizations } = limits;
   const key = callerKey(caller);
   switch (resource.kind) {
     case "name":
@@ -109,6 +114,11 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
       return [
         one("call", maxCalls, "maxCalls", () => `the relay has ${maxCalls} calls open already`),
         ...ofCaller("call", key, limits, "maxCallsPerCaller", "open calls"),
+      ];
+    case "opening call":
+      return [
+        one(resource.kind, maxOpeningCalls, "maxOpeningCalls", () => `${maxOpeningCalls} calls have not begun yet`),
+        ...ofCaller(resource.kind, key, limits, "maxOpeningCallsPerCaller", "calls that have not begun"),
       ];
     case "reflection call":
       return [

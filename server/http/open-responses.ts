@@ -22,12 +22,13 @@ export class OpenResponses {
   }
 
   /**
-   * Marks the call as over. Its response is destroyed after {@link closeTimeoutMs} unless the peer has read it to the
-   * end, because a peer that does not read would keep the response and its buffer for good.
+   * Marks the call as over. Its response is destroyed after `timeoutMs`, default {@link closeTimeoutMs}, unless the
+   * peer has read it to the end, because a peer that does not read would keep the response and its buffer for good. The
+   * first deadline of a response counts.
    */
-  expectEnd(response: NodeResponse): void {
+  expectEnd(response: NodeResponse, timeoutMs = closeTimeoutMs): void {
     if (!this.#deadlines.has(response) || this.#deadlines.get(response) !== undefined) return;
-    this.#deadlines.set(response, { cancel: this.#clock.after(closeTimeoutMs, () => response.destroy()) });
+    this.#deadlines.set(response, { cancel: this.#clock.after(timeoutMs, () => response.destroy()) });
   }
 
   /** Expects the end of all open responses. */

@@ -8,7 +8,7 @@ import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
-import { callerOf, expectEnd, tokenOf } from "../rpc/caller.js";
+import { callerOf, expectEnd, takePlace, tokenOf } from "../rpc/caller.js";
 import { wireErrorOf } from "../rpc/wire-error.js";
 import type { Links, LiveLink } from "./links.js";
 
@@ -51,6 +51,7 @@ export class LinkRoutes {
   async *#receive(context: HandlerContext): AsyncGenerator<MessageInitShape<typeof ReceiveResponseSchema>> {
     if (context.signal.aborted) return;
     const live = this.#open(callerOf(context), tokenOf(context));
+    takePlace(context);
     const { link, opened } = live;
     this.#receiving.set(opened.linkId, { ...live, nextSequence: 1n });
     // Not only when this generator ends: a response that a peer has left under backpressure is never asked for more.

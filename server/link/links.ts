@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createContextValues } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
@@ -20,7 +20,7 @@ import { TokenBucket } from "../admission/token-bucket.js";
 import { CallTurns } from "../http/call-turns.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
-import { callerKey, linkTokenKey } from "../rpc/caller.js";
+import { channelValues } from "../rpc/caller.js";
 import { FloodError } from "./flood-error.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
@@ -43,6 +43,11 @@ const channelResets = { burst: 1_024, perSecond: 200 };
  * Clients of this package close a link 2 s after its last call.
  */
 export const openTimeoutsWithoutCall = 2;
+/**
+ * A call on a channel that holds nothing is reset after this many times `openTimeoutMs`, beside the time that the
+ * policy has: once for its first message, and once for its answer.
+ */
+const openTimeoutsForCall = 2;
 
 /** A link, and the facts that the owner of its pipe needs: `LinkSockets` or `LinkRoutes`. */
 export interface LiveLink {
@@ -69,6 +74,7 @@ export interface LinksInit {
     request: ChannelRequest,
     caller: Caller,
     linkToken: string,
+    takePlace: () => void,
   ) => Promise<void> | undefined;
 }
 
@@ -101,12 +107,19 @@ export class Links {
     const { limits, clock, signer, admission, events, handlers, serveChannel } = this.#init;
     const hold = this.#hold(caller);
     const onLink: Caller = { ...caller, door: "link" };
-    const values = createContextValues().set(callerKey, onLink).set(linkTokenKey, token);
-    const handle = createChannelHandler(handlers, values);
+    const handle = createChannelHandler(handlers);
     const onRequest: RelayLinkOptions["onRequest"] = (channel, request) => {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
       if (!link.hasRoom) admission.full("maxChannelsPerLink", `a link has ${link.size} channels open`);
-      return this.#turns.run(link, () => serveChannel?.(channel, request, onLink, token) ?? handle(channel, request));
+      return this.#turns.run(link, () => {
+        const opening = this.#openingOf(channel, onLink);
+        if (opening === undefined) return;
+        const takePlace = () => opening.release();
+        const over =
+          serveChannel?.(channel, request, onLink, token, takePlace) ??
+          handle(channel, request, channelValues(onLink, token, takePlace));
+        return over.finally(takePlace);
+      });
     };
     const maxPackets = maxBatchBytes / packetOverheadBytes;
     const link: Link = new RelayLink({
@@ -139,6 +152,29 @@ export class Links {
     };
     const watch = new LinkWatch(link, clock, limits.heartbeatIntervalMs, clientSilentError);
     return { link, watch, maxPackets, opened };
+  }
+
+  /**
+   * Counts a call on a channel as one that opens, until it holds something else or is over, and for as long as that may
+   * take at most. Returns undefined for a channel that was reset, because there are too many.
+   */
+  #openingOf(channel: Channel, caller: Caller): Hold | undefined {
+    const { admission, clock, limits } = this.#init;
+    let hold: Hold;
+    try {
+      hold = admission.hold(caller, { kind: "opening call" });
+    } catch (reason) {
+      channel.reset(StreamError.from(reason));
+      return undefined;
+    }
+    const timeoutMs = openTimeoutsForCall * limits.openTimeoutMs + limits.authorizeTimeoutMs;
+    const cancelDeadline = clock.after(timeoutMs, () => channel.reset(lateError(timeoutMs)));
+    return {
+      release() {
+        cancelDeadline();
+        hold.release();
+      },
+    };
   }
 
   #hold(caller: Caller): Hold {
@@ -212,6 +248,11 @@ export class Links {
     this.refuse(error);
     for (const link of [...this.#links.values()]) link.close(error);
   }
+}
+
+function lateError(timeoutMs: number): StreamError {
+  const message = `the call did not come, or was not read, within ${timeoutMs} ms`;
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code: Code.DeadlineExceeded });
 }
 
 function idleError(): StreamError {

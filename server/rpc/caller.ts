@@ -34,6 +34,10 @@ const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
   description: "expects the response to be read to its end",
 });
 
+const takePlaceKey: ContextKey<() => void> = createContextKey(() => {}, {
+  description: "counts the call as what it holds, and no longer as one that opens",
+});
+
 const refusalKey: ContextKey<StreamError | undefined> = createContextKey<StreamError | undefined>(undefined, {
   description: "why the relay has no room for the call",
 });
@@ -49,16 +53,36 @@ export function refuseMarked({ values }: HandlerContext): void {
   if (error !== undefined) throw wireErrorOf(error);
 }
 
-/**
- * Values for the RPC of a request: its caller, whether its connection is lost, and how to expect the end of its
- * response.
- */
-export function callerValues(caller: Caller, request: NodeRequest, expectEnd: () => void): ContextValues {
+/** What may be done with the call of a request, whoever serves it. */
+export interface CallControl {
+  /** Cuts the response off if it is not read to its end. */
+  expectEnd(): void;
+  /** Counts the call no longer as one that opens. May be called more than once. */
+  takePlace(): void;
+}
+
+/** Values for the RPC of a request: its caller, whether its connection is lost, and the control of its call. */
+export function callerValues(
+  caller: Caller,
+  request: NodeRequest,
+  { expectEnd, takePlace }: CallControl,
+): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
   return createContextValues()
     .set(callerKey, caller)
     .set(isConnectionLostKey, () => session?.destroyed ?? false)
-    .set(expectEndKey, expectEnd);
+    .set(expectEndKey, expectEnd)
+    .set(takePlaceKey, takePlace);
+}
+
+/** Values for the RPC of a channel: the caller and the access token of its link, and what its place is taken with. */
+export function channelValues(caller: Caller, linkToken: string, takePlace: () => void): ContextValues {
+  return createContextValues().set(callerKey, caller).set(linkTokenKey, linkToken).set(takePlaceKey, takePlace);
+}
+
+/** Counts the call as the name, leg, watch or link that it holds from now on, and no longer as one that opens. */
+export function takePlace({ values }: Pick<HandlerContext, "values">): void {
+  values.get(takePlaceKey)();
 }
 
 /** Marks the call as over. Its response is destroyed after 5 s unless the caller has read it to the end. */

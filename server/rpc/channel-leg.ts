@@ -20,7 +20,8 @@ import { wireErrorOf } from "./wire-error.js";
 const plainHeaders = new Set(["authorization", "content-type", "connect-protocol-version", "user-agent"]);
 
 /**
- * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. Resolves when nothing runs any
+ * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. `takePlace` is called when the
+ * leg is attached. Resolves when nothing runs any
  * more. Returns undefined for a channel that is something else, or has to be decoded.
  */
 export function serveChannelLeg(
@@ -29,11 +30,12 @@ export function serveChannelLeg(
   request: ChannelRequest,
   caller: Caller,
   linkToken: string,
+  takePlace: () => void = () => {},
 ): Promise<void> | undefined {
   const rpc = legRpcByPath.get(request.path);
   if (rpc === undefined || !isPlain(request.headers)) return undefined;
   const authorization = request.headers.find(({ name }) => name === "authorization")?.value;
-  return new ChannelLeg(relay, rpc, channel, caller, bearerToken(authorization) || linkToken).run();
+  return new ChannelLeg(relay, rpc, channel, caller, bearerToken(authorization) || linkToken, takePlace).run();
 }
 
 function isPlain(headers: readonly Header[]): boolean {
@@ -44,13 +46,15 @@ function isPlain(headers: readonly Header[]): boolean {
 class ChannelLeg implements LegCarrier, ChannelUser {
   readonly caller: Caller;
   readonly token: string;
+  readonly takePlace: () => void;
   readonly #channel: Channel;
   readonly #handler: LegHandler;
   readonly #over = new Deferred<void>();
 
-  constructor(relay: Relay, rpc: LegRpc, channel: Channel, caller: Caller, token: string) {
+  constructor(relay: Relay, rpc: LegRpc, channel: Channel, caller: Caller, token: string, takePlace: () => void) {
     this.caller = caller;
     this.token = token;
+    this.takePlace = takePlace;
     this.#channel = channel;
     this.#handler = new LegHandler(relay, this, rpc);
   }

@@ -16,7 +16,7 @@ import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
-import { callEndOf, callerOf, tokenOf } from "./caller.js";
+import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
 import { wireErrorOf } from "./wire-error.js";
@@ -44,6 +44,7 @@ class DecodedLeg implements LegCarrier {
   readonly caller: Caller;
   readonly token: string;
   readonly #context: HandlerContext;
+  #phase: "opening" | "attached" = "opening";
   readonly #handler: LegHandler;
   /** The envelopes for the response, and its end as the last. */
   readonly #outgoing = new Fifo<Parts | { error: StreamError | undefined }>();
@@ -58,6 +59,11 @@ class DecodedLeg implements LegCarrier {
     this.#handler = new LegHandler(relay, this, rpc);
     // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.
     context.signal.addEventListener("abort", () => this.close(), { once: true });
+  }
+
+  takePlace(): void {
+    this.#phase = "attached";
+    takePlace(this.#context);
   }
 
   send(envelope: Parts): boolean {
@@ -79,6 +85,7 @@ class DecodedLeg implements LegCarrier {
   retire(): void {}
 
   end(error: StreamError | undefined): void {
+    if (this.#phase === "opening") expectEnd(this.#context);
     this.#outgoing.push({ error });
     this.#changed.notify();
   }

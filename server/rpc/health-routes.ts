@@ -1,6 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
-import { callerOf } from "./caller.js";
+import { callerOf, takePlace } from "./caller.js";
 import type { Health } from "./health.js";
 
 /** A request is the name of a service. */
@@ -16,7 +16,10 @@ export function healthRoutes(router: ConnectRouter, health: Health): void {
         statuses: Object.fromEntries(Object.entries(health.list()).map(([service, status]) => [service, { status }])),
       }),
       async *watch({ service }, context) {
-        for await (const status of health.watch(service, context.signal, callerOf(context))) yield { status };
+        for await (const status of health.watch(service, context.signal, callerOf(context))) {
+          takePlace(context);
+          yield { status };
+        }
       },
     },
     { readMaxBytes: maxRequestBytes },

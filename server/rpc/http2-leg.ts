@@ -11,6 +11,7 @@ import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "./bearer-token.js";
+import type { CallControl } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
 import { wireErrorOf } from "./wire-error.js";
@@ -58,6 +59,7 @@ export function serveHttp2Leg(
   relay: Relay,
   rpc: LegRpc,
   caller: Caller,
+  control: CallControl,
   request: NodeRequest,
   response: NodeResponse,
 ): boolean {
@@ -66,7 +68,7 @@ export function serveHttp2Leg(
   const end = endByContentType.get(headers["content-type"] ?? "");
   if (end === undefined || request.method !== "POST") return false;
   if (decodingHeaders.some((name) => (headers[name] ?? "identity") !== "identity")) return false;
-  new Http2Leg(relay, rpc, caller, request, response, end);
+  new Http2Leg(relay, rpc, caller, control, request, response, end);
   return true;
 }
 
@@ -76,11 +78,14 @@ class Http2Leg implements LegCarrier {
   readonly #response: Http2ServerResponse;
   readonly #stream: ServerHttp2Stream;
   readonly #end: LegEnd;
+  readonly #control: CallControl;
+  #phase: "opening" | "attached" = "opening";
 
   constructor(
     relay: Relay,
     rpc: LegRpc,
     caller: Caller,
+    control: CallControl,
     request: Http2ServerRequest,
     response: Http2ServerResponse,
     end: LegEnd,
@@ -91,6 +96,7 @@ class Http2Leg implements LegCarrier {
     this.#response = response;
     this.#stream = stream;
     this.#end = end;
+    this.#control = control;
     const { session } = stream;
     // The response has headers that say which pages may read it. Throws if somebody has responded already.
     stream.respond(
@@ -115,6 +121,11 @@ class Http2Leg implements LegCarrier {
       const isConnectionLost = session === undefined || session.destroyed;
       handler.close(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost ? "canceled" : "broken");
     });
+  }
+
+  takePlace(): void {
+    this.#phase = "attached";
+    this.#control.takePlace();
   }
 
   /** Envelopes of one turn go out together, because Node has one write at a time under way on a stream. */
@@ -144,6 +155,7 @@ class Http2Leg implements LegCarrier {
   end(error: StreamError | undefined): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
+    if (this.#phase === "opening") this.#control.expectEnd();
     const end = this.#end(error === undefined ? undefined : wireErrorOf(error));
     if ("envelope" in end) stream.end(end.envelope);
     else {

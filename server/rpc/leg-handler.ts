@@ -33,6 +33,8 @@ export interface LegCarrier {
   readonly caller: Caller;
   /** The access token that came with the call. Empty if none did. */
   readonly token: string;
+  /** The leg counts as one from now on, and its call no longer as one that opens. */
+  takePlace(): void;
   /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
   send(envelope: Parts): boolean;
   /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
@@ -224,6 +226,7 @@ export class LegHandler {
   #attach(open: Open, admitted: Admitted): void {
     const { half, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
     this.#hold = hold;
+    this.#carrier.takePlace();
     this.#rate = this.#relay.admission.byteRates.ofLeg(admitted.caller);
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });

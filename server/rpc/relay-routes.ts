@@ -18,7 +18,7 @@ import type { Lease } from "../relay/lease/lease.js";
 import type { ListenEvent } from "../relay/lease/listen-call.js";
 import type { Held } from "../relay/lease/registry.js";
 import type { Relay } from "../relay/relay.js";
-import { callEndOf, callerOf, expectEnd, tokenOf } from "./caller.js";
+import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
 import { decodedLeg } from "./decoded-leg.js";
 import { acceptRpc, connectRpc, expiryToWire } from "./leg-rpc.js";
 import { wireErrorOf } from "./wire-error.js";
@@ -48,7 +48,10 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
     },
     async *watch({ prefix }, context) {
       const { caller, shows } = await admitList(relay, "watch", prefix, context);
-      yield* withFailureDetail(directory.watch(prefix, context.signal, caller, shows));
+      for await (const change of withFailureDetail(directory.watch(prefix, context.signal, caller, shows))) {
+        takePlace(context);
+        yield change;
+      }
     },
   };
   router.service(RelayService, service, { readMaxBytes: relay.limits.maxFrameBytes + legOverheadBytes });
@@ -65,6 +68,7 @@ async function* listen(
   const admitted = await admit(relay, refusal, () => admitListen(relay, request, context));
   if (context.signal.aborted) return;
   const { lease, call, token } = answer(relay, refusal, () => hold(relay, request, admitted.caller));
+  takePlace(context);
   const hangUp = () => {
     const end = callEndOf(context);
     if (call.isResumable && end !== "left") lease.suspend(call);

@@ -18,9 +18,13 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
     "A tenth of all links. An office behind one address has a tab for each person; a school may need more.",
   maxConnectionsPerCaller: "As many as links, of which each takes one. A trusted proxy may have any number.",
   maxCalls:
-    "The other limits allow 40,000 legs, 10,000 names, 10,000 links and 3,000 calls that watch or ask for types at once, which is 63,000. Raise it with them.",
+    "The other limits allow 40,000 legs, 10,000 names, 10,000 links and 3,000 calls that watch or ask for types at once, which is 63,000. Raise it with them. Those that hold nothing have a limit of their own, `maxOpeningCalls`.",
   maxCallsPerCaller:
     "Half of all calls. A proxy that is not trusted brings the calls of all its callers from one address: 10,000 streams have 20,000 legs, beside 10,000 names.",
+  maxOpeningCalls:
+    "A call that says nothing takes 8 to 44 KiB of memory and has a head of 16 KiB at most, so 6,000 of them take 0.35 GiB of the 0.5 GiB that `npm start` gives. A call of a client that has something to say opens within a round trip, often within one turn.",
+  maxOpeningCallsPerCaller:
+    "A sixth of all, so that one address leaves room for others; they take 60 MiB. A proxy that is not trusted brings those of all its callers, of which each opens within a round trip.",
   maxChannelsPerLink: "Each stream and each name of a tab is a channel, for which the relay may hold 256 KiB each way.",
   maxStreamsPerConnection:
     "A program with more streams opens a second connection, as libraries of HTTP/2 do by themselves.",

@@ -1,12 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  Code,
-  ConnectError,
-  createClient,
-  createConnectRouter,
-  createContextValues,
-  type ServiceImpl,
-} from "@connectrpc/connect";
+import { Code, ConnectError, createClient, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
@@ -26,7 +19,7 @@ type Service = Partial<ServiceImpl<typeof RelayService>>;
 /** A client whose RPCs are channels on a link to `service`. */
 function overLink(service: Service) {
   const router = createConnectRouter({}).service(RelayService, service);
-  const links = joinedLinks(createChannelHandler(router.handlers, createContextValues()));
+  const links = joinedLinks(createChannelHandler(router.handlers));
   return { client: clientOf(async () => links[0]), links };
 }
 
@@ -63,7 +56,7 @@ test("a channel is served until its RPC has ended, which may be after the channe
     },
   };
   const router = createConnectRouter({}).service(RelayService, service);
-  const handle = createChannelHandler(router.handlers, createContextValues());
+  const handle = createChannelHandler(router.handlers);
   const served: Promise<void>[] = [];
   const [client] = joinedLinks((channel, request) => {
     served.push(handle(channel, request));

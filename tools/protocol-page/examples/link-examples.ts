@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Code, createContextValues } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { ListRequestSchema } from "../../../gen/streamserver/v1/relay_pb.js";
@@ -50,7 +50,7 @@ export const otherPackets = {
 export async function responsePackets(): Promise<Packet[]> {
   const { relay, handlers } = newMemoryRelay();
   relay.listen("demo", true);
-  const { link, said } = loneLink({ onRequest: createChannelHandler(handlers, createContextValues()) });
+  const { link, said } = loneLink({ onRequest: createChannelHandler(handlers) });
   for (const each of Object.values(requestPackets)) link.receive(each);
   while (link.size > 0) await settled();
   await settled();

@@ -79,6 +79,13 @@ export const relaySizes: RelayRows = {
   maxCalls: (value) =>
     cap("open RPCs, but for those on channels of links", value, `the call ends with ${limitReached}`),
   maxCallsPerCaller: (value) => cap("open RPCs from one address", value, `the call ends with ${limitReached}`),
+  maxOpeningCalls: (value) =>
+    cap(
+      "calls, on channels too, whose first message has not come or whose answer is not read",
+      value,
+      `the call ends with ${limitReached}, or its stream or connection without a word`,
+    ),
+  maxOpeningCallsPerCaller: (value) => cap("the same from one address", value, "as for all such calls"),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
       "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back, and with those of any RPC whose token is none; ten times as many at once",

@@ -42,6 +42,7 @@ describe("Admission.hold", () => {
     ["maxLinks", { kind: "link" }, 3],
     ["maxCalls", { kind: "call" }, 3],
     ["maxCalls", { kind: "reflection call" }, 3],
+    ["maxOpeningCalls", { kind: "opening call" }, 3],
     ["maxWatchers", { kind: "reflection call" }, 3],
   ])("refuses by %s one more %o, until one is released", (limit, resource, max) => {
     const admission = newAdmission({ [limit]: 3 });
@@ -69,6 +70,7 @@ describe("Admission.hold", () => {
     ["maxWatchersPerCaller", { kind: "health watch" }],
     ["maxLinksPerCaller", { kind: "link" }],
     ["maxCallsPerCaller", { kind: "call" }],
+    ["maxOpeningCallsPerCaller", { kind: "opening call" }],
     ["maxWatchersPerCaller", { kind: "reflection call" }],
     ["maxAuthorizationsPerCaller", { kind: "authorization" }],
   ])("refuses one caller by %s one more %o, and no other", (limit, resource) => {

@@ -3,6 +3,7 @@ import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import type { ChannelUser } from "../../../../link/channel/channel-user.js";
 import { goodbyeTimeoutMs, lastPacket } from "../../../../link/packet/link-message.js";
 import { packetMessage } from "../../../../link/packet/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
@@ -23,6 +24,17 @@ function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serv
   );
   return { ...test, links, client };
 }
+
+/** Reads nothing of a channel, and calls `over` at its end. */
+function silentUser(over: () => void): ChannelUser {
+  return { onData() {}, onEnd() {}, onDrain() {}, onClosed: over };
+}
+
+/** Serves a call that holds something from its beginning, and never ends. */
+const placed: LinksInit["serveChannel"] = (_channel, _request, _caller, _token, takePlace) => {
+  takePlace();
+  return new Promise(() => {});
+};
 
 type Routes = ReturnType<typeof linkRoutes>;
 
@@ -78,7 +90,8 @@ describe("a link of a relay with a policy", () => {
 
   test("ends when it had no call for a while, before its first one or after its last one", async () => {
     const calls: Deferred<void>[] = [];
-    const serveChannel: LinksInit["serveChannel"] = async (channel) => {
+    const serveChannel: LinksInit["serveChannel"] = async (channel, _request, _caller, _token, takePlace) => {
+      takePlace();
       const call = new Deferred<void>();
       calls.push(call);
       await call.promise;
@@ -107,6 +120,40 @@ describe("a link of a relay with a policy", () => {
   });
 });
 
+describe("a call on a channel that says nothing", () => {
+  const limits = { maxOpeningCalls: 1, openTimeoutMs: 1_000, authorizeTimeoutMs: 500 };
+  const lateMs = 2 * limits.openTimeoutMs + limits.authorizeTimeoutMs;
+
+  test("counts among those that open, which refuse one more, and is reset in time", async () => {
+    const testRelay = newRelay(limits);
+    const routes = linkRoutes(testRelay, {
+      serveChannel: (channel) => new Promise((over) => channel.use(silentUser(over))),
+    });
+    const { send, heard } = await openLink(routes);
+    await send(1n, [opening(1), opening(2)]);
+    await settled();
+    const count = () => testRelay.relay.admission.count("opening call");
+    expect([count(), routes.links.counts.channels]).toEqual([1, 1]);
+    expect(heard.find(({ channel }) => channel === 2)?.content).toMatchObject({ case: "reset" });
+    testRelay.clock.advance(lateMs - 1);
+    expect(count()).toBe(1);
+    testRelay.clock.advance(1);
+    await settled();
+    expect([count(), routes.links.counts.channels]).toEqual([0, 0]);
+    expect(heard.find(({ channel }) => channel === 1)?.content).toMatchObject({ case: "reset" });
+  });
+
+  test("counts no longer once it has taken a place", async () => {
+    const testRelay = newRelay(limits);
+    const routes = linkRoutes(testRelay, { serveChannel: placed });
+    const { send } = await openLink(routes);
+    await send(1n, [opening(1), opening(2)]);
+    testRelay.clock.advance(lateMs);
+    await settled();
+    expect([testRelay.relay.admission.count("opening call"), routes.links.counts.channels]).toEqual([0, 2]);
+  });
+});
+
 test("a link of a relay without a policy may be idle for as long as it answers", async () => {
   const routes = linkRoutes(newRelay({ openTimeoutMs: 1_000 }));
   await openLink(routes);
@@ -131,7 +178,7 @@ describe("the goodbye of a link", () => {
   });
 
   test("may come a moment after the end of Receive, which alone is a cut", async () => {
-    const routes = linkRoutes(newRelay(), { serveChannel: () => new Promise(() => {}) });
+    const routes = linkRoutes(newRelay(), { serveChannel: placed });
     for (const says of [true, false]) {
       const { send, cancel, ended } = await openLink(routes);
       await send(1n, [opening(1)]);

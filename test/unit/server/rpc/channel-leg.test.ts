@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Code, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { Code, createConnectRouter } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
@@ -38,7 +38,7 @@ function legRequest(headers: Headers, method = "Connect"): ChannelRequest {
 function byHandlers(relay: Relay): Serve {
   const router = createConnectRouter();
   relayRoutes(router, relay, new Directory(relay));
-  return createChannelHandler(router.handlers, createContextValues());
+  return createChannelHandler(router.handlers);
 }
 
 /** Whether a channel is served here, rather than left to the handlers. */

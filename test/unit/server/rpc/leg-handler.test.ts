@@ -116,6 +116,8 @@ const broken: [string, (Said | "end")[], Failure][] = [
 
 /** A carrier whose request a test hands in. */
 class HeldCarrier implements LegCarrier {
+  takePlace(): void {}
+
   readonly caller = someCaller;
   readonly token = "";
   readonly heard: ConnectResponse["message"][] = [];
