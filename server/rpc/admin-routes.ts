@@ -44,8 +44,11 @@ export function adminRoutes(router: ConnectRouter, relay: Relay, survey: Survey)
       return {};
     },
     async revoke(request, context) {
-      const revoke = () => relay.admission.grants.revoke(revocationFrom(request));
-      const ended = await answer(context, revoke, () => ({ act: "revoke", revocation: revocationFrom(request) }));
+      const ended = await answer(
+        context,
+        () => revoke(relay, request),
+        () => ({ act: "revoke", revocation: revocationFrom(request) }),
+      );
       return { ended };
     },
   };
@@ -60,6 +63,16 @@ function endedError(what: "stream" | "name", reason: string): StreamError {
       : "the operator of the relay has taken the name back";
   const message = reason === "" ? words : cutReason(`${words}: ${reason}`);
   return new StreamError(message, { failure: Failure.NOT_PERMITTED, code: Code.Aborted });
+}
+
+/** Throws FAILURE_PROTOCOL_VIOLATION for a revocation that cannot be, such as one of tokens that are still to be made. */
+function revoke(relay: Relay, request: RevokeRequest): number {
+  try {
+    return relay.admission.grants.revoke(revocationFrom(request));
+  } catch (reason) {
+    if (!(reason instanceof RangeError)) throw reason;
+    throw new StreamError(reason.message, { failure: Failure.PROTOCOL_VIOLATION });
+  }
 }
 
 /** Throws FAILURE_PROTOCOL_VIOLATION for parts of a revocation that do not go together. */

@@ -253,6 +253,9 @@ describe("AdminService", () => {
     const server = await listen("user/ann", () => {}, relay.origin, token);
     expect((await operator.show({})).names).toMatchObject([{ listener: { subject: "ann" } }]);
     expect(await failureOf(operator.revoke({}))).toMatchObject({ failure: Failure.PROTOCOL_VIOLATION });
+    const tomorrow = BigInt(Date.now() + 86_400_000);
+    const early = await failureOf(operator.revoke({ issuedBeforeMs: tomorrow }));
+    expect(early).toMatchObject({ failure: Failure.PROTOCOL_VIOLATION, code: Code.InvalidArgument });
     expect(await failureOf(operator.revoke({ sub: "ann", jti: "1" }))).toMatchObject({ code: Code.InvalidArgument });
     expect(await operator.revoke({ sub: "ann" })).toMatchObject({ ended: 1 });
     expect(await rejection(server.closed)).toMatchObject({ failure: Failure.NOT_PERMITTED });
