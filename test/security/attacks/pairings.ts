@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { mintToken, tokenPolicy } from "browser-stream-server/server";
 import { type Attack, mebibyte, type Target } from "../attack.ts";
+import { Bystander } from "../bystander.ts";
 import { ServerProcess } from "../server-process.ts";
 
 /** The secret of a relay under a policy, and of its callers' tokens. */
@@ -102,6 +103,8 @@ export const pairings: readonly Attack[] = [
       });
       const guarded = await Pairing.open(server, token);
       const open = await Pairing.open(openServer);
+      // The relay under attack has one too, whose work counts as that of its pairings.
+      const bystander = await Bystander.start({ port: openServer.port, isSecure: false, token: undefined });
       try {
         while (guarded.pairings < amount) {
           await guarded.pair(Math.min(guardedInRow, amount - guarded.pairings));
@@ -110,6 +113,7 @@ export const pairings: readonly Attack[] = [
       } finally {
         await guarded.close();
         await open.close();
+        await bystander.end();
         await openServer.end();
       }
       const lookUs = await verifiedUs(token, amount);
