@@ -17,6 +17,7 @@ import type { Caller } from "./caller.js";
 import { addressKey, callerKey } from "./caller-key.js";
 import { CallerRates } from "./caller-rates.js";
 import { Grants, type OnGrantEnd } from "./grants.js";
+import { KnownTokens } from "./known-tokens.js";
 import type { RelayLimits } from "./limits.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
 import { quoted, type Warnings } from "./warnings.js";
@@ -33,8 +34,11 @@ export interface AdmissionInit {
 }
 
 type Asked = Pick<AuthorizeRequest, "caller" | "metadata" | "token">;
-/** A request about which a policy was asked at a time, in milliseconds since 1970. */
-type Pending = Asked & { askedAtMs: number };
+/**
+ * A request about which a policy was asked at a time, in milliseconds since 1970, and the key under which it counts if
+ * it is refused; undefined for a caller that is not counted.
+ */
+type Pending = Asked & { askedAtMs: number; refusalKey: string | undefined };
 
 /**
  * Callers that find the relay full are told to try again after 1 s. Nobody knows when something ends; a thousand
@@ -54,6 +58,7 @@ export class Admission {
   readonly #warnings: Warnings;
   readonly #authorize: Authorize | undefined;
   readonly #rates: CallerRates;
+  readonly #knownTokens = new KnownTokens();
   /** How fast legs may bring bytes. */
   readonly byteRates: ByteRates;
   readonly #authorizeAdmin: AuthorizeAdmin | undefined;
@@ -108,19 +113,20 @@ export class Admission {
 
   #ask(request: Asked, ask: () => unknown): Admitted | Promise<Admitted> {
     const { caller, token } = request;
-    // A refusal counts for the address, so that one that guesses tokens is soon asked about no more.
-    this.#checkRate(addressKey(caller));
+    // A refusal counts, so that an address which guesses tokens is soon asked about no more.
+    const refusalKey = this.#refusalKeyOf(caller, token);
+    this.#checkRate(refusalKey);
     if (token.length > maxAccessTokenBytes) throw tokenTooLongError(token.length);
-    const hold = this.hold(caller, { kind: "authorization" });
+    const hold = this.hold(caller, { kind: "authorization", key: refusalKey });
     // A revocation that comes while the policy works is one of the grant that it returns.
-    const pending = { ...request, askedAtMs: Date.now() };
+    const pending = { ...request, askedAtMs: Date.now(), refusalKey };
     let grant: unknown;
     try {
       grant = ask();
       if (isThenable(grant)) return this.#granted(pending, grant, hold);
     } catch (reason) {
       hold.release();
-      throw this.#refusal(reason, caller);
+      throw this.#refusal(reason, pending);
     }
     hold.release();
     return this.#admitted(grant, pending);
@@ -165,7 +171,7 @@ export class Admission {
     try {
       answer = await Promise.race([grant, late.promise]);
     } catch (reason) {
-      throw this.#refusal(reason, request.caller);
+      throw this.#refusal(reason, request);
     } finally {
       cancelDeadline();
       hold.release();
@@ -180,8 +186,9 @@ export class Admission {
       admitted = admittedBy(grant, request, this.#limits.maxMetadataBytes, (error) => this.#warnOfShows(error));
       this.grants.check(admitted.caller);
     } catch (reason) {
-      throw this.#refusal(reason, request.caller);
+      throw this.#refusal(reason, request);
     }
+    if (request.refusalKey !== undefined) this.#knownTokens.add(request.token);
     this.#countCall(callerKey(admitted.caller));
     return admitted;
   }
@@ -194,11 +201,11 @@ export class Admission {
   /**
    * Counts a call whose token of the relay's own was none, as one of a caller that guesses. Returns the error for the
    * caller in place of `refusal` if there were too many. A caller at the same address that has the right token is not
-   * held back: no guess finds it.
+   * held back: no guess finds it, and calls that are let in are counted apart.
    */
   afterGuess({ caller, refusal }: { caller: Caller; refusal: StreamError }): StreamError {
     try {
-      this.#countCall(addressKey(caller));
+      this.#countCall(guessKeyOf(caller));
       return refusal;
     } catch (reason) {
       return StreamError.from(reason);
@@ -213,11 +220,21 @@ export class Admission {
     throw this.full(limit, `the caller makes more than ${this.#limits[limit]} calls in a second`, waitMs);
   }
 
+  /**
+   * A token that has let somebody in before has a rate of refusals of its own, so that a neighbour at the same address
+   * who guesses does not hold back its holder. Any other counts for the address.
+   */
+  #refusalKeyOf(caller: Caller, token: string): string | undefined {
+    const guessKey = guessKeyOf(caller);
+    const digest = guessKey && this.#knownTokens.digestOf(token);
+    return digest === undefined ? guessKey : `token ${digest}`;
+  }
+
   /** Only a refusal that is meant as one is told to the caller as it is. */
-  #refusal(reason: unknown, caller: Caller): StreamError {
-    const address = addressKey(caller);
-    if (address !== undefined) this.#rates.take(address);
+  #refusal(reason: unknown, { refusalKey, token }: Pending): StreamError {
+    if (refusalKey !== undefined) this.#rates.take(refusalKey);
     const refusal = refusalIn(reason);
+    if (refusal?.code === Code.Unauthenticated) this.#knownTokens.delete(token);
     if (refusal !== undefined) return refusal;
     const message = `authorize failed, so a caller was refused: ${quoted(messageOf(reason))}`;
     this.#warnings.warn({ kind: "authorize-failed", error: reason }, message);
@@ -241,6 +258,12 @@ export class Admission {
   cutOff(message: string): void {
     this.#warnings.warn({ kind: "caller-cut-off" }, message);
   }
+}
+
+/** Returns the key under which the guesses of an address count, apart from its calls that are let in. */
+function guessKeyOf(caller: Caller): string | undefined {
+  const key = addressKey(caller);
+  return key && `guess by ${key}`;
 }
 
 function noOperatorError(): StreamError {

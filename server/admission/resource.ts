@@ -34,8 +34,8 @@ export type Resource =
   | { kind: "opening call" }
   /** An open call of the reflection service, which is an open RPC too. */
   | { kind: "reflection call" }
-  /** A call that waits for the policy to say whether it may come in. */
-  | { kind: "authorization" };
+  /** A call that waits for the policy to say whether it may come in, and the key of its token if that is known. */
+  | { kind: "authorization"; key?: string | undefined };
 
 /** A count that may not exceed a limit. */
 export interface Cap {
@@ -130,7 +130,13 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
       const message = () => `${maxAuthorizations} calls wait for authorize already`;
       return [
         one("authorization", maxAuthorizations, "maxAuthorizations", message),
-        ...ofCaller("authorization", key, limits, "maxAuthorizationsPerCaller", "calls that wait for authorize"),
+        ...ofCaller(
+          "authorization",
+          resource.key ?? key,
+          limits,
+          "maxAuthorizationsPerCaller",
+          "calls that wait for authorize",
+        ),
       ];
     }
   }

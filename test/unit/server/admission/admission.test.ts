@@ -5,6 +5,7 @@ import { Admission } from "../../../../server/admission/admission.js";
 import type { Authorize, AuthorizeRequest } from "../../../../server/admission/authorize.js";
 import { type Caller, localCaller } from "../../../../server/admission/caller.js";
 import { CallerRates, maxRememberedCallers } from "../../../../server/admission/caller-rates.js";
+import { KnownTokens } from "../../../../server/admission/known-tokens.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
 import type { Resource } from "../../../../server/admission/resource.js";
 import { type RelayWarning, Warnings } from "../../../../server/admission/warnings.js";
@@ -302,6 +303,89 @@ describe("Admission.admit, of one caller in a second,", () => {
     expect(asked).toHaveLength(20);
     expect(thrown(() => admission.admit(connecting))).toMatchObject(rate);
   });
+});
+
+describe("Admission.admit, where an address guesses tokens,", () => {
+  const limits = { maxCallsPerSecondPerCaller: 2, maxAuthorizationsPerCaller: 2 };
+  const names = new Set(["room"]);
+  const good = { ...connecting, token: "good" };
+
+  /** Lets in who has a good token. `subject` tells whether the token says who its holder is. */
+  function policy(subject: string | undefined) {
+    const asked: string[] = [];
+    const tokens = new Set(["good", "other"]);
+    const door = newDoor(limits, ({ token, name }) => {
+      asked.push(token);
+      if (!tokens.has(token)) throw new StreamError("who?", { code: Code.Unauthenticated });
+      if (!names.has(name)) throw new StreamError("not that name");
+      return { subject };
+    });
+    const guess = () => {
+      for (let token = 0; token < 100; token += 1)
+        thrown(() => door.admission.admit({ ...connecting, token: `${token}` }));
+    };
+    return { ...door, asked, tokens, guess };
+  }
+
+  test.each(["ann", undefined])("lets in a token that was good before, of the subject %s, and no other", (subject) => {
+    const { admission, asked, guess } = policy(subject);
+    admission.admit(good);
+    guess();
+    expect(asked).toHaveLength(21);
+    admission.admit(good);
+    expect(thrown(() => admission.admit({ ...connecting, token: "other" }))).toMatchObject(refused);
+    expect(thrown(() => admission.admit({ ...connecting, token: "" }))).toMatchObject(refused);
+  });
+
+  test("lets a token that was good be refused so often, and only so often", () => {
+    const { admission, asked, guess } = policy("ann");
+    admission.admit(good);
+    guess();
+    asked.splice(0);
+    for (let call = 0; call < 100; call += 1) thrown(() => admission.admit({ ...good, name: "hall" }));
+    expect(asked).toHaveLength(20);
+  });
+
+  test("takes a token that is good no longer for a guess", () => {
+    const { admission, asked, tokens, guess } = policy("ann");
+    admission.admit(good);
+    tokens.delete("good");
+    guess();
+    thrown(() => admission.admit(good));
+    asked.splice(0);
+    expect(thrown(() => admission.admit(good))).toMatchObject(refused);
+    expect(asked).toEqual([]);
+  });
+
+  test("asks about a token that was good while guesses wait for the policy", async () => {
+    const answers: Deferred<object>[] = [];
+    const { admission } = newDoor(limits, ({ token }) => {
+      if (token === "good") return {};
+      const answer = new Deferred<object>();
+      answers.push(answer);
+      return answer.promise;
+    });
+    admission.admit(good);
+    const guesses = [1, 2].map((token) => Promise.resolve(admission.admit({ ...connecting, token: `${token}` })));
+    expect(thrown(() => admission.admit({ ...connecting, token: "3" }))).toMatchObject(refused);
+    admission.admit(good);
+    for (const answer of answers) answer.resolve({});
+    await Promise.all(guesses);
+  });
+
+  test("counts guesses of other tokens apart from the calls of the address", () => {
+    const { admission } = newDoor(limits);
+    const refusal = new StreamError("no");
+    const guesses = Array.from({ length: 21 }, () => admission.afterGuess({ caller: someCaller, refusal }));
+    expect(guesses.at(-1)).toMatchObject(refused);
+    admission.admit(connecting);
+  });
+});
+
+test("KnownTokens forgets the token that was not used for longest", () => {
+  const known = new KnownTokens(2);
+  for (const token of ["a", "b", "a", "c", ""]) known.add(token);
+  expect(["a", "b", "c", ""].filter((token) => known.digestOf(token) !== undefined)).toEqual(["a", "c"]);
 });
 
 test("CallerRates forgets the caller that called least recently, so that addresses take no memory", () => {
