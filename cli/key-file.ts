@@ -77,6 +77,10 @@ function makeKeyFile(path: string): boolean {
  * none.
  */
 export function parseKeys(text: string, path: string): Uint8Array[] {
+  if (text.includes("-----BEGIN")) {
+    const words = `the key file ${path} is in PEM, and has to have random keys, one a line`;
+    throw new UsageError(`${words}: a public key of access tokens is for --public-key`);
+  }
   const keys: Uint8Array[] = [];
   for (const [index, line] of text.split("\n").entries()) {
     const key = line.trim();

@@ -10,8 +10,11 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { pemPair } from "../../fakes/access-keys.js";
 import { CommandLine } from "../command-line.js";
 
-/** The exit codes of a command that the relay does not permit, and of one for a name on which nobody listens. */
-const [notPermitted, noSuchName] = [9, 3];
+/**
+ * The exit codes of a command that the relay does not permit, of one for a name on which nobody listens, and of one
+ * with options that cannot be.
+ */
+const [notPermitted, noSuchName, usage] = [9, 3, 2];
 
 let folder: string;
 beforeEach(() => {
@@ -83,6 +86,18 @@ describe("bss serve --secret-file", () => {
     }
     expect(said).not.toContain(readFileSync(secret, "utf8").split("\n")[1]);
   });
+});
+
+test.each<[string, string, () => string]>([
+  ["a public key as the secret", "--secret-file", () => pemPair("P-256").publicKey],
+  ["an RSA key of 1,024 bits", "--public-key", () => pemPair("rsa", 1_024).publicKey],
+  ["a shared secret in a key set", "--jwks", () => JSON.stringify({ keys: [{ kty: "oct", k: "c2VjcmV0" }] })],
+])("bss serve does not start with %s, and says so without repeating it", async (_, option, text) => {
+  const key = text();
+  const { code, errorLines } = await new CommandLine(["serve", "--port", "0", option, file("key", key)]).run();
+  expect([code, errorLines.length > 0]).toEqual([usage, true]);
+  const lines = key.split("\n").filter((line) => line !== "" && !line.startsWith("-----"));
+  for (const line of lines) expect(errorLines.join("\n")).not.toContain(line);
 });
 
 test("bss serve --public-key, --issuer and --audience let in who has a token of the key, on any address without --open", async () => {
