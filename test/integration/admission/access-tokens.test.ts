@@ -1,12 +1,20 @@
 import { randomBytes } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure, Hop, type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
-import { type Authorize, mintToken, type StreamRights, tokenPolicy } from "browser-stream-server/server";
+import {
+  type Authorize,
+  mintToken,
+  type RelayWarning,
+  type StreamRights,
+  tokenPolicy,
+} from "browser-stream-server/server";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { expiryIntervalMs } from "../../../server/admission/grants.js";
-import { accessSecret as secret } from "../../fakes/access-keys.js";
+import { pemPair, accessSecret as secret } from "../../fakes/access-keys.js";
 import { rejection } from "../../fakes/outcome.js";
 import { RawListener, refusal, refused } from "../raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
@@ -207,6 +215,22 @@ describe("a grant that expires", () => {
     stream.destroy();
     await server.end();
   });
+});
+
+test("a key set that cannot be fetched is told to the operator as a warning, and refuses with `unavailable`", async () => {
+  const server = createServer((_, response) => response.writeHead(500, { connection: "close" }).end());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const policy = tokenPolicy({ jwks: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys?of=us` });
+  const guarded = await openRelay({ authorize: policy, admin: policy });
+  onTestFinished(() => guarded.close());
+  const warnings: RelayWarning[] = [];
+  guarded.proxy.on("warning", (warning) => warnings.push(warning));
+  const { privateKey } = pemPair("ed25519");
+  const given = await mintToken({ privateKey, streams: { "**": ["connect"] } });
+  const stream = StreamClient(guarded.origin, { token: given }).connect("room");
+  expect(await rejection(stream.opened)).toMatchObject(refusedWith(Code.Unavailable));
+  expect(warnings).toMatchObject([{ kind: "key-set-troubled", count: 1 }]);
 });
 
 test("a name that was given back comes back after a restart of the relay only with a token that is good", async () => {
