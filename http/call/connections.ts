@@ -89,6 +89,7 @@ export class Connections {
 /** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
 async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return void (await promise);
+  signal.throwIfAborted();
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason);

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
+import type { ChannelRequest, ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { headersToWire } from "../../link/packet/header.js";
 import { fromConnectError } from "../../stream/error/failure-detail.js";
@@ -75,9 +75,9 @@ export async function serveCall(
     trailers: bodies.whole.promise.then(() => channel.trailer),
     failure: () => bodies.reason,
   });
-  let response: Response;
+  let answer: Answer;
   try {
-    response = await answerInTime(request, { caller }, abort, options);
+    answer = await answerInTime(request, { caller }, abort, options);
   } catch (reason) {
     // The caller has gone, and nobody waits for an answer.
     if (bodies.isOver) return;
@@ -86,14 +86,20 @@ export async function serveCall(
     return answerPlainly(channel, 500);
   }
   try {
-    if (bodies.isOver) await response.body?.cancel(abort.signal.reason);
-    else await sendResponse(channel, bodies, request, response);
+    if (bodies.isOver) await answer.response.body?.cancel(abort.signal.reason);
+    else await sendAnswer(channel, bodies, request, answer);
   } catch (reason) {
     options.onError(reason, request);
-    void response.body?.cancel(reason).catch(() => {});
+    void answer.response.body?.cancel(reason).catch(() => {});
     const message = "the body of the response failed at its server";
     channel.reset(new StreamError(message, { code: Code.Internal, cause: reason }));
   }
+}
+
+/** A response and its head on the wire. */
+interface Answer {
+  response: Response;
+  head: ChannelResponse;
 }
 
 /** Resolves with an answer that can be sent. Rejects if there is none, or none in time, which aborts the request. */
@@ -102,7 +108,7 @@ async function answerInTime(
   info: RequestInfo,
   abort: AbortController,
   { handler, headTimeoutMs, clock }: ServingOptions,
-): Promise<Response> {
+): Promise<Answer> {
   const late = new Deferred<never>();
   const stop = clock.after(
     headTimeoutMs,
@@ -122,8 +128,7 @@ async function answerInTime(
     if (!isFinalStatus(response.status)) throw new TypeError(`no response may have the status ${response.status}`);
     if (response.bodyUsed || response.body?.locked) throw new TypeError("the body of the response was read already");
     // Throws for a head that is too large, while another answer can still be given.
-    responseToWire(response.status, response.headers);
-    return response;
+    return { response, head: responseToWire(response.status, response.headers) };
   } catch (reason) {
     answer
       .then(
@@ -137,14 +142,14 @@ async function answerInTime(
   }
 }
 
-async function sendResponse(
+async function sendAnswer(
   channel: Channel,
   bodies: MessageBodies,
   request: Request,
-  response: Response,
+  { response, head }: Answer,
 ): Promise<void> {
   const { status, headers, body } = response;
-  channel.respond(responseToWire(status, headers));
+  channel.respond(head);
   if (hasNoBody(request.method, status)) await body?.cancel();
   else if (body !== null) await bodies.send(body, contentLength(headers));
   channel.endResponse(headersToWire(endToEndHeaders(await trailersToSend(response))));

@@ -18,7 +18,7 @@ export class MessageBodies {
   readonly #changed = new Condition();
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #life: Life = { kind: "open" };
-  #reading: "kept" | "dropped" = "kept";
+  #reading: "kept" | "dropped" | "over" = "kept";
   #sending: "free" | "full" = "free";
   /** The bytes of the peer's body that are still to come, where it has said so. */
   #leftBytes: number | undefined;
@@ -82,7 +82,7 @@ export class MessageBodies {
 
   /** Fails the reader of the peer's body, if it has not read it to its end: no more of it comes. */
   abandon(): void {
-    if (this.#life.kind === "failed") return;
+    if (this.#life.kind === "failed" || this.#reading === "over") return;
     const reason = new StreamError("the response ended before its request was read", { code: Code.Canceled });
     this.#life = { kind: "failed", reason };
     this.#failReader(reason);
@@ -127,6 +127,7 @@ export class MessageBodies {
 
   #end(): void {
     if (this.#leftBytes) return this.abort(shorterError(this.#leftBytes));
+    this.#reading = "over";
     this.whole.resolve();
     if (this.#life.kind !== "failed") this.#controller.close();
   }

@@ -109,6 +109,17 @@ describe("serve", () => {
     expect(await rejection(stream.closed)).toMatchObject({ failure: Failure.DECLINED, code: Code.FailedPrecondition });
   });
 
+  test("ends a stream whose bytes are no link, and goes on with the calls of others", async () => {
+    const answer = new Deferred<Response>();
+    await serving("sturdy", () => answer.promise);
+    const call = fetching("sturdy")("/");
+    const stream = StreamClient(relay.origin).connect("sturdy", { metadata: { protocol: "http" } });
+    stream.write(new Uint8Array([0xff, 0xff]));
+    expect((await rejection(stream.closed)).failure).toBe(Failure.PROTOCOL_VIOLATION);
+    answer.resolve(new Response("undisturbed"));
+    expect(await (await call).text()).toBe("undisturbed");
+  });
+
   test("tells the handler who calls, as the relay has verified it", async () => {
     const seen: [RequestInfo, string | null][] = [];
     await serving("who", (request, info) => {
