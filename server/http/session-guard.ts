@@ -26,6 +26,13 @@ const lookIntervalMs = 1_000;
  */
 export const maxIdleBytes = 8_388_608;
 
+/**
+ * Calls that a client may open and reset within one turn of the event loop, which is one read of the network. Node
+ * counts resets as well, but hands out all 2,000 calls that a read may bring before it cuts a client off. A call that is
+ * opened and reset takes a tenth of a millisecond, so 100 of them hold up others for 10 ms.
+ */
+export const maxResetsInTurn = 100;
+
 export interface SessionGuardInit {
   clock: Clock;
   /** A connection is closed if it has brought no call by then. */
@@ -44,6 +51,8 @@ export class SessionGuard {
   readonly #init: SessionGuardInit;
   readonly #control: TokenBucket;
   readonly #stops: (() => void)[] = [];
+  /** The calls of this turn that were reset in it. Undefined in a turn without calls. */
+  #turn: { resets: number } | undefined;
   /** Bytes of the frames that brought data for calls. */
   #dataBytes = 0;
   /** PINGs and SETTINGS so far, each of which was answered. */
@@ -93,11 +102,29 @@ export class SessionGuard {
 
   /** Each chunk that comes for a call passes `push`, whoever reads it. */
   #onStream(stream: ServerHttp2Stream): void {
+    const turn = this.#turn ?? this.#beginTurn();
+    const onReset = () => {
+      if (turn !== this.#turn) return;
+      turn.resets += 1;
+      if (turn.resets === maxResetsInTurn + 1) this.#cutOff("more resets than it has any use for");
+    };
+    // Node emits "stream" before it reads the frames behind a head, or after it has read all that came.
+    if (stream.aborted) return onReset();
+    stream.once("aborted", onReset);
     const push = stream.push;
     stream.push = (chunk: Buffer | null, encoding?: BufferEncoding) => {
       if (chunk !== null) this.#dataBytes += chunk.byteLength + frameHeadBytes;
       return push.call(stream, chunk, encoding);
     };
+  }
+
+  #beginTurn(): { resets: number } {
+    const turn = { resets: 0 };
+    this.#turn = turn;
+    setImmediate(() => {
+      this.#turn = undefined;
+    });
+    return turn;
   }
 
   #look(): void {

@@ -1,11 +1,20 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { Code, Failure, StreamClient, StreamServer } from "browser-stream-server";
 import { ConnectRequestSchema, Feature, RelayService } from "browser-stream-server/gen";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Deferred } from "../../../stream/platform/deferred.js";
+import {
+  endHeaders,
+  endStream,
+  firstHead,
+  frame as frameOfHttp2,
+  preface,
+  uint32,
+} from "../../security/http2-frames.js";
 import { frame, open, openOffer, proof, RawLeg, RawListener, refusal, refused } from "../raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { http2Ways, type Way } from "../ways.js";
@@ -233,6 +242,28 @@ describe.each(["Connect over HTTP/2", "gRPC over HTTP/2"] as const)("%s", (wayNa
     await heard.promise;
     await server.end();
   });
+});
+
+test("a call that is reset before the relay has it is not begun", async () => {
+  const relay = await openRelay();
+  const warned = new Deferred<string>();
+  relay.proxy.on("warning", ({ kind, message }) => kind === "path-unknown" && warned.resolve(message));
+  const open = (stream: number, method: string, flags: number) =>
+    frameOfHttp2("headers", stream, flags, firstHead(`${relay.proxy.prefixes[0]}/streamserver.v1.${method}/None`));
+  const socket = connectTcp(Number(new URL(relay.origin).port), "127.0.0.1").resume();
+  // The relay reads what comes with the preface before it hands out the first call.
+  socket.write(
+    Buffer.concat([
+      preface,
+      frameOfHttp2("settings", 0, 0, Buffer.alloc(0)),
+      open(1, "Reset", endHeaders),
+      frameOfHttp2("rstStream", 1, 0, uint32(8)),
+      open(3, "Whole", endHeaders | endStream),
+    ]),
+  );
+  expect(await warned.promise).toContain("Whole");
+  socket.destroy();
+  await relay.close();
 });
 
 test("a request whose authority is none, as Node writes an IPv6 address, is answered all the same", async () => {

@@ -99,6 +99,35 @@ describe("SessionGuard cuts off a client", () => {
   });
 });
 
+/** A call that was opened, and is reset when it is told so. */
+function openCall(aborted = false): Readable {
+  const call = Object.assign(new Readable({ read() {} }), { aborted });
+  session.emit("stream", call);
+  return call;
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("SessionGuard counts the calls that a client opens and resets within a turn, and cuts it off", () => {
+  test("at the 101st, whether it hears of a call before its reset or after", () => {
+    for (let call = 0; call < 50; call += 1) openCall().emit("aborted");
+    for (let call = 0; call < 50; call += 1) openCall(true);
+    expectServed();
+    openCall(true);
+    expectCutOff();
+  });
+
+  test("not for calls of an earlier turn, nor for as many in the next one", async () => {
+    const calls = Array.from({ length: 1_000 }, () => openCall());
+    await nextTurn();
+    for (const call of calls) call.emit("aborted");
+    for (let call = 0; call < 100; call += 1) openCall(true);
+    await nextTurn();
+    for (let call = 0; call < 100; call += 1) openCall(true);
+    expectServed();
+  });
+});
+
 describe("SessionGuard serves a client", () => {
   test("that pings once for each 32 bytes that it gets, as a client that measures its bandwidth", () => {
     for (let round = 0; round < 100_000; round += 1) {
