@@ -71,6 +71,8 @@ export class ListenCalls {
   readonly transport: Transport;
   /** The calls of `Accept` and `Reject`, each with its token. */
   readonly decisions: string[] = [];
+  /** The answer to `Reject`: it succeeds, or throws. */
+  onReject: (legToken: string) => void = () => {};
   /** The token in the answer to `Renew`. */
   renewedToken = "";
   /** The answer to `Unlisten`: it succeeds, or throws. */
@@ -91,7 +93,8 @@ export class ListenCalls {
           yield { message: { case: "opened", value: {} } };
           await new Promise((resolve) => signal.addEventListener("abort", resolve));
         },
-        reject({ legToken }) {
+        reject: ({ legToken }) => {
+          this.onReject(legToken);
           decisions.push(`reject ${legToken}`);
           return {};
         },

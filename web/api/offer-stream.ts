@@ -120,11 +120,12 @@ export class OfferStream<Out, In> {
   }
 
   /**
-   * The relay announces the offer once more. It waits at another lease then, if the one before has ended, which takes
-   * another token.
+   * The relay announces the offer once more. It waits at another lease then, if the one before has ended, and the relay
+   * takes a decision with the token of that lease only.
    */
   announceAgain(again: Pick<OfferStreamInit<Out, In>, "offer" | "transport" | "graceMs">): void {
     this.#init = { ...this.#init, ...again };
+    if (this.#decision === "rejected" && this.#error !== undefined) this.#tell(this.#error);
   }
 
   /** The offer waits no more: the client has gone, or the server has ended. */

@@ -160,6 +160,25 @@ describe("StreamServer whose Listen breaks", () => {
     expect(relay.decisions).toEqual([`${call} new token`]);
   });
 
+  test("declines a client once more that waits at its next lease, if the relay has not heard it before", async () => {
+    relay.onReject = (legToken) => {
+      if (legToken === "old token") throw new ConnectError("the network is away", Code.Unavailable);
+    };
+    await listening();
+    await relay.last.say({ case: "offer", value: { streamId: "waits", legToken: "old token" } });
+    await relay.last.break();
+    handed[0]?.reject();
+    await nextAttempt();
+    await relay.last.fail(Failure.LEASE_GONE);
+    await relay.last.say(registered("token 1", ["waits"]));
+    await relay.last.say({ case: "offer", value: { streamId: "waits", legToken: "new token" } });
+    expect([handed.length, relay.decisions]).toEqual([1, ["reject new token"]]);
+    // The first attempt has nothing more to tell.
+    relay.onReject = () => {};
+    clock.advance(graceMs);
+    await settled();
+  });
+
   test("names the feature, and fails where the relay does not", async () => {
     server.listen("name");
     await settled();
