@@ -225,8 +225,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   /**
    * Takes access tokens back: ends the names, streams and watches that live by them at once, and lets them in no more;
-   * nor do streams and names of theirs come back. What was revoked is kept as long as the relay lives, in this process
-   * alone.
+   * nor do streams and names of theirs come back. A link ends within half of a second if the last call on it was let in
+   * by one of them. What was revoked is kept as long as the relay lives, in this process alone.
    *
    * - `{ jti }` is the token with this id, `{ sub }` are the tokens of a subject that were made until now, or before
    *   `issuedBefore`, and `{ issuedBefore }` alone are all of them that were made before.

@@ -188,6 +188,7 @@ export class Admission {
     } catch (reason) {
       throw this.#refusal(reason, request);
     }
+    this.grants.letIn(request.caller, admitted.caller.claims);
     if (request.refusalKey !== undefined) this.#knownTokens.add(request.token);
     this.#countCall(callerKey(admitted.caller));
     return admitted;

@@ -35,6 +35,8 @@ export class Grants {
   readonly #adoptedKeys = new WeakMap<Claims, string>();
   /** The holds whose grants cut when they expire. */
   readonly #cutting = new Set<Living>();
+  /** What hears of the grants by which the calls of a caller are let in. */
+  readonly #followers = new WeakMap<Caller, (claims: Claims) => void>();
   #stopLooking: (() => void) | undefined;
 
   constructor({ clock, now = Date.now }: GrantsInit) {
@@ -66,11 +68,28 @@ export class Grants {
    * asked for.
    */
   hold({ claims }: Pick<Caller, "claims">, end: OnGrantEnd): GrantHold {
-    if (claims === undefined) return { release() {} };
-    this.check({ claims });
-    const living = { claims, end };
+    return claims === undefined ? { release() {} } : this.#add({ claims, end, isCounted: true });
+  }
+
+  /** The same for the link that brought the call of a caller. It is not counted among what lives by the grant. */
+  holdLink(claims: Claims, end: OnGrantEnd): GrantHold {
+    return this.#add({ claims, end, isCounted: false });
+  }
+
+  /** Calls `onLetIn` with the claims of each grant by which a call of this very caller, that of a link, is let in. */
+  follow(caller: Caller, onLetIn: (claims: Claims) => void): void {
+    this.#followers.set(caller, onLetIn);
+  }
+
+  /** A call of a caller was let in by a grant, or comes back to what was. */
+  letIn(caller: Caller, claims: Claims | undefined): void {
+    if (claims !== undefined) this.#followers.get(caller)?.(claims);
+  }
+
+  #add(living: Living): GrantHold {
+    this.check(living);
     this.#living.add(living);
-    this.#countAdopted(claims, 1);
+    this.#countAdopted(living.claims, 1);
     this.#watchExpiry(living);
     return { release: () => this.#remove(living) };
   }
@@ -168,7 +187,7 @@ export class Grants {
       if (!this.#living.has(living)) continue;
       this.#remove(living);
       living.end(endedError(why), why);
-      ended += 1;
+      if (living.isCounted) ended += 1;
     }
     return ended;
   }
@@ -188,6 +207,8 @@ interface Living {
   /** The claims with which it was let in. Newer ones may have taken their place. */
   readonly claims: Claims;
   readonly end: OnGrantEnd;
+  /** Whether it is one of the names, streams and watches that a revocation tells the number of. */
+  readonly isCounted: boolean;
 }
 
 /** A name, a stream or a watch that lives by a grant. Whoever ends it releases it, once or more often. */

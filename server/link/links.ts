@@ -22,6 +22,7 @@ import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
 import { channelValues } from "../rpc/caller.js";
 import { FloodError } from "./flood-error.js";
+import { LinkGrant } from "./link-grant.js";
 
 /** A frame of the default limit, 200,704 bytes, fits into a packet with 12 KiB for its envelope and fields. */
 export const maxPacketBytes = 212_992;
@@ -135,6 +136,7 @@ export class Links {
     // `LinkWatch` hears the pong, and notices the silence if none comes.
     const stopBeating = atIntervals(clock, limits.heartbeatIntervalMs, () => link.ping().catch(() => {}));
     const stopWaiting = this.#endWhenIdle(link);
+    new LinkGrant(link, onLink, clock, admission.grants);
     void link.closed.then((error) => {
       stopBeating();
       stopWaiting();

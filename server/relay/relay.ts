@@ -196,9 +196,14 @@ export class Relay {
     return this.#splices.get(streamId) !== undefined;
   }
 
+  /** What was verified about an endpoint of a stream when it was let in; undefined if nothing was. */
+  claimsOf(role: Role, streamId: string): Claims | undefined {
+    return this.#splices.get(streamId)?.grantOf(role)?.claims;
+  }
+
   /** The time until the access token of an endpoint ends its stream, in milliseconds; undefined if it does not. */
   accessExpiresInMs(role: Role, streamId: string): number | undefined {
-    return this.admission.grants.expiresInMs({ claims: this.#splices.get(streamId)?.grantOf(role)?.claims });
+    return this.admission.grants.expiresInMs({ claims: this.claimsOf(role, streamId) });
   }
 
   /**
@@ -232,7 +237,9 @@ export class Relay {
   /** Takes up a lease. Throws FAILURE_DRAINING, and what `Registry.takeUp` throws. */
   takeUp(claim: Claim, proof: LeaseProof): Held {
     this.#checkOpen();
-    return this.registry.takeUp(claim, proof);
+    const held = this.registry.takeUp(claim, proof);
+    this.admission.grants.letIn(claim.caller, held.lease.caller.claims);
+    return held;
   }
 
   /**

@@ -124,6 +124,7 @@ function attached(relay: Relay, role: Role, caller: Caller, find: () => FoundHal
   try {
     const { half, streamId, resumption } = find();
     const legToken = relay.legToken(role, streamId);
+    admission.grants.letIn(caller, relay.claimsOf(role, streamId));
     const { heartbeatIntervalMs } = limits;
     const accessExpiresInMs = expiryToWire(relay.accessExpiresInMs(role, streamId));
     const facts = { streamId, legToken, heartbeatIntervalMs, accessExpiresInMs };
