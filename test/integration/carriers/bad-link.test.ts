@@ -67,11 +67,11 @@ async function post(
   rpc: string,
   type: string,
   body: Uint8Array<ArrayBuffer>,
-): Promise<{ status: number; code?: string }> {
+): Promise<{ status: number; code: string; text: string }> {
   const url = `${relay.url}/streamserver.v1.${rpc}`;
   const response = await fetch(url, { method: "POST", headers: { "content-type": type }, body });
   const text = await response.text();
-  return { status: response.status, code: /"code":"(\w+)"/.exec(text)?.[1] ?? "" };
+  return { status: response.status, code: /"code":"(\w+)"/.exec(text)?.[1] ?? "", text };
 }
 
 test("bytes that are no message, a name that is not UTF-8, and calls that are none", async () => {
@@ -82,6 +82,11 @@ test("bytes that are no message, a name that is not UTF-8, and calls that are no
   expect(await post("RelayService/Unlisten", "application/proto", garbage)).toMatchObject(invalid);
   expect(await post("RelayService/Listen", "application/connect+proto", invalidName)).toMatchObject(invalid);
   expect(await post("RelayService/Listen", "application/connect+proto", compressed)).toMatchObject(invalid);
+  // The error of V8's JSON parser quotes half of a surrogate pair, and that of Protobuf's quotes all of a field.
+  const halved = new Uint8Array([0, 0, 0, 0, 4, 0xf0, 0x9f, 0x98, 0x80]);
+  expect(await post("RelayService/List", "application/grpc-web+json", halved)).toMatchObject({ status: 200 });
+  const long = Buffer.from(JSON.stringify({ pageSize: "x".repeat(100_000) }));
+  expect((await post("RelayService/List", "application/json", long)).text.length).toBeLessThan(2_000);
   expect((await post("RelayService/Nothing", "application/proto", garbage)).status).toBe(404);
   expect((await post("RelayService/Unlisten", "text/plain", garbage)).status).toBe(415);
 });

@@ -15,6 +15,7 @@ import { answerTo, errorIn, mutatedCall, named } from "../mutated-call.ts";
 const [lanes, callsPerConnection, concurrentCalls] = [4, 1_000, 32];
 /** Messages on one link, which most often ends before by one that no client may send. */
 const messagesPerLink = 50;
+const maxChannel = 1_000_000;
 /** A call that is not over by then is left alone, and ends with its connection. */
 const answerTimeoutMs = 300;
 /** A relay that does not answer to a ping by then has come to harm. */
@@ -94,6 +95,16 @@ async function inLanes(target: Target, amount: number, work: (next: () => number
 
 const pingOfLink = create(PacketSchema, { content: { case: "ping", value: {} } });
 
+/** The codes of resets in a message, with which its sender hears that its channel is over. */
+function resetCodes(message: Uint8Array): string[] {
+  try {
+    const { packets } = fromBinary(LinkMessageSchema, message);
+    return packets.flatMap(({ content }) => (content.case === "reset" ? [named(content.value.code)] : []));
+  } catch {
+    return [];
+  }
+}
+
 /** Sends mutated messages on a link of its own, each when the relay has taken the one before. */
 async function talkOn(target: Target, next: () => number | undefined, tally: Tally): Promise<void> {
   const path = "/browser-server/streamserver.v1.LinkService/WebSocket";
@@ -111,13 +122,16 @@ async function talkOn(target: Target, next: () => number | undefined, tally: Tal
     }
   });
   try {
-    for (let channel = 1; channel <= messagesPerLink && socket.readyState === WebSocket.OPEN; channel += 1) {
+    for (let left = messagesPerLink; left > 0 && socket.readyState === WebSocket.OPEN; left -= 1) {
       const seed = next();
       if (seed === undefined) break;
       const random = new Random(seed);
-      socket.send(mutatedMessage(linkTraffic(channel, random), random));
+      // The same mutant has the same channel, whatever came before it.
+      const message = mutatedMessage(linkTraffic(1 + (seed % maxChannel), random), random);
+      socket.send(message);
       await answered(socket, closed, seed);
-      for (const code of codes.splice(0)) tally.add(code, seed);
+      const own = resetCodes(message);
+      for (const code of codes.splice(0)) if (!own.includes(code)) tally.add(code, seed);
     }
     if (socket.readyState !== WebSocket.OPEN) return;
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { packets: [pingOfLink] })));
