@@ -72,8 +72,6 @@ export class HttpServer {
     if (stream.metadata.protocol !== httpMetadata.protocol) {
       return stream.reject(Code.FailedPrecondition, "this listener serves HTTP over the stream, which starts as such");
     }
-    // The caller hears by its calls, and nobody else has to.
-    stream.on("error", () => {});
     const link: PeerLink = serveLink(stream, {
       maxCalls: this.#init.maxCallsPerStream,
       onRequest: (channel, request) => {

@@ -86,8 +86,7 @@ export async function serveCall(
     return answerPlainly(channel, 500);
   }
   try {
-    if (bodies.isOver) await answer.response.body?.cancel(abort.signal.reason);
-    else await sendAnswer(channel, bodies, request, answer);
+    await sendAnswer(channel, bodies, request, answer);
   } catch (reason) {
     options.onError(reason, request);
     void answer.response.body?.cancel(reason).catch(() => {});

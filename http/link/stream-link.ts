@@ -113,6 +113,7 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
 /** Connects the ends of a stream and its link: either ends with the other. */
 function join(stream: LinkStream, link: PeerLink, maxBatchBytes: number): void {
   new LinkSender(link, new StreamPipe(stream), maxBatchBytes, (reason) => link.close(StreamError.from(reason)));
+  // Calls fail with it, so nobody else has to hear of it.
   stream.on("error", (error) => link.close(error));
   stream.on("end", () => {
     link.close(endedError());

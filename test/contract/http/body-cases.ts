@@ -93,10 +93,10 @@ export const bodyCases: readonly HttpCase[] = [
     },
   },
   {
-    name: "a GET has no body",
-    handle: ({ request }) => new Response(String(request.body === null)),
+    name: "a GET has no body, and no trailers",
+    handle: async ({ request }) => Response.json([request.body === null, [...(await trailersOf(request))]]),
     async call({ fetch }) {
-      checkEqual("the body is null", await (await fetch("/")).text(), "true");
+      checkEqual("the request", await (await fetch("/")).json(), [true, []]);
     },
   },
   {
@@ -252,11 +252,12 @@ export const bodyCases: readonly HttpCase[] = [
       );
     },
     async call({ fetch }) {
-      for (const [path, expected] of [
-        ["/", "100000"],
-        ["/none", "0"],
+      for (const [method, path, expected] of [
+        ["GET", "/", "100000"],
+        ["GET", "/none", "0"],
+        ["HEAD", "/none", "0"],
       ] as const) {
-        const response = await fetch(path);
+        const response = await fetch(path, { method });
         await response.arrayBuffer();
         checkEqual("the trailer", (await trailersOf(response)).get("x-bytes"), expected);
       }

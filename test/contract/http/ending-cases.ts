@@ -49,6 +49,20 @@ export const endingCases: readonly HttpCase[] = [
     },
   },
   {
+    name: "a call that is aborted in the turn that makes it rejects",
+    handle: ({ path }) => (path === "/first" ? new Response("") : new Promise(() => {})),
+    async call({ fetch }) {
+      // The second call has a stream at once, and waits for none.
+      for (let calls = 0; calls < 2; calls += 1) {
+        const abort = new AbortController();
+        const failed = errorOf(fetch("/", { signal: abort.signal }));
+        abort.abort();
+        checkEqual("the error", ((await failed) as Error).name, "AbortError");
+        await (await fetch("/first")).text();
+      }
+    },
+  },
+  {
     name: "a call that is aborted in its body fails there, and cancels the body of the handler",
     handle: ({ path, run }) => (path === "/end" ? whatHappened(run) : new Response(openBody(run))),
     async call({ fetch }) {
@@ -157,6 +171,27 @@ export const endingCases: readonly HttpCase[] = [
     },
   },
   {
+    name: "a handler that reads its request after its response has ended fails there",
+    handle({ request, path, run }) {
+      if (path === "/end") return whatHappened(run);
+      const reading = errorOf(request.text());
+      void reading.then((error) => happening(run, "end").resolve(error === undefined ? "read" : "failed"));
+      return new Response("early");
+    },
+    async call({ fetch }) {
+      let isCanceled = false;
+      const body = new ReadableStream({
+        cancel() {
+          isCanceled = true;
+        },
+      });
+      const response = await fetch("/", { method: "POST", body, duplex: "half" } as RequestInit);
+      checkEqual("the answer", await response.text(), "early");
+      checkEqual("the request was", await toldBy(fetch), "failed");
+      checkEqual("its body was canceled", isCanceled, true);
+    },
+  },
+  {
     name: "a handler that throws is answered with 500, and tells nothing of why",
     handle({ path }) {
       if (path === "/later") return Promise.reject(new Error("a secret"));
@@ -201,6 +236,25 @@ export const endingCases: readonly HttpCase[] = [
       for (const path of ["/short", "/long"]) {
         const error = await errorOf(fetch(path).then((response) => response.text()));
         checkEqual(`${path} failed`, error instanceof Error, true);
+      }
+    },
+  },
+  {
+    name: "a request longer or shorter than its Content-Length fails at the handler, and the next does not",
+    needs: ["any head"],
+    async handle({ request, path, run }) {
+      if (path === "/end") return whatHappened(run);
+      const error = await errorOf(request.text());
+      happening(run, "end").resolve(error === undefined ? "read" : "failed");
+      return new Response("");
+    },
+    async call({ fetch, run }) {
+      for (const bytes of [9, 11]) {
+        const headers = { "content-length": "10" };
+        const init = { method: "POST", body: openChunks(bytes), headers, duplex: "half" };
+        const error = await errorOf(fetch("/", init as RequestInit).then((response) => response.text()));
+        checkEqual(`${bytes} bytes failed in ${run}`, error instanceof Error, true);
+        checkEqual("the handler", await toldBy(fetch), "failed");
       }
     },
   },

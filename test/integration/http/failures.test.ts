@@ -7,10 +7,12 @@ import {
   serve,
 } from "browser-stream-server/http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
-import { responseToWire } from "../../../http/message/head.js";
+import type { ChannelRequest } from "../../../gen/streamserver/v1/link_pb.js";
+import { httpMetadata, linkCodec, openLink, serveLink } from "../../../http/link/stream-link.js";
+import { requestToWire, responseToWire } from "../../../http/message/head.js";
 import type { Channel } from "../../../link/channel/channel.js";
 import { Deferred } from "../../../stream/platform/deferred.js";
+import { systemClock } from "../../../stream/platform/system-clock.js";
 import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 
@@ -91,6 +93,33 @@ describe("createFetch", () => {
     expect(streams).toBe(2);
   });
 
+  test("fails a body that its listener sends longer or shorter than it says", async () => {
+    const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
+      const onRequest = (channel: Channel, { path }: ChannelRequest) => {
+        channel.respond(responseToWire(200, new Headers({ "content-length": path.slice(1) })));
+        channel.write(new Uint8Array(6));
+        channel.endResponse([]);
+      };
+      serveLink(stream, { maxCalls: 8, onRequest });
+    }).listen("lying");
+    ends.push(() => server.end());
+    await server.ready;
+    const fetch = fetching("lying");
+    const read = (bytes: number) => fetch(`/${bytes}`).then((response) => response.arrayBuffer());
+    for (const bytes of [5, 7]) expect((await rejection(read(bytes))).failure).toBe(Failure.PROTOCOL_VIOLATION);
+    expect((await read(6)).byteLength).toBe(6);
+  });
+
+  test("rejects when no head has come in time", async () => {
+    const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
+      serveLink(stream, { maxCalls: 8, onRequest: () => {} });
+    }).listen("mute");
+    ends.push(() => server.end());
+    await server.ready;
+    const error = await rejection(fetching("mute", { headTimeoutMs: 50 })("/"));
+    expect(error).toMatchObject({ code: Code.DeadlineExceeded, hop: Hop.PEER });
+  });
+
   test("throws for options that do not exist, and for values that they cannot have", () => {
     const wrong = { waitForListenerMs: "1" } as unknown as object;
     expect(() => createFetch(relay.origin, "n", { codec: 1 } as object)).toThrow(
@@ -165,6 +194,37 @@ describe("serve", () => {
     await serving("failing", fail, { onError: (reason, request) => told.push(reason, new URL(request.url).pathname) });
     expect((await fetching("failing")("/x")).status).toBe(500);
     expect(told).toEqual([error, "/x"]);
+  });
+
+  test("tells nobody of a handler that fails because its caller has gone", async () => {
+    const told: unknown[] = [];
+    const begun = new Deferred<void>();
+    const failed = new Deferred<void>();
+    const handler = ({ signal }: Request) =>
+      new Promise<Response>((_, reject) => {
+        begun.resolve();
+        signal.addEventListener("abort", () => {
+          reject(signal.reason);
+          setImmediate(failed.resolve);
+        });
+      });
+    await serving("left", handler, { onError: (reason) => told.push(reason) });
+    const abort = new AbortController();
+    const call = fetching("left")("/", { signal: abort.signal }).catch(() => {});
+    await begun.promise;
+    abort.abort();
+    await Promise.all([call, failed.promise]);
+    expect(told).toEqual([]);
+  });
+
+  test.each(["CONNECT", "TRACE", "TRACK"])("answers the method %s with 501, and asks no handler", async (method) => {
+    await serving("methods", () => new Response(""));
+    const stream = StreamClient(relay.origin, { codec: linkCodec }).connect("methods", { metadata: httpMetadata });
+    const link = await openLink(stream, "methods", systemClock);
+    const head = { method, scheme: "http", authority: "localhost", path: "/", headers: new Headers() };
+    expect((await link.open(requestToWire(head)).response.promise).status).toBe(501);
+    link.closeIfIdle();
+    stream.destroy();
   });
 
   test("fails as a stream server does", async () => {

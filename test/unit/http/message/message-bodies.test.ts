@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../../../gen/streamserver/v1/link_pb.js";
@@ -87,6 +88,40 @@ test("MessageBodies.send cancels its source when the peer has answered, and send
   const body = new ReadableStream<Uint8Array>({ cancel: (reason) => void canceled.push(reason) });
   await bodies.send(body);
   expect(canceled).toEqual([undefined]);
+});
+
+test.each([
+  ["longer", 5],
+  ["shorter", 7],
+])("MessageBodies.send rejects for a body %s than it is said to be", async (_, declaredBytes) => {
+  const { bodies, served } = call(() => {});
+  await settled();
+  const came: number[] = [];
+  served[0]?.use({ onData: (chunk) => came.push(chunk.byteLength), onEnd() {}, onDrain() {}, onClosed() {} });
+  const body = new Response(bytes(6)).body as ReadableStream<Uint8Array>;
+  expect((await rejection(bodies.send(body, declaredBytes))).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  await settled();
+  expect(came).toEqual(declaredBytes === 5 ? [] : [6]);
+});
+
+test("MessageBodies.send cancels its source with the reason of a call that has failed before", async () => {
+  const { bodies } = call(() => {});
+  const reason = new Error("enough");
+  bodies.abort(reason);
+  const canceled: unknown[] = [];
+  await bodies.send(new ReadableStream<Uint8Array>({ cancel: (given) => void canceled.push(given) }));
+  expect(canceled).toEqual([reason]);
+});
+
+test("MessageBodies.abandon fails the reader of a body that has not come to its end, and no other", async () => {
+  const unended = call((channel) => void channel.write(bytes(3))).bodies;
+  await settled();
+  unended.abandon();
+  expect((await rejection(whole(unended.received))).code).toBe(Code.Canceled);
+  const ended = call((channel) => channel.endResponse([])).bodies;
+  expect((await whole(ended.received)).byteLength).toBe(0);
+  ended.abandon();
+  await ended.whole.promise;
 });
 
 test("MessageBodies.send rejects for a body of anything but bytes, and cancels it", async () => {
