@@ -22,13 +22,13 @@ import { createRequest } from "../message/received-message.js";
 import { trailersToSend } from "../message/trailers.js";
 
 /** The facts about a request that its headers cannot prove. */
-export interface RequestInfo {
+export interface CallInfo {
   /** The facts that the relay has verified about the caller. */
   readonly caller: Caller | undefined;
 }
 
 /** Answers a request. Throwing, or rejecting, answers with 500. */
-export type HttpHandler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
+export type HttpHandler = (request: Request, info: CallInfo) => Response | Promise<Response>;
 
 export interface ServingOptions {
   handler: HttpHandler;
@@ -104,7 +104,7 @@ interface Answer {
 /** Resolves with an answer that can be sent. Rejects if there is none, or none in time, which aborts the request. */
 async function answerInTime(
   request: Request,
-  info: RequestInfo,
+  info: CallInfo,
   abort: AbortController,
   { handler, headTimeoutMs, clock }: ServingOptions,
 ): Promise<Answer> {

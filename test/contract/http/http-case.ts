@@ -1,4 +1,4 @@
-import type { RequestInfo as Info } from "browser-stream-server/http";
+import type { CallInfo } from "browser-stream-server/http";
 
 /** Something that not every way to a server has. */
 export type Need =
@@ -22,7 +22,7 @@ export interface HttpCaller {
 /** A request to a case: the path below that of the case, and the word of its run. */
 export interface CaseRequest {
   request: Request;
-  info: Info;
+  info: CallInfo;
   path: string;
   run: string;
 }

@@ -1,11 +1,5 @@
 import { Code, Failure, Hop, StreamClient, StreamServer } from "browser-stream-server";
-import {
-  createFetch,
-  type FetchOverStream,
-  type HttpServer,
-  type RequestInfo,
-  serve,
-} from "browser-stream-server/http";
+import { type CallInfo, createFetch, type FetchOverStream, type HttpServer, serve } from "browser-stream-server/http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { ChannelRequest } from "../../../gen/streamserver/v1/link_pb.js";
 import { httpMetadata, linkCodec, openLink, serveLink } from "../../../http/link/stream-link.js";
@@ -150,7 +144,7 @@ describe("serve", () => {
   });
 
   test("tells the handler who calls, as the relay has verified it", async () => {
-    const seen: [RequestInfo, string | null][] = [];
+    const seen: [CallInfo, string | null][] = [];
     await serving("who", (request, info) => {
       seen.push([info, request.headers.get("forwarded")]);
       return new Response("");
