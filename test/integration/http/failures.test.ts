@@ -198,7 +198,7 @@ describe("serve", () => {
       new Promise<Response>((_, reject) => {
         begun.resolve();
         signal.addEventListener("abort", () => {
-          reject(signal.reason);
+          reject(new Error("interrupted"));
           setImmediate(failed.resolve);
         });
       });
