@@ -7,6 +7,8 @@ function project(
   name: string,
   timeoutMs: number,
   options: {
+    include?: string[];
+    exclude?: string[];
     fileParallelism?: boolean;
     globalSetup?: string | string[];
     isolate?: boolean;
@@ -51,8 +53,14 @@ export default defineConfig({
       project("security", 60_000, { fileParallelism: false }),
       // One file waits nearly all of the time.
       project("proxies", 30_000, { maxWorkers: 2 }),
-      // These files have processes at work beside the test too, and a browser.
       project("browser", 120_000, {
+        exclude: ["test/browser/load/**"],
+        maxWorkers: 2,
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
+      }),
+      // What these measure, nothing beside them may disturb.
+      project("browser-load", 120_000, {
+        include: ["test/browser/load/**/*.test.ts"],
         fileParallelism: false,
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/http-bundle.ts"],
       }),

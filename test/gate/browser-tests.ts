@@ -16,13 +16,13 @@ const programs: DebianProgram[] = [
   ...proxyPrograms.map((name) => ({ name, find: () => findProxy(name) })),
 ];
 
-/** The browser tests, in engines that are installed first where that is possible. */
-export async function runBrowserTests(timeoutMs: number): Promise<Outcome> {
+/** The tests of a project with browsers, in engines that are installed first where that is possible. */
+export async function runBrowserTests(project: string, timeoutMs: number): Promise<Outcome> {
   const named = process.env.CHROMIUM;
   if (named && findChromium() === undefined) return skipped(`CHROMIUM names ${named}, which does not exist`);
   for (const program of programs) {
     const obstacle = await installProgram(program);
     if (obstacle !== undefined) return skipped(obstacle);
   }
-  return runTests("browser", timeoutMs, { CHROMIUM: findChromium() ?? "" });
+  return runTests(project, timeoutMs, { CHROMIUM: findChromium() ?? "" });
 }

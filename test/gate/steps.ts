@@ -40,7 +40,8 @@ export const steps: Step[] = [
   { name: "chaos", run: checkChaos },
   { name: "chaos-runs", run: checkScenarios },
   { name: "proxies", run: () => runProxyTests(300_000) },
-  { name: "browser", run: () => runBrowserTests(1_200_000) },
+  { name: "browser", run: () => runBrowserTests("browser", 1_200_000) },
+  { name: "browser-load", run: () => runBrowserTests("browser-load", 420_000) },
   // After the step that installs the browsers.
   { name: "chaos-tabs", run: checkTabs },
   { name: "interop", run: () => runInteropTests(480_000) },
