@@ -48,7 +48,7 @@ export default defineConfig({
       // Much of their time is waiting, so a second file uses the processor meanwhile, where there are two only as well.
       project("integration", 30_000, { maxWorkers: 2 }),
       // Processes at work beside the test: two files at once would starve each other.
-      project("cli", 60_000, { fileParallelism: false }),
+      project("cli", 60_000, { maxWorkers: 2 }),
       // The round trips of a process beside the attacked one are measured.
       project("security", 60_000, { fileParallelism: false }),
       // One file waits nearly all of the time.
