@@ -293,7 +293,8 @@ export class Relay {
    *
    * Throws FAILURE_OFFER_GONE to a listener that has only the token of an offer which is not its own any more, and
    * FAILURE_LEG_LOST of HOP_RELAY while the lease of that offer may still come from another process. Throws
-   * FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
+   * FAILURE_NOT_PERMITTED for a leg that a relay without a policy let in, where there is one, and for one whose access
+   * token was revoked here. Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
    * what `connect` throws, and for a stream that has ended lately the error that it ended with.
    */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller = localCaller): Half {
@@ -308,6 +309,11 @@ export class Relay {
     if (splice?.[role].kind !== "owed") this.#checkOpen();
     // The other endpoint may have come first, and nothing was known of this one's grant.
     const carried = issuer === "another process" ? this.#grantIn(role, legToken) : undefined;
+    // The offer that a client has made anew by its name has passed the door for that.
+    const isAsked = splice === undefined && role === "client" && name !== "";
+    if (issuer === "another process" && carried === undefined && this.admission.hasPolicy && !isAsked) {
+      throw nobodyLetInError();
+    }
     splice?.liveBy(role, carried?.claims, carried?.name);
     if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
     if (issuer === "this process") throw streamGoneError();
@@ -448,6 +454,14 @@ export class Relay {
   #checkOpen(): void {
     if (this.#state.kind !== "open") throw this.#state.error;
   }
+}
+
+/** A policy is asked about a name, and the token of such a leg tells none. */
+function nobodyLetInError(): StreamError {
+  return new StreamError("the relay has got a policy since, which has let nobody in to this stream", {
+    failure: Failure.NOT_PERMITTED,
+    code: Code.Unauthenticated,
+  });
 }
 
 function goingAwayError(): StreamError {

@@ -177,7 +177,9 @@ export type Open = Message<"streamserver.v1.Open"> & {
   /**
    * Connect: the access token of the client, where the relay asks for one. It counts before a bearer token in the
    * Authorization header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A stream is resumed by its
-   * `leg_token`, whether the access token is good by then or not.
+   * `leg_token`, whether the access token is good by then or not: the relay asks for none, also not for a stream that it
+   * has not heard of. It refuses a leg whose access token it knows to be revoked, and ends one whose access token has
+   * expired and cuts; and a relay that asks for access tokens refuses a leg that another relay has let in without one.
    *
    * @generated from field: string access_token = 8;
    */

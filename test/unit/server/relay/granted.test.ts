@@ -162,6 +162,23 @@ describe("Relay, for what another process with the same keys has let in,", () =>
     expect(clock.timers).toBe(0);
   });
 
+  test.each(["client", "listener"] as const)(
+    "lets no %s come back that nobody let in, where it has a policy",
+    (role) => {
+      const { relay: before } = newRelay({}, new TokenSigner(keys));
+      before.listen("room", false, { isResumable: true });
+      const { splice } = before.connect("room", { ...noFacts, capabilities: resumes }, 0);
+      before.accept(splice.id, before.offerToken(splice), resumes);
+      const legToken = before.legToken(role, splice.id);
+      const { relay, clock } = newRelay({}, new TokenSigner(keys), () => ({}));
+      expect(thrown(() => comeBack(relay, role, splice.id, { legToken }))).toMatchObject(refused);
+      expect([relay.counts.streams, clock.timers]).toEqual([0, 0]);
+      // A client that has not heard of its listener yet names what it asks for, and the policy has let it in.
+      if (role === "client") comeBack(relay, role, splice.id, { legToken, name: "room" });
+      relay.close();
+    },
+  );
+
   test("lets nothing come back by a token that is revoked", () => {
     const { relay, back, takeUp } = restarted();
     relay.admission.grants.revoke({ issuedBefore: Date.now() });

@@ -269,7 +269,9 @@ type Open struct {
 	WaitForListenerMs uint32 `protobuf:"varint,7,opt,name=wait_for_listener_ms,json=waitForListenerMs,proto3" json:"wait_for_listener_ms,omitempty"`
 	// Connect: the access token of the client, where the relay asks for one. It counts before a bearer token in the
 	// Authorization header of the call. More than 8,192 bytes are FAILURE_NOT_PERMITTED. A stream is resumed by its
-	// `leg_token`, whether the access token is good by then or not.
+	// `leg_token`, whether the access token is good by then or not: the relay asks for none, also not for a stream that it
+	// has not heard of. It refuses a leg whose access token it knows to be revoked, and ends one whose access token has
+	// expired and cuts; and a relay that asks for access tokens refuses a leg that another relay has let in without one.
 	AccessToken   string `protobuf:"bytes,8,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
