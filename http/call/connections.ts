@@ -42,10 +42,7 @@ export class Connections {
   async open(request: ChannelRequest, signal: AbortSignal | undefined): Promise<Channel> {
     for (let tries = 1; tries <= maxTries; tries += 1) {
       const free = [...this.#connections].find(({ link }) => link.hasRoom);
-      if (free !== undefined) {
-        free.stopIdling();
-        return free.link.open(request);
-      }
+      if (free !== undefined) return free.link.open(request);
       await unlessAborted(this.#another(), signal);
     }
     throw fullError();
@@ -89,7 +86,6 @@ export class Connections {
 /** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
 async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return void (await promise);
-  signal.throwIfAborted();
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason);

@@ -40,6 +40,13 @@ describe("openLink", () => {
     expect((await rejection(listener.closed)).code).toBe(Code.Unimplemented);
   });
 
+  test("rejects at once for a listener that ends the stream", async () => {
+    const [client, listener] = streams();
+    const opening = openLink(client, "n", new FakeClock());
+    quiet(listener).end();
+    expect(await rejection(opening)).toMatchObject({ code: Code.Unimplemented, hop: Hop.PEER });
+  });
+
   test("rejects for a listener that has said nothing for 10 s, and not before", async () => {
     const clock = new FakeClock();
     const [client, listener] = streams();
@@ -81,6 +88,12 @@ describe("a link over a stream", () => {
     const channel = calling.open(request());
     await channel.response.promise;
     listener.end();
+    expect((await calling.closed).failure).toBe(Failure.LISTENER_GONE);
+  });
+
+  test("ends with its stream, if this side destroys that without an error", async () => {
+    const { client, calling } = await joined();
+    client.destroy();
     expect((await calling.closed).failure).toBe(Failure.LISTENER_GONE);
   });
 
