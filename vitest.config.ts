@@ -56,13 +56,13 @@ export default defineConfig({
       project("browser", 120_000, {
         exclude: ["test/browser/load/**"],
         maxWorkers: 2,
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/http-bundle.ts"],
       }),
       // What these measure, nothing beside them may disturb.
       project("browser-load", 120_000, {
         include: ["test/browser/load/**/*.test.ts"],
         fileParallelism: false,
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/http-bundle.ts"],
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
       }),
       project("interop", 120_000, {
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/tab-program.ts"],

@@ -50,7 +50,7 @@ export interface CreateFetchOptions extends Pick<StreamClientOptions, "prefix" |
  * - Bodies are streamed both ways, at once. Redirects are answers like others.
  */
 export interface FetchOverStream {
-  (input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  (input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /**
    * Ends the streams to the listener that have no call, which otherwise end when they have been idle for 4 s. Resolves
    * when they have ended, and never rejects. The next call opens another.
@@ -138,7 +138,7 @@ export function createHttpEntry(
       const connect = () => client.connect(name, { metadata: httpMetadata, waitForListenerMs });
       const connections = new Connections(name, connect, clock);
       const call = { openChannel: connections.open.bind(connections), headTimeoutMs, clock };
-      const fetchOverStream = (input: RequestInfo | URL, init?: RequestInit) => fetchCall(input, init, call);
+      const fetchOverStream = (input: string | URL | Request, init?: RequestInit) => fetchCall(input, init, call);
       return Object.assign(fetchOverStream, { close: () => connections.close() });
     },
   };

@@ -4,4 +4,4 @@ export { StreamError } from "../stream/error/stream-error.js";
 export type { HttpServer } from "./call/http-server.js";
 export type { CallInfo, HttpHandler } from "./call/served-call.js";
 export type { CreateFetchOptions, FetchOverStream, ServeOptions } from "./entry.js";
-export { trailersOf, withTrailers } from "./message/trailers.js";
+export { type HeaderValues, trailersOf, withTrailers } from "./message/trailers.js";

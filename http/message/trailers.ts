@@ -2,9 +2,11 @@ import { StreamError } from "../../stream/error/stream-error.js";
 
 /** A message of HTTP as `fetch` has it. */
 export type Message = Request | Response;
+/** The values that `new Headers()` takes. The types of Node have no name for it. */
+export type HeaderValues = NonNullable<ConstructorParameters<typeof Headers>[0]>;
 
 const received = new WeakMap<Message, Promise<Headers>>();
-const toSend = new WeakMap<Message, () => HeadersInit | Promise<HeadersInit>>();
+const toSend = new WeakMap<Message, () => HeaderValues | Promise<HeaderValues>>();
 
 /**
  * The trailers of a message that came over a stream, for which `Request` and `Response` have no place.
@@ -30,7 +32,7 @@ export function trailersOf(message: Message): Promise<Headers> {
  */
 export function withTrailers<M extends Message>(
   message: M,
-  trailers: HeadersInit | (() => HeadersInit | Promise<HeadersInit>),
+  trailers: HeaderValues | (() => HeaderValues | Promise<HeaderValues>),
 ): M {
   toSend.set(message, typeof trailers === "function" ? trailers : () => trailers);
   return message;
