@@ -26,7 +26,7 @@ import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
 import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
-import { OpenResponses } from "./http/open-responses.js";
+import { answerTimeoutMs, OpenResponses } from "./http/open-responses.js";
 import { ClientFiles } from "./http/page/client-files.js";
 import { OperatorPage } from "./http/page/operator-page.js";
 import { closeIfUnfinished } from "./http/request/answered-request.js";
@@ -70,8 +70,6 @@ const openServices = [RelayService, LinkService, HealthService, ServerReflection
  * closed without a word, because whoever has so many refused reads no words.
  */
 const maxToldRefusals = 500;
-/** The answer of a call of one message is read within this time: 1,000 names of 256 bytes at 4 KB/s. */
-const answerTimeoutMs = 60_000;
 const packageNames = new Set(openServices.map(({ file }) => file.proto.package));
 
 export interface RoutesInit {
@@ -216,7 +214,7 @@ export class Routes {
       repairAuthority(request);
       forbidTransforms(response);
       const control: CallControl = {
-        expectEnd: () => this.#responses.expectEnd(response),
+        expectEnd: (timeoutMs) => this.#responses.expectEnd(response, timeoutMs),
         takePlace: () => {
           if (!isRefused) opening.release();
         },

@@ -4,6 +4,12 @@ import type { NodeResponse } from "./node-server.js";
 /** A peer has this long to read the end of a response before it is cut off. */
 export const closeTimeoutMs = 5_000;
 
+/**
+ * An answer, and the last bytes of a leg, are read within this time: 1,000 names of 256 bytes at 4 KB/s. A request that
+ * is open still ends within it.
+ */
+export const answerTimeoutMs = 60_000;
+
 /** The open responses, and the deadlines of responses that should end. */
 export class OpenResponses {
   readonly #clock: Clock;

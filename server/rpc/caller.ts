@@ -30,7 +30,7 @@ const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => fa
   description: "whether the caller's connection is lost",
 });
 
-const expectEndKey: ContextKey<() => void> = createContextKey(() => {}, {
+const expectEndKey: ContextKey<CallControl["expectEnd"]> = createContextKey<CallControl["expectEnd"]>(() => {}, {
   description: "expects the response to be read to its end",
 });
 
@@ -55,8 +55,8 @@ export function refuseMarked({ values }: HandlerContext): void {
 
 /** What may be done with the call of a request, whoever serves it. */
 export interface CallControl {
-  /** Cuts the response off if it is not read to its end. */
-  expectEnd(): void;
+  /** Cuts the call off if its response is not read to its end, or its request is still open, after 5 s or this time. */
+  expectEnd(timeoutMs?: number): void;
   /** Counts the call no longer as one that opens. May be called more than once. */
   takePlace(): void;
 }
@@ -85,9 +85,12 @@ export function takePlace({ values }: Pick<HandlerContext, "values">): void {
   values.get(takePlaceKey)();
 }
 
-/** Marks the call as over. Its response is destroyed after 5 s unless the caller has read it to the end. */
-export function expectEnd({ values }: HandlerContext): void {
-  values.get(expectEndKey)();
+/**
+ * Marks the call as over. It is cut off after 5 s, or another time, unless its caller has ended its request and read the
+ * response to the end.
+ */
+export function expectEnd({ values }: HandlerContext, timeoutMs?: number): void {
+  values.get(expectEndKey)(timeoutMs);
 }
 
 /** The caller of an RPC, which on a channel is the one that opened the link. */

@@ -15,6 +15,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import type { Caller } from "../admission/caller.js";
+import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
@@ -85,7 +86,7 @@ class DecodedLeg implements LegCarrier {
   retire(): void {}
 
   end(error: StreamError | undefined): void {
-    if (this.#phase === "opening") expectEnd(this.#context);
+    expectEnd(this.#context, this.#phase === "opening" ? closeTimeoutMs : answerTimeoutMs);
     this.#outgoing.push({ error });
     this.#changed.notify();
   }

@@ -9,6 +9,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "./bearer-token.js";
 import type { CallControl } from "./caller.js";
@@ -155,7 +156,7 @@ class Http2Leg implements LegCarrier {
   end(error: StreamError | undefined): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    if (this.#phase === "opening") this.#control.expectEnd();
+    this.#control.expectEnd(this.#phase === "opening" ? closeTimeoutMs : answerTimeoutMs);
     const end = this.#end(error === undefined ? undefined : wireErrorOf(error));
     if ("envelope" in end) stream.end(end.envelope);
     else {

@@ -2,6 +2,7 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
+import { expectEnd } from "./caller.js";
 import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */
@@ -11,18 +12,30 @@ const maxRequestBytes = 4_096;
  */
 export const idleTimeoutMs = 10_000;
 
-/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. */
+/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing, or reads nothing, for 10 s ends. */
 export function reflectionRoutes(router: ConnectRouter, reflection: Reflection, clock: Clock): void {
   router.service(
     ServerReflection,
     {
-      async *serverReflectionInfo(requests) {
+      async *serverReflectionInfo(requests, context) {
         const sent = new Set<string>();
         const iterator = requests[Symbol.asyncIterator]();
-        for (;;) {
-          const request = await orIdle(iterator.next(), clock);
-          if (request.done) return;
-          yield reflection.answer(request.value, sent);
+        // A caller that reads no answer is never asked for its next request.
+        const cutOffLater = () => clock.after(idleTimeoutMs, () => expectEnd(context));
+        let cancelCutOff = () => {};
+        context.signal.addEventListener("abort", () => cancelCutOff());
+        try {
+          for (;;) {
+            const request = await orIdle(iterator.next(), clock);
+            if (request.done) return;
+            cancelCutOff = cutOffLater();
+            yield reflection.answer(request.value, sent);
+            cancelCutOff();
+          }
+        } finally {
+          cancelCutOff();
+          // A caller may keep its request open, or may not read how its call ended.
+          expectEnd(context);
         }
       },
     },

@@ -8,12 +8,17 @@ import {
   type Http2Server,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Code, Failure } from "browser-stream-server";
-import { RelayService } from "browser-stream-server/gen";
+import { ConnectRequestSchema, RelayService } from "browser-stream-server/gen";
 import { afterEach, describe, expect, test } from "vitest";
+import { ServerReflectionRequestSchema } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
+import { envelope } from "../../../leg/envelope.js";
 import type { RelayLimits } from "../../../server/admission/limits.js";
+import { answerTimeoutMs, closeTimeoutMs } from "../../../server/http/open-responses.js";
+import { idleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { relayOf, StreamServerProxy } from "../../../server/stream-server-proxy.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
 import { RawLeg, refusal, refused } from "../raw-calls.js";
@@ -23,21 +28,21 @@ const full = refusal(Code.ResourceExhausted, Failure.LIMIT_REACHED);
 const relayService = "streamserver.v1.RelayService";
 /** As many refused calls are told why at once. */
 const maxToldRefusals = 500;
-const closeTimeoutMs = 5_000;
-const answerTimeoutMs = 60_000;
+const listServices = { messageRequest: { case: "listServices" as const, value: "" } };
 
 let clock: FakeClock;
 let proxy: StreamServerProxy;
 let server: Http2Server;
 const sessions: ClientHttp2Session[] = [];
 
-async function open(limits: Partial<RelayLimits>) {
+/** The caller gives the relay so much room for the answer of each call. */
+async function open(limits: Partial<RelayLimits>, initialWindowSize = 0) {
   clock = new FakeClock();
   server = createServer();
   proxy = StreamServerProxy({ clock, limits, prefix: "" }).install(server);
   await once(server.listen(0, "127.0.0.1"), "listening");
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const session = connect(origin, { settings: { initialWindowSize: 0 } });
+  const session = connect(origin, { settings: { initialWindowSize } });
   sessions.push(session);
   await once(session, "remoteSettings");
   const silent = (path: string, type = "application/connect+proto") =>
@@ -134,6 +139,56 @@ describe("An answer that nobody reads", () => {
     expect(opening()).toBe(2);
     clock.advance(answerTimeoutMs);
     await until(() => opening() === 0);
+  });
+});
+
+describe("A call whose caller keeps its request open", () => {
+  const reflectionPath = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+  const asked = toBinary(ServerReflectionRequestSchema, create(ServerReflectionRequestSchema, listServices));
+  const counted = () => relayOf(proxy).admission.count("reflection call");
+
+  test("of the reflection service is cut off a while after its last question", async () => {
+    const { silent } = await open({}, 65_535);
+    const call = silent(reflectionPath, "application/grpc").on("error", () => {});
+    call.write(envelope(0, asked));
+    await once(call, "data");
+    clock.advance(idleTimeoutMs);
+    await once(call.resume(), "end");
+    clock.advance(closeTimeoutMs - 1);
+    expect(counted()).toBe(1);
+    clock.advance(1);
+    await until(() => counted() === 0);
+  });
+
+  test("of the reflection service, and reads nothing, is cut off a while after its last question", async () => {
+    const { silent } = await open({});
+    const call = silent(reflectionPath, "application/grpc").on("error", () => {});
+    for (let question = 0; question < 1_000; question += 1) call.write(envelope(0, asked));
+    await once(call, "response");
+    await until(() => {
+      clock.advance(idleTimeoutMs);
+      return counted() === 0;
+    });
+    call.close();
+  });
+
+  test("is cut off a while after its leg has ended", async () => {
+    const { silent, client } = await open({}, 65_535);
+    const listen = client.listen({ name: "room" })[Symbol.asyncIterator]();
+    await listen.next();
+    const call = silent(`${relayService}/Connect`).on("error", () => {});
+    const message = { case: "open" as const, value: { name: "room" } };
+    call.write(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
+    const { value } = await listen.next();
+    if (value?.event.case !== "offer") throw new Error("no offer came");
+    const { streamId, legToken } = value.event.value;
+    await client.reject({ streamId, legToken, code: Code.NotFound });
+    await once(call.resume(), "end");
+    const calls = () => relayOf(proxy).admission.count("call");
+    expect(calls()).toBe(2);
+    clock.advance(answerTimeoutMs);
+    await until(() => calls() === 1);
+    await listen.return?.();
   });
 });
 
