@@ -20,5 +20,5 @@ EXPOSE 8080
 USER 1000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s \
     CMD ["node", "-e", "const { BSS_PORT: port, BSS_TLS, BSS_TLS_CERT } = process.env; require(BSS_TLS_CERT || BSS_TLS === '1' ? 'https' : 'http').get({ port, host: '127.0.0.1', path: '/healthz', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--max-old-space-size=512", "/app/dist/cli/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--max-old-space-size=768", "/app/dist/cli/main.js"]
 CMD ["serve"]

@@ -43,7 +43,7 @@ export class ServerProcess {
 
   static async start(order: ServerOrder): Promise<ServerProcess> {
     // As `npm start` runs the relay.
-    const flags = ["--expose-gc", "--max-semi-space-size=1", "--max-old-space-size=512"];
+    const flags = ["--expose-gc", "--max-semi-space-size=1", "--max-old-space-size=768"];
     const [process, { port }] = await ProgramProcess.start<ServerQuestion, ServerState, { port: number }>(
       "relay-program.ts",
       order,
