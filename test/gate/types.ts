@@ -1,7 +1,7 @@
 import { expectSuccess, run } from "./command.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
-/** gen/, stream/, leg/, link/ and web/ compile, and no Node type is within their reach. */
+/** gen/, stream/, leg/, link/, web/ and http/ compile, and no Node type is within their reach. */
 export async function checkPortableTypes(): Promise<Outcome> {
   const { code, output } = await run("tsc", ["-p", "tsconfig.portable.json", "--listFiles"]);
   const lines = output.split("\n");
