@@ -27,7 +27,7 @@ export interface AttackGroup {
 const quickDeadlines = { short: { openTimeoutMs: 500 }, long: {} };
 
 /** The deadlines of calls that were begun and not gone on with, and of names and streams whose callers are gone. */
-const quickEnds = { openTimeoutMs: 2_000, acceptTimeoutMs: 4_000, lingerTimeoutMs: 2_000, graceMs: 3_000 };
+const quickEnds = { openTimeoutMs: 2_000, acceptTimeoutMs: 4_000, lingerTimeoutMs: 2_000, graceMs: 1_500 };
 
 /** 10,000 names and their links are the defaults, and others have names too. */
 const roomForMany = { maxNames: 12_000, maxLinks: 12_000 };

@@ -168,7 +168,7 @@ export const mutants: readonly Attack[] = [
     about:
       "calls each RPC of each service, by Connect, gRPC and gRPC-Web, in binary and in JSON, with a message that is not quite right",
     bare: undefined,
-    amount: { short: 6_000, long: 700_000 },
+    amount: { short: 4_000, long: 700_000 },
     expected: "endured",
     bounds,
     async run(target, amount) {
@@ -200,7 +200,7 @@ export const mutants: readonly Attack[] = [
     name: "mutated packets of links",
     about: "sends each kind of packet over a WebSocket, in messages that are not quite right",
     bare: undefined,
-    amount: { short: 4_000, long: 300_000 },
+    amount: { short: 2_000, long: 300_000 },
     expected: "endured",
     bounds,
     async run(target, amount) {

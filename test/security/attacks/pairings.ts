@@ -89,7 +89,7 @@ export const pairings: readonly Attack[] = [
     name: "pairings under a policy",
     about: "connects with an access token that was verified before, and ends the stream",
     bare: undefined,
-    amount: { short: 2_000, long: 200_000 },
+    amount: { short: 500, long: 200_000 },
     expected: "endured",
     bounds: { cutOffMs: 600_000, peakBytes: 48 * mebibyte, heldBytes: 8 * mebibyte, roundTripMs: 250, turnMs: 100 },
     async run({ server }: Target, amount) {
