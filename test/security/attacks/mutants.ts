@@ -113,6 +113,8 @@ async function talkOn(target: Target, next: () => number | undefined, tally: Tal
   const closed = once(socket, "close");
   await once(socket, "open", { signal: AbortSignal.timeout(pongTimeoutMs) });
   const codes: string[] = [];
+  /** The codes of the client's own resets, which it hears again, perhaps turns later. */
+  const own = new Set<string>();
   let pongs = 0;
   socket.on("message", (data: Buffer) => {
     for (const { channel, content } of fromBinary(LinkMessageSchema, data).packets) {
@@ -130,8 +132,8 @@ async function talkOn(target: Target, next: () => number | undefined, tally: Tal
       const message = mutatedMessage(linkTraffic(1 + (seed % maxChannel), random), random);
       socket.send(message);
       await answered(socket, closed, seed);
-      const own = resetCodes(message);
-      for (const code of codes.splice(0)) if (!own.includes(code)) tally.add(code, seed);
+      for (const code of resetCodes(message)) own.add(code);
+      for (const code of codes.splice(0)) if (!own.has(code)) tally.add(code, seed);
     }
     if (socket.readyState !== WebSocket.OPEN) return;
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { packets: [pingOfLink] })));
