@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { StreamServer } from "browser-stream-server";
 import { LinkMessageSchema, PacketSchema } from "browser-stream-server/gen";
 import { WebSocket } from "ws";
@@ -95,11 +96,13 @@ async function inLanes(target: Target, amount: number, work: (next: () => number
 
 const pingOfLink = create(PacketSchema, { content: { case: "ping", value: {} } });
 
-/** The codes of resets in a message, with which its sender hears that its channel is over. */
+/** The codes of resets in a message, with which its sender hears that its channel is over. One that is none is unknown. */
 function resetCodes(message: Uint8Array): string[] {
   try {
     const { packets } = fromBinary(LinkMessageSchema, message);
-    return packets.flatMap(({ content }) => (content.case === "reset" ? [named(content.value.code)] : []));
+    return packets.flatMap(({ content }) =>
+      content.case === "reset" ? [Code[content.value.code] === undefined ? "unknown" : named(content.value.code)] : [],
+    );
   } catch {
     return [];
   }
