@@ -35,15 +35,19 @@ export const maxResetsInTurn = 100;
 
 export interface SessionGuardInit {
   clock: Clock;
-  /** A connection is closed if it has brought no call by then. */
+  /**
+   * A connection is closed if it has brought no call by then, or if its client, while no call is open, answers no PING
+   * in this time.
+   */
   firstCallTimeoutMs: number;
   /** Called once, before the connection is cut off, with what its client did. */
   onFlood(what: string): void;
 }
 
 /**
- * Cuts off a connection of HTTP/2 whose client sends frames that serve no call, or never a call. Node itself cuts off
- * clients that reset too many calls, that send frames which break the rules, and that leave answers unread.
+ * Cuts off a connection of HTTP/2 whose client sends frames that serve no call, never a call, or the head of a call too
+ * slowly. Node itself cuts off clients that reset too many calls, that send frames which break the rules, and that leave
+ * answers unread.
  */
 export class SessionGuard {
   readonly #session: ServerHttp2Session;
@@ -51,6 +55,9 @@ export class SessionGuard {
   readonly #init: SessionGuardInit;
   readonly #control: TokenBucket;
   readonly #stops: (() => void)[] = [];
+  #openCalls = 0;
+  /** The time without an open call since the client was asked for a sign of life, or since the last call began. */
+  #quiet = { looks: 0, isAsked: false };
   /** The calls of this turn that were reset in it. Undefined in a turn without calls. */
   #turn: { resets: number } | undefined;
   /** Bytes of the frames that brought data for calls. */
@@ -102,6 +109,11 @@ export class SessionGuard {
 
   /** Each chunk that comes for a call passes `push`, whoever reads it. */
   #onStream(stream: ServerHttp2Stream): void {
+    this.#openCalls += 1;
+    this.#quiet = { looks: 0, isAsked: false };
+    stream.once("close", () => {
+      this.#openCalls -= 1;
+    });
     const turn = this.#turn ?? this.#beginTurn();
     const onReset = () => {
       if (turn !== this.#turn) return;
@@ -133,6 +145,24 @@ export class SessionGuard {
     this.#seen = { dataBytes: this.#dataBytes, readBytes, writtenBytes };
     const served = this.#dataBytes - before.dataBytes + writtenBytes - before.writtenBytes;
     if (readBytes - before.readBytes - served > maxIdleBytes) this.#cutOff("megabytes of frames that serve no call");
+    else if (this.#openCalls === 0) this.#lookAtQuiet();
+  }
+
+  /**
+   * Closes a connection without open calls whose client does not answer a PING in time. The head of a call must not be
+   * mixed with other frames, so a client that sends one slowly cannot answer, while an idle client does.
+   */
+  #lookAtQuiet(): void {
+    const quiet = this.#quiet;
+    quiet.looks += 1;
+    if (quiet.looks * lookIntervalMs < this.#init.firstCallTimeoutMs) return;
+    if (quiet.isAsked) return this.#end(constants.NGHTTP2_NO_ERROR);
+    quiet.looks = 0;
+    quiet.isAsked = true;
+    if (this.#session.destroyed) return;
+    this.#session.ping((error) => {
+      if (error === null) quiet.isAsked = false;
+    });
   }
 
   #cutOff(what: string): void {

@@ -20,6 +20,8 @@ const { heartbeatIntervalMs } = defaultLimits;
 /** Most connections here have no call, and none is to end for that. */
 const openTimeoutMs = 100 * heartbeatIntervalMs;
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/** A whole request: GET, http, the path "/" and the authority "a". RFC 7541, appendix A. */
+const requestHead = [0x82, 0x86, 0x84, 0x41, 1, 0x61];
 const [headers, settings, ping, goaway, windowUpdate] = [1, 4, 6, 7, 8];
 
 /** RFC 9113, section 4.1; of the connection, unless it says a stream. Its payload, or as many zeros. */
@@ -188,8 +190,7 @@ describe("a connection of a peer by hand", () => {
     beforeEach(async () => {
       const windows = [0x7f, 0, 0, 0];
       const larger = Buffer.concat([frame(settings, [0, 4, ...windows]), frame(windowUpdate, windows)]);
-      // A request, of which this is the end: GET, http, the path "/" and the authority "a".
-      peer.write(Buffer.concat([larger, frame(headers, [0x82, 0x86, 0x84, 0x41, 1, 0x61], 5, 1)]));
+      peer.write(Buffer.concat([larger, frame(headers, requestHead, 5, 1)]));
       const [, response] = await once(server, "request");
       session = response.stream.session;
       peer.pause();
@@ -225,6 +226,54 @@ describe("a connection of a peer by hand", () => {
     expect(theirs.destroyed).toBe(false);
     await pass(0.5);
     expect(theirs.destroyed).toBe(true);
+  });
+
+  describe("after its last call", () => {
+    const patienceMs = 2 * openTimeoutMs;
+
+    /** Lets time go by in which the peer is heard in each heartbeat, half a heartbeat at a time. */
+    async function passHeard(ms: number, bytes: () => Buffer): Promise<void> {
+      for (let passedMs = 0; passedMs < ms && !theirs.destroyed; passedMs += heartbeatIntervalMs) {
+        await pass(1);
+        await say(bytes());
+      }
+    }
+
+    beforeEach(async () => {
+      const requested = once(server, "request");
+      peer.write(frame(headers, requestHead, 5, 1));
+      const [, response] = await requested;
+      const closed = once(response.stream, "close");
+      response.end();
+      await closed;
+    });
+
+    test("is closed if the head of the next one comes slowly", async () => {
+      // A header "a" with a value of 16,000 bytes, which do not all come. RFC 7541, sections 5.1 and 6.2.2.
+      const field = [0, 1, 0x61, 0x7f, ((16_000 - 127) & 0x7f) | 0x80, (16_000 - 127) >> 7];
+      const bytes = requestHead.length + field.length + 16_000;
+      await say(Buffer.from([0, bytes >> 8, bytes & 0xff, headers, 5, 0, 0, 0, 3, ...requestHead, ...field]));
+      await passHeard(2 * patienceMs, () => Buffer.from("a"));
+      expect(theirs.destroyed).toBe(true);
+    });
+
+    test("lives while the peer answers PINGs, and says nothing else", async () => {
+      let unanswered = Buffer.alloc(0);
+      peer.on("data", (chunk: Buffer) => {
+        unanswered = Buffer.concat([unanswered, chunk]);
+      });
+      await passHeard(4 * patienceMs, () => {
+        const answers: Buffer[] = [];
+        while (unanswered.length >= 9) {
+          const end = 9 + unanswered.readUIntBE(0, 3);
+          if (unanswered.length < end) break;
+          if (unanswered[3] === ping) answers.push(frame(ping, [...unanswered.subarray(9, end)], 1));
+          unanswered = unanswered.subarray(end);
+        }
+        return answers.length > 0 ? Buffer.concat(answers) : frame(ping, 8);
+      });
+      expect(theirs.destroyed).toBe(false);
+    });
   });
 
   test("is closed after a goodbye if the peer leaves it half open, whatever it still says", async () => {

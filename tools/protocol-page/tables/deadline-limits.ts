@@ -149,7 +149,7 @@ export const fixedDeadlines: LimitRow[] = [
     told: notTold,
   },
   {
-    what: "the first call of an HTTP/2 connection",
+    what: "the first call of an HTTP/2 connection; then, while no call is open, the answer to a PING of the relay's",
     value: ms(openTimeoutsUntilCall * defaultLimits.openTimeoutMs),
     enforcedBy: "the relay, as a multiple of `openTimeoutMs`",
     beyond: "the connection is closed",

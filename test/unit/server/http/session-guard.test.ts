@@ -12,6 +12,13 @@ const lookIntervalMs = 1_000;
 /** A session that tells with which code it was destroyed. */
 class FakeSession extends EventEmitter {
   destroyedWith: number | undefined;
+  /** Whether the client answers the PINGs of the relay. */
+  answers = true;
+
+  ping(callback: (error: Error | null) => void): boolean {
+    if (this.answers) callback(null);
+    return true;
+  }
 
   destroy(_error: unknown, code: number): void {
     this.destroyedWith = code;
@@ -164,4 +171,30 @@ test("SessionGuard keeps a connection that brought a call in time", () => {
   session.emit("stream", new Readable({ read() {} }));
   clock.advance(firstCallTimeoutMs);
   expectServed();
+});
+
+describe("SessionGuard, when no call is open any more,", () => {
+  test("closes a connection whose client answers no PING in time, without a warning", () => {
+    const [first, second] = [openCall(), openCall()];
+    session.answers = false;
+    clock.advance(10 * firstCallTimeoutMs);
+    first.emit("close");
+    clock.advance(10 * firstCallTimeoutMs);
+    expectServed();
+    second.emit("close");
+    clock.advance(2 * firstCallTimeoutMs - lookIntervalMs);
+    expectServed();
+    clock.advance(lookIntervalMs);
+    expect([session.destroyedWith, socket.isDestroyed, floods]).toEqual([constants.NGHTTP2_NO_ERROR, true, []]);
+  });
+
+  test("keeps one whose client answers, and one that brings another call meanwhile", () => {
+    openCall().emit("close");
+    clock.advance(10 * firstCallTimeoutMs);
+    session.answers = false;
+    clock.advance(firstCallTimeoutMs);
+    openCall();
+    clock.advance(10 * firstCallTimeoutMs);
+    expectServed();
+  });
 });
