@@ -93,13 +93,14 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
 
 /**
  * Writes a line of fields to a logger, such as one of `pino`, for each name that is claimed, suspended, resumed and
- * released, each stream that is offered, accepted, suspended, resumed and ended, each link, and each call that is
- * refused.
+ * released, each stream that is offered, accepted, suspended, resumed and ended, each link, each call that is refused,
+ * and each act of an operator.
  *
- * - Of refusals at most 100 in a second have a line; the next one says how many had none.
+ * - Of refusals, of links, and of endpoints that go and come back, at most 100 each in a second have a line; the next
+ *   one says how many had none.
  * - A line has ids, the reason, the hop, bytes, the duration and the caller. It has no token, no metadata, no message
  *   and no words of applications.
- * - `name`, `message` and `caller.origin` have text of strangers, as they gave it. A logger that does not write JSON
+ * - `name`, `message`, `subject`, `tokenId` and `caller.origin` have text from outside, as it came. A logger that does not write JSON
  *   has to escape it.
  * - Returns a function that stops it.
  *

@@ -46,6 +46,9 @@ type Pending = Asked & { askedAtMs: number; refusalKey: string | undefined };
  */
 const retryAfterFullMs = 1_000;
 
+/** A caller that was quiet may make the calls of so many seconds at once, as a page does that is loaded. */
+export const burstSeconds = 10;
+
 /** A resource that is counted. Whoever ends the resource releases it, once or more often. */
 export interface Hold {
   release(): void;
@@ -58,6 +61,7 @@ export class Admission {
   readonly #warnings: Warnings;
   readonly #authorize: Authorize | undefined;
   readonly #rates: CallerRates;
+  readonly #returnRates: CallerRates;
   readonly #knownTokens = new KnownTokens();
   /** How fast legs may bring bytes. */
   readonly byteRates: ByteRates;
@@ -77,7 +81,12 @@ export class Admission {
     this.#warnings = warnings;
     this.#authorize = authorize;
     this.byteRates = new ByteRates(clock, limits);
-    this.#rates = new CallerRates(clock, limits.maxCallsPerSecondPerCaller);
+    const { maxCallsPerSecondPerCaller: perSecond } = limits;
+    this.#rates = new CallerRates(clock, { burst: burstSeconds * perSecond, perSecond });
+    // All that one caller may have comes back at once when its network was away or the relay was started again: the
+    // streams that it has opened, those of its names, which may be all there are, and the names.
+    const burst = limits.maxStreams + limits.maxStreamsPerCaller + limits.maxNamesPerCaller;
+    this.#returnRates = new CallerRates(clock, { burst, perSecond });
     this.#authorizeAdmin = authorizeAdmin;
     this.grants = new Grants({ clock });
   }
@@ -213,12 +222,25 @@ export class Admission {
     }
   }
 
+  /**
+   * Counts an endpoint that has proved that a stream or a name is its own and comes back to it, for its address. Throws
+   * FAILURE_LIMIT_REACHED if too many came.
+   */
+  countReturn(caller: Caller): void {
+    const key = addressKey(caller);
+    if (key === undefined || this.#returnRates.take(key)) return;
+    throw this.#tooOften("comes back to", "streams and names", this.#returnRates.waitMs(key));
+  }
+
   /** Throws FAILURE_LIMIT_REACHED if a caller has to wait before it calls again. */
   #checkRate(key: string | undefined): void {
     const waitMs = key === undefined ? 0 : this.#rates.waitMs(key);
-    if (waitMs === 0) return;
+    if (waitMs > 0) throw this.#tooOften("makes", "calls", waitMs);
+  }
+
+  #tooOften(does: string, things: string, waitMs: number): StreamError {
     const limit = "maxCallsPerSecondPerCaller";
-    throw this.full(limit, `the caller makes more than ${this.#limits[limit]} calls in a second`, waitMs);
+    return this.full(limit, `the caller ${does} more than ${this.#limits[limit]} ${things} in a second`, waitMs);
   }
 
   /**

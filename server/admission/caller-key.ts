@@ -4,8 +4,8 @@ import type { Caller } from "./caller.js";
 /**
  * Returns the key by which a caller is counted: its identity where the policy has verified one, and otherwise its
  * address. An IPv6 address counts by its first 64 bits, which is what one customer gets. Undefined for callers of this
- * process and of this machine, who are not counted: a proxy on this machine speaks for all of its callers, unless it is
- * trusted to say who they are, which makes each of them one that is counted.
+ * process and of this machine about whom nothing is verified, who are not counted: a proxy on this machine speaks for
+ * all of its callers, unless it is trusted to say who they are, which makes each of them one that is counted.
  */
 export function callerKey(caller: Caller): string | undefined {
   const subject = caller.claims?.subject ?? "";

@@ -1,40 +1,36 @@
 import type { Clock } from "../../stream/platform/clock.js";
-import { TokenBucket } from "./token-bucket.js";
+import { TokenBucket, type TokenBucketInit } from "./token-bucket.js";
 
 /**
  * Callers whose rates are remembered. The one that called least recently is forgotten, and may begin again. Each takes
  * about 200 bytes, so all of them take 2 MB.
  */
 export const maxRememberedCallers = 10_000;
-/** A caller that was quiet may make the calls of so many seconds at once, as a page does that is loaded. */
-export const burstSeconds = 10;
 
-/** How often each caller calls, by its key. */
+/** How often each caller does something, by its key. */
 export class CallerRates {
   readonly #clock: Clock;
-  readonly #perSecond: number;
+  readonly #init: TokenBucketInit;
   /** The callers in the order of their last calls. */
   readonly #buckets = new Map<string, TokenBucket>();
 
-  constructor(clock: Clock, perSecond: number) {
+  constructor(clock: Clock, init: TokenBucketInit) {
     this.#clock = clock;
-    this.#perSecond = perSecond;
+    this.#init = init;
   }
 
-  /** Counts a call. Returns false if there were too many. */
+  /** Counts it once more. Returns false if there were too many. */
   take(key: string): boolean {
     return this.#bucketOf(key).take();
   }
 
-  /** The time until a caller may call, in milliseconds. */
+  /** The time until a caller may do it again, in milliseconds. */
   waitMs(key: string): number {
     return this.#buckets.get(key)?.waitMs ?? 0;
   }
 
   #bucketOf(key: string): TokenBucket {
-    const perSecond = this.#perSecond;
-    const bucket =
-      this.#buckets.get(key) ?? new TokenBucket(this.#clock, { burst: burstSeconds * perSecond, perSecond });
+    const bucket = this.#buckets.get(key) ?? new TokenBucket(this.#clock, this.#init);
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
     const [oldest] = this.#buckets.keys();

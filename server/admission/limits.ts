@@ -22,7 +22,7 @@ export interface RelayLimits {
   maxNames: number;
   /**
    * Names of one caller. A caller is an identity that `authorize` has verified, and otherwise an address. Callers on
-   * this machine are not limited so. Default 1,000, a tenth of `maxNames`.
+   * this machine are limited so only as an identity. Default 1,000, a tenth of `maxNames`.
    */
   maxNamesPerCaller: number;
   /** Offers that wait at one listener, or for a listener of one name. Default 128. */
@@ -81,8 +81,10 @@ export interface RelayLimits {
   maxStreamsPerConnection: number;
   /**
    * Calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, in the long run; ten times as many at
-   * once. Endpoints that come back to their streams and names do not count, but calls of any kind with a token of the
-   * relay's own that is none do. Default 100.
+   * once. Renewals of access tokens, calls of operators, and calls of any kind with a token of the relay's own that is
+   * none count too. Endpoints that come back to their streams and names are counted apart, at the same rate for each
+   * address; as many as one caller may have may come at once: `maxStreams`, `maxStreamsPerCaller` and
+   * `maxNamesPerCaller` together. Default 100.
    */
   maxCallsPerSecondPerCaller: number;
   /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */

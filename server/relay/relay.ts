@@ -234,7 +234,7 @@ export class Relay {
     return this.registry.claim({ name, listed, isResumable, ownerKey, caller });
   }
 
-  /** Takes up a lease. Throws FAILURE_DRAINING, and what `Registry.takeUp` throws. */
+  /** Takes up a lease. Throws FAILURE_DRAINING, FAILURE_LIMIT_REACHED, and what `Registry.takeUp` throws. */
   takeUp(claim: Claim, proof: LeaseProof): Held {
     this.#checkOpen();
     const held = this.registry.takeUp(claim, proof);
@@ -294,8 +294,8 @@ export class Relay {
    * Throws FAILURE_OFFER_GONE to a listener that has only the token of an offer which is not its own any more, and
    * FAILURE_LEG_LOST of HOP_RELAY while the lease of that offer may still come from another process. Throws
    * FAILURE_NOT_PERMITTED for a leg that a relay without a policy let in, where there is one, and for one whose access
-   * token was revoked here. Throws FAILURE_TOKEN_INVALID, FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING,
-   * what `connect` throws, and for a stream that has ended lately the error that it ended with.
+   * token was revoked here. Throws FAILURE_TOKEN_INVALID, FAILURE_LIMIT_REACHED for a caller that comes back too often,
+   * FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING, what `connect` throws, and for a stream that has ended lately the error that it ended with.
    */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller = localCaller): Half {
     const { streamId, legToken, resume, capabilities, name, waitForListenerMs } = open;
@@ -303,6 +303,7 @@ export class Relay {
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
     this.#checkLease(splice, legToken, issuer, leaseAwayError);
+    this.admission.countReturn(caller);
     const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;

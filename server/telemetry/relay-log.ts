@@ -16,6 +16,11 @@ const maxTextChars = 256;
 export const maxRefusalsPerSecond = 100;
 /** Lines of links in a second, that they opened and ended, because anybody may open one: as many as refusals. */
 export const maxLinkLinesPerSecond = 100;
+/**
+ * Lines in a second of streams and names that lose an endpoint and get it back, because an endpoint may come back as
+ * often as it likes: as many as refusals.
+ */
+export const maxReturnLinesPerSecond = 100;
 
 /** A logger of pino's kind: the fields of a line. */
 export interface RelayLogger {
@@ -30,18 +35,20 @@ export interface RelayLogInit {
 
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, and the words of applications. Floods of refusals and of links are counted
- * instead.
+ * without tokens, metadata, messages, and the words of applications. Floods of refusals, of links, and of endpoints that
+ * go and come back are counted instead.
  */
 export class RelayLog {
   readonly #init: RelayLogInit;
   readonly #refusals: LineBudget;
   readonly #links: LineBudget;
+  readonly #returns: LineBudget;
 
   constructor(init: RelayLogInit) {
     this.#init = init;
     this.#refusals = new LineBudget(init.clock, maxRefusalsPerSecond);
     this.#links = new LineBudget(init.clock, maxLinkLinesPerSecond);
+    this.#returns = new LineBudget(init.clock, maxReturnLinesPerSecond);
   }
 
   write(event: RelayEvent): void {
@@ -56,9 +63,21 @@ export class RelayLog {
   }
 
   /** Returns the budget of events that strangers cause as often as they like. */
-  #budgetOf({ kind }: RelayEvent): LineBudget | undefined {
-    if (kind === "refused") return this.#refusals;
-    return kind === "link opened" || kind === "link ended" ? this.#links : undefined;
+  #budgetOf(event: RelayEvent): LineBudget | undefined {
+    switch (event.kind === "lease" ? event.change.kind : event.kind) {
+      case "refused":
+        return this.#refusals;
+      case "link opened":
+      case "link ended":
+        return this.#links;
+      case "suspended":
+      case "resumed":
+      case "stream adopted":
+      case "stream suspended":
+      case "stream resumed":
+        return this.#returns;
+    }
+    return undefined;
   }
 }
 

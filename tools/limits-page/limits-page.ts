@@ -24,7 +24,7 @@ const caller = `## Of one caller
 
 A caller is the identity that the relay's policy has verified ([\`subject\`](access.md)), or else an address; of an IPv6 address the first 64
 bits count, which is what one customer gets. A link is of its address. Behind a proxy, [tell the relay to believe it](deploy.md#behind-a-proxy).
-Callers on the relay's own machine have none of these limits, unless a trusted proxy brings them. A call that the policy refuses counts for its address, apart from those that are let in, and an address
+Callers on the relay's own machine are counted only where the policy has verified who they are, or where a trusted proxy brings them. A call that the policy refuses counts for its address, apart from those that are let in, and an address
 that has too many is not asked about any more, but for tokens that were good before, which have a rate each. What comes back after the relay was started again counts for nobody.`;
 
 /** The text of docs/limits.md. */

@@ -117,11 +117,13 @@ export class Registry {
    * restart, is made anew under its id if its name is free.
    *
    * Throws FAILURE_TOKEN_INVALID; FAILURE_FENCED for a call that is not newer, or if the owner of the name has claimed
-   * it again; FAILURE_LEASE_GONE for a lease that has ended and left its name free; and what `claim` throws.
+   * it again; FAILURE_LEASE_GONE for a lease that has ended and left its name free; FAILURE_LIMIT_REACHED for a caller
+   * that comes back too often; and what `claim` throws.
    */
   takeUp(claim: Claim, { leaseId, leaseToken, generation }: LeaseProof): Held {
     this.checkName(claim.name);
     const issuer = this.#init.signer.verify("lease", leaseId, leaseToken, claim.name);
+    this.#init.admission.countReturn(claim.caller);
     const lease = this.#leasesById.get(leaseId);
     if (lease !== undefined) return this.#held(lease, lease.attach(claim.isResumable, generation));
     const ownerKey = OwnerKey.from(claim.ownerKey);

@@ -41,7 +41,7 @@ export const relaySizes: RelayRows = {
     ),
   maxStreams: (value) =>
     cap(
-      "streams, offers included; twice as many legs as these have may be open, those that their endpoints have not read to the end among them",
+      "streams, offers included; four legs for each may be open, those that their endpoints have not read to the end among them",
       value,
       `\`Connect\` ends with ${limitReached}, where there are too many legs \`Accept\` too`,
     ),
@@ -88,7 +88,7 @@ export const relaySizes: RelayRows = {
   maxOpeningCallsPerCaller: (value) => cap("the same from one address", value, "as for all such calls"),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
-      "calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, without those that come back, and with those of any RPC whose token is none; ten times as many at once",
+      "calls of `Listen`, `Connect`, `List`, `Watch`, `Renew` and of operators by one caller in a second, and those of any RPC whose token is none; ten times as many at once. Apart from them, as many from one address that come back to streams and names; at once all that a caller may have",
       value,
       `the call ends with ${limitReached}`,
     ),

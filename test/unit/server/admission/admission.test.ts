@@ -389,7 +389,7 @@ test("KnownTokens forgets the token that was not used for longest", () => {
 });
 
 test("CallerRates forgets the caller that called least recently, so that addresses take no memory", () => {
-  const rates = new CallerRates(new FakeClock(), 1);
+  const rates = new CallerRates(new FakeClock(), { burst: 10, perSecond: 1 });
   while (rates.take("first"));
   for (let caller = 0; caller < maxRememberedCallers - 1; caller += 1) rates.take(`${caller}`);
   expect(rates.waitMs("first")).toBe(1_000);

@@ -6,7 +6,12 @@ import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
-import { maxLinkLinesPerSecond, maxRefusalsPerSecond, RelayLog } from "../../../../server/telemetry/relay-log.js";
+import {
+  maxLinkLinesPerSecond,
+  maxRefusalsPerSecond,
+  maxReturnLinesPerSecond,
+  RelayLog,
+} from "../../../../server/telemetry/relay-log.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import { thrown } from "../../../fakes/outcome.js";
@@ -124,6 +129,23 @@ describe("RelayLog", () => {
       ["refused", undefined],
       ["link.opened", maxLinkLinesPerSecond],
       ["link.ended", undefined],
+    ]);
+  });
+
+  test("counts endpoints that go and come back in place of logging them when there are very many", () => {
+    const { relay, clock, splice, lease } = resumableStream();
+    const lines = linesOf(relay);
+    for (let generation = 1; generation <= maxReturnLinesPerSecond; generation += 1) {
+      comeBack(relay, "client", splice.id, { generation });
+      splice.client.lose(callBroke());
+    }
+    expect(lines).toHaveLength(maxReturnLinesPerSecond);
+    clock.advance(1_000);
+    comeBack(relay, "client", splice.id, { generation: maxReturnLinesPerSecond + 1 });
+    lease.end("canceled");
+    expect(lines.slice(maxReturnLinesPerSecond).map(({ event, unlogged }) => [event, unlogged])).toEqual([
+      ["stream.resumed", maxReturnLinesPerSecond],
+      ["name.released", undefined],
     ]);
   });
 
