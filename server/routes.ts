@@ -42,6 +42,7 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
+import { callKind } from "./rpc/call-kind.js";
 import { type CallControl, callerValues, markRefused } from "./rpc/caller.js";
 import { serveChannelLeg } from "./rpc/channel-leg.js";
 import { Health } from "./rpc/health.js";
@@ -113,7 +114,7 @@ export class Routes {
     const services = servesAdmin ? [...openServices, AdminService] : openServices;
     this.#health = new Health({
       services: services.map(({ typeName }) => typeName),
-      admission: relay.admission,
+      relay,
     });
     const inner = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(inner, relay, this.#directory);
@@ -239,7 +240,7 @@ export class Routes {
    * Counts a call until its response is closed. Returns its place among those that open, which is released sooner if
    * the call comes to hold something else; or why it is refused, if there are too many.
    */
-  #holdCall({ service }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
+  #holdCall({ service, requestPath }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
     const { admission } = this.#relay;
     const holds: Hold[] = [];
     const release = () => {
@@ -256,7 +257,7 @@ export class Routes {
       return opening;
     } catch (reason) {
       release();
-      return StreamError.from(reason);
+      return this.#relay.refused(reason, { call: callKind(requestPath), caller });
     } finally {
       response.once("close", release);
     }
@@ -264,11 +265,12 @@ export class Routes {
 
   /** Counts the answer to a request for a file until it is read. Returns false if too many are not. */
   #holdAnswer(request: NodeRequest, response: NodeResponse): boolean {
+    const caller = requestCaller(request, "http", this.#proxies);
     try {
-      const hold = this.#relay.admission.hold(requestCaller(request, "http", this.#proxies), { kind: "opening call" });
+      const hold = this.#relay.admission.hold(caller, { kind: "opening call" });
       response.once("close", () => hold.release());
-    } catch {
-      // The operator has been warned.
+    } catch (reason) {
+      this.#relay.refused(reason, { call: "file", caller });
       return false;
     }
     this.#responses.add(response);

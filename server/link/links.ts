@@ -20,6 +20,7 @@ import { TokenBucket } from "../admission/token-bucket.js";
 import { CallTurns } from "../http/call-turns.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
+import { callKind } from "../rpc/call-kind.js";
 import { channelValues } from "../rpc/caller.js";
 import { FloodError } from "./flood-error.js";
 import { LinkGrant } from "./link-grant.js";
@@ -113,7 +114,7 @@ export class Links {
       // A page counts its channels, and asks for none that it may not have: the relay never hears of those.
       if (!link.hasRoom) admission.full("maxChannelsPerLink", `a link has ${link.size} channels open`);
       return this.#turns.run(link, () => {
-        const opening = this.#openingOf(channel, onLink);
+        const opening = this.#openingOf(channel, onLink, request.path);
         if (opening === undefined) return;
         const takePlace = () => opening.release();
         const over =
@@ -160,13 +161,15 @@ export class Links {
    * Counts a call on a channel as one that opens, until it holds something else or is over, and for as long as that may
    * take at most. Returns undefined for a channel that was reset, because there are too many.
    */
-  #openingOf(channel: Channel, caller: Caller): Hold | undefined {
-    const { admission, clock, limits } = this.#init;
+  #openingOf(channel: Channel, caller: Caller, path: string): Hold | undefined {
+    const { admission, events, clock, limits } = this.#init;
     let hold: Hold;
     try {
       hold = admission.hold(caller, { kind: "opening call" });
     } catch (reason) {
-      channel.reset(StreamError.from(reason));
+      const error = StreamError.from(reason);
+      events.refused(error, { call: callKind(path), caller });
+      channel.reset(error);
       return undefined;
     }
     const timeoutMs = openTimeoutsForCall * limits.openTimeoutMs + limits.authorizeTimeoutMs;

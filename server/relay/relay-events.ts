@@ -39,8 +39,21 @@ export type LinkChange =
 
 /** A call that the relay refuses. */
 export interface RefusedCall {
-  /** The kind of the call. A link is one, whatever carries it. */
-  call: "listen" | "connect" | "accept" | "reject" | "unlisten" | "renew" | "list" | "watch" | "link" | "admin";
+  /** The kind of the call. A link is one, whatever carries it, and so is a request for a file beside the RPCs. */
+  call:
+    | "listen"
+    | "connect"
+    | "accept"
+    | "reject"
+    | "unlisten"
+    | "renew"
+    | "list"
+    | "watch"
+    | "link"
+    | "admin"
+    | "health"
+    | "reflection"
+    | "file";
   caller?: Caller;
   /** The name that the caller has asked for. */
   name?: string;

@@ -1,14 +1,16 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
-import type { Admission, Hold } from "../admission/admission.js";
+import type { Hold } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
+import type { Relay } from "../relay/relay.js";
+import { wireErrorOf } from "./wire-error.js";
 
 export interface HealthInit {
   /** The full names of the services that are served. */
   services: readonly string[];
-  admission: Admission;
+  /** Counts the calls that watch, and hears of those that are refused. */
+  relay: Pick<Relay, "admission" | "refused">;
 }
 
 /**
@@ -17,14 +19,14 @@ export interface HealthInit {
  */
 export class Health {
   readonly #services: ReadonlySet<string>;
-  readonly #admission: Admission;
+  readonly #relay: HealthInit["relay"];
   readonly #changed = new Condition();
   readonly #watches = new Set<symbol>();
   #status: ServingStatus = ServingStatus.SERVING;
 
-  constructor({ services, admission }: HealthInit) {
+  constructor({ services, relay }: HealthInit) {
     this.#services = new Set(["", ...services]);
-    this.#admission = admission;
+    this.#relay = relay;
   }
 
   get watchers(): number {
@@ -69,13 +71,13 @@ export class Health {
     }
   }
 
-  /** The protocol of health checks has no details of errors. */
+  /** The protocol of health checks has no details of errors, so a refusal has its message, its code and its id. */
   #hold(caller: Caller): Hold {
     try {
-      return this.#admission.hold(caller, { kind: "health watch" });
+      return this.#relay.admission.hold(caller, { kind: "health watch" });
     } catch (reason) {
-      const { message, code } = StreamError.from(reason);
-      throw new ConnectError(message, code);
+      const { rawMessage, code, metadata } = wireErrorOf(this.#relay.refused(reason, { call: "health", caller }));
+      throw new ConnectError(rawMessage, code, metadata);
     }
   }
 

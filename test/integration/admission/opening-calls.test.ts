@@ -72,6 +72,17 @@ describe("maxOpeningCalls", () => {
     ["a watch of the health", "grpc.health.v1.Health/Watch", "application/grpc"],
   ];
 
+  test("tells of a file that is refused, without a word for its caller", async () => {
+    const { session, silent } = await open({ maxOpeningCalls: 1 });
+    silent(`${relayService}/List`, "application/proto").on("error", () => {});
+    await until(() => opening() === 1);
+    const events: unknown[] = [];
+    relayOf(proxy).events.observe((event) => events.push(event));
+    const file = session.request({ ":path": "/client.js" }).on("error", () => {});
+    await new Promise((resolve) => file.once("close", resolve));
+    expect(events).toMatchObject([{ kind: "refused", call: "file", error: { limit: { name: "maxOpeningCalls" } } }]);
+  });
+
   test.each(kinds)("counts %s that says nothing, until it is over", async (_call, path, type) => {
     const { client, silent } = await open({ maxOpeningCalls: 1 });
     const call = silent(path, type).on("error", () => {});

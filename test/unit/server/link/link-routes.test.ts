@@ -130,11 +130,17 @@ describe("a call on a channel that says nothing", () => {
       serveChannel: (channel) => new Promise((over) => channel.use(silentUser(over))),
     });
     const { send, heard } = await openLink(routes);
-    await send(1n, [opening(1), opening(2)]);
+    const refusals: unknown[] = [];
+    testRelay.relay.events.observe((event) => refusals.push(event));
+    const content = { case: "request" as const, value: request("/streamserver.v1.RelayService/Connect") };
+    await send(1n, [opening(1), packet({ channel: 2, content })]);
     await settled();
     const count = () => testRelay.relay.admission.count("opening call");
     expect([count(), routes.links.counts.channels]).toEqual([1, 1]);
     expect(heard.find(({ channel }) => channel === 2)?.content).toMatchObject({ case: "reset" });
+    expect(refusals).toMatchObject([
+      { kind: "refused", call: "connect", error: { limit: { name: "maxOpeningCalls" } }, caller: { door: "link" } },
+    ]);
     testRelay.clock.advance(lateMs - 1);
     expect(count()).toBe(1);
     testRelay.clock.advance(1);
