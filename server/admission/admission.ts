@@ -62,6 +62,7 @@ export class Admission {
   readonly #authorize: Authorize | undefined;
   readonly #rates: CallerRates;
   readonly #returnRates: CallerRates;
+  readonly #linkRates: CallerRates;
   readonly #knownTokens = new KnownTokens();
   /** How fast legs may bring bytes. */
   readonly byteRates: ByteRates;
@@ -87,6 +88,8 @@ export class Admission {
     // streams that it has opened, those of its names, which may be all there are, and the names.
     const burst = limits.maxStreams + limits.maxStreamsPerCaller + limits.maxNamesPerCaller;
     this.#returnRates = new CallerRates(clock, { burst, perSecond });
+    // All tabs of an office come back at once, too.
+    this.#linkRates = new CallerRates(clock, { burst: limits.maxLinksPerCaller, perSecond });
     this.#authorizeAdmin = authorizeAdmin;
     this.grants = new Grants({ clock });
   }
@@ -230,6 +233,13 @@ export class Admission {
     const key = addressKey(caller);
     if (key === undefined || this.#returnRates.take(key)) return;
     throw this.#tooOften("comes back to", "streams and names", this.#returnRates.waitMs(key));
+  }
+
+  /** Counts a link that a caller opens, for its address. Throws FAILURE_LIMIT_REACHED if it has opened too many. */
+  countLink(caller: Caller): void {
+    const key = addressKey(caller);
+    if (key === undefined || this.#linkRates.take(key)) return;
+    throw this.#tooOften("opens", "links", this.#linkRates.waitMs(key));
   }
 
   /** Throws FAILURE_LIMIT_REACHED if a caller has to wait before it calls again. */

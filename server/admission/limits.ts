@@ -84,7 +84,8 @@ export interface RelayLimits {
    * once. Renewals of access tokens, calls of operators, and calls of any kind with a token of the relay's own that is
    * none count too. Endpoints that come back to their streams and names are counted apart, at the same rate for each
    * address; as many as one caller may have may come at once: `maxStreams`, `maxStreamsPerCaller` and
-   * `maxNamesPerCaller` together. Default 100.
+   * `maxNamesPerCaller` together. Links that are opened are counted apart as well, with `maxLinksPerCaller` at once.
+   * Default 100.
    */
   maxCallsPerSecondPerCaller: number;
   /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */

@@ -23,7 +23,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { TokenBucket } from "../admission/token-bucket.js";
-import { quoted, type Warnings } from "../admission/warnings.js";
+import type { Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import { bearerToken } from "../rpc/bearer-token.js";
 import { FloodError } from "./flood-error.js";
@@ -91,7 +91,8 @@ export class LinkSockets {
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, caller: Caller): void {
     const protocols = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     if (!protocols.includes(linkProtocol)) {
-      const asked = quoted(request.headers["sec-websocket-protocol"]);
+      // Other systems put access tokens among the names of protocols, so none of them may reach the log.
+      const asked = request.headers["sec-websocket-protocol"] === undefined ? "none" : "another one";
       return this.#refuse(connection, `the protocol is ${linkProtocol}, and the request asks for ${asked}`);
     }
     this.#server.handleUpgrade(request, connection, head, (socket) => {

@@ -186,6 +186,7 @@ export class Links {
     const { admission, events } = this.#init;
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
+      admission.countLink(caller);
       return admission.hold(caller, { kind: "link" });
     } catch (reason) {
       const error = StreamError.from(reason);

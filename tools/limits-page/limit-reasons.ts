@@ -31,7 +31,7 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxWatchers: "Each is told of every name that comes and goes.",
   maxWatchersPerCaller: "A tenth of all that watch. A dashboard has one call, and so has each tab with it.",
   maxCallsPerSecondPerCaller:
-    "A hundred pairings in a second are more than a person makes, and a tenth of the 860 to 3,000 that one core can do. A page that is loaded may make ten times as many at once. All that one caller may have comes back at once when its network was away, or when the relay was started again: `maxStreams`, `maxStreamsPerCaller` and `maxNamesPerCaller` together.",
+    "A hundred pairings in a second are more than a person makes, and a tenth of the 860 to 3,000 that one core can do. A page that is loaded may make ten times as many at once. All that one caller may have comes back at once when its network was away, or when the relay was started again: `maxStreams`, `maxStreamsPerCaller` and `maxNamesPerCaller` together; so do all tabs of an office, each with its link.",
   maxAuthorizations: "A policy that takes 10 ms for an answer is asked 100,000 times in a second at most.",
   maxAuthorizationsPerCaller: "A tenth of all, so that one address does not keep the policy busy for all others.",
   authorizeTimeoutMs:

@@ -12,7 +12,7 @@ import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { pageLeftError } from "../../../../web/page/page-life.js";
 import { packet, request } from "../../../fakes/links.js";
-import { rejection, settled } from "../../../fakes/outcome.js";
+import { rejection, settled, thrown } from "../../../fakes/outcome.js";
 import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";
 
 function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serveChannel"> = {}) {
@@ -337,4 +337,25 @@ test("links end with the relay, and say why", async () => {
   const { ended } = await openLink(routes);
   routes.links.close(routes.relay.close());
   expect((await rejection(ended)).failure).toBe(Failure.DRAINING);
+});
+
+describe("Links.open", () => {
+  test("lets all tabs of an address come back at once, and then so many in a second", async () => {
+    const limits = { maxLinksPerCaller: 10, maxCallsPerSecondPerCaller: 2 };
+    const { links, relay, clock } = linkRoutes(newRelay(limits));
+    const refusals: unknown[] = [];
+    relay.events.observe((event) => event.kind === "refused" && refusals.push(event));
+    const open = (caller = someCaller) => links.open(caller, "", 1_000).link.close(pageLeftError());
+    for (let tab = 0; tab < limits.maxLinksPerCaller; tab += 1) open();
+    await settled();
+    const refusal = thrown(open);
+    const limit = { name: "maxCallsPerSecondPerCaller", value: 2, retryAfterMs: 500 };
+    expect(refusal).toMatchObject({ failure: Failure.LIMIT_REACHED, limit });
+    expect(refusals).toMatchObject([{ call: "link", error: { limit } }]);
+    open({ ...someCaller, address: "192.0.2.2" });
+    clock.advance(500);
+    open();
+    await settled();
+    expect(thrown(open).failure).toBe(Failure.LIMIT_REACHED);
+  });
 });
