@@ -1,9 +1,15 @@
+import { isWellFormed } from "../../stream/platform/well-formed.js";
 import { described } from "../admission/known-options.js";
 
 /** One part of a pattern's segment: text as it is, at least one character of any kind, or the subject of the token. */
 type SegmentPart = { kind: "text"; text: string } | { kind: "wildcard" } | { kind: "subject" };
 /** A segment of a pattern; "any" stands for any number of segments, none included. */
 type Segment = "any" | readonly SegmentPart[];
+
+/** A test of the segments of a name. */
+export type NameTest = (segments: readonly string[]) => boolean;
+/** A test of one segment of a name; "any" stands for any number of segments, none included. */
+type SegmentTest = "any" | ((text: string) => boolean);
 
 /** A token has at most 8 KiB, so this is far beyond a pattern that a person writes, and bounds the work of a match. */
 export const maxPatternSegments = 32;
@@ -36,10 +42,13 @@ export class NamePattern {
 
   /** Whether the name matches, for a token with this subject. */
   matches(name: string, subject: string | undefined): boolean {
-    return matchesAll(this.#segments, name.split("/"), {
-      isRun: (segment) => segment === "any",
-      isMatch: (segment, text) => segment !== "any" && matchesSegment(segment, text, subject),
-    });
+    return this.testFor(subject)(name.split("/"));
+  }
+
+  /** Returns the pattern as a test for a token with this subject, which makes many names cheap. */
+  testFor(subject: string | undefined): NameTest {
+    const tests = this.#segments.map((segment) => (segment === "any" ? segment : segmentTest(segment, subject)));
+    return (segments) => matchesAll(tests, segments);
   }
 }
 
@@ -57,51 +66,60 @@ function parsedSegment(segment: string, pattern: string): Segment {
   });
 }
 
-/** A character that a segment's pattern asks for; "any" is one of any kind, and "run" any number of them. */
-type CharacterPattern = string | { any: "one" | "run" };
-
-function matchesSegment(parts: readonly SegmentPart[], text: string, subject: string | undefined): boolean {
-  const characters: CharacterPattern[] = [];
+function segmentTest(parts: readonly SegmentPart[], subject = ""): SegmentTest {
+  const texts = [""];
   for (const part of parts) {
-    if (part.kind === "wildcard") characters.push({ any: "one" }, { any: "run" });
-    else if (part.kind === "text") characters.push(...part.text);
-    else if (subject === undefined || subject === "" || subject.includes("/")) return false;
-    else characters.push(...subject);
+    if (part.kind === "wildcard") {
+      texts.push("");
+      continue;
+    }
+    const text = part.kind === "text" ? part.text : subject;
+    const isNoSubject = part.kind === "subject" && (text === "" || text.includes("/"));
+    // Half of a surrogate pair is no character, and must not match half of one in a name.
+    if (isNoSubject || !isWellFormed(text)) return () => false;
+    texts[texts.length - 1] += text;
   }
-  return matchesAll(characters, [...text], {
-    isRun: (pattern) => typeof pattern === "object" && pattern.any === "run",
-    isMatch: (pattern, character) => (typeof pattern === "object" ? pattern.any === "one" : pattern === character),
-  });
-}
-
-interface Matching<P> {
-  /** Whether a part of the pattern stands for any number of items. */
-  isRun(pattern: P): boolean;
-  /** Whether any other part of the pattern stands for this item. */
-  isMatch(pattern: P, item: string): boolean;
+  const [head = "", ...rest] = texts;
+  const tail = rest.pop();
+  return tail === undefined ? (text) => text === head : (text) => matchesTexts(text, head, rest, tail);
 }
 
 /**
- * Matches items with a pattern in at most `pattern.length * items.length` steps: only the last run that was passed is
- * tried with more items, because an earlier one that took more would leave fewer to the same rest of the pattern.
+ * Whether a text begins with `head`, ends with `tail`, and has the texts of `middle` in this order between, each with
+ * one character or more before it, and before `tail`. Each is taken where it comes first, because a later one leaves
+ * less to those behind it.
  */
-function matchesAll<P>(pattern: readonly P[], items: readonly string[], { isRun, isMatch }: Matching<P>): boolean {
-  let patternAt = 0;
-  let itemAt = 0;
-  let run: { patternAt: number; itemAt: number } | undefined;
-  while (itemAt < items.length) {
-    const part = pattern[patternAt];
-    const item = items[itemAt] as string;
-    if (part !== undefined && isRun(part)) {
-      run = { patternAt: patternAt + 1, itemAt };
-      patternAt += 1;
-    } else if (part !== undefined && isMatch(part, item)) {
-      patternAt += 1;
-      itemAt += 1;
+function matchesTexts(text: string, head: string, middle: readonly string[], tail: string): boolean {
+  if (!text.startsWith(head) || !text.endsWith(tail)) return false;
+  let at = head.length;
+  for (const next of middle) {
+    const found = text.indexOf(next, at + 1);
+    if (found === -1) return false;
+    at = found + next.length;
+  }
+  return text.length - tail.length > at;
+}
+
+/**
+ * Matches segments with a pattern in at most `tests.length * segments.length` steps: only the last run that was passed
+ * is tried with more segments, because an earlier one that took more would leave fewer to the same rest of the pattern.
+ */
+function matchesAll(tests: readonly SegmentTest[], segments: readonly string[]): boolean {
+  let testAt = 0;
+  let segmentAt = 0;
+  let run: { testAt: number; segmentAt: number } | undefined;
+  while (segmentAt < segments.length) {
+    const test = tests[testAt];
+    if (test === "any") {
+      run = { testAt: testAt + 1, segmentAt };
+      testAt += 1;
+    } else if (test?.(segments[segmentAt] as string)) {
+      testAt += 1;
+      segmentAt += 1;
     } else if (run !== undefined) {
-      run = { patternAt: run.patternAt, itemAt: run.itemAt + 1 };
-      ({ patternAt, itemAt } = run);
+      run = { testAt: run.testAt, segmentAt: run.segmentAt + 1 };
+      ({ testAt, segmentAt } = run);
     } else return false;
   }
-  return pattern.slice(patternAt).every(isRun);
+  return tests.slice(testAt).every((test) => test === "any");
 }

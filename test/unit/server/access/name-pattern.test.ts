@@ -29,6 +29,12 @@ describe("NamePattern.matches", () => {
     ["a.c", "abc", false],
     ["{name}", "{name}", true],
     ["é", "e\u0301", false],
+    ["a*b*c", "abbc", false],
+    ["a*b*b", "axbxb", true],
+    ["a*a", "aa", false],
+    ["a*", "a\u{1f600}", true],
+    ["\ud83d*", "\u{1f600}", false],
+    ["*\ude00", "x\u{1f600}", false],
   ])("%j and the name %j: %s", (pattern, name, expected) => {
     expect(NamePattern.parse(pattern).matches(name, undefined)).toBe(expected);
   });
@@ -43,6 +49,9 @@ describe("NamePattern.matches", () => {
     ["{sub}/x", "a/b/x", "a/b", false],
     ["{sub}", "", "", false],
     ["{sub}", "undefined", undefined, false],
+    ["a*{sub}*", "a-ann-", "ann", true],
+    ["*{sub}*", "ann", "ann", false],
+    ["\ud83d{sub}", "\u{1f600}", "\ude00", false],
   ])("%j and the name %j, for the subject %j: %s", (pattern, name, subject, expected) => {
     expect(NamePattern.parse(pattern).matches(name, subject)).toBe(expected);
   });
