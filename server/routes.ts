@@ -26,7 +26,7 @@ import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
 import { retireSession } from "./http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "./http/node-server.js";
-import { answerTimeoutMs, OpenResponses } from "./http/open-responses.js";
+import { answerTimeoutMs, closeTimeoutMs, OpenResponses } from "./http/open-responses.js";
 import { ClientFiles } from "./http/page/client-files.js";
 import { OperatorPage } from "./http/page/operator-page.js";
 import { closeIfUnfinished } from "./http/request/answered-request.js";
@@ -345,7 +345,7 @@ export class Routes {
     this.#links.refuse(this.#relay.drain(timeoutMs));
     await new Promise<void>((resolve) => {
       const cancelDeadline = this.#relay.clock.after(timeoutMs, resolve);
-      void this.#relay.idle().then(() => {
+      void this.#relay.idle(closeTimeoutMs).then(() => {
         cancelDeadline();
         resolve();
       });

@@ -34,12 +34,15 @@ export interface RelayLimits {
   maxWaitingOffers: number;
   /**
    * Streams: offers, and streams that wait for an endpoint whose leg broke, are among them. Four legs may be open for
-   * each, counting legs of ended streams whose responses are still being read. Default 10,000.
+   * each, counting those that have ended and that nobody has read to the end. Default 10,000.
    */
   maxStreams: number;
   /** Streams of one name, offers included. Default 10,000, because one listener may serve everybody. */
   maxStreamsPerName: number;
-  /** Streams that one caller has opened, offers included. Default 1,000, a tenth of `maxStreams`. */
+  /**
+   * Streams that one caller has opened, offers included; and as many legs of its own that have ended, and that it has
+   * not read to the end. Default 1,000, a tenth of `maxStreams`.
+   */
   maxStreamsPerCaller: number;
   /**
    * Offers of one caller that wait for listeners of names that have none. Default 100, a tenth of `maxWaitingOffers`.

@@ -18,6 +18,8 @@ export type Resource =
   | { kind: "waiting offer"; name: string; bytes: number }
   /** An open call of `Connect` or `Accept`. */
   | { kind: "leg" }
+  /** One whose leg has ended, as long as its caller has not read that to the end. */
+  | { kind: "ended leg" }
   /** An open call of `Watch`. */
   | { kind: "watch" }
   /** An open call that watches the relay's health. */
@@ -92,10 +94,13 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
         ...ofCaller("waiting offer", key, limits, "maxWaitingOffersPerCaller", "offers that wait for listeners"),
       ];
     }
-    case "leg": {
-      // Legs of an ended stream stay until their endpoints have read the response; without a cap they pile up unread.
+    case "leg":
+    case "ended leg": {
       const maxLegs = legsPerStream * maxStreams;
-      return [one("leg", maxLegs, "maxStreams", () => `the relay holds ${maxLegs} legs already`)];
+      const all = one("leg", maxLegs, "maxStreams", () => `the relay holds ${maxLegs} legs already`);
+      if (resource.kind === "leg") return [all];
+      // Each may have a frame in the relay that nobody reads, which takes more than the leg itself.
+      return [all, ...ofCaller("ended leg", key, limits, "maxStreamsPerCaller", "legs that have ended unread")];
     }
     case "watch":
     case "health watch":

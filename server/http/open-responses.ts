@@ -1,4 +1,5 @@
 import type { Clock } from "../../stream/platform/clock.js";
+import { AnswerDeadline } from "./answer-deadline.js";
 import type { NodeResponse } from "./node-server.js";
 
 /** A peer has this long to read the end of a response before it is cut off. */
@@ -13,14 +14,14 @@ export const answerTimeoutMs = 60_000;
 /** The open responses, and the deadlines of responses that should end. */
 export class OpenResponses {
   readonly #clock: Clock;
-  readonly #deadlines = new Map<NodeResponse, { cancel(): void } | undefined>();
+  readonly #deadlines = new Map<NodeResponse, AnswerDeadline>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   add(response: NodeResponse): void {
-    this.#deadlines.set(response, undefined);
+    this.#deadlines.set(response, new AnswerDeadline(this.#clock, () => response.destroy()));
     response.once("close", () => {
       this.#deadlines.get(response)?.cancel();
       this.#deadlines.delete(response);
@@ -30,11 +31,10 @@ export class OpenResponses {
   /**
    * Marks the call as over. Its response is destroyed after `timeoutMs`, default {@link closeTimeoutMs}, unless the
    * peer has read it to the end, because a peer that does not read would keep the response and its buffer for good. The
-   * first deadline of a response counts.
+   * earliest deadline of a response counts.
    */
   expectEnd(response: NodeResponse, timeoutMs = closeTimeoutMs): void {
-    if (!this.#deadlines.has(response) || this.#deadlines.get(response) !== undefined) return;
-    this.#deadlines.set(response, { cancel: this.#clock.after(timeoutMs, () => response.destroy()) });
+    this.#deadlines.get(response)?.expect(timeoutMs);
   }
 
   /** Expects the end of all open responses. */

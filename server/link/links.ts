@@ -21,7 +21,8 @@ import { CallTurns } from "../http/call-turns.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";
 import { callKind } from "../rpc/call-kind.js";
-import { channelValues } from "../rpc/caller.js";
+import { type CallControl, channelValues } from "../rpc/caller.js";
+import { ChannelControl } from "./channel-control.js";
 import { FloodError } from "./flood-error.js";
 import { LinkGrant } from "./link-grant.js";
 
@@ -76,7 +77,7 @@ export interface LinksInit {
     request: ChannelRequest,
     caller: Caller,
     linkToken: string,
-    takePlace: () => void,
+    control: CallControl,
   ) => Promise<void> | undefined;
 }
 
@@ -116,11 +117,11 @@ export class Links {
       return this.#turns.run(link, () => {
         const opening = this.#openingOf(channel, onLink, request.path);
         if (opening === undefined) return;
-        const takePlace = () => opening.release();
+        const control = new ChannelControl(channel, clock, opening);
         const over =
-          serveChannel?.(channel, request, onLink, token, takePlace) ??
-          handle(channel, request, channelValues(onLink, token, takePlace));
-        return over.finally(takePlace);
+          serveChannel?.(channel, request, onLink, token, control) ??
+          handle(channel, request, channelValues(onLink, token, control));
+        return over.finally(() => control.close());
       });
     };
     const maxPackets = maxBatchBytes / packetOverheadBytes;

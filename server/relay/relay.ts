@@ -120,7 +120,7 @@ export class Relay {
 
   /** The number of open calls of `Connect` and `Accept`. */
   get #legs(): number {
-    return this.admission.count("leg");
+    return this.admission.count("leg") + this.admission.count("ended leg");
   }
 
   /** Counts the leases and the accepted streams that wait for an endpoint to come back. */
@@ -394,11 +394,17 @@ export class Relay {
 
   /**
    * Resolves when no stream, offer or leg is left, or when the relay is closed. Never rejects. Listeners are not waited
-   * for: one that can resume takes its lease up elsewhere however its call ends.
+   * for: one that can resume takes its lease up elsewhere however its call ends. Endpoints that have not read how their
+   * legs ended are waited for so long after the end of the last stream.
    */
-  async idle(): Promise<void> {
-    while (this.#state.kind !== "closed" && this.#splices.size + this.#legs > 0)
-      await this.admission.released.changed();
+  async idle(unreadTimeoutMs: number): Promise<void> {
+    const { admission, clock } = this;
+    const isOpen = () => this.#state.kind !== "closed";
+    while (isOpen() && this.#splices.size + admission.count("leg") > 0) await admission.released.changed();
+    const untilMs = clock.now() + unreadTimeoutMs;
+    const cancelDeadline = clock.after(unreadTimeoutMs, () => admission.released.notify());
+    while (isOpen() && this.#legs > 0 && clock.now() < untilMs) await admission.released.changed();
+    cancelDeadline();
   }
 
   /** Ends all leases and streams, and refuses new ones. Returns the error that all of them end with. */

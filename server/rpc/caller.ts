@@ -75,9 +75,13 @@ export function callerValues(
     .set(takePlaceKey, takePlace);
 }
 
-/** Values for the RPC of a channel: the caller and the access token of its link, and what its place is taken with. */
-export function channelValues(caller: Caller, linkToken: string, takePlace: () => void): ContextValues {
-  return createContextValues().set(callerKey, caller).set(linkTokenKey, linkToken).set(takePlaceKey, takePlace);
+/** Values for the RPC of a channel: the caller and the access token of its link, and the control of its call. */
+export function channelValues(caller: Caller, linkToken: string, control: CallControl): ContextValues {
+  return createContextValues()
+    .set(callerKey, caller)
+    .set(linkTokenKey, linkToken)
+    .set(expectEndKey, (timeoutMs) => control.expectEnd(timeoutMs))
+    .set(takePlaceKey, () => control.takePlace());
 }
 
 /** Counts the call as the name, leg, watch or link that it holds from now on, and no longer as one that opens. */

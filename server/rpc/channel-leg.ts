@@ -10,7 +10,7 @@ import { Deferred } from "../../stream/platform/deferred.js";
 import type { Caller } from "../admission/caller.js";
 import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "./bearer-token.js";
-import { callEnd } from "./caller.js";
+import { type CallControl, callEnd } from "./caller.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import { type LegRpc, legRpcByPath } from "./leg-rpc.js";
@@ -20,9 +20,8 @@ import { wireErrorOf } from "./wire-error.js";
 const plainHeaders = new Set(["authorization", "content-type", "connect-protocol-version", "user-agent"]);
 
 /**
- * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. `takePlace` is called when the
- * leg is attached. Resolves when nothing runs any
- * more. Returns undefined for a channel that is something else, or has to be decoded.
+ * Serves a channel that carries a leg in the Connect protocol, its bytes as they come. Resolves when nothing runs
+ * any more. Returns undefined for a channel that is something else, or has to be decoded.
  */
 export function serveChannelLeg(
   relay: Relay,
@@ -30,12 +29,12 @@ export function serveChannelLeg(
   request: ChannelRequest,
   caller: Caller,
   linkToken: string,
-  takePlace: () => void = () => {},
+  control: CallControl = { expectEnd() {}, takePlace() {} },
 ): Promise<void> | undefined {
   const rpc = legRpcByPath.get(request.path);
   if (rpc === undefined || !isPlain(request.headers)) return undefined;
   const authorization = request.headers.find(({ name }) => name === "authorization")?.value;
-  return new ChannelLeg(relay, rpc, channel, caller, bearerToken(authorization) || linkToken, takePlace).run();
+  return new ChannelLeg(relay, rpc, channel, caller, bearerToken(authorization) || linkToken, control).run();
 }
 
 function isPlain(headers: readonly Header[]): boolean {
@@ -46,15 +45,15 @@ function isPlain(headers: readonly Header[]): boolean {
 class ChannelLeg implements LegCarrier, ChannelUser {
   readonly caller: Caller;
   readonly token: string;
-  readonly takePlace: () => void;
+  readonly #control: CallControl;
   readonly #channel: Channel;
   readonly #handler: LegHandler;
   readonly #over = new Deferred<void>();
 
-  constructor(relay: Relay, rpc: LegRpc, channel: Channel, caller: Caller, token: string, takePlace: () => void) {
+  constructor(relay: Relay, rpc: LegRpc, channel: Channel, caller: Caller, token: string, control: CallControl) {
     this.caller = caller;
     this.token = token;
-    this.takePlace = takePlace;
+    this.#control = control;
     this.#channel = channel;
     this.#handler = new LegHandler(relay, this, rpc);
   }
@@ -65,6 +64,10 @@ class ChannelLeg implements LegCarrier, ChannelUser {
     this.#channel.respond(create(ChannelResponseSchema, { status: 200, headers }));
     this.#channel.use(this);
     return this.#over.promise;
+  }
+
+  takePlace(): void {
+    this.#control.takePlace();
   }
 
   send(envelope: Parts): boolean {
@@ -82,7 +85,8 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   /** A link carries its channels until its client leaves it. */
   retire(): void {}
 
-  end(error: StreamError | undefined): void {
+  end(error: StreamError | undefined, timeoutMs: number): void {
+    this.#control.expectEnd(timeoutMs);
     this.#channel.write(connectEndEnvelope(error === undefined ? undefined : wireErrorOf(error)));
     this.#channel.endResponse([]);
   }

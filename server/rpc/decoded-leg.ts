@@ -15,7 +15,6 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 import type { Caller } from "../admission/caller.js";
-import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
@@ -45,7 +44,6 @@ class DecodedLeg implements LegCarrier {
   readonly caller: Caller;
   readonly token: string;
   readonly #context: HandlerContext;
-  #phase: "opening" | "attached" = "opening";
   readonly #handler: LegHandler;
   /** The envelopes for the response, and its end as the last. */
   readonly #outgoing = new Fifo<Parts | { error: StreamError | undefined }>();
@@ -63,7 +61,6 @@ class DecodedLeg implements LegCarrier {
   }
 
   takePlace(): void {
-    this.#phase = "attached";
     takePlace(this.#context);
   }
 
@@ -85,8 +82,8 @@ class DecodedLeg implements LegCarrier {
   /** The connection is retired when it brings a call that is refused. */
   retire(): void {}
 
-  end(error: StreamError | undefined): void {
-    expectEnd(this.#context, this.#phase === "opening" ? closeTimeoutMs : answerTimeoutMs);
+  end(error: StreamError | undefined, timeoutMs: number): void {
+    expectEnd(this.#context, timeoutMs);
     this.#outgoing.push({ error });
     this.#changed.notify();
   }

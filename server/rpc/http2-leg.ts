@@ -9,7 +9,6 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
 import { retireSession } from "../http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
-import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "./bearer-token.js";
 import type { CallControl } from "./caller.js";
@@ -80,7 +79,6 @@ class Http2Leg implements LegCarrier {
   readonly #stream: ServerHttp2Stream;
   readonly #end: LegEnd;
   readonly #control: CallControl;
-  #phase: "opening" | "attached" = "opening";
 
   constructor(
     relay: Relay,
@@ -125,7 +123,6 @@ class Http2Leg implements LegCarrier {
   }
 
   takePlace(): void {
-    this.#phase = "attached";
     this.#control.takePlace();
   }
 
@@ -153,10 +150,10 @@ class Http2Leg implements LegCarrier {
     retireSession(this.#response);
   }
 
-  end(error: StreamError | undefined): void {
+  end(error: StreamError | undefined, timeoutMs: number): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    this.#control.expectEnd(this.#phase === "opening" ? closeTimeoutMs : answerTimeoutMs);
+    this.#control.expectEnd(timeoutMs);
     const end = this.#end(error === undefined ? undefined : wireErrorOf(error));
     if ("envelope" in end) stream.end(end.envelope);
     else {

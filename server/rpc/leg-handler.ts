@@ -18,6 +18,7 @@ import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { LegRate } from "../admission/byte-rates.js";
 import type { Caller } from "../admission/caller.js";
+import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import type { Half } from "../relay/stream/half.js";
 import type { LegPort } from "../relay/stream/leg-port.js";
@@ -46,9 +47,9 @@ export interface LegCarrier {
   retire(): void;
   /**
    * Ends the response, well or with an error, as its RPC protocol does. The carrier calls `LegHandler.close` once the
-   * response was read.
+   * response was read. A call that is not over after `timeoutMs` is cut off.
    */
-  end(error: StreamError | undefined): void;
+  end(error: StreamError | undefined, timeoutMs: number): void;
 }
 
 type LegHandlerState =
@@ -76,8 +77,8 @@ export class LegHandler {
   readonly #rpc: LegRpc;
   readonly #reader: EnvelopeReader;
   #state: LegHandlerState;
-  /** The leg's place among the legs, since it was attached. */
-  #hold: Hold | undefined;
+  /** The leg's place among the legs of its caller, since it was attached. */
+  #place: { kind: "open" | "ended"; caller: Caller; hold: Hold } | undefined;
   /** How fast frames may come on the leg; undefined if that is not limited, or nobody has attached it. */
   #rate: LegRate | undefined;
   /**
@@ -142,7 +143,7 @@ export class LegHandler {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
-    this.#hold?.release();
+    this.#place?.hold.release();
     this.#rate?.release();
     if (state.kind !== "attached" && state.kind !== "broken off") return;
     const error = callOverError(end === "canceled");
@@ -225,7 +226,7 @@ export class LegHandler {
 
   #attach(open: Open, admitted: Admitted): void {
     const { half, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
-    this.#hold = hold;
+    this.#place = { kind: "open", caller: admitted.caller, hold };
     this.#carrier.takePlace();
     this.#rate = this.#relay.admission.byteRates.ofLeg(admitted.caller);
     this.#set({ kind: "attached", half, request: "open" });
@@ -278,10 +279,31 @@ export class LegHandler {
 
   #end(error: StreamError | undefined): void {
     if (this.#state.kind === "closed") return;
+    const timeoutMs = this.#countEnded();
     this.#set({ kind: "ended" });
     // The rest of the request is read and dropped, so that its caller can send it.
     this.#carrier.resume();
-    this.#carrier.end(error);
+    this.#carrier.end(error, timeoutMs);
+  }
+
+  /**
+   * Counts the leg as one that has ended, until its call is over. Returns the time within which the caller has to read
+   * its end, which is none if the caller leaves too many of them unread.
+   */
+  #countEnded(): number {
+    const place = this.#place;
+    if (place === undefined) return closeTimeoutMs;
+    // All legs of a relay that closes end at once, whoever reads theirs.
+    if (place.kind === "ended" || this.#relay.closed !== undefined) return answerTimeoutMs;
+    const { caller, hold } = place;
+    try {
+      const ended = this.#relay.admission.hold(caller, { kind: "ended leg" }, hold);
+      this.#place = { kind: "ended", caller, hold: ended };
+      return answerTimeoutMs;
+    } catch {
+      // The operator has been warned.
+      return 0;
+    }
   }
 
   #set(state: LegHandlerState): void {

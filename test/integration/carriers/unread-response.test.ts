@@ -1,18 +1,25 @@
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
+import { type ClientHttp2Session, connect, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { LinkService, RelayService } from "browser-stream-server/gen";
-import { StreamServerProxy } from "browser-stream-server/server";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { StreamError } from "browser-stream-server";
+import { ConnectRequestSchema, LinkService, RelayService } from "browser-stream-server/gen";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { envelope } from "../../../leg/envelope.js";
+import { answerTimeoutMs } from "../../../server/http/open-responses.js";
+import { relayOf, StreamServerProxy } from "../../../server/stream-server-proxy.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
+import { frame } from "../../fakes/frames.js";
+import { Listening, relayed } from "../../fakes/relays.js";
 import { refused } from "../raw-calls.js";
 import { until } from "../until.js";
 
 /** A call's first response fits in, and little else. */
 const initialWindowSize = 1_024;
 const closeTimeoutMs = 5_000;
+const maxStreamsPerCaller = 16;
 
 let clock: FakeClock;
 let proxy: StreamServerProxy;
@@ -24,7 +31,7 @@ let sessions: Http2SessionManager;
 beforeEach(async () => {
   clock = new FakeClock();
   server = createServer();
-  proxy = StreamServerProxy({ clock }).install(server);
+  proxy = StreamServerProxy({ clock, trustedProxies: ["127.0.0.1"], limits: { maxStreamsPerCaller } }).install(server);
   calls = [];
   server.on("stream", (call) => calls.push(call));
   server.listen(0, "127.0.0.1");
@@ -111,4 +118,67 @@ test("a call that nobody reads ends a while after the relay", async () => {
   expect(listen.destroyed).toBe(false);
   clock.advance(1);
   expect(listen.destroyed).toBe(true);
+});
+
+describe("A leg that has ended, and whose caller gives no room for any answer,", () => {
+  const message = { case: "open" as const, value: { name: "room" } };
+  const open = create(ConnectRequestSchema, { message });
+  const binary = envelope(0, toBinary(ConnectRequestSchema, open));
+  const json = envelope(0, new TextEncoder().encode(toJsonString(ConnectRequestSchema, open)));
+  const legs = () => relayOf(proxy).counts.legs;
+
+  const calls = () => relayOf(proxy).admission.count("call");
+  /** More than Node buffers for a response, in any format. */
+  const lastFrame = relayed(frame({ sequence: 1n, messages: [{ data: new Uint8Array(65_536) }] }));
+  let session: ClientHttp2Session;
+
+  beforeEach(async () => {
+    session = connect(sessions.authority, { settings: { initialWindowSize: 0 } });
+    await once(session, "remoteSettings");
+  });
+
+  afterEach(() => {
+    session.destroy();
+    clock.advance(answerTimeoutMs);
+  });
+
+  /** Opens legs, one after the other, to which the listener sends a frame and is gone. */
+  async function endLegs(type: string, body: Uint8Array, count: number) {
+    const relay = relayOf(proxy);
+    const { lease } = relay.listen("room", false);
+    const path = "/browser-server/streamserver.v1.RelayService/Connect";
+    const headers = { ":method": "POST", ":path": path, "content-type": type, "x-forwarded-for": "192.0.2.1" };
+    for (let leg = 0; leg < count; leg += 1) {
+      const call = session.request(headers).on("error", () => {});
+      call.write(body);
+      await until(() => [...lease.waiting].length > 0);
+      for (const offer of [...lease.waiting]) {
+        const { half } = new Listening(relay.accept(offer.id, relay.offerToken(offer), undefined));
+        half.put(lastFrame);
+        half.fail(new StreamError("gone"));
+      }
+    }
+  }
+
+  test.each([
+    ["binary", "application/connect+proto", binary],
+    ["gRPC", "application/grpc", binary],
+    ["JSON", "application/connect+json", json],
+  ])("is cut off in time, in %s", async (_what, type, body) => {
+    await endLegs(type, body, 2);
+    clock.advance(answerTimeoutMs - 1);
+    expect([legs(), calls()]).toEqual([2, 2]);
+    clock.advance(1);
+    await until(() => legs() + calls() === 0);
+  });
+
+  test.each([
+    ["binary", "application/connect+proto", binary],
+    ["JSON", "application/connect+json", json],
+  ])("is cut off at once if there are too many of the caller's, in %s", async (_what, type, body) => {
+    await endLegs(type, body, 2 * maxStreamsPerCaller);
+    expect(legs()).toBe(2 * maxStreamsPerCaller);
+    clock.advance(0);
+    await until(() => legs() === maxStreamsPerCaller);
+  });
 });

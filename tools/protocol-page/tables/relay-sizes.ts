@@ -48,7 +48,11 @@ export const relaySizes: RelayRows = {
   maxStreamsPerName: (value) =>
     cap("streams of one name, offers included", value, `\`Connect\` ends with ${limitReached}`),
   maxStreamsPerCaller: (value) =>
-    cap("streams that one caller has opened, offers included", value, `\`Connect\` ends with ${limitReached}`),
+    cap(
+      "streams that one caller has opened, offers included; and as many legs of its own that have ended, and that it has not read to the end",
+      value,
+      `\`Connect\` ends with ${limitReached}`,
+    ),
   maxWaitingOffersPerCaller: (value) =>
     cap(
       "offers of one caller that wait for listeners of names that have none",

@@ -31,8 +31,8 @@ function linksOf(grant: Omit<Grant, "subject"> = {}) {
   const testRelay = newRelay({}, undefined, ({ token }) => ({ ...grant, subject: token }));
   const { relay, clock } = testRelay;
   const calls: { caller: Caller; over: Deferred<void> }[] = [];
-  const serveChannel: LinksInit["serveChannel"] = async (channel, _request, caller, _token, takePlace) => {
-    takePlace();
+  const serveChannel: LinksInit["serveChannel"] = async (channel, _request, caller, _token, control) => {
+    control.takePlace();
     const over = new Deferred<void>();
     calls.push({ caller, over });
     await over.promise;

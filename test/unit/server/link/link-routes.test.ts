@@ -31,8 +31,8 @@ function silentUser(over: () => void): ChannelUser {
 }
 
 /** Serves a call that holds something from its beginning, and never ends. */
-const placed: LinksInit["serveChannel"] = (_channel, _request, _caller, _token, takePlace) => {
-  takePlace();
+const placed: LinksInit["serveChannel"] = (_channel, _request, _caller, _token, control) => {
+  control.takePlace();
   return new Promise(() => {});
 };
 
@@ -90,8 +90,8 @@ describe("a link of a relay with a policy", () => {
 
   test("ends when it had no call for a while, before its first one or after its last one", async () => {
     const calls: Deferred<void>[] = [];
-    const serveChannel: LinksInit["serveChannel"] = async (channel, _request, _caller, _token, takePlace) => {
-      takePlace();
+    const serveChannel: LinksInit["serveChannel"] = async (channel, _request, _caller, _token, control) => {
+      control.takePlace();
       const call = new Deferred<void>();
       calls.push(call);
       await call.promise;

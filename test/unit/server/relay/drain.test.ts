@@ -87,7 +87,7 @@ describe("Relay.drain with streams that can be resumed", () => {
     const [stream] = legs;
     if (stream === undefined) throw new Error("no stream");
     relay.drain(10_000);
-    const idle = relay.idle();
+    const idle = relay.idle(5_000);
     stream.splice.client.lose(callBroke());
     expect(stream.listener.heard.at(-1)).toBe("suspended 120000");
     expect([await isSettled(idle), relay.counts.streams]).toEqual([false, 1]);
@@ -105,7 +105,7 @@ describe("Relay.drain with streams that can be resumed", () => {
     ended?.splice.listener.put(relayed(frame({ reset: { code: 10 } })));
     relay.drain(10_000);
     expect(relay.counts.streams).toBe(0);
-    expect(await isSettled(relay.idle())).toBe(true);
+    expect(await isSettled(relay.idle(5_000))).toBe(true);
   });
 });
 
@@ -114,10 +114,24 @@ describe("Relay.idle", () => {
     const { relay, splice } = offeredStream();
     const leg = relay.admission.hold(someCaller, { kind: "leg" });
     relay.drain(10_000);
-    const idle = relay.idle();
+    const idle = relay.idle(5_000);
     splice.end();
     expect(await isSettled(idle)).toBe(false);
     leg.release();
+    expect(await isSettled(idle)).toBe(true);
+  });
+
+  test("waits a while for legs that have ended and that nobody reads to the end", async () => {
+    const { relay, clock } = newRelay();
+    const leg = relay.admission.hold(someCaller, { kind: "leg" });
+    relay.drain(10_000);
+    const idle = relay.idle(5_000);
+    clock.advance(5_000);
+    relay.admission.hold(someCaller, { kind: "ended leg" }, leg);
+    expect(await isSettled(idle)).toBe(false);
+    clock.advance(4_999);
+    expect(await isSettled(idle)).toBe(false);
+    clock.advance(1);
     expect(await isSettled(idle)).toBe(true);
   });
 
@@ -125,7 +139,7 @@ describe("Relay.idle", () => {
     const { relay } = offeredStream();
     relay.admission.hold(someCaller, { kind: "leg" });
     relay.drain(10_000);
-    const idle = relay.idle();
+    const idle = relay.idle(5_000);
     relay.close();
     expect(await isSettled(idle)).toBe(true);
   });

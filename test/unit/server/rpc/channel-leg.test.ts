@@ -1,4 +1,4 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { Code, createConnectRouter } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 import { describe, expect, test } from "vitest";
@@ -13,15 +13,18 @@ import type { Channel } from "../../../../link/channel/channel.js";
 import { ChannelBodies } from "../../../../link/channel/channel-bodies.js";
 import { createChannelHandler } from "../../../../link/channel/channel-handler.js";
 import { defaultLimits } from "../../../../server/admission/limits.js";
+import { answerTimeoutMs } from "../../../../server/http/open-responses.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import type { FakeClock } from "../../../fakes/fake-clock.js";
+import { frame } from "../../../fakes/frames.js";
 import { joinedLinks, packet } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay, someCaller } from "../../../fakes/relays.js";
+import { newLinkedRelay } from "../../../fakes/relay-links.js";
+import { Listening, newRelay, relayed, someCaller } from "../../../fakes/relays.js";
 
 type Serve = (channel: Channel, request: ChannelRequest) => Promise<void> | undefined;
 type Headers = Record<string, string>;
@@ -171,4 +174,42 @@ describe.each<[string, (relay: Relay) => Serve]>([
     expect(accepted.map(({ end }) => end)).toEqual([expect.objectContaining({ failure: heard })]);
     expect(relay.counts).toMatchObject({ streams: 0, legs: 0 });
   });
+});
+
+const openMessage = { message: { case: "open" as const, value: { name: "room" } } };
+const openJson = new TextEncoder().encode(
+  toJsonString(ConnectRequestSchema, create(ConnectRequestSchema, openMessage)),
+);
+
+test.each<[string, Headers, Uint8Array]>([
+  ["binary", plain, open],
+  ["JSON", { "content-type": "application/connect+json" }, envelope(0, openJson)],
+])("a leg in %s that has ended, and whose client reads nothing, is given up in time", async (_what, headers, first) => {
+  const { relay, links, open: openLink } = newLinkedRelay();
+  const clock = relay.clock as FakeClock;
+  const accepted: Listening[] = [];
+  void acceptAll(relay, accepted);
+  const { link, watch } = openLink();
+  link.receive(packet({ channel: 1, content: { case: "request", value: legRequest(headers) } }));
+  link.receive(packet({ channel: 1, content: { case: "data", value: first } }));
+  await settled();
+  const [peer] = accepted;
+  // More than the first window of a channel, so that some has to wait for credit that never comes.
+  const messages = [{ data: new Uint8Array(150_000) }];
+  for (let sequence = 1n; sequence <= 4n; sequence += 1n) {
+    if (peer?.half.put(relayed(frame({ sequence, messages }))) === false) break;
+    await settled();
+  }
+  peer?.half.fail(new StreamError("gone"));
+  await settled();
+  for (let ms = 0; ms < answerTimeoutMs - 1_000; ms += 1_000) {
+    watch.heard();
+    clock.advance(1_000);
+  }
+  clock.advance(999);
+  await settled();
+  expect([relay.counts, links.counts]).toMatchObject([{ streams: 0, legs: 1 }, { channels: 1 }]);
+  clock.advance(1);
+  await settled();
+  expect([relay.counts, links.counts]).toMatchObject([{ legs: 0 }, { channels: 0 }]);
 });

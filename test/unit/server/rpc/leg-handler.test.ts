@@ -13,6 +13,7 @@ import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
 import type { Grant } from "../../../../server/admission/authorize.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
+import { answerTimeoutMs } from "../../../../server/http/open-responses.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Relay } from "../../../../server/relay/relay.js";
 import type { Role } from "../../../../server/relay/stream/half.js";
@@ -139,8 +140,12 @@ class HeldCarrier implements LegCarrier {
 
   retire(): void {}
 
-  end(error: StreamError | undefined): void {
+  /** The time that its caller has to read how the leg ended. */
+  timeoutMs: number | undefined;
+
+  end(error: StreamError | undefined, timeoutMs: number): void {
     this.ended = error ?? "well";
+    this.timeoutMs = timeoutMs;
   }
 }
 
@@ -434,6 +439,34 @@ test("legs that nobody has read to their end count when others are opened, thoug
   expect(openLeg()).toMatchObject({ failure: Failure.LIMIT_REACHED });
   for (const handler of handlers) handler.close("broken");
   expect(relay.counts.legs).toBe(0);
+});
+
+test("a caller that leaves as many ended legs unread as it may have streams has no time to read the next", () => {
+  const { relay } = newRelay({ maxStreams: 10, maxStreamsPerCaller: 2 });
+  const legs = Array.from({ length: 4 }, () => {
+    const carrier = new HeldCarrier();
+    const { lease } = relay.listen("room", false);
+    const handler = new LegHandler(relay, carrier, connectRpc);
+    handler.receive(enveloped(open));
+    lease.end("lost");
+    if (relay.counts.legs === 4) handler.close("broken");
+    return { carrier, handler };
+  });
+  expect(legs.map(({ carrier }) => carrier.timeoutMs)).toEqual([answerTimeoutMs, answerTimeoutMs, 0, 0]);
+  expect(relay.counts).toMatchObject({ streams: 0, legs: 3 });
+  for (const { handler } of legs) handler.close("broken");
+  expect(relay.counts.legs).toBe(0);
+});
+
+test("all legs of a relay that closes have their time to be read", () => {
+  const { relay } = newRelay({ maxStreams: 10, maxStreamsPerCaller: 2 });
+  relay.listen("room", false);
+  const carriers = [new HeldCarrier(), new HeldCarrier()];
+  for (const carrier of carriers) new LegHandler(relay, carrier, connectRpc).receive(enveloped(open));
+  relay.admission.hold(someCaller, { kind: "ended leg" });
+  relay.admission.hold(someCaller, { kind: "ended leg" });
+  relay.close();
+  expect(carriers.map(({ timeoutMs }) => timeoutMs)).toEqual([answerTimeoutMs, answerTimeoutMs]);
 });
 
 describe.each([
