@@ -44,7 +44,7 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
     renew: (request, context) => renew(relay, request, context),
     async list(request, context) {
       const { shows } = await admitList(relay, "list", request.prefix, context);
-      return directory.list(request, shows);
+      return directory.list(request, shows, context.signal);
     },
     async *watch({ prefix }, context) {
       const { caller, shows } = await admitList(relay, "watch", prefix, context);
