@@ -69,7 +69,8 @@ export interface RelayServer {
 export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
   const { proxy, port, host, fd, tls, fallback } = checkedOptions(options);
   const { openTimeoutMs } = proxy.limits;
-  const own = tls === undefined ? new PlainPort(openTimeoutMs) : new SecurePort(tls, openTimeoutMs);
+  const own =
+    tls === undefined ? new PlainPort(openTimeoutMs, trustedProxiesOf(proxy)) : new SecurePort(tls, openTimeoutMs);
   const other = fallback ?? ((...request) => proxy.handler(...request));
   const answer = answerProbes(
     () => proxy.isReady,

@@ -162,8 +162,10 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     }
     const serves = (request: NodeRequest) => this.#routes.serves(request);
     const upgrades = (request: IncomingMessage) => this.#routes.upgrades(request);
+    const { limits, clock, warnings, admission } = this.#relay;
+    const proxies = this.#trustedProxies;
     const handlers = { request: this.handler, serves, upgrade: this.upgrade, upgrades };
-    this.#uninstalls.add(install(server, handlers, this.#relay));
+    this.#uninstalls.add(install(server, handlers, { limits, clock, warnings, admission, proxies }));
     return this;
   }
 

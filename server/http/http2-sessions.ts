@@ -6,6 +6,7 @@ import type { Admission } from "../admission/admission.js";
 import type { RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { NodeResponse, NodeServer } from "./node-server.js";
+import { plainAddress, type TrustedProxies } from "./request/trusted-proxies.js";
 import { SessionGuard } from "./session-guard.js";
 
 /** Node's default of 64 KiB for a connection halves bulk throughput. */
@@ -22,13 +23,15 @@ export interface SupervisionInit {
   clock: Clock;
   warnings: Warnings;
   admission: Admission;
+  proxies: TrustedProxies;
 }
 
 /**
  * Widens the windows of each HTTP/2 connection, caps its streams, ends the dead ones, and cuts off those that flood the
  * relay. Does nothing on a server that has no HTTP/2. Returns what stops it.
  */
-export function superviseSessions(server: NodeServer, { limits, clock, admission }: SupervisionInit): () => void {
+export function superviseSessions(server: NodeServer, init: SupervisionInit): () => void {
+  const { limits, clock, admission, proxies } = init;
   const stops = new Set<() => void>();
   const onSession = (session: ServerHttp2Session) => {
     session.setLocalWindowSize(connectionWindowBytes);
@@ -49,6 +52,7 @@ export function superviseSessions(server: NodeServer, { limits, clock, admission
     const guard = new SessionGuard(session, socket, {
       clock,
       firstCallTimeoutMs: openTimeoutsUntilCall * limits.openTimeoutMs,
+      isProxy: proxies.includes(plainAddress(socket.remoteAddress ?? "")),
       onFlood: (what) => warnOfFlood(socket, what, admission),
     });
   };

@@ -40,6 +40,8 @@ export interface SessionGuardInit {
    * in this time.
    */
   firstCallTimeoutMs: number;
+  /** Whether its client is a trusted proxy, which hands on the resets of all its callers and is not cut off for them. */
+  isProxy: boolean;
   /** Called once, before the connection is cut off, with what its client did. */
   onFlood(what: string): void;
 }
@@ -116,7 +118,7 @@ export class SessionGuard {
     });
     const turn = this.#turn ?? this.#beginTurn();
     const onReset = () => {
-      if (turn !== this.#turn) return;
+      if (turn !== this.#turn || this.#init.isProxy) return;
       turn.resets += 1;
       if (turn.resets === maxResetsInTurn + 1) this.#cutOff("more resets than it has any use for");
     };

@@ -2,6 +2,7 @@ import { createServer as createHttp1Server, type Server as Http1Server } from "n
 import { createServer as createHttp2Server, type Http2Server } from "node:http2";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import type { NodeServer } from "../node-server.js";
+import { plainAddress, type TrustedProxies } from "../request/trusted-proxies.js";
 import { portOptions } from "./port-options.js";
 
 /** The first bytes of an HTTP/2 connection with prior knowledge. RFC 9113, section 3.4. */
@@ -15,25 +16,31 @@ export class PlainPort {
   readonly #openTimeoutMs: number;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
+  readonly #http2OfProxies: Http2Server;
+  readonly #proxies: TrustedProxies;
   readonly #tcp: TcpServer = createTcpServer((socket) => this.#sort(socket));
   readonly #sockets = new Set<Socket>();
 
   /**
    * A connection is closed if its first bytes do not tell within `openTimeoutMs` which protocol it speaks, or if it
    * takes longer for the head of a request.
+   *
+   * - `proxies`: those whose connections of HTTP/2 are not cut off for resets.
    */
-  constructor(openTimeoutMs: number) {
+  constructor(openTimeoutMs: number, proxies: TrustedProxies) {
     this.#openTimeoutMs = openTimeoutMs;
-    const { http1, http2 } = portOptions(openTimeoutMs);
+    this.#proxies = proxies;
+    const { http1, http2, http2OfProxies } = portOptions(openTimeoutMs);
     this.#http1 = createHttp1Server(http1);
     this.#http2 = createHttp2Server(http2);
+    this.#http2OfProxies = createHttp2Server(http2OfProxies);
     // The server starts its check for slow requests when it listens, which this server never does by itself.
     this.#http1.emit("listening");
   }
 
   /** The servers that emit the requests. */
   get servers(): readonly NodeServer[] {
-    return [this.#http1, this.#http2];
+    return [this.#http1, this.#http2, this.#http2OfProxies];
   }
 
   /** The server that listens on the port. */
@@ -47,6 +54,7 @@ export class PlainPort {
     for (const socket of this.#sockets) socket.destroy();
     this.#http1.close();
     this.#http2.close();
+    this.#http2OfProxies.close();
     await closed;
   }
 
@@ -73,8 +81,12 @@ export class PlainPort {
       socket.off("error", giveUp);
       clearTimeout(deadline);
       socket.unshift(first);
-      (matches ? this.#http2 : this.#http1).emit("connection", socket);
+      (matches ? this.#http2For(socket) : this.#http1).emit("connection", socket);
     };
     socket.on("readable", onReadable);
+  }
+
+  #http2For({ remoteAddress = "" }: Socket): Http2Server {
+    return this.#proxies.includes(plainAddress(remoteAddress)) ? this.#http2OfProxies : this.#http2;
   }
 }

@@ -6,6 +6,13 @@
  */
 const resetLimits = { streamResetBurst: 200, streamResetRate: 200 };
 
+/**
+ * A trusted proxy hands on the resets of all its callers, which may share a connection, so it is not cut off for them:
+ * one caller could end the calls of all others. The proxy bounds what each of its callers does, and the relay counts
+ * the calls of each. Node takes numbers of 32 bits.
+ */
+const resetLimitsOfProxies = { streamResetBurst: 2 ** 31, streamResetRate: 2 ** 31 };
+
 /** Looks for connections of HTTP/1.1 whose head takes too long, in each `openTimeoutMs`. */
 const looksPerTimeout = 2;
 
@@ -15,12 +22,23 @@ const minRequestTimeoutMs = 300_000;
 /** The options of the relay's own servers that differ from Node's. */
 export interface PortOptions {
   http1: { headersTimeout: number; requestTimeout: number; connectionsCheckingInterval: number };
-  http2: { streamResetBurst: number; streamResetRate: number };
+  http2: ResetLimits;
+  /** The options for connections of trusted proxies in place of `http2`. */
+  http2OfProxies: ResetLimits;
+}
+
+interface ResetLimits {
+  streamResetBurst: number;
+  streamResetRate: number;
 }
 
 /** A client has `openTimeoutMs` for the head of a request. Node's own 60 s are seen to every 30 s. */
 export function portOptions(openTimeoutMs: number): PortOptions {
   const connectionsCheckingInterval = Math.ceil(openTimeoutMs / looksPerTimeout);
   const requestTimeout = Math.max(minRequestTimeoutMs, openTimeoutMs);
-  return { http1: { headersTimeout: openTimeoutMs, requestTimeout, connectionsCheckingInterval }, http2: resetLimits };
+  return {
+    http1: { headersTimeout: openTimeoutMs, requestTimeout, connectionsCheckingInterval },
+    http2: resetLimits,
+    http2OfProxies: resetLimitsOfProxies,
+  };
 }

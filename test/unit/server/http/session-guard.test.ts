@@ -31,7 +31,9 @@ let socket: { bytesRead: number; bytesWritten: number; isDestroyed: boolean; des
 let floods: string[];
 let guard: SessionGuard;
 
-beforeEach(() => {
+beforeEach(() => begin());
+
+function begin(isProxy = false): void {
   clock = new FakeClock();
   session = new FakeSession();
   socket = {
@@ -46,9 +48,10 @@ beforeEach(() => {
   guard = new SessionGuard(session as unknown as ServerHttp2Session, socket as unknown as Socket, {
     clock,
     firstCallTimeoutMs,
+    isProxy,
     onFlood: (what) => floods.push(what),
   });
-});
+}
 
 afterEach(() => {
   guard.stop();
@@ -122,6 +125,13 @@ describe("SessionGuard counts the calls that a client opens and resets within a 
     expectServed();
     openCall(true);
     expectCutOff();
+  });
+
+  test("not if it is a trusted proxy, which hands on the resets of all its callers", () => {
+    guard.stop();
+    begin(true);
+    for (let call = 0; call < 1_000; call += 1) openCall(call % 2 === 0).emit("aborted");
+    expectServed();
   });
 
   test("not for calls of an earlier turn, nor for as many in the next one", async () => {
