@@ -33,7 +33,7 @@ export const steps: Step[] = [
   { name: "build", run: () => expectSuccess("npm", ["run", "--silent", "build"]) },
   // Before the tests: nothing else is at work now.
   { name: "speed", run: checkSpeed },
-  { name: "unit", run: () => runTests("unit", 120_000) },
+  { name: "unit", run: () => runTests("unit", 240_000) },
   { name: "integration", run: () => runTests("integration", 420_000) },
   { name: "cli", run: () => runTests("cli", 420_000) },
   { name: "security", run: () => runTests("security", 180_000) },
