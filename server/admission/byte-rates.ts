@@ -1,6 +1,7 @@
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "./caller.js";
 import { callerKey } from "./caller-key.js";
+import { maxRememberedCallers } from "./caller-rates.js";
 import { maxTimerMs, type RelayLimits } from "./limits.js";
 
 /** Allows so many bytes in a second, and those of one second at once. A frame may be spent that is not earned yet. */
@@ -9,8 +10,6 @@ class ByteRate {
   readonly #perSecond: number;
   #leftBytes: number;
   #filledMs: number;
-  /** The legs that share the rate. */
-  users = 0;
 
   constructor(clock: Clock, perSecond: number) {
     this.#clock = clock;
@@ -29,52 +28,55 @@ class ByteRate {
   }
 }
 
-/** The rates of one leg. Its owner releases it, once or more often. */
+/** The rates of one leg, which it shares with those that its endpoint and its caller had before. */
 export interface LegRate {
   /** Counts bytes that have come on the leg. Returns the time after which more may follow, in milliseconds. */
   spend(bytes: number): number;
-  release(): void;
 }
 
-/** How fast legs may bring bytes: each of them, and all of one caller together. */
+/** How fast legs may bring bytes: those of each endpoint of a stream, and all of one caller together. */
 export class ByteRates {
   readonly #clock: Clock;
-  readonly #perLeg: number;
+  readonly #perStream: number;
   readonly #perCaller: number;
-  /** The rates of callers with legs, by their keys. */
+  /** The rates of endpoints, which outlive their legs: one that attaches again goes on with what is left to it. */
+  readonly #endpoints = new WeakMap<object, ByteRate>();
+  /**
+   * The rates of callers, by their keys, in the order in which they last opened legs. The first is forgotten when there
+   * are too many, and may begin again.
+   */
   readonly #callers = new Map<string, ByteRate>();
 
   constructor(clock: Clock, { maxBytesPerSecondPerStream, maxBytesPerSecondPerCaller }: RelayLimits) {
     this.#clock = clock;
-    this.#perLeg = maxBytesPerSecondPerStream;
+    this.#perStream = maxBytesPerSecondPerStream;
     this.#perCaller = maxBytesPerSecondPerCaller;
   }
 
-  /** Returns the rates of a new leg. Returns undefined where none is limited, so that frames cost nothing. */
-  ofLeg(caller: Caller): LegRate | undefined {
-    const ofLeg = this.#perLeg === maxTimerMs ? undefined : new ByteRate(this.#clock, this.#perLeg);
+  /**
+   * Returns the rates of a new leg of an endpoint, which is any object that stands for it on all its legs. Returns
+   * undefined where none is limited, so that frames cost nothing.
+   */
+  ofLeg(caller: Caller, endpoint: object): LegRate | undefined {
+    const ofEndpoint = this.#perStream === maxTimerMs ? undefined : this.#ofEndpoint(endpoint);
     const key = this.#perCaller === maxTimerMs ? undefined : callerKey(caller);
-    if (ofLeg === undefined && key === undefined) return undefined;
-    const ofCaller = key === undefined ? undefined : this.#join(key);
-    let release = () => {
-      release = () => {};
-      if (key !== undefined && ofCaller !== undefined) this.#leave(key, ofCaller);
-    };
-    return {
-      spend: (bytes) => Math.max(ofLeg?.spend(bytes) ?? 0, ofCaller?.spend(bytes) ?? 0),
-      release: () => release(),
-    };
+    const ofCaller = key === undefined ? undefined : this.#ofCaller(key);
+    if (ofEndpoint === undefined || ofCaller === undefined) return ofEndpoint ?? ofCaller;
+    return { spend: (bytes) => Math.max(ofEndpoint.spend(bytes), ofCaller.spend(bytes)) };
   }
 
-  #join(key: string): ByteRate {
-    const rate = this.#callers.get(key) ?? new ByteRate(this.#clock, this.#perCaller);
-    this.#callers.set(key, rate);
-    rate.users += 1;
+  #ofEndpoint(endpoint: object): ByteRate {
+    const rate = this.#endpoints.get(endpoint) ?? new ByteRate(this.#clock, this.#perStream);
+    this.#endpoints.set(endpoint, rate);
     return rate;
   }
 
-  #leave(key: string, rate: ByteRate): void {
-    rate.users -= 1;
-    if (rate.users === 0) this.#callers.delete(key);
+  #ofCaller(key: string): ByteRate {
+    const rate = this.#callers.get(key) ?? new ByteRate(this.#clock, this.#perCaller);
+    this.#callers.delete(key);
+    this.#callers.set(key, rate);
+    const [oldest] = this.#callers.keys();
+    if (this.#callers.size > maxRememberedCallers && oldest !== undefined) this.#callers.delete(oldest);
+    return rate;
   }
 }

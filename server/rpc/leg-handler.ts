@@ -144,7 +144,6 @@ export class LegHandler {
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
     this.#place?.hold.release();
-    this.#rate?.release();
     if (state.kind !== "attached" && state.kind !== "broken off") return;
     const error = callOverError(end === "canceled");
     // The page was left, or its transport is not needed any more: nobody comes back.
@@ -201,7 +200,7 @@ export class LegHandler {
     const admitted = this.#rpc.admit(this.#relay, open, caller, token);
     if (!(admitted instanceof Promise)) {
       this.#attach(open, admitted);
-      return true;
+      return this.#rest === undefined;
     }
     this.#set({ kind: "admitting", request: "open" });
     admitted.then(
@@ -220,18 +219,21 @@ export class LegHandler {
     } catch (reason) {
       return this.fail(StreamError.from(reason, Code.Internal));
     }
-    this.#readOn();
+    if (this.#rest === undefined) this.#readOn();
     if (request === "ended") this.endRequest();
   }
 
   #attach(open: Open, admitted: Admitted): void {
-    const { half, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
-    this.#place = { kind: "open", caller: admitted.caller, hold };
+    const { half, caller, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
+    this.#place = { kind: "open", caller, hold };
     this.#carrier.takePlace();
-    this.#rate = this.#relay.admission.byteRates.ofLeg(admitted.caller);
+    this.#rate = this.#relay.admission.byteRates.ofLeg(caller, half);
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
-    half.attach(this.#portOf(admitted.caller), resumption);
+    half.attach(this.#portOf(caller), resumption);
+    // The endpoint or its caller may have brought too much on other legs.
+    const waitMs = this.#rate?.spend(0) ?? 0;
+    if (waitMs > 0 && this.#state.kind === "attached") this.#restFor(waitMs, "free");
   }
 
   #portOf(caller: Caller): LegPort {

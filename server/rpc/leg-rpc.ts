@@ -12,6 +12,8 @@ import { receivedSequenceOf } from "../relay/stream/relayed-frame.js";
 
 export interface AttachedLeg {
   half: Half;
+  /** The caller of the leg, with what was verified about its endpoint when that was let in. */
+  caller: Caller;
   /** The leg's place among the legs. The owner of the leg releases it when the endpoint has heard how the leg ended. */
   hold: Hold;
   /** How the endpoint attaches again; undefined for its first leg. */
@@ -124,12 +126,13 @@ function attached(relay: Relay, role: Role, caller: Caller, find: () => FoundHal
   try {
     const { half, streamId, resumption } = find();
     const legToken = relay.legToken(role, streamId);
-    admission.grants.letIn(caller, relay.claimsOf(role, streamId));
+    const claims = relay.claimsOf(role, streamId);
+    admission.grants.letIn(caller, claims);
     const { heartbeatIntervalMs } = limits;
     const accessExpiresInMs = expiryToWire(relay.accessExpiresInMs(role, streamId));
     const facts = { streamId, legToken, heartbeatIntervalMs, accessExpiresInMs };
     const opened = create(OpenedSchema, { ...facts, limits: limitsToWire(limits) });
-    return { half, hold, opened, resumption };
+    return { half, caller: claims === undefined ? caller : { ...caller, claims }, hold, opened, resumption };
   } catch (reason) {
     hold.release();
     throw reason;

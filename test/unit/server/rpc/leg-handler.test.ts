@@ -1,6 +1,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import { ShowRequestSchema } from "../../../../gen/streamserver/v1/admin_pb.js";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import {
   ConnectRequestSchema,
@@ -11,7 +12,9 @@ import {
 } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
+import { Survey } from "../../../../server/admin/survey.js";
 import type { Grant } from "../../../../server/admission/authorize.js";
+import type { Caller, Claims } from "../../../../server/admission/caller.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
 import { answerTimeoutMs } from "../../../../server/http/open-responses.js";
 import { Directory } from "../../../../server/relay/directory.js";
@@ -28,7 +31,7 @@ import { createLinkTransport } from "../../../../web/transport/link-transport.js
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { joinedLinks, newWatch } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay, resumableOffer, resumes, someCaller } from "../../../fakes/relays.js";
+import { Listening, newRelay, noFacts, resumableOffer, resumes, someCaller } from "../../../fakes/relays.js";
 
 type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
@@ -119,11 +122,15 @@ const broken: [string, (Said | "end")[], Failure][] = [
 class HeldCarrier implements LegCarrier {
   takePlace(): void {}
 
-  readonly caller = someCaller;
+  readonly caller: Caller;
   readonly token = "";
   readonly heard: ConnectResponse["message"][] = [];
   reading: "on" | "paused" = "on";
   ended: "open" | "well" | StreamError = "open";
+
+  constructor(caller = someCaller) {
+    this.caller = caller;
+  }
 
   send(sent: Parts): boolean {
     this.heard.push(fromBinary(ConnectResponseSchema, dataOf(sent)).message);
@@ -238,16 +245,17 @@ describe("LegHandler of a leg that brings more than its rate", () => {
   async function limitedLeg(limits: Partial<RelayLimits>, roomFrames?: number) {
     const { relay, clock } = newRelay(limits);
     const { lease } = relay.listen("room", false);
-    function open() {
+    /** Opens a leg whose first bytes are followed by others at once. */
+    function openLeg(rest: Uint8Array = new Uint8Array()) {
       const carrier = new HeldCarrier();
       const handler = new LegHandler(relay, carrier, connectRpc);
-      handler.receive(enveloped({ case: "open", value: { name: "room" } }));
+      handler.receive(Buffer.concat([enveloped(open), rest]));
       const [offer] = lease.waiting;
       const id = offer?.id ?? "";
       const peer = new Listening(relay.accept(id, relay.legToken("listener", id), undefined), roomFrames);
       return { carrier, handler, peer };
     }
-    return { clock, open, ...open() };
+    return { clock, openLeg, ...openLeg() };
   }
 
   test("is read on when the time of its frames is over, and to its end", async () => {
@@ -287,32 +295,95 @@ describe("LegHandler of a leg that brings more than its rate", () => {
     expect([peer.frames.length, carrier.reading]).toEqual([3, "on"]);
   });
 
-  test("shares the rate of its caller with the caller's other legs, until they are over", async () => {
-    const { clock, open, ...first } = await limitedLeg({ maxBytesPerSecondPerCaller: 1_000 });
-    const second = open();
+  test("shares the rate of its caller with the caller's other legs, and with those that come after them", async () => {
+    const { clock, openLeg, ...first } = await limitedLeg({ maxBytesPerSecondPerCaller: 1_000 });
+    const second = openLeg();
     first.handler.receive(frames(1));
     second.handler.receive(frames(1, 2));
     expect([first.carrier.reading, second.carrier.reading, second.peer.frames.length]).toEqual(["on", "paused", 1]);
     for (const { handler } of [first, second]) handler.close("canceled");
     expect(clock.timers).toBe(0);
-    const third = open();
-    third.handler.receive(frames(1));
-    expect(third.carrier.reading).toBe("on");
+    const third = openLeg(frames(1));
+    expect([third.carrier.reading, third.peer.frames.length]).toEqual(["paused", 0]);
+    clock.advance(1_000);
+    expect([third.carrier.reading, third.peer.frames.length]).toEqual(["on", 1]);
+  });
+
+  test("waits, too, where a policy has let its caller in only when its rate was spent", async () => {
+    const verdict = new Deferred<Grant>();
+    const limits = { maxBytesPerSecondPerCaller: 1_000 };
+    const { relay, clock } = newRelay(limits, undefined, () => verdict.promise);
+    relay.listen("room", false);
+    const carrier = new HeldCarrier();
+    const handler = new LegHandler(relay, carrier, connectRpc);
+    handler.receive(Buffer.concat([enveloped(open), frames(1)]));
+    relay.admission.byteRates.ofLeg(someCaller, {})?.spend(2_000);
+    verdict.resolve({});
+    await settled();
+    const [splice] = relay.streams;
+    expect([carrier.reading, splice?.client.bytes]).toEqual(["paused", 0]);
+    clock.advance(1_000);
+    expect(splice?.client.bytes).toBeGreaterThan(0);
+  });
+
+  test("goes on with what was left to its endpoint where that attaches again", () => {
+    const { attach, client, listener, clock } = resumableLegs({ maxBytesPerSecondPerStream: 1_000 });
+    const heard = () => listener.carrier.heard.filter((message) => message.case === "frame").length;
+    client.handler.receive(frames(1, 2));
+    client.handler.close("broken");
+    const newer = attach("client", { generation: 2, receivedSequence: 0n }, frames(3));
+    expect([heard(), newer.carrier.reading]).toEqual([2, "paused"]);
+    clock.advance(1_000);
+    expect([heard(), newer.carrier.reading]).toEqual([3, "on"]);
+  });
+
+  test("counts for the identity of its endpoint that was let in, where it accepts and where it comes back", () => {
+    const { relay, clock } = newRelay({ maxBytesPerSecondPerCaller: 1_000 });
+    const survey = new Survey(relay, () => ({ links: 0, channels: 0, watchers: 0 }));
+    const ofThisMachine: Caller = { ...someCaller, address: "127.0.0.1" };
+    const claimsOf = (subject: string): Claims => {
+      return { subject, name: "", meta: {}, issuedAtMs: 0, expiresAtMs: undefined, cut: false, tokenId: "" };
+    };
+    relay.listen("room", false, { caller: { ...ofThisMachine, claims: claimsOf("ann") } });
+    const facts = { ...noFacts, capabilities: resumes };
+    const { splice } = relay.connect("room", facts, 0, { ...ofThisMachine, claims: claimsOf("bob") });
+    const listener = attachLeg(relay, splice.id, "listener", { caller: ofThisMachine });
+    const resume = { generation: 1, receivedSequence: 0n };
+    const client = attachLeg(relay, splice.id, "client", { caller: ofThisMachine, resume });
+    for (const { handler } of [listener, client]) handler.receive(frames(1, 2));
+    expect([listener.carrier.reading, client.carrier.reading]).toEqual(["paused", "paused"]);
+    expect(survey.show(create(ShowRequestSchema)).streams).toMatchObject([
+      { listener: { caller: { subject: "ann" } }, client: { caller: { subject: "bob" } } },
+    ]);
+    clock.advance(1_000);
+    expect([listener.carrier.reading, client.carrier.reading]).toEqual(["on", "on"]);
+    survey.close();
   });
 });
 
+interface LegOptions {
+  caller?: Caller;
+  resume?: { generation: number; receivedSequence: bigint } | undefined;
+  /** The bytes after the first message, which come at once. */
+  rest?: Uint8Array | undefined;
+}
+
+/** Opens a leg of a stream for an endpoint that resumes. */
+function attachLeg(relay: Relay, streamId: string, role: Role, { caller, resume, rest }: LegOptions = {}) {
+  const carrier = new HeldCarrier(caller);
+  const handler = new LegHandler(relay, carrier, role === "client" ? connectRpc : acceptRpc);
+  const legToken = relay.legToken(role, streamId);
+  const value = { streamId, legToken, capabilities: resumes, ...(resume && { resume }) };
+  handler.receive(Buffer.concat([enveloped({ case: "open", value }), rest ?? new Uint8Array()]));
+  return { carrier, handler };
+}
+
 /** A stream between two legs whose endpoints resume. */
-function resumableLegs() {
-  const paired = resumableOffer();
+function resumableLegs(limits: Partial<RelayLimits> = {}) {
+  const paired = resumableOffer(limits);
   const { relay, splice } = paired;
-  function attach(role: Role, resume?: { generation: number; receivedSequence: bigint }, legToken?: string) {
-    const carrier = new HeldCarrier();
-    const handler = new LegHandler(relay, carrier, role === "client" ? connectRpc : acceptRpc);
-    const token = legToken ?? relay.legToken(role, splice.id);
-    const value = { streamId: splice.id, legToken: token, capabilities: resumes, ...(resume && { resume }) };
-    handler.receive(enveloped({ case: "open", value }));
-    return { carrier, handler };
-  }
+  const attach = (role: Role, resume?: LegOptions["resume"], rest?: Uint8Array) =>
+    attachLeg(relay, splice.id, role, { resume, rest });
   const listener = attach("listener");
   const client = attach("client", { generation: 1, receivedSequence: 0n });
   return { ...paired, attach, client, listener };
