@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Feature, type LimitsSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes, maxRpcMessageBytes } from "../../leg/leg-call.js";
 import { defaultHeartbeatIntervalMs } from "../../link/link-watch.js";
+import type { ReachedLimit } from "../../stream/error/stream-error.js";
 import { described, knownOptions } from "./known-options.js";
 
 /**
@@ -189,6 +190,11 @@ export function checkedLimits(given: Partial<RelayLimits>): RelayLimits {
     throw new RangeError(`${name} is a whole number from ${min} to ${max}, not ${described(value)}`);
   }
   return limits;
+}
+
+/** The limit on the size of something, as the error for its sender tells it. Trying again is of no use. */
+export function exceededLimit(name: keyof RelayLimits, value: number): ReachedLimit {
+  return { name, value, retryAfterMs: 0 };
 }
 
 /** The limits that `Registered` and `Opened` carry. */

@@ -14,7 +14,7 @@ import type { Admission } from "../admission/admission.js";
 import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, type Claims, localCaller } from "../admission/caller.js";
 import type { CarriedGrant } from "../admission/carried-grant.js";
-import type { RelayLimits } from "../admission/limits.js";
+import { exceededLimit, type RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
 import type { OfferTracing } from "./lease/offer-tracing.js";
@@ -455,6 +455,7 @@ export class Relay {
     if (metadataBytes <= this.limits.maxMetadataBytes) return;
     throw new StreamError(`${metadataBytes} bytes of metadata are more than ${this.limits.maxMetadataBytes}`, {
       failure: Failure.FRAME_TOO_LARGE,
+      limit: exceededLimit("maxMetadataBytes", this.limits.maxMetadataBytes),
     });
   }
 

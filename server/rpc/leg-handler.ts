@@ -18,6 +18,7 @@ import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { LegRate } from "../admission/byte-rates.js";
 import type { Caller } from "../admission/caller.js";
+import { exceededLimit } from "../admission/limits.js";
 import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
 import type { Relay } from "../relay/relay.js";
 import type { Half } from "../relay/stream/half.js";
@@ -120,15 +121,25 @@ export class LegHandler {
   fail(error: StreamError): void {
     const state = this.#state;
     if (state.kind === "opening" || state.kind === "admitting") this.#end(error);
-    else if (state.kind === "attached" || state.kind === "broken off") state.half.fail(error);
+    else if (state.kind === "attached" || state.kind === "broken off") state.half.fail(this.#frameError(error));
   }
 
   /** The body of the request cannot be read, unless it was cut short: then the abort of its call follows. */
   failUnlessAborted(error: StreamError): void {
     const state = this.#state;
     if (state.kind !== "attached") return this.fail(error);
-    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => state.half.fail(error));
+    const cancelDeadline = this.#relay.clock.after(abortGraceMs, () => state.half.fail(this.#frameError(error)));
     this.#set({ kind: "broken off", half: state.half, cancelDeadline });
+  }
+
+  /** After the first message, only a frame can be too large to be read, and its sender is told the limit. */
+  #frameError(error: StreamError): StreamError {
+    const { failure, message } = error;
+    if (failure !== Failure.FRAME_TOO_LARGE || error.limit !== undefined) return error;
+    return new StreamError(message, {
+      failure,
+      limit: exceededLimit("maxFrameBytes", this.#relay.limits.maxFrameBytes),
+    });
   }
 
   /** The carrier can send the next envelope. */

@@ -46,7 +46,10 @@ export interface ReachedLimit {
   /** The name of the limit among the relay's options, such as "maxNames". */
   name: string;
   value: number;
-  /** When it is worth to try again, in milliseconds: for a rate when it allows so, and otherwise a guess. */
+  /**
+   * When it is worth to try again, in milliseconds: for a rate when it allows so, and otherwise a guess. 0 where it is
+   * not, because the request itself is too large.
+   */
   retryAfterMs: number;
 }
 
@@ -64,7 +67,7 @@ export interface StreamErrorOptions {
   delivery?: Delivery | undefined;
   /** The highest number of this side's frames that the relay knows the peer to have. */
   receivedSequence?: number | undefined;
-  /** The limit that the call has met, with `Failure.LIMIT_REACHED`. */
+  /** The limit that the call has met, with `Failure.LIMIT_REACHED`, `FRAME_TOO_LARGE` and `NAME_INVALID`. */
   limit?: ReachedLimit | undefined;
 }
 
@@ -75,7 +78,7 @@ export interface StreamErrorOptions {
  * - `failure`: which of the protocol's own failures, `Failure.UNSPECIFIED` if none.
  * - `hop`: where on the way it failed.
  * - `message`: for a person.
- * - `limit`: with `Failure.LIMIT_REACHED`, the limit of the relay, if it says which.
+ * - `limit`: with `Failure.LIMIT_REACHED`, `FRAME_TOO_LARGE` and `NAME_INVALID`, the limit of the relay, if it says which.
  * - `delivery`: on the error of a stream that was lost or that the peer ended, the messages that reached the peer.
  *
  * @example

@@ -18,7 +18,9 @@ in [its tables](protocol.md#limits-and-deadlines).
 
 Who meets a limit is told which: the error has \`FAILURE_LIMIT_REACHED\`, and in its \`FailureDetail\`, as in \`StreamError.limit\`, the
 name of the limit, its value, and when to try again: for a rate when it allows so, and otherwise a guess of a second. The operator is
-told as well, by the relay's event \`warning\` and by the log of \`bss serve\`, once a minute for each limit.`;
+told as well, by the relay's event \`warning\` and by the log of \`bss serve\`, once a minute for each limit. Whose name, metadata or
+frame is too large is told the limit and its value as well, with \`FAILURE_NAME_INVALID\` or \`FAILURE_FRAME_TOO_LARGE\`, and that it is of
+no use to try again.`;
 
 const caller = `## Of one caller
 

@@ -42,7 +42,8 @@ export type FailureDetail = Message<"streamserver.v1.FailureDetail"> & {
   receivedSequence: bigint;
 
   /**
-   * With FAILURE_LIMIT_REACHED: the limit, by its name among the relay's options. Empty if the relay does not say.
+   * With FAILURE_LIMIT_REACHED, FAILURE_FRAME_TOO_LARGE and FAILURE_NAME_INVALID: the limit, by its name among the relay's
+   * options. Empty if the relay does not say, or if no option sets it.
    *
    * @generated from field: string limit = 4;
    */
@@ -56,7 +57,8 @@ export type FailureDetail = Message<"streamserver.v1.FailureDetail"> & {
   limitValue: number;
 
   /**
-   * When it is worth to try again, in milliseconds from now: for a rate when it allows so, and otherwise a guess.
+   * When it is worth to try again, in milliseconds from now: for a rate when it allows so, and otherwise a guess. 0 where it
+   * is not, because the request itself is too large.
    *
    * @generated from field: uint32 retry_after_ms = 6;
    */

@@ -6,7 +6,7 @@ import type { Admission } from "../../admission/admission.js";
 import type { Caller } from "../../admission/caller.js";
 import { carriedGrant } from "../../admission/carried-grant.js";
 import type { OnGrantEnd } from "../../admission/grants.js";
-import type { RelayLimits } from "../../admission/limits.js";
+import { exceededLimit, type RelayLimits } from "../../admission/limits.js";
 import { randomId, type TokenSigner } from "../token.js";
 import { fencedError, Lease, type LeaseChange, type LeaseEnd, type LeaseInit } from "./lease.js";
 import { ListedNames } from "./listed-names.js";
@@ -83,6 +83,7 @@ export class Registry {
     if (nameBytes >= 1 && nameBytes <= maxNameBytes) return;
     throw new StreamError(`a name has 1 to ${maxNameBytes} bytes of UTF-8, not ${nameBytes}`, {
       failure: Failure.NAME_INVALID,
+      limit: nameBytes === 0 ? undefined : exceededLimit("maxNameBytes", maxNameBytes),
     });
   }
 

@@ -3,6 +3,7 @@ import type { Capabilities } from "../../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Clock } from "../../../stream/platform/clock.js";
 import type { Caller } from "../../admission/caller.js";
+import { exceededLimit } from "../../admission/limits.js";
 import type { LegPort, Resumption } from "./leg-port.js";
 import type { RelayedFrame } from "./relayed-frame.js";
 import { SentFrames } from "./sent-frames.js";
@@ -415,5 +416,6 @@ function brokenError(): StreamError {
 function frameTooLargeError({ costBytes }: RelayedFrame, maxFrameBytes: number): StreamError {
   return new StreamError(`a frame of ${costBytes} bytes is larger than ${maxFrameBytes}`, {
     failure: Failure.FRAME_TOO_LARGE,
+    limit: exceededLimit("maxFrameBytes", maxFrameBytes),
   });
 }

@@ -101,20 +101,24 @@ const frameOf = (bytes: number): Said => ({
 const { maxFrameBytes } = defaultLimits;
 const { PROTOCOL_VIOLATION, FRAME_TOO_LARGE, TOKEN_INVALID, NAME_INVALID, NO_SUCH_NAME } = Failure;
 
-const broken: [string, (Said | "end")[], Failure][] = [
+/** What is wrong with a request, the request, how it fails, and the limit that it exceeds, if it does. */
+const broken: [string, (Said | "end")[], Failure, (keyof RelayLimits)?][] = [
   ["a first message that is not open", [frameOf(1)], PROTOCOL_VIOLATION],
   ["a first message that is nothing", [{ case: undefined }], PROTOCOL_VIOLATION],
   ["a request that ends before open", ["end"], PROTOCOL_VIOLATION],
   ["a second open", [open, open], PROTOCOL_VIOLATION],
   ["a request that ends before fin", [open, "end"], PROTOCOL_VIOLATION],
-  ["a frame that is too large", [open, frameOf(maxFrameBytes - 16 + 1)], FRAME_TOO_LARGE],
+  ["a frame that is too large", [open, frameOf(maxFrameBytes - 16 + 1)], FRAME_TOO_LARGE, "maxFrameBytes"],
+  ["a message that no frame is as large as", [open, frameOf(2 * maxFrameBytes)], FRAME_TOO_LARGE, "maxFrameBytes"],
   ["an open that resumes without a token", [{ case: "open", value: { name: "room", resume: {} } }], TOKEN_INVALID],
   ["a name that is empty", [{ case: "open", value: {} }], NAME_INVALID],
+  ["a name that is too long", [{ case: "open", value: { name: "x".repeat(257) } }], NAME_INVALID, "maxNameBytes"],
   ["a name that nobody listens on", [{ case: "open", value: { name: "other" } }], NO_SUCH_NAME],
   [
     "metadata that is too large",
     [{ case: "open", value: { name: "room", metadata: { a: "x".repeat(8_192) } } }],
     FRAME_TOO_LARGE,
+    "maxMetadataBytes",
   ],
 ];
 
@@ -544,22 +548,27 @@ describe.each([
   ["the routes", overRoutes],
   ["a link", overLink],
 ])("over %s", (_way, transport) => {
-  test.each(broken)("%s ends the call with its code, and leaves nothing behind", async (_what, said, failure) => {
-    const server = routes({}, transport);
-    server.relay.listen("room", false);
-    const bystander = new Call(server).say(open);
-    const call = new Call(server).say(...said);
-    await settled();
-    server.clock.advance(graceMs);
-    expect(await call.error).toMatchObject({ failure, code: failureTable[failure][0] });
-    await settled();
-    expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
-    bystander.cancel();
-    expect((await bystander.error).code).toBe(Code.Canceled);
-    await settled();
-    expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
-    expect(server.clock.timers).toBe(0);
-  });
+  test.each(broken)(
+    "%s ends the call with its code, and leaves nothing behind",
+    async (_what, said, failure, limit) => {
+      const server = routes({}, transport);
+      server.relay.listen("room", false);
+      const bystander = new Call(server).say(open);
+      const call = new Call(server).say(...said);
+      await settled();
+      server.clock.advance(graceMs);
+      const error = await call.error;
+      expect(error).toMatchObject({ failure, code: failureTable[failure][0] });
+      expect(error.limit).toEqual(limit && { name: limit, value: defaultLimits[limit], retryAfterMs: 0 });
+      await settled();
+      expect(server.relay.counts).toEqual({ leases: 1, offers: 1, streams: 0, legs: 1 });
+      bystander.cancel();
+      expect((await bystander.error).code).toBe(Code.Canceled);
+      await settled();
+      expect(server.relay.counts).toEqual({ leases: 1, offers: 0, streams: 0, legs: 0 });
+      expect(server.clock.timers).toBe(0);
+    },
+  );
 
   test("a frame as large as the relay allows passes", async () => {
     const server = routes({}, transport);

@@ -242,11 +242,13 @@ type FailureDetail struct {
 	// When a stream was not resumed or was lost: the highest `Frame.sequence` of the caller's frames that the peer is known
 	// to have. 0 if the relay does not know.
 	ReceivedSequence uint64 `protobuf:"varint,3,opt,name=received_sequence,json=receivedSequence,proto3" json:"received_sequence,omitempty"`
-	// With FAILURE_LIMIT_REACHED: the limit, by its name among the relay's options. Empty if the relay does not say.
+	// With FAILURE_LIMIT_REACHED, FAILURE_FRAME_TOO_LARGE and FAILURE_NAME_INVALID: the limit, by its name among the relay's
+	// options. Empty if the relay does not say, or if no option sets it.
 	Limit string `protobuf:"bytes,4,opt,name=limit,proto3" json:"limit,omitempty"`
 	// The value of the limit.
 	LimitValue uint32 `protobuf:"varint,5,opt,name=limit_value,json=limitValue,proto3" json:"limit_value,omitempty"`
-	// When it is worth to try again, in milliseconds from now: for a rate when it allows so, and otherwise a guess.
+	// When it is worth to try again, in milliseconds from now: for a rate when it allows so, and otherwise a guess. 0 where it
+	// is not, because the request itself is too large.
 	RetryAfterMs  uint32 `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
