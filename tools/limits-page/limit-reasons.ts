@@ -2,13 +2,15 @@ import type { RelayLimits } from "../../server/admission/limits.js";
 
 /** The reason for each default, in the order of the page. */
 export const limitReasons: Record<keyof RelayLimits, string> = {
-  maxNames: "A name takes 35 to 42 KiB of memory with its connection, so 10,000 of them take 0.4 GiB.",
+  maxNames: "A name takes 35 to 45 KiB of memory with its connection, so 10,000 of them take 0.4 GiB.",
   maxNamesPerCaller:
     "A tenth of all names, so that nine others like it still find room. A page has one name, or a few.",
-  maxStreams: "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB.",
+  maxStreams:
+    "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB. One whose reader is slow takes up to 1.1 MiB: [the sum](operate.md#sizing).",
   maxStreamsPerName:
     "As many as there may be streams, because one listener may serve everybody. Set it where listeners are many.",
-  maxStreamsPerCaller: "A tenth of all streams. A client of a gateway may have hundreds, a page a few.",
+  maxStreamsPerCaller:
+    "A tenth of all streams. A client of a gateway may have hundreds, a page a few. If it reads nothing of them, they take up to 1.1 GiB.",
   maxOffersPerName: "A listener takes an offer in milliseconds; 128 that wait are a listener that does not keep up.",
   maxWaitingOffers: "A tenth of the streams, so that clients which wait leave room for those that have a listener.",
   maxWaitingOffersPerCaller:
@@ -22,7 +24,7 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxCallsPerCaller:
     "Half of all calls. A proxy that is not trusted brings the calls of all its callers from one address: 10,000 streams have 20,000 legs, beside 10,000 names.",
   maxOpeningCalls:
-    "A call that says nothing takes 8 to 44 KiB of memory and has a head of 16 KiB at most, so 6,000 of them take 0.35 GiB of the 0.5 GiB that `npm start` gives. A call of a client that has something to say opens within a round trip, often within one turn.",
+    "A call that says nothing takes 8 to 44 KiB of memory and has a head of 16 KiB at most, so 6,000 of them take 0.35 GiB of the 0.75 GiB that `npm start` gives. A call of a client that has something to say opens within a round trip, often within one turn.",
   maxOpeningCallsPerCaller:
     "A sixth of all, so that one address leaves room for others; they take 60 MiB. A proxy that is not trusted brings those of all its callers, of which each opens within a round trip.",
   maxChannelsPerLink: "Each stream and each name of a tab is a channel, for which the relay may hold 256 KiB each way.",

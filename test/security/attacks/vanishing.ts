@@ -5,21 +5,13 @@ import { type Attack, type Bounds, mebibyte, type Outcome, type Target } from ".
 import { endHeaders, firstHead, frame, preface } from "../http2-frames.ts";
 import { RawConnection } from "../raw-connection.ts";
 import { linkMessage, openSocket } from "../raw-websocket.ts";
+import { slowReaderBytes } from "../slow-reader-bytes.ts";
 
 const none = new Uint8Array();
 /** Callers that are there at once. */
 const concurrency = 32;
 const bounds: Bounds = { cutOffMs: 300_000, peakBytes: 48 * mebibyte, roundTripMs: 250, turnMs: 100 };
 const base = { bare: "ws", expected: "endured", bounds } as const;
-
-/**
- * The bytes that the relay may hold for readers that do not read. Its socket and its outbox each take a message of
- * 212,992 bytes beyond 262,144, a frame of 200,704 bytes waits for the outbox, and the writer's two connections have
- * windows of 4 MiB each for all streams together. 1.1 MiB are three times what a reader costs when its caps are met.
- */
-function slowReaderBytes(readers: number): number {
-  return readers * (2 * (262_144 + 212_992) + 200_704) + 2 * 4 * mebibyte;
-}
 
 function envelope<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Buffer {
   const body = toBinary(schema, create(schema, init));
