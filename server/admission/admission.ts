@@ -13,7 +13,7 @@ import {
   refusalIn,
 } from "./authorize.js";
 import { ByteRates } from "./byte-rates.js";
-import type { Caller } from "./caller.js";
+import type { Caller, Claims } from "./caller.js";
 import { addressKey, callerKey } from "./caller-key.js";
 import { CallerRates } from "./caller-rates.js";
 import { Grants, type OnGrantEnd } from "./grants.js";
@@ -226,11 +226,12 @@ export class Admission {
   }
 
   /**
-   * Counts an endpoint that has proved that a stream or a name is its own and comes back to it, for its address. Throws
-   * FAILURE_LIMIT_REACHED if too many came.
+   * Counts an endpoint that has proved that a stream or a name is its own and comes back to it. `claims` are those with
+   * which it was let in, so that a proxy may bring back the endpoints of many callers. Throws FAILURE_LIMIT_REACHED if too
+   * many came.
    */
-  countReturn(caller: Caller): void {
-    const key = addressKey(caller);
+  countReturn(caller: Caller, claims: Claims | undefined): void {
+    const key = callerKey({ ...caller, claims });
     if (key === undefined || this.#returnRates.take(key)) return;
     throw this.#tooOften("comes back to", "streams and names", this.#returnRates.waitMs(key));
   }

@@ -87,7 +87,7 @@ export interface RelayLimits {
    * Calls of `Listen`, `Connect`, `List` and `Watch` of one caller in a second, in the long run; ten times as many at
    * once. Renewals of access tokens, calls of operators, and calls of any kind with a token of the relay's own that is
    * none count too. Endpoints that come back to their streams and names are counted apart, at the same rate for each
-   * address; as many as one caller may have may come at once: `maxStreams`, `maxStreamsPerCaller` and
+   * caller; as many as one may have may come at once: `maxStreams`, `maxStreamsPerCaller` and
    * `maxNamesPerCaller` together. Links that are opened are counted apart as well, with `maxLinksPerCaller` at once.
    * Default 100.
    */

@@ -303,13 +303,13 @@ export class Relay {
     checkCapabilities(capabilities);
     const splice = this.#splices.get(streamId);
     this.#checkLease(splice, legToken, issuer, leaseAwayError);
-    this.admission.countReturn(caller);
+    // The other endpoint may have come first, and nothing was known of this one's grant.
+    const carried = issuer === "another process" ? this.#grantIn(role, legToken) : undefined;
+    this.admission.countReturn(caller, this.claimsOf(role, streamId) ?? carried?.claims);
     const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
     // An endpoint that is owed the end of its stream needs nothing new.
     if (ended !== undefined) return ended;
     if (splice?.[role].kind !== "owed") this.#checkOpen();
-    // The other endpoint may have come first, and nothing was known of this one's grant.
-    const carried = issuer === "another process" ? this.#grantIn(role, legToken) : undefined;
     // The offer that a client has made anew by its name has passed the door for that.
     const isAsked = splice === undefined && role === "client" && name !== "";
     if (issuer === "another process" && carried === undefined && this.admission.hasPolicy && !isAsked) {

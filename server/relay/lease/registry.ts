@@ -124,8 +124,12 @@ export class Registry {
   takeUp(claim: Claim, { leaseId, leaseToken, generation }: LeaseProof): Held {
     this.checkName(claim.name);
     const issuer = this.#init.signer.verify("lease", leaseId, leaseToken, claim.name);
-    this.#init.admission.countReturn(claim.caller);
+    const { signer, admission } = this.#init;
     const lease = this.#leasesById.get(leaseId);
+    const carried = lease === undefined ? admission.grants.adopt("listen", signer.carriedBy(leaseToken)) : undefined;
+    // The caller has claims of its own if it was asked for them again.
+    const claims = claim.caller.claims ?? lease?.caller.claims ?? carried?.claims;
+    admission.countReturn(claim.caller, claims);
     if (lease !== undefined) return this.#held(lease, lease.attach(claim.isResumable, generation));
     const ownerKey = OwnerKey.from(claim.ownerKey);
     const holder = this.#leasesByName.get(claim.name);
@@ -133,9 +137,6 @@ export class Registry {
     if (holder?.isOwnedBy(ownerKey)) throw reclaimedError();
     if (holder !== undefined) throw this.#nameTakenError(holder);
     if (issuer === "this process" || this.#madeAnew.has(leaseId)) throw leaseGoneError();
-    // The caller has claims of its own if it was asked for them again.
-    const { signer, admission } = this.#init;
-    const claims = claim.caller.claims ?? admission.grants.adopt("listen", signer.carriedBy(leaseToken))?.claims;
     const held = this.#create({ ...claim, ownerKey, id: leaseId, generation, caller: { ...claim.caller, claims } });
     this.#madeAnew.add(leaseId);
     const [oldest] = this.#madeAnew;

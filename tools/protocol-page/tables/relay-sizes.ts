@@ -92,7 +92,7 @@ export const relaySizes: RelayRows = {
   maxOpeningCallsPerCaller: (value) => cap("the same from one address", value, "as for all such calls"),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
-      "calls of `Listen`, `Connect`, `List`, `Watch`, `Renew` and of operators by one caller in a second, and those of any RPC whose token is none; ten times as many at once. Apart from them, as many from one address that come back to streams and names, at once all that a caller may have; and as many links from one address that are opened, at once `maxLinksPerCaller`",
+      "calls of `Listen`, `Connect`, `List`, `Watch`, `Renew` and of operators by one caller in a second, and those of any RPC whose token is none; ten times as many at once. Apart from them, as many of one caller that come back to streams and names, at once all that a caller may have; and as many links from one address that are opened, at once `maxLinksPerCaller`",
       value,
       `the call ends with ${limitReached}; a link as for all links`,
     ),

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
+import type { Admitted } from "../../../../server/admission/authorize.js";
 import { localCaller } from "../../../../server/admission/caller.js";
+import { TokenSigner } from "../../../../server/relay/token.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { newRelay, noFacts, resumableStream, resumes, someCaller } from "../../../fakes/relays.js";
 
@@ -55,8 +57,28 @@ describe("Relay.resume and Relay.takeUp", () => {
     resume({ ...someCaller, address: "192.0.2.2" });
   });
 
+  test("count those whom a policy has let in by who they are, so that a proxy may bring back many", () => {
+    const grant = ({ token }: { token: string }) => ({ subject: token });
+    const { relay } = newRelay(limits, new TokenSigner(), grant);
+    const nameOf = (token: string) => {
+      const request = { action: "listen" as const, name: token, token, caller: someCaller, metadata: {} };
+      const { caller } = relay.admit(request) as Admitted;
+      const { lease, token: leaseToken } = relay.listen(token, false, { isResumable: true, caller });
+      let generation = 0;
+      return () => {
+        generation += 1;
+        const claim = { name: token, listed: false, isResumable: true, ownerKey: "", caller: someCaller };
+        return relay.takeUp(claim, { leaseId: lease.id, leaseToken, generation });
+      };
+    };
+    for (const takeUp of [nameOf("ann"), nameOf("bob")]) {
+      for (let back = 0; back < burst; back += 1) takeUp();
+      expect(thrown(takeUp)).toMatchObject(tooOften);
+    }
+  });
+
   test("let a thousand streams of one address come back with the default limits", () => {
     const { admission } = newRelay().relay;
-    for (let back = 0; back < 1_000; back += 1) admission.countReturn(someCaller);
+    for (let back = 0; back < 1_000; back += 1) admission.countReturn(someCaller, undefined);
   });
 });
