@@ -14,7 +14,10 @@ export interface AccessClaims {
   meta: Readonly<Record<string, string>> | undefined;
   /** `jti` */
   tokenId: string | undefined;
-  /** `iat`, in milliseconds since 1970. At most now. A token without it counts as made before every revocation. */
+  /**
+   * `iat`, in milliseconds since 1970, by the clock of whoever made the token. A token without it counts as made before
+   * every revocation.
+   */
   issuedAtMs: number;
   /** `exp`, in milliseconds since 1970. */
   expiresAtMs: number;
@@ -53,7 +56,7 @@ export function accessClaims(payload: JWTPayload, { nowMs, toleranceMs }: Claims
     name: checkedText("name", name),
     meta: checkedMeta(meta),
     tokenId: checkedText("jti", jti),
-    issuedAtMs: Math.min(issuedAtMs, nowMs),
+    issuedAtMs,
     expiresAtMs: exp * 1_000,
     cut,
   };

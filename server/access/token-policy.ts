@@ -24,7 +24,7 @@ export interface TokenPolicyOptions extends AccessKeyOptions {
   /**
    * How far the clocks of the relay and of those who make tokens may differ, in milliseconds, at most 300,000: by so
    * much a token is let in before the times in "nbf" and "iat", and after "exp". What a token has opened that cuts ends
-   * at "exp" all the same. Default 5,000.
+   * at "exp" all the same. A revocation also counts for tokens that were made by so much after it. Default 5,000.
    */
   clockToleranceMs?: number | undefined;
   /** The time, in milliseconds since 1970. Default `Date.now`. */
@@ -67,7 +67,9 @@ export function tokenPolicy(options: TokenPolicyOptions): TokenPolicy {
     // A cut comes within 5 s of the expiry, so the tolerance does not put it off.
     const expiresAtMs = cut ? claims.expiresAtMs : claims.expiresAtMs + clockToleranceMs;
     const grant = allowed(request, { rights, isAdmin }, subject);
-    return { ...grant, subject, name, meta, tokenId, issuedAtMs, expiresAtMs, cut };
+    // By a clock that is ahead the token was made so much earlier. A revocation meanwhile is to count for it.
+    const earliestMs = issuedAtMs - clockToleranceMs;
+    return { ...grant, subject, name, meta, tokenId, issuedAtMs: earliestMs, expiresAtMs, cut };
   };
   const policy: TokenPolicy = (request) => {
     const { token } = request;

@@ -16,6 +16,7 @@ import {
   tokenPolicy,
 } from "../../../../server/access/token-policy.js";
 import type { AuthorizeRequest, Grant } from "../../../../server/admission/authorize.js";
+import { Revocations } from "../../../../server/admission/revocations.js";
 import { authorizeRequest, pemPair, accessSecret as secret } from "../../../fakes/access-keys.js";
 import { Random } from "../../../fakes/mutations.js";
 import { rejection } from "../../../fakes/outcome.js";
@@ -78,7 +79,7 @@ describe("tokenPolicy grants", () => {
       name: "Ann",
       meta,
       tokenId: "t1",
-      issuedAtMs: nowMs,
+      issuedAtMs: nowMs - 5_000,
       expiresAtMs: nowMs + 3_600_000,
       cut: true,
     };
@@ -128,12 +129,33 @@ describe.each([
   const nowSeconds = nowMs / 1_000;
   const policy = tokenPolicy({ secret, now, ...options });
 
-  test.each(["iat", "nbf"])("takes a token whose %s is not there yet for one that was made now", async (claim) => {
-    expect(await ask(policy, signed({ iat: nowSeconds, [claim]: nowSeconds + toleranceSeconds }))).toMatchObject({
-      issuedAtMs: nowMs,
-    });
+  test.each(["iat", "nbf"])("takes a token whose %s is not there yet", async (claim) => {
+    await ask(policy, signed({ iat: nowSeconds, [claim]: nowSeconds + toleranceSeconds }));
     const later = signed({ [claim]: nowSeconds + toleranceSeconds + 1 });
     expect(await refusal(policy, later)).toBe(Code.Unauthenticated);
+  });
+
+  test("has a revocation count for a token of a clock that is ahead, whenever it is verified, and for none made later", async () => {
+    let time = nowMs;
+    const policyInTime = tokenPolicy({ secret, ...options, now: () => time });
+    const revocations = new Revocations();
+    const isRevoked = async (iat: number) => {
+      const {
+        issuedAtMs = time,
+        subject = "",
+        tokenId = "",
+      } = await ask(policyInTime, signed({ sub: "ann", iat, exp: iat + 1_000 }));
+      return revocations.includes({ issuedAtMs, subject, tokenId });
+    };
+    const ahead = nowSeconds + toleranceSeconds;
+    expect(await isRevoked(ahead)).toBe(false);
+    revocations.add({ sub: "ann" }, time);
+    // Longer than a token is remembered.
+    for (const passedMs of [0, 700_000]) {
+      time = nowMs + passedMs;
+      expect(await isRevoked(ahead)).toBe(true);
+    }
+    expect(await isRevoked(ahead + 1)).toBe(false);
   });
 
   test("lets in a token that has just expired, and does not put off the end of what it cuts", async () => {
