@@ -66,7 +66,18 @@ export interface RelayServer {
  * const server = await serveRelay({ proxy: StreamServerProxy(), port: 8080 });
  * process.once("SIGTERM", () => server.drain());
  */
-export async function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
+export function serveRelay(options: RelayServerOptions): Promise<RelayServer> {
+  return serveRelayWhere(options, () => {});
+}
+
+/**
+ * Serves a relay as {@link serveRelay} does, unless `checkHost` throws for the address that is listened on: then no
+ * connection is accepted, the port is closed, and the promise rejects with what was thrown.
+ */
+export async function serveRelayWhere(
+  options: RelayServerOptions,
+  checkHost: (host: string) => void,
+): Promise<RelayServer> {
   const { proxy, port, host, fd, tls, fallback } = checkedOptions(options);
   const { openTimeoutMs } = proxy.limits;
   const own =
@@ -89,7 +100,13 @@ export async function serveRelay(options: RelayServerOptions): Promise<RelayServ
     own.listener.once("error", reject);
     own.listener.listen(fd === undefined ? { port, host } : { fd }, () => {
       own.listener.off("error", reject);
-      resolve();
+      try {
+        // The system may have connections that wait. The first of them is handed out in a later turn.
+        checkHost((own.listener.address() as AddressInfo).address);
+        resolve();
+      } catch (reason) {
+        void own.close().then(() => reject(reason));
+      }
     });
   });
   const warnings = warningsOf(proxy);

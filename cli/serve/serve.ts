@@ -9,10 +9,10 @@ import {
   type RelayServerOptions,
   StreamServerProxy,
   serveMetrics,
-  serveRelay,
   type TlsOptions,
   traceRelay,
 } from "../../server/index.js";
+import { serveRelayWhere } from "../../server/relay-server.js";
 import { type Command, UsageError } from "../command.js";
 import { whenAborted } from "../interruption.js";
 import { print } from "../output.js";
@@ -185,22 +185,18 @@ async function openCertificate({ tls, hosts }: ServeOptions): Promise<ServedCert
 }
 
 /** Serves the relay on its port, or on the socket that its supervisor has opened for it. */
-async function openServer(
+function openServer(
   { port, host, fd, open, policy, page }: ServeOptions,
   proxy: StreamServerProxy,
   tls: TlsOptions | undefined,
 ): Promise<RelayServer> {
   const place = fd === undefined ? { port, host } : { fd };
-  const server = await serveRelay({ proxy, ...place, tls, fallback: createPage(page) }).catch((cause: unknown) => {
+  // The address of a port of its own was checked with the other options.
+  const checkHost = fd !== undefined && !open && policy === undefined ? checkReach : () => {};
+  const served = serveRelayWhere({ proxy, ...place, tls, fallback: createPage(page) }, checkHost);
+  return served.catch((cause: unknown) => {
     throw portError(cause, { port, host });
   });
-  try {
-    if (fd !== undefined && !open && policy === undefined) checkReach(server.host);
-    return server;
-  } catch (reason) {
-    await server.close();
-    throw reason;
-  }
 }
 
 /** Logs which certificate the port uses, and uses the next one when the files change. Returns what ends this. */

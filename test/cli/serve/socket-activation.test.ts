@@ -71,10 +71,13 @@ describe("bss serve on a socket that it was given", () => {
     expect(await exited).toBe(0);
   });
 
-  test("refuses one that other machines reach, as it does such an address", async () => {
+  test("refuses one that other machines reach, as it does such an address, and serves nobody before", async () => {
     const closed = await activated("0.0.0.0", 1);
+    // The connection waits at the socket while the relay starts.
+    const unanswered = expect(fetch(`http://127.0.0.1:${closed.port}/healthz`)).rejects.toThrow();
     const said = await text(closed.shell.stderr);
     expect([await closed.exited, said.trim().split("\n")]).toEqual([2, [expect.any(String), expect.any(String)]]);
+    await unanswered;
     const open = await activated("0.0.0.0", 1, "--open");
     const relay = Number(await open.next());
     expect((await open.event("listening")).addresses[0]).toBe(`http://localhost:${open.port}/`);
