@@ -18,7 +18,8 @@ VOLUME /data
 ENV NODE_ENV=production BSS_HOST=0.0.0.0 BSS_PORT=8080 BSS_JSON=1 XDG_DATA_HOME=/data
 EXPOSE 8080
 USER 1000
+# Asks without TLS and then with it, because a flag or a configuration file may say which of them the relay speaks.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s \
-    CMD ["node", "-e", "const { BSS_PORT: port, BSS_TLS, BSS_TLS_CERT } = process.env; require(BSS_TLS_CERT || BSS_TLS === '1' ? 'https' : 'http').get({ port, host: '127.0.0.1', path: '/healthz', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+    CMD ["node", "-e", "const { BSS_PORT: port } = process.env; const ask = (module, onError) => require(module).get({ port, host: '127.0.0.1', path: '/healthz', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', onError); ask('http', () => ask('https', () => process.exit(1)))"]
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--max-old-space-size=768", "/app/dist/cli/main.js"]
 CMD ["serve"]

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -97,9 +97,14 @@ describe("the container", () => {
     });
   });
 
-  test("by itself with TLS keeps its certificate where its keys are, and is healthy", async () => {
-    const container = new Container(data, { BSS_PORT: String(await freePort()), BSS_TLS: "1" });
-    const relay = container.run("serve", "--open");
+  test.each([
+    ["a variable", { BSS_TLS: "true" }, []],
+    ["a flag", {}, ["--tls"]],
+    ["a configuration file", { BSS_CONFIG: "/data/config.json" }, []],
+  ])("by itself with TLS by %s keeps its certificate where its keys are, and is healthy", async (_, tls, flags) => {
+    await writeFile(join(data, "config.json"), '{ "tls": true }');
+    const container = new Container(data, { BSS_PORT: String(await freePort()) }, tls as Record<string, string>);
+    const relay = container.run("serve", "--open", ...flags);
     const closed = ended(relay);
     try {
       await once(relay.stdout!, "data");
