@@ -11,7 +11,7 @@ export type { RelayLogger };
 
 /** Metrics of a relay and of its process. The caller must close them. */
 export interface RelayMetrics {
-  /** Answers any request with the metrics, in the text format of Prometheus. */
+  /** Answers GET and HEAD with the metrics, in the text format of Prometheus, and any other method with 405. */
   readonly handler: (request: NodeRequest, response: NodeResponse) => void;
   /** Stops counting. */
   close(): void;

@@ -70,8 +70,10 @@ export function isLoopback(host: string): boolean {
   return loopback.check(address, version === 4 ? "ipv4" : "ipv6");
 }
 
-/** An address with a zone, such as "fe80::1%eth0", is none that a page could be reached by. */
-/** Returns the names of this machine, and those others that are no pattern, as the names in a certificate may be. */
+/**
+ * Returns the names of this machine, and those others that are no pattern, as the names in a certificate may be. An
+ * address with a zone, such as "fe80::1%eth0", is left out, because no page could be reached by it.
+ */
 function ownHosts(others: readonly string[]): Hosts {
   const isName = (name: string) => !name.includes("*") && hostNameOf(isIPv6(name) ? `[${name}]` : name) !== undefined;
   return checkedHosts([...machineNames(), ...others.filter(isName)]);
