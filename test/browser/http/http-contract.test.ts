@@ -15,7 +15,8 @@ describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
   let server: Awaited<ReturnType<typeof serveContract>>;
 
   beforeAll(async () => {
-    relay = await openRelay();
+    // A browser may end a tab before its goodbye is sent, and its names stay for so long.
+    relay = await openRelay({ limits: { graceMs: 2_000 } });
     server = await serveContract(relay.origin, "node");
     tab = await browserOf(engine).openTab(relay.origin);
     await tab.run(`
