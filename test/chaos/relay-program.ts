@@ -16,8 +16,6 @@ proxy.on("server.destroyed", (name) => held.delete(name));
 proxy.on("warning", ({ message }) => answer({ kind: "problem", text: `the relay warns: ${message}` }));
 
 const server = await serveRelay({ proxy, port: order.port, host: "127.0.0.1" });
-answer({ kind: "listening", port: server.port });
-
 process.on("message", (question: RelayQuestion) => {
   if (question.collects) globalThis.gc?.();
   answer({ kind: "state", id: question.id, counts: { ...proxy.counts }, heapBytes: process.memoryUsage().heapUsed });
@@ -29,3 +27,5 @@ process.once("SIGTERM", async () => {
 });
 // The parent has ended without a signal to this process.
 process.on("disconnect", () => void server.close());
+// Last, because the parent may send a signal as soon as it knows.
+answer({ kind: "listening", port: server.port });
