@@ -1,5 +1,5 @@
 /**
- * One endpoint of a stream that outlives its legs: "Resuming" in docs/protocol.md, without a clock and without a network.
+ * One endpoint of a stream that outlives its legs: "Resuming" in docs/protocol.md, without clock and network.
  */
 import grpc from "@grpc/grpc-js";
 import { Incoming, violation } from "./incoming.js";
@@ -19,7 +19,7 @@ const statedCodes = new Set([
   grpc.status.UNAUTHENTICATED,
 ]);
 
-/** Whether it makes sense to try again after a call that ended with an error. `failure` is that of its FailureDetail. */
+/** Whether to try again after a call that ended with an error. `failure` is that of its FailureDetail. */
 export function isBreak(code, failure, wasOpened) {
   if (failure === undefined) return !statedCodes.has(code);
   return failure === "FAILURE_DRAINING" || (failure === "FAILURE_LIMIT_REACHED" && !wasOpened);

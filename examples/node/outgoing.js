@@ -2,7 +2,7 @@
 
 const messageCost = 16; // of each message, or part of one, beside its data
 export const initialCredit = 65_536; // what each direction may cost before the first grant
-// The smallest window there is has 65,536 bytes, and half of it is always granted: so large a part never waits for ever.
+// The smallest window has 65,536 bytes, and half of it is always granted: so large a part never waits for ever.
 const partBytes = 16_384;
 
 export const costOf = ({ data }) => data.length + messageCost;

@@ -15,7 +15,7 @@ const highWaterBytes = 262_144; // `write` waits while more than so much waits t
 /** How long to wait before the next try, after so many that failed. */
 export const backoffMs = (tries) => Math.random() * Math.min(maxBackoffMs, minBackoffMs * 2 ** tries);
 
-/** A client of the relay on a connection of its own. Without the option, grpc-js shares the connections of all clients. */
+/** A client of the relay on a connection of its own. Without the option, grpc-js shares those of all clients. */
 export const connectRelay = (address) => createRelay(address, { "grpc.use_local_subchannel_pool": 1 });
 
 export class ResumingStream {

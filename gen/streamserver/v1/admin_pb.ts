@@ -234,7 +234,7 @@ export type NameReport = Message<"streamserver.v1.NameReport"> & {
   ageMs: bigint;
 
   /**
-   * Who has claimed the name.
+   * The caller who has claimed the name.
    *
    * @generated from field: streamserver.v1.CallerReport listener = 6;
    */
@@ -284,7 +284,7 @@ export type StreamReport = Message<"streamserver.v1.StreamReport"> & {
   ageMs: bigint;
 
   /**
-   * Who has connected.
+   * The caller who has connected.
    *
    * @generated from field: streamserver.v1.CallerReport opener = 5;
    */
@@ -301,7 +301,7 @@ export type StreamReport = Message<"streamserver.v1.StreamReport"> & {
   listener?: EndpointReport | undefined;
 
   /**
-   * What the stream waits for. WAIT_UNSPECIFIED if both directions get on, or if nobody has anything to send.
+   * The cause for which the stream waits. WAIT_UNSPECIFIED if both directions get on, or if nobody has anything to send.
    *
    * @generated from field: streamserver.v1.Wait wait = 8;
    */
@@ -348,7 +348,7 @@ export type EndpointReport = Message<"streamserver.v1.EndpointReport"> & {
   legMs: bigint;
 
   /**
-   * Who has opened the leg. Not set without a leg.
+   * The caller who has opened the leg. Not set without a leg.
    *
    * @generated from field: streamserver.v1.CallerReport caller = 3;
    */
@@ -825,7 +825,7 @@ export const LegStateSchema: GenEnum<LegState> = /*@__PURE__*/
  */
 export const AdminService: GenService<{
   /**
-   * What the relay holds at this moment, as it has seen it at its last look, which it takes every second.
+   * Shows what the relay holds, as it has seen it at its last look, which it takes every second.
    *
    * @generated from rpc streamserver.v1.AdminService.Show
    */

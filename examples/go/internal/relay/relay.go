@@ -53,7 +53,9 @@ func Listen(client streamserverv1connect.RelayServiceClient, request *v1.ListenR
 	ctx, cancel := context.WithCancel(context.Background())
 	deadline := time.AfterFunc(silence(Heartbeat), cancel)
 	events, err := client.Listen(ctx, connect.NewRequest(request))
-	listening := &Listening{ServerStreamForClient: events, ctx: ctx, cancel: cancel, heartbeat: Heartbeat, deadline: deadline}
+	listening := &Listening{
+		ServerStreamForClient: events, ctx: ctx, cancel: cancel, heartbeat: Heartbeat, deadline: deadline,
+	}
 	return listening, listening.orLost(err)
 }
 

@@ -114,7 +114,8 @@ func (p *player) play(step vectorStep) {
 	case "closes":
 		p.equal("state", e.state, closed)
 	case "fails":
-		expected := Error{connect.Code(step.Code), v1.Failure(v1.Failure_value[step.Failure]), e.err.Reason, step.Delivered, step.Final}
+		failure := v1.Failure(v1.Failure_value[step.Failure])
+		expected := Error{connect.Code(step.Code), failure, e.err.Reason, step.Delivered, step.Final}
 		p.equal("error", *e.err, expected)
 	default:
 		p.Errorf("there is no %q", step.Does)
