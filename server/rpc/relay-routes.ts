@@ -19,8 +19,8 @@ import type { ListenEvent } from "../relay/lease/listen-call.js";
 import type { Held } from "../relay/lease/registry.js";
 import type { Relay } from "../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
-import { decodedLeg } from "./decoded-leg.js";
-import { acceptRpc, connectRpc, expiryToWire } from "./leg-rpc.js";
+import { decodedLeg } from "./leg/decoded-leg.js";
+import { acceptRpc, connectRpc, expiryToWire } from "./leg/leg-rpc.js";
 import { wireErrorOf } from "./wire-error.js";
 
 /** Serves `RelayService` on a router. */

@@ -7,7 +7,7 @@ import { maxBatchBytes } from "../../server/link/link-sockets.js";
 import { Links, type LiveLink } from "../../server/link/links.js";
 import { Directory } from "../../server/relay/directory.js";
 import type { Relay } from "../../server/relay/relay.js";
-import { serveChannelLeg } from "../../server/rpc/channel-leg.js";
+import { serveChannelLeg } from "../../server/rpc/leg/channel-leg.js";
 import { relayRoutes } from "../../server/rpc/relay-routes.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { createLinkTransport } from "../../web/transport/link-transport.js";

@@ -37,7 +37,7 @@ export const rooms: Record<string, readonly string[]> = {
 };
 
 /** Inside server/, the files that may know RPC services and connect-node. */
-export const rpcFiles = ["server/rpc/*.ts", "server/link/*routes.ts", "server/routes.ts"];
+export const rpcFiles = ["server/rpc/*.ts", "server/rpc/leg/*.ts", "server/link/*routes.ts", "server/routes.ts"];
 
 /** The names in gen/ that only {@link rpcFiles} may import. */
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;

@@ -5,7 +5,7 @@ import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import type { Grant } from "../../../../server/admission/authorize.js";
 import type { Caller } from "../../../../server/admission/caller.js";
 import { Links, type LinksInit } from "../../../../server/link/links.js";
-import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
+import { connectRpc } from "../../../../server/rpc/leg/leg-rpc.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { packet, request } from "../../../fakes/links.js";

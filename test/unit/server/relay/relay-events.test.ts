@@ -9,7 +9,7 @@ import { framesPerSample } from "../../../../server/relay/stream/half.js";
 import type { StreamEnd } from "../../../../server/relay/stream/stream-end.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { minTokenKeyBytes } from "../../../../server/relay/token-keys.js";
-import { acceptRpc, connectRpc } from "../../../../server/rpc/leg-rpc.js";
+import { acceptRpc, connectRpc } from "../../../../server/rpc/leg/leg-rpc.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
 import {

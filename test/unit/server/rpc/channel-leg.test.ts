@@ -16,7 +16,7 @@ import { defaultLimits } from "../../../../server/admission/limits.js";
 import { answerTimeoutMs } from "../../../../server/http/open-responses.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import { serveChannelLeg } from "../../../../server/rpc/channel-leg.js";
+import { serveChannelLeg } from "../../../../server/rpc/leg/channel-leg.js";
 import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import type { FakeClock } from "../../../fakes/fake-clock.js";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
-import { acceptRpc, connectRpc } from "../../../../server/rpc/leg-rpc.js";
+import { acceptRpc, connectRpc } from "../../../../server/rpc/leg/leg-rpc.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { newRelay, noFacts, resumes, someCaller } from "../../../fakes/relays.js";

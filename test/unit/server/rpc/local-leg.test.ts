@@ -5,7 +5,7 @@ import { envelope } from "../../../../leg/envelope.js";
 import type { LegMethod, Open } from "../../../../leg/leg-call.js";
 import { Parts } from "../../../../leg/parts.js";
 import type { RelayLimits } from "../../../../server/admission/limits.js";
-import { localLegCaller } from "../../../../server/rpc/local-leg.js";
+import { localLegCaller } from "../../../../server/rpc/leg/local-leg.js";
 import { rawCodec } from "../../../../stream/codec.js";
 import { openStream } from "../../../../web/api/stream-client.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";

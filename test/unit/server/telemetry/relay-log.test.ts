@@ -5,7 +5,7 @@ import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { OpenSchema } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { type Caller, callerToWire } from "../../../../server/admission/caller.js";
 import type { Relay } from "../../../../server/relay/relay.js";
-import { connectRpc } from "../../../../server/rpc/leg-rpc.js";
+import { connectRpc } from "../../../../server/rpc/leg/leg-rpc.js";
 import {
   maxLinkLinesPerSecond,
   maxRefusalsPerSecond,

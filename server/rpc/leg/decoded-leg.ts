@@ -1,25 +1,25 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import {
   type AcceptRequest,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
   ConnectResponseSchema,
-} from "../../gen/streamserver/v1/relay_pb.js";
-import { dataOf, envelope } from "../../leg/envelope.js";
-import { Parts } from "../../leg/parts.js";
-import { fromConnectError } from "../../stream/error/failure-detail.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import { Condition } from "../../stream/platform/deferred.js";
-import { Fifo } from "../../stream/platform/fifo.js";
-import type { Caller } from "../admission/caller.js";
-import type { Relay } from "../relay/relay.js";
-import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "./caller.js";
+} from "../../../gen/streamserver/v1/relay_pb.js";
+import { dataOf, envelope } from "../../../leg/envelope.js";
+import { Parts } from "../../../leg/parts.js";
+import { fromConnectError } from "../../../stream/error/failure-detail.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import { Condition } from "../../../stream/platform/deferred.js";
+import { Fifo } from "../../../stream/platform/fifo.js";
+import type { Caller } from "../../admission/caller.js";
+import type { Relay } from "../../relay/relay.js";
+import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "../caller.js";
+import { wireErrorOf } from "../wire-error.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
-import { wireErrorOf } from "./wire-error.js";
 
 /**
  * Serves a leg whose call is decoded by Connect's own handler in front: JSON, a compression, a deadline. Its messages

@@ -1,14 +1,20 @@
 import { create } from "@bufbuild/protobuf";
-import { type Open, type Opened, OpenedSchema, RelayService, type Resume } from "../../gen/streamserver/v1/relay_pb.js";
-import type { Hold } from "../admission/admission.js";
-import type { Admitted } from "../admission/authorize.js";
-import { type Caller, callerToWire } from "../admission/caller.js";
-import { limitsToWire, maxTimerMs } from "../admission/limits.js";
-import type { OfferFacts } from "../relay/lease/offer.js";
-import type { Relay } from "../relay/relay.js";
-import type { Half, Role } from "../relay/stream/half.js";
-import type { Resumption } from "../relay/stream/leg-port.js";
-import { receivedSequenceOf } from "../relay/stream/relayed-frame.js";
+import {
+  type Open,
+  type Opened,
+  OpenedSchema,
+  RelayService,
+  type Resume,
+} from "../../../gen/streamserver/v1/relay_pb.js";
+import type { Hold } from "../../admission/admission.js";
+import type { Admitted } from "../../admission/authorize.js";
+import { type Caller, callerToWire } from "../../admission/caller.js";
+import { limitsToWire, maxTimerMs } from "../../admission/limits.js";
+import type { OfferFacts } from "../../relay/lease/offer.js";
+import type { Relay } from "../../relay/relay.js";
+import type { Half, Role } from "../../relay/stream/half.js";
+import type { Resumption } from "../../relay/stream/leg-port.js";
+import { receivedSequenceOf } from "../../relay/stream/relayed-frame.js";
 
 export interface AttachedLeg {
   half: Half;

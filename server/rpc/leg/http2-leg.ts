@@ -3,18 +3,18 @@ import type { ConnectError } from "@connectrpc/connect";
 import { contentTypeStreamProto, endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { envelope } from "../../leg/envelope.js";
-import type { Parts } from "../../leg/parts.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
-import type { Caller } from "../admission/caller.js";
-import { retireSession } from "../http/http2-sessions.js";
-import type { NodeRequest, NodeResponse } from "../http/node-server.js";
-import type { Relay } from "../relay/relay.js";
-import { bearerToken } from "./bearer-token.js";
-import type { CallControl } from "./caller.js";
+import { envelope } from "../../../leg/envelope.js";
+import type { Parts } from "../../../leg/parts.js";
+import type { StreamError } from "../../../stream/error/stream-error.js";
+import type { Caller } from "../../admission/caller.js";
+import { retireSession } from "../../http/http2-sessions.js";
+import type { NodeRequest, NodeResponse } from "../../http/node-server.js";
+import type { Relay } from "../../relay/relay.js";
+import { bearerToken } from "../bearer-token.js";
+import type { CallControl } from "../caller.js";
+import { wireErrorOf } from "../wire-error.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
-import { wireErrorOf } from "./wire-error.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */
 type LegEnd = (error: ConnectError | undefined) => { envelope: Uint8Array } | { trailers: Record<string, string> };

@@ -1,30 +1,30 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import {
   type ConnectRequest,
   ConnectRequestSchema,
   ConnectResponseSchema,
   type Open,
-} from "../../gen/streamserver/v1/relay_pb.js";
-import { dataOf, envelope } from "../../leg/envelope.js";
-import { EnvelopeReader } from "../../leg/envelope-reader.js";
-import { readFrameHead } from "../../leg/frame-head.js";
-import { legOverheadBytes } from "../../leg/leg-call.js";
-import { maxPinnedFactor, Parts } from "../../leg/parts.js";
-import { unpinned } from "../../stream/endpoint/bytes.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import type { Hold } from "../admission/admission.js";
-import type { Admitted } from "../admission/authorize.js";
-import type { LegRate } from "../admission/byte-rates.js";
-import type { Caller } from "../admission/caller.js";
-import { exceededLimit } from "../admission/limits.js";
-import { answerTimeoutMs, closeTimeoutMs } from "../http/open-responses.js";
-import type { Relay } from "../relay/relay.js";
-import type { Half } from "../relay/stream/half.js";
-import type { LegPort } from "../relay/stream/leg-port.js";
-import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../relay/stream/relayed-frame.js";
-import type { CallEnd } from "./caller.js";
+} from "../../../gen/streamserver/v1/relay_pb.js";
+import { dataOf, envelope } from "../../../leg/envelope.js";
+import { EnvelopeReader } from "../../../leg/envelope-reader.js";
+import { readFrameHead } from "../../../leg/frame-head.js";
+import { legOverheadBytes } from "../../../leg/leg-call.js";
+import { maxPinnedFactor, Parts } from "../../../leg/parts.js";
+import { unpinned } from "../../../stream/endpoint/bytes.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import type { Hold } from "../../admission/admission.js";
+import type { Admitted } from "../../admission/authorize.js";
+import type { LegRate } from "../../admission/byte-rates.js";
+import type { Caller } from "../../admission/caller.js";
+import { exceededLimit } from "../../admission/limits.js";
+import { answerTimeoutMs, closeTimeoutMs } from "../../http/open-responses.js";
+import type { Relay } from "../../relay/relay.js";
+import type { Half } from "../../relay/stream/half.js";
+import type { LegPort } from "../../relay/stream/leg-port.js";
+import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../../relay/stream/relayed-frame.js";
+import type { CallEnd } from "../caller.js";
 import type { LegRpc } from "./leg-rpc.js";
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */

@@ -1,20 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { contentTypeStreamProto } from "@connectrpc/connect/protocol-connect";
-import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../gen/streamserver/v1/link_pb.js";
-import type { Parts } from "../../leg/parts.js";
-import type { Channel } from "../../link/channel/channel.js";
-import type { ChannelUser } from "../../link/channel/channel-user.js";
-import { headersToWire } from "../../link/packet/header.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
-import { Deferred } from "../../stream/platform/deferred.js";
-import type { Caller } from "../admission/caller.js";
-import type { Relay } from "../relay/relay.js";
-import { bearerToken } from "./bearer-token.js";
-import { type CallControl, callEnd } from "./caller.js";
+import { type ChannelRequest, ChannelResponseSchema, type Header } from "../../../gen/streamserver/v1/link_pb.js";
+import type { Parts } from "../../../leg/parts.js";
+import type { Channel } from "../../../link/channel/channel.js";
+import type { ChannelUser } from "../../../link/channel/channel-user.js";
+import { headersToWire } from "../../../link/packet/header.js";
+import type { StreamError } from "../../../stream/error/stream-error.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
+import type { Caller } from "../../admission/caller.js";
+import type { Relay } from "../../relay/relay.js";
+import { bearerToken } from "../bearer-token.js";
+import { type CallControl, callEnd } from "../caller.js";
+import { wireErrorOf } from "../wire-error.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import { type LegRpc, legRpcByPath } from "./leg-rpc.js";
-import { wireErrorOf } from "./wire-error.js";
 
 /** A request with any other header asks for another format, a compression or a deadline, which takes decoding. */
 const plainHeaders = new Set(["authorization", "content-type", "connect-protocol-version", "user-agent"]);
