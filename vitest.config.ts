@@ -35,6 +35,7 @@ export default defineConfig({
       { find: /^browser-stream-server$/, replacement: source("web/node.ts") },
       { find: /^browser-stream-server\/server$/, replacement: source("server/index.ts") },
       { find: /^browser-stream-server\/http$/, replacement: source("http/node.ts") },
+      { find: /^browser-stream-server\/connect$/, replacement: source("http/connect-node.ts") },
       { find: /^browser-stream-server\/gen$/, replacement: source("web/protocol.ts") },
     ],
   },

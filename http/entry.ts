@@ -7,14 +7,13 @@ import {
 } from "../stream/error/options.js";
 import type { Clock } from "../stream/platform/clock.js";
 import type { StreamClientFactory, StreamServerFactory } from "../web/api/entry.js";
-import type { StreamClientOptions } from "../web/api/stream-client.js";
 import type { StreamServerOptions } from "../web/api/stream-server.js";
 import type { TransportLike } from "../web/transport/transports.js";
-import { Connections } from "./call/connections.js";
+import { type ConnectingOptions, connectionsTo } from "./call/connections.js";
 import { fetchCall } from "./call/fetch-call.js";
 import { HttpServer } from "./call/http-server.js";
 import type { HttpHandler } from "./call/served-call.js";
-import { defaultMaxCalls, httpMetadata, linkCodec, maxLinkMessageBytes } from "./link/stream-link.js";
+import { defaultMaxCalls, linkStreamOptions } from "./link/stream-link.js";
 
 /** The server has this long to answer; a caller waits a little longer, so that it gets the server's own answer. */
 const defaultHeadTimeoutMs = { server: 60_000, caller: 75_000 };
@@ -23,7 +22,10 @@ const defaultHeadTimeoutMs = { server: 60_000, caller: 75_000 };
 export interface ServeOptions extends Pick<StreamServerOptions, "prefix" | "token" | "listed" | "ownerKey"> {
   /** Calls of one stream that are served at once. A caller opens another stream for more. Default 100. */
   maxCallsPerStream?: number | undefined;
-  /** The handler has this many milliseconds to answer; then the caller gets 504. Default 60,000. */
+  /**
+   * The handler has this many milliseconds to answer; then the caller gets 504. Default 60,000, or what the handler says
+   * itself.
+   */
   headTimeoutMs?: number | undefined;
   /**
    * Told of an error that the handler throws, or that its body fails with, of which the caller hears no more than a
@@ -33,9 +35,7 @@ export interface ServeOptions extends Pick<StreamServerOptions, "prefix" | "toke
 }
 
 /** Options of `createFetch`. */
-export interface CreateFetchOptions extends Pick<StreamClientOptions, "prefix" | "token"> {
-  /** How long to wait for a listener if nobody listens on the name, in milliseconds. Default: not at all. */
-  waitForListenerMs?: number | undefined;
+export interface CreateFetchOptions extends ConnectingOptions {
   /** How long to wait for the head of a response, in milliseconds. Default 75,000. */
   headTimeoutMs?: number | undefined;
 }
@@ -102,9 +102,6 @@ const serveOptions: Record<keyof ServeOptions, OptionType> = {
 };
 const fetchOptions: Record<keyof CreateFetchOptions, OptionType> = { ...sharedOptions, waitForListenerMs: wholeNumber };
 
-/** The options of a stream that carries a link. */
-const streamOptions = { codec: linkCodec, maxMessageBytes: maxLinkMessageBytes };
-
 /** `serve` and `createFetch` over one platform's streams. */
 export function createHttpEntry(
   { StreamServer, StreamClient }: { StreamServer: StreamServerFactory; StreamClient: StreamClientFactory },
@@ -115,7 +112,7 @@ export function createHttpEntry(
       if (typeof handler !== "function") throw invalidArgumentError("serve takes a function for a handler");
       const {
         maxCallsPerStream = defaultMaxCalls,
-        headTimeoutMs = defaultHeadTimeoutMs.server,
+        headTimeoutMs = handler.headTimeoutMs ?? defaultHeadTimeoutMs.server,
         onError = showError,
         ...listening
       } = checkOptions("serve", options, serveOptions);
@@ -125,18 +122,16 @@ export function createHttpEntry(
         headTimeoutMs,
         onError,
         clock,
-        listen: (onStream) => StreamServer(transport, { ...listening, ...streamOptions }, onStream).listen(name),
+        listen: (onStream) => StreamServer(transport, { ...listening, ...linkStreamOptions }, onStream).listen(name),
       });
     },
     createFetch(transport, name, options = {}) {
-      const {
-        waitForListenerMs,
-        headTimeoutMs = defaultHeadTimeoutMs.caller,
-        ...connecting
-      } = checkOptions("createFetch", options, fetchOptions);
-      const client = StreamClient(transport, { ...connecting, ...streamOptions });
-      const connect = () => client.connect(name, { metadata: httpMetadata, waitForListenerMs });
-      const connections = new Connections(name, connect, clock);
+      const { headTimeoutMs = defaultHeadTimeoutMs.caller, ...connecting } = checkOptions(
+        "createFetch",
+        options,
+        fetchOptions,
+      );
+      const connections = connectionsTo(StreamClient, transport, name, connecting, clock);
       const call = { openChannel: connections.open.bind(connections), headTimeoutMs, clock };
       const fetchOverStream = (input: string | URL | Request, init?: RequestInit) => fetchCall(input, init, call);
       return Object.assign(fetchOverStream, { close: () => connections.close() });

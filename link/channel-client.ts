@@ -13,17 +13,21 @@ import { headersFromWire, headersToWire } from "./packet/header.js";
  */
 const maxTries = 100;
 
-/** A channel for a call, and the link that it is on. */
-export interface OpenedChannel {
+/** A channel for a call, and the link that it is on, for an opener that tells its links apart. */
+export interface OpenedChannel<L = Link> {
   channel: Channel;
-  link: Link;
+  link: L;
 }
 
 /**
  * Opens a channel for a call. Rejects with a `ConnectError` if there is none to be had, and with the signal's reason
  * as soon as that is aborted.
  */
-export type ChannelOpener = (url: string, header: Headers, signal: AbortSignal | undefined) => Promise<OpenedChannel>;
+export type ChannelOpener<L = Link> = (
+  url: string,
+  header: Headers,
+  signal: AbortSignal | undefined,
+) => Promise<OpenedChannel<L>>;
 
 /** Opens channels on links. `openLink` resolves with a link that has room for a channel. */
 export function createChannelOpener(openLink: () => Promise<Link>): ChannelOpener {
@@ -37,10 +41,13 @@ export function createChannelOpener(openLink: () => Promise<Link>): ChannelOpene
 }
 
 /** Is told the head of a response, and the link that carries its call. */
-export type OnResponse = (header: Headers, link: Link) => void;
+export type OnResponse<L = Link> = (header: Headers, link: L) => void;
 
 /** An HTTP client on channels. */
-export function createChannelClient(openChannel: ChannelOpener, onResponse: OnResponse = () => {}): UniversalClientFn {
+export function createChannelClient<L>(
+  openChannel: ChannelOpener<L>,
+  onResponse: OnResponse<L> = () => {},
+): UniversalClientFn {
   return async ({ url, header, body, signal }) => {
     const { channel, link } = await openChannel(url, header, signal);
     const bodies = new ChannelBodies(channel);

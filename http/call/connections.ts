@@ -5,7 +5,10 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { openLink } from "../link/stream-link.js";
+import type { StreamClientFactory } from "../../web/api/entry.js";
+import type { StreamClientOptions } from "../../web/api/stream-client.js";
+import type { TransportLike } from "../../web/transport/transports.js";
+import { httpMetadata, linkStreamOptions, openLink } from "../link/stream-link.js";
 import type { LinkStream } from "../link/stream-pipe.js";
 
 /** A stream without a call is ended after this time. It is the time that Node's own `fetch` keeps a connection for. */
@@ -14,6 +17,12 @@ const idleTimeoutMs = 4_000;
 const maxStreams = 32;
 /** Calls that waited for the same stream may have taken all its room; then the call waits for another. */
 const maxTries = 100;
+
+/** Options of the streams to a listener. */
+export interface ConnectingOptions extends Pick<StreamClientOptions, "prefix" | "token"> {
+  /** How long to wait for a listener if nobody listens on the name, in milliseconds. Default: not at all. */
+  waitForListenerMs?: number | undefined;
+}
 
 interface Connection {
   stream: LinkStream;
@@ -81,6 +90,18 @@ export class Connections {
     connection.stopIdling();
     connection.stopIdling = this.#clock.after(idleTimeoutMs, () => connection.link.closeIfIdle(), false);
   }
+}
+
+/** The streams to the listener of a name, at the relay behind a base URL or a Connect transport. */
+export function connectionsTo(
+  StreamClient: StreamClientFactory,
+  transport: TransportLike,
+  name: string,
+  { waitForListenerMs, ...connecting }: ConnectingOptions,
+  clock: Clock,
+): Connections {
+  const client = StreamClient(transport, { ...connecting, ...linkStreamOptions });
+  return new Connections(name, () => client.connect(name, { metadata: httpMetadata, waitForListenerMs }), clock);
 }
 
 /** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */

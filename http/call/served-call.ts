@@ -28,7 +28,11 @@ export interface CallInfo {
 }
 
 /** Answers a request. Throwing, or rejecting, answers with 500. */
-export type HttpHandler = (request: Request, info: CallInfo) => Response | Promise<Response>;
+export interface HttpHandler {
+  (request: Request, info: CallInfo): Response | Promise<Response>;
+  /** The default of `headTimeoutMs`, for a handler whose calls have deadlines of their own. */
+  headTimeoutMs?: number;
+}
 
 export interface ServingOptions {
   handler: HttpHandler;

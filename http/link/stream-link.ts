@@ -23,7 +23,7 @@ export const httpMetadata = { protocol: "http" };
  */
 const maxPacketBytes = 61_440;
 /** The largest message of a link: a head of 64 KiB may stand beside a sum of data. */
-export const maxLinkMessageBytes = 262_144;
+const maxLinkMessageBytes = 262_144;
 /** As on every link, a message has at most so many packets: one for each 64 bytes. */
 const maxPackets = Math.floor(maxLinkMessageBytes / 64);
 /** Calls of either end that a stream carries at once, unless the listener says otherwise. */
@@ -36,6 +36,9 @@ export const linkCodec: Codec<Uint8Array | undefined, Uint8Array> = {
   encode: (bytes) => ({ data: bytes as Uint8Array<ArrayBuffer>, text: false }),
   decode: ({ data, text }) => (text ? undefined : data),
 };
+
+/** The options of a stream that carries a link. */
+export const linkStreamOptions = { codec: linkCodec, maxMessageBytes: maxLinkMessageBytes };
 
 export interface StreamLinkOptions {
   maxCalls: number;

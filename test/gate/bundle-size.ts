@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin, type Rolldown } from "vite";
 import { root } from "./command.ts";
-import { browserEntry, browserHttpEntry } from "./import-rules.ts";
+import { browserConnectEntry, browserEntry, browserHttpEntry } from "./import-rules.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
 /**
@@ -26,6 +26,12 @@ function nodeImports(found: string[]): Plugin {
 
 /** The size that `./http` may add to a page that has the browser's entry already, minified and gzipped. */
 export const httpBudgetBytes = 6 * 1024;
+
+/**
+ * The size that `./connect` may add to a page that has `./http` as well, minified and gzipped. Most of it are Connect's
+ * own handlers of three protocols.
+ */
+export const connectBudgetBytes = 20 * 1024;
 
 /** The bytes of a module that exports all of these entries, and why it cannot be published, if so. */
 async function bundleOf(entries: readonly string[]): Promise<{ bytes: number; faults: string[] }> {
@@ -68,11 +74,15 @@ async function bundleOf(entries: readonly string[]): Promise<{ bytes: number; fa
 export async function checkBundle(): Promise<Outcome> {
   const own = await bundleOf([browserEntry]);
   const both = await bundleOf([browserEntry, browserHttpEntry]);
-  const faults = [...own.faults, ...both.faults];
+  const all = await bundleOf([browserEntry, browserHttpEntry, browserConnectEntry]);
+  const faults = [...own.faults, ...both.faults, ...all.faults];
   if (faults.length > 0) return failed(faults.join("\n"));
   const httpBytes = both.bytes - own.bytes;
-  const sizes = `${sizeOf(own.bytes, budgetBytes)}, and ./http ${sizeOf(httpBytes, httpBudgetBytes)}`;
-  if (own.bytes <= budgetBytes && httpBytes <= httpBudgetBytes) return passed(sizes);
+  const connectBytes = all.bytes - both.bytes;
+  const httpSizes = `./http ${sizeOf(httpBytes, httpBudgetBytes)}, and ./connect ${sizeOf(connectBytes, connectBudgetBytes)}`;
+  const sizes = `${sizeOf(own.bytes, budgetBytes)}, ${httpSizes}`;
+  const isSmall = own.bytes <= budgetBytes && httpBytes <= httpBudgetBytes && connectBytes <= connectBudgetBytes;
+  if (isSmall) return passed(sizes);
   return failed(`a bundle is over its budget: ${sizes}, minified and gzipped`);
 }
 

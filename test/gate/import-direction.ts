@@ -2,6 +2,7 @@ import { isBuiltin } from "node:module";
 import { matchesGlob } from "node:path";
 import {
   allowedFolders,
+  browserConnectEntry,
   browserEntry,
   browserHttpEntry,
   foldersOfThePackage,
@@ -63,7 +64,7 @@ export function checkImportDirection(): Outcome {
     for (const problem of problemsOf(each)) problems.push(`${each.file}:${each.line}: "${each.specifier}" ${problem}`);
   }
   for (const cycle of findCycles(graph)) problems.push(`cycle: ${cycle.join(" → ")}`);
-  for (const entry of [browserEntry, browserHttpEntry]) {
+  for (const entry of [browserEntry, browserHttpEntry, browserConnectEntry]) {
     if (!graph.has(entry)) problems.push(`${entry} does not exist`);
     for (const [file, way] of waysFrom(graph, entry)) {
       for (const { specifier } of graph.get(file) ?? []) {

@@ -32,7 +32,7 @@ export const rooms: Record<string, readonly string[]> = {
   stream: ["platform", "error", "endpoint"],
   link: ["packet", "channel"],
   web: ["operator", "page", "link", "transport", "node", "api"],
-  http: ["message", "link", "call"],
+  http: ["message", "link", "call", "service"],
   server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "telemetry"],
 };
 
@@ -46,6 +46,7 @@ export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 export const foldersWithoutNode = ["gen", "stream", "leg", "link"];
 export const browserEntry = "web/index.ts";
 export const browserHttpEntry = "http/index.ts";
+export const browserConnectEntry = "http/connect.ts";
 
 export const nodeOnlyPackages = ["@connectrpc/connect-node"];
 

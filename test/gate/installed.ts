@@ -18,9 +18,10 @@ const consumer = `
 import { StreamClient, StreamServer } from "${name}";
 import * as client from "${name}/client.js";
 import * as gen from "${name}/gen";
+import { connectHandler, createStreamTransport } from "${name}/connect";
 import { createFetch, serve } from "${name}/http";
 import { StreamServerProxy } from "${name}/server";
-for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch]) {
+for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch, connectHandler, createStreamTransport]) {
   if (typeof each !== "function") throw new Error("an export is missing");
 }
 if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
@@ -28,9 +29,9 @@ if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
 
 /** Tools that play a page in Node, as jest does with jsdom, look for both flavours and want the page's. */
 const pageFlavour = `
-for (const [specifier, file] of [["${name}", "web"], ["${name}/http", "http"]]) {
+for (const [specifier, file] of [["${name}", "web/index"], ["${name}/http", "http/index"], ["${name}/connect", "http/connect"]]) {
   const found = import.meta.resolve(specifier);
-  if (!found.endsWith("/dist/" + file + "/index.js")) throw new Error("a page in Node gets " + found);
+  if (!found.endsWith("/dist/" + file + ".js")) throw new Error("a page in Node gets " + found);
 }
 `;
 

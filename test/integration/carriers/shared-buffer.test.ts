@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { dataOf, envelope } from "../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { decodeLinkMessage } from "../../../link/packet/link-message.js";
-import { EchoService } from "../echo-service.js";
+import { EchoService } from "../../contract/service/echo-service.js";
 import { credit, data, end, type PacketInit, RawLink } from "../raw-link.js";
 import { openLinkServer } from "../socket-servers.js";
 

@@ -12,7 +12,7 @@ import {
 import { createWebSocketTransport, type WebSocketTransportOptions } from "browser-stream-server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Condition } from "../../../stream/platform/deferred.js";
-import { EchoService } from "../echo-service.js";
+import { EchoService } from "../../contract/service/echo-service.js";
 import { openLinkServer } from "../socket-servers.js";
 
 /** The names of methods in the order in which an interceptor met them. */
@@ -58,7 +58,7 @@ async function failOrWait(value: string, { signal, timeoutMs }: HandlerContext):
   if (value === "wait") await untilAborted(signal, timeoutMs());
 }
 
-const echo: ServiceImpl<typeof EchoService> = {
+const echo: Partial<ServiceImpl<typeof EchoService>> = {
   async unary({ value }, context) {
     answer(context);
     await failOrWait(value, context);

@@ -114,6 +114,14 @@ describe("createFetch", () => {
     expect(error).toMatchObject({ code: Code.DeadlineExceeded, hop: Hop.PEER });
   });
 
+  test("waits for a handler as long as the handler says, where the server does not say otherwise", async () => {
+    const handler = Object.assign(() => new Promise<Response>(() => {}), { headTimeoutMs: 50 });
+    const server = serve(relay.origin, "patient", handler);
+    ends.push(() => server.end());
+    await server.ready;
+    expect((await fetching("patient")("/")).status).toBe(504);
+  });
+
   test("throws for options that do not exist, and for values that they cannot have", () => {
     const wrong = { waitForListenerMs: "1" } as unknown as object;
     expect(() => createFetch(relay.origin, "n", { codec: 1 } as object)).toThrow(

@@ -34,6 +34,8 @@ const file = create(FileDescriptorProtoSchema, {
         method("ServerStream", false, true),
         method("ClientStream", true, false),
         method("BidiStream", true, true),
+        // Nobody implements this one.
+        method("Missing", false, false),
       ],
     },
   ],
@@ -47,4 +49,5 @@ export const EchoService = createFileRegistry(file, () => file_google_protobuf_w
   serverStream: Method<"server_streaming">;
   clientStream: Method<"client_streaming">;
   bidiStream: Method<"bidi_streaming">;
+  missing: Method<"unary">;
 }>;

@@ -1,0 +1,114 @@
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  type ContextKey,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+} from "@connectrpc/connect";
+import { toConnectError } from "../../stream/error/failure-detail.js";
+import { checkOptions, invalidArgumentError, type OptionType } from "../../stream/error/options.js";
+import type { Caller } from "../../stream/stream.js";
+import type { HttpHandler } from "../call/served-call.js";
+import { withTrailers } from "../message/trailers.js";
+import { chunksOf, streamOf } from "./byte-stream.js";
+
+/** gRPC's own default for the largest message that a server or a client takes. */
+export const defaultReadMaxBytes = 4_194_304;
+
+/** Options of `connectHandler`: those of Connect's router, and two more. */
+export interface ConnectHandlerOptions extends ConnectRouterOptions {
+  /** Answers requests that are for none of the services. Default: 404. */
+  fallback?: HttpHandler | undefined;
+}
+
+const anything: OptionType = ["anything", () => true];
+const isFunction: OptionType = ["a function", (value) => typeof value === "function"];
+const handlerOptions: Record<keyof ConnectHandlerOptions, OptionType> = {
+  fallback: isFunction,
+  // Connect checks its own options.
+  acceptCompression: anything,
+  binaryOptions: anything,
+  compressMinBytes: anything,
+  connect: anything,
+  grpc: anything,
+  grpcWeb: anything,
+  interceptors: anything,
+  jsonOptions: anything,
+  maxTimeoutMs: anything,
+  readMaxBytes: anything,
+  requestGate: anything,
+  requireConnectProtocolHeader: anything,
+  shutdownSignal: anything,
+  writeMaxBytes: anything,
+};
+
+/**
+ * The facts that the relay has verified about who calls, among the values of a call's context. Undefined for a request
+ * that did not come over a stream.
+ *
+ * @example
+ * const add = ({ a, b }, context) => ({ sum: a + b, for: context.values.get(callerKey)?.subject });
+ */
+export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller | undefined>(undefined, {
+  description: "caller of a stream",
+});
+
+/**
+ * Makes a handler for `serve` of the services that `routes` registers on a router of Connect. It answers Connect, gRPC
+ * and gRPC-Web, in all four kinds of call.
+ *
+ * - A message of a request has 4 MiB at most, unless `readMaxBytes` says otherwise.
+ * - A call may take as long as its own deadline allows, unless `serve` has a `headTimeoutMs`.
+ * - `context.signal` of an implementation is aborted when the caller cancels, when its deadline is over, and when it has
+ *   gone.
+ * - Throws `invalid_argument` for an option that does not exist or cannot have its value.
+ *
+ * @example
+ * serve(relayUrl, "calculator", connectHandler((router) => router.service(CalculatorService, { add, subscribe })));
+ */
+export function connectHandler(
+  routes: (router: ConnectRouter) => unknown,
+  options: ConnectHandlerOptions = {},
+): HttpHandler {
+  if (typeof routes !== "function") throw invalidArgumentError("connectHandler takes a function for the routes");
+  const { fallback = notFound, ...routerOptions } = checkOptions("connectHandler", options, handlerOptions);
+  const router = createConnectRouter({ readMaxBytes: defaultReadMaxBytes, ...routerOptions });
+  routes(router);
+  const byPath = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const handle: HttpHandler = async (request, info) => {
+    const { method, url, headers, body, signal } = request;
+    const handler = byPath.get(new URL(url).pathname);
+    if (handler === undefined) return fallback(request, info);
+    const response = await handler({
+      // A stream carries both bodies at once, as HTTP/2 does and HTTP/1.1 does not.
+      httpVersion: "2.0",
+      method,
+      url,
+      header: headers,
+      body: chunksOf(body),
+      signal: connectSignal(signal),
+      contextValues: createContextValues().set(callerKey, info?.caller),
+    });
+    const { status, header, trailer = {} } = response;
+    return withTrailers(
+      new Response(response.body && streamOf(response.body), { status, headers: header ?? {} }),
+      () => trailer,
+    );
+  };
+  // A stream of a service may be silent for hours before its first message, with which its head is sent.
+  return Object.assign(handle, { headTimeoutMs: Number.POSITIVE_INFINITY });
+}
+
+/** A signal that is aborted with the signal of a request, for a reason of which Connect knows the code. */
+function connectSignal(signal: AbortSignal): AbortSignal {
+  const abort = new AbortController();
+  const onAbort = () => abort.abort(toConnectError(signal.reason));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  return abort.signal;
+}
+
+function notFound(): Response {
+  return new Response(null, { status: 404 });
+}
