@@ -36,6 +36,7 @@ export default defineConfig({
       { find: /^browser-stream-server\/server$/, replacement: source("server/index.ts") },
       { find: /^browser-stream-server\/http$/, replacement: source("http/node.ts") },
       { find: /^browser-stream-server\/connect$/, replacement: source("http/connect-node.ts") },
+      { find: /^browser-stream-server\/mcp$/, replacement: source("mcp/index.ts") },
       { find: /^browser-stream-server\/gen$/, replacement: source("web/protocol.ts") },
     ],
   },

@@ -5,6 +5,7 @@ import {
   browserConnectEntry,
   browserEntry,
   browserHttpEntry,
+  browserMcpEntry,
   foldersOfThePackage,
   foldersWithoutNode,
   nodeOnlyPackages,
@@ -64,7 +65,7 @@ export function checkImportDirection(): Outcome {
     for (const problem of problemsOf(each)) problems.push(`${each.file}:${each.line}: "${each.specifier}" ${problem}`);
   }
   for (const cycle of findCycles(graph)) problems.push(`cycle: ${cycle.join(" → ")}`);
-  for (const entry of [browserEntry, browserHttpEntry, browserConnectEntry]) {
+  for (const entry of [browserEntry, browserHttpEntry, browserConnectEntry, browserMcpEntry]) {
     if (!graph.has(entry)) problems.push(`${entry} does not exist`);
     for (const [file, way] of waysFrom(graph, entry)) {
       for (const { specifier } of graph.get(file) ?? []) {

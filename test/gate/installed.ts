@@ -20,8 +20,9 @@ import * as client from "${name}/client.js";
 import * as gen from "${name}/gen";
 import { connectHandler, createStreamTransport } from "${name}/connect";
 import { createFetch, serve } from "${name}/http";
+import { McpTransport } from "${name}/mcp";
 import { StreamServerProxy } from "${name}/server";
-for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch, connectHandler, createStreamTransport]) {
+for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch, connectHandler, createStreamTransport, McpTransport]) {
   if (typeof each !== "function") throw new Error("an export is missing");
 }
 if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");

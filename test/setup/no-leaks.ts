@@ -32,6 +32,7 @@ function surplus(now: Counts, baseline: Counts): Counts {
 /** The least of several looks, so that what happens to be under way at the first is not granted to the file. */
 async function takeBaseline(): Promise<Counts> {
   // The first use of a standard stream opens its handle, which then stays.
+  void process.stdin.readable;
   void process.stdout.writable;
   void process.stderr.writable;
   let least = activeResources();
