@@ -58,7 +58,7 @@ export default defineConfig({
       project("browser", 120_000, {
         exclude: ["test/browser/load/**"],
         maxWorkers: 2,
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/http-bundle.ts"],
+        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/over-http-bundle.ts"],
       }),
       // What these measure, nothing beside them may disturb.
       project("browser-load", 120_000, {

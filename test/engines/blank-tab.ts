@@ -44,18 +44,25 @@ const built = (name: string) => fileURLToPath(new URL(`../.out/${name}.js`, impo
 const modules = [
   { specifier: "browser-stream-server", path: built("package") },
   { specifier: "browser-stream-server/contract", path: built("contract") },
-  { specifier: "browser-stream-server/http", path: built("http-contract") },
-  { specifier: "browser-stream-server/http-contract", path: built("http-contract") },
+  ...["http", "http-contract", "connect", "service-contract"].map((name) => ({
+    specifier: `browser-stream-server/${name}`,
+    path: built("over-http"),
+  })),
+  // They stand for the code that an application has beside the package.
+  { specifier: "@connectrpc/connect", path: built("over-http") },
+  { specifier: "calculator", path: built("over-http") },
 ];
 
 async function importMapScript(): Promise<string> {
   const present = modules.filter(({ path }) => existsSync(path));
-  const sources = await Promise.all(
-    present.map(async ({ specifier, path }) => [specifier, await readFile(path, "utf8")] as const),
-  );
+  const paths = [...new Set(present.map(({ path }) => path))];
+  const sources = await Promise.all(paths.map((path) => readFile(path, "utf8")));
+  const places = present.map(({ specifier, path }) => [specifier, paths.indexOf(path)] as const);
+  // Specifiers of one module share its state.
   return `(() => {
     const url = (code) => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    const imports = Object.fromEntries(${JSON.stringify(sources)}.map(([specifier, code]) => [specifier, url(code)]));
+    const urls = ${JSON.stringify(sources)}.map(url);
+    const imports = Object.fromEntries(${JSON.stringify(places)}.map(([specifier, at]) => [specifier, urls[at]]));
     const map = Object.assign(document.createElement("script"), { type: "importmap" });
     map.textContent = JSON.stringify({ imports });
     document.head.append(map);

@@ -20,8 +20,8 @@ export interface EngineTab {
    */
   evaluate(expression: string): Promise<unknown>;
   /**
-   * Runs a module in which "browser-stream-server" can be imported and, if they are built, "browser-stream-server/http",
-   * "browser-stream-server/contract" and "browser-stream-server/http-contract".
+   * Runs a module in which "browser-stream-server" can be imported and, if they are built, its entries "/http" and
+   * "/connect", the contracts as "/contract", "/http-contract" and "/service-contract", and "@connectrpc/connect".
    */
   run(source: string): Promise<void>;
   goto(url: string): Promise<void>;

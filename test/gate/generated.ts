@@ -37,7 +37,10 @@ const written = [
   ["limits.md", "tools/limits-page/main.ts"],
 ] as const;
 
-/** `gen/` and the files of {@link written} are exactly what `npm run generate` would write. */
+/** The example in JavaScript whose code is generated, and which the README's samples import. */
+const calculator = "examples/calculator";
+
+/** `gen/`, that of the calculator, and the files of {@link written} are exactly what `npm run generate` would write. */
 export function checkGenerated(): Promise<Outcome> {
   return withTemporaryFolder(async (folder) => {
     for (const [program, ...args] of [
@@ -47,7 +50,13 @@ export function checkGenerated(): Promise<Outcome> {
       const { code, output } = await run(program, args);
       if (code !== 0) return failed(`${program} ${args.join(" ")} (exit code ${code})\n${output.trim()}`);
     }
-    const problems = differences(readTree(join(folder, "gen")), readTree(join(root, "gen")), "gen");
+    const made = join(folder, "calculator");
+    const { code, output } = await run("buf", ["generate", "--output", made], { cwd: join(root, calculator) });
+    if (code !== 0) return failed(`buf generate in ${calculator} (exit code ${code})\n${output.trim()}`);
+    const problems = [
+      ...differences(readTree(join(folder, "gen")), readTree(join(root, "gen")), "gen"),
+      ...differences(readTree(join(made, "gen")), readTree(join(root, calculator, "gen")), `${calculator}/gen`),
+    ];
     for (const [file] of written) {
       if (readFileSync(join(folder, file), "utf8") === readFileSync(join(root, "docs", file), "utf8")) continue;
       problems.push(`docs/${file} is not what proto/ and the code give now`);

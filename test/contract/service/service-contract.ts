@@ -5,10 +5,9 @@ import { EchoService } from "./echo-service.js";
 import { servedEcho } from "./served-echo.js";
 import { type ServiceCase, serviceCases } from "./service-cases.js";
 
-// A page imports the package's `./http` and `./connect` from the bundle of this module, and what its samples need.
+// A page imports `./connect` and Connect's client from the bundle of this module.
 export { createClient } from "@connectrpc/connect";
-export * from "browser-stream-server/connect";
-export { createFetch, serve } from "browser-stream-server/http";
+export { connectHandler, createStreamTransport } from "browser-stream-server/connect";
 
 /** A case ends within this time, or fails. */
 const deadlineMs = 20_000;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -84,11 +84,23 @@ test("the README's three samples run in Node as they stand, but for the port and
 });
 
 test("the README's notebook is served and called in Node as it stands, but for the port", async () => {
-  const samples = readmeBlocks("js").filter((block) => block.includes("browser-stream-server/http"));
+  const programs = await runInTurn((block) => block.includes("notebook"));
+  expect(programs[1]?.lines[0]).toBe("[CALLER] [ '1 + 1', '2 + 2' ]");
+});
+
+test("the README's calculator is served and called in Node as it stands, but for the port", async () => {
+  const programs = await runInTurn((block) => block.includes("calculator"));
+  expect(programs[1]?.lines).toEqual(["[SUM] 3", "[MULTIPLE] 5", "[MULTIPLE] 10", "[MULTIPLE] 15", "[READY]"]);
+});
+
+/** Runs samples in processes of their own, each when the one before has run to its end. */
+async function runInTurn(isMeant: (block: string) => boolean): Promise<Program[]> {
+  const samples = readmeBlocks("js").filter(isMeant);
   const relay = await openRelay();
   onTestFinished(() => relay.close());
   const folder = await mkdtemp(join(packageFolder, "test/readme-"));
   onTestFinished(() => rm(folder, { recursive: true }));
+  await cp(join(packageFolder, "examples/calculator/gen"), join(folder, "gen"), { recursive: true });
   const programs: Program[] = [];
   for (const [at, sample] of samples.entries()) {
     expect(sample).toContain("http://localhost:8080");
@@ -100,8 +112,8 @@ test("the README's notebook is served and called in Node as it stands, but for t
     // The caller comes when the server is there.
     await program.prints(/^\[READY\]$/);
   }
-  expect(programs[1]?.lines[0]).toBe("[CALLER] [ '1 + 1', '2 + 2' ]");
-});
+  return programs;
+}
 
 test("the README's limits are the relay's", () => {
   const stated = Object.fromEntries(
