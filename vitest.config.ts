@@ -37,6 +37,7 @@ export default defineConfig({
       { find: /^browser-stream-server\/http$/, replacement: source("http/node.ts") },
       { find: /^browser-stream-server\/connect$/, replacement: source("http/connect-node.ts") },
       { find: /^browser-stream-server\/mcp$/, replacement: source("mcp/index.ts") },
+      { find: /^browser-stream-server\/websocket$/, replacement: source("websocket/index.ts") },
       { find: /^browser-stream-server\/gen$/, replacement: source("web/protocol.ts") },
     ],
   },

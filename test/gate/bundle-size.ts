@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin, type Rolldown } from "vite";
 import { root } from "./command.ts";
-import { browserConnectEntry, browserEntry, browserHttpEntry, browserMcpEntry } from "./import-rules.ts";
+import {
+  browserConnectEntry,
+  browserEntry,
+  browserHttpEntry,
+  browserMcpEntry,
+  browserWebSocketEntry,
+} from "./import-rules.ts";
 import { failed, type Outcome, passed } from "./step.ts";
 
 /**
@@ -36,6 +42,9 @@ export const connectBudgetBytes = 20 * 1024;
 /** The size that `./mcp` may add to a page that has the browser's entry already, minified and gzipped. */
 export const mcpBudgetBytes = 1024;
 
+/** The size that `./websocket` may add to a page that has the browser's entry already, minified and gzipped. */
+export const webSocketBudgetBytes = 2.5 * 1024;
+
 /** An entry, the entries that its page has already, and the size that it may add to them. */
 interface Bundle {
   name: string;
@@ -54,6 +63,7 @@ const bundles: readonly Bundle[] = [
     maxBytes: connectBudgetBytes,
   },
   { name: "./mcp", beside: [browserEntry], entry: browserMcpEntry, maxBytes: mcpBudgetBytes },
+  { name: "./websocket", beside: [browserEntry], entry: browserWebSocketEntry, maxBytes: webSocketBudgetBytes },
 ];
 
 /** The bytes of a module that exports all of these entries, and why it cannot be published, if so. */

@@ -6,6 +6,7 @@ import {
   browserEntry,
   browserHttpEntry,
   browserMcpEntry,
+  browserWebSocketEntry,
   foldersOfThePackage,
   foldersWithoutNode,
   nodeOnlyPackages,
@@ -65,7 +66,7 @@ export function checkImportDirection(): Outcome {
     for (const problem of problemsOf(each)) problems.push(`${each.file}:${each.line}: "${each.specifier}" ${problem}`);
   }
   for (const cycle of findCycles(graph)) problems.push(`cycle: ${cycle.join(" → ")}`);
-  for (const entry of [browserEntry, browserHttpEntry, browserConnectEntry, browserMcpEntry]) {
+  for (const entry of [browserEntry, browserHttpEntry, browserConnectEntry, browserMcpEntry, browserWebSocketEntry]) {
     if (!graph.has(entry)) problems.push(`${entry} does not exist`);
     for (const [file, way] of waysFrom(graph, entry)) {
       for (const { specifier } of graph.get(file) ?? []) {

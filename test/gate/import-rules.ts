@@ -10,13 +10,15 @@ export const allowedFolders: Record<string, readonly string[]> = {
   http: ["web", "stream", "leg", "link", "gen"],
   // A stream as a transport of MCP, for the SDK of that protocol.
   mcp: ["stream", "gen"],
+  // A stream in the shape of a WebSocket, which knows the interfaces of clients and nothing of how they connect.
+  websocket: ["web", "stream", "gen"],
   server: ["leg", "web", "stream", "link", "gen"],
   // The command line offers to people what the package does for programs, so it may import from all of the package.
-  cli: ["leg", "server", "http", "mcp", "web", "stream", "link", "gen"],
+  cli: ["leg", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen"],
   bench: ["leg", "server", "http", "web", "stream", "link", "gen"],
-  test: ["leg", "cli", "server", "http", "mcp", "web", "stream", "link", "gen", "bench", "tools"],
+  test: ["leg", "cli", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen", "bench", "tools"],
   // A tool is a program on top of everything; it borrows fakes from the tests.
-  tools: ["leg", "cli", "server", "http", "web", "stream", "link", "gen", "bench", "test"],
+  tools: ["leg", "cli", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen", "bench", "test"],
   // An example uses the package by its name, as its users do.
   examples: [],
 };
@@ -45,14 +47,15 @@ export const rpcFiles = ["server/rpc/*.ts", "server/rpc/leg/*.ts", "server/link/
 export const rpcNames = /Service$|^Health$|^ServerReflection$/;
 
 /** The folders without Node code, whoever imports them; and the entries whose whole reach is without it. */
-export const foldersWithoutNode = ["gen", "stream", "leg", "link", "mcp"];
+export const foldersWithoutNode = ["gen", "stream", "leg", "link", "mcp", "websocket"];
 export const browserEntry = "web/index.ts";
 export const browserHttpEntry = "http/index.ts";
 export const browserConnectEntry = "http/connect.ts";
 export const browserMcpEntry = "mcp/index.ts";
+export const browserWebSocketEntry = "websocket/index.ts";
 
 export const nodeOnlyPackages = ["@connectrpc/connect-node"];
 
 export const packageName = "browser-stream-server";
 /** Folders where the package's own name would lead back to its build. */
-export const foldersOfThePackage = ["gen", "stream", "leg", "link", "web", "http", "mcp", "server", "cli"];
+export const foldersOfThePackage = ["gen", "stream", "leg", "link", "web", "http", "mcp", "websocket", "server", "cli"];

@@ -22,7 +22,8 @@ import { connectHandler, createStreamTransport } from "${name}/connect";
 import { createFetch, serve } from "${name}/http";
 import { McpTransport } from "${name}/mcp";
 import { StreamServerProxy } from "${name}/server";
-for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch, connectHandler, createStreamTransport, McpTransport]) {
+import { asWebSocket, webSocketOf } from "${name}/websocket";
+for (const each of [StreamServer, StreamClient, StreamServerProxy, client.StreamServer, serve, createFetch, connectHandler, createStreamTransport, McpTransport, asWebSocket, webSocketOf]) {
   if (typeof each !== "function") throw new Error("an export is missing");
 }
 if (Object.keys(gen).length === 0) throw new Error("./gen exports nothing");
