@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { Code, type ContextValues, createConnectRouter, type Transport } from "@connectrpc/connect";
 import {
   createUniversalHandlerClient,
+  type UniversalClientFn,
   type UniversalHandler,
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
@@ -21,6 +22,7 @@ import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { Survey } from "./admin/survey.js";
 import type { Hold } from "./admission/admission.js";
+import type { Admitted } from "./admission/authorize.js";
 import type { Caller } from "./admission/caller.js";
 import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
@@ -85,6 +87,8 @@ export class Routes {
   /** Reaches the relay without a network. */
   readonly localTransport: Transport;
   readonly #relay: Relay;
+  /** Calls the RPCs of this process. */
+  readonly #innerClient: UniversalClientFn;
   readonly #proxies: TrustedProxies;
   /** The beginnings of the URLs of the relay's RPCs. */
   readonly #roots: readonly string[];
@@ -124,9 +128,8 @@ export class Routes {
     this.#responses = new OpenResponses(clock);
     this.#sockets = new LinkSockets(this.#links, relay);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
-    const httpClient = createUniversalHandlerClient(inner.handlers);
-    this.localTransport = createRpcTransport({ httpClient, baseUrl: localBaseUrl });
-    setTransportFacts(this.localTransport, { kind: () => "native", callLeg: localLegCaller(relay), isLocal: true });
+    this.#innerClient = createUniversalHandlerClient(inner.handlers);
+    this.localTransport = this.localTransportOf(undefined);
     const outer = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay).register(outer);
@@ -138,6 +141,14 @@ export class Routes {
     this.#handlers = new Map(
       prefixes.flatMap((prefix) => outer.handlers.map((handler) => [prefix + handler.requestPath, handler])),
     );
+  }
+
+  /** Reaches the relay without a network, for a caller that was let in; undefined is this process itself. */
+  localTransportOf(admitted: Admitted | undefined): Transport {
+    const transport = createRpcTransport({ httpClient: this.#innerClient, baseUrl: localBaseUrl });
+    const callLeg = localLegCaller(this.#relay, admitted);
+    setTransportFacts(transport, { kind: () => "native", callLeg, isLocal: true });
+    return transport;
   }
 
   get counts(): { links: number; channels: number; watchers: number } {

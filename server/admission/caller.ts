@@ -7,9 +7,10 @@ import { CallerSchema, type Caller as WireCaller } from "../../gen/streamserver/
  * - `http`: a request of its own, over HTTP/1.1 or HTTP/2.
  * - `websocket`: a request for a WebSocket, which becomes a link.
  * - `link`: a channel of a link. The facts are those of the request that opened the link.
+ * - `gateway`: a request for a listener, whose stream the relay's own process opens for the caller.
  * - `local`: the relay's own process.
  */
-export type Door = "http" | "websocket" | "link" | "local";
+export type Door = "http" | "websocket" | "link" | "gateway" | "local";
 
 /** The facts about a caller that the relay's policy has verified. */
 export interface Claims {
@@ -46,6 +47,11 @@ export interface Caller {
 
 /** The caller of everything that the relay's own process does. */
 export const localCaller: Caller = { origin: "", address: "", door: "local" };
+
+/** Whether the endpoint of a caller is in the relay's process, whoever it acts for. */
+export function isInProcess({ door }: Caller): boolean {
+  return door === "local" || door === "gateway";
+}
 
 /** Returns the facts about a client that its listener is told. */
 export function callerToWire({ origin, claims }: Caller): WireCaller {

@@ -2,7 +2,7 @@ import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "../../../gen/streamserver/v1/relay_pb.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Clock } from "../../../stream/platform/clock.js";
-import type { Caller } from "../../admission/caller.js";
+import { type Caller, isInProcess } from "../../admission/caller.js";
 import { exceededLimit } from "../../admission/limits.js";
 import type { LegPort, Resumption } from "./leg-port.js";
 import type { RelayedFrame } from "./relayed-frame.js";
@@ -140,7 +140,7 @@ export class Half {
 
   /** Whether this half's endpoint is in the relay's process. */
   get isLocal(): boolean {
-    return this.#state.kind === "attached" && this.#state.port.caller.door === "local";
+    return this.#state.kind === "attached" && isInProcess(this.#state.port.caller);
   }
 
   /** The caller that opened the leg of this half's endpoint, and the time; undefined without a leg. */

@@ -7,7 +7,8 @@ import { StreamError } from "../../../stream/error/stream-error.js";
 import { Fifo } from "../../../stream/platform/fifo.js";
 import { afterTurn } from "../../../stream/platform/turn.js";
 import type { Hold } from "../../admission/admission.js";
-import { localCaller } from "../../admission/caller.js";
+import type { Admitted } from "../../admission/authorize.js";
+import { type Caller, localCaller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
 import type { Half } from "../../relay/stream/half.js";
 import type { LegPort } from "../../relay/stream/leg-port.js";
@@ -21,9 +22,15 @@ import { acceptRpc, connectRpc, type LegRpc } from "./leg-rpc.js";
  */
 const maxInboxBytes = 262_144;
 
-/** Attaches the legs of endpoints in the relay's own process to the relay, without a call in between. */
-export function localLegCaller(relay: Relay): LegCaller {
-  return (method, open, handlers) => new LocalLeg(relay, method === "connect" ? connectRpc : acceptRpc, open, handlers);
+/**
+ * Attaches the legs of endpoints in the relay's own process to the relay, without a call in between. They are legs of
+ * the caller that was let in; without one they are this process's own, which may do everything.
+ */
+export function localLegCaller(relay: Relay, admitted?: Admitted): LegCaller {
+  return (method, open, handlers) => {
+    const rpc = method === "connect" ? connectRpc : acceptRpc;
+    return new LocalLeg(relay, rpc, open, handlers, admitted);
+  };
 }
 
 type LocalLegState =
@@ -41,6 +48,7 @@ type LocalLegState =
  */
 class LocalLeg implements LegCall {
   readonly #handlers: LegCallHandlers;
+  readonly #caller: Caller;
   /** The calls of the handlers that are due, in order. */
   readonly #inbox = new Fifo<() => void>();
   /** The bytes of the frames in the inbox. */
@@ -51,13 +59,13 @@ class LocalLeg implements LegCall {
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
 
-  constructor(relay: Relay, rpc: LegRpc, open: Open, handlers: LegCallHandlers) {
+  constructor(relay: Relay, rpc: LegRpc, open: Open, handlers: LegCallHandlers, admitted: Admitted | undefined) {
     this.#handlers = handlers;
+    this.#caller = admitted?.caller ?? localCaller;
     try {
       const first = create(OpenSchema, open);
-      // This process may do everything, so nobody has to be asked.
-      const admitted = { caller: localCaller, metadata: first.metadata };
-      const { half, hold, opened, resumption } = rpc.attach(relay, first, admitted);
+      const letIn = admitted ?? { caller: localCaller, metadata: first.metadata };
+      const { half, hold, opened, resumption } = rpc.attach(relay, first, letIn);
       this.#hold = hold;
       this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));
@@ -90,7 +98,7 @@ class LocalLeg implements LegCall {
 
   get #port(): LegPort {
     return {
-      caller: localCaller,
+      caller: this.#caller,
       sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
       sendFrame: (frame) => this.#receive(frame),
       sendSuspended: (graceMs) => this.#notify(() => this.#handlers.onSuspended(graceMs)),

@@ -4,6 +4,7 @@ import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { envelope } from "../../../../leg/envelope.js";
 import type { LegMethod, Open } from "../../../../leg/leg-call.js";
 import { Parts } from "../../../../leg/parts.js";
+import type { Caller, Claims } from "../../../../server/admission/caller.js";
 import type { RelayLimits } from "../../../../server/admission/limits.js";
 import { localLegCaller } from "../../../../server/rpc/leg/local-leg.js";
 import { rawCodec } from "../../../../stream/codec.js";
@@ -15,7 +16,7 @@ import { rejection, settled } from "../../../fakes/outcome.js";
 import { callBroke, comeBack, Listening, leaseEvents, newRelay, relayed, resumes } from "../../../fakes/relays.js";
 
 const { DRAINING, FRAME_TOO_LARGE, LEG_LOST, LIMIT_REACHED } = Failure;
-const { NAME_INVALID, NO_SUCH_NAME, PEER_CANCELED, PROTOCOL_VIOLATION, TOKEN_INVALID } = Failure;
+const { NAME_INVALID, NO_SUCH_NAME, NOT_PERMITTED, PEER_CANCELED, PROTOCOL_VIOLATION, TOKEN_INVALID } = Failure;
 const nothing = { leases: 1, offers: 0, streams: 0, legs: 0 };
 const maxInboxBytes = 262_144;
 
@@ -209,6 +210,25 @@ describe("LocalLeg", () => {
     expect(endpoint.heard).toEqual([]);
     expect(relay.counts).toEqual(nothing);
     expect(clock.timers).toBe(0);
+  });
+
+  test("is the leg of the caller that was let in, and ends with its grant", async () => {
+    const { relay } = newRelay();
+    const { lease } = relay.listen("room", false);
+    const events = leaseEvents(lease);
+    const rest = { name: "", meta: {}, issuedAtMs: 0, expiresAtMs: undefined, cut: false, tokenId: "" };
+    const claims: Claims = { ...rest, subject: "ann" };
+    const caller: Caller = { origin: "https://a.example", address: "192.0.2.1", door: "gateway", claims };
+    const endpoint = new LegEndpoint(localLegCaller(relay, { caller, metadata: { by: "policy" } }));
+    await settled();
+    const [event] = events;
+    const { metadata, caller: told } = event?.kind === "offer" ? event.offer.facts : {};
+    expect(metadata).toEqual({ by: "policy" });
+    expect(told).toMatchObject({ origin: "https://a.example", subject: "ann" });
+    expect([...relay.streams].map(({ client }) => client.leg?.caller)).toEqual([caller]);
+    expect(relay.admission.grants.revoke({ sub: "ann" })).toBe(1);
+    await settled();
+    expect(endpoint.ends).toEqual([expect.objectContaining({ failure: NOT_PERMITTED })]);
   });
 
   test("counts until its endpoint has heard the end, and so is refused where too many have not", async () => {
