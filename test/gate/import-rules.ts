@@ -12,7 +12,8 @@ export const allowedFolders: Record<string, readonly string[]> = {
   mcp: ["stream", "gen"],
   // A stream in the shape of a WebSocket, which knows the interfaces of clients and nothing of how they connect.
   websocket: ["web", "stream", "gen"],
-  server: ["leg", "web", "stream", "link", "gen"],
+  // The gateway calls listeners by HTTP over a stream.
+  server: ["http", "leg", "web", "stream", "link", "gen"],
   // The command line offers to people what the package does for programs, so it may import from all of the package.
   cli: ["leg", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen"],
   bench: ["leg", "server", "http", "web", "stream", "link", "gen"],
@@ -37,7 +38,7 @@ export const rooms: Record<string, readonly string[]> = {
   link: ["packet", "channel"],
   web: ["operator", "page", "link", "transport", "node", "api"],
   http: ["message", "link", "call", "service"],
-  server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "telemetry"],
+  server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "gateway", "telemetry"],
 };
 
 /** Inside server/, the files that may know RPC services and connect-node. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { quoted } from "../../admission/warnings.js";
 import type { NodeRequest } from "../node-server.js";
+import { authorityOf, isEncrypted } from "../request/request-urls.js";
 import type { Origins } from "./cors.js";
 import { type Hosts, hostNameOf } from "./hosts.js";
 
@@ -89,17 +90,6 @@ export class PageAccess {
 
 function isPreflight({ method, headers }: NodeRequest): boolean {
   return method === "OPTIONS" && headers.origin !== undefined && "access-control-request-method" in headers;
-}
-
-/** The host and port that a request names: in HTTP/2 its authority, which Host only stands in for. */
-function authorityOf({ headers }: NodeRequest): string | undefined {
-  const authority = headers[":authority"] ?? headers.host;
-  return typeof authority === "string" ? authority : undefined;
-}
-
-function isEncrypted(request: NodeRequest): boolean {
-  if ("stream" in request) return request.stream.session?.encrypted === true;
-  return "encrypted" in request.socket && request.socket.encrypted === true;
 }
 
 function hostReason(request: NodeRequest): string {

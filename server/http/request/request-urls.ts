@@ -14,3 +14,15 @@ export function urlsOf(request: NodeRequest | IncomingMessage): readonly string[
 export function pathOf(url: string): string {
   return url.split("?", 1)[0] ?? "";
 }
+
+/** The host and port that a request names: in HTTP/2 its authority, which Host only stands in for. */
+export function authorityOf({ headers }: NodeRequest | IncomingMessage): string | undefined {
+  const authority = headers[":authority"] ?? headers.host;
+  return typeof authority === "string" ? authority : undefined;
+}
+
+/** Whether a request came over TLS as far as this process. */
+export function isEncrypted(request: NodeRequest | IncomingMessage): boolean {
+  if ("stream" in request) return request.stream.session?.encrypted === true;
+  return "encrypted" in request.socket && request.socket.encrypted === true;
+}
