@@ -7,6 +7,7 @@ export type { Caller, Claims, Door } from "./admission/caller.js";
 export { defaultLimits, type RelayLimits } from "./admission/limits.js";
 export type { Revocation } from "./admission/revocations.js";
 export type { RelayWarning } from "./admission/warnings.js";
+export type { GatewayOptions } from "./gateway/gateway-options.js";
 export type { Origins } from "./http/page/cors.js";
 export type { Hosts } from "./http/page/hosts.js";
 export type { TlsOptions } from "./http/port/secure-port.js";

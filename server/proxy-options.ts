@@ -3,6 +3,7 @@ import { systemClock } from "../stream/platform/system-clock.js";
 import type { Authorize, AuthorizeAdmin } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
+import { checkedGatewayOptions, type GatewayOptions } from "./gateway/gateway-options.js";
 import { checkOrigins, type Origins } from "./http/page/cors.js";
 import { checkedHosts, type Hosts } from "./http/page/hosts.js";
 import { TrustedProxies } from "./http/request/trusted-proxies.js";
@@ -50,6 +51,11 @@ export interface StreamServerProxyOptions {
    * this function lets in, such as one made by `tokenPolicy`. Default: the relay serves none.
    */
   admin?: AuthorizeAdmin | undefined;
+  /**
+   * Brings requests of HTTP to the listeners of names, for whoever may connect to them: `{ by: "path" }` at
+   * `/~/NAME/…`, `{ by: "host", host: "relay.example" }` at `NAME.relay.example`. Default: the relay has none.
+   */
+  gateway?: GatewayOptions | undefined;
   /** The clock of all timers. Default the system's. */
   clock?: Clock | undefined;
 }
@@ -72,6 +78,7 @@ export interface CheckedProxyOptions {
   authorize: Authorize | undefined;
   admin: AuthorizeAdmin | undefined;
   trustedProxies: TrustedProxies;
+  gateway: GatewayOptions | undefined;
   clock: Clock;
 }
 
@@ -79,7 +86,7 @@ export interface CheckedProxyOptions {
 export function checkedProxyOptions(options: string | StreamServerProxyOptions = {}): CheckedProxyOptions {
   const given = typeof options === "string" ? { prefix: options } : options;
   const access = ["authorize", "admin", "trustedProxies"] as const;
-  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", ...access, "clock"] as const;
+  const names = ["prefix", "origins", "hosts", "limits", "tokenKeys", ...access, "gateway", "clock"] as const;
   const {
     prefix = "/browser-server",
     origins = [],
@@ -89,6 +96,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     authorize,
     admin,
     trustedProxies = [],
+    gateway,
     clock = systemClock,
   } = knownOptions("options of a relay", given, names);
   checkOrigins(origins);
@@ -99,8 +107,9 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     if (policy === undefined || typeof policy === "function") continue;
     throw new TypeError(`${name} is a function, not ${described(policy)}`);
   }
+  const prefixes = normalizedPrefixes(prefix);
   return {
-    prefixes: normalizedPrefixes(prefix),
+    prefixes,
     origins,
     hosts: checkedHosts(hosts),
     limits: checkedLimits(limits),
@@ -108,6 +117,7 @@ export function checkedProxyOptions(options: string | StreamServerProxyOptions =
     authorize,
     admin,
     trustedProxies: TrustedProxies.from(trustedProxies),
+    gateway: gateway === undefined ? undefined : checkedGatewayOptions(gateway, prefixes),
     clock,
   };
 }

@@ -15,9 +15,12 @@ import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
 import type { Revocation } from "./admission/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
+import { Gateway } from "./gateway/gateway.js";
+import type { GatewayOptions } from "./gateway/gateway-options.js";
 import { install } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { type CorsFilter, createCorsFilter } from "./http/page/cors.js";
+import type { Hosts } from "./http/page/hosts.js";
 import { PageAccess, type PageRefusal } from "./http/page/page-access.js";
 import { pathOf } from "./http/request/request-urls.js";
 import type { TrustedProxies } from "./http/request/trusted-proxies.js";
@@ -105,6 +108,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   readonly #relay: Relay;
   readonly #routes: Routes;
   readonly #trustedProxies: TrustedProxies;
+  /** Undefined for a relay that has none. */
+  readonly #gateway: Gateway | undefined;
   readonly #cors: CorsFilter;
   readonly #pages: PageAccess;
   readonly #warnings: Warnings;
@@ -123,7 +128,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
 
   constructor(options?: string | StreamServerProxyOptions) {
     super();
-    const { prefixes, origins, hosts, limits, tokenKeys, authorize, admin, trustedProxies, clock } =
+    const { prefixes, origins, hosts, limits, tokenKeys, authorize, admin, trustedProxies, gateway, clock } =
       checkedProxyOptions(options);
     this.prefixes = prefixes;
     this.limits = limits;
@@ -132,6 +137,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
     this.#routes = new Routes(this.#relay, { prefixes, proxies: trustedProxies, servesAdmin: admin !== undefined });
     this.#trustedProxies = trustedProxies;
+    this.#gateway = gateway && this.#newGateway(gateway, hosts);
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);
     for (const policy of new Set([authorize, admin])) {
@@ -160,7 +166,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
         `a relay is installed on a server of node:http, node:https or node:http2, not ${described(server)}`,
       );
     }
-    const serves = (request: NodeRequest) => this.#routes.serves(request);
+    const serves = (request: NodeRequest) =>
+      this.#routes.serves(request) || this.#gateway?.routeOf(request) !== undefined;
     const upgrades = (request: IncomingMessage) => this.#routes.upgrades(request);
     const { limits, clock, warnings, admission } = this.#relay;
     const proxies = this.#trustedProxies;
@@ -175,6 +182,12 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * the whole path, or the part of it after the mount path. Also hand the server's "upgrade" events to {@link upgrade}.
    */
   readonly handler = (request: NodeRequest, response: NodeResponse, next?: () => void): void => {
+    const route = this.#gateway?.routeOf(request);
+    if (route !== undefined) {
+      const refusal = this.#pages.hostRefusal(request);
+      if (refusal !== undefined && !this.#gateway?.isByHost) return this.#refuse(refusal, response);
+      return this.#gateway?.handle(route, request, response);
+    }
     if (!this.#routes.serves(request)) {
       if (next !== undefined) return next();
       this.#warnOfPath(request);
@@ -257,7 +270,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    * - Rejects with a TypeError for an unknown option, and with a RangeError for a time that cannot be.
    */
   async drain(options?: DrainOptions): Promise<void> {
-    await this.#routes.drain(checkedDrainTimeoutMs(options));
+    const timeoutMs = checkedDrainTimeoutMs(options);
+    this.#gateway?.drain();
+    await this.#routes.drain(timeoutMs);
     this.close();
   }
 
@@ -270,6 +285,15 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     for (const uninstall of this.#uninstalls) uninstall();
     this.#uninstalls.clear();
     this.#warnings.flush();
+  }
+
+  #newGateway(options: GatewayOptions, hosts: Hosts): Gateway {
+    return new Gateway(this.#relay, {
+      options,
+      isOwnHost: (host) => hosts !== "*" && hosts.includes(host),
+      proxies: this.#trustedProxies,
+      transportOf: (admitted) => this.#routes.localTransportOf(admitted),
+    });
   }
 
   #warnOfKeySet(policy: object): () => void {

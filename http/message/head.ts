@@ -41,6 +41,13 @@ export function endToEndHeaders(headers: Headers): Headers {
   return kept;
 }
 
+/** Returns what tells whether a header, in lower case, is one of the connection only. `connection` names more of them. */
+export function isHopByHop(connection: string | undefined): (name: string) => boolean {
+  if (connection === undefined || connection === "") return (name) => hopByHopHeaders.includes(name);
+  const named = connection.split(",").map((each) => each.trim().toLowerCase());
+  return (name) => hopByHopHeaders.includes(name) || named.includes(name);
+}
+
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function requestToWire({ method, scheme, authority, path, headers }: RequestHead): ChannelRequest {
   const pseudo = { ":method": method, ":scheme": scheme, ":authority": authority };

@@ -124,7 +124,7 @@ export function install(server: NodeServer, handlers: FrontHandlers, relay: Supe
  */
 function isResetCall({ serves }: FrontHandlers, [stream, headers]: unknown[]): boolean {
   if (!(stream as ServerHttp2Stream).destroyed) return false;
-  return serves({ url: (headers as IncomingHttpHeaders)[":path"] } as NodeRequest);
+  return serves({ url: (headers as IncomingHttpHeaders)[":path"], headers } as NodeRequest);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { TrustedProxies } from "./trusted-proxies.js";
 /** Returns who sends a request, as its connection, its Origin header and the proxies in front of the relay say. */
 export function requestCaller(
   request: NodeRequest | IncomingMessage,
-  door: Extract<Door, "http" | "websocket">,
+  door: Extract<Door, "http" | "websocket" | "gateway">,
   proxies: TrustedProxies,
 ): Caller {
   // In HTTP/2 the socket of a request is a stand-in, which throws once the connection is over.

@@ -1,0 +1,176 @@
+import type { ServerResponse } from "node:http";
+import { constants } from "node:http2";
+import { Code } from "@connectrpc/connect";
+import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
+import type { ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
+import { hasNoBody, isFinalStatus, isHopByHop, violation } from "../../http/message/head.js";
+import type { Channel } from "../../link/channel/channel.js";
+import type { ChannelUser } from "../../link/channel/channel-user.js";
+import { headersToWire } from "../../link/packet/header.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { answerFailure } from "./failure-answer.js";
+import type { GatewayTarget } from "./gateway-target.js";
+import { answerHeaders } from "./passed-headers.js";
+
+export interface GatewayCallInit {
+  target: GatewayTarget;
+  channel: Channel;
+  request: NodeRequest;
+  response: NodeResponse;
+  /** The listener has this long for the head of its answer. */
+  headTimeoutMs: number;
+  clock: Clock;
+}
+
+type GatewayCallState =
+  /** The head of the answer has not come. */
+  | { kind: "waiting"; cancelDeadline: () => void }
+  /** The bytes that are still to come, where the head has said how many. */
+  | { kind: "answering"; leftBytes: number | undefined; body: "passed" | "dropped" }
+  | { kind: "over" };
+
+/** A request of HTTP on its way to a listener, and the answer on its way back: bytes as they come, at the reader's pace. */
+export class GatewayCall implements ChannelUser {
+  readonly #init: GatewayCallInit;
+  readonly #channel: Channel;
+  readonly #request: NodeRequest;
+  /** Responses of HTTP/2 have the same methods, with parameters of other types. */
+  readonly #response: ServerResponse;
+  #state: GatewayCallState;
+
+  constructor(init: GatewayCallInit) {
+    this.#init = init;
+    const { channel, request, response, clock, headTimeoutMs } = init;
+    this.#channel = channel;
+    this.#request = request;
+    this.#response = response as ServerResponse;
+    const onLate = () => this.#fail(lateError(headTimeoutMs));
+    this.#state = { kind: "waiting", cancelDeadline: clock.after(headTimeoutMs, onLate, false) };
+    response.on("close", () => this.#onCallerGone());
+    response.on("drain", () => channel.resume());
+    // "close" follows.
+    response.on("error", () => {});
+    channel.pause();
+    channel.use(this);
+    channel.response.promise.then(
+      (answer) => this.#answer(answer),
+      () => {},
+    );
+    this.#sendRequest();
+  }
+
+  onData(chunk: Uint8Array): void {
+    const state = this.#state;
+    if (state.kind !== "answering") return;
+    if (state.leftBytes !== undefined) {
+      if (chunk.byteLength > state.leftBytes)
+        return this.#fail(violation("the answer is longer than its Content-Length"));
+      state.leftBytes -= chunk.byteLength;
+    }
+    if (state.body === "dropped") return;
+    const isTaken = this.#response.write(chunk);
+    if (!isTaken) this.#channel.pause();
+  }
+
+  onEnd(): void {
+    const state = this.#state;
+    if (state.kind !== "answering") return;
+    if (state.body === "passed" && state.leftBytes) {
+      return this.#fail(violation("the answer is shorter than its Content-Length"));
+    }
+    this.#set({ kind: "over" });
+    const trailers = passedTrailers([...this.#channel.trailer]);
+    if (trailers.length > 0) this.#response.addTrailers(Object.fromEntries(trailers));
+    this.#response.end();
+  }
+
+  onDrain(): void {
+    this.#request.resume();
+  }
+
+  onClosed(error: StreamError | undefined): void {
+    if (error !== undefined) this.#fail(error);
+  }
+
+  #sendRequest(): void {
+    const request = this.#request;
+    request.on("data", (chunk: Uint8Array) => {
+      if (!this.#channel.write(chunk)) request.pause();
+    });
+    request.on("end", () => {
+      const trailers = pairs(request.rawTrailers);
+      this.#channel.endRequest(trailers.length === 0 ? [] : headersToWire(new Headers(passedTrailers(trailers))));
+    });
+    // The response is closed as well.
+    request.on("error", () => {});
+  }
+
+  #answer({ status, headers }: ChannelResponse): void {
+    if (this.#state.kind !== "waiting") return;
+    const passed = isFinalStatus(status) ? answerHeaders(headers, this.#init.target) : undefined;
+    const length = passed?.["content-length"];
+    if (passed === undefined || (length !== undefined && !/^\d{1,15}$/.test(String(length)))) {
+      return this.#fail(violation("the listener sends a head that HTTP does not know"));
+    }
+    const hasBody = !hasNoBody(this.#request.method ?? "GET", status);
+    if (!hasBody && this.#request.method !== "HEAD") delete passed["content-length"];
+    const leftBytes = length === undefined || !hasBody ? undefined : Number(length);
+    this.#set({ kind: "answering", leftBytes, body: hasBody ? "passed" : "dropped" });
+    try {
+      this.#response.writeHead(status, passed);
+    } catch (cause) {
+      const error = violation("the listener sends a head that HTTP does not know");
+      return this.#fail(new StreamError(error.message, { failure: error.failure, hop: Hop.PEER, cause }));
+    }
+    this.#channel.resume();
+    // A head whose body comes later is not held back.
+    if (!this.#isOver) this.#response.flushHeaders();
+  }
+
+  get #isOver(): boolean {
+    return this.#state.kind === "over";
+  }
+
+  #onCallerGone(): void {
+    if (this.#isOver) return;
+    this.#set({ kind: "over" });
+    this.#channel.reset(new StreamError("the caller has gone", { code: Code.Canceled, hop: Hop.CALLER }));
+  }
+
+  /** Answers with the failure. An answer that has begun is cut off, so that its reader notices. */
+  #fail(error: StreamError): void {
+    if (this.#isOver) return;
+    const { request, response } = this.#init;
+    this.#set({ kind: "over" });
+    this.#channel.reset(error);
+    if (!response.headersSent) answerFailure(request, response, error);
+    else if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else response.destroy();
+  }
+
+  #set(state: GatewayCallState): void {
+    if (this.#state.kind === "waiting") this.#state.cancelDeadline();
+    this.#state = state;
+  }
+}
+
+/** Trailers that have nothing to do with framing, routing or the connection. RFC 9110, section 6.5.1. */
+function passedTrailers(trailers: readonly (readonly [string, string])[]): [string, string][] {
+  const isOfConnection = isHopByHop(undefined);
+  return trailers
+    .filter(([name]) => !isOfConnection(name) && !/^(content-length|host|set-cookie|stream-error|trailer)$/.test(name))
+    .map(([name, value]) => [name, value]);
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  const result: [string, string][] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) result.push([String(raw[at]).toLowerCase(), String(raw[at + 1])]);
+  return result;
+}
+
+function lateError(headTimeoutMs: number): StreamError {
+  const message = `the listener has sent no response within ${headTimeoutMs} ms`;
+  return new StreamError(message, { failure: Failure.UNSPECIFIED, code: Code.DeadlineExceeded, hop: Hop.PEER });
+}

@@ -1,0 +1,36 @@
+import { described, knownOptions } from "../admission/known-options.js";
+import { hostNameOf } from "../http/page/hosts.js";
+
+/**
+ * Where the gateway finds the name of a listener in a request.
+ *
+ * - `{ by: "path" }`: `https://relay.example/~/NAME/…`. All names share one origin, so answers are sandboxed and no
+ *   cookies pass.
+ * - `{ by: "host", host: "relay.example" }`: `https://NAME.relay.example/…`. Each name is an origin of its own. All
+ *   hosts one label below `host` lead to this server.
+ */
+export type GatewayOptions = { by: "path" } | { by: "host"; host: string };
+
+/** The first part of the paths of the gateway, where it goes by path. */
+export const gatewayPath = "/~/";
+
+/** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
+export function checkedGatewayOptions(options: unknown, prefixes: readonly string[]): GatewayOptions {
+  const { by, host } = knownOptions("options of a gateway", options as { by?: unknown; host?: unknown }, [
+    "by",
+    "host",
+  ]);
+  if (by !== "path" && by !== "host")
+    throw new RangeError(`a gateway goes by "path" or by "host", not ${described(by)}`);
+  if (by === "host") {
+    const name = typeof host === "string" ? hostNameOf(host) : undefined;
+    if (name === undefined || name !== String(host).toLowerCase()) {
+      throw new RangeError(`the host of a gateway is a name such as "relay.example", not ${described(host)}`);
+    }
+    return { by, host: name };
+  }
+  if (host !== undefined) throw new RangeError("a gateway by path has no host of its own");
+  const shadowed = prefixes.find((prefix) => `${prefix}/`.startsWith(gatewayPath));
+  if (shadowed !== undefined) throw new RangeError(`the prefix ${JSON.stringify(shadowed)} is the gateway's`);
+  return { by };
+}

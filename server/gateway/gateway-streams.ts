@@ -1,0 +1,87 @@
+import type { Transport } from "@connectrpc/connect";
+import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
+import { Connections } from "../../http/call/connections.js";
+import { httpMetadata, linkCodec, maxLinkMessageBytes } from "../../http/link/stream-link.js";
+import type { LinkStream } from "../../http/link/stream-pipe.js";
+import type { Channel } from "../../link/channel/channel.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import { openStream } from "../../web/api/stream-client.js";
+import type { Admitted } from "../admission/authorize.js";
+import { callerKey } from "../admission/caller-key.js";
+
+export interface GatewayStreamsInit {
+  clock: Clock;
+  /** Reaches the relay within the process, for a caller that was let in. */
+  transportOf: (admitted: Admitted) => Transport;
+}
+
+/** The streams of one caller to one listener. */
+interface Pool {
+  connections: Connections;
+  /** Streams that are not over. */
+  streams: number;
+}
+
+/**
+ * The streams that carry the calls of the gateway: those of one caller to one name are shared, because a listener hears
+ * once for each stream who calls.
+ */
+export class GatewayStreams {
+  readonly #init: GatewayStreamsInit;
+  readonly #pools = new Map<string, Pool>();
+
+  constructor(init: GatewayStreamsInit) {
+    this.#init = init;
+  }
+
+  /** Opens a channel to the listener of a name, for a caller that was let in with a token. Rejects with a `StreamError`. */
+  open(name: string, admitted: Admitted, token: string, request: ChannelRequest): Promise<Channel> {
+    const key = poolKey(name, admitted, token);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = this.#newPool(key, name, admitted);
+      this.#pools.set(key, pool);
+    }
+    return pool.connections.open(request, undefined);
+  }
+
+  /** Ends the streams that have no call. */
+  closeIdle(): void {
+    for (const { connections } of this.#pools.values()) void connections.close();
+  }
+
+  #newPool(key: string, name: string, admitted: Admitted): Pool {
+    const { clock, transportOf } = this.#init;
+    const transport = transportOf(admitted);
+    const connect = (): LinkStream => {
+      const stream = openStream({
+        name,
+        codec: linkCodec,
+        maxMessageBytes: maxLinkMessageBytes,
+        metadata: httpMetadata,
+        transport: async () => transport,
+        clock,
+        onUnheard: () => {},
+      });
+      pool.streams += 1;
+      stream.on("close", () => {
+        pool.streams -= 1;
+        if (pool.streams === 0) this.#pools.delete(key);
+      });
+      return stream;
+    };
+    const pool: Pool = { connections: new Connections(name, connect, clock), streams: 0 };
+    return pool;
+  }
+}
+
+/** Calls share a stream if a listener and a policy cannot tell them apart, and a revocation ends all of them. */
+function poolKey(name: string, { caller, metadata }: Admitted, token: string): string {
+  const { address, origin, claims } = caller;
+  const facts = claims === undefined ? "" : factsOf(claims, metadata);
+  return [name, address, origin, token, callerKey(caller) ?? "", facts].join("\n");
+}
+
+function factsOf({ issuedAtMs: _, ...claims }: object & { issuedAtMs: number }, metadata: object): string {
+  return JSON.stringify([claims, metadata]);
+}

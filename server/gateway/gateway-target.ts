@@ -1,0 +1,128 @@
+import type { IncomingMessage } from "node:http";
+import type { NodeRequest } from "../http/node-server.js";
+import { authorityOf } from "../http/request/request-urls.js";
+import { type GatewayOptions, gatewayPath } from "./gateway-options.js";
+
+/** The listener that a request is for, and the request's path there. */
+export interface GatewayTarget {
+  kind: "listener";
+  name: string;
+  /** The host and port of the public URL. */
+  authority: string;
+  /** The path and the query below the prefix. */
+  path: string;
+  /** The part of the public path that stands before. Empty by host. */
+  prefix: string;
+}
+
+/** Where a request for the gateway leads. */
+export type GatewayRoute =
+  | GatewayTarget
+  /** The same without the slash behind the name, to which relative links of a page would not lead. */
+  | { kind: "moved"; location: string }
+  | { kind: "refused"; status: 400 | 404; message: string };
+
+/** A target in absolute form. RFC 9112, section 3.2.2. */
+const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is;
+/**
+ * The characters that URLs have on the wire. A backslash is a slash for the URL parsers of some and none for others,
+ * and a fragment never travels.
+ */
+const targetCharacters = /^[!"$-[\]-~]*$/;
+/** Segments that programs remove, plain or encoded. RFC 3986, section 5.2.4, and the URL standard. */
+const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
+const authorityCharacters = /^[\w.\-:[\]%]+$/;
+/** A label of DNS. RFC 1123, section 2.1. */
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Tells which listener a request is for; undefined if it is not the gateway's. */
+export function gatewayRoute(
+  request: NodeRequest | IncomingMessage,
+  options: GatewayOptions,
+  isOwnHost: (host: string) => boolean,
+): GatewayRoute | undefined {
+  return options.by === "path" ? routeByPath(request) : routeByHost(request, options.host, isOwnHost);
+}
+
+function routeByPath(request: NodeRequest | IncomingMessage): GatewayRoute | undefined {
+  const { url = "", originalUrl } = request as { url?: string; originalUrl?: unknown };
+  const [, targetAuthority, rest = url] = url.startsWith("/") ? [] : (absoluteForm.exec(url) ?? []);
+  if (!rest.startsWith(gatewayPath)) return undefined;
+  const authority = authorityIn(request, targetAuthority);
+  if (authority === undefined) return wrongHost;
+  const [path = "", query] = splitQuery(rest);
+  const nameEnd = path.indexOf("/", gatewayPath.length);
+  const segment = path.slice(gatewayPath.length, nameEnd < 0 ? undefined : nameEnd);
+  const below = nameEnd < 0 ? "" : path.slice(nameEnd);
+  if (!targetCharacters.test(rest) || dotSegment.test(`/${segment}${below}`)) return wrongTarget;
+  const name = decoded(segment);
+  if (name === undefined || name === "") return wrongTarget;
+  // Relative, because a proxy in front may have more of the path. A segment with a colon would begin with a scheme.
+  if (below === "") return { kind: "moved", location: `./${segment}/${query}` };
+  return {
+    kind: "listener",
+    name,
+    authority,
+    path: below + query,
+    prefix: `${mountPath(url, originalUrl)}${gatewayPath}${segment}`,
+  };
+}
+
+function routeByHost(
+  request: NodeRequest | IncomingMessage,
+  host: string,
+  isOwnHost: (host: string) => boolean,
+): GatewayRoute | undefined {
+  const { url = "" } = request;
+  const [, targetAuthority, rest = url] = url.startsWith("/") ? [] : (absoluteForm.exec(url) ?? []);
+  const asked = targetAuthority ?? authorityOf(request) ?? "";
+  const hostName = asked.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+  if (!hostName.endsWith(`.${host}`) || isOwnHost(hostName)) return undefined;
+  const authority = authorityIn(request, targetAuthority);
+  if (authority === undefined) return wrongHost;
+  const name = hostName.slice(0, -host.length - 1);
+  if (!label.test(name))
+    return { kind: "refused", status: 404, message: "A host has the name of a listener as one label." };
+  const path = rest.startsWith("/") ? rest : `/${rest}`;
+  const isTarget = rest === "" || rest.startsWith("/") || rest.startsWith("?");
+  if (!isTarget || !targetCharacters.test(path) || dotSegment.test(splitQuery(path)[0])) return wrongTarget;
+  return { kind: "listener", name, authority, path, prefix: "" };
+}
+
+const wrongHost: GatewayRoute = { kind: "refused", status: 400, message: "The request names two hosts, or none." };
+const wrongTarget: GatewayRoute = {
+  kind: "refused",
+  status: 400,
+  message: "The path of the request is malformed, or has segments of dots.",
+};
+
+/** The host that a request names, in whichever places it does so; undefined if they differ. */
+function authorityIn(request: NodeRequest | IncomingMessage, targetAuthority: string | undefined): string | undefined {
+  const authority = authorityOf(request);
+  const { host } = request.headers;
+  const all = [authority, host ?? authority, targetAuthority ?? authority].map((each) => each?.toLowerCase());
+  if (authority === undefined || all.some((each) => each !== all[0]) || !authorityCharacters.test(authority)) {
+    return undefined;
+  }
+  return authority;
+}
+
+/** The path at which a framework has mounted the handler. */
+function mountPath(url: string, originalUrl: unknown): string {
+  const isMounted = typeof originalUrl === "string" && originalUrl.endsWith(url) && targetCharacters.test(originalUrl);
+  return isMounted ? originalUrl.slice(0, -url.length) : "";
+}
+
+/** A path, and its query with the question mark. */
+function splitQuery(target: string): [path: string, query: string] {
+  const at = target.indexOf("?");
+  return at < 0 ? [target, ""] : [target.slice(0, at), target.slice(at)];
+}
+
+function decoded(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,135 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type ChannelRequest,
+  ChannelRequestSchema,
+  type Header,
+  HeaderSchema,
+} from "../../gen/streamserver/v1/link_pb.js";
+import { isHopByHop } from "../../http/message/head.js";
+import type { NodeRequest } from "../http/node-server.js";
+import type { GatewayTarget } from "./gateway-target.js";
+
+/** Headers of a request that are the gateway's to set, or to use up. */
+const ownRequestHeaders = new Set(["host", "expect", "forwarded", "proxy-authorization"]);
+
+/**
+ * Headers of an answer that would act on more than the listener's own answer, by path and by host. A name's owner is a
+ * stranger, and its next owner another one.
+ */
+const neverPassed = new Set([
+  // The host would need TLS, or have another server, long after the name has another owner.
+  "strict-transport-security",
+  "alt-svc",
+  // The browsers of the next owner's visitors would report their requests to this one.
+  "nel",
+  "report-to",
+  // They are about this connection.
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  // The gateway's own word about failures.
+  "stream-error",
+  // Orders for a proxy in front of the relay, to serve a file or another URL of its own.
+  "x-sendfile",
+  "x-lighttpd-send-file",
+  "x-litespeed-location",
+  "x-reproxy-url",
+]);
+/** Orders for nginx, such as X-Accel-Redirect. */
+const neverPassedPrefix = "x-accel-";
+
+/** Headers of an answer that would act on the whole origin, which by path all names share with the relay. */
+const neverPassedByPath = new Set([
+  "set-cookie",
+  "clear-site-data",
+  "service-worker-allowed",
+  // A browser keeps a password for the whole origin, and shows whose it asks for as the relay's.
+  "www-authenticate",
+  "set-login",
+  "secure-session-registration",
+  "secure-session-challenge",
+  "accept-ch",
+  "critical-ch",
+  "use-as-dictionary",
+]);
+
+/** How the headers of a request are passed on. */
+export interface RequestFacts {
+  target: GatewayTarget;
+  scheme: "http" | "https";
+  /** Whether the policy of the relay has used Authorization up. */
+  dropsAuthorization: boolean;
+}
+
+/** Returns the head of a request as the listener gets it. */
+export function requestOf(request: NodeRequest, { target, scheme, dropsAuthorization }: RequestFacts): ChannelRequest {
+  const { name: _, authority, path, prefix } = target;
+  const headers = [
+    header(":method", request.method ?? "GET"),
+    header(":scheme", scheme),
+    header(":authority", authority),
+    header("host", authority),
+  ];
+  if (prefix !== "") headers.push(header("x-forwarded-prefix", prefix));
+  const isOfConnection = isHopByHop(request.headers.connection);
+  const cookies: string[] = [];
+  const { rawHeaders } = request;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase();
+    const value = rawHeaders[at + 1] as string;
+    if (name.startsWith(":") || ownRequestHeaders.has(name) || name.startsWith("x-forwarded-")) continue;
+    if (isOfConnection(name) || (dropsAuthorization && name === "authorization")) continue;
+    if (name === "cookie") cookies.push(value);
+    else headers.push(header(name, value));
+  }
+  // HTTP/2 has a header for each cookie. RFC 9113, section 8.2.3.
+  if (cookies.length > 0 && prefix === "") headers.push(header("cookie", cookies.join("; ")));
+  return create(ChannelRequestSchema, { path, headers });
+}
+
+function header(name: string, value: string): Header {
+  return create(HeaderSchema, { name, value });
+}
+
+const token = /^[\w!#$%&'*+.^`|~-]+$/;
+/** The characters that a value may have. RFC 9110, section 5.5. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Headers as Node writes them. */
+export type NodeHeaders = Record<string, string | string[]>;
+
+/** Returns the headers of an answer as the caller gets them; undefined if they are none that HTTP knows. */
+export function answerHeaders(headers: readonly Header[], target: GatewayTarget): NodeHeaders | undefined {
+  const passed: NodeHeaders = Object.create(null);
+  const connection = headers.filter(({ name }) => name.toLowerCase() === "connection").map(({ value }) => value);
+  const isOfConnection = isHopByHop(connection.join());
+  const isByPath = target.prefix !== "";
+  for (const { name: given, value } of headers) {
+    const name = given.toLowerCase();
+    if (!token.test(name) || !fieldValue.test(value)) return undefined;
+    if (isOfConnection(name) || neverPassed.has(name) || name.startsWith(neverPassedPrefix)) continue;
+    if (isByPath ? neverPassedByPath.has(name) : name === "set-cookie" && isForAnotherHost(value, target)) continue;
+    const before = passed[name];
+    if (before === undefined) passed[name] = value;
+    else if (name === "content-length") return undefined;
+    else if (Array.isArray(before)) before.push(value);
+    else passed[name] = [before, value];
+  }
+  if (isByPath) {
+    // Its own policies stay, and a browser obeys all of them.
+    const own = passed["content-security-policy"] ?? [];
+    passed["content-security-policy"] = ["sandbox", ...(Array.isArray(own) ? own : [own])];
+  }
+  return passed;
+}
+
+/** Whether a cookie is for more hosts than the listener's own. */
+function isForAnotherHost(cookie: string, { authority }: GatewayTarget): boolean {
+  const host = authority.toLowerCase().replace(/:\d*$/, "");
+  return cookie
+    .split(";")
+    .slice(1)
+    .some((attribute) => {
+      const [, domain = ""] = /^\s*domain\s*=\s*\.?(.*?)\s*$/i.exec(attribute) ?? [];
+      return domain !== "" && domain.toLowerCase() !== host;
+    });
+}

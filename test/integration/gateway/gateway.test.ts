@@ -1,0 +1,166 @@
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { Code, StreamError, StreamServer } from "browser-stream-server";
+import { type HttpHandler, serve } from "browser-stream-server/http";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+
+let relay: TestRelay;
+const ends: (() => Promise<unknown>)[] = [];
+
+async function opened(options: Parameters<typeof openRelay>[0]): Promise<void> {
+  relay = await openRelay(options);
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+  await holdsNothing(relay, "links");
+  await relay.close();
+});
+
+async function serving(name: string, handler: HttpHandler, token?: string): Promise<void> {
+  const server = serve(relay.origin, name, handler, { token });
+  ends.push(() => server.end());
+  await server.ready;
+}
+
+interface Answer {
+  status: number;
+  headers: IncomingMessage["headers"];
+  text: string;
+}
+
+/** Asks with a target and headers as they are, which `fetch` does not let through. */
+function ask(target: string, headers: Record<string, string> = {}): Promise<Answer> {
+  const { port } = new URL(relay.origin);
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: "127.0.0.1", port, path: target, headers, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+      response.on("error", reject);
+    });
+    request.on("error", reject);
+    request.end();
+  });
+}
+
+const seen: HttpHandler = (request) =>
+  Response.json({ url: request.url, headers: Object.fromEntries(request.headers) });
+
+describe("the gateway by path", () => {
+  beforeEach(() => opened({ gateway: { by: "path" } }));
+
+  test("brings a request to the listener, with the URL that it has below the name, and the answer back sandboxed", async () => {
+    await serving("a/é", seen);
+    const response = await fetch(`${relay.origin}/~/a%2F%C3%A9/cells?since=3`, {
+      headers: { cookie: "a=1", "x-kept": "1" },
+    });
+    const { url, headers } = (await response.json()) as { url: string; headers: Record<string, string> };
+    expect(url).toBe(`${relay.origin}/cells?since=3`);
+    expect(headers).toMatchObject({ "x-kept": "1", host: new URL(relay.origin).host });
+    expect(headers).not.toHaveProperty("cookie");
+    expect(response.headers.get("content-security-policy")).toBe("sandbox");
+  });
+
+  test("streams bodies both ways at once", async () => {
+    await serving("echo", (request) => new Response(request.body));
+    let controller!: ReadableStreamDefaultController<Uint8Array>;
+    const body = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given;
+      },
+    });
+    // Node's fetch sends the head with the first chunk.
+    controller.enqueue(new TextEncoder().encode("one"));
+    const response = await fetch(`${relay.origin}/~/echo/`, { method: "POST", body, duplex: "half" } as RequestInit);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    for (const word of ["one", "two"]) {
+      if (word === "two") controller.enqueue(new TextEncoder().encode(word));
+      expect(new TextDecoder().decode((await reader.read()).value)).toBe(word);
+    }
+    controller.close();
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  test("says that nobody listens, for programs and for people", async () => {
+    const response = await fetch(`${relay.origin}/~/<b>/`, { headers: { accept: "text/html" } });
+    expect([response.status, response.headers.get("stream-error"), response.headers.get("retry-after")]).toEqual([
+      503,
+      "failure=no_such_name, hop=relay, code=not_found",
+      "2",
+    ]);
+    const page = await response.text();
+    expect(page).toContain("&#60;b&#62;");
+    expect(page).not.toContain("<b>");
+  });
+
+  test("says that a listener is no HTTP server", async () => {
+    const server = StreamServer(relay.origin, (stream) => {
+      stream.on("error", () => {});
+      stream.end("hello");
+    }).listen("raw");
+    ends.push(() => server.end());
+    await server.ready;
+    const response = await fetch(`${relay.origin}/~/raw/`);
+    expect([response.status, response.headers.get("stream-error")]).toEqual([
+      502,
+      "failure=unspecified, hop=peer, code=unimplemented",
+    ]);
+  });
+});
+
+describe("the gateway by host", () => {
+  beforeEach(() => opened({ gateway: { by: "host", host: "relay.example" } }));
+
+  test("takes each name for an origin of its own, on which the relay's own paths are not served", async () => {
+    await serving("notebook", seen);
+    const host = "notebook.relay.example:8080";
+    for (const path of ["/cells", "/healthz", "/browser-server/streamserver.v1.RelayService/List"]) {
+      const { status, text, headers } = await ask(path, { host, cookie: "a=1; b=2" });
+      expect([status, headers["content-security-policy"]]).toEqual([200, undefined]);
+      expect(JSON.parse(text)).toMatchObject({ url: `http://${host}${path}`, headers: { cookie: "a=1; b=2" } });
+    }
+    expect((await ask("/healthz", { host: "relay.example" })).text).toBe("alive\n");
+    expect((await ask("/cells", { host: "relay.example" })).status).toBe(404);
+  });
+
+  test("answers hosts whose label is no name of a listener", async () => {
+    for (const host of ["a.b.relay.example", "-a.relay.example", ".relay.example"]) {
+      expect([host, (await ask("/", { host })).status]).toEqual([host, 404]);
+    }
+    expect((await ask("/", { host: "nobody.relay.example" })).status).toBe(503);
+  });
+});
+
+describe("the gateway of a relay with a policy", () => {
+  beforeEach(() =>
+    opened({
+      gateway: { by: "path" },
+      authorize({ action, token, caller }) {
+        if (action === "listen") return {};
+        if (token === "") throw new StreamError("who are you?", { code: Code.Unauthenticated });
+        if (token !== "good") throw new StreamError("not you");
+        return { subject: `user of ${caller.door}` };
+      },
+    }),
+  );
+
+  test("admits a caller by its bearer token, which the listener does not get", async () => {
+    await serving("private", (request, { caller }) =>
+      Response.json([caller?.subject, request.headers.get("authorization")]),
+    );
+    const url = `${relay.origin}/~/private/`;
+    const call = async (headers: Record<string, string>) => {
+      const { status, headers: answered, text } = await ask(new URL(url).pathname, headers);
+      return [status, answered["www-authenticate"], status === 200 ? JSON.parse(text) : text.includes("who are you?")];
+    };
+    expect(await call({})).toEqual([401, 'Bearer realm="relay"', true]);
+    expect(await call({ authorization: "Bearer bad" })).toEqual([403, undefined, false]);
+    expect(await call({ authorization: "Bearer good" })).toEqual([200, undefined, ["user of gateway", null]]);
+    const both = { "proxy-authorization": "Bearer good", authorization: "Bearer mine" };
+    expect(await call(both)).toEqual([200, undefined, ["user of gateway", "Bearer mine"]]);
+  });
+});
