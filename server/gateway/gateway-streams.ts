@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import { Connections } from "../../http/call/connections.js";
-import { httpMetadata, linkCodec, maxLinkMessageBytes } from "../../http/link/stream-link.js";
+import { httpMetadata, linkStreamOptions } from "../../http/link/stream-link.js";
 import type { LinkStream } from "../../http/link/stream-pipe.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -55,9 +55,8 @@ export class GatewayStreams {
     const transport = transportOf(admitted);
     const connect = (): LinkStream => {
       const stream = openStream({
+        ...linkStreamOptions,
         name,
-        codec: linkCodec,
-        maxMessageBytes: maxLinkMessageBytes,
         metadata: httpMetadata,
         transport: async () => transport,
         clock,
