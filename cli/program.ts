@@ -5,6 +5,7 @@ import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
 import { checkGivenArguments } from "./given-arguments.js";
 import { Interrupted } from "./interruption.js";
 import { lsCommand } from "./ls.js";
+import { mcpCommand } from "./mcp/mcp.js";
 import { notice, wordsFor } from "./notice.js";
 import { print } from "./output.js";
 import { serveCommand } from "./serve/serve.js";
@@ -17,7 +18,15 @@ import { topCommand } from "./top/top.js";
 // time to collect.
 setFlagsFromString("--semi-space-growth-factor=1");
 
-const commands: readonly Command[] = [serveCommand, listenCommand, connectCommand, lsCommand, tokenCommand, topCommand];
+const commands: readonly Command[] = [
+  serveCommand,
+  listenCommand,
+  connectCommand,
+  mcpCommand,
+  lsCommand,
+  tokenCommand,
+  topCommand,
+];
 
 const help = `Usage: ${programName} COMMAND [arguments]
 

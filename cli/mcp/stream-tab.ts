@@ -1,0 +1,42 @@
+import { systemClock } from "../../stream/platform/system-clock.js";
+import { Failure, type Stream, StreamError } from "../../web/node.js";
+import { noticeSuspensions } from "../stream/suspension-notice.js";
+import { closeTimeoutMs, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
+
+/**
+ * A tab that has a message of JSON-RPC in each message of the stream, as `McpTransport` has. Rejects with why the
+ * listener has not accepted the stream.
+ */
+export async function openStreamTab(stream: Stream, { onMessage }: McpTabInit): Promise<McpTab> {
+  noticeSuspensions(stream);
+  await stream.opened;
+  const closed = receive(stream, onMessage);
+  return {
+    protocol: "MCP over the stream",
+    closed,
+    async send({ text }) {
+      if (stream.write(text)) return;
+      await Promise.race([closed, new Promise<void>((resolve) => stream.once("drain", resolve))]);
+    },
+    async close(error) {
+      if (error !== undefined) stream.destroy(error);
+      else stream.end();
+      const cancelDeadline = systemClock.after(closeTimeoutMs, () => void stream.destroy());
+      await stream.closed.catch(() => {});
+      cancelDeadline();
+    },
+  };
+}
+
+async function receive(stream: Stream, onMessage: McpTabInit["onMessage"]): Promise<StreamError> {
+  try {
+    for await (const data of stream) {
+      const message = readMessage(data, "the tab");
+      if (message !== undefined) await onMessage(message);
+    }
+  } catch (reason) {
+    return StreamError.from(reason);
+  }
+  stream.end();
+  return new StreamError("the tab has ended the session", { failure: Failure.LISTENER_GONE });
+}
