@@ -15,6 +15,10 @@ import { AdminService } from "../gen/streamserver/v1/admin_pb.js";
 import { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import { LinkService } from "../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
+import { Health } from "../http/service/health.js";
+import { healthRoutes } from "../http/service/health-routes.js";
+import { Reflection } from "../http/service/reflection.js";
+import { reflectionRoutes } from "../http/service/reflection-routes.js";
 import { linkSendPath, linkSocketPath } from "../link/packet/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
@@ -45,15 +49,12 @@ import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
 import { callKind } from "./rpc/call-kind.js";
-import { type CallControl, callerValues, markRefused } from "./rpc/caller.js";
-import { Health } from "./rpc/health.js";
-import { healthRoutes } from "./rpc/health-routes.js";
+import { type CallControl, callerValues, expectEnd, markRefused } from "./rpc/caller.js";
+import { admitHealthWatch } from "./rpc/health-watch.js";
 import { serveChannelLeg } from "./rpc/leg/channel-leg.js";
 import { serveHttp2Leg } from "./rpc/leg/http2-leg.js";
 import { type LegRpc, legRpcByPath } from "./rpc/leg/leg-rpc.js";
 import { localLegCaller } from "./rpc/leg/local-leg.js";
-import { Reflection } from "./rpc/reflection.js";
-import { reflectionRoutes } from "./rpc/reflection-routes.js";
 import { relayRoutes } from "./rpc/relay-routes.js";
 import { requestGate } from "./rpc/request-gate.js";
 
@@ -116,10 +117,7 @@ export class Routes {
     this.#files = [new ClientFiles(prefixes), ...(servesAdmin ? [new OperatorPage(prefixes)] : [])];
     this.#directory = new Directory(relay);
     const services = servesAdmin ? [...openServices, AdminService] : openServices;
-    this.#health = new Health({
-      services: services.map(({ typeName }) => typeName),
-      relay,
-    });
+    this.#health = new Health(services.map(({ typeName }) => typeName));
     const inner = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(inner, relay, this.#directory);
     const { limits, clock, signer, admission, events } = relay;
@@ -133,10 +131,10 @@ export class Routes {
     const outer = createConnectRouter({ ...noCompression, requestGate });
     relayRoutes(outer, relay, this.#directory);
     new LinkRoutes(this.#links, relay).register(outer);
-    healthRoutes(outer, this.#health);
+    healthRoutes(outer, this.#health, admitHealthWatch(relay));
     this.#survey = servesAdmin ? new Survey(relay, () => this.counts) : undefined;
     if (this.#survey !== undefined) adminRoutes(outer, relay, this.#survey);
-    reflectionRoutes(outer, new Reflection(services), relay.clock);
+    reflectionRoutes(outer, new Reflection(services), relay.clock, expectEnd);
     this.#legs = new Map(prefixes.flatMap((prefix) => [...legRpcByPath].map(([path, rpc]) => [prefix + path, rpc])));
     this.#handlers = new Map(
       prefixes.flatMap((prefix) => outer.handlers.map((handler) => [prefix + handler.requestPath, handler])),

@@ -12,7 +12,7 @@ export const allowedFolders: Record<string, readonly string[]> = {
   mcp: ["stream", "gen"],
   // A stream in the shape of a WebSocket, which knows the interfaces of clients and nothing of how they connect.
   websocket: ["web", "stream", "gen"],
-  // The gateway calls listeners by HTTP over a stream.
+  // The gateway calls listeners by HTTP over a stream, and the relay serves gRPC's health and reflection as they do.
   server: ["http", "leg", "web", "stream", "link", "gen"],
   // The command line offers to people what the package does for programs, so it may import from all of the package.
   cli: ["leg", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen"],

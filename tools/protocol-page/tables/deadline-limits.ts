@@ -1,3 +1,4 @@
+import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../http/service/reflection-routes.js";
 import { heartbeatsUntilLost } from "../../../link/link-watch.js";
 import { goodbyeTimeoutMs } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/admission/limits.js";
@@ -5,7 +6,6 @@ import { openTimeoutsUntilCall } from "../../../server/http/http2-sessions.js";
 import { closeTimeoutMs } from "../../../server/http/open-responses.js";
 import { openTimeoutsWithoutCall } from "../../../server/link/links.js";
 import { defaultDrainTimeoutMs } from "../../../server/proxy-options.js";
-import { idleTimeoutMs as reflectionIdleTimeoutMs } from "../../../server/rpc/reflection-routes.js";
 import { maxAckDelayMs, overtakeTimeoutMs } from "../../../web/api/attacher.js";
 import { patienceMs, webSocketTimeoutMs } from "../../../web/link/link-choice.js";
 import { heartbeatsUntilLostWhenBlocked } from "../../../web/node/http2-watch.js";

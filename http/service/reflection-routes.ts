@@ -1,8 +1,7 @@
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
-import { expectEnd } from "./caller.js";
 import type { Reflection } from "./reflection.js";
 
 /** A request is a name. */
@@ -12,8 +11,16 @@ const maxRequestBytes = 4_096;
  */
 export const idleTimeoutMs = 10_000;
 
-/** Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing, or reads nothing, for 10 s ends. */
-export function reflectionRoutes(router: ConnectRouter, reflection: Reflection, clock: Clock): void {
+/**
+ * Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. `expectEnd` is told of
+ * a call that should be over: one that has ended, or that reads nothing for 10 s.
+ */
+export function reflectionRoutes(
+  router: ConnectRouter,
+  reflection: Reflection,
+  clock: Clock,
+  expectEnd: (context: HandlerContext) => void = () => {},
+): void {
   router.service(
     ServerReflection,
     {

@@ -10,8 +10,8 @@ import { expect, test } from "vitest";
 import { ServerReflection, ServerReflectionRequestSchema } from "../../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { LinkService } from "../../../../gen/streamserver/v1/link_pb.js";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
-import { Reflection } from "../../../../server/rpc/reflection.js";
-import { reflectionRoutes } from "../../../../server/rpc/reflection-routes.js";
+import { Reflection } from "../../../../http/service/reflection.js";
+import { reflectionRoutes } from "../../../../http/service/reflection-routes.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 
 type Question = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;

@@ -1,17 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { Condition } from "../../stream/platform/deferred.js";
-import type { Hold } from "../admission/admission.js";
-import type { Caller } from "../admission/caller.js";
-import type { Relay } from "../relay/relay.js";
-import { wireErrorOf } from "./wire-error.js";
-
-export interface HealthInit {
-  /** The full names of the services that are served. */
-  services: readonly string[];
-  /** Counts the calls that watch, and hears of those that are refused. */
-  relay: Pick<Relay, "admission" | "refused">;
-}
 
 /**
  * Tells by gRPC's health checking protocol whether the services of a server are served. The service "" is the server as
@@ -19,14 +8,13 @@ export interface HealthInit {
  */
 export class Health {
   readonly #services: ReadonlySet<string>;
-  readonly #relay: HealthInit["relay"];
   readonly #changed = new Condition();
   readonly #watches = new Set<symbol>();
   #status: ServingStatus = ServingStatus.SERVING;
 
-  constructor({ services, relay }: HealthInit) {
+  /** `services`: the full names of the services that are served. */
+  constructor(services: readonly string[]) {
     this.#services = new Set(["", ...services]);
-    this.#relay = relay;
   }
 
   get watchers(): number {
@@ -46,17 +34,20 @@ export class Health {
 
   /**
    * Yields the status now, and again when it changes. Ends when `signal` is aborted, and after NOT_SERVING, because a
-   * server that has stopped does not come back. Throws `resource_exhausted` when too many calls watch.
+   * server that has stopped does not come back. `onOver` is called once then.
    */
-  async *watch(service: string, signal: AbortSignal, caller: Caller): AsyncGenerator<ServingStatus, void, undefined> {
-    const hold = this.#hold(caller);
+  async *watch(
+    service: string,
+    signal: AbortSignal,
+    onOver: () => void,
+  ): AsyncGenerator<ServingStatus, void, undefined> {
     const watch = Symbol(service);
     this.#watches.add(watch);
     // The `finally` below is not enough: if the peer goes while its response is under backpressure, nobody asks this
     // generator for more, so it never ends.
     const release = () => {
-      this.#watches.delete(watch);
-      hold.release();
+      if (!this.#watches.delete(watch)) return;
+      onOver();
       this.#changed.notify();
     };
     signal.addEventListener("abort", release);
@@ -68,16 +59,6 @@ export class Health {
     } finally {
       signal.removeEventListener("abort", release);
       release();
-    }
-  }
-
-  /** The protocol of health checks has no details of errors, so a refusal has its message, its code and its id. */
-  #hold(caller: Caller): Hold {
-    try {
-      return this.#relay.admission.hold(caller, { kind: "health watch" });
-    } catch (reason) {
-      const { rawMessage, code, metadata } = wireErrorOf(this.#relay.refused(reason, { call: "health", caller }));
-      throw new ConnectError(rawMessage, code, metadata);
     }
   }
 
