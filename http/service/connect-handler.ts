@@ -7,17 +7,29 @@ import {
   createContextValues,
 } from "@connectrpc/connect";
 import { toConnectError } from "../../stream/error/failure-detail.js";
-import { checkOptions, invalidArgumentError, type OptionType } from "../../stream/error/options.js";
+import { checkOptions, invalidArgumentError, type OptionType, primitive } from "../../stream/error/options.js";
 import type { Caller } from "../../stream/stream.js";
 import type { HttpHandler } from "../call/served-call.js";
 import { withTrailers } from "../message/trailers.js";
 import { chunksOf, streamOf } from "./byte-stream.js";
+import { gzip } from "./gzip.js";
+import { shownErrors } from "./shown-errors.js";
+import { addStandardServices } from "./standard-services.js";
 
 /** gRPC's own default for the largest message that a server or a client takes. */
 export const defaultReadMaxBytes = 4_194_304;
 
-/** Options of `connectHandler`: those of Connect's router, and two more. */
+/** Options of `connectHandler`: those of Connect's router, and more. */
 export interface ConnectHandlerOptions extends ConnectRouterOptions {
+  /** Whether gRPC's health of the services is served, too. Default true. */
+  health?: boolean | undefined;
+  /** Whether gRPC's reflection is served, too, which tells callers what the services look like. Default true. */
+  reflection?: boolean | undefined;
+  /**
+   * Told of an error that an implementation throws by mistake, of which its caller hears no more than `internal`, and of
+   * the path of its method. Default: shown on the console.
+   */
+  onError?: ((error: unknown, path: string) => void) | undefined;
   /** Answers requests that are for none of the services. Default: 404. */
   fallback?: HttpHandler | undefined;
 }
@@ -26,6 +38,9 @@ const anything: OptionType = ["anything", () => true];
 const isFunction: OptionType = ["a function", (value) => typeof value === "function"];
 const handlerOptions: Record<keyof ConnectHandlerOptions, OptionType> = {
   fallback: isFunction,
+  health: primitive("boolean"),
+  reflection: primitive("boolean"),
+  onError: isFunction,
   // Connect checks its own options.
   acceptCompression: anything,
   binaryOptions: anything,
@@ -58,6 +73,7 @@ export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller
  * Makes a handler for `serve` of the services that `routes` registers on a router of Connect. It answers Connect, gRPC
  * and gRPC-Web, in all four kinds of call.
  *
+ * - gRPC's health and reflection are served, too, unless the application does so itself.
  * - A message of a request has 4 MiB at most, unless `readMaxBytes` says otherwise.
  * - A call may take as long as its own deadline allows, unless `serve` has a `headTimeoutMs`.
  * - `context.signal` of an implementation is aborted when the caller cancels, when its deadline is over, and when it has
@@ -72,9 +88,22 @@ export function connectHandler(
   options: ConnectHandlerOptions = {},
 ): HttpHandler {
   if (typeof routes !== "function") throw invalidArgumentError("connectHandler takes a function for the routes");
-  const { fallback = notFound, ...routerOptions } = checkOptions("connectHandler", options, handlerOptions);
-  const router = createConnectRouter({ readMaxBytes: defaultReadMaxBytes, ...routerOptions });
+  const {
+    fallback = notFound,
+    health = true,
+    reflection = true,
+    onError = showError,
+    interceptors = [],
+    ...routerOptions
+  } = checkOptions("connectHandler", options, handlerOptions);
+  const router = createConnectRouter({
+    readMaxBytes: defaultReadMaxBytes,
+    acceptCompression: [gzip],
+    ...routerOptions,
+    interceptors: [shownErrors(onError), ...interceptors],
+  });
   routes(router);
+  addStandardServices(router, { health, reflection, shutdownSignal: routerOptions.shutdownSignal });
   const byPath = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const handle: HttpHandler = async (request, info) => {
     const { method, url, headers, body, signal } = request;
@@ -98,6 +127,10 @@ export function connectHandler(
   };
   // A stream of a service may be silent for hours before its first message, with which its head is sent.
   return Object.assign(handle, { headTimeoutMs: Number.POSITIVE_INFINITY });
+}
+
+function showError(error: unknown, path: string): void {
+  console.error(`browser-stream-server: the implementation of ${path} failed:`, error);
 }
 
 /** A signal that is aborted with the signal of a request, for a reason of which Connect knows the code. */

@@ -1,14 +1,16 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../../gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { checkEqual } from "../check.js";
 import type { EchoService } from "./echo-service.js";
 
 /** Something that a typed service in a tab promises to its caller, whatever protocol it speaks. */
 export interface ServiceCase {
   readonly name: string;
-  /** `run` is a word that no other run has. */
-  call(client: Client<typeof EchoService>, run: string): Promise<void>;
+  /** `run` is a word that no other run has. The transport is that of the client. */
+  call(client: Client<typeof EchoService>, run: string, transport: Transport): Promise<void>;
 }
 
 type Text = MessageInitShape<typeof StringValueSchema>;
@@ -220,6 +222,41 @@ export const serviceCases: readonly ServiceCase[] = [
         if (value === "endless 2") break;
       }
       checkEqual("at the service", await notesOf(client, run), "left");
+    },
+  },
+  {
+    name: "gRPC's health of the services is served",
+    async call(_client, _run, transport) {
+      const health = createClient(Health, transport);
+      for (const service of ["", "echo.v1.EchoService"]) {
+        checkEqual(`the status of ${service}`, (await health.check({ service })).status, ServingStatus.SERVING);
+      }
+      checkEqual("code", Code[(await errorOf(health.check({ service: "other" }))).code], "NotFound");
+      for await (const { status } of health.watch({})) {
+        checkEqual("the status that is watched", status, ServingStatus.SERVING);
+        break;
+      }
+    },
+  },
+  {
+    name: "gRPC's reflection names the services",
+    async call(_client, _run, transport) {
+      async function* requests() {
+        yield { messageRequest: { case: "listServices" as const, value: "" } };
+      }
+      const names: string[] = [];
+      for await (const { messageResponse } of createClient(ServerReflection, transport).serverReflectionInfo(
+        requests(),
+      )) {
+        if (messageResponse.case !== "listServicesResponse")
+          throw new Error(`an answer of the kind ${messageResponse.case}`);
+        names.push(...messageResponse.value.service.map(({ name }) => name));
+      }
+      checkEqual("services", names, [
+        "echo.v1.EchoService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+      ]);
     },
   },
   {

@@ -17,7 +17,7 @@ export async function serveServices(relayUrl: string, name: string): Promise<{ e
   const server = serve(
     relayUrl,
     name,
-    connectHandler((router) => router.service(EchoService, servedEcho)),
+    connectHandler((router) => router.service(EchoService, servedEcho), { onError: () => {} }),
   );
   await server.ready;
   return server;
@@ -31,7 +31,7 @@ export async function callService(serviceCase: ServiceCase, transport: Transport
     timer = setTimeout(() => reject(new Error(`no end after ${deadlineMs} ms`)), deadlineMs);
   });
   try {
-    await Promise.race([serviceCase.call(client, crypto.randomUUID()), late]);
+    await Promise.race([serviceCase.call(client, crypto.randomUUID(), transport), late]);
   } finally {
     clearTimeout(timer);
   }

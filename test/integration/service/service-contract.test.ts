@@ -1,6 +1,7 @@
 import { Code, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
 import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
+import { compressionGzip } from "@connectrpc/connect-node";
 import { connectHandler, createStreamTransport, Failure, Hop, streamErrorOf } from "browser-stream-server/connect";
 import { createFetch } from "browser-stream-server/http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -33,8 +34,11 @@ describe("connectHandler in Node", () => {
     });
   });
 
-  const protocols = { gRPC: createGrpcTransport, "gRPC-Web": createGrpcWebTransport };
-  describe.each(Object.entries(protocols))("called over %s", (_, createTransport) => {
+  const protocols = [
+    { protocol: "gRPC", createTransport: createGrpcTransport, compression: null },
+    { protocol: "gRPC-Web, with gzip", createTransport: createGrpcWebTransport, compression: compressionGzip },
+  ];
+  describe.each(protocols)("called over $protocol", ({ createTransport, compression }) => {
     test.each(serviceCases)("$name", async (serviceCase) => {
       const fetch = createFetch(relay.origin, "services");
       const transport: Transport = createTransport({
@@ -42,8 +46,8 @@ describe("connectHandler in Node", () => {
         baseUrl: "http://localhost",
         useBinaryFormat: true,
         interceptors: [],
-        acceptCompression: [],
-        sendCompression: null,
+        acceptCompression: compression === null ? [] : [compression],
+        sendCompression: compression,
         compressMinBytes: 0,
         readMaxBytes: 4_194_304,
         writeMaxBytes: 8_388_608,
