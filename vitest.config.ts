@@ -59,7 +59,12 @@ export default defineConfig({
       project("browser", 120_000, {
         exclude: ["test/browser/load/**"],
         maxWorkers: 2,
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/over-http-bundle.ts"],
+        globalSetup: [
+          "test/setup/bundle.ts",
+          "test/setup/contract-bundle.ts",
+          "test/setup/over-http-bundle.ts",
+          "test/setup/websocket-bundle.ts",
+        ],
       }),
       // What these measure, nothing beside them may disturb.
       project("browser-load", 120_000, {
