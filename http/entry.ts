@@ -1,17 +1,11 @@
-import {
-  checkOptions,
-  invalidArgumentError,
-  type OptionType,
-  primitive,
-  wholeNumber,
-} from "../stream/error/options.js";
+import { checkOptions, invalidArgumentError, type OptionType, wholeNumber } from "../stream/error/options.js";
 import type { Clock } from "../stream/platform/clock.js";
 import type { StreamClientFactory, StreamServerFactory } from "../web/api/entry.js";
-import type { StreamServerOptions } from "../web/api/stream-server.js";
+import { type StreamServerOptions, serverOptions } from "../web/api/stream-server.js";
 import type { TransportLike } from "../web/transport/transports.js";
 import { type ConnectingOptions, connectionsTo } from "./call/connections.js";
 import { fetchCall } from "./call/fetch-call.js";
-import { HttpServer } from "./call/http-server.js";
+import { type AcceptCaller, HttpServer } from "./call/http-server.js";
 import type { HttpHandler } from "./call/served-call.js";
 import { defaultMaxCalls, linkStreamOptions } from "./link/stream-link.js";
 
@@ -27,6 +21,12 @@ export interface ServeOptions extends Pick<StreamServerOptions, "prefix" | "toke
    * itself.
    */
   headTimeoutMs?: number | undefined;
+  /**
+   * Asked for each stream that a caller opens, with the facts that the relay has verified about the caller. The calls of
+   * the stream wait until it resolves, within `headTimeoutMs`. False declines them with FAILURE_DECLINED; where it
+   * rejects, they are answered with 500. Default: every caller is served.
+   */
+  accept?: AcceptCaller | undefined;
   /**
    * Told of an error that the handler throws, or that its body fails with, of which the caller hears no more than a
    * status. Default: shown on the console.
@@ -88,16 +88,14 @@ export interface HttpEntry {
 }
 
 const isFunction: OptionType = ["a function", (value) => typeof value === "function"];
-const sharedOptions = {
-  prefix: primitive("string"),
-  token: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"] as OptionType,
-  headTimeoutMs: wholeNumber,
-};
+const { prefix, token, listed, ownerKey } = serverOptions;
+const sharedOptions = { prefix, token, headTimeoutMs: wholeNumber };
 const serveOptions: Record<keyof ServeOptions, OptionType> = {
   ...sharedOptions,
-  listed: primitive("boolean"),
-  ownerKey: primitive("string"),
+  listed,
+  ownerKey,
   maxCallsPerStream: wholeNumber,
+  accept: isFunction,
   onError: isFunction,
 };
 const fetchOptions: Record<keyof CreateFetchOptions, OptionType> = { ...sharedOptions, waitForListenerMs: wholeNumber };
@@ -111,6 +109,7 @@ export function createHttpEntry(
     serve(transport, name, handler, options = {}) {
       if (typeof handler !== "function") throw invalidArgumentError("serve takes a function for a handler");
       const {
+        accept,
         maxCallsPerStream = defaultMaxCalls,
         headTimeoutMs = handler.headTimeoutMs ?? defaultHeadTimeoutMs.server,
         onError = showError,
@@ -118,6 +117,7 @@ export function createHttpEntry(
       } = checkOptions("serve", options, serveOptions);
       return new HttpServer({
         handler,
+        accept,
         maxCallsPerStream,
         headTimeoutMs,
         onError,

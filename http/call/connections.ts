@@ -120,6 +120,6 @@ async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | un
 }
 
 function fullError(): StreamError {
-  const message = `all ${maxStreams} streams to the listener are full of calls`;
+  const message = `all ${maxStreams} streams are full of calls`;
   return new StreamError(message, { failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted, hop: Hop.CALLER });
 }

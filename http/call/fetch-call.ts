@@ -159,7 +159,7 @@ function isRequest(input: RequestInfo | URL): input is Request {
 function urlOf(text: string): URL {
   const url = URL.canParse(text, baseUrl) ? new URL(text, baseUrl) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
-    throw invalidArgumentError("the URL of a request is a path, or one of http or https without a password");
+    throw invalidArgumentError("the URL of a request is a path, or of http or https without a password");
   }
   return url;
 }

@@ -4,6 +4,7 @@ import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
+import type { Caller } from "../../stream/stream.js";
 import { httpMetadata, serveLink } from "../link/stream-link.js";
 import type { LinkStream } from "../link/stream-pipe.js";
 import { type ServingOptions, serveCall } from "./served-call.js";
@@ -18,7 +19,21 @@ export interface Listening {
   end(): Promise<void>;
 }
 
+/** A stream that a caller has opened, for a server that decides who may call. */
+export interface CallerStream {
+  /** The relay's id of the stream, for logs. */
+  readonly id: string;
+  /** Resolves when the stream has ended, and rejects with the `StreamError` if it has failed. */
+  readonly closed: Promise<void>;
+  /** Ends the stream and the calls on it at once. The caller gets the code and the message of the error. */
+  destroy(error?: unknown): unknown;
+}
+
+/** Decides whether the calls of a stream are served. */
+export type AcceptCaller = (caller: Caller, stream: CallerStream) => boolean | Promise<boolean>;
+
 export interface HttpServerInit extends ServingOptions {
+  accept: AcceptCaller | undefined;
   maxCallsPerStream: number;
   /** Claims the name; each client is handed to `onStream`. */
   listen: (onStream: (stream: LinkStream) => void) => Listening;
@@ -70,13 +85,26 @@ export class HttpServer {
 
   #onStream(stream: LinkStream): void {
     if (stream.metadata.protocol !== httpMetadata.protocol) {
-      return stream.reject(Code.FailedPrecondition, "this listener serves HTTP over the stream, which starts as such");
+      return stream.reject(Code.FailedPrecondition, "this listener serves HTTP");
     }
+    const { accept, handler } = this.#init;
+    let decision: boolean | Promise<boolean> | undefined;
+    const serving: ServingOptions = {
+      ...this.#init,
+      // Calls wait for the decision, because an offer waits for less time than a person needs.
+      async handler(request, info) {
+        if (accept !== undefined) {
+          decision ??= accept(info.caller as Caller, stream);
+          if (!(await decision)) throw declined(stream);
+        }
+        return handler(request, info);
+      },
+    };
     const link: PeerLink = serveLink(stream, {
       maxCalls: this.#init.maxCallsPerStream,
       onRequest: (channel, request) => {
         if (this.#state === "ending") return channel.reset(drainingError());
-        return serveCall(channel, request, stream.caller, this.#init);
+        return serveCall(channel, request, stream.caller, serving);
       },
     });
     this.#links.set(stream, link);
@@ -97,6 +125,13 @@ export class HttpServer {
       () => {},
     );
   }
+}
+
+/** Ends the stream of a caller that is not served, and returns the error. */
+function declined(stream: LinkStream): StreamError {
+  const error = new StreamError("declined", { failure: Failure.DECLINED });
+  stream.destroy(error);
+  return error;
 }
 
 function drainingError(): StreamError {

@@ -94,7 +94,7 @@ export async function serveCall(
   } catch (reason) {
     options.onError(reason, request);
     void answer.response.body?.cancel(reason).catch(() => {});
-    const message = "the body of the response failed at its server";
+    const message = "the body of the response failed";
     channel.reset(new StreamError(message, { code: Code.Internal, cause: reason }));
   }
 }
@@ -129,7 +129,7 @@ async function answerInTime(
     const response = await Promise.race([answer, late.promise]);
     if (!isResponse(response)) throw new TypeError("the handler returned no Response");
     if (!isFinalStatus(response.status)) throw new TypeError(`no response may have the status ${response.status}`);
-    if (response.bodyUsed || response.body?.locked) throw new TypeError("the body of the response was read already");
+    if (response.bodyUsed || response.body?.locked) throw new TypeError("the response was read already");
     // Throws for a head that is too large, while another answer can still be given.
     return { response, head: responseToWire(response.status, response.headers) };
   } catch (reason) {

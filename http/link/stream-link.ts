@@ -148,11 +148,11 @@ function readMessage(bytes: Uint8Array | undefined): IncomingMessage | undefined
 }
 
 function refuseCall(channel: Channel): void {
-  channel.reset(new StreamError("this end of the stream serves no HTTP", { code: Code.Unimplemented, hop: Hop.PEER }));
+  channel.reset(new StreamError("this end serves no HTTP", { code: Code.Unimplemented, hop: Hop.PEER }));
 }
 
 function endedError(): StreamError {
-  return new StreamError("the stream that carried the call has ended", { failure: Failure.LISTENER_GONE });
+  return new StreamError("the stream of the call has ended", { failure: Failure.LISTENER_GONE });
 }
 
 function noHttpError(name: string): StreamError {

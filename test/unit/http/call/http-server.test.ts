@@ -20,6 +20,7 @@ async function hangingCall() {
       return new Promise(() => {});
     },
     headTimeoutMs: 60_000,
+    accept: undefined,
     maxCallsPerStream: 8,
     onError: () => {},
     clock,
