@@ -82,7 +82,11 @@ export class GatewayCall implements ChannelUser {
     }
     this.#set({ kind: "over" });
     const trailers = passedTrailers([...this.#channel.trailer]);
-    if (trailers.length > 0) this.#response.addTrailers(Object.fromEntries(trailers));
+    if (trailers.length > 0) {
+      this.#response.addTrailers(Object.fromEntries(trailers));
+      // Node ends an answer of HTTP/2 that has no body with its head, without trailers.
+      this.#response.flushHeaders();
+    }
     this.#response.end();
   }
 

@@ -6,7 +6,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
-import { closeIfUnfinished } from "../http/request/answered-request.js";
+import { endUnfinished } from "../http/request/answered-request.js";
 import { requestCaller } from "../http/request/request-caller.js";
 import { isEncrypted } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
@@ -56,7 +56,7 @@ export class Gateway {
 
   /** Serves a request that {@link routeOf} has found a route for. Never throws. */
   handle(route: GatewayRoute, request: NodeRequest, response: NodeResponse): void {
-    closeIfUnfinished(response);
+    endUnfinished(response);
     if (route.kind === "listener") return void this.#call(route, request, response);
     if (route.kind === "refused") return answerPlainly(request, response, route.status, route.message);
     response.setHeader("location", route.location);

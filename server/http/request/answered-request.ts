@@ -1,5 +1,21 @@
+import { constants } from "node:http2";
 import type { NodeResponse } from "../node-server.js";
 import { closeTimeoutMs } from "../open-responses.js";
+
+/**
+ * Ends a request whose answer was written, of which there may be more to come. A stream of HTTP/2 is reset without an
+ * error, which tells its client that the rest is not wanted. RFC 9113, section 8.1.
+ */
+export function endUnfinished(response: NodeResponse): void {
+  if (!("stream" in response)) return closeIfUnfinished(response);
+  const { stream, req: request } = response;
+  const end = () => {
+    if (!request.complete && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // Node sends the trailers in a turn that was asked for before this one. An answer without a body has no trailers.
+  stream.once("wantTrailers", () => setImmediate(end));
+  stream.once("finish", () => setImmediate(end));
+}
 
 /**
  * Closes the connection of a request of HTTP/1.1 whose body still comes {@link closeTimeoutMs} after its response has

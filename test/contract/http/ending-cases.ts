@@ -158,13 +158,22 @@ export const endingCases: readonly HttpCase[] = [
     name: "a request whose body fails rejects with its reason, and fails at the handler",
     handle: async ({ request, path, run }) => {
       if (path === "/end") return whatHappened(run);
+      if (path === "/begun") return happening(run, "begun").promise.then(() => new Response(""));
+      happening(run, "begun").resolve("");
       const error = await errorOf(request.text());
       happening(run, "end").resolve(error === undefined ? "read" : "failed");
       return new Response("");
     },
     async call({ fetch }) {
       const reason = new Error("my own");
-      const body = new ReadableStream({ pull: (controller) => controller.error(reason) });
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(encoder.encode("first")),
+        async pull(controller) {
+          // A client may send nothing of a request whose body has failed by then.
+          await (await fetch("/begun")).text();
+          controller.error(reason);
+        },
+      });
       const error = await errorOf(fetch("/", { method: "POST", body, duplex: "half" } as RequestInit));
       checkEqual("the reason", error === reason || (error as Error).cause === reason, true);
       checkEqual("the body", await toldBy(fetch), "failed");
@@ -172,6 +181,7 @@ export const endingCases: readonly HttpCase[] = [
   },
   {
     name: "a handler that reads its request after its response has ended fails there",
+    needs: ["duplex"],
     handle({ request, path, run }) {
       if (path === "/end") return whatHappened(run);
       const reading = errorOf(request.text());
@@ -241,7 +251,7 @@ export const endingCases: readonly HttpCase[] = [
   },
   {
     name: "a request longer or shorter than its Content-Length fails at the handler, and the next does not",
-    needs: ["any head"],
+    needs: ["any head", "wrong lengths"],
     async handle({ request, path, run }) {
       if (path === "/end") return whatHappened(run);
       const error = await errorOf(request.text());

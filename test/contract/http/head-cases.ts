@@ -113,6 +113,7 @@ export const headCases: readonly HttpCase[] = [
   },
   {
     name: "each Set-Cookie stays by itself",
+    needs: ["cookies"],
     handle: () => {
       const headers = new Headers();
       for (const cookie of ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2", "b=3"]) {

@@ -5,14 +5,21 @@ export type Need =
   /** The request's body is sent while the response's is read. */
   | "duplex"
   | "trailers"
+  | "trailers of HEAD"
+  /** A request may have another length than it says, and only its call fails. */
+  | "wrong lengths"
   /** Heads of up to 64 KiB, and headers of one connection. */
   | "any head"
+  /** Cookies pass, which they do not where many names share an origin. */
+  | "cookies"
   /** A call fails with a `StreamError`. */
   | "failures";
 
 /** The caller's part of a case has a path of its own at the server, and a word that no other run has. */
 export interface HttpCaller {
   readonly run: string;
+  /** The bytes of a body that the way may hold which nobody reads. */
+  readonly maxUnreadBytes: number;
   /** The whole URL of a path below that of the case. */
   url(path: string): string;
   /** Like `fetch`, for paths below that of the case. */

@@ -18,9 +18,9 @@ const shortTimeoutMs = 200;
 
 let runs = 0;
 
-/** The name under which a case is served. */
+/** The name under which a case is served, which is one label of a host. */
 export function nameOf({ server }: HttpCase, name: string): string {
-  return server === undefined ? name : `${name} ${server}`;
+  return server === undefined ? name : `${name}-${server}`;
 }
 
 /** Serves all cases: a path begins with the number of a case and with the word of a run. Resolves when it can be called. */
@@ -33,17 +33,24 @@ export async function serveContract(relayUrl: string, name: string): Promise<{ e
   const onError = () => {};
   const servers = [
     serve(relayUrl, name, handler, { onError }),
-    serve(relayUrl, `${name} impatient`, handler, { onError, headTimeoutMs: shortTimeoutMs }),
+    serve(relayUrl, `${name}-impatient`, handler, { onError, headTimeoutMs: shortTimeoutMs }),
   ];
   await Promise.all(servers.map(({ ready }) => ready));
   return { end: () => Promise.all(servers.map((server) => server.end())) };
 }
 
-/** Plays the caller's part of a case over any `fetch`. Rejects with what the case did not keep. */
+/** The bytes of a body that endpoints, link and relay hold which nobody reads. */
+const unreadBytesOfStream = 4_194_304;
+
+/**
+ * Plays the caller's part of a case over any `fetch`. Rejects with what the case did not keep. `heldBytes` are those
+ * that the way of the fetch holds beside a stream.
+ */
 export async function callCase(
   httpCase: HttpCase,
   fetch: (input: string | Request, init?: RequestInit) => Promise<Response>,
   baseUrl = "http://localhost",
+  heldBytes = 0,
 ): Promise<void> {
   runs += 1;
   const run = `${Math.random().toString(36).slice(2)}${runs}`;
@@ -55,6 +62,7 @@ export async function callCase(
   const call = httpCase.call({
     run,
     url,
+    maxUnreadBytes: unreadBytesOfStream + heldBytes,
     fetch: (input, init) => fetch(typeof input === "string" ? url(input) : input, init),
   });
   try {

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import type { Need } from "../../contract/http/http-case.js";
+import { callCase, httpContract, isPlayable, nameOf, serveContract } from "../../contract/http/http-contract.js";
+import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
+
+/** The buffers of the client, of two sockets and of the gateway, which may take a body that nobody reads. */
+const heldBytes = 12_582_912;
+type Fetch = (input: string | Request, init?: RequestInit) => Promise<Response>;
+
+/** A listener that fails before the head has gone out is answered for by the gateway: a failure of the body. */
+const failing =
+  (call: Fetch): Fetch =>
+  async (input, init) => {
+    const response = await call(input, init);
+    if (response.status !== 502 || !response.headers.has("stream-error")) return response;
+    const error = new Error(await response.text());
+    return new Response(new ReadableStream({ start: (controller) => controller.error(error) }));
+  };
+const playable = (has: readonly Need[]) => httpContract.filter((httpCase) => isPlayable(httpCase, has));
+
+describe("the gateway by path, called by Node's fetch over HTTP/1.1", () => {
+  let relay: TestRelay;
+  let server: Awaited<ReturnType<typeof serveContract>>;
+
+  beforeAll(async () => {
+    relay = await openRelay({ gateway: { by: "path" } });
+    server = await serveContract(relay.origin, "contract");
+  });
+
+  afterAll(async () => {
+    await server?.end();
+    await holdsNothing(relay, "links");
+    await relay?.close();
+  });
+
+  test.each(playable([]))("$name", async (httpCase) => {
+    const base = `${relay.origin}/~/${encodeURIComponent(nameOf(httpCase, "contract"))}`;
+    await callCase(httpCase, failing(fetch), base, heldBytes);
+  });
+});
+
+describe("the gateway by host, called over HTTP/2", () => {
+  let relay: TestRelay;
+  let server: Awaited<ReturnType<typeof serveContract>>;
+  let client: Http2Fetch;
+
+  beforeAll(async () => {
+    relay = await openRelay({ gateway: { by: "host", host: "relay.example" } });
+    server = await serveContract(relay.origin, "contract");
+    client = openHttp2Fetch(relay.origin);
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await server?.end();
+    await holdsNothing(relay, "links");
+    await relay?.close();
+  });
+
+  test.each(playable(["duplex", "trailers", "any head", "cookies"]))("$name", (httpCase) =>
+    callCase(httpCase, failing(client.fetch), `http://${nameOf(httpCase, "contract")}.relay.example`, heldBytes),
+  );
+});
