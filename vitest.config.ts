@@ -73,7 +73,12 @@ export default defineConfig({
         globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts"],
       }),
       project("interop", 120_000, {
-        globalSetup: ["test/setup/bundle.ts", "test/setup/contract-bundle.ts", "test/setup/tab-program.ts"],
+        globalSetup: [
+          "test/setup/bundle.ts",
+          "test/setup/contract-bundle.ts",
+          "test/setup/over-http-bundle.ts",
+          "test/setup/tab-program.ts",
+        ],
         // Its tests run rows of the matrix at once, each with three programs or more.
         maxConcurrency: 2,
         maxWorkers: 2,

@@ -44,7 +44,7 @@ const built = (name: string) => fileURLToPath(new URL(`../.out/${name}.js`, impo
 const modules = [
   { specifier: "browser-stream-server", path: built("package") },
   { specifier: "browser-stream-server/contract", path: built("contract") },
-  ...["http", "http-contract", "connect", "service-contract"].map((name) => ({
+  ...["http", "http-contract", "connect", "service-contract", "conformance"].map((name) => ({
     specifier: `browser-stream-server/${name}`,
     path: built("over-http"),
   })),

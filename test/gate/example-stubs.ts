@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { goPrograms, pythonPrograms } from "../setup/example-programs.ts";
 import { root, run, withTemporaryFolder } from "./command.ts";
 import { differences, readTree } from "./generated.ts";
-import { findGo, goEnv } from "./go-toolchain.ts";
+import { conformanceProtos, findGo, goEnv } from "./go-toolchain.ts";
 import { installPackages, preparePython, venvPython } from "./python-toolchain.ts";
 import { failed, type Outcome, passed, skipped } from "./step.ts";
 
@@ -32,7 +32,25 @@ async function goProblems(folder: string, go: string): Promise<string[]> {
   return differences(readTree(join(folder, "gen")), readTree(join(goPrograms.folder, "gen")), "examples/go/gen");
 }
 
-/** The stubs of the examples are what their READMEs' commands would make of proto/. */
+const conformance = "test/interop/conformance";
+const conformanceFiles = ["config", "server_compat", "service"].map(
+  (name) => `connectrpc/conformance/v1/${name}.proto`,
+);
+
+/** The code for the conformance suite's service is what its proto files give. */
+async function conformanceProblems(folder: string, go: string): Promise<string[]> {
+  const protos = conformanceProtos(go);
+  const paths = conformanceFiles.flatMap((file) => ["--path", join(protos, file)]);
+  const cwd = join(root, conformance);
+  const { code, output } = await run("buf", ["generate", protos, ...paths, "--output", folder], { cwd });
+  if (code !== 0) return [`buf generate in ${conformance} (exit code ${code})`, output.trim()];
+  return differences(readTree(join(folder, "gen")), readTree(join(cwd, "gen")), `${conformance}/gen`);
+}
+
+/**
+ * The stubs of the examples are what their READMEs' commands would make of proto/, and those of the conformance suite
+ * what its own files give.
+ */
 export async function checkExampleStubs(): Promise<Outcome> {
   const requirements = join(pythonPrograms.folder, "requirements-dev.txt");
   const obstacle = (await preparePython()) ?? (await installPackages("--requirement", requirements));
@@ -42,6 +60,7 @@ export async function checkExampleStubs(): Promise<Outcome> {
   const problems = [
     ...(await withTemporaryFolder(pythonProblems)),
     ...(await withTemporaryFolder((folder) => goProblems(folder, go))),
+    ...(await withTemporaryFolder((folder) => conformanceProblems(folder, go))),
   ];
   if (problems.length === 0) return passed();
   return failed([...problems, "Run what the examples' READMEs say"].join("\n"));

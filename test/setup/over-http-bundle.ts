@@ -7,6 +7,7 @@ const entries = [
   "../contract/http/http-contract.ts",
   "../contract/service/service-contract.ts",
   "../../examples/calculator/gen/calculator_pb.js",
+  "../interop/conformance/serve-conformance.ts",
 ];
 const name = "over-http";
 const allEntries: Plugin = {
@@ -17,8 +18,8 @@ const allEntries: Plugin = {
 };
 
 /**
- * Builds the package's `./http` and `./connect`, their contracts and the service of the README's samples as one module
- * for a page, so that there is one of each.
+ * Builds the package's `./http` and `./connect`, their contracts, the service of the README's samples and that of the
+ * conformance suite as one module for a page, so that there is one of each.
  */
 export default async function overHttpBundle(): Promise<void> {
   await build({
