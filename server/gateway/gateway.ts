@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
+import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { httpMetadata } from "../../http/link/stream-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
@@ -8,20 +9,15 @@ import type { Caller } from "../admission/caller.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { endUnfinished } from "../http/request/answered-request.js";
 import { requestCaller } from "../http/request/request-caller.js";
-import { isEncrypted } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import type { Relay } from "../relay/relay.js";
 import { bearerToken } from "../rpc/bearer-token.js";
 import { connectRpc } from "../rpc/leg/leg-rpc.js";
 import { answerFailure, answerPlainly } from "./failure-answer.js";
-import { GatewayCall } from "./gateway-call.js";
 import type { GatewayOptions } from "./gateway-options.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
-import { requestOf } from "./passed-headers.js";
-
-/** A server gives its handler up after 60 s; a caller waits a little longer, so that it gets the server's own answer. */
-const headTimeoutMs = 75_000;
+import { callListener } from "./listener-call.js";
 
 export interface GatewayInit {
   options: GatewayOptions;
@@ -82,9 +78,8 @@ export class Gateway {
       const token = given || bearerToken(headers.authorization);
       const admitted = await this.#admit(target.name, caller, token);
       const dropsAuthorization = this.#relay.admission.hasPolicy && given === "" && token !== "";
-      const wire = requestOf(request, { target, scheme: isEncrypted(request) ? "https" : "http", dropsAuthorization });
-      const channel = await this.#streams.open(target.name, admitted, token, wire);
-      new GatewayCall({ target, channel, request, response, headTimeoutMs, clock: this.#relay.clock });
+      const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
+      await callListener({ target, request, response, dropsAuthorization, open, clock: this.#relay.clock });
     } catch (reason) {
       if (!response.headersSent) answerFailure(request, response, StreamError.from(reason));
       else response.destroy();
