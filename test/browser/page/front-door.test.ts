@@ -1,17 +1,14 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { root, run } from "../../gate/command.js";
 import { reachable } from "../../reachable.js";
 import { readmeBlocks } from "../../readme.js";
 import { launchBrowser } from "../browser.js";
+import { freePort, start } from "../started-server.js";
 
 const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   devDependencies: Record<string, string>;
@@ -55,36 +52,6 @@ async function project(name: string, files: Record<string, string>): Promise<str
     await writeFile(join(path, file), content);
   }
   return path;
-}
-
-/** Starts a server by a command. Resolves with the first URL that it prints. */
-async function start(command: string, cwd: string): Promise<string> {
-  const child = spawn("bash", ["-c", command], {
-    cwd,
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-    // Node 24 comes first, as it does for whoever has installed it.
-    env: { ...process.env, NO_COLOR: "1", PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
-  });
-  const exited = once(child, "close");
-  onTestFinished(async () => {
-    process.kill(-(child.pid as number));
-    await exited;
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /http:\/\/localhost:\d+\//.exec(line)?.[0];
-    if (url !== undefined) return url;
-  }
-  throw new Error(`${command} ended before it listened`);
-}
-
-/** Resolves with a port that is free. Vite takes the next one if another program is faster. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }
 
 const startVite = async (cwd: string) => start(`npx vite --port ${await freePort()}`, cwd);
