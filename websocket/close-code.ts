@@ -4,8 +4,11 @@ import { cutReason, StreamError } from "../stream/error/stream-error.js";
 
 /** RFC 6455, section 7.4.1, and the IANA registry. A peer that finished its direction has closed with this one. */
 export const normalClosure = 1000;
-const goingAway = 1001;
+/** An endpoint leaves, such as a page, or a server that is stopped. */
+export const goingAway = 1001;
 const protocolError = 1002;
+/** A side has closed without saying why. Nobody sends it. */
+export const noStatus = 1005;
 /** A connection that broke, or never was, has this code; nobody sends it. */
 export const abnormalClosure = 1006;
 const invalidPayload = 1007;
@@ -13,6 +16,8 @@ const policyViolation = 1008;
 const messageTooBig = 1009;
 const internalError = 1011;
 const tryAgainLater = 1013;
+/** A gateway has lost the connection that it closes this one for. */
+export const badGateway = 1014;
 
 /** A close frame holds no longer reason. RFC 6455, section 5.5. */
 export const maxCloseReasonBytes = 123;

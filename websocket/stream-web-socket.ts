@@ -5,6 +5,7 @@ import { systemClock } from "../stream/platform/system-clock.js";
 import { isWellFormed } from "../stream/platform/well-formed.js";
 import type { Stream } from "../stream/stream.js";
 import { type Closure, closeError, closureOf, maxCloseReasonBytes, normalClosure } from "./close-code.js";
+import { pathMetadata, protocolsMetadata } from "./socket-metadata.js";
 
 /** The data that `send` takes. */
 export type WebSocketData = string | ArrayBuffer | ArrayBufferView | Blob;
@@ -52,11 +53,6 @@ export interface ServerSocketEvents {
 // biome-ignore lint/suspicious/noExplicitAny: the handlers of a WebSocket differ in the event that they take.
 type Handler = (this: any, event: any) => unknown;
 type EventType = "open" | "message" | "error" | "close";
-
-/** The metadata in which a client tells the path of its URL, with the query. */
-export const pathMetadata = "path";
-/** The metadata in which a client tells the subprotocols that it speaks, the best one first, with commas. */
-export const protocolsMetadata = "sec-websocket-protocol";
 
 const states = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 } as const;
 

@@ -1,9 +1,7 @@
 import type { RawInput, RawMessage } from "../stream/codec.js";
 import type { ConnectOptions, StreamClient } from "../web/api/stream-client.js";
-import { pathMetadata, protocolsMetadata, StreamWebSocket } from "./stream-web-socket.js";
-
-/** The metadata by which a listener knows a client that has the shape of a WebSocket. */
-const webSocketMetadata = { protocol: "websocket" };
+import { pathMetadata, protocolsMetadata, webSocketMetadata } from "./socket-metadata.js";
+import { StreamWebSocket } from "./stream-web-socket.js";
 
 /** A class with the constructor of a WebSocket. */
 export interface WebSocketClass {

@@ -1,4 +1,4 @@
-import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -6,6 +6,7 @@ import { warnOfAcceptError, watchAccepting } from "./accepting.js";
 import { type SupervisionInit, superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { closeTimeoutMs } from "./open-responses.js";
+import { upgradeResponse } from "./upgrade-response.js";
 
 /** The handlers that are put in front of a server's own. */
 export interface FrontHandlers {
@@ -153,10 +154,5 @@ function narrowUpgrades(
  * connection afterwards.
  */
 function serveAsRequest(server: NodeServer, request: IncomingMessage, connection: Socket): void {
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(connection);
-  // A peer that keeps its half open must not keep the connection.
-  response.once("finish", () => connection.destroySoon());
-  server.emit("request", request, response);
+  server.emit("request", request, upgradeResponse(request, connection));
 }
