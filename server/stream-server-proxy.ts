@@ -168,7 +168,8 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     }
     const serves = (request: NodeRequest) =>
       this.#routes.serves(request) || this.#gateway?.routeOf(request) !== undefined;
-    const upgrades = (request: IncomingMessage) => this.#routes.upgrades(request);
+    const upgrades = (request: IncomingMessage) =>
+      this.#routes.upgrades(request) || this.#gateway?.upgrades(request) === true;
     const { limits, clock, warnings, admission } = this.#relay;
     const proxies = this.#trustedProxies;
     const handlers = { request: this.handler, serves, upgrade: this.upgrade, upgrades };
@@ -203,21 +204,23 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   };
 
   /**
-   * For a server that {@link install} was not called on: serves the relay's WebSocket. Hand it the server's "upgrade"
+   * For a server that {@link install} was not called on: serves the WebSockets of the relay and its gateway. Hand it the server's "upgrade"
    * events. Calls `next` for all other requests, or answers them with 404. Without `next`, any path may come before the
    * prefix, as a framework has one before it that mounts {@link handler}.
    */
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
+    if (this.#gateway?.upgrades(request)) {
+      const refusal = this.#pages.hostRefusal(request);
+      if (refusal === undefined || this.#gateway.isByHost) return this.#gateway.upgrade(request, connection, head);
+      return this.#refuseSocket(refusal, connection);
+    }
     if (!this.#routes.upgrades(request, next === undefined ? "anywhere" : "at the root")) {
       if (next !== undefined) return next();
       if (request.headers["sec-websocket-protocol"]?.includes(linkProtocol)) this.#warnOfPath(request);
       return refuseUpgrade(connection, 404);
     }
     const refusal = this.#pages.socketRefusal(request);
-    if (refusal !== undefined) {
-      this.#warnOfPage(refusal, "a WebSocket was refused with 403");
-      return refuseUpgrade(connection, 403);
-    }
+    if (refusal !== undefined) return this.#refuseSocket(refusal, connection);
     this.#routes.upgrade(request, connection, head);
   };
 
@@ -346,6 +349,11 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     response.statusCode = 403;
     response.setHeader("content-type", "text/plain; charset=utf-8");
     response.end(`${refusalWords[refusal.kind]}\n`);
+  }
+
+  #refuseSocket(refusal: PageRefusal, connection: Duplex): void {
+    this.#warnOfPage(refusal, "a WebSocket was refused with 403");
+    refuseUpgrade(connection, 403);
   }
 
   #warnOfPage({ kind, reason }: PageRefusal, what: string): void {

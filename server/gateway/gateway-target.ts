@@ -19,7 +19,7 @@ export interface GatewayTarget {
 export type GatewayRoute =
   | GatewayTarget
   /** The same without the slash behind the name, to which relative links of a page would not lead. */
-  | { kind: "moved"; location: string }
+  | { kind: "moved"; location: string; target: GatewayTarget }
   | { kind: "refused"; status: 400 | 404; message: string };
 
 /** A target in absolute form. RFC 9112, section 3.2.2. */
@@ -57,15 +57,11 @@ function routeByPath(request: NodeRequest | IncomingMessage): GatewayRoute | und
   if (!targetCharacters.test(rest) || dotSegment.test(`/${segment}${below}`)) return wrongTarget;
   const name = decoded(segment);
   if (name === undefined || name === "") return wrongTarget;
+  const prefix = `${mountPath(url, originalUrl)}${gatewayPath}${segment}`;
+  const target: GatewayTarget = { kind: "listener", name, authority, path: (below || "/") + query, prefix };
+  if (below !== "") return target;
   // Relative, because a proxy in front may have more of the path. A segment with a colon would begin with a scheme.
-  if (below === "") return { kind: "moved", location: `./${segment}/${query}` };
-  return {
-    kind: "listener",
-    name,
-    authority,
-    path: below + query,
-    prefix: `${mountPath(url, originalUrl)}${gatewayPath}${segment}`,
-  };
+  return { kind: "moved", location: `./${segment}/${query}`, target };
 }
 
 function routeByHost(

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
@@ -10,11 +12,13 @@ import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { endUnfinished } from "../http/request/answered-request.js";
 import { requestCaller } from "../http/request/request-caller.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
+import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
-import { bearerToken } from "../rpc/bearer-token.js";
 import { connectRpc } from "../rpc/leg/leg-rpc.js";
+import { credentialsOf } from "./credentials.js";
 import { answerFailure, answerPlainly } from "./failure-answer.js";
 import type { GatewayOptions } from "./gateway-options.js";
+import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
 import { callListener } from "./listener-call.js";
@@ -28,16 +32,18 @@ export interface GatewayInit {
   transportOf: (admitted: Admitted) => Transport;
 }
 
-/** Brings requests of HTTP to the listeners of names, which serve HTTP over a stream. */
+/** Brings requests of HTTP to the listeners of names, which serve HTTP over a stream, and WebSockets, which are streams. */
 export class Gateway {
   readonly #relay: Relay;
   readonly #init: GatewayInit;
   readonly #streams: GatewayStreams;
+  readonly #sockets: GatewaySockets;
 
   constructor(relay: Relay, init: GatewayInit) {
     this.#relay = relay;
     this.#init = init;
     this.#streams = new GatewayStreams({ clock: relay.clock, transportOf: init.transportOf });
+    this.#sockets = new GatewaySockets(relay, init);
   }
 
   /** Whether names are in hosts, each of them an origin of its own. */
@@ -59,14 +65,33 @@ export class Gateway {
     answerPlainly(request, response, 308, "The URL of a listener ends with a slash.");
   }
 
-  /** Ends the streams without a call. Those with calls end a while after their last one. */
+  /**
+   * Whether a request asks for a WebSocket of a listener. An upgrade to anything else is ignored, as RFC 9110, section
+   * 7.8, allows: Java's HTTP client asks for one with its first request, whatever that is.
+   */
+  upgrades(request: IncomingMessage): boolean {
+    return request.headers.upgrade?.toLowerCase() === "websocket" && this.routeOf(request) !== undefined;
+  }
+
+  /** Serves a request for which {@link upgrades} is true. Never throws. */
+  upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
+    const route = this.routeOf(request) as GatewayRoute;
+    if (route.kind === "refused") return this.handle(route, request, upgradeResponse(request, connection));
+    // Clients of WebSockets follow no redirect.
+    this.#sockets.upgrade(route.kind === "moved" ? route.target : route, request, connection, head);
+  }
+
+  /**
+   * Ends the streams without a call, and closes the WebSockets with 1001. Streams with calls end a while after their
+   * last one.
+   */
   drain(): void {
     this.#streams.closeIdle();
+    this.#sockets.close();
   }
 
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
-    const { headers } = request;
     if (request.method === "TRACE" || request.method === "CONNECT") {
       return answerPlainly(request, response, 501, "The method is not served here.");
     }
@@ -74,10 +99,8 @@ export class Gateway {
     try {
       const hold = this.#relay.admission.hold(caller, { kind: "call" });
       response.once("close", () => hold.release());
-      const given = bearerToken(headers["proxy-authorization"]);
-      const token = given || bearerToken(headers.authorization);
+      const { token, dropsAuthorization } = credentialsOf(request, this.#relay.admission.hasPolicy);
       const admitted = await this.#admit(target.name, caller, token);
-      const dropsAuthorization = this.#relay.admission.hasPolicy && given === "" && token !== "";
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
       await callListener({ target, request, response, dropsAuthorization, open, clock: this.#relay.clock });
     } catch (reason) {

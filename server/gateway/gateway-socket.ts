@@ -1,0 +1,256 @@
+import { isUtf8 } from "node:buffer";
+import type { Duplex } from "node:stream";
+import { Code } from "@connectrpc/connect";
+import type { WebSocket } from "ws";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import { atIntervals } from "../../link/at-intervals.js";
+import type { Codec } from "../../stream/codec.js";
+import type { EncodedMessage, ReceivedMessage } from "../../stream/endpoint/sender.js";
+import { StreamError } from "../../stream/error/stream-error.js";
+import type { Clock } from "../../stream/platform/clock.js";
+import type { Stream } from "../../stream/stream.js";
+import {
+  abnormalClosure,
+  badGateway,
+  closeError,
+  closureOf,
+  goingAway,
+  normalClosure,
+  noStatus,
+} from "../../websocket/close-code.js";
+import { TokenBucket } from "../admission/token-bucket.js";
+import { closeTimeoutMs } from "../http/open-responses.js";
+
+/** Messages as they come: the bytes, and whether they are text. */
+export const socketCodec: Codec<ReceivedMessage, EncodedMessage> = {
+  encode: (message) => message,
+  decode: (message) => message,
+};
+
+/** The stream of a WebSocket. */
+export type SocketStream = Stream<ReceivedMessage, EncodedMessage>;
+
+/** The stream is paused while the socket holds more unsent bytes than this. */
+const socketHighWaterMarkBytes = 262_144;
+/**
+ * Pings and pongs that a client may send at once, and in each second. A client pings a few times a minute, and answers
+ * one ping in each heartbeat of the relay.
+ */
+const idleFrames = { burst: 1_000, perSecond: 100 };
+/** A client that has sent nothing for so many heartbeats, in which it was pinged, is gone. */
+const heartbeatsUntilSilent = 3;
+/**
+ * A client that has taken nothing of what waits for it for so many heartbeats reads no more: ten minutes by default,
+ * because a kernel takes new bytes only when a good part of its buffer is free, which a slow reader frees slowly.
+ */
+const heartbeatsUntilStalled = 40;
+/**
+ * The listener has this long to take what the client has sent before it closed, and to finish. It is more than the 120 s
+ * for which the relay waits for a listener whose connection is lost.
+ */
+const lingerMs = 150_000;
+/** How often is looked whether a reset may follow the messages before it, of which no event tells. */
+const handedOnIntervalMs = 20;
+
+const textFrame = { binary: false };
+const binaryFrame = { binary: true };
+
+export interface GatewaySocketInit {
+  socket: WebSocket;
+  /** The connection under the socket. */
+  connection: Duplex;
+  /** The stream, which the listener has accepted. */
+  stream: SocketStream;
+  clock: Clock;
+  heartbeatIntervalMs: number;
+  /** Called if the client is cut off for what it sends. */
+  onCutOff: (message: string) => void;
+}
+
+/**
+ * - "open": messages travel.
+ * - "closing": the listener has finished, or the relay leaves. The client is told with `code` when it has taken all
+ *   messages.
+ * - "left": the client has closed, or is cut off, and the listener hears of it behind all messages of the client's.
+ * - "over": the stream has ended, and the client was told why.
+ */
+type GatewaySocketState =
+  | { kind: "open" }
+  | { kind: "closing"; code: number; told: "not yet" | "told" }
+  | { kind: "left"; cancelDeadline: () => void }
+  | { kind: "over" };
+
+/** A WebSocket and its stream: messages pass each way as they come, at the reader's pace, and either ends with the other. */
+export class GatewaySocket {
+  readonly #socket: WebSocket;
+  readonly #connection: Duplex;
+  readonly #stream: SocketStream;
+  readonly #clock: Clock;
+  readonly #onCutOff: (message: string) => void;
+  readonly #idle: TokenBucket;
+  #state: GatewaySocketState = { kind: "open" };
+  /** What was heard of the client up to the last heartbeat. */
+  #beat = { silent: 0, stalled: 0, unsentBytes: 0 };
+  #heard: "something" | "nothing" = "nothing";
+
+  constructor({ socket, connection, stream, clock, heartbeatIntervalMs, onCutOff }: GatewaySocketInit) {
+    this.#socket = socket;
+    this.#connection = connection;
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#onCutOff = onCutOff;
+    this.#idle = new TokenBucket(clock, idleFrames);
+    const stopBeating = atIntervals(clock, heartbeatIntervalMs, () => this.#onHeartbeat());
+    connection.on("data", () => {
+      this.#heard = "something";
+    });
+    connection.on("drain", () => this.#onDrain());
+    socket.on("ping", () => this.#onIdle()).on("pong", () => this.#onIdle());
+    socket.on("message", (data: Buffer, isBinary) => this.#toListener(data, isBinary));
+    socket.on("error", (error) => this.#leave(violation(error)));
+    socket.on("close", (code, reason) => {
+      stopBeating();
+      this.#leave(endOf(code, reason.toString()));
+    });
+    stream.on("drain", () => socket.resume());
+    stream.on("data", (message) => this.#toClient(message));
+    stream.on("end", () => this.close(normalClosure));
+    stream.closed.then(
+      () => this.#over(normalClosure, ""),
+      (error: StreamError) => {
+        const { code, reason } = closureOf(error);
+        this.#over(code === abnormalClosure ? badGateway : code, reason);
+      },
+    );
+  }
+
+  /** Closes the WebSocket with a code when the client has taken all messages, and finishes the stream. */
+  close(code = goingAway): void {
+    if (this.#state.kind !== "open") return;
+    this.#set({ kind: "closing", code, told: "not yet" });
+    // A client that was held back shall be heard to its end.
+    this.#socket.resume();
+    this.#tellClosing();
+  }
+
+  #toListener(data: Buffer, isBinary: boolean): void {
+    if (this.#state.kind !== "open" && this.#state.kind !== "closing") return;
+    try {
+      if (!this.#stream.write({ data, text: !isBinary })) this.#socket.pause();
+    } catch (reason) {
+      this.#stream.destroy(reason);
+    }
+  }
+
+  #toClient({ data, text }: ReceivedMessage): void {
+    if (this.#state.kind !== "open" || this.#socket.readyState !== this.#socket.OPEN) return;
+    if (text && !isUtf8(data)) {
+      const message = "the listener has sent a text that is not valid UTF-8";
+      return void this.#stream.destroy(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION }));
+    }
+    if (this.#connection.writableCorked === 0) {
+      // Small messages of one turn go out together, because each write wakes the client.
+      this.#connection.cork();
+      process.nextTick(uncork, this.#connection);
+    }
+    this.#socket.send(data, text ? textFrame : binaryFrame);
+    if (this.#socket.bufferedAmount > socketHighWaterMarkBytes) this.#stream.pause();
+  }
+
+  #onDrain(): void {
+    if (this.#state.kind === "closing") this.#tellClosing();
+    else if (this.#state.kind === "open") this.#stream.resume();
+  }
+
+  #tellClosing(): void {
+    if (this.#state.kind !== "closing" || this.#state.told === "told" || this.#connection.writableNeedDrain) return;
+    this.#set({ ...this.#state, told: "told" });
+    this.#closeSocket(this.#state.code, "");
+  }
+
+  /** The client has closed, without an error or with one for the listener. */
+  #leave(error: StreamError | undefined): void {
+    const { kind } = this.#state;
+    if (kind === "left" || kind === "over") return;
+    // The listener may have something for the client still, which nobody reads.
+    this.#stream.resume();
+    const cancelDeadline = this.#clock.after(lingerMs, () => this.#stream.destroy(error), false);
+    this.#set({ kind: "left", cancelDeadline });
+    if (error === undefined || kind === "closing") this.#stream.end();
+    else this.#resetWhenHandedOn(error);
+  }
+
+  /** A reset overtakes the messages that wait for the transport, so it waits for them. */
+  #resetWhenHandedOn(error: StreamError): void {
+    if (this.#state.kind !== "left") return;
+    if (this.#stream.bufferedBytes === 0) this.#stream.destroy(error);
+    else this.#clock.after(handedOnIntervalMs, () => this.#resetWhenHandedOn(error), false);
+  }
+
+  /** The stream has ended. */
+  #over(code: number, reason: string): void {
+    this.#set({ kind: "over" });
+    this.#closeSocket(code, reason);
+  }
+
+  /** Tells the client why, as far as it still reads. */
+  #closeSocket(code: number, reason: string): void {
+    const socket = this.#socket;
+    if (socket.readyState === socket.CLOSED) return;
+    socket.resume();
+    socket.close(code, reason);
+    const stopWaiting = this.#clock.after(closeTimeoutMs, () => socket.terminate());
+    socket.once("close", stopWaiting);
+  }
+
+  #onIdle(): void {
+    if (this.#state.kind !== "open" || this.#idle.take()) return;
+    const message = "a WebSocket was cut off, because it sends more pings and pongs than it has any use for";
+    this.#onCutOff(message);
+    this.#leave(new StreamError(message, { failure: Failure.LIMIT_REACHED }));
+    setImmediate(() => this.#socket.terminate());
+  }
+
+  /** Pings the client, and cuts off one that is gone, or that reads no more. */
+  #onHeartbeat(): void {
+    const { silent, stalled, unsentBytes } = this.#beat;
+    const { writableLength } = this.#connection;
+    const isStuck = writableLength > 0 && writableLength >= unsentBytes;
+    // A client that is held back may have sent something, and one with much to read answers no ping yet.
+    const isHeldBack = this.#socket.isPaused || writableLength > 0;
+    this.#beat = {
+      silent: this.#heard === "something" || isHeldBack ? 0 : silent + 1,
+      stalled: isStuck ? stalled + 1 : 0,
+      unsentBytes: writableLength,
+    };
+    this.#heard = "nothing";
+    if (this.#beat.silent >= heartbeatsUntilSilent || this.#beat.stalled >= heartbeatsUntilStalled) {
+      this.#socket.terminate();
+    } else if (this.#socket.readyState === this.#socket.OPEN && writableLength === 0) this.#socket.ping();
+  }
+
+  #set(state: GatewaySocketState): void {
+    if (this.#state.kind === "left") this.#state.cancelDeadline();
+    this.#state = state;
+  }
+}
+
+/** What the closing of a WebSocket means for its stream: undefined if the client has finished. */
+function endOf(code: number, reason: string): StreamError | undefined {
+  if (code === normalClosure || code === goingAway || code === noStatus) return undefined;
+  if (code !== abnormalClosure) return closeError(code, reason);
+  return new StreamError("the connection of the WebSocket was lost", { failure: Failure.LEG_LOST });
+}
+
+/** The client has broken the rules of WebSockets, or of this one. `ws` tells it so. */
+function violation(error: Error & { code?: string }): StreamError {
+  const isTooLarge = error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+  if (isTooLarge)
+    return new StreamError("a message of the WebSocket is too large", { failure: Failure.MESSAGE_TOO_LARGE });
+  const message = "the WebSocket has broken the rules of its protocol";
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code: Code.InvalidArgument, cause: error });
+}
+
+function uncork(connection: Duplex): void {
+  connection.uncork();
+}

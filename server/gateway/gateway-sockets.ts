@@ -1,0 +1,132 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { create } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
+import { WebSocketServer } from "ws";
+import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
+import { canceledError, StreamError } from "../../stream/error/stream-error.js";
+import { openStream } from "../../web/api/stream-client.js";
+import type { Admitted } from "../admission/authorize.js";
+import { requestCaller } from "../http/request/request-caller.js";
+import { isEncrypted } from "../http/request/request-urls.js";
+import type { TrustedProxies } from "../http/request/trusted-proxies.js";
+import { upgradeResponse } from "../http/upgrade-response.js";
+import type { Relay } from "../relay/relay.js";
+import { connectRpc } from "../rpc/leg/leg-rpc.js";
+import { credentialsOf } from "./credentials.js";
+import { answerFailure } from "./failure-answer.js";
+import { GatewaySocket, type SocketStream, socketCodec } from "./gateway-socket.js";
+import type { GatewayTarget } from "./gateway-target.js";
+import { requestOf } from "./passed-headers.js";
+import { socketMetadata } from "./socket-head.js";
+
+/**
+ * The largest message, each way. A socket holds one that is not whole yet, so 1,000 sockets of one caller hold 1 GiB at
+ * most.
+ */
+export const maxSocketMessageBytes = 1_048_576;
+const socketOptions = {
+  noServer: true,
+  clientTracking: false,
+  // Streams are often compressed already, and a compressor takes memory for each socket.
+  perMessageDeflate: false,
+  maxPayload: maxSocketMessageBytes,
+  // Each fragment takes some hundred bytes beside its own; 1,024 still allow fragments of 1 KiB in the largest message.
+  maxFragments: 1_024,
+  // Chunks of one frame, of which `ws` keeps each: 8,192 still allow chunks of 128 bytes in the largest message.
+  maxBufferedChunks: 8_192,
+};
+
+export interface GatewaySocketsInit {
+  proxies: TrustedProxies;
+  /** Reaches the relay within the process, for a caller that was let in. */
+  transportOf: (admitted: Admitted) => Transport;
+}
+
+/** WebSockets for listeners: each becomes a stream of its own, whose messages are those of the WebSocket. */
+export class GatewaySockets {
+  readonly #relay: Relay;
+  readonly #init: GatewaySocketsInit;
+  readonly #open = new Set<GatewaySocket>();
+
+  constructor(relay: Relay, init: GatewaySocketsInit) {
+    this.#relay = relay;
+    this.#init = init;
+  }
+
+  /**
+   * Opens a stream to the listener, and makes the connection a WebSocket when the listener has accepted; until then a
+   * failure is the answer to the request. Never throws.
+   */
+  upgrade(target: GatewayTarget, request: IncomingMessage, connection: Duplex, head: Buffer): void {
+    let accepted: SocketStream | undefined;
+    // `ws` asks when it has found the handshake to be in order. It echoes the first subprotocol.
+    const verifyClient = (_: unknown, accept: (isAccepted: boolean) => void) => {
+      void this.#stream(target, request, connection).then((stream) => {
+        accepted = stream;
+        if (stream !== undefined) accept(true);
+        // A client that went away meanwhile becomes no WebSocket.
+        accepted?.destroy();
+      });
+    };
+    const server = new WebSocketServer({ ...socketOptions, verifyClient });
+    server.handleUpgrade(request, connection, head, (socket) => {
+      const stream = accepted as SocketStream;
+      accepted = undefined;
+      const { clock, limits, admission } = this.#relay;
+      const onCutOff = (message: string) => admission.cutOff(message);
+      const { heartbeatIntervalMs } = limits;
+      const open = new GatewaySocket({ socket, connection, stream, clock, heartbeatIntervalMs, onCutOff });
+      this.#open.add(open);
+      socket.on("close", () => this.#open.delete(open));
+    });
+  }
+
+  /** Closes all WebSockets as a server does that goes away: their clients connect anew, to another relay. */
+  close(): void {
+    for (const socket of this.#open) socket.close();
+  }
+
+  /** Resolves with a stream that the listener has accepted, or answers the request. Never rejects. */
+  async #stream(
+    target: GatewayTarget,
+    request: IncomingMessage,
+    connection: Duplex,
+  ): Promise<SocketStream | undefined> {
+    const { admission, clock } = this.#relay;
+    const caller = requestCaller(request, "gateway", this.#init.proxies);
+    let stream: SocketStream | undefined;
+    const onGone = () => stream?.destroy(canceledError("the client of the WebSocket has gone"));
+    connection.once("end", onGone).once("close", onGone);
+    try {
+      const hold = admission.hold(caller, { kind: "call" });
+      connection.once("close", () => hold.release());
+      const { token, dropsAuthorization } = credentialsOf(request, admission.hasPolicy);
+      const scheme = isEncrypted(request) ? "https" : "http";
+      const metadata = socketMetadata(requestOf(request, { target, scheme, dropsAuthorization }));
+      const open = create(OpenSchema, { name: target.name, metadata });
+      const admitted = await connectRpc.admit(this.#relay, open, caller, token);
+      if (connection.destroyed) return undefined;
+      const transport = this.#init.transportOf(admitted);
+      stream = openStream({
+        name: target.name,
+        metadata,
+        codec: socketCodec,
+        maxMessageBytes: maxSocketMessageBytes,
+        transport: async () => transport,
+        clock,
+        onUnheard: () => {},
+      });
+      // The relay gives the listener some time to accept. Its other ends reject as well.
+      await stream.opened;
+      return stream;
+    } catch (reason) {
+      if (!connection.destroyed) {
+        answerFailure(request, upgradeResponse(request, connection), StreamError.from(reason));
+      }
+      return undefined;
+    } finally {
+      connection.off("end", onGone).off("close", onGone);
+    }
+  }
+}
