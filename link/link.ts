@@ -78,6 +78,11 @@ export class Link {
     return this.#channels.size;
   }
 
+  /** Bytes of packets that wait to be sent. */
+  get unsentBytes(): number {
+    return this.#outbox.bytes;
+  }
+
   get isOpen(): boolean {
     return this.#state.kind === "open";
   }

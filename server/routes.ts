@@ -41,6 +41,7 @@ import { requestCaller } from "./http/request/request-caller.js";
 import { pathOf, urlsOf } from "./http/request/request-urls.js";
 import { TimedBody } from "./http/request/timed-body.js";
 import type { TrustedProxies } from "./http/request/trusted-proxies.js";
+import { waitingBytes } from "./http/waiting-bytes.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
@@ -224,6 +225,9 @@ export class Routes {
       repairAuthority(request);
       forbidTransforms(response);
       const control: CallControl = {
+        get heldBytes() {
+          return waitingBytes(request, response);
+        },
         expectEnd: (timeoutMs) => this.#responses.expectEnd(response, timeoutMs),
         takePlace: () => {
           if (!isRefused) opening.release();

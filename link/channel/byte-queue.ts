@@ -1,8 +1,7 @@
+import { maxPinnedFactor } from "../../leg/parts.js";
 import { unpinned } from "../../stream/endpoint/bytes.js";
 import { Fifo } from "../../stream/platform/fifo.js";
 
-/** A chunk may keep a buffer of up to this many times its own size in memory while it waits; beyond, it is copied. */
-const pinnedFactor = 8;
 /** A chunk's own overhead is a small part of more than this. */
 const smallBytes = 1_024;
 /** Chunks are put together up to this. */
@@ -21,7 +20,7 @@ export class ByteQueue {
     if (chunk.byteLength === 0) return;
     if (chunk.byteLength < smallBytes) return this.#pushSmall(chunk);
     this.#flush();
-    this.#chunks.push(unpinned(chunk, pinnedFactor));
+    this.#chunks.push(unpinned(chunk, maxPinnedFactor));
   }
 
   shift(): Uint8Array | undefined {

@@ -34,6 +34,11 @@ export class ChannelInbox {
     this.#grant = grant;
   }
 
+  /** Bytes that have come and were not read. */
+  get unreadBytes(): number {
+    return this.#credit.unreadBytes;
+  }
+
   /** Hands the body to its reader. The bytes that have come are read at once. */
   use(user: ChannelUser): void {
     this.#user = user;

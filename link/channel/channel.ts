@@ -68,6 +68,11 @@ export class Channel {
     this.#state = { kind: "open", sending: "open", receiving: port.role === "client" ? "head" : "body" };
   }
 
+  /** Bytes that wait: those of the peer to be read, and those of this side to be sent. */
+  get waitingBytes(): number {
+    return this.#unsent.reduce((bytes, { byteLength }) => bytes + byteLength, this.#inbox.unreadBytes);
+  }
+
   /** Hands the bodies to the code that uses them. The bytes that have come are read at once. */
   use(user: ChannelUser): void {
     this.#user = user;

@@ -17,6 +17,7 @@ import type { Caller, Claims } from "./caller.js";
 import { addressKey, callerKey } from "./caller-key.js";
 import { CallerRates } from "./caller-rates.js";
 import { Grants, type OnGrantEnd } from "./grants.js";
+import { HeldBytes } from "./held-bytes.js";
 import { KnownTokens } from "./known-tokens.js";
 import type { RelayLimits } from "./limits.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
@@ -66,6 +67,8 @@ export class Admission {
   readonly #knownTokens = new KnownTokens();
   /** How fast legs may bring bytes. */
   readonly byteRates: ByteRates;
+  /** The bytes that wait to be read. */
+  readonly heldBytes: HeldBytes;
   readonly #authorizeAdmin: AuthorizeAdmin | undefined;
   /** The number of resources of each kind. */
   readonly #kinds = new Map<string, number>();
@@ -82,6 +85,7 @@ export class Admission {
     this.#warnings = warnings;
     this.#authorize = authorize;
     this.byteRates = new ByteRates(clock, limits);
+    this.heldBytes = new HeldBytes({ limits, clock, full: (limit, message) => this.full(limit, message) });
     const { maxCallsPerSecondPerCaller: perSecond } = limits;
     this.#rates = new CallerRates(clock, { burst: burstSeconds * perSecond, perSecond });
     // All that one caller may have comes back at once when its network was away or the relay was started again: the

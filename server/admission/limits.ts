@@ -105,6 +105,13 @@ export interface RelayLimits {
   maxBytesPerSecondPerStream: number;
   /** The same for all streams of one caller together. Default 2,147,483,647, which stands for no limit. */
   maxBytesPerSecondPerCaller: number;
+  /**
+   * Bytes that wait in the relay for all callers together to read them. Beyond, the streams and links that stand still
+   * and hold most are ended, of the caller that holds most. Default 536,870,912.
+   */
+  maxHeldBytes: number;
+  /** The same for one caller. Default 268,435,456, half of `maxHeldBytes`. */
+  maxHeldBytesPerCaller: number;
   /** A stream ends when it is this old, in milliseconds. Default 2,147,483,647, which stands for no limit. */
   maxStreamAgeMs: number;
   /**
@@ -159,6 +166,8 @@ export const defaultLimits: Readonly<RelayLimits> = {
   authorizeTimeoutMs: 10_000,
   maxBytesPerSecondPerStream: 2_147_483_647,
   maxBytesPerSecondPerCaller: 2_147_483_647,
+  maxHeldBytes: 536_870_912,
+  maxHeldBytesPerCaller: 268_435_456,
   maxStreamAgeMs: 2_147_483_647,
   maxStreamIdleMs: 2_147_483_647,
   acceptTimeoutMs: 10_000,

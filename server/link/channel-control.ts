@@ -9,13 +9,19 @@ import type { CallControl } from "../rpc/caller.js";
 
 /** What may be done with the call on a channel. Its owner closes it when the call is over. */
 export class ChannelControl implements CallControl {
+  readonly #channel: Channel;
   readonly #opening: Hold;
   readonly #deadline: AnswerDeadline;
 
   /** `opening` is the call's place among those that open. */
   constructor(channel: Channel, clock: Clock, opening: Hold) {
+    this.#channel = channel;
     this.#opening = opening;
     this.#deadline = new AnswerDeadline(clock, () => channel.reset(unreadError()));
+  }
+
+  get heldBytes(): number {
+    return this.#channel.waitingBytes;
   }
 
   expectEnd(timeoutMs = closeTimeoutMs): void {

@@ -2,13 +2,15 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkService, type ReceiveResponseSchema, type SendRequest } from "../../gen/streamserver/v1/link_pb.js";
+import type { Link } from "../../link/link.js";
 import { endOfLink, tooManyPacketsError } from "../../link/packet/link-message.js";
 import { packetMessage } from "../../link/packet/outgoing-packet.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
+import type { Holder } from "../admission/held-bytes.js";
 import type { Relay } from "../relay/relay.js";
-import { callerOf, expectEnd, takePlace, tokenOf } from "../rpc/caller.js";
+import { callerOf, expectEnd, heldBytesOf, takePlace, tokenOf } from "../rpc/caller.js";
 import { wireErrorOf } from "../rpc/wire-error.js";
 import type { Links, LiveLink } from "./links.js";
 
@@ -24,13 +26,38 @@ interface ReceivingLink extends LiveLink {
   nextSequence: bigint;
 }
 
+/** The bytes that wait for the client of a link: packets, and what its response has and the client does not read. */
+class ResponseHolder implements Holder {
+  readonly caller: Caller;
+  /** A message that the response took counts for a byte. */
+  passedBytes = 0;
+  readonly #link: Link;
+  readonly #context: HandlerContext;
+
+  constructor(link: Link, context: HandlerContext) {
+    this.caller = callerOf(context);
+    this.#link = link;
+    this.#context = context;
+  }
+
+  get heldBytes(): number {
+    return this.#link.unsentBytes + heldBytesOf(this.#context);
+  }
+
+  /** The client is not waited for, as it does not read. It takes up its streams on another link. */
+  endHeld(error: StreamError): void {
+    this.#link.close(error);
+    expectEnd(this.#context, 0);
+  }
+}
+
 /** The links that browsers keep to the relay over `Receive` and `Send`. */
 export class LinkRoutes {
   readonly #links: Links;
-  readonly #relay: Pick<Relay, "signer" | "refused">;
+  readonly #relay: Pick<Relay, "signer" | "refused" | "admission">;
   readonly #receiving = new Map<string, ReceivingLink>();
 
-  constructor(links: Links, relay: Pick<Relay, "signer" | "refused">) {
+  constructor(links: Links, relay: Pick<Relay, "signer" | "refused" | "admission">) {
     this.#links = links;
     this.#relay = relay;
   }
@@ -60,13 +87,19 @@ export class LinkRoutes {
       expectEnd(context);
     });
     const lost = new StreamError("the link was lost", { failure: Failure.LEG_LOST });
-    const onEnd = () => this.#links.endAtGoodbye(link, lost);
+    const holder = new ResponseHolder(link, context);
+    const stopHolding = this.#relay.admission.heldBytes.add(holder);
+    const onEnd = () => {
+      this.#links.endAtGoodbye(link, lost);
+      stopHolding();
+    };
     context.signal.addEventListener("abort", onEnd);
     try {
       yield { opened };
       const next = () => link.nextBatch(maxResponseBytes);
       for (let packets = await next(); packets !== undefined; packets = await next()) {
         yield { packets: packets.map(packetMessage) };
+        holder.passedBytes += 1;
       }
       throw toConnectError(await link.closed);
     } finally {
@@ -111,6 +144,7 @@ export class LinkRoutes {
       }
       if (packets.length > live.maxPackets) throw tooManyPacketsError(live.maxPackets);
       live.nextSequence += 1n;
+      this.#relay.admission.heldBytes.received(batchBytes);
       for (const packet of packets) live.link.receive(packet);
       return {};
     } catch (reason) {

@@ -6,6 +6,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { LinkMessageSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Parts } from "../../leg/parts.js";
 import { atIntervals } from "../../link/at-intervals.js";
+import type { Link } from "../../link/link.js";
 import { type LinkPipe, LinkSender } from "../../link/link-sender.js";
 import {
   closeError,
@@ -20,7 +21,9 @@ import { decodeLinkMessage, encodePackets, lastPacket, linkProtocol } from "../.
 import { PartsJoiner } from "../../link/packet/parts-joiner.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Admission } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
+import type { Holder } from "../admission/held-bytes.js";
 import type { RelayLimits } from "../admission/limits.js";
 import { TokenBucket } from "../admission/token-bucket.js";
 import type { Warnings } from "../admission/warnings.js";
@@ -58,6 +61,7 @@ export interface LinkSocketsInit {
   clock: Clock;
   limits: RelayLimits;
   warnings: Warnings;
+  admission: Admission;
 }
 
 /** The links that browsers keep to the relay over WebSockets. */
@@ -66,6 +70,7 @@ export class LinkSockets {
   readonly #clock: Clock;
   readonly #heartbeatIntervalMs: number;
   readonly #warnings: Warnings;
+  readonly #admission: Admission;
   readonly #joiner = new PartsJoiner();
   readonly #server = new WebSocketServer({
     noServer: true,
@@ -78,11 +83,12 @@ export class LinkSockets {
     handleProtocols: () => linkProtocol,
   });
 
-  constructor(links: Links, { clock, limits, warnings }: LinkSocketsInit) {
+  constructor(links: Links, { clock, limits, warnings, admission }: LinkSocketsInit) {
     this.#links = links;
     this.#clock = clock;
     this.#heartbeatIntervalMs = limits.heartbeatIntervalMs;
     this.#warnings = warnings;
+    this.#admission = admission;
     // `ws` makes an error with a stack trace for a request that is no handshake, unless it is answered here.
     this.#server.on("wsClientError", (error, socket) => this.#refuse(socket, error.message));
   }
@@ -128,6 +134,7 @@ export class LinkSockets {
     socket.on("error", ({ message }) => link.close(new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION })));
     // Bytes count as a sign of life, not only whole messages: on a slow network a large message takes long.
     connection.on("data", () => watch.heard());
+    const { heldBytes } = this.#admission;
     const idle = new TokenBucket(this.#clock, idleFrames);
     const onIdle = () => {
       if (idle.take() || !link.isOpen) return;
@@ -138,6 +145,7 @@ export class LinkSockets {
       // A peer whose link has ended may send on until it hears of it.
       if (!link.isOpen) return;
       if (data.byteLength === 0) onIdle();
+      heldBytes.received(data.byteLength);
       if (!isBinary) return violation(socket, live, unsupportedData, "a message that is text");
       try {
         for (const packet of decodeLinkMessage(data, maxPackets).packets) link.receive(packet);
@@ -153,9 +161,9 @@ export class LinkSockets {
       if (error instanceof FloodError) setImmediate(() => socket.terminate());
     });
     socket.send(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
-    new LinkSender(link, new SocketPipe(socket, connection, this.#joiner), maxBatchBytes, (reason) =>
-      link.close(StreamError.from(reason)),
-    );
+    const pipe = new SocketPipe(socket, connection, this.#joiner);
+    new LinkSender(link, pipe, maxBatchBytes, (reason) => link.close(StreamError.from(reason)));
+    socket.once("close", heldBytes.add(new SocketHolder(caller, link, socket, pipe)));
   }
 
   /** Tells the peer why, as far as it still reads. */
@@ -184,6 +192,8 @@ class SocketPipe implements LinkPipe {
   readonly #socket: WebSocket;
   readonly #connection: Duplex;
   readonly #joiner: PartsJoiner;
+  /** The bytes that the socket was given so far. */
+  sentBytes = 0;
   /** Whether the network has taken what was sent last, and what to call when it has. */
   #network: { kind: "ready" } | { kind: "waited for"; goOn: () => void } = { kind: "ready" };
 
@@ -203,6 +213,7 @@ class SocketPipe implements LinkPipe {
   /** Sends a batch in one piece, because a fragment costs a browser as much as a message, and more than a copy. */
   send(message: Parts): void {
     const socket = this.#socket;
+    this.sentBytes += message.byteLength;
     if (message.byteLength > minReuseBytes && socket.bufferedAmount === 0) {
       socket.send(this.#joiner.join(message));
       // The socket still reads from the buffer what the kernel did not take at once.
@@ -221,6 +232,35 @@ class SocketPipe implements LinkPipe {
       this.#network = { kind: "ready" };
       waiting.goOn();
     });
+  }
+}
+
+/** The bytes that wait for the client of a link: packets, and what its socket was given and the network has not taken. */
+class SocketHolder implements Holder {
+  readonly caller: Caller;
+  readonly #link: Link;
+  readonly #socket: WebSocket;
+  readonly #pipe: SocketPipe;
+
+  constructor(caller: Caller, link: Link, socket: WebSocket, pipe: SocketPipe) {
+    this.caller = caller;
+    this.#link = link;
+    this.#socket = socket;
+    this.#pipe = pipe;
+  }
+
+  get heldBytes(): number {
+    return this.#link.unsentBytes + this.#socket.bufferedAmount;
+  }
+
+  get passedBytes(): number {
+    return this.#pipe.sentBytes;
+  }
+
+  /** The client is not waited for, as it does not read. It takes up its streams on another link. */
+  endHeld(error: StreamError): void {
+    this.#link.close(error);
+    setImmediate(() => this.#socket.terminate());
   }
 }
 

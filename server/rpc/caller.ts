@@ -30,13 +30,10 @@ const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => fa
   description: "whether the caller's connection is lost",
 });
 
-const expectEndKey: ContextKey<CallControl["expectEnd"]> = createContextKey<CallControl["expectEnd"]>(() => {}, {
-  description: "expects the response to be read to its end",
-});
+/** The control of a call that nobody supervises. */
+export const noControl: CallControl = { heldBytes: 0, expectEnd() {}, takePlace() {} };
 
-const takePlaceKey: ContextKey<() => void> = createContextKey(() => {}, {
-  description: "counts the call as what it holds, and no longer as one that opens",
-});
+const controlKey: ContextKey<CallControl> = createContextKey(noControl, { description: "control of the call" });
 
 const refusalKey: ContextKey<StreamError | undefined> = createContextKey<StreamError | undefined>(undefined, {
   description: "why the relay has no room for the call",
@@ -55,6 +52,8 @@ export function refuseMarked({ values }: HandlerContext): void {
 
 /** What may be done with the call of a request, whoever serves it. */
 export interface CallControl {
+  /** The bytes of the call that wait: those of its request to be handled, and those of its response to be read. */
+  readonly heldBytes: number;
   /** Cuts the call off if its response is not read to its end, or its request is still open, after 5 s or this time. */
   expectEnd(timeoutMs?: number): void;
   /** Counts the call no longer as one that opens. May be called more than once. */
@@ -62,31 +61,22 @@ export interface CallControl {
 }
 
 /** Values for the RPC of a request: its caller, whether its connection is lost, and the control of its call. */
-export function callerValues(
-  caller: Caller,
-  request: NodeRequest,
-  { expectEnd, takePlace }: CallControl,
-): ContextValues {
+export function callerValues(caller: Caller, request: NodeRequest, control: CallControl): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
   return createContextValues()
     .set(callerKey, caller)
     .set(isConnectionLostKey, () => session?.destroyed ?? false)
-    .set(expectEndKey, expectEnd)
-    .set(takePlaceKey, takePlace);
+    .set(controlKey, control);
 }
 
 /** Values for the RPC of a channel: the caller and the access token of its link, and the control of its call. */
 export function channelValues(caller: Caller, linkToken: string, control: CallControl): ContextValues {
-  return createContextValues()
-    .set(callerKey, caller)
-    .set(linkTokenKey, linkToken)
-    .set(expectEndKey, (timeoutMs) => control.expectEnd(timeoutMs))
-    .set(takePlaceKey, () => control.takePlace());
+  return createContextValues().set(callerKey, caller).set(linkTokenKey, linkToken).set(controlKey, control);
 }
 
 /** Counts the call as the name, leg, watch or link that it holds from now on, and no longer as one that opens. */
 export function takePlace({ values }: Pick<HandlerContext, "values">): void {
-  values.get(takePlaceKey)();
+  values.get(controlKey).takePlace();
 }
 
 /**
@@ -94,7 +84,12 @@ export function takePlace({ values }: Pick<HandlerContext, "values">): void {
  * response to the end.
  */
 export function expectEnd({ values }: HandlerContext, timeoutMs?: number): void {
-  values.get(expectEndKey)(timeoutMs);
+  values.get(controlKey).expectEnd(timeoutMs);
+}
+
+/** The bytes of the call that wait, as {@link CallControl.heldBytes}. */
+export function heldBytesOf({ values }: HandlerContext): number {
+  return values.get(controlKey).heldBytes;
 }
 
 /** The caller of an RPC, which on a channel is the one that opened the link. */

@@ -23,6 +23,7 @@ export function createInstruments(registry: Registry) {
     links: gauge("bss_links", "Open links."),
     channels: gauge("bss_channels", "Open channels of all links."),
     watchers: gauge("bss_watchers", "Open Watch calls."),
+    heldBytes: gauge("bss_held_bytes", "Bytes that wait in the relay to be read."),
     leasesCreated: counter("bss_leases_created_total", "Names that were claimed."),
     leasesEnded: counter("bss_leases_ended_total", "Leases that have ended, by reason.", "reason"),
     offered: counter("bss_offers_total", "Streams that were offered to a listener, or to one to come."),

@@ -85,6 +85,7 @@ export class RelayMetrics {
     gauges.links.set(links);
     gauges.channels.set(channels);
     gauges.watchers.set(watchers);
+    gauges.heldBytes.set(relay.admission.heldBytes.bytes);
     gauges.bytes.reset();
     for (const from of ["client", "listener"] as const) gauges.bytes.inc({ from }, bytes[from]);
     gauges.warnings.reset();

@@ -6,7 +6,7 @@ import { manyCallers } from "./attacks/many-callers.ts";
 import { mutants } from "./attacks/mutants.ts";
 import { pairings, policySecret } from "./attacks/pairings.ts";
 import { slowCallers, slowSecureCallers } from "./attacks/slow-callers.ts";
-import { vanishing } from "./attacks/vanishing.ts";
+import { slowReaders, smallHeldBytes, vanishing } from "./attacks/vanishing.ts";
 import { webSocketFloods } from "./attacks/websocket-floods.ts";
 
 /** Attacks that one relay lives through, one after the other. */
@@ -29,6 +29,8 @@ const quickDeadlines = { short: { openTimeoutMs: 500 }, long: {} };
 /** The deadlines of calls that were begun and not gone on with, and of names and streams whose callers are gone. */
 const quickEnds = { openTimeoutMs: 2_000, acceptTimeoutMs: 4_000, lingerTimeoutMs: 2_000, graceMs: 1_500 };
 
+const littleRoom = { short: { maxHeldBytes: smallHeldBytes }, long: { maxHeldBytes: smallHeldBytes } };
+
 /** 10,000 names and their links are the defaults, and others have names too. */
 const roomForMany = { maxNames: 12_000, maxLinks: 12_000 };
 
@@ -44,6 +46,7 @@ export const groups: readonly AttackGroup[] = [
     servesAdmin: true,
   },
   { name: "callers that vanish, or do not read", attacks: vanishing },
+  { name: "callers that do not read, at a relay with little room", attacks: slowReaders, limits: littleRoom },
   {
     name: "callers that are too slow",
     attacks: slowCallers,

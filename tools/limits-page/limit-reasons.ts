@@ -6,11 +6,11 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxNamesPerCaller:
     "A tenth of all names, so that nine others like it still find room. A page has one name, or a few.",
   maxStreams:
-    "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB. One whose reader is slow takes up to 1.1 MiB: [the sum](operate.md#sizing).",
+    "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB. One whose reader is slow takes up to 1.1 MiB, within `maxHeldBytes`: [the sum](operate.md#sizing).",
   maxStreamsPerName:
     "As many as there may be streams, because one listener may serve everybody. Set it where listeners are many.",
   maxStreamsPerCaller:
-    "A tenth of all streams. A client of a gateway may have hundreds, a page a few. If it reads nothing of them, they take up to 1.1 GiB.",
+    "A tenth of all streams. A client of a gateway may have hundreds, a page a few. If it reads nothing of them, `maxHeldBytesPerCaller` bounds what they take.",
   maxOffersPerName: "A listener takes an offer in milliseconds; 128 that wait are a listener that does not keep up.",
   maxWaitingOffers: "A tenth of the streams, so that clients which wait leave room for those that have a listener.",
   maxWaitingOffersPerCaller:
@@ -40,6 +40,9 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
     "A policy that asks a database answers in milliseconds; a caller waits no longer than for a listener.",
   maxStreamAgeMs: "Off: a stream may live as long as both endpoints want it to.",
   maxStreamIdleMs: "Off: silence is no fault, and an endpoint that is gone is noticed by the heartbeat.",
+  maxHeldBytes:
+    "Half a GiB in buffers that may be four times as large takes 2 GiB of the 3 GiB that the container and the service have, beside 0.75 GiB for names, streams and calls: [the sum](operate.md#sizing). It is what 500 readers leave that read nothing at all.",
+  maxHeldBytesPerCaller: "Half of all, so that one caller does not have the streams of others ended.",
   maxBytesPerSecondPerStream: "Off: the endpoints' own credit holds back whoever sends more than its peer reads.",
   maxBytesPerSecondPerCaller: "Off: a relay that is full slows all streams alike. Set it where one caller must not.",
   maxNameBytes: "A name fits into a line, and 1,000 of them into an answer of `List`.",

@@ -59,8 +59,9 @@ export class EndedStreams {
   }
 
   /**
-   * Returns a half for an endpoint that is owed the reset of its peer, and undefined for a stream whose end is not
-   * known. Throws the error with which the stream ended for the endpoint, or FAILURE_STREAM_GONE if it ended well.
+   * Returns a half for an endpoint that is owed the reset of its peer, or FAILURE_LIMIT_REACHED, and undefined for a
+   * stream whose end is not known. Throws any other error with which the stream ended for the endpoint, or
+   * FAILURE_STREAM_GONE if it ended well.
    */
   resume(id: string, role: Role): Half | undefined {
     const end = this.#ends.get(id)?.[role];
@@ -68,7 +69,10 @@ export class EndedStreams {
     if (end.reset !== undefined) return Half.owing(end.reset, this.#clock);
     const receivedSequence = end.receivedSequence || undefined;
     if (end.error === undefined) throw streamGoneError(receivedSequence);
-    throw new StreamError(end.error.message, { ...end.error, receivedSequence });
+    const error = new StreamError(end.error.message, { ...end.error, receivedSequence });
+    // A leg that is refused for a limit is tried again. One that ends for it after `opened` is not.
+    if (error.failure === Failure.LIMIT_REACHED) return Half.owing(error, this.#clock);
+    throw error;
   }
 }
 

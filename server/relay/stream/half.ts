@@ -88,10 +88,11 @@ export class Half {
     this.#init = init;
   }
 
-  /** The half of a stream that is over, for an endpoint that has still to hear of a reset. */
-  static owing(reset: RelayedFrame, clock: Clock): Half {
+  /** The half of a stream that is over, for an endpoint that has still to hear of a reset, or of an error. */
+  static owing(end: RelayedFrame | StreamError, clock: Clock): Half {
     const half = new Half({ clock, maxFrameBytes: 0, graceMs: 0, onChange: () => {}, onSample: () => {} });
-    half.#state = { kind: "owed", error: undefined, reset, cancelDeadline: () => {} };
+    const how = end instanceof StreamError ? { error: end, reset: undefined } : { error: undefined, reset: end };
+    half.#state = { kind: "owed", ...how, cancelDeadline: () => {} };
     return half;
   }
 
@@ -152,6 +153,11 @@ export class Half {
   /** Whether a frame of this half's endpoint waits for its peer, or for room on the peer's leg. */
   get isHeldBack(): boolean {
     return this.#slot !== undefined;
+  }
+
+  /** The bytes of a frame of this half's endpoint that waits. */
+  get heldBytes(): number {
+    return this.#slot?.envelope.byteLength ?? 0;
   }
 
   /** Throws FAILURE_FENCED for an attachment that is not newer than the newest one. */

@@ -5,6 +5,7 @@ import type { Clock } from "../../../stream/platform/clock.js";
 import type { Caller, Claims } from "../../admission/caller.js";
 import type { CarriedGrant } from "../../admission/carried-grant.js";
 import type { GrantHold, Grants } from "../../admission/grants.js";
+import type { Holder } from "../../admission/held-bytes.js";
 import type { Offer, OfferFacts, OfferPlace } from "../lease/offer.js";
 import type { StreamChange } from "../relay-events.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
@@ -48,7 +49,7 @@ type SpliceState =
 type Spliced = Extract<SpliceState, { kind: "spliced" }>;
 
 /** One stream in the relay: two halves, and the frames that pass between them. It outlives the calls of its legs. */
-export class Splice implements Offer {
+export class Splice implements Offer, Holder {
   readonly id: string;
   readonly name: string;
   readonly facts: OfferFacts;
@@ -264,6 +265,22 @@ export class Splice implements Offer {
   /** The time since the relay first held the stream. */
   get ageMs(): number {
     return this.#init.clock.now() - this.openedAtMs;
+  }
+
+  /** The bytes of the frames that wait for a leg, or for room on it. */
+  get heldBytes(): number {
+    return this.client.heldBytes + this.listener.heldBytes;
+  }
+
+  /** Counts the bytes that have come in the directions in which a frame waits. */
+  get passedBytes(): number {
+    let bytes = 0;
+    for (const half of this.#halves) if (half.isHeldBack) bytes += half.bytes;
+    return bytes;
+  }
+
+  endHeld(error: StreamError): void {
+    this.close(error);
   }
 
   /** Whether the stream was accepted, and waits for an endpoint whose leg was lost. */

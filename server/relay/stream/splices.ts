@@ -116,13 +116,16 @@ export class Splices {
         if (this.#splices.delete(id)) this.#addPastBytes(splice);
         if (splice.wasResumable) this.ended.add(splice);
         hold.release();
+        stopHolding();
         if (this.#splices.size === 0) this.#expiry.stop();
       },
     });
+    const stopHolding = admission.heldBytes.add(splice);
     try {
       begin(splice);
     } catch (reason) {
       hold.release();
+      stopHolding();
       splice.releaseGrants();
       throw reason;
     }

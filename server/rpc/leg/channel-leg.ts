@@ -10,7 +10,7 @@ import { Deferred } from "../../../stream/platform/deferred.js";
 import type { Caller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
 import { bearerToken } from "../bearer-token.js";
-import { type CallControl, callEnd } from "../caller.js";
+import { type CallControl, callEnd, noControl } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
 import { connectEndEnvelope } from "./http2-leg.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
@@ -29,7 +29,7 @@ export function serveChannelLeg(
   request: ChannelRequest,
   caller: Caller,
   linkToken: string,
-  control: CallControl = { expectEnd() {}, takePlace() {} },
+  control: CallControl = noControl,
 ): Promise<void> | undefined {
   const rpc = legRpcByPath.get(request.path);
   if (rpc === undefined || !isPlain(request.headers)) return undefined;
@@ -66,6 +66,10 @@ class ChannelLeg implements LegCarrier, ChannelUser {
     return this.#over.promise;
   }
 
+  get heldBytes(): number {
+    return this.#control.heldBytes;
+  }
+
   takePlace(): void {
     this.#control.takePlace();
   }
@@ -89,6 +93,10 @@ class ChannelLeg implements LegCarrier, ChannelUser {
     this.#control.expectEnd(timeoutMs);
     this.#channel.write(connectEndEnvelope(error === undefined ? undefined : wireErrorOf(error)));
     this.#channel.endResponse([]);
+  }
+
+  cutOff(): void {
+    this.#control.expectEnd(0);
   }
 
   onData(chunk: Uint8Array): void {

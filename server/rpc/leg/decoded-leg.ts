@@ -16,7 +16,7 @@ import { Condition } from "../../../stream/platform/deferred.js";
 import { Fifo } from "../../../stream/platform/fifo.js";
 import type { Caller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
-import { callEndOf, callerOf, expectEnd, takePlace, tokenOf } from "../caller.js";
+import { callEndOf, callerOf, expectEnd, heldBytesOf, takePlace, tokenOf } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
@@ -44,9 +44,11 @@ class DecodedLeg implements LegCarrier {
   readonly caller: Caller;
   readonly token: string;
   readonly #context: HandlerContext;
+  readonly #relay: Relay;
   readonly #handler: LegHandler;
   /** The envelopes for the response, and its end as the last. */
   readonly #outgoing = new Fifo<Parts | { error: StreamError | undefined }>();
+  #outgoingBytes = 0;
   /** A change of `#outgoing`, of `#reading` or of the signal. */
   readonly #changed = new Condition();
   #reading: "on" | "paused" = "on";
@@ -55,9 +57,14 @@ class DecodedLeg implements LegCarrier {
     this.caller = callerOf(context);
     this.token = tokenOf(context);
     this.#context = context;
+    this.#relay = relay;
     this.#handler = new LegHandler(relay, this, rpc);
     // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.
     context.signal.addEventListener("abort", () => this.close(), { once: true });
+  }
+
+  get heldBytes(): number {
+    return this.#outgoingBytes + heldBytesOf(this.#context);
   }
 
   takePlace(): void {
@@ -66,6 +73,7 @@ class DecodedLeg implements LegCarrier {
 
   send(envelope: Parts): boolean {
     this.#outgoing.push(envelope);
+    this.#outgoingBytes += envelope.byteLength;
     this.#changed.notify();
     return false;
   }
@@ -88,6 +96,10 @@ class DecodedLeg implements LegCarrier {
     this.#changed.notify();
   }
 
+  cutOff(): void {
+    expectEnd(this.#context, 0);
+  }
+
   close(): void {
     // A response that was not read to its end is a broken call as well.
     this.#handler.close(this.#context.signal.aborted ? callEndOf(this.#context) : "broken");
@@ -101,8 +113,10 @@ class DecodedLeg implements LegCarrier {
         if (this.#context.signal.aborted) return;
         this.#handler.drained();
         if (this.#outgoing.length === 0) await this.#changed.changed();
-      } else if (next instanceof Parts) yield fromBinary(ConnectResponseSchema, dataOf(next));
-      else if (next.error !== undefined) throw wireErrorOf(next.error);
+      } else if (next instanceof Parts) {
+        this.#outgoingBytes -= next.byteLength;
+        yield fromBinary(ConnectResponseSchema, dataOf(next));
+      } else if (next.error !== undefined) throw wireErrorOf(next.error);
       else return;
     }
   }
@@ -111,7 +125,9 @@ class DecodedLeg implements LegCarrier {
     const { signal } = this.#context;
     try {
       for await (const { message } of requests) {
-        this.#handler.receive(envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }))));
+        const bytes = envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })));
+        this.#relay.admission.heldBytes.received(bytes.byteLength);
+        this.#handler.receive(bytes);
         while (this.#reading === "paused" && !signal.aborted) await this.#changed.changed();
       }
       this.#handler.endRequest();

@@ -103,7 +103,11 @@ class Http2Leg implements LegCarrier {
       { waitForTrailers: end === grpcEnd },
     );
     const handler = new LegHandler(relay, this, rpc);
-    stream.on("data", (chunk: Buffer) => handler.receive(chunk));
+    const { heldBytes } = relay.admission;
+    stream.on("data", (chunk: Buffer) => {
+      heldBytes.received(chunk.byteLength);
+      handler.receive(chunk);
+    });
     stream.on("end", () => {
       // The body of a stream that was reset, or whose connection broke, says "end" too, and then "close".
       if (!stream.aborted) handler.endRequest();
@@ -120,6 +124,10 @@ class Http2Leg implements LegCarrier {
       const isConnectionLost = session === undefined || session.destroyed;
       handler.close(stream.rstCode === constants.NGHTTP2_CANCEL && !isConnectionLost ? "canceled" : "broken");
     });
+  }
+
+  get heldBytes(): number {
+    return this.#control.heldBytes;
   }
 
   takePlace(): void {
@@ -161,5 +169,9 @@ class Http2Leg implements LegCarrier {
       this.#response.addTrailers(end.trailers);
       stream.end();
     }
+  }
+
+  cutOff(): void {
+    this.#control.expectEnd(0);
   }
 }

@@ -18,6 +18,7 @@ import type { Hold } from "../../admission/admission.js";
 import type { Admitted } from "../../admission/authorize.js";
 import type { LegRate } from "../../admission/byte-rates.js";
 import type { Caller } from "../../admission/caller.js";
+import type { Holder } from "../../admission/held-bytes.js";
 import { exceededLimit } from "../../admission/limits.js";
 import { answerTimeoutMs, closeTimeoutMs } from "../../http/open-responses.js";
 import type { Relay } from "../../relay/relay.js";
@@ -35,6 +36,8 @@ export interface LegCarrier {
   readonly caller: Caller;
   /** The access token that came with the call. Empty if none did. */
   readonly token: string;
+  /** The bytes that wait in the carrier: those of the request to be read, and those that were sent and not taken. */
+  readonly heldBytes: number;
   /** The leg counts as one from now on, and its call no longer as one that opens. */
   takePlace(): void;
   /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
@@ -51,6 +54,8 @@ export interface LegCarrier {
    * response was read. A call that is not over after `timeoutMs` is cut off.
    */
   end(error: StreamError | undefined, timeoutMs: number): void;
+  /** Ends the call at once, with all that waits in it. The carrier calls `LegHandler.close` soon. */
+  cutOff(): void;
 }
 
 type LegHandlerState =
@@ -72,20 +77,23 @@ type LegHandlerState =
  * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is
  * read.
  */
-export class LegHandler {
+export class LegHandler implements Holder {
   readonly #relay: Relay;
   readonly #carrier: LegCarrier;
   readonly #rpc: LegRpc;
   readonly #reader: EnvelopeReader;
   #state: LegHandlerState;
   /** The leg's place among the legs of its caller, since it was attached. */
-  #place: { kind: "open" | "ended"; caller: Caller; hold: Hold } | undefined;
+  #place: { kind: "open" | "ended"; streamId: string; caller: Caller; hold: Hold } | undefined;
   /** How fast frames may come on the leg; undefined if that is not limited, or nobody has attached it. */
   #rate: LegRate | undefined;
   /**
    * The request is not read until a deadline, because too much came; and then, if the peer is full, until it has room.
    */
   #rest: { cancelDeadline: () => void; peer: "free" | "full" } | undefined;
+  /** Bytes of the request in the reader, which wait for the rest of their envelope, or for the peer. */
+  #readerBytes = 0;
+  readonly #stopHolding: () => void;
 
   constructor(relay: Relay, carrier: LegCarrier, rpc: LegRpc) {
     this.#relay = relay;
@@ -95,11 +103,40 @@ export class LegHandler {
     this.#reader = new EnvelopeReader(maxFrameBytes + legOverheadBytes, (flags, bytes) => this.#take(flags, bytes));
     const onLate = () => this.fail(violationError(`no open within ${openTimeoutMs} ms`, Code.DeadlineExceeded));
     this.#state = { kind: "opening", cancelDeadline: relay.clock.after(openTimeoutMs, onLate) };
+    this.#stopHolding = relay.admission.heldBytes.add(this);
+  }
+
+  get caller(): Caller {
+    return this.#place?.caller ?? this.#carrier.caller;
+  }
+
+  get heldBytes(): number {
+    return this.#readerBytes + this.#carrier.heldBytes;
+  }
+
+  get passedBytes(): number {
+    const state = this.#state;
+    return state.kind === "attached" || state.kind === "broken off" ? passedBytesOf(state.half) : 0;
+  }
+
+  /**
+   * Ends the stream, and the call at once: its caller does not read how it ended, so nothing is waited for. An endpoint
+   * that can resume comes back, and hears it then.
+   */
+  endHeld(error: StreamError): void {
+    const { kind } = this.#state;
+    const isAttached = kind === "attached" || kind === "broken off";
+    if (isAttached && this.#place !== undefined) this.#relay.endStream(this.#place.streamId, error);
+    else this.fail(error);
+    this.#carrier.cutOff();
   }
 
   /** Takes the next bytes of the request's body, which nobody may modify any more. */
   receive(chunk: Uint8Array): void {
-    this.#read(() => this.#reader.push(chunk));
+    this.#read(() => {
+      this.#readerBytes += chunk.byteLength;
+      return this.#reader.push(chunk);
+    });
   }
 
   /** The body of the request is whole. Bytes of it that wait for the peer come before its end. */
@@ -154,6 +191,7 @@ export class LegHandler {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#set({ kind: "closed" });
+    this.#stopHolding();
     this.#place?.hold.release();
     if (state.kind !== "attached" && state.kind !== "broken off") return;
     const error = callOverError(end === "canceled");
@@ -182,6 +220,7 @@ export class LegHandler {
   }
 
   #take(flags: number, bytes: Parts): boolean {
+    this.#readerBytes -= bytes.byteLength;
     if (flags !== 0) throw violationError(`an envelope with the flags ${flags}`);
     if (this.#state.kind === "opening") return this.#open(decodeRequest(bytes));
     if (this.#state.kind !== "attached") return true;
@@ -236,7 +275,7 @@ export class LegHandler {
 
   #attach(open: Open, admitted: Admitted): void {
     const { half, caller, hold, opened, resumption } = this.#rpc.attach(this.#relay, open, admitted);
-    this.#place = { kind: "open", caller, hold };
+    this.#place = { kind: "open", streamId: opened.streamId, caller, hold };
     this.#carrier.takePlace();
     this.#rate = this.#relay.admission.byteRates.ofLeg(caller, half);
     this.#set({ kind: "attached", half, request: "open" });
@@ -308,10 +347,10 @@ export class LegHandler {
     if (place === undefined) return closeTimeoutMs;
     // All legs of a relay that closes end at once, whoever reads theirs.
     if (place.kind === "ended" || this.#relay.closed !== undefined) return answerTimeoutMs;
-    const { caller, hold } = place;
+    const { streamId, caller, hold } = place;
     try {
       const ended = this.#relay.admission.hold(caller, { kind: "ended leg" }, hold);
-      this.#place = { kind: "ended", caller, hold: ended };
+      this.#place = { kind: "ended", streamId, caller, hold: ended };
       return answerTimeoutMs;
     } catch {
       // The operator has been warned.
@@ -324,6 +363,14 @@ export class LegHandler {
     if (state.kind !== "attached") this.#rest?.cancelDeadline();
     this.#state = state;
   }
+}
+
+/**
+ * Counts the bytes that have gone on in the direction in which the leg of a half is held back: from its endpoint if a
+ * frame of that waits for the peer, and otherwise to it.
+ */
+export function passedBytesOf(half: Half): number {
+  return half.isHeldBack ? half.bytes : half.peer.bytes;
 }
 
 /** The end of a call that was over before its response was: its caller cancelled it, or its connection broke. */

@@ -9,11 +9,12 @@ import { afterTurn } from "../../../stream/platform/turn.js";
 import type { Hold } from "../../admission/admission.js";
 import type { Admitted } from "../../admission/authorize.js";
 import { type Caller, localCaller } from "../../admission/caller.js";
+import type { Holder } from "../../admission/held-bytes.js";
 import type { Relay } from "../../relay/relay.js";
 import type { Half } from "../../relay/stream/half.js";
 import type { LegPort } from "../../relay/stream/leg-port.js";
 import { endpointFrame, type RelayedFrame, relayedFrame } from "../../relay/stream/relayed-frame.js";
-import { callOverError } from "./leg-handler.js";
+import { callOverError, passedBytesOf } from "./leg-handler.js";
 import { acceptRpc, connectRpc, type LegRpc } from "./leg-rpc.js";
 
 /**
@@ -46,9 +47,10 @@ type LocalLegState =
  * The endpoint runs callbacks of the application, so it hears everything in a turn of its own. A callback that closes
  * the relay or ends a stream never runs inside the relay, in the middle of a frame of another leg.
  */
-class LocalLeg implements LegCall {
+class LocalLeg implements LegCall, Holder {
+  readonly caller: Caller;
+  readonly #relay: Relay;
   readonly #handlers: LegCallHandlers;
-  readonly #caller: Caller;
   /** The calls of the handlers that are due, in order. */
   readonly #inbox = new Fifo<() => void>();
   /** The bytes of the frames in the inbox. */
@@ -56,17 +58,23 @@ class LocalLeg implements LegCall {
   #delivery: "idle" | "scheduled" = "idle";
   #reading: "on" | "paused" = "on";
   #state: LocalLegState = { kind: "opening" };
+  /** The stream of the leg; empty before that was attached. */
+  #streamId = "";
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
+  #stopHolding = () => {};
 
   constructor(relay: Relay, rpc: LegRpc, open: Open, handlers: LegCallHandlers, admitted: Admitted | undefined) {
+    this.#relay = relay;
     this.#handlers = handlers;
-    this.#caller = admitted?.caller ?? localCaller;
+    this.caller = admitted?.caller ?? localCaller;
     try {
       const first = create(OpenSchema, open);
       const letIn = admitted ?? { caller: localCaller, metadata: first.metadata };
       const { half, hold, opened, resumption } = rpc.attach(relay, first, letIn);
       this.#hold = hold;
+      this.#streamId = opened.streamId;
+      this.#stopHolding = relay.admission.heldBytes.add(this);
       this.#state = { kind: "attached", half };
       this.#tell(() => handlers.onOpened(opened));
       half.attach(this.#port, resumption);
@@ -76,7 +84,10 @@ class LocalLeg implements LegCall {
   }
 
   send(frame: Frame): boolean {
-    return this.#state.kind !== "attached" || this.#state.half.put(relayedFrame(frame));
+    if (this.#state.kind !== "attached") return true;
+    const relayed = relayedFrame(frame);
+    this.#relay.admission.heldBytes.received(relayed.envelope.byteLength);
+    return this.#state.half.put(relayed);
   }
 
   end(): void {
@@ -96,9 +107,23 @@ class LocalLeg implements LegCall {
     this.#breakOff(new StreamError("the call was cancelled", { code: Code.Canceled }), callOverError(true));
   }
 
+  get heldBytes(): number {
+    return this.#inboxBytes;
+  }
+
+  get passedBytes(): number {
+    return this.#state.kind === "attached" ? passedBytesOf(this.#state.half) : 0;
+  }
+
+  endHeld(error: StreamError): void {
+    if (this.#state.kind === "attached") this.#relay.endStream(this.#streamId, error);
+    // The stream is over by now, and the endpoint hears so before the frames that wait.
+    this.#breakOff(error, error);
+  }
+
   get #port(): LegPort {
     return {
-      caller: this.#caller,
+      caller: this.caller,
       sendAccepted: (capabilities) => this.#tell(() => this.#handlers.onAccepted(capabilities)),
       sendFrame: (frame) => this.#receive(frame),
       sendSuspended: (graceMs) => this.#notify(() => this.#handlers.onSuspended(graceMs)),
@@ -152,6 +177,7 @@ class LocalLeg implements LegCall {
     const state = this.#state;
     if (state.kind !== "attached" && state.kind !== "ended") return;
     this.#inbox.clear();
+    this.#inboxBytes = 0;
     this.#reading = "on";
     this.#state = { kind: "ended" };
     this.#tell(() => this.#over(error));
@@ -160,6 +186,7 @@ class LocalLeg implements LegCall {
 
   #over(error: StreamError | undefined): void {
     this.#hold?.release();
+    this.#stopHolding();
     this.#state = { kind: "over" };
     this.#handlers.onEnd(error);
   }

@@ -116,7 +116,9 @@ test("what a relay does turns each of its metrics, and leaves none at 0", async 
   });
 
   const waiting = client.connect("nobody-yet", { waitForListenerMs: 60_000 });
+  waiting.write("for the listener to come");
   await onlooker.sees({ bss_offers: 1 });
+  await until(async () => ((await onlooker.look()).get("bss_held_bytes") ?? 0) > 0);
   waiting.destroy();
   await rejection(waiting.closed);
   await onlooker.sees({ 'bss_streams_ended_total{reason="PEER_CANCELED",hop="client"}': 1 });

@@ -5,7 +5,6 @@ import { type Attack, type Bounds, mebibyte, type Outcome, type Target } from ".
 import { endHeaders, firstHead, frame, preface } from "../http2-frames.ts";
 import { RawConnection } from "../raw-connection.ts";
 import { linkMessage, openSocket } from "../raw-websocket.ts";
-import { slowReaderBytes } from "../slow-reader-bytes.ts";
 
 const none = new Uint8Array();
 /** Callers that are there at once. */
@@ -50,21 +49,43 @@ async function comeAndGo(target: Target, amount: number, come: (caller: number) 
   return { kind: "endured" } as Outcome;
 }
 
-/** Listens on a name and writes to each client as fast as the stream takes it. */
+/** Listens on a name and writes to each client as fast as the stream takes it. Counts the streams that failed. */
 async function openPourer(target: Target, name: string) {
   const part = new Uint8Array(65_536);
+  const failed = { streams: 0 };
   const server = StreamServer(`http://127.0.0.1:${target.port}`, async (stream) => {
     stream.on("error", () => {});
     const writer = stream.writable.getWriter();
     try {
       for (;;) await writer.write(part);
     } catch {
-      // Its reader is gone.
+      failed.streams += 1;
     }
   }).listen(name);
   await server.ready;
-  return server;
+  return { server, failed };
 }
+
+/** Readers that connect to a listener which writes as fast as it can, grant all credit, and read nothing. */
+async function readNothing(target: Target, amount: number): Promise<Outcome> {
+  const { server, failed } = await openPourer(target, "pourer");
+  const credit = create(PacketSchema, { channel: 1, content: { case: "credit", value: 1_000_000_000n } });
+  const all: RawConnection[] = [];
+  for (let reader = 0; reader < amount; reader += 1) {
+    const raw = await openSocket(target, false);
+    await raw.write(linkMessage([...call(1, "Connect", openRequest("pourer"), false), credit]));
+    all.push(raw);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const note = `${failed.streams} of ${amount} readers were cut off`;
+  for (const raw of all) raw.socket.destroy();
+  await server.end();
+  return { kind: "endured", note };
+}
+
+/** The readers of an attack on a relay with this limit leave several times as much if they may. */
+export const smallHeldBytes = 64 * mebibyte;
 
 export const vanishing: readonly Attack[] = [
   {
@@ -104,25 +125,32 @@ export const vanishing: readonly Attack[] = [
     amount: { short: 50, long: 1_000 },
     bounds: {
       cutOffMs: 60_000,
-      peakBytes: slowReaderBytes(1_000),
+      // 512 MiB may wait to be read, in buffers of 1.4 times their size.
+      peakBytes: 800 * mebibyte,
       heldBytes: 8 * mebibyte,
       roundTripMs: 250,
       turnMs: 250,
     },
-    async run(target, amount) {
-      const server = await openPourer(target, "pourer");
-      const credit = create(PacketSchema, { channel: 1, content: { case: "credit", value: 1_000_000_000n } });
-      const all: RawConnection[] = [];
-      for (let reader = 0; reader < amount; reader += 1) {
-        const raw = await openSocket(target, false);
-        await raw.write(linkMessage([...call(1, "Connect", openRequest("pourer"), false), credit]));
-        all.push(raw);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
-      for (const raw of all) raw.socket.destroy();
-      await server.end();
-      return { kind: "endured" };
+    run: readNothing,
+  },
+];
+
+export const slowReaders: readonly Attack[] = [
+  {
+    ...base,
+    name: "more slow readers than there is room for",
+    bare: undefined,
+    about: `does the same at a relay where ${smallHeldBytes / mebibyte} MiB may wait to be read`,
+    amount: { short: 400, long: 2_000 },
+    bounds: {
+      cutOffMs: 120_000,
+      // 90 MiB for the connections, as much for the buffers of what waits, and some that were ended a moment ago. Without
+      // a limit, 400 readers take more.
+      peakBytes: 224 * mebibyte,
+      heldBytes: 8 * mebibyte,
+      roundTripMs: 250,
+      turnMs: 250,
     },
+    run: readNothing,
   },
 ];

@@ -96,6 +96,18 @@ export const relaySizes: RelayRows = {
       value,
       `the call ends with ${limitReached}; a link as for all links`,
     ),
+  maxHeldBytes: (value) => ({
+    what: "bytes that wait in the relay to be read, of all streams and links together, but for those in the buffers of the operating system",
+    value: bytes(value),
+    beyond: `of the caller that holds most, what stands still and holds most ends with ${limitReached}, a stream with both of its legs or a link, and so on until an eighth is free`,
+    told: notTold,
+  }),
+  maxHeldBytesPerCaller: (value) => ({
+    what: "the same for one caller: for those of its legs, streams and links",
+    value: bytes(value),
+    beyond: "as for all callers together",
+    told: notTold,
+  }),
   maxBytesPerSecondPerStream: (value) =>
     unlimited("bytes that each endpoint of a stream sends in a second, and those of one second at once", value),
   maxBytesPerSecondPerCaller: (value) => unlimited("bytes that all streams of one caller bring in a second", value),

@@ -3,6 +3,7 @@ import { type Duplex, duplexPair } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema, type Packet } from "../../../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../../../link/channel/channel.js";
 import {
@@ -11,6 +12,8 @@ import {
   type IncomingPacket,
   linkProtocol,
 } from "../../../../link/packet/link-message.js";
+import { lookIntervalMs, tightLookIntervalMs } from "../../../../server/admission/held-bytes.js";
+import type { RelayLimits } from "../../../../server/admission/limits.js";
 import { LinkSockets } from "../../../../server/link/link-sockets.js";
 import { Links } from "../../../../server/link/links.js";
 import { packet, request } from "../../../fakes/links.js";
@@ -24,8 +27,8 @@ const overheadBytes = 1_024;
 const ok = create(ChannelResponseSchema, { status: 200 });
 
 /** A relay's WebSockets, which come over pipes in memory that take what their other end reads. */
-function linkSockets() {
-  const { relay } = newRelay();
+function linkSockets(limits: Partial<RelayLimits> = {}) {
+  const { relay, clock } = newRelay(limits);
   const channels: Channel[] = [];
   const serveChannel = (channel: Channel) => {
     channels.push(channel);
@@ -57,7 +60,7 @@ function linkSockets() {
     messages.length = 0;
     return { socket, messages, relayEnd: relayEnd as Duplex, channel: channels.pop() as Channel };
   };
-  return { open };
+  return { open, relay, clock };
 }
 
 const dataOf = (messages: IncomingPacket[][]) =>
@@ -148,4 +151,29 @@ test("LinkSockets ends a link whose WebSocket breaks off while it waits, and its
   relayEnd.destroy();
   expect(await closed).toBeInstanceOf(Error);
   expect(channel.write(new Uint8Array(10))).toBe(true);
+});
+
+test("LinkSockets ends a link whose WebSocket takes nothing once that holds more than maxHeldBytes", async () => {
+  const { open, relay, clock } = linkSockets({ maxHeldBytes: 400_000 });
+  const { heldBytes } = relay.admission;
+  const { socket, channel } = await open();
+  const quick = await open();
+  const closed = new Promise<unknown>((resolve) => {
+    channel.use({ onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClosed: resolve });
+  });
+  socket.pause();
+  channel.write(new Uint8Array(300_000));
+  await settled();
+  clock.advance(lookIntervalMs);
+  expect(heldBytes.bytes).toBeGreaterThan(300_000);
+  channel.write(new Uint8Array(300_000));
+  await settled();
+  clock.advance(tightLookIntervalMs);
+  const limit = { name: "maxHeldBytes", value: 400_000 };
+  expect(await closed).toMatchObject({ failure: Failure.LIMIT_REACHED, limit });
+  await settled();
+  expect(heldBytes.bytes).toBe(0);
+  quick.channel.write(new Uint8Array(100));
+  await expect.poll(() => bytesOf(quick.messages)).toBe(100);
+  socket.resume();
 });

@@ -29,9 +29,10 @@ import { Condition, Deferred } from "../../../../stream/platform/deferred.js";
 import { Fifo } from "../../../../stream/platform/fifo.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
+import { dataFrame } from "../../../fakes/frames.js";
 import { joinedLinks, newWatch } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { Listening, newRelay, noFacts, resumableOffer, resumes, someCaller } from "../../../fakes/relays.js";
+import { Listening, newRelay, noFacts, relayed, resumableOffer, resumes, someCaller } from "../../../fakes/relays.js";
 
 type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
@@ -129,6 +130,8 @@ class HeldCarrier implements LegCarrier {
   readonly caller: Caller;
   readonly token = "";
   readonly heard: ConnectResponse["message"][] = [];
+  heldBytes = 0;
+  call: "open" | "cut off" = "open";
   reading: "on" | "paused" = "on";
   ended: "open" | "well" | StreamError = "open";
 
@@ -139,6 +142,10 @@ class HeldCarrier implements LegCarrier {
   send(sent: Parts): boolean {
     this.heard.push(fromBinary(ConnectResponseSchema, dataOf(sent)).message);
     return true;
+  }
+
+  cutOff(): void {
+    this.call = "cut off";
   }
 
   pause(): void {
@@ -192,6 +199,88 @@ test("LegHandler.endRequest comes after the frames that wait for the peer", asyn
   const peer = await accept();
   expect(peer.frames.map(({ messages, fin }) => (fin ? "fin" : messages[0]?.data.byteLength))).toEqual([1, 2, "fin"]);
   expect([carrier.ended, peer.end]).toEqual(["open", "open"]);
+});
+
+describe("LegHandler.heldBytes", () => {
+  const heldBytes = ({ relay }: ReturnType<typeof heldLeg>) => relay.admission.heldBytes.bytes;
+
+  test("counts a message whose rest has not come", () => {
+    const leg = heldLeg();
+    expect(heldBytes(leg)).toBe(0);
+    const whole = enveloped(frameOf(1_000));
+    leg.handler.receive(whole.subarray(0, 700));
+    expect(heldBytes(leg)).toBe(700);
+    leg.handler.close("broken");
+    expect(heldBytes(leg)).toBe(0);
+  });
+
+  test("counts what waits for the peer, until that has it", async () => {
+    const leg = heldLeg();
+    const [first, second] = [enveloped(frameOf(1_000)), enveloped(frameOf(500))];
+    leg.handler.receive(new Uint8Array(Buffer.concat([first, second])));
+    // The first frame waits in the half of the stream, and the second one in the reader of the leg.
+    expect(heldBytes(leg)).toBe(first.byteLength + second.byteLength);
+    await leg.accept();
+    expect(heldBytes(leg)).toBe(0);
+  });
+
+  test("counts what waits in the carrier, after the end of the leg as well", () => {
+    const leg = heldLeg();
+    leg.carrier.heldBytes = 300;
+    leg.relay.registry.find("room")?.end("lost");
+    expect([leg.carrier.ended, heldBytes(leg)]).toMatchObject([{ failure: Failure.LISTENER_GONE }, 300]);
+    leg.handler.receive(new Uint8Array(50));
+    expect(heldBytes(leg)).toBe(300);
+  });
+});
+
+describe("LegHandler.endHeld", () => {
+  const limit = { name: "maxHeldBytes", value: 1_000, retryAfterMs: 1_000 };
+  const heldError = new StreamError("too many bytes", { failure: Failure.LIMIT_REACHED, limit });
+  const told = { failure: Failure.LIMIT_REACHED, limit };
+
+  test("ends the stream, tells both endpoints the limit, and cuts the call off", async () => {
+    const { relay, carrier, handler, accept } = heldLeg();
+    const peer = await accept();
+    handler.endHeld(heldError);
+    expect([carrier.ended, peer.end]).toMatchObject([told, told]);
+    expect([carrier.call, relay.counts.streams]).toEqual(["cut off", 0]);
+  });
+
+  test("cuts off a call whose stream has ended, and one that has not opened", () => {
+    const { relay, carrier, handler } = heldLeg();
+    relay.registry.find("room")?.end("lost");
+    handler.endHeld(heldError);
+    expect([carrier.ended, carrier.call]).toMatchObject([{ failure: Failure.LISTENER_GONE }, "cut off"]);
+    const early = new HeldCarrier();
+    new LegHandler(relay, early, connectRpc).endHeld(heldError);
+    expect([early.ended, early.call]).toMatchObject([told, "cut off"]);
+  });
+});
+
+describe("LegHandler.passedBytes", () => {
+  test("stands still while the endpoint does not read, whatever the endpoint itself sends", async () => {
+    const { handler, accept } = heldLeg();
+    const peer = await accept();
+    const before = handler.passedBytes;
+    handler.receive(enveloped(frameOf(100)));
+    expect(handler.passedBytes).toBe(before);
+    peer.half.put(relayed(dataFrame(1, { data: new Uint8Array(100) })));
+    expect(handler.passedBytes).toBeGreaterThan(before);
+  });
+
+  test("stands still while a frame of the endpoint waits for the peer, whatever the peer sends", async () => {
+    const { handler, accept } = heldLeg();
+    const peer = await accept();
+    peer.half.peer.put(relayed(dataFrame(1, { data: new Uint8Array(100) })));
+    peer.half.detach();
+    const waiting = enveloped(frameOf(100));
+    handler.receive(waiting);
+    const before = handler.passedBytes;
+    expect(before).toBeGreaterThan(waiting.byteLength);
+    peer.half.put(relayed(dataFrame(1, { data: new Uint8Array(100) })));
+    expect(handler.passedBytes).toBe(before);
+  });
 });
 
 describe("LegHandler of a caller that waits to be let in", () => {

@@ -37,8 +37,8 @@ function offered(limits: Partial<RelayLimits> = {}) {
 }
 
 /** A client in the relay's process, and the leg of its listener. */
-async function accepted(roomFrames?: number) {
-  const test = offered();
+async function accepted(roomFrames?: number, limits?: Partial<RelayLimits>) {
+  const test = offered(limits);
   const leg = await test.acceptLeg();
   const listener = new Listening(leg, roomFrames);
   await settled();
@@ -316,6 +316,33 @@ describe("LocalLeg", () => {
     client.call.cancel();
     await settled();
     expect(listener.ends).toEqual([expect.objectContaining({ failure: PEER_CANCELED })]);
+    expect(relay.counts).toEqual(nothing);
+  });
+});
+
+describe("LocalLeg.heldBytes", () => {
+  test("counts the frames that wait for a paused endpoint", async () => {
+    const { relay, endpoint, leg } = await accepted();
+    endpoint.call.pause();
+    const relayedFrame = relayed(dataFrame(1, { data }));
+    leg.put(relayedFrame);
+    expect(relay.admission.heldBytes.bytes).toBe(relayedFrame.envelope.byteLength);
+    endpoint.call.resume();
+    await settled();
+    expect(relay.admission.heldBytes.bytes).toBe(0);
+  });
+
+  test("beyond the limit are dropped with their stream, and the endpoint is told", async () => {
+    const { relay, clock, endpoint, leg, listener } = await accepted(undefined, { maxHeldBytes: 10 });
+    endpoint.call.pause();
+    leg.put(relayed(dataFrame(1, { data })));
+    endpoint.call.send(dataFrame(1, { data }));
+    clock.advance(0);
+    // The peer of an endpoint in this process need not come back.
+    expect([listener.end, relay.admission.heldBytes.bytes]).toMatchObject([{ failure: LEG_LOST }, 0]);
+    await settled();
+    const limit = { name: "maxHeldBytes", value: 10 };
+    expect([endpoint.frames, endpoint.ends]).toMatchObject([[], [{ failure: LIMIT_REACHED, limit }]]);
     expect(relay.counts).toEqual(nothing);
   });
 });

@@ -21,6 +21,17 @@ describe("EndedStreams", () => {
     ]);
   });
 
+  test("owes an endpoint the limit that its stream has met, which it takes for the end only after it was opened", () => {
+    const { splice, listener } = resumableStream();
+    const limit = { name: "maxHeldBytes", value: 1_000, retryAfterMs: 1_000 };
+    splice.close(new StreamError("too many bytes", { failure: Failure.LIMIT_REACHED, limit }));
+    const ended = new EndedStreams(new FakeClock());
+    ended.add(splice);
+    const half = ended.resume(splice.id, "listener");
+    expect(half?.kind).toBe("owed");
+    expect(new Listening(half ?? listener).end).toMatchObject({ failure: Failure.LIMIT_REACHED, limit });
+  });
+
   test.each([
     ["keeps a reset with the longest reason", maxReasonBytes, "owed"],
     ["keeps no reset that is larger, as an endpoint may send one of the size of a frame", 100_000, undefined],
