@@ -73,7 +73,29 @@ export function answerFailure(request: NodeRequest, response: NodeResponse, erro
   if (seconds !== undefined) response.setHeader("retry-after", String(seconds));
   if (status === 401) response.setHeader("www-authenticate", 'Bearer realm="relay"');
   // The words of a peer are a stranger's.
-  answerPlainly(request, response, status, words, hop === Hop.PEER ? "" : message);
+  const detail = hop === Hop.PEER ? "" : message;
+  if (/^application\/grpc(\+|$)/.test(request.headers["content-type"] ?? "")) {
+    return answerGrpc(response, status, [words, detail].filter((each) => each !== "").join(" "));
+  }
+  answerPlainly(request, response, status, words, detail);
+}
+
+/** The codes of gRPC for statuses of HTTP. gRPC's own table says nothing of 431, and calls a 504 unavailable. */
+const grpcCodes: Readonly<Record<number, Code>> = {
+  401: Code.Unauthenticated,
+  403: Code.PermissionDenied,
+  404: Code.Unimplemented,
+  431: Code.ResourceExhausted,
+  504: Code.DeadlineExceeded,
+};
+
+/** Answers a call of gRPC, whose clients tell nobody what the body of another answer says. */
+function answerGrpc(response: NodeResponse, status: number, message: string): void {
+  response.statusCode = 200;
+  response.setHeader("content-type", "application/grpc");
+  response.setHeader("grpc-status", String(grpcCodes[status] ?? Code.Unavailable));
+  response.setHeader("grpc-message", encodeURI(message));
+  response.end();
 }
 
 /** Answers a request for the gateway without a listener. */

@@ -26,6 +26,15 @@ export interface SupervisionInit {
   proxies: TrustedProxies;
 }
 
+/** Widens the windows of a connection, and caps its streams where a number is given. */
+export function widenWindows(session: ServerHttp2Session, maxConcurrentStreams?: number): void {
+  session.setLocalWindowSize(connectionWindowBytes);
+  session.settings({
+    initialWindowSize: streamWindowBytes,
+    ...(maxConcurrentStreams !== undefined && { maxConcurrentStreams }),
+  });
+}
+
 /**
  * Widens the windows of each HTTP/2 connection, caps its streams, ends the dead ones, and cuts off those that flood the
  * relay. Does nothing on a server that has no HTTP/2. Returns what stops it.
@@ -34,11 +43,7 @@ export function superviseSessions(server: NodeServer, init: SupervisionInit): ()
   const { limits, clock, admission, proxies } = init;
   const stops = new Set<() => void>();
   const onSession = (session: ServerHttp2Session) => {
-    session.setLocalWindowSize(connectionWindowBytes);
-    session.settings({
-      initialWindowSize: streamWindowBytes,
-      maxConcurrentStreams: limits.maxStreamsPerConnection,
-    });
+    widenWindows(session, limits.maxStreamsPerConnection);
     const stop = () => {
       stopWatching();
       guard.stop();

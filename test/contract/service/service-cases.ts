@@ -16,7 +16,7 @@ export interface ServiceCase {
 type Text = MessageInitShape<typeof StringValueSchema>;
 
 /** Requests that are sent one at a time, when they are pushed. */
-class Requests {
+export class Requests {
   readonly #queue: Text[] = [];
   #wake = () => {};
   #isOver = false;
