@@ -1,10 +1,10 @@
 import type { RawInput, RawMessage } from "../stream/codec.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { Emitter } from "../stream/platform/emitter.js";
-import { systemClock } from "../stream/platform/system-clock.js";
 import { isWellFormed } from "../stream/platform/well-formed.js";
 import type { Stream } from "../stream/stream.js";
-import { type Closure, closeError, closureOf, maxCloseReasonBytes, normalClosure } from "./close-code.js";
+import { type Closure, closureOf, maxCloseReasonBytes, normalClosure } from "./close-code.js";
+import { closeStream } from "./close-stream.js";
 import { pathMetadata, protocolsMetadata } from "./socket-metadata.js";
 
 /** The data that `send` takes. */
@@ -56,21 +56,8 @@ type EventType = "open" | "message" | "error" | "close";
 
 const states = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 } as const;
 
-/**
- * A peer has this long to take all messages, and to answer a close. It is more than the 120 s for which a relay keeps a
- * stream whose connection is lost, so that messages written before a cut still arrive.
- */
-const closeTimeoutMs = 150_000;
-/** How often is looked whether a close code may follow the messages before it, of which no event tells. */
-const handedOnIntervalMs = 20;
-
-/**
- * - "closing": this side has closed with `code`, or the peer has finished, which leaves no code to send. `stop` ends the
- *   wait for the peer.
- */
-type State =
-  | { kind: "connecting" | "open" | "closed" }
-  | { kind: "closing"; code: number | undefined; reason: string; stop: () => void };
+/** - "closing": this side has closed with `code`, or the peer has finished, which leaves no code to send. */
+type State = { kind: "connecting" | "open" | "closed" } | { kind: "closing"; code: number | undefined; reason: string };
 
 export interface StreamWebSocketInit {
   /** Default: the path that the client gave, or nothing. */
@@ -179,8 +166,7 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
     }
     if (this.#state.kind === "connecting") return this.terminate();
     if (this.#state.kind !== "open") return;
-    const stop = systemClock.after(closeTimeoutMs, () => this.terminate(), false);
-    this.#set({ kind: "closing", code, reason, stop });
+    this.#set({ kind: "closing", code, reason });
     if (this.#waiting.length === 0) this.#finish();
   }
 
@@ -248,7 +234,6 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
   }
 
   #set(state: State): void {
-    if (this.#state.kind === "closing") this.#state.stop();
     this.#state = state;
   }
 
@@ -272,7 +257,7 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
 
   #peerClosed(): void {
     if (this.#state.kind !== "open") return;
-    this.#set({ kind: "closing", code: undefined, reason: "", stop: () => {} });
+    this.#set({ kind: "closing", code: undefined, reason: "" });
     this.#waiting.length = 0;
     this.stream.end();
   }
@@ -333,15 +318,7 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
   #finish(): void {
     const state = this.#state;
     if (state.kind !== "closing" || state.code === undefined) return;
-    if (state.code === normalClosure) this.stream.end();
-    else this.#resetWhenHandedOn(closeError(state.code, state.reason));
-  }
-
-  /** A reset overtakes the messages that wait for the transport, so it waits for them. */
-  #resetWhenHandedOn(error: StreamError): void {
-    if (this.#state.kind !== "closing") return;
-    if (this.stream.bufferedBytes === 0) this.stream.destroy(error);
-    else systemClock.after(handedOnIntervalMs, () => this.#resetWhenHandedOn(error), false);
+    closeStream(this.stream, state.code, state.reason);
   }
 }
 
