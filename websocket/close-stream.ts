@@ -17,6 +17,7 @@ const handedOnIntervalMs = 20;
  * another code ends the stream with an error that has code and reason.
  */
 export function closeStream(stream: Stream<RawMessage, RawInput>, code: number, reason: string): void {
+  if (isOver(stream)) return;
   const stop = systemClock.after(closeTimeoutMs, () => stream.destroy(), false);
   stream.once("close", stop);
   if (code === normalClosure) stream.end();
@@ -25,6 +26,11 @@ export function closeStream(stream: Stream<RawMessage, RawInput>, code: number, 
 
 /** A reset overtakes the messages that wait for the transport, so it waits for them. */
 function destroyWhenHandedOn(stream: Stream<RawMessage, RawInput>, error: StreamError): void {
+  if (isOver(stream)) return;
   if (stream.bufferedBytes === 0) stream.destroy(error);
   else systemClock.after(handedOnIntervalMs, () => destroyWhenHandedOn(stream, error), false);
+}
+
+function isOver({ state }: Stream<RawMessage, RawInput>): boolean {
+  return state === "closed" || state === "failed";
 }

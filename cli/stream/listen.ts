@@ -1,7 +1,9 @@
 import type { Transport } from "@connectrpc/connect";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { type AccessToken, Code, type Stream, StreamServer } from "../../web/node.js";
-import { type Command, onlyArgument, parseCommandLine } from "../command.js";
+import { type Command, onlyArgument, parseCommandLine, UsageError } from "../command.js";
+import { listenForHttp } from "../http/http-listener.js";
+import { parseHttpTarget } from "../http/http-target.js";
 import { interruptedStreamError, whenAborted } from "../interruption.js";
 import { notice, wordsFor } from "../notice.js";
 import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
@@ -10,37 +12,48 @@ import { transferStandardIo } from "./standard-io.js";
 import { noticeSuspensions } from "./suspension-notice.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
 
-const help = `Usage: bss listen NAME [--to HOST:PORT] [options]
+const help = `Usage: bss listen NAME [--to HOST:PORT | --http HOST:PORT] [options]
 
 Claims NAME and waits for one client, then gives the name back. Standard input goes to the client, and what comes from
 there to standard output; the end of the input half-closes the stream, which then goes on until the client has finished
 too.
 
   --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C or until the relay is lost
+  --http HOST:PORT
+                  instead: passes requests of HTTP on to this server, and WebSockets, until Ctrl-C or until the relay is
+                  lost. Whoever may connect to NAME reaches all of the server
   --listed        lets \`bss ls\` show the name
 ${relayOptionsHelp}
 Examples:
   bss listen NAME | tar x                at the other end: tar c folder | bss connect NAME
   bss listen NAME --to localhost:5432    at the other end: bss connect NAME --port 5432
+  bss listen NAME --http localhost:3000  at the other end: createFetch(relay, NAME)
 `;
 
 /** `bss listen` */
 export const listenCommand: Command = {
   name: "listen",
-  summary: "claims a name: standard input and output for one client, or a TCP server for all",
+  summary: "claims a name: standard input and output for one client, or a TCP or HTTP server for all",
   help,
   async run(args, signal) {
     const { values, positionals } = parseCommandLine(args, {
       ...relayOptions,
       to: { type: "string" },
+      http: { type: "string" },
       listed: { type: "boolean" },
     });
     const name = onlyArgument(positionals, "NAME");
+    if (values.to !== undefined && values.http !== undefined) throw new UsageError("either --to or --http, not both");
     const target = values.to === undefined ? undefined : parseTcpTarget(values.to);
+    const httpTarget = values.http === undefined ? undefined : parseHttpTarget(values.http);
     const token = accessTokenFrom(values);
     const transport = await openRelay(values, signal);
-    const open = (onStream: (stream: Stream) => unknown) =>
-      claim({ transport, name, token, listed: values.listed ?? false, onStream, signal });
+    const listed = values.listed ?? false;
+    if (httpTarget !== undefined) {
+      await listenForHttp({ transport, name, token, listed, target: httpTarget, signal });
+      return signal.throwIfAborted();
+    }
+    const open = (onStream: (stream: Stream) => unknown) => claim({ transport, name, token, listed, onStream, signal });
     if (target === undefined) return transferStandardIo(await firstClient(open, signal));
     const serving = new Map<Stream, Promise<void>>();
     const server = await open(async (stream) => {

@@ -1,0 +1,123 @@
+import { Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { hasNoBody, isHopByHop } from "../../http/message/head.js";
+import { trailersOf, withTrailers } from "../../http/message/trailers.js";
+import type { HttpTarget } from "./http-target.js";
+import { unreachableAnswer } from "./unreachable-answer.js";
+
+/** Connections to the local server at once; further requests wait for one. It is the number that browsers agree on. */
+const maxConnections = 256;
+/** A server on this machine or near it takes a connection at once, or is not there. */
+const connectTimeoutMs = 8_000;
+
+/** A local server took no connection, or broke it before it had answered. */
+export class UnreachableError extends Error {
+  readonly isTimeout: boolean;
+
+  constructor(cause: NodeJS.ErrnoException) {
+    super(cause.code ?? cause.message, { cause });
+    this.isTimeout = cause.code === "ETIMEDOUT";
+  }
+}
+
+/** Passes requests on to a local server over HTTP/1.1, bodies as streams both ways. */
+export class HttpForwarder {
+  readonly #target: HttpTarget;
+  readonly #agent = new Agent({ keepAlive: true, maxTotalSockets: maxConnections, maxSockets: maxConnections });
+  readonly #onReach: (error: UnreachableError | undefined) => void;
+
+  /** `onReach` is told of each request whether the server was reached. */
+  constructor(target: HttpTarget, onReach: (error: UnreachableError | undefined) => void) {
+    this.#target = target;
+    this.#onReach = onReach;
+  }
+
+  /** Answers a request with the local server's answer, or with 502 or 504 where it cannot be reached. */
+  async forward(given: Request): Promise<Response> {
+    const outgoing = this.#request(given);
+    try {
+      const incoming = await this.#answered(given, outgoing);
+      this.#onReach(undefined);
+      try {
+        return responseOf(given.method, incoming);
+      } catch (reason) {
+        incoming.destroy();
+        throw reason;
+      }
+    } catch (reason) {
+      given.signal.throwIfAborted();
+      if (!(reason instanceof UnreachableError)) throw reason;
+      this.#onReach(reason);
+      return unreachableAnswer(given, reason.isTimeout ? 504 : 502);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #request({ url, method, headers, signal }: Request): ClientRequest {
+    const { host, port, authority } = this.#target;
+    const { pathname, search } = new URL(url);
+    const passed: OutgoingHttpHeaders = { host: authority };
+    for (const [name, value] of headers) if (name !== "host" && name !== "expect") passed[name] = value;
+    return request({ agent: this.#agent, host, port, method, path: pathname + search, headers: passed, signal });
+  }
+
+  /** Resolves with the head of the answer. Rejects with an `UnreachableError`. */
+  async #answered(given: Request, first: ClientRequest): Promise<IncomingMessage> {
+    try {
+      return await answerOf(given, first);
+    } catch (reason) {
+      // A server may end a connection that it has kept in the moment in which it is used again.
+      const isStale = first.reusedSocket && (reason as NodeJS.ErrnoException).code === "ECONNRESET";
+      if (!isStale || given.body !== null) throw new UnreachableError(reason as NodeJS.ErrnoException);
+    }
+    try {
+      return await answerOf(given, this.#request(given));
+    } catch (reason) {
+      throw new UnreachableError(reason as NodeJS.ErrnoException);
+    }
+  }
+}
+
+function answerOf(given: Request, outgoing: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.on("socket", (socket) => {
+      if (!socket.connecting) return;
+      const late = () => outgoing.destroy(Object.assign(new Error("it takes no connection"), { code: "ETIMEDOUT" }));
+      const timer = setTimeout(late, connectTimeoutMs);
+      for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(timer));
+    });
+    outgoing.on("response", resolve);
+    outgoing.on("error", reject);
+    sendBody(given, outgoing).catch((reason: unknown) => outgoing.destroy(reason as Error));
+  });
+}
+
+async function sendBody(given: Request, outgoing: ClientRequest): Promise<void> {
+  if (given.body !== null) {
+    // An answer may come, and end, before the body has been sent; then the rest of it is canceled at the caller.
+    await pipeline(Readable.fromWeb(given.body as unknown as NodeReadableStream), outgoing, { end: false });
+    const trailers = Object.fromEntries(await trailersOf(given));
+    if (Object.keys(trailers).length > 0) outgoing.addTrailers(trailers);
+  }
+  outgoing.end();
+}
+
+function responseOf(method: string, incoming: IncomingMessage): Response {
+  const { statusCode: status = 502, rawHeaders, headers: joined } = incoming;
+  const isOfConnection = isHopByHop(joined.connection);
+  const headers = new Headers();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase();
+    if (!isOfConnection(name)) headers.append(name, rawHeaders[at + 1] as string);
+  }
+  const isEmpty = hasNoBody(method, status);
+  // The connection is kept for the next request when the answer has been read to its end.
+  if (isEmpty) incoming.resume();
+  const body = isEmpty ? null : (Readable.toWeb(incoming) as unknown as ReadableStream<Uint8Array<ArrayBuffer>>);
+  return withTrailers(new Response(body, { status, headers }), () => incoming.trailersDistinct as never);
+}

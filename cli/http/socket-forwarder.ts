@@ -1,0 +1,95 @@
+import { WebSocket } from "ws";
+import { setForwarded } from "../../http/message/forwarded.js";
+import { type Caller, Code, type RawMessage, type Stream, StreamError } from "../../web/node.js";
+import { abnormalClosure, closureOf, normalClosure, noStatus } from "../../websocket/close-code.js";
+import { closeStream } from "../../websocket/close-stream.js";
+import { pathMetadata, protocolsMetadata } from "../../websocket/socket-metadata.js";
+import type { HttpTarget } from "./http-target.js";
+
+/** Less than the relay lets an offer wait, so that the client hears the reason. */
+const handshakeTimeoutMs = 8_000;
+/** The codes that say of a connection how it ended, and that no close frame may have. RFC 6455, section 7.4.1. */
+const unsentCodes = [1004, noStatus, abnormalClosure, 1015];
+
+/** Metadata that is no header, and headers that the handshake has by itself. */
+const ownFields = /^(protocol|host|connection|upgrade|content-length|expect|sec-websocket-.*)$/;
+
+/**
+ * Opens a WebSocket to a local server for a stream whose client has the shape of one, and accepts the client when it is
+ * open; otherwise declines it. Resolves when both have ended.
+ */
+export async function forwardSocket(stream: Stream, { authority }: HttpTarget): Promise<void> {
+  // The end of the stream is told to the local server, and nobody else has to hear of it.
+  stream.on("error", () => {});
+  const { [pathMetadata]: path = "/", [protocolsMetadata]: protocols, ...others } = stream.metadata;
+  const socket = new WebSocket(`ws://${authority}${path}`, protocols?.split(/ *, */) ?? [], {
+    headers: headersOf(others, stream.caller),
+    perMessageDeflate: false,
+    handshakeTimeout: handshakeTimeoutMs,
+    followRedirects: false,
+  });
+  // An error before the socket is open declines the client; a later one comes with a close code.
+  socket.on("error", () => {});
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
+  // The first message may come with the head of the answer.
+  receiveFrom(socket, stream);
+  const hangUp = () => socket.terminate();
+  stream.once("close", hangUp);
+  const isOpen = await new Promise<boolean>((resolve) => {
+    socket.on("open", () => resolve(true)).on("close", () => resolve(false));
+    socket.on("unexpected-response", (request, { statusCode }) => {
+      decline(stream, `the server behind this name has answered ${statusCode}`);
+      request.destroy();
+      socket.terminate();
+      resolve(false);
+    });
+  });
+  if (!isOpen) return decline(stream, "the server behind this name takes no WebSocket");
+  stream.off("close", hangUp);
+  const sent = sendTo(socket, stream);
+  const { code, reason } = await closed;
+  closeStream(stream, code === noStatus ? normalClosure : code, reason);
+  await sent;
+}
+
+function decline(stream: Stream, reason: string): void {
+  if (stream.state === "opening") stream.destroy(new StreamError(reason, { code: Code.Unavailable }));
+}
+
+/** The headers of the handshake: the client's metadata has the name of each one, as the gateway of a relay tells them. */
+function headersOf(metadata: Record<string, string>, caller: Caller | undefined): Record<string, string> {
+  const isHeader = ([name, value]: [string, string]) =>
+    /^[\w-]+$/.test(name) && !ownFields.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+  const headers = new Headers(Object.entries(metadata).filter(isHeader));
+  const scheme = metadata["x-forwarded-proto"] === "https" ? "https" : "http";
+  setForwarded({ method: "GET", path: "/", headers, scheme, authority: metadata.host ?? "localhost" }, caller);
+  return Object.fromEntries(headers);
+}
+
+/** The local server's messages go to the stream, at its pace. */
+function receiveFrom(socket: WebSocket, stream: Stream): void {
+  socket.on("message", (data: Buffer, isBinary: boolean) => {
+    if (stream.write(isBinary ? data : data.toString())) return;
+    socket.pause();
+    stream.once("drain", () => socket.resume());
+  });
+}
+
+/** The stream's messages go to the local server, at its pace. */
+async function sendTo(socket: WebSocket, stream: Stream): Promise<void> {
+  try {
+    for await (const message of stream) await send(socket, message);
+    socket.close(normalClosure);
+  } catch (reason) {
+    const { code, reason: words } = closureOf(StreamError.from(reason));
+    if (unsentCodes.includes(code)) socket.terminate();
+    else socket.close(code, words);
+  }
+}
+
+/** Resolves when the operating system has the message; a socket that is closed meanwhile takes no more. */
+function send(socket: WebSocket, message: RawMessage): Promise<void> {
+  return new Promise((resolve) => socket.send(message, () => resolve()));
+}
