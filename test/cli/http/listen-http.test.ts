@@ -7,8 +7,9 @@ import { Failure, StreamClient } from "browser-stream-server";
 import { createFetch, type FetchOverStream, trailersOf, withTrailers } from "browser-stream-server/http";
 import { type StreamCloseEvent, type StreamWebSocket, webSocketOf } from "browser-stream-server/websocket";
 import { expect, onTestFinished, test } from "vitest";
-import { type WebSocket, WebSocketServer } from "ws";
-import type { CommandLine } from "../command-line.js";
+import { WebSocket, WebSocketServer } from "ws";
+import { openRelay } from "../../integration/relay-ports.js";
+import { CommandLine } from "../command-line.js";
 import { useFileRelay } from "../file-relay.js";
 
 const relay = useFileRelay();
@@ -218,6 +219,27 @@ test("a WebSocket that the local server refuses is declined", async () => {
   const close = await closed(socket);
   expect(close.error?.failure).toBe(Failure.DECLINED);
   expect(close.reason).toContain("404");
+});
+
+test("by the gateway of a relay, any client of HTTP and of WebSockets reaches the local server", async () => {
+  const gateway = await openRelay({ gateway: { by: "path" } });
+  onTestFinished(() => gateway.close());
+  const server = createServer((request, response) => response.end(`page ${request.url}`));
+  new WebSocketServer({ server }).on("connection", (socket: WebSocket, { url, headers }) => {
+    socket.send([url, headers.origin, headers["x-forwarded-host"], headers.protocol].join(" "));
+  });
+  const command = new CommandLine(["listen", "web", "--http", String(await open(server))], {
+    BSS_RELAY: gateway.origin,
+  });
+  await command.hasSaid(2);
+  const url = `${gateway.origin}/~/web/cells`;
+  expect(await (await globalThis.fetch(url)).text()).toBe("page /cells");
+  const socket = new WebSocket(url.replace("http", "ws"), { origin: gateway.origin });
+  const [message] = (await once(socket, "message")) as [Buffer];
+  const { host } = new URL(gateway.origin);
+  expect(message.toString()).toBe(`/cells ${gateway.origin} ${host} `);
+  socket.close();
+  await once(socket, "close");
 });
 
 const next = async (socket: StreamWebSocket) => ((await heard(socket, "message")) as MessageEvent).data as unknown;
