@@ -62,6 +62,10 @@ class HttpTab implements McpTab {
     void this.#take(given, this.#fetch("POST", headers, given.text));
   }
 
+  mayHaveReached(): boolean {
+    return true;
+  }
+
   async close(error?: StreamError): Promise<void> {
     const stream = this.#stream;
     const cancelDeadline = systemClock.after(closeTimeoutMs, () => void stream.destroy());

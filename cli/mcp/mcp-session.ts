@@ -8,6 +8,7 @@ import { shellWord } from "../visible-text.js";
 import { failedResponse } from "./failed-response.js";
 import { listChanges, withListChanges } from "./list-changes.js";
 import { type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
+import { WaitingMessages } from "./waiting-messages.js";
 
 /** The id of the request by which a tab that came back is initialized. The client's own ids are its own to choose. */
 const greetingId = "bss initialize";
@@ -36,6 +37,8 @@ export interface McpSessionInit {
   openTab: (init: McpTabInit) => Promise<McpTab>;
   /** Hands a message to the client. */
   tell: (text: string) => Promise<void>;
+  /** How long a message waits for a tab that is away, in milliseconds. */
+  waitMs: number;
   /** Ends what waits. Its reason is what `run` rejects with. */
   signal: AbortSignal;
 }
@@ -61,7 +64,7 @@ export class McpSession {
   readonly #broken = new Deferred<never>();
   readonly #changed = new Condition();
   /** Messages of the client for the tab that comes, at most {@link maxMessages}. */
-  readonly #waiting: JsonRpcText[] = [];
+  readonly #waiting: WaitingMessages;
   /** The client's requests that the tab has not answered. */
   readonly #asked = new Map<string | number, JsonRpcText>();
   /** The ids of the tab's requests that the client has not answered. */
@@ -70,10 +73,14 @@ export class McpSession {
   /** The response of a tab that came back. */
   #greeting: Deferred<JsonRpcMessage> | undefined;
   #failures = 0;
+  /** Why the tab was not reached, which is told to messages that have waited in vain. */
+  #unreached: StreamError;
   #state: State = { kind: "away" };
 
   constructor(init: McpSessionInit) {
     this.#init = init;
+    this.#unreached = this.#nobodyError();
+    this.#waiting = new WaitingMessages(init.waitMs, (given) => void this.#giveUp(given, this.#unreached));
   }
 
   /**
@@ -85,10 +92,8 @@ export class McpSession {
     const { signal } = this.#init;
     const onAbort = () => this.#broken.reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    const attending = this.#attendTabs();
-    attending.catch(() => {});
     try {
-      await Promise.race([this.#readClient(lines), attending, this.#broken.promise]);
+      await Promise.race([this.#readClient(lines), this.#attendTabs(), this.#broken.promise]);
     } finally {
       signal.removeEventListener("abort", onAbort);
       if (this.#state.kind !== "away") {
@@ -102,10 +107,12 @@ export class McpSession {
       const given = readMessage(text, "standard input");
       if (given !== undefined) await this.#fromClient(given);
     }
-    const cancelDeadline = systemClock.after(lastResponsesTimeoutMs, () => {
-      this.#broken.reject(new StreamError("the tab has not answered in time", { code: Code.DeadlineExceeded }));
-    });
-    while (this.#asked.size > 0 || this.#waiting.length > 0) await this.#changed.changed();
+    const onLate = () => {
+      const options = { code: Code.DeadlineExceeded, hop: Hop.PEER };
+      this.#broken.reject(new StreamError("the tab has not answered in time", options));
+    };
+    const cancelDeadline = systemClock.after(lastResponsesTimeoutMs, onLate, false);
+    while (this.#asked.size > 0 || this.#waiting.size > 0) await this.#changed.changed();
     cancelDeadline();
   }
 
@@ -121,7 +128,7 @@ export class McpSession {
     }
     if (this.#state.kind === "open") return this.#forward(this.#state.tab, given);
     this.#waiting.push(given);
-    while (this.#waiting.length >= maxMessages) await this.#changed.changed();
+    while (this.#waiting.size >= maxMessages) await this.#changed.changed();
   }
 
   async #forward(tab: McpTab, given: JsonRpcText): Promise<void> {
@@ -153,13 +160,16 @@ export class McpSession {
         notice(`${shellWord(name)} is ${isFirst ? "there" : "back"}: ${tab.protocol}`);
         isFirst = false;
         error = await this.#attend(tab);
-        await this.#lose(error);
+        await this.#lose(tab, error);
+        this.#unreached = this.#nobodyError();
       } catch (reason) {
         error = StreamError.from(reason);
-        await this.#giveUpWaiting(error);
+        this.#unreached = error;
       }
       if (isFirst || !passingCodes.has(error.code)) {
-        await this.#giveUpWaiting(error);
+        for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+          await this.#giveUp(next, error);
+        }
         throw error;
       }
       notice(`${shellWord(name)} is away, and waited for: ${wordsFor(error)}`);
@@ -173,7 +183,7 @@ export class McpSession {
   async #attend(tab: McpTab): Promise<StreamError> {
     this.#state = { kind: "arriving", tab };
     if (this.#handshake.kind === "answered") {
-      const lost = await Promise.race([tab.closed, this.#greet(tab, this.#handshake)]);
+      const lost = await this.#greet(tab, this.#handshake);
       if (lost !== undefined) {
         await tab.close(lost);
         return lost;
@@ -191,7 +201,9 @@ export class McpSession {
   async #greet(tab: McpTab, { initialize, initialized }: Handshake & { kind: "answered" }) {
     const greeting = new Deferred<JsonRpcMessage>();
     this.#greeting = greeting;
-    const cancelDeadline = systemClock.after(greetingTimeoutMs, () => greeting.reject("the tab took too long"));
+    void tab.closed.then(greeting.reject);
+    const onLate = () => greeting.reject("the tab took too long to be initialized again");
+    const cancelDeadline = systemClock.after(greetingTimeoutMs, onLate, false);
     try {
       const message: JsonRpcMessage = { ...initialize.message, id: greetingId };
       await tab.send({ text: JSON.stringify(message), message });
@@ -200,7 +212,7 @@ export class McpSession {
         const words = `the tab cannot be initialized again: ${error.message}`;
         return new StreamError(words, { code: Code.FailedPrecondition, hop: Hop.PEER });
       }
-      if (initialized !== undefined && !this.#waiting.includes(initialized)) await tab.send(initialized);
+      if (initialized !== undefined && !this.#waiting.has(initialized)) await tab.send(initialized);
       for (const change of listChanges(result)) await this.#tell(JSON.stringify(change));
       return undefined;
     } catch (reason) {
@@ -214,7 +226,9 @@ export class McpSession {
   async #fromTab(given: JsonRpcText): Promise<void> {
     const { id, method } = given.message;
     if (method !== undefined) {
-      if (this.#askedByTab.size >= maxMessages) return notice("dropped of what the tab sent: too many requests");
+      if (id !== undefined && this.#askedByTab.size >= maxMessages) {
+        return notice("dropped of what the tab sent: a request too many");
+      }
       if (id !== undefined) this.#askedByTab.add(id);
       return this.#tell(given.text);
     }
@@ -232,14 +246,15 @@ export class McpSession {
   }
 
   /** The session with a tab is over, and nobody will answer the requests of either end. */
-  async #lose(error: StreamError): Promise<void> {
+  async #lose(tab: McpTab, error: StreamError): Promise<void> {
     this.#state = { kind: "away" };
-    for (const [id, given] of [...this.#asked]) {
-      // The first request of all is made again: it has no effect that could happen twice.
-      const isHandshake = this.#handshake.kind === "asked" && this.#handshake.initialize === given;
-      if (!isHandshake) await this.#fail(id, error, true);
-      else if (this.#asked.delete(id)) this.#waiting.unshift(given);
-    }
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    // The first request of all is made again in any case: it has no effect that could happen twice.
+    const isRepeated = (given: JsonRpcText) =>
+      !tab.mayHaveReached(given, error) || (this.#handshake.kind === "asked" && this.#handshake.initialize === given);
+    this.#waiting.unshift(asked.map(([, given]) => given).filter(isRepeated));
+    for (const [id, given] of asked) if (!this.#waiting.has(given)) await this.#fail(id, error, true);
     const params = { reason: "the tab that asked has gone" };
     for (const requestId of this.#askedByTab) {
       const message = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, ...params } };
@@ -248,11 +263,15 @@ export class McpSession {
     this.#askedByTab.clear();
   }
 
-  /** Nobody is there for the messages that wait. */
-  async #giveUpWaiting(error: StreamError): Promise<void> {
-    for (const { message } of this.#waiting.splice(0)) {
-      if (message.id !== undefined && message.method !== undefined) await this.#fail(message.id, error, false);
-    }
+  #nobodyError(): StreamError {
+    const { name, waitMs } = this.#init;
+    const message = `nobody has listened on ${JSON.stringify(name)} for ${waitMs} ms`;
+    return new StreamError(message, { failure: Failure.NO_SUCH_NAME });
+  }
+
+  /** A message has waited in vain. */
+  async #giveUp({ message: { id, method } }: JsonRpcText, error: StreamError): Promise<void> {
+    if (id !== undefined && method !== undefined) await this.#fail(id, error, false);
     this.#changed.notify();
   }
 
@@ -262,12 +281,8 @@ export class McpSession {
     this.#changed.notify();
   }
 
+  /** Hands a message to the client. A client that cannot be reached breaks the session. */
   async #tell(text: string): Promise<void> {
-    try {
-      await this.#init.tell(text);
-    } catch (reason) {
-      this.#broken.reject(reason);
-      throw reason;
-    }
+    await this.#init.tell(text).catch((reason: unknown) => this.#broken.reject(reason));
   }
 }

@@ -24,6 +24,8 @@ export interface McpTab {
   readonly protocol: string;
   /** Resolves when there is room for another message. Rejects for a message that the tab cannot be sent. */
   send(message: JsonRpcText): Promise<void>;
+  /** Whether a message that was sent may have reached a tab that was lost with the error. */
+  mayHaveReached(given: JsonRpcText, error: StreamError): boolean;
   /** Resolves with the reason when the tab cannot be reached any more. Never rejects. */
   readonly closed: Promise<StreamError>;
   /** Ends the session, at once and with the error if one is given. Resolves when it is over, and never rejects. */

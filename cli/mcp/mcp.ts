@@ -70,7 +70,7 @@ export const mcpCommand: Command = {
     const tell = (text: string) => print(`${text}\n`);
     const input = standardInput();
     try {
-      await new McpSession({ name, openTab, tell, signal: ending.signal }).run(inputLines(input, maxLineBytes));
+      await new McpSession({ name, openTab, tell, waitMs, signal: ending.signal }).run(inputLines(input, maxLineBytes));
     } finally {
       ending.abort();
       input.destroy();

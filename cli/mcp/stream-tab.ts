@@ -1,7 +1,7 @@
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { Failure, type Stream, StreamError } from "../../web/node.js";
 import { noticeSuspensions } from "../stream/suspension-notice.js";
-import { closeTimeoutMs, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
+import { closeTimeoutMs, type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
 
 /**
  * A tab that has a message of JSON-RPC in each message of the stream, as `McpTransport` has. Rejects with why the
@@ -11,12 +11,20 @@ export async function openStreamTab(stream: Stream, { onMessage }: McpTabInit): 
   noticeSuspensions(stream);
   await stream.opened;
   const closed = receive(stream, onMessage);
+  const positions = new WeakMap<JsonRpcText, number>();
+  let sentMessages = 0;
   return {
     protocol: "MCP over the stream",
     closed,
-    async send({ text }) {
-      if (stream.write(text)) return;
+    async send(given) {
+      const hasRoom = stream.write(given.text);
+      sentMessages += 1;
+      positions.set(given, sentMessages);
+      if (hasRoom) return;
       await Promise.race([closed, new Promise<void>((resolve) => stream.once("drain", resolve))]);
+    },
+    mayHaveReached(given, { delivery }) {
+      return delivery === undefined || !delivery.isFinal || (positions.get(given) ?? 0) <= delivery.messages;
     },
     async close(error) {
       if (error !== undefined) stream.destroy(error);

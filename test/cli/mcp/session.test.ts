@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { Code, type Stream, StreamServer } from "browser-stream-server";
 import { serve } from "browser-stream-server/http";
 import { expect, onTestFinished, test } from "vitest";
+import { startRelay } from "../../relay-process.js";
 import type { CommandLine } from "../command-line.js";
 import { useFileRelay } from "../file-relay.js";
 
@@ -237,6 +238,26 @@ test("bss mcp answers requests for a tab that stays away, and goes on waiting fo
   expect(await next(returned)).toMatchObject({ id: 2 });
   returned.write(reply(2, {}));
   expect(await bridge.message()).toMatchObject({ id: 2, result: {} });
+});
+
+test("bss mcp sends again what a relay that was restarted has not passed on", async () => {
+  const first = await startRelay("--host", "127.0.0.1");
+  const bridge = new Bridge("relay", "--relay", first.origin);
+  const opened = StreamServer(first.origin, (stream) => void stream.on("error", () => {})).listen("relay");
+  await bridge.command.hasSaid();
+  await opened.end();
+  await first.stop();
+  await bridge.command.hasSaid(2);
+  bridge.say({ id: 1, method: "x" });
+  const second = await startRelay("--host", "127.0.0.1", "--port", new URL(first.origin).port);
+  onTestFinished(async () => void (await second.stop()));
+  const server = StreamServer(second.origin, (stream) => {
+    stream.on("end", () => stream.end());
+    stream.on("data", (text) => stream.write(reply((JSON.parse(String(text)) as Message).id, {})));
+  }).listen("relay");
+  onTestFinished(() => server.end());
+  expect(await bridge.message()).toMatchObject({ id: 1, result: {} });
+  expect(await bridge.end()).toEqual({ code: 0, messages: [] });
 });
 
 test("bss mcp answers for a tab of HTTP that fails, and begins anew where the session is forgotten", async () => {
