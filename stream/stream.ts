@@ -61,6 +61,8 @@ export interface Caller {
   readonly name: string;
   /** More verified facts about the client, from the same source. */
   readonly meta: Readonly<Record<string, string>>;
+  /** Whether the client is the relay's gateway, which brings requests of HTTP for the caller that this is about. */
+  readonly viaGateway: boolean;
 }
 
 export interface StreamInit<Out, In> {

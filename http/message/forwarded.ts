@@ -6,13 +6,15 @@ import type { RequestHead } from "./head.js";
  * has written there, which proves nothing.
  *
  * - "for" is the subject of the caller, where it can stand there as a name, and otherwise unknown. RFC 7239, section 6.
- * - "host" and "proto" are those of the request's URL.
+ * - "host" and "proto" are those of the request's URL, whose host has no backslash.
+ * - The relay's gateway has dropped what its caller wrote, and set X-Forwarded-Prefix: the part of the public path that
+ *   it has taken away.
  */
 export function setForwarded({ headers, authority, scheme }: RequestHead, caller: Caller | undefined): void {
-  for (const name of [...headers.keys()]) if (name.startsWith("x-forwarded-")) headers.delete(name);
-  const { subject = "" } = caller ?? {};
+  const { subject = "", viaGateway } = caller ?? {};
+  if (!viaGateway) for (const name of [...headers.keys()]) if (name.startsWith("x-forwarded-")) headers.delete(name);
   const node = /^[\w.-]+$/.test(subject) ? `_${subject}` : "unknown";
-  headers.set("forwarded", `for=${node};host="${authority.replaceAll(/["\\]/g, "")}";proto=${scheme}`);
+  headers.set("forwarded", `for=${node};host="${authority.replaceAll('"', "")}";proto=${scheme}`);
   headers.set("x-forwarded-host", authority);
   headers.set("x-forwarded-proto", scheme);
 }

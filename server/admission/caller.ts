@@ -54,7 +54,7 @@ export function isInProcess({ door }: Caller): boolean {
 }
 
 /** Returns the facts about a client that its listener is told. */
-export function callerToWire({ origin, claims }: Caller): WireCaller {
+export function callerToWire({ origin, claims, door }: Caller): WireCaller {
   const { subject = "", name = "", meta = {} } = claims ?? {};
-  return create(CallerSchema, { origin, subject, name, meta });
+  return create(CallerSchema, { origin, subject, name, meta, viaGateway: door === "gateway" });
 }

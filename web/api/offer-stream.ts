@@ -33,8 +33,8 @@ export interface OfferStreamInit<Out, In> extends EndpointOptions {
 
 /** Relays that are older tell less of a caller. */
 function callerOf({ caller }: Offer): Caller {
-  const { origin = "", subject = "", name = "", meta = {} } = caller ?? {};
-  return { origin, subject, name, meta };
+  const { origin = "", subject = "", name = "", meta = {}, viaGateway = false } = caller ?? {};
+  return { origin, subject, name, meta, viaGateway };
 }
 
 type Decision = "open" | "accepted" | "rejected" | "withdrawn";

@@ -196,9 +196,15 @@ export const headCases: readonly HttpCase[] = [
     name: "Forwarded says what is verified, and nothing that a caller claims",
     handle: ({ request, path }) => mirror(request, path),
     async call({ fetch }) {
-      const claims = { forwarded: "for=1.2.3.4", "x-forwarded-for": "1.2.3.4", "x-forwarded-user": "root" };
+      const claims = {
+        forwarded: "for=1.2.3.4",
+        "x-forwarded-for": "1.2.3.4",
+        "x-forwarded-user": "root",
+        "x-forwarded-prefix": "/x",
+      };
       const headers = await headersSeen(await fetch("/", { headers: claims }));
       checkEqual("the user", headers["x-forwarded-user"], undefined);
+      checkEqual("the prefix is the caller's", headers["x-forwarded-prefix"] === "/x", false);
       checkEqual("the address", JSON.stringify(headers).includes("1.2.3.4"), false);
       checkEqual("the scheme", headers.forwarded?.includes(`proto=${headers["x-forwarded-proto"]}`), true);
       checkEqual("the host", headers.forwarded?.includes(`host="${headers["x-forwarded-host"]}"`), true);

@@ -84,7 +84,7 @@ describe.each(ways)("authorize, over %s,", (_way, door, address, transport) => {
     await stream.closed;
     expect(callers).toEqual([
       {
-        caller: { origin: "", subject: "ann", name: "Ann", meta: { team: "a" } },
+        caller: { origin: "", subject: "ann", name: "Ann", meta: { team: "a" }, viaGateway: false },
         metadata: { color: "red", role: "owner" },
       },
     ]);

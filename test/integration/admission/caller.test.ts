@@ -77,7 +77,7 @@ describe("Stream.caller", () => {
     expect(stream.caller).toBeUndefined();
     stream.end().resume();
     await stream.closed;
-    expect(callers).toEqual([{ origin, subject: "", name: "", meta: {} }]);
+    expect(callers).toEqual([{ origin, subject: "", name: "", meta: {}, viaGateway: false }]);
     await server.end();
   });
 

@@ -60,7 +60,11 @@ describe("the gateway by path", () => {
     });
     const { url, headers } = (await response.json()) as { url: string; headers: Record<string, string> };
     expect(url).toBe(`${relay.origin}/cells?since=3`);
-    expect(headers).toMatchObject({ "x-kept": "1", host: new URL(relay.origin).host });
+    expect(headers).toMatchObject({
+      "x-kept": "1",
+      host: new URL(relay.origin).host,
+      "x-forwarded-prefix": "/~/a%2F%C3%A9",
+    });
     expect(headers).not.toHaveProperty("cookie");
     expect(response.headers.get("content-security-policy")).toBe("sandbox");
   });

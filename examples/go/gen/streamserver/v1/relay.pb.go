@@ -1556,7 +1556,11 @@ type Caller struct {
 	// A name of the caller for people, from the same source.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// More verified facts about the caller, from the same source.
-	Meta          map[string]string `protobuf:"bytes,4,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Meta map[string]string `protobuf:"bytes,4,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether the relay's gateway opened the stream, for requests of HTTP that came to it. Then the relay wrote `:scheme`,
+	// `:authority` and `X-Forwarded-Prefix` of each request on the stream, and the listener may trust them as it trusts
+	// the relay.
+	ViaGateway    bool `protobuf:"varint,5,opt,name=via_gateway,json=viaGateway,proto3" json:"via_gateway,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1617,6 +1621,13 @@ func (x *Caller) GetMeta() map[string]string {
 		return x.Meta
 	}
 	return nil
+}
+
+func (x *Caller) GetViaGateway() bool {
+	if x != nil {
+		return x.ViaGateway
+	}
+	return false
 }
 
 // An offer no longer waits: the client went away, or the time ran out.
@@ -2617,12 +2628,14 @@ const file_streamserver_v1_relay_proto_rawDesc = "" +
 	"\x06caller\x18\x06 \x01(\v2\x17.streamserver.v1.CallerR\x06caller\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbe\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdf\x01\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x125\n" +
-	"\x04meta\x18\x04 \x03(\v2!.streamserver.v1.Caller.MetaEntryR\x04meta\x1a7\n" +
+	"\x04meta\x18\x04 \x03(\v2!.streamserver.v1.Caller.MetaEntryR\x04meta\x12\x1f\n" +
+	"\vvia_gateway\x18\x05 \x01(\bR\n" +
+	"viaGateway\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"(\n" +
