@@ -17,7 +17,7 @@ import type { Revocation } from "./admission/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { GatewayOptions } from "./gateway/gateway-options.js";
-import { install } from "./http/install.js";
+import { install, sendContinue } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { type CorsFilter, createCorsFilter } from "./http/page/cors.js";
 import type { Hosts } from "./http/page/hosts.js";
@@ -200,6 +200,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     if (refusal !== undefined) return this.#refuse(refusal, response);
     const noLeave = this.#pages.preflightRefusal(request);
     if (noLeave !== undefined) this.#warnOfPage(noLeave, "a page got no leave to call the relay");
+    sendContinue(request, response);
     this.#cors(request, response, () => this.#routes.handle(request, response));
   };
 

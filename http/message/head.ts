@@ -53,7 +53,7 @@ export function requestToWire({ method, scheme, authority, path, headers }: Requ
   const pseudo = { ":method": method, ":scheme": scheme, ":authority": authority };
   const pseudoHeaders = Object.entries(pseudo).map(([name, value]) => create(HeaderSchema, { name, value }));
   const wire = [...pseudoHeaders, ...headersToWire(endToEndHeaders(headers))];
-  checkSize("request", wire, path.length);
+  checkHead("request", wire, path.length);
   return create(ChannelRequestSchema, { path, headers: wire });
 }
 
@@ -75,7 +75,7 @@ export function requestFromWire({ path, headers }: ChannelRequest): RequestHead 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function responseToWire(status: number, headers: Headers): ChannelResponse {
   const wire = headersToWire(endToEndHeaders(headers));
-  checkSize("response", wire, 0);
+  checkHead("response", wire, 0);
   return create(ChannelResponseSchema, { status, headers: wire });
 }
 
@@ -118,7 +118,8 @@ function isAuthority(authority: string | undefined): boolean {
   return /^[^\s/?#@\\]+$/.test(authority ?? "");
 }
 
-function checkSize(of: "request" | "response", headers: readonly Header[], pathBytes: number): void {
+/** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
+export function checkHead(of: "request" | "response", headers: readonly Header[], pathBytes: number): void {
   const bytes = headBytes(headers) + pathBytes;
   // A header holds characters of Latin-1, of which half take two bytes in UTF-8.
   const wideBytes = headers.reduce((sum, { value }) => sum + (value.match(/[\x80-\xff]/g)?.length ?? 0), 0);

@@ -92,6 +92,12 @@ export interface RelayLimits {
    * Default 100.
    */
   maxCallsPerSecondPerCaller: number;
+  /** Requests of HTTP that the gateway has under way. Default 10,000, as many as streams. */
+  maxGatewayCalls: number;
+  /** The same of one caller. Default 1,000. */
+  maxGatewayCallsPerCaller: number;
+  /** Bytes of the body of a request to the gateway. Default 2,147,483,647, which stands for no limit. */
+  maxGatewayBodyBytes: number;
   /** Calls that wait for `authorize` to say whether they may come in. Default 1,000. */
   maxAuthorizations: number;
   /** Calls from one address that wait for `authorize`. Default 100, a tenth of `maxAuthorizations`. */
@@ -126,6 +132,11 @@ export interface RelayLimits {
    * port of the relay's own for its first bytes, its TLS handshake and the head of a request. Default 10,000.
    */
   openTimeoutMs: number;
+  /**
+   * The gateway waits this long for the head of an answer, in milliseconds. A call of gRPC or Connect has the deadline
+   * of its caller instead. Default 75,000: a server behind a name gives its handler up after 60 s by itself.
+   */
+  gatewayTimeoutMs: number;
   /** A finished stream waits this long for both endpoints to end their requests, in milliseconds. Default 30,000. */
   lingerTimeoutMs: number;
   /**
@@ -161,6 +172,9 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxChannelsPerLink: 512,
   maxStreamsPerConnection: 1_000,
   maxCallsPerSecondPerCaller: 100,
+  maxGatewayCalls: 10_000,
+  maxGatewayCallsPerCaller: 1_000,
+  maxGatewayBodyBytes: 2_147_483_647,
   maxAuthorizations: 1_000,
   maxAuthorizationsPerCaller: 100,
   authorizeTimeoutMs: 10_000,
@@ -172,6 +186,7 @@ export const defaultLimits: Readonly<RelayLimits> = {
   maxStreamIdleMs: 2_147_483_647,
   acceptTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
+  gatewayTimeoutMs: 75_000,
   lingerTimeoutMs: 30_000,
   graceMs: 120_000,
   heartbeatIntervalMs: defaultHeartbeatIntervalMs,

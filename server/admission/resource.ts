@@ -27,6 +27,8 @@ export type Resource =
   | { kind: "link" }
   /** A connection to a port of the relay's own. */
   | { kind: "connection" }
+  /** A request of HTTP that the gateway has under way, until its answer is closed. */
+  | { kind: "gateway call" }
   /** An open RPC of a request of its own, from its head until its response is closed. */
   | { kind: "call" }
   /**
@@ -62,7 +64,7 @@ export const maxWaitingOfferBytes = 4_194_304;
 /** Returns the caps that a resource of a caller falls under, in the order in which they are checked. */
 export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller): Cap[] {
   const { maxNames, maxStreams, maxStreamsPerName, maxOffersPerName, maxWaitingOffers } = limits;
-  const { maxWatchers, maxLinks, maxCalls, maxOpeningCalls, maxAuthorizations } = limits;
+  const { maxWatchers, maxLinks, maxCalls, maxOpeningCalls, maxAuthorizations, maxGatewayCalls } = limits;
   const key = callerKey(caller);
   switch (resource.kind) {
     case "name":
@@ -119,6 +121,16 @@ export function capsOf(resource: Resource, limits: RelayLimits, caller: Caller):
       return [
         one("call", maxCalls, "maxCalls", () => `the relay has ${maxCalls} calls open already`),
         ...ofCaller("call", key, limits, "maxCallsPerCaller", "open calls"),
+      ];
+    case "gateway call":
+      return [
+        one(
+          resource.kind,
+          maxGatewayCalls,
+          "maxGatewayCalls",
+          () => `${maxGatewayCalls} requests are under way already`,
+        ),
+        ...ofCaller(resource.kind, key, limits, "maxGatewayCallsPerCaller", "requests under way"),
       ];
     case "opening call":
       return [

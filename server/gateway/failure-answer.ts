@@ -1,11 +1,13 @@
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
+import { retireSession } from "../http/http2-sessions.js";
+import { isExpecting } from "../http/install.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { errorIdOf } from "../relay/error-id.js";
 
 /** The answer to a call that failed. */
-interface FailureAnswer {
+export interface FailureAnswer {
   status: number;
   /** For a person. Says nothing in the words of the listener, who is a stranger. */
   words: string;
@@ -13,24 +15,32 @@ interface FailureAnswer {
   retryAfterSeconds?: number;
 }
 
-/** A listener that is loaded again is back within this time. */
+/** A page that is loaded again listens again within this time. */
 const retryAfterSeconds = 2;
 
+/** The answers to the protocol's own failures. `docs/gateway.md` has them as a table. */
 const answersByFailure: Readonly<Partial<Record<Failure, FailureAnswer>>> = {
   [Failure.NO_SUCH_NAME]: { status: 503, words: "Nobody listens on this name now.", retryAfterSeconds },
   [Failure.NAME_INVALID]: { status: 404, words: "No listener can have this name." },
-  [Failure.DECLINED]: { status: 403, words: "The listener has declined." },
   [Failure.NOT_ACCEPTED_IN_TIME]: { status: 504, words: "The listener has not accepted in time." },
   [Failure.LISTENER_GONE]: { status: 502, words: "The listener has gone." },
   [Failure.LEG_LOST]: { status: 502, words: "The connection to the listener is lost." },
   [Failure.PEER_CANCELED]: { status: 502, words: "The listener has given the call up." },
   [Failure.LIMIT_REACHED]: { status: 503, words: "There is no room for the call now.", retryAfterSeconds },
-  [Failure.MESSAGE_TOO_LARGE]: { status: 502, words: "The listener has sent more than fits." },
+  [Failure.MESSAGE_TOO_LARGE]: { status: 413, words: "The body of the request is too large." },
   [Failure.FRAME_TOO_LARGE]: { status: 431, words: "The head of the request is too large." },
-  [Failure.NOT_PERMITTED]: { status: 403, words: "The relay does not permit this." },
   [Failure.DRAINING]: { status: 503, words: "The server is going away.", retryAfterSeconds },
 };
 
+/** The answers to refusals: by the relay's policy, and of a listener that declines. */
+const answersByRefusal: Readonly<Partial<Record<Code, FailureAnswer>>> = {
+  [Code.PermissionDenied]: { status: 403, words: "The call is not permitted." },
+  [Code.Unauthenticated]: { status: 401, words: "The call needs an access token." },
+  [Code.ResourceExhausted]: { status: 503, words: "There is no room for the call now.", retryAfterSeconds },
+  [Code.Unavailable]: { status: 503, words: "The call is not possible now.", retryAfterSeconds },
+};
+
+/** The answers to what else may befall a call. */
 const answersByCode: Readonly<Partial<Record<Code, FailureAnswer>>> = {
   [Code.DeadlineExceeded]: { status: 504, words: "The listener has not answered in time." },
   [Code.Unimplemented]: { status: 502, words: "The listener is no HTTP server." },
@@ -39,26 +49,21 @@ const answersByCode: Readonly<Partial<Record<Code, FailureAnswer>>> = {
 
 const otherAnswer: FailureAnswer = { status: 502, words: "The listener has failed." };
 
-/** The answer to a call that failed with an error. */
-export function failureAnswer(error: StreamError): FailureAnswer {
-  const { failure, code, limit } = error;
-  const answer = answersByFailure[failure] ?? answersByCode[code] ?? otherAnswer;
-  if (failure === Failure.NOT_PERMITTED && code === Code.Unauthenticated) return { ...answer, status: 401 };
-  if (failure === Failure.NOT_PERMITTED && code === Code.Unavailable)
-    return { ...answer, status: 503, retryAfterSeconds };
-  if (failure === Failure.DECLINED && code === Code.FailedPrecondition) return { ...answer, status: 502 };
-  if (limit !== undefined && limit.retryAfterMs > 0) {
-    const isOfCaller = limit.name.endsWith("PerCaller");
-    return {
-      ...answer,
-      status: isOfCaller ? 429 : answer.status,
-      retryAfterSeconds: Math.ceil(limit.retryAfterMs / 1_000),
-    };
-  }
-  return answer;
+/** Returns the answer to a call that failed with an error. */
+export function failureAnswer({ failure, hop, code, limit }: StreamError): FailureAnswer {
+  if (failure === Failure.NOT_PERMITTED)
+    return answersByRefusal[code] ?? { status: 403, words: "The call is not permitted." };
+  if (failure === Failure.DECLINED)
+    return answersByRefusal[code] ?? { status: 502, words: "The listener has declined." };
+  // Sizes that the relay and the listener have found between each other are no fault of the request.
+  const isPeers = failure === Failure.MESSAGE_TOO_LARGE && hop !== Hop.CALLER;
+  const answer = (isPeers ? undefined : answersByFailure[failure]) ?? answersByCode[code] ?? otherAnswer;
+  if (limit === undefined || limit.retryAfterMs === 0) return answer;
+  const status = limit.name.endsWith("PerCaller") ? 429 : answer.status;
+  return { ...answer, status, retryAfterSeconds: Math.ceil(limit.retryAfterMs / 1_000) };
 }
 
-/** Answers a request that failed, so that programs can read how, and people too. Throws nothing. */
+/** Answers a request that failed, so that programs can read how, and people too. */
 export function answerFailure(request: NodeRequest, response: NodeResponse, error: StreamError): void {
   const { status, words, retryAfterSeconds: seconds } = failureAnswer(error);
   const { failure, hop, code, message } = error;
@@ -66,12 +71,14 @@ export function answerFailure(request: NodeRequest, response: NodeResponse, erro
   const facts = [
     `failure=${(Failure[failure] ?? "unspecified").toLowerCase()}`,
     `hop=${(Hop[hop] ?? "unspecified").toLowerCase()}`,
-    `code=${snakeCase(Code[code] ?? "unknown")}`,
+    `code=${(Code[code] ?? "unknown").replace(/(?!^)[A-Z]/g, "_$&").toLowerCase()}`,
     ...(id === undefined ? [] : [`id="${id}"`]),
   ];
   response.setHeader("stream-error", facts.join(", "));
   if (seconds !== undefined) response.setHeader("retry-after", String(seconds));
   if (status === 401) response.setHeader("www-authenticate", 'Bearer realm="relay"');
+  // The relay's address may lead to another one by now.
+  if (failure === Failure.DRAINING && hop === Hop.RELAY) leave(response);
   // The words of a peer are a stranger's.
   const detail = hop === Hop.PEER ? "" : message;
   if (/^application\/grpc(\+|$)/.test(request.headers["content-type"] ?? "")) {
@@ -80,11 +87,13 @@ export function answerFailure(request: NodeRequest, response: NodeResponse, erro
   answerPlainly(request, response, status, words, detail);
 }
 
-/** The codes of gRPC for statuses of HTTP. gRPC's own table says nothing of 431, and calls a 504 unavailable. */
+/** The codes of gRPC for statuses of HTTP. gRPC's own table says nothing of 413 and 431, and calls 429 and 504 unavailable. */
 const grpcCodes: Readonly<Record<number, Code>> = {
   401: Code.Unauthenticated,
   403: Code.PermissionDenied,
   404: Code.Unimplemented,
+  413: Code.ResourceExhausted,
+  429: Code.ResourceExhausted,
   431: Code.ResourceExhausted,
   504: Code.DeadlineExceeded,
 };
@@ -112,19 +121,24 @@ export function answerPlainly(
   response.setHeader("cache-control", "no-store");
   response.setHeader("x-content-type-options", "nosniff");
   response.setHeader("content-security-policy", "default-src 'none'; sandbox");
+  // Its body may come all the same, or never. RFC 9110, section 10.1.1.
+  if (isExpecting(request)) leave(response);
   const lines = [words, ...(detail === "" ? [] : [detail])];
   response.end(isForPerson ? page(status, lines) : `${lines.join("\n")}\n`);
 }
 
+/** Has the caller make its next request on another connection. */
+function leave(response: NodeResponse): void {
+  if ("stream" in response) retireSession(response);
+  else response.setHeader("connection", "close");
+}
+
 function page(status: number, lines: readonly string[]): string {
-  const paragraphs = lines.map((line) => `<p>${escaped(line)}</p>`).join("\n");
-  return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>${status}</title>\n<h1>${status}</h1>\n${paragraphs}\n`;
+  const paragraphs = lines.map((line) => `<p>${escaped(line)}</p>\n`).join("");
+  const head = `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>${status}</title>\n`;
+  return `${head}<h1>${status}</h1>\n${paragraphs}`;
 }
 
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-function snakeCase(word: string): string {
-  return word.replace(/(?!^)[A-Z]/g, "_$&").toLowerCase();
 }

@@ -9,7 +9,9 @@ import type { ChannelUser } from "../../link/channel/channel-user.js";
 import { headersToWire } from "../../link/packet/header.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { exceededLimit } from "../admission/limits.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { isEncrypted } from "../http/request/request-urls.js";
 import { answerFailure } from "./failure-answer.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { answerHeaders } from "./passed-headers.js";
@@ -21,6 +23,8 @@ export interface GatewayCallInit {
   response: NodeResponse;
   /** The listener has this long for the head of its answer. */
   headTimeoutMs: number;
+  /** The request may have a body of so many bytes. */
+  maxBodyBytes: number;
   clock: Clock;
 }
 
@@ -100,7 +104,11 @@ export class GatewayCall implements ChannelUser {
 
   #sendRequest(): void {
     const request = this.#request;
+    const { maxBodyBytes } = this.#init;
+    let leftBytes = maxBodyBytes;
     request.on("data", (chunk: Uint8Array) => {
+      leftBytes -= chunk.byteLength;
+      if (leftBytes < 0) return this.#fail(bodyTooLargeError(maxBodyBytes));
       if (!this.#channel.write(chunk)) request.pause();
     });
     request.on("end", () => {
@@ -140,7 +148,7 @@ export class GatewayCall implements ChannelUser {
   #onCallerGone(): void {
     if (this.#isOver) return;
     this.#set({ kind: "over" });
-    this.#channel.reset(new StreamError("the caller has gone", { code: Code.Canceled, hop: Hop.CALLER }));
+    this.#channel.reset(callerGoneError());
   }
 
   /** Answers with the failure. An answer that has begun is cut off, so that its reader notices. */
@@ -151,6 +159,8 @@ export class GatewayCall implements ChannelUser {
     this.#channel.reset(error);
     if (!response.headersSent) answerFailure(request, response, error);
     else if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Where the end of the connection is that of the body, only a reset tells that the body is not whole.
+    else if (request.httpVersion === "1.0" && !isEncrypted(request)) request.socket.resetAndDestroy();
     else response.destroy();
   }
 
@@ -174,7 +184,21 @@ function pairs(raw: readonly string[]): [string, string][] {
   return result;
 }
 
-function lateError(headTimeoutMs: number): StreamError {
-  const message = `the listener has sent no response within ${headTimeoutMs} ms`;
-  return new StreamError(message, { failure: Failure.UNSPECIFIED, code: Code.DeadlineExceeded, hop: Hop.PEER });
+function lateError(timeoutMs: number): StreamError {
+  const message = `the listener has sent no response within ${timeoutMs} ms`;
+  return new StreamError(message, { code: Code.DeadlineExceeded, hop: Hop.PEER });
+}
+
+/** The error of a call whose caller has hung up. */
+export function callerGoneError(): StreamError {
+  return new StreamError("the caller has gone", { code: Code.Canceled, hop: Hop.CALLER });
+}
+
+/** The error of a request whose body has more bytes than the gateway takes. */
+export function bodyTooLargeError(maxBodyBytes: number): StreamError {
+  return new StreamError(`the body of a request has at most ${maxBodyBytes} bytes`, {
+    failure: Failure.MESSAGE_TOO_LARGE,
+    hop: Hop.CALLER,
+    limit: exceededLimit("maxGatewayBodyBytes", maxBodyBytes),
+  });
 }

@@ -99,7 +99,7 @@ export class GatewaySockets {
     const onGone = () => stream?.destroy(canceledError("the client of the WebSocket has gone"));
     connection.once("end", onGone).once("close", onGone);
     try {
-      const hold = admission.hold(caller, { kind: "call" });
+      const hold = admission.hold(caller, { kind: "gateway call" });
       connection.once("close", () => hold.release());
       const { token, dropsAuthorization } = credentialsOf(request, admission.hasPolicy);
       const scheme = isEncrypted(request) ? "https" : "http";

@@ -1,22 +1,25 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
+import { Code, type Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { httpMetadata } from "../../http/link/stream-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
+import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { endUnfinished } from "../http/request/answered-request.js";
 import { requestCaller } from "../http/request/request-caller.js";
+import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
 import { connectRpc } from "../rpc/leg/leg-rpc.js";
 import { credentialsOf } from "./credentials.js";
 import { answerFailure, answerPlainly } from "./failure-answer.js";
+import { bodyTooLargeError } from "./gateway-call.js";
 import type { GatewayOptions } from "./gateway-options.js";
 import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
@@ -31,6 +34,9 @@ export interface GatewayInit {
   /** Reaches the relay within the process, for a caller that was let in. */
   transportOf: (admitted: Admitted) => Transport;
 }
+
+/** Methods that are about a connection, and that show a caller's headers to others. */
+const refusedMethods = new Set(["CONNECT", "TRACE", "TRACK"]);
 
 /** Brings requests of HTTP to the listeners of names, which serve HTTP over a stream, and WebSockets, which are streams. */
 export class Gateway {
@@ -58,11 +64,22 @@ export class Gateway {
 
   /** Serves a request that {@link routeOf} has found a route for. Never throws. */
   handle(route: GatewayRoute, request: NodeRequest, response: NodeResponse): void {
+    // The caller may have hung up while middleware had the request.
+    if (isGone(response)) return;
     endUnfinished(response);
-    if (route.kind === "listener") return void this.#call(route, request, response);
     if (route.kind === "refused") return answerPlainly(request, response, route.status, route.message);
-    response.setHeader("location", route.location);
-    answerPlainly(request, response, 308, "The URL of a listener ends with a slash.");
+    if (route.kind === "moved") {
+      response.setHeader("location", route.location);
+      return answerPlainly(request, response, 308, "The URL of a listener ends with a slash.");
+    }
+    if (refusedMethods.has(request.method ?? "")) {
+      return answerPlainly(request, response, 501, "The method is not served here.");
+    }
+    // By path a service worker of one listener would serve all of the others, and the relay.
+    if (!this.isByHost && request.headers["service-worker"] !== undefined) {
+      return answerPlainly(request, response, 403, "No service worker is served here.");
+    }
+    void this.#call(route, request, response);
   }
 
   /**
@@ -92,25 +109,35 @@ export class Gateway {
 
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
-    if (request.method === "TRACE" || request.method === "CONNECT") {
-      return answerPlainly(request, response, 501, "The method is not served here.");
-    }
-    const caller: Caller = requestCaller(request, "gateway", this.#init.proxies);
+    const { admission, limits, clock } = this.#relay;
+    const { proxies } = this.#init;
+    let hold: Hold | undefined;
+    response.once("close", () => hold?.release());
     try {
-      const hold = this.#relay.admission.hold(caller, { kind: "call" });
-      response.once("close", () => hold.release());
-      const { token, dropsAuthorization } = credentialsOf(request, this.#relay.admission.hasPolicy);
+      const caller = requestCaller(request, "gateway", proxies);
+      hold = admission.hold(caller, { kind: "gateway call" });
+      const declaredBytes = Number(request.headers["content-length"] ?? 0);
+      if (declaredBytes > limits.maxGatewayBodyBytes) throw bodyTooLargeError(limits.maxGatewayBodyBytes);
+      const { token, dropsAuthorization } = credentialsOf(request, admission.hasPolicy);
       const admitted = await this.#admit(target.name, caller, token);
+      // From here on the call counts for whoever it is.
+      if (admitted.caller !== caller) hold = admission.hold(admitted.caller, { kind: "gateway call" }, hold);
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
-      await callListener({ target, request, response, dropsAuthorization, open, clock: this.#relay.clock });
+      const scheme = schemeOf(request, proxies);
+      await callListener({ target, scheme, request, response, dropsAuthorization, open, limits, clock });
     } catch (reason) {
-      if (!response.headersSent) answerFailure(request, response, StreamError.from(reason));
-      else response.destroy();
+      if (!isGone(response)) answerFailure(request, response, StreamError.from(reason, Code.Internal));
     }
+    if (isGone(response)) hold?.release();
   }
 
   #admit(name: string, caller: Caller, token: string): Admitted | Promise<Admitted> {
     const open = create(OpenSchema, { name, metadata: httpMetadata });
     return connectRpc.admit(this.#relay, open, caller, token);
   }
+}
+
+/** Whether nobody is there to answer. In HTTP/2 only the stream knows. */
+function isGone(response: NodeResponse): boolean {
+  return ("stream" in response ? response.stream : response).destroyed;
 }

@@ -2,15 +2,14 @@ import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { defaultLimits, maxTimerMs, type RelayLimits } from "../admission/limits.js";
+import { sendContinue } from "../http/install.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
 import { answerFailure } from "./failure-answer.js";
 import { GatewayCall } from "./gateway-call.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { requestOf } from "./passed-headers.js";
-
-/** A server gives its handler up after 60 s; a caller waits a little longer, so that it gets the server's own answer. */
-const defaultHeadTimeoutMs = 75_000;
 
 export interface ListenerCallInit {
   target: GatewayTarget;
@@ -20,6 +19,10 @@ export interface ListenerCallInit {
   dropsAuthorization: boolean;
   /** Opens a channel to the listener. */
   open: (request: ChannelRequest) => Promise<Channel>;
+  /** The scheme of the public URL. Default: that of the connection. */
+  scheme?: "http" | "https";
+  /** Default: those of a relay. */
+  limits?: Pick<RelayLimits, "gatewayTimeoutMs" | "maxGatewayBodyBytes">;
   clock: Clock;
 }
 
@@ -30,14 +33,19 @@ export async function callListener({
   response,
   dropsAuthorization,
   open,
+  scheme = isEncrypted(request) ? "https" : "http",
+  limits = defaultLimits,
   clock,
 }: ListenerCallInit): Promise<void> {
   try {
-    const scheme = isEncrypted(request) ? "https" : "http";
     const channel = await open(requestOf(request, { target, scheme, dropsAuthorization }));
     // A response whose caller has gone says so once.
     if (("stream" in response ? response.stream : response).destroyed) return channel.reset(canceledError());
-    new GatewayCall({ target, channel, request, response, headTimeoutMs: headTimeoutMsOf(request), clock });
+    sendContinue(request, response);
+    const { gatewayTimeoutMs, maxGatewayBodyBytes } = limits;
+    const headTimeoutMs = headTimeoutMsOf(request, gatewayTimeoutMs);
+    const maxBodyBytes = maxGatewayBodyBytes === maxTimerMs ? Number.POSITIVE_INFINITY : maxGatewayBodyBytes;
+    new GatewayCall({ target, channel, request, response, headTimeoutMs, maxBodyBytes, clock });
   } catch (reason) {
     if (!response.headersSent) answerFailure(request, response, StreamError.from(reason));
     else response.destroy();
@@ -48,8 +56,8 @@ export async function callListener({
  * Returns how long to wait for the head of the answer. An RPC has a deadline of its caller's own, and the head of its
  * answer goes with its first message, which may come after hours.
  */
-export function headTimeoutMsOf({ headers }: NodeRequest): number {
+export function headTimeoutMsOf({ headers }: NodeRequest, timeoutMs: number): number {
   const isRpc =
     /^application\/(grpc|connect\+)/.test(headers["content-type"] ?? "") || "connect-protocol-version" in headers;
-  return isRpc ? Number.POSITIVE_INFINITY : defaultHeadTimeoutMs;
+  return isRpc ? Number.POSITIVE_INFINITY : timeoutMs;
 }

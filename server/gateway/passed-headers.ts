@@ -5,7 +5,7 @@ import {
   type Header,
   HeaderSchema,
 } from "../../gen/streamserver/v1/link_pb.js";
-import { isHopByHop } from "../../http/message/head.js";
+import { checkHead, isHopByHop } from "../../http/message/head.js";
 import type { NodeRequest } from "../http/node-server.js";
 import type { GatewayTarget } from "./gateway-target.js";
 
@@ -60,7 +60,7 @@ export interface RequestFacts {
   dropsAuthorization: boolean;
 }
 
-/** Returns the head of a request as the listener gets it. */
+/** Returns the head of a request as the listener gets it. Throws FAILURE_FRAME_TOO_LARGE for one that it does not take. */
 export function requestOf(request: NodeRequest, { target, scheme, dropsAuthorization }: RequestFacts): ChannelRequest {
   const { name: _, authority, path, prefix } = target;
   const headers = [
@@ -83,6 +83,7 @@ export function requestOf(request: NodeRequest, { target, scheme, dropsAuthoriza
   }
   // HTTP/2 has a header for each cookie. RFC 9113, section 8.2.3.
   if (cookies.length > 0 && prefix === "") headers.push(header("cookie", cookies.join("; ")));
+  checkHead("request", headers, path.length);
   return create(ChannelRequestSchema, { path, headers });
 }
 

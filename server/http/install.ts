@@ -8,7 +8,7 @@ import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { closeTimeoutMs } from "./open-responses.js";
 import { upgradeResponse } from "./upgrade-response.js";
 
-/** The handlers that are put in front of a server's own. */
+/** The handlers that are put in front of a server's own. They call {@link sendContinue} for requests that they serve. */
 export interface FrontHandlers {
   request(request: NodeRequest, response: NodeResponse, next?: () => void): void;
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void;
@@ -35,6 +35,19 @@ const placeholders = new WeakSet<object>();
  */
 const relaysBehind = new WeakMap<object, () => boolean>();
 
+/** Requests whose callers wait for "100 Continue" before they send a body. */
+const expecting = new WeakSet<NodeRequest>();
+
+/** Whether the caller of a request waits for "100 Continue", and has sent nothing of a body. */
+export function isExpecting(request: NodeRequest): boolean {
+  return expecting.has(request);
+}
+
+/** Has the caller of a request send its body, if it waits for "100 Continue". */
+export function sendContinue(request: NodeRequest, response: NodeResponse): void {
+  if (expecting.delete(request)) response.writeContinue();
+}
+
 /**
  * Puts handlers in front of a server's own listeners for requests and upgrades, whenever these are added, and of other
  * relays. Warns when the server gets no connections any more. Returns a function that takes the handlers off again.
@@ -58,11 +71,14 @@ export function install(server: NodeServer, handlers: FrontHandlers, relay: Supe
     }
     if (current !== undefined && requestEvents.has(event)) {
       const [request, response] = args as [NodeRequest, NodeResponse];
-      // Node does not send "100 Continue" by itself where the server has listeners for "checkContinue".
-      if (event === "checkContinue" && current.serves(request)) response.writeContinue();
+      const isWaiting = event === "checkContinue";
+      if (isWaiting) expecting.add(request);
       current.request(request, response, () => {
-        if (hasOthers(event)) passOn();
-        else handlers.request(request, response);
+        if (hasOthers(event)) return passOn();
+        if (!isWaiting) return handlers.request(request, response);
+        // Node does the same for a server without listeners for "checkContinue".
+        sendContinue(request, response);
+        Reflect.apply(this.emit, this, ["request", request, response]);
       });
       return true;
     }
@@ -93,11 +109,12 @@ export function install(server: NodeServer, handlers: FrontHandlers, relay: Supe
   };
   server.on("close", onClose);
   server.close = closeAndWarn as typeof server.close;
-  // Without listeners, an http2 server makes no request and response objects, and an http server takes a request for an
-  // upgrade for an ordinary one.
+  // Without listeners, an http2 server makes no request and response objects, an http server takes a request for an
+  // upgrade for an ordinary one, and both send "100 Continue" before anybody has seen the request.
   const placeholder = () => {};
   placeholders.add(placeholder);
-  for (const event of ["request", "upgrade"]) (server as HttpServer).on(event, placeholder);
+  const placeholderEvents = ["request", "upgrade", "checkContinue"];
+  for (const event of placeholderEvents) (server as HttpServer).on(event, placeholder);
   const restoreUpgrades = narrowUpgrades(
     server,
     (request) => current?.upgrades(request) === true,
@@ -112,7 +129,7 @@ export function install(server: NodeServer, handlers: FrontHandlers, relay: Supe
     if (server.close === closeAndWarn) server.close = close;
     server.off("close", onClose);
     cancelWarning();
-    for (const event of ["request", "upgrade"]) (server as HttpServer).off(event, placeholder);
+    for (const event of placeholderEvents) (server as HttpServer).off(event, placeholder);
     restoreUpgrades();
     stopWatching();
     stopSupervising();

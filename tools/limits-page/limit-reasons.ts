@@ -34,6 +34,10 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxWatchersPerCaller: "A tenth of all that watch. A dashboard has one call, and so has each tab with it.",
   maxCallsPerSecondPerCaller:
     "A hundred pairings in a second are more than a person makes, and a tenth of the 860 to 3,000 that one core can do. A page that is loaded may make ten times as many at once. All that one caller may have comes back at once when its network was away, or when the relay was started again: `maxStreams`, `maxStreamsPerCaller` and `maxNamesPerCaller` together; so do all tabs of an office, each with its link.",
+  maxGatewayCalls:
+    "As many as streams. A call whose caller reads slowly holds up to 1 MiB of its answer, and one that reads holds nothing.",
+  maxGatewayCallsPerCaller: "A tenth of all. A browser makes six at once over HTTP/1.1, and a hundred over HTTP/2.",
+  maxGatewayBodyBytes: "Off: bodies are streamed, and nothing is kept of them. Set it where uploads are abuse.",
   maxAuthorizations: "A policy that takes 10 ms for an answer is asked 100,000 times in a second at most.",
   maxAuthorizationsPerCaller: "A tenth of all, so that one address does not keep the policy busy for all others.",
   authorizeTimeoutMs:
@@ -50,6 +54,8 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxFrameBytes: "Three messages of 64 KiB fit in. A larger frame delays the frames of other streams behind it.",
   acceptTimeoutMs: "A person who is asked needs longer: then accept at once, and ask on the stream.",
   openTimeoutMs: "A caller on a slow network needs a second. Whoever sends nothing holds a call for nothing.",
+  gatewayTimeoutMs:
+    "A server behind a name answers for a handler that is slow after 60 s, and a caller that waits a little longer gets that answer. A call of gRPC or Connect has the deadline of its caller instead.",
   lingerTimeoutMs: "The last acks of a slow network come within seconds.",
   graceMs:
     "A phone that changes its network, a laptop that is opened again, and a relay that is started again are back by then.",

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../node-server.js";
+import { plainAddress, type TrustedProxies } from "./trusted-proxies.js";
 
 /**
  * The URLs by which a request may name an RPC of the relay: the one that the caller asked for and, where a framework
@@ -19,6 +20,17 @@ export function pathOf(url: string): string {
 export function authorityOf({ headers }: NodeRequest | IncomingMessage): string | undefined {
   const authority = headers[":authority"] ?? headers.host;
   return typeof authority === "string" ? authority : undefined;
+}
+
+/** The scheme of the URL that a caller asked for, also where a trusted proxy in front of the relay ends TLS. */
+export function schemeOf(request: NodeRequest | IncomingMessage, proxies: TrustedProxies): "http" | "https" {
+  if (isEncrypted(request)) return "https";
+  const told = request.headers["x-forwarded-proto"];
+  if (told === undefined) return "http";
+  const socket = "stream" in request ? request.stream.session?.socket : request.socket;
+  const isTrusted = proxies.includes(plainAddress(socket?.remoteAddress ?? ""));
+  // Each proxy adds the scheme that it was asked by at the end, or replaces what stands there.
+  return isTrusted && /(^|,)\s*https\s*$/i.test(String(told)) ? "https" : "http";
 }
 
 /** Whether a request came over TLS as far as this process. */

@@ -8,6 +8,7 @@ import { Fifo } from "../../../stream/platform/fifo.js";
 import { afterTurn } from "../../../stream/platform/turn.js";
 import type { Hold } from "../../admission/admission.js";
 import type { Admitted } from "../../admission/authorize.js";
+import type { LegRate } from "../../admission/byte-rates.js";
 import { type Caller, localCaller } from "../../admission/caller.js";
 import type { Holder } from "../../admission/held-bytes.js";
 import type { Relay } from "../../relay/relay.js";
@@ -63,6 +64,10 @@ class LocalLeg implements LegCall, Holder {
   /** The leg's place among the legs, since it was attached. */
   #hold: Hold | undefined;
   #stopHolding = () => {};
+  /** How fast the leg of a caller may bring bytes. This process may bring any. */
+  #rate: LegRate | undefined;
+  /** The endpoint has sent too much for its rate, and waits; its peer may have room meanwhile. */
+  #rest: { peer: "free" | "full"; cancel: () => void } | undefined;
 
   constructor(relay: Relay, rpc: LegRpc, open: Open, handlers: LegCallHandlers, admitted: Admitted | undefined) {
     this.#relay = relay;
@@ -76,6 +81,7 @@ class LocalLeg implements LegCall, Holder {
       this.#streamId = opened.streamId;
       this.#stopHolding = relay.admission.heldBytes.add(this);
       this.#state = { kind: "attached", half };
+      if (admitted !== undefined) this.#rate = relay.admission.byteRates.ofLeg(admitted.caller, half);
       this.#tell(() => handlers.onOpened(opened));
       half.attach(this.#port, resumption);
     } catch (reason) {
@@ -87,7 +93,24 @@ class LocalLeg implements LegCall, Holder {
     if (this.#state.kind !== "attached") return true;
     const relayed = relayedFrame(frame);
     this.#relay.admission.heldBytes.received(relayed.envelope.byteLength);
-    return this.#state.half.put(relayed);
+    const hasRoom = this.#state.half.put(relayed);
+    const waitMs = this.#rate?.spend(relayed.envelope.byteLength) ?? 0;
+    if (waitMs === 0) return hasRoom;
+    const cancel = this.#relay.clock.after(waitMs, () => this.#onRested());
+    this.#rest = { peer: hasRoom ? "free" : "full", cancel };
+    return false;
+  }
+
+  #onRested(): void {
+    const peer = this.#rest?.peer;
+    this.#rest = undefined;
+    if (peer === "free") this.#goOn();
+  }
+
+  #goOn(): void {
+    afterTurn(() => {
+      if (this.#state.kind === "attached") this.#handlers.onDrain();
+    });
   }
 
   end(): void {
@@ -129,10 +152,10 @@ class LocalLeg implements LegCall, Holder {
       sendSuspended: (graceMs) => this.#notify(() => this.#handlers.onSuspended(graceMs)),
       sendResumed: (receivedSequence) => this.#notify(() => this.#handlers.onResumed(receivedSequence)),
       sendDraining: (graceMs) => this.#tell(() => this.#handlers.onDraining(graceMs)),
-      goOn: () =>
-        afterTurn(() => {
-          if (this.#state.kind === "attached") this.#handlers.onDrain();
-        }),
+      goOn: () => {
+        if (this.#rest === undefined) this.#goOn();
+        else this.#rest.peer = "free";
+      },
       finish: (error) => this.#end(error),
     };
   }
@@ -187,6 +210,7 @@ class LocalLeg implements LegCall, Holder {
   #over(error: StreamError | undefined): void {
     this.#hold?.release();
     this.#stopHolding();
+    this.#rest?.cancel();
     this.#state = { kind: "over" };
     this.#handlers.onEnd(error);
   }

@@ -23,6 +23,12 @@ export const relayDeadlines: RelayRows = {
     beyond: "the call ends with `FAILURE_PROTOCOL_VIOLATION`, code `deadline_exceeded`",
     told: notTold,
   }),
+  gatewayTimeoutMs: (value) => ({
+    what: "the head of an answer to a request that came to the gateway",
+    value: ms(value),
+    beyond: "the answer is 504",
+    told: notTold,
+  }),
   authorizeTimeoutMs: (value) => ({
     what: "the relay's policy, where it has one, says whether a caller may listen, connect or list",
     value: ms(value),

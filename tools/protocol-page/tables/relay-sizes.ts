@@ -90,6 +90,12 @@ export const relaySizes: RelayRows = {
       `the call ends with ${limitReached}, or its stream or connection without a word`,
     ),
   maxOpeningCallsPerCaller: (value) => cap("the same from one address", value, "as for all such calls"),
+  maxGatewayCalls: (value) => cap("requests of HTTP under way in the gateway", value, "the answer is 503"),
+  maxGatewayCallsPerCaller: (value) => cap("the same of one caller", value, "the answer is 429"),
+  maxGatewayBodyBytes: (value) => ({
+    ...unlimited("bytes of the body of a request to the gateway", value),
+    beyond: "the answer is 413",
+  }),
   maxCallsPerSecondPerCaller: (value) =>
     cap(
       "calls of `Listen`, `Connect`, `List`, `Watch`, `Renew` and of operators by one caller in a second, and those of any RPC whose token is none; ten times as many at once. Apart from them, as many of one caller that come back to streams and names, at once all that a caller may have; and as many links from one address that are opened, at once `maxLinksPerCaller`",

@@ -44,6 +44,7 @@ describe("Admission.hold", () => {
     ["maxCalls", { kind: "call" }, 3],
     ["maxCalls", { kind: "reflection call" }, 3],
     ["maxOpeningCalls", { kind: "opening call" }, 3],
+    ["maxGatewayCalls", { kind: "gateway call" }, 3],
     ["maxWatchers", { kind: "reflection call" }, 3],
   ])("refuses by %s one more %o, until one is released", (limit, resource, max) => {
     const admission = newAdmission({ [limit]: 3 });
@@ -72,6 +73,7 @@ describe("Admission.hold", () => {
     ["maxLinksPerCaller", { kind: "link" }],
     ["maxCallsPerCaller", { kind: "call" }],
     ["maxOpeningCallsPerCaller", { kind: "opening call" }],
+    ["maxGatewayCallsPerCaller", { kind: "gateway call" }],
     ["maxWatchersPerCaller", { kind: "reflection call" }],
     ["maxAuthorizationsPerCaller", { kind: "authorization" }],
   ])("refuses one caller by %s one more %o, and no other", (limit, resource) => {

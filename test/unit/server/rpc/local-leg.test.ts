@@ -231,6 +231,29 @@ describe("LocalLeg", () => {
     expect(endpoint.ends).toEqual([expect.objectContaining({ failure: NOT_PERMITTED })]);
   });
 
+  test("has the byte rate of the caller that was let in, and goes on when its peer has room as well", async () => {
+    const { relay, clock } = newRelay({ maxBytesPerSecondPerCaller: 1_000 });
+    const { lease } = relay.listen("room", false);
+    const events = leaseEvents(lease);
+    const caller: Caller = { origin: "", address: "192.0.2.1", door: "gateway" };
+    const endpoint = new LegEndpoint(localLegCaller(relay, { caller, metadata: {} }));
+    await settled();
+    const [event] = events;
+    if (event?.kind !== "offer") throw new Error("nothing was offered");
+    const listener = new Listening(relay.accept(event.offer.id, relay.offerToken(event.offer), undefined));
+    await settled();
+    expect(endpoint.call.send(dataFrame(1, { data: new Uint8Array(1_500) }))).toBe(false);
+    expect(listener.frames).toHaveLength(1);
+    clock.advance(400);
+    await settled();
+    expect(endpoint.drains).toBe(0);
+    clock.advance(400);
+    await settled();
+    expect(endpoint.drains).toBe(1);
+    endpoint.call.cancel();
+    await settled();
+  });
+
   test("counts until its endpoint has heard the end, and so is refused where too many have not", async () => {
     const { relay } = newRelay({ maxStreams: 1 });
     const endpoints: LegEndpoint[] = [];
