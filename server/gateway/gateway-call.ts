@@ -3,7 +3,7 @@ import { constants } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
-import { hasNoBody, isFinalStatus, isHopByHop, violation } from "../../http/message/head.js";
+import { hasNoBody, isFinalStatus, isHopByHop } from "../../http/message/head.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
 import { headersToWire } from "../../link/packet/header.js";
@@ -70,7 +70,7 @@ export class GatewayCall implements ChannelUser {
     if (state.kind !== "answering") return;
     if (state.leftBytes !== undefined) {
       if (chunk.byteLength > state.leftBytes)
-        return this.#fail(violation("the answer is longer than its Content-Length"));
+        return this.#fail(brokenAnswerError("the answer is longer than its Content-Length"));
       state.leftBytes -= chunk.byteLength;
     }
     if (state.body === "dropped") return;
@@ -82,7 +82,7 @@ export class GatewayCall implements ChannelUser {
     const state = this.#state;
     if (state.kind !== "answering") return;
     if (state.body === "passed" && state.leftBytes) {
-      return this.#fail(violation("the answer is shorter than its Content-Length"));
+      return this.#fail(brokenAnswerError("the answer is shorter than its Content-Length"));
     }
     this.#set({ kind: "over" });
     const trailers = passedTrailers([...this.#channel.trailer]);
@@ -124,7 +124,7 @@ export class GatewayCall implements ChannelUser {
     const passed = isFinalStatus(status) ? answerHeaders(headers, this.#init.target) : undefined;
     const length = passed?.["content-length"];
     if (passed === undefined || (length !== undefined && !/^\d{1,15}$/.test(String(length)))) {
-      return this.#fail(violation("the listener sends a head that HTTP does not know"));
+      return this.#fail(brokenAnswerError(unknownHead));
     }
     const hasBody = !hasNoBody(this.#request.method ?? "GET", status);
     if (!hasBody && this.#request.method !== "HEAD") delete passed["content-length"];
@@ -133,8 +133,7 @@ export class GatewayCall implements ChannelUser {
     try {
       this.#response.writeHead(status, passed);
     } catch (cause) {
-      const error = violation("the listener sends a head that HTTP does not know");
-      return this.#fail(new StreamError(error.message, { failure: error.failure, hop: Hop.PEER, cause }));
+      return this.#fail(brokenAnswerError(unknownHead, cause));
     }
     this.#channel.resume();
     // A head whose body comes later is not held back.
@@ -182,6 +181,13 @@ function pairs(raw: readonly string[]): [string, string][] {
   const result: [string, string][] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) result.push([String(raw[at]).toLowerCase(), String(raw[at + 1])]);
   return result;
+}
+
+const unknownHead = "the listener sends a head that HTTP does not know";
+
+/** The error of a listener whose answer is none of HTTP. */
+function brokenAnswerError(message: string, cause?: unknown): StreamError {
+  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.PEER, cause });
 }
 
 function lateError(timeoutMs: number): StreamError {

@@ -1,0 +1,259 @@
+import { create } from "@bufbuild/protobuf";
+import { StreamServer } from "browser-stream-server";
+import { type HttpHandler, serve } from "browser-stream-server/http";
+import type { StreamServerProxyOptions } from "browser-stream-server/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
+import type { Channel } from "../../../link/channel/channel.js";
+import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+import { until } from "../until.js";
+import { exchange, head } from "./raw-http.js";
+
+let relay: TestRelay;
+const ends: (() => Promise<unknown>)[] = [];
+
+async function opened(options: StreamServerProxyOptions = {}): Promise<void> {
+  relay = await openRelay({ gateway: { by: "path" }, ...options });
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+  await holdsNothing(relay, "links");
+  await relay.close();
+});
+
+async function serving(name: string, handler: HttpHandler): Promise<void> {
+  const server = serve(relay.origin, name, handler, { onError: () => {} });
+  ends.push(() => server.end());
+  await server.ready;
+}
+
+/** A listener that speaks the protocol by hand, and so may break its rules. */
+async function answering(name: string, onRequest: (channel: Channel) => void): Promise<void> {
+  const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
+    stream.on("error", () => {});
+    // The gateway keeps it for its next call.
+    ends.unshift(async () => stream.destroy());
+    serveLink(stream, { maxCalls: 8, onRequest });
+  }).listen(name);
+  ends.push(() => server.end());
+  await server.ready;
+}
+
+const ask = (bytes: string, isDone?: (text: string) => boolean) => exchange(relay.origin, bytes, isDone);
+const errorIn = (text: string) => /^stream-error: (.*)\r$/m.exec(text)?.[1];
+const bodyOf = (text: string) => text.slice(text.indexOf("\r\n\r\n") + 4);
+
+describe("a request to the gateway", () => {
+  test.each([
+    ["with segments of dots", "/~/a/../b"],
+    ["with encoded dots", "/~/a/%2e%2E/b"],
+    ["with dots for a name", "/~/../browser-server/streamserver.v1.RelayService/List"],
+    ["with encoded dots for a name", "/~/%2e./x"],
+    ["with backslashes", "/~/a\\..\\b"],
+    ["with a name that is no UTF-8", "/~/%ff/"],
+    ["with a broken encoding", "/~/%zz/"],
+    ["without a name", "/~//x"],
+    ["with a fragment", "/~/a/#b"],
+    ["for an absolute URL of another host", "http://other.example/~/a/"],
+  ])("%s is answered with 400, and nobody is asked", async (_, target) => {
+    await opened();
+    await serving("a", () => new Response("asked"));
+    const { statuses, text } = await ask(head("GET", target));
+    expect([statuses, text.includes("asked")]).toEqual([[400], false]);
+  });
+
+  test.each([
+    ["with an encoded slash", "/~/a/b%2F..%2Fc", "/b%2F..%2Fc"],
+    ["that is encoded twice", "/~/a/%252e%252e/c", "/%252e%252e/c"],
+    ["with empty segments", "/~/a//b//", "//b//"],
+    ["for an absolute URL of its host", "http://relay.example/~/a/x?y", "/x?y"],
+  ])("%s has its path as it came", async (_, target, path) => {
+    await opened();
+    await serving("a", (request) => new Response(request.url.slice("http://relay.example".length)));
+    const { statuses, text } = await ask(head("GET", target));
+    expect([statuses, text.endsWith(`\r\n${path}\r\n0\r\n\r\n`)]).toEqual([[200], true]);
+  });
+
+  const smuggled = "GET /~/a/smuggled HTTP/1.1\r\nHost: relay.example\r\n\r\n";
+  test.each([
+    ["a length and chunks", ["Content-Length: 4", "Transfer-Encoding: chunked"]],
+    ["two lengths", ["Content-Length: 0", `Content-Length: ${smuggled.length}`]],
+    ["chunks of another name", ["Transfer-Encoding: xchunked"]],
+    ["chunks behind a space", ["Transfer-Encoding : chunked"]],
+    ["a length with a sign", ["Content-Length: +0"]],
+  ])("with %s is refused with its connection, and no other is made of its body", async (_, headers) => {
+    await opened();
+    const paths: string[] = [];
+    await serving("a", (request) => {
+      paths.push(new URL(request.url).pathname);
+      return new Response("");
+    });
+    const request = head("POST", "/~/a/first", headers).replace("Connection: close\r\n", "");
+    const { statuses } = await ask(`${request}0\r\n\r\n${smuggled}`);
+    expect([statuses, paths.filter((path) => path === "/smuggled")]).toEqual([[400], []]);
+  });
+
+  test("with 100 KB of headers is answered with 431", async () => {
+    await opened();
+    expect((await ask(head("GET", "/~/a/", [`X-Long: ${"x".repeat(100_000)}`]))).statuses).toEqual([431]);
+  });
+
+  test("for another host than the relay's is answered with 403 where it may be a page's", async () => {
+    await opened({ hosts: ["relay.example"] });
+    await serving("a", () => new Response("asked"));
+    const get = head("GET", "/~/a/", [], "rebound.example");
+    expect((await ask(get)).statuses).toEqual([403]);
+    expect((await ask(head("GET", "/~/a/"))).statuses).toEqual([200]);
+  });
+
+  test("for an upgrade to something else is a request like others", async () => {
+    await opened();
+    await serving("a", (request) => new Response(String(request.headers.get("upgrade"))));
+    const upgrade = ["Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"];
+    const request = head("GET", "/~/a/", upgrade).replace("Connection: close", "Connection: Upgrade, HTTP2-Settings");
+    const { statuses, text } = await ask(request, (answer) => answer.endsWith("0\r\n\r\n"));
+    expect([statuses, text.includes("\r\nnull\r\n")]).toEqual([[200], true]);
+  });
+
+  test("with a method that shows headers is answered with 501", async () => {
+    await opened();
+    await serving("a", () => new Response("asked"));
+    expect((await ask(head("TRACE", "/~/a/"))).statuses).toEqual([501]);
+  });
+
+  test("without the slash behind the name is led there, whatever the name", async () => {
+    await opened();
+    const { statuses, text } = await ask(head("GET", "/~/a:b%2F?x=1"));
+    expect([statuses, /^location: (.*)\r$/m.exec(text)?.[1]]).toEqual([[308], "./a:b%2F/?x=1"]);
+  });
+
+  test("with more than a body may have is answered with 413, by its length or as it comes", async () => {
+    await opened({ limits: { maxGatewayBodyBytes: 5 } });
+    await serving("a", async (request) => new Response(await request.text()));
+    const chunked = ["Transfer-Encoding: chunked"];
+    expect((await ask(`${head("POST", "/~/a/", ["Content-Length: 6"])}123456`)).statuses).toEqual([413]);
+    expect((await ask(`${head("POST", "/~/a/", chunked)}6\r\n123456\r\n0\r\n\r\n`)).statuses).toEqual([413]);
+    expect((await ask(`${head("POST", "/~/a/", chunked)}5\r\n12345\r\n0\r\n\r\n`)).text).toContain("12345");
+  });
+
+  test("that waits for 100 Continue gets it when the listener has the request, or else the answer alone", async () => {
+    await opened();
+    await serving("a", async (request) => new Response(`${request.headers.get("expect")} ${await request.text()}`));
+    const expecting = ["Content-Length: 5", "Expect: 100-continue"];
+    const { statuses } = await ask(head("POST", "/~/a/", expecting), (text) => text.includes("\r\n\r\n"));
+    expect(statuses).toEqual([100]);
+    const whole = await ask(`${head("POST", "/~/a/", expecting)}12345`);
+    expect([whole.statuses, whole.text.includes("null 12345")]).toEqual([[100, 200], true]);
+    const keepAlive = head("POST", "/~/nobody/", expecting).replace("Connection: close\r\n", "");
+    const refused = await ask(keepAlive);
+    expect([refused.statuses, refused.end]).toEqual([[503], "ended"]);
+  });
+});
+
+describe("a listener", () => {
+  const respond = (channel: Channel, status: number, headers: readonly [string, string][]) =>
+    channel.respond(
+      create(ChannelResponseSchema, { status, headers: headers.map(([name, value]) => ({ name, value })) }),
+    );
+
+  test.each<[string, number, [string, string][]]>([
+    ["a header with a newline", 200, [["x-a", "1\r\nset-cookie: a=1"]]],
+    ["a header with a null", 200, [["x-a", "1\0"]]],
+    ["a header whose name is none", 200, [["x a", "1"]]],
+    ["a pseudo-header", 200, [[":status", "404"]]],
+    [
+      "two lengths",
+      200,
+      [
+        ["content-length", "1"],
+        ["content-length", "2"],
+      ],
+    ],
+    ["a length that is none", 200, [["content-length", "-1"]]],
+    ["the status of an upgrade", 101, []],
+    ["a status that is none", 99, []],
+  ])("that sends %s is answered for with 502", async (_, status, headers) => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, status, headers);
+      channel.endResponse([]);
+    });
+    const { statuses, text } = await ask(head("GET", "/~/a/"));
+    expect([statuses, errorIn(text)]).toEqual([[502], "failure=protocol_violation, hop=peer, code=invalid_argument"]);
+    expect(text).not.toContain("set-cookie");
+  });
+
+  test.each([
+    ["longer", 5],
+    ["shorter", 7],
+  ])("whose body is %s than it says is cut off, and adds no byte to the next answer", async (_, length) => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, [["content-length", String(length)]]);
+      // In a later turn, so that the head has gone out.
+      setTimeout(() => {
+        channel.write(new TextEncoder().encode("123456"));
+        channel.endResponse([]);
+      }, 20);
+    });
+    const request = head("GET", "/~/a/").replace("Connection: close\r\n", "");
+    const { statuses, text } = await ask(request + request);
+    expect([statuses, bodyOf(text).length < length]).toEqual([[200], true]);
+  });
+
+  test("that fails behind the head has its answer cut off, by a reset where nothing else would tell", async () => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, []);
+      channel.write(new TextEncoder().encode("begun"));
+      setTimeout(() => channel.reset(new Error("no") as never), 20);
+    });
+    const chunked = await ask(head("GET", "/~/a/"));
+    expect([chunked.statuses, chunked.text.includes("begun"), chunked.text.endsWith("0\r\n\r\n")]).toEqual([
+      [200],
+      true,
+      false,
+    ]);
+    const old = await ask("GET /~/a/ HTTP/1.0\r\nHost: relay.example\r\n\r\n");
+    expect(old.end).toBe("reset");
+  });
+
+  test("that never answers is answered for with 504", async () => {
+    await opened({ limits: { gatewayTimeoutMs: 50 } });
+    let isReset = false;
+    await answering("a", (channel) => {
+      channel.use({
+        onData() {},
+        onEnd() {},
+        onDrain() {},
+        onClosed() {
+          isReset = true;
+        },
+      });
+    });
+    const { statuses, text } = await ask(head("GET", "/~/a/"));
+    expect([statuses, errorIn(text)]).toEqual([[504], "failure=unspecified, hop=peer, code=deadline_exceeded"]);
+    await until(
+      () => isReset,
+      () => "the call goes on",
+    );
+  });
+
+  test("hears at once of a caller that has gone", async () => {
+    await opened();
+    let aborted = false;
+    await serving("a", ({ signal }) => {
+      signal.addEventListener("abort", () => {
+        aborted = true;
+      });
+      return new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) }));
+    });
+    await ask(head("GET", "/~/a/"), (text) => text.includes("\r\n\r\n"));
+    await until(
+      () => aborted,
+      () => "the call goes on",
+    );
+  });
+});
