@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { goPrograms, pythonPrograms } from "../setup/example-programs.ts";
+import { calculatorGo, goPrograms, pythonPrograms } from "../setup/example-programs.ts";
 import { root, run, withTemporaryFolder } from "./command.ts";
 import { differences, readTree } from "./generated.ts";
 import { conformanceProtos, findGo, goEnv } from "./go-toolchain.ts";
@@ -25,17 +25,29 @@ async function pythonProblems(folder: string): Promise<string[]> {
   return differences(readTree(join(folder, "streamserver")), present, "examples/python/streamserver");
 }
 
-async function goProblems(folder: string, go: string): Promise<string[]> {
+async function goProblems(folder: string, go: string, cwd: string, name: string): Promise<string[]> {
   const env = { ...goEnv, PATH: `${join(root, "node_modules/.bin")}:${dirname(go)}:${process.env.PATH}` };
-  const { code, output } = await run("buf", ["generate", "--output", folder], { cwd: goPrograms.folder, env });
-  if (code !== 0) return [`buf generate in examples/go (exit code ${code})`, output.trim()];
-  return differences(readTree(join(folder, "gen")), readTree(join(goPrograms.folder, "gen")), "examples/go/gen");
+  const { code, output } = await run("buf", ["generate", "--output", folder], { cwd, env });
+  if (code !== 0) return [`buf generate in ${name} (exit code ${code})`, output.trim()];
+  return differences(readTree(join(folder, "gen")), readTree(join(cwd, "gen")), `${name}/gen`);
 }
 
 const conformance = "test/interop/conformance";
 const conformanceFiles = ["config", "server_compat", "service"].map(
   (name) => `connectrpc/conformance/v1/${name}.proto`,
 );
+
+/** The stubs of the calculator in other languages; those in JavaScript are of the step `generated`. */
+async function calculatorProblems(folder: string, go: string): Promise<string[]> {
+  const calculator = join(root, "examples/calculator");
+  const outs = [`--python_out=${folder}`, `--grpc_python_out=${folder}`];
+  const args = ["-m", "grpc_tools.protoc", "-I", calculator, ...outs, "calculator.proto"];
+  const python = await run(venvPython, args);
+  if (python.code !== 0) return [`grpc_tools.protoc (exit code ${python.code})`, python.output.trim()];
+  const present = [...readTree(join(calculator, "python"))].filter(([path]) => /_pb2(_grpc)?\.py$/.test(path));
+  const stubs = differences(readTree(folder), new Map(present), "examples/calculator/python");
+  return [...stubs, ...(await goProblems(folder, go, calculatorGo.folder, "examples/calculator/go"))];
+}
 
 /** The code for the conformance suite's service is what its proto files give. */
 async function conformanceProblems(folder: string, go: string): Promise<string[]> {
@@ -59,7 +71,8 @@ export async function checkExampleStubs(): Promise<Outcome> {
   if (go === undefined) return skipped("there is no Go that is new enough");
   const problems = [
     ...(await withTemporaryFolder(pythonProblems)),
-    ...(await withTemporaryFolder((folder) => goProblems(folder, go))),
+    ...(await withTemporaryFolder((folder) => goProblems(folder, go, goPrograms.folder, "examples/go"))),
+    ...(await withTemporaryFolder((folder) => calculatorProblems(folder, go))),
     ...(await withTemporaryFolder((folder) => conformanceProblems(folder, go))),
   ];
   if (problems.length === 0) return passed();

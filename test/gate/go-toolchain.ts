@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { goPrograms, goToolsFolder } from "../setup/example-programs.ts";
+import { calculatorGo, goPrograms, goToolsFolder } from "../setup/example-programs.ts";
 import { run } from "./command.ts";
 import { inPath, obstacleIn, outputOf, type Preparation } from "./preparation.ts";
 import { installPackages, venvPython } from "./python-toolchain.ts";
@@ -62,8 +62,18 @@ export const prepareGo: Preparation = async () => {
   ]);
   // Nothing is missing: this is the example's own fault.
   if (broken !== undefined) throw new Error(broken);
-  return undefined;
+  return buildCalculatorCaller(go);
 };
+
+/** Builds the caller of examples/calculator, which is a module of its own. */
+async function buildCalculatorCaller(go: string): Promise<string | undefined> {
+  const { folder, program } = calculatorGo;
+  const offline = await obstacleIn({ cwd: folder, env: goEnv }, [go, "mod", "download"]);
+  if (offline !== undefined) return offline;
+  const broken = await obstacleIn({ cwd: folder, env: goEnv }, [go, "build", "-buildvcs=false", "-o", program, "."]);
+  if (broken !== undefined) throw new Error(broken);
+  return undefined;
+}
 
 /** The programs of examples/curl.md that are neither in node_modules nor on every machine, and the conformance suite. */
 export const prepareGoTools: Preparation = () => {

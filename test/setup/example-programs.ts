@@ -38,6 +38,12 @@ export const grpcJsPrograms: ExamplePrograms = {
   command: (role) => [process.execPath, join(example("node"), `${role}.js`)],
 };
 
+/** The caller of examples/calculator in Go: its sources, and the program that the preparation makes. */
+export const calculatorGo = {
+  folder: join(example("calculator"), "go"),
+  program: join(out("go"), "calculator-caller"),
+};
+
 /** The folder into which the preparation puts programs of others that examples/curl.md uses. */
 export const goToolsFolder = out("go-tools");
 
