@@ -3,7 +3,6 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Deferred } from "../../stream/platform/deferred.js";
 import type { Caller } from "../../stream/stream.js";
 import { httpMetadata, serveLink } from "../link/stream-link.js";
 import type { LinkStream } from "../link/stream-pipe.js";
@@ -52,7 +51,6 @@ export class HttpServer {
   readonly #listening: Listening;
   readonly #init: HttpServerInit;
   readonly #links = new Map<LinkStream, PeerLink>();
-  readonly #idle = new Deferred<void>();
   #state: "serving" | "ending" = "serving";
 
   constructor(init: HttpServerInit) {
@@ -79,7 +77,7 @@ export class HttpServer {
       for (const stream of this.#links.keys()) stream.destroy(drainingError());
     });
     await this.#listening.end();
-    if (this.#links.size > 0) await this.#idle.promise;
+    await Promise.allSettled([...this.#links.keys()].map(({ closed }) => closed));
     stop();
   }
 
@@ -111,10 +109,7 @@ export class HttpServer {
     link.onIdle = () => {
       if (this.#state === "ending") this.#closeIfIdle(link);
     };
-    stream.on("close", () => {
-      this.#links.delete(stream);
-      if (this.#state === "ending" && this.#links.size === 0) this.#idle.resolve();
-    });
+    stream.on("close", () => this.#links.delete(stream));
   }
 
   /** The end of the last response may still wait to be sent, so the link is closed when the caller has it. */
