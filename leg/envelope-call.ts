@@ -34,7 +34,8 @@ export interface CallCarrier {
   readonly memory?: EnvelopeMemory;
   /** Sends an envelope. Returns false if the next one has to wait until `EnvelopeCall.onDrain` is called. */
   write(envelope: Parts): boolean;
-  endRequest(): void;
+  /** Ends the request, after what was written. */
+  end(): void;
   /** Stops reading the body of the response until `resume`. */
   pause(): void;
   resume(): void;
@@ -102,7 +103,7 @@ export class EnvelopeCall implements LegCall {
     if (state.abort.signal.aborted) return this.cancel();
     const message = { case: "open" as const, value: open };
     carrier.write(new Parts([envelope(0, toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message })))]));
-    if (state.request === "ended") carrier.endRequest();
+    if (state.request === "ended") carrier.end();
   }
 
   send(frame: Frame): boolean {
@@ -113,7 +114,7 @@ export class EnvelopeCall implements LegCall {
 
   end(): void {
     if (this.#state.kind === "opening") this.#set({ ...this.#state, request: "ended" });
-    if (this.#state.kind === "open") this.#state.carrier.endRequest();
+    if (this.#state.kind === "open") this.#state.carrier.end();
   }
 
   pause(): void {

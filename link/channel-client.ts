@@ -100,7 +100,7 @@ async function sendBody(
 ): Promise<void> {
   try {
     if (body !== undefined) await bodies.send(body);
-    channel.endRequest();
+    channel.end();
   } catch (reason) {
     channel.reset(fromConnectError(reason));
   }

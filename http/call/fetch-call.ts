@@ -91,7 +91,7 @@ async function sendRequest(
 ): Promise<void> {
   try {
     if (body !== null) await bodies.send(body, bytes);
-    channel.endRequest(headersToWire(endToEndHeaders(await trailersToSend(message))));
+    channel.end(headersToWire(endToEndHeaders(await trailersToSend(message))));
   } catch (reason) {
     bodies.abort(reason);
   }

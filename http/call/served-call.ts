@@ -155,7 +155,7 @@ async function sendAnswer(
   channel.respond(head);
   if (hasNoBody(request.method, status)) await body?.cancel();
   else if (body !== null) await bodies.send(body, contentLength(headers));
-  channel.endResponse(headersToWire(endToEndHeaders(await trailersToSend(response))));
+  channel.end(headersToWire(endToEndHeaders(await trailersToSend(response))));
 }
 
 /** Answers without the application. The words are those of the status, for a person. */
@@ -164,7 +164,7 @@ function answerPlainly(channel: Channel, status: 500 | 501 | 504): void {
   const headers = new Headers({ "content-type": "text/plain; charset=utf-8" });
   channel.respond(responseToWire(status, headers));
   channel.write(new TextEncoder().encode(`${words[status]}\n`));
-  channel.endResponse([]);
+  channel.end();
 }
 
 /** Not by its class: the response may be of another realm, or of a library. */

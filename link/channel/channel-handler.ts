@@ -17,7 +17,7 @@ export function createChannelHandler(handlers: readonly UniversalHandler[]): Cha
     const handler = byPath.get(request.path);
     if (handler === undefined) {
       channel.respond(create(ChannelResponseSchema, { status: 404 }));
-      channel.endResponse([]);
+      channel.end();
       return;
     }
     await serve(channel, request, handler, values);
@@ -47,7 +47,7 @@ async function serve(
     // Ends the generators of a handler whose channel is over: they run what they have to run only when they are told
     // so.
     if (response.body) await bodies.send(response.body);
-    channel.endResponse(headersToWire(response.trailer));
+    channel.end(headersToWire(response.trailer));
   } catch (reason) {
     channel.reset(fromConnectError(reason));
   }

@@ -129,17 +129,11 @@ export class Channel {
     return Math.min(this.#port.maxSentPacketBytes, channelWindowBytes);
   }
 
-  /** Client: ends the request, once everything written is sent. The answer may go on. */
-  endRequest(trailers: Header[] = []): void {
-    this.#endBody(trailers);
-  }
-
-  /** Relay: ends the answer and closes the channel, once everything written is sent. */
-  endResponse(trailers: Header[]): void {
-    this.#endBody(trailers);
-  }
-
-  #endBody(trailers: Header[]): void {
+  /**
+   * Ends the body of this side, once everything written is sent. The answer to a request may go on; the end of an answer
+   * closes the channel.
+   */
+  end(trailers: Header[] = []): void {
     if (this.#state.kind !== "open" || this.#state.sending !== "open") return;
     this.#trailers = trailers;
     this.#set({ ...this.#state, sending: "ending" });

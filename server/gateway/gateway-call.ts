@@ -113,7 +113,7 @@ export class GatewayCall implements ChannelUser {
     });
     request.on("end", () => {
       const trailers = pairs(request.rawTrailers);
-      this.#channel.endRequest(trailers.length === 0 ? [] : headersToWire(new Headers(passedTrailers(trailers))));
+      this.#channel.end(trailers.length === 0 ? [] : headersToWire(new Headers(passedTrailers(trailers))));
     });
     // The response is closed as well.
     request.on("error", () => {});

@@ -100,7 +100,7 @@ class Http2Carrier implements CallCarrier {
     });
   }
 
-  endRequest(): void {
+  end(): void {
     this.#isRequestEnded = true;
     if (!this.#stream.writableEnded) this.#stream.end();
   }
@@ -158,7 +158,7 @@ class Http2Carrier implements CallCarrier {
     // An error takes long to make, and this one tells nothing any more.
     this.#stream.off("close", this.#onClose);
     // A call is over with its response.
-    this.endRequest();
+    this.end();
   }
 }
 

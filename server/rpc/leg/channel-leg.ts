@@ -92,7 +92,7 @@ class ChannelLeg implements LegCarrier, ChannelUser {
   end(error: StreamError | undefined, timeoutMs: number): void {
     this.#control.expectEnd(timeoutMs);
     this.#channel.write(connectEndEnvelope(error === undefined ? undefined : wireErrorOf(error)));
-    this.#channel.endResponse([]);
+    this.#channel.end();
   }
 
   cutOff(): void {

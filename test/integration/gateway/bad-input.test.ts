@@ -178,7 +178,7 @@ describe("a listener", () => {
     await opened();
     await answering("a", (channel) => {
       respond(channel, status, headers);
-      channel.endResponse([]);
+      channel.end();
     });
     const { statuses, text } = await ask(head("GET", "/~/a/"));
     expect([statuses, errorIn(text)]).toEqual([[502], "failure=protocol_violation, hop=peer, code=invalid_argument"]);
@@ -195,7 +195,7 @@ describe("a listener", () => {
       // In a later turn, so that the head has gone out.
       setTimeout(() => {
         channel.write(new TextEncoder().encode("123456"));
-        channel.endResponse([]);
+        channel.end();
       }, 20);
     });
     const request = head("GET", "/~/a/").replace("Connection: close\r\n", "");

@@ -74,7 +74,7 @@ describe("createFetch", () => {
       const onRequest = (channel: Channel) => {
         channel.respond(responseToWire(200, new Headers()));
         if (isFirst) stream.destroy();
-        else channel.endResponse([]);
+        else channel.end();
       };
       serveLink(stream, { maxCalls: 1, onRequest });
     }).listen("lost");
@@ -92,7 +92,7 @@ describe("createFetch", () => {
       const onRequest = (channel: Channel, { path }: ChannelRequest) => {
         channel.respond(responseToWire(200, new Headers({ "content-length": path.slice(1) })));
         channel.write(new Uint8Array(6));
-        channel.endResponse([]);
+        channel.end();
       };
       serveLink(stream, { maxCalls: 8, onRequest });
     }).listen("lying");

@@ -50,7 +50,7 @@ async function call({ status = 200, type = contentTypeStreamProto, body = [] }: 
   const links = joinedLinks(async (channel) => {
     channel.respond(create(ChannelResponseSchema, { status, headers: [{ name: "content-type", value: type }] }));
     await new ChannelBodies(channel).send(body);
-    channel.endResponse([]);
+    channel.end();
   });
   const endpoint = new LegEndpoint(channelCaller(async () => links[0]));
   endpoint.call.end();
@@ -171,7 +171,7 @@ describe("on a channel", () => {
     channel.write(new Uint8Array(Buffer.concat(frames)));
     channel.write(frameResponse(4));
     channel.write(end({}));
-    channel.endResponse([]);
+    channel.end();
     for (let sequence = 1; sequence <= 4; sequence += 1) {
       await settled();
       expect(endpoint.heard.splice(0)).toEqual([`frame ${sequence}`]);
@@ -252,7 +252,7 @@ describe("on a channel", () => {
   test("a call that is over hears and sends nothing more", async () => {
     const { endpoint, channel } = await answered();
     channel.write(end({}));
-    channel.endResponse([]);
+    channel.end();
     await settled();
     expect(endpoint.call.send(dataFrame(1))).toBe(true);
     endpoint.call.end();
@@ -270,7 +270,7 @@ function carrierInHand() {
   const told: string[] = [];
   const carrier: CallCarrier = {
     write: () => told.push("write") > 0,
-    endRequest: () => told.push("end"),
+    end: () => told.push("end"),
     pause: () => {},
     resume: () => {},
     reset: () => told.push("reset"),

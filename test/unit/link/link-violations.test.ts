@@ -80,7 +80,7 @@ test.each(kept)("$rule is answered with nothing", async ({ packets }) => {
 test("what comes for a channel that was answered is ignored, and opening it again is not", async () => {
   const { link, said, opened } = loneRelayLink();
   link.receive(opening(1));
-  opened[0]?.endResponse([]);
+  opened[0]?.end();
   for (const late of [data(1, 1), end(1), credit(1, 1n)]) link.receive(late);
   await settled();
   expect(resets(said)).toEqual([]);
@@ -228,6 +228,6 @@ test("a reader that keeps up is granted up to 1 MiB ahead, as far as the link's 
   expect(await windowOf(22)).toBe(2 * channelWindowBytes);
   opened[0]?.reset(new StreamError("enough"));
   expect(await windowOf(23)).toBe(1_048_576);
-  opened[1]?.endResponse([]);
+  opened[1]?.end();
   expect(await windowOf(24)).toBe(1_048_576);
 });

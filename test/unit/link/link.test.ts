@@ -31,7 +31,7 @@ test("of 50 channels of which one is not read, 49 send everything", async () => 
   });
   const sending = Array.from({ length: 50 }, () => {
     const channel = client.open(request());
-    return new ChannelBodies(channel).send(body(bodyBytes, 2)).then(() => channel.endRequest());
+    return new ChannelBodies(channel).send(body(bodyBytes, 2)).then(() => channel.end());
   });
   await Promise.all(sending.filter((_, at) => at !== 6));
   await settled();

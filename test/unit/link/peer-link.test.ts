@@ -13,7 +13,7 @@ const onRequest: OnRequest = async (channel, { path }) => {
   const bodies = new ChannelBodies(channel);
   channel.respond(create(ChannelResponseSchema, { status: 200 }));
   await bodies.send([new TextEncoder().encode(`${path} of ${channel.id}`)]);
-  channel.endResponse([]);
+  channel.end();
 };
 
 const peer = (numbers: "odd" | "even", maxChannels = 8) =>
@@ -31,7 +31,7 @@ function joinedPeers(): [PeerLink, PeerLink] {
 
 async function answerTo(channel: Channel): Promise<string> {
   const bodies = new ChannelBodies(channel);
-  channel.endRequest();
+  channel.end();
   await channel.response.promise;
   return new TextDecoder().decode(await bytesOf(bodies.received()));
 }

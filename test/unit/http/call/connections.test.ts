@@ -26,7 +26,7 @@ function connections(maxCalls = 2) {
     await settled();
     for (const channel of served.splice(0)) {
       channel.respond(create(ChannelResponseSchema, { status: 200 }));
-      channel.endResponse([]);
+      channel.end();
     }
     await settled();
   };

@@ -32,7 +32,7 @@ test.each([
   const { bodies, channel } = call((channel) => {
     channel.write(bytes(3));
     channel.write(bytes(3));
-    channel.endResponse([]);
+    channel.end();
   });
   await channel.response.promise;
   bodies.expect(declaredBytes);
@@ -54,7 +54,7 @@ test("MessageBodies tells the peer of a body that is longer than declared, and r
 test("MessageBodies.received gives chunks in memory of their own", async () => {
   const { bodies } = call((channel) => {
     channel.write(new Uint8Array(100).subarray(10, 20));
-    channel.endResponse([]);
+    channel.end();
   });
   const { value } = await bodies.received.getReader().read();
   expect([value?.byteLength, value?.buffer.byteLength]).toEqual([10, 10]);
@@ -63,7 +63,7 @@ test("MessageBodies.received gives chunks in memory of their own", async () => {
 test("MessageBodies.drop reads a body of any length, and keeps nothing", async () => {
   const { bodies } = call((channel) => {
     for (let chunks = 0; chunks < 10; chunks += 1) channel.write(bytes(100_000));
-    channel.endResponse([]);
+    channel.end();
   });
   bodies.drop();
   await bodies.whole.promise;
@@ -72,7 +72,7 @@ test("MessageBodies.drop reads a body of any length, and keeps nothing", async (
 test("MessageBodies.abort fails a body that has come already and was not read", async () => {
   const { bodies, channel, ends } = call((channel) => {
     channel.write(bytes(3));
-    channel.endResponse([]);
+    channel.end();
   });
   await channel.response.promise;
   await settled();
@@ -83,7 +83,7 @@ test("MessageBodies.abort fails a body that has come already and was not read", 
 });
 
 test("MessageBodies.send cancels its source when the peer has answered, and sends no more", async () => {
-  const { bodies } = call((channel) => channel.endResponse([]));
+  const { bodies } = call((channel) => channel.end());
   const canceled: unknown[] = [];
   const body = new ReadableStream<Uint8Array>({ cancel: (reason) => void canceled.push(reason) });
   await bodies.send(body);
@@ -118,7 +118,7 @@ test("MessageBodies.abandon fails the reader of a body that has not come to its 
   await settled();
   unended.abandon();
   expect((await rejection(whole(unended.received))).code).toBe(Code.Canceled);
-  const ended = call((channel) => channel.endResponse([])).bodies;
+  const ended = call((channel) => channel.end()).bodies;
   expect((await whole(ended.received)).byteLength).toBe(0);
   ended.abandon();
   await ended.whole.promise;

@@ -206,8 +206,8 @@ describe.each(ends)("of a %s", (role, open) => {
     link.receive(end);
     link.receive(credit(2 ** 40));
     expect(channel.write(new Uint8Array(10))).toBe(true);
-    channel.endRequest();
-    channel.endResponse([]);
+    channel.end();
+    channel.end();
     take();
     expect(user.told).toEqual(["failed"]);
     expect(user.errors).toMatchObject([{ code: Code.Aborted }]);
@@ -322,14 +322,14 @@ describe.each(ends)("of a %s", (role, open) => {
     const { link, take, user, channel } = open();
     channel.use(user);
     expect(channel.write(new Uint8Array(channelWindowBytes + 1))).toBe(false);
-    if (role === "client") channel.endRequest();
-    else channel.endResponse([]);
+    if (role === "client") channel.end();
+    else channel.end();
     expect(kindsOf(take())).toEqual(["data", "data"]);
     expect(user.told).toEqual([]);
     link.receive(credit(2 * channelWindowBytes));
     expect(kindsOf(take())).toEqual(["data", "end"]);
-    channel.endRequest();
-    channel.endResponse([]);
+    channel.end();
+    channel.end();
     expect(take()).toEqual([]);
     expect(link.size).toBe(role === "client" ? 1 : 0);
     expect(user.told.includes("closed")).toBe(role === "relay");
@@ -339,8 +339,8 @@ describe.each(ends)("of a %s", (role, open) => {
     const { link, take, user, channel } = open();
     channel.use(user);
     channel.write(new Uint8Array(channelWindowBytes + 1));
-    if (role === "client") channel.endRequest();
-    else channel.endResponse([]);
+    if (role === "client") channel.end();
+    else channel.end();
     take();
     channel.reset(new StreamError("enough"));
     link.receive(credit(2 * channelWindowBytes));
@@ -402,15 +402,15 @@ test("the end of a request leaves the channel open for the answer", () => {
   expect(user.told).toEqual(["end"]);
   channel.respond(ok);
   expect(channel.write(new Uint8Array(10))).toBe(true);
-  channel.endResponse([]);
+  channel.end();
   expect(kindsOf(take())).toEqual(["response", "data", "end"]);
   expect(user.told).toEqual(["end", "closed"]);
 });
 
-test("Channel.endResponse tells of no end of a request that goes on", () => {
+test("Channel.end tells of no end of a request that goes on", () => {
   const { link, user, channel } = relayChannel();
   channel.use(user);
-  channel.endResponse([]);
+  channel.end();
   link.receive(zeros(10));
   link.receive(end);
   expect(user.told.filter((call) => call !== "end")).toEqual(["closed"]);
@@ -419,7 +419,7 @@ test("Channel.endResponse tells of no end of a request that goes on", () => {
 test("an answered channel can be read to the end of what has come, and grants nothing for it", () => {
   const { link, take, user, channel } = relayChannel();
   for (let left = channelWindowBytes; left > 0; left -= maxPacketBytes) link.receive(zeros(maxPacketBytes));
-  channel.endResponse([]);
+  channel.end();
   channel.use(user);
   expect(user.told).toEqual(["closed", "data 131072", "data 131072"]);
   expect(kindsOf(take())).toEqual(["end"]);
@@ -532,7 +532,7 @@ test("Link.onFilled is called for the first packet that waits, and again only af
   expect(filled).toBe(1);
   expect(take()).toHaveLength(2);
   expect(take()).toEqual([]);
-  channel.endRequest();
+  channel.end();
   expect(filled).toBe(2);
   link.close(new StreamError("over"));
   channel.write(new Uint8Array(10));

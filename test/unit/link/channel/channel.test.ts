@@ -29,12 +29,12 @@ test("a request, a body, an answer, its body and its trailers arrive as they wer
     const sent = await bytesOf(bodies.received());
     channel.respond(ok);
     await bodies.send(body(sent.byteLength * 2));
-    channel.endResponse([{ $typeName: "streamserver.v1.Header", name: "x-end", value: "done" }]);
+    channel.end([{ $typeName: "streamserver.v1.Header", name: "x-end", value: "done" }]);
   });
   const channel = client.open(request("/service/Method"));
   const bodies = new ChannelBodies(channel);
   await bodies.send(body(1_000));
-  channel.endRequest();
+  channel.end();
   expect(await channel.response.promise).toEqual(ok);
   expect((await bytesOf(bodies.received())).byteLength).toBe(2_000);
   expect(channel.trailer.get("x-end")).toBe("done");
@@ -47,11 +47,11 @@ test("both directions go on at once, each in order", async () => {
     channel.respond(ok);
     const bodies = new ChannelBodies(channel);
     await bodies.send(bodies.received());
-    channel.endResponse([]);
+    channel.end();
   });
   const channel = client.open(request());
   const bodies = new ChannelBodies(channel);
-  const sending = bodies.send(body(50_000, 40)).then(() => channel.endRequest());
+  const sending = bodies.send(body(50_000, 40)).then(() => channel.end());
   const echo = await bytesOf(bodies.received());
   await sending;
   expect(Buffer.compare(echo, await bytesOf(body(50_000, 40)))).toBe(0);
@@ -157,7 +157,7 @@ test("what arrived before the end of an answer can still be read after it", asyn
   const [client, relay] = await joinedChannels();
   relay.respond(ok);
   await new ChannelBodies(relay).send(body(1_000, 3));
-  relay.endResponse([]);
+  relay.end();
   await settled();
   expect((await bytesOf(new ChannelBodies(client).received())).byteLength).toBe(3_000);
 });
@@ -167,17 +167,17 @@ test("an answer that ends stops the request that is still being sent", async () 
   const sent = rejection(new ChannelBodies(client).send(body(channelWindowBytes, 2)));
   await settled();
   relay.respond(ok);
-  relay.endResponse([]);
+  relay.end();
   expect((await sent).code).toBe(Code.Canceled);
 });
 
 test("nothing is said twice: an end, a reset", async () => {
   const [client, relay] = await joinedChannels();
-  client.endRequest();
-  client.endRequest();
+  client.end();
+  client.end();
   expect((await bytesOf(new ChannelBodies(relay).received())).byteLength).toBe(0);
   relay.reset(new StreamError("first", { code: Code.Aborted }));
   relay.reset(new StreamError("second", { code: Code.Internal }));
-  relay.endResponse([]);
+  relay.end();
   expect((await rejection(client.response.promise)).code).toBe(Code.Aborted);
 });

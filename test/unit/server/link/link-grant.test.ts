@@ -36,7 +36,7 @@ function linksOf(grant: Omit<Grant, "subject"> = {}) {
     const over = new Deferred<void>();
     calls.push({ caller, over });
     await over.promise;
-    channel.endResponse([]);
+    channel.end();
     channel.reset(new StreamError("over"));
   };
   const links = new Links({ ...relay, handlers: [], serveChannel });

@@ -72,7 +72,7 @@ test("LinkSockets sends the packets of one turn in one message", async () => {
   const { messages, channel } = await open();
   channel.respond(ok);
   for (let writes = 0; writes < 3; writes += 1) channel.write(new Uint8Array(1_000));
-  channel.endResponse([]);
+  channel.end();
   await expect.poll(() => messages.length).toBe(1);
   await settled();
   expect(messages.map((each) => each.map(({ content }) => content.case))).toEqual([

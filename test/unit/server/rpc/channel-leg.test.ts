@@ -53,7 +53,7 @@ async function servesHere(request: ChannelRequest): Promise<boolean[]> {
     served.push(serving !== undefined);
     return serving;
   });
-  link.open(request).endRequest();
+  link.open(request).end();
   await settled();
   return served;
 }
@@ -124,7 +124,7 @@ async function endOf(serve: Serve, clock: FakeClock, body: Uint8Array[]) {
   const channel = link.open(legRequest(plain));
   const bodies = new ChannelBodies(channel);
   await bodies.send(body);
-  channel.endRequest();
+  channel.end();
   await settled();
   clock.advance(abortGraceMs);
   let end: Parts | undefined;

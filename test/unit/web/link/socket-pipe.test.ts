@@ -61,7 +61,7 @@ test("LinkSender sends the packets of one turn in one message, after that turn",
   expect(socket.sent).toEqual([]);
   await settled();
   expect(kindsOf(socket.take())).toEqual([["request", "data", "data"]]);
-  channel.endRequest();
+  channel.end();
   await settled();
   expect(kindsOf(socket.take())).toEqual([["end"]]);
 });

@@ -100,7 +100,7 @@ test("Http2Carrier.write sends bytes as they were, and says when there is room a
   new Uint8Array(structuredClone(large.buffer, { transfer: [large.buffer] })).fill(9);
   const received = stream.toArray();
   await call.drained.promise;
-  carrier.endRequest();
+  carrier.end();
   const chunks: Buffer[] = await received;
   expect(Buffer.concat(chunks).equals(sent)).toBe(true);
 });
