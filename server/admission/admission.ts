@@ -119,6 +119,15 @@ export class Admission {
   }
 
   /**
+   * Lets a visitor in by claims that a token of the relay's own carries, about which the policy was asked before. Throws
+   * FAILURE_LIMIT_REACHED.
+   */
+  admitVisitor(caller: Caller, metadata: Readonly<Record<string, string>>): Admitted {
+    this.#countCall(callerKey(caller));
+    return { caller, metadata };
+  }
+
+  /**
    * Lets an operator call `AdminService`, as {@link admit} does others. Without a policy for operators there is none.
    */
   admitAdmin(caller: Caller, token: string): Admitted | Promise<Admitted> {

@@ -43,6 +43,11 @@ export interface Caller {
   readonly isForwarded?: boolean | undefined;
   /** Undefined as long as nobody has verified anything. */
   readonly claims?: Claims | undefined;
+  /**
+   * The id of the visit of somebody who came by a link. The claims are those of the link's maker, by which the visitor is
+   * let in, counted and revoked, and who it is not.
+   */
+  readonly visit?: string | undefined;
 }
 
 /** The caller of everything that the relay's own process does. */
@@ -53,8 +58,10 @@ export function isInProcess({ door }: Caller): boolean {
   return door === "local" || door === "gateway";
 }
 
-/** Returns the facts about a client that its listener is told. */
-export function callerToWire({ origin, claims, door }: Caller): WireCaller {
+/** Returns the facts about a client that its listener is told. A visitor is nobody but the one of its visit. */
+export function callerToWire({ origin, claims, door, visit }: Caller): WireCaller {
+  const viaGateway = door === "gateway";
+  if (visit !== undefined) return create(CallerSchema, { origin, meta: { visit }, viaGateway });
   const { subject = "", name = "", meta = {} } = claims ?? {};
-  return create(CallerSchema, { origin, subject, name, meta, viaGateway: door === "gateway" });
+  return create(CallerSchema, { origin, subject, name, meta, viaGateway });
 }

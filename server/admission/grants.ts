@@ -62,6 +62,12 @@ export class Grants {
     return (claims.expiresAtMs ?? 0) > this.#now() && !this.#revocations.includes(claims);
   }
 
+  /** Whether claims with which a caller was let in are good still: they have not expired, and were not revoked. */
+  isGood(claims: Claims): boolean {
+    const current = this.current(claims);
+    return (current.expiresAtMs ?? Number.POSITIVE_INFINITY) > this.#now() && !this.#revocations.includes(current);
+  }
+
   /**
    * Calls `end` once with the error if the grant of a caller ends before the returned hold is released. A caller
    * without claims needs no grant. Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked, as while it was

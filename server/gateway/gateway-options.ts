@@ -9,17 +9,28 @@ import { hostNameOf } from "../http/page/hosts.js";
  * - `{ by: "host", host: "relay.example" }`: `https://NAME.relay.example/…`. Each name is an origin of its own. All
  *   hosts one label below `host` lead to this server.
  */
-export type GatewayOptions = { by: "path" } | { by: "host"; host: string };
+export type GatewayOptions = ({ by: "path" } | { by: "host"; host: string }) & {
+  /**
+   * Whether a browser that goes to a name for the first time in a day is shown a page that says where it goes. Default
+   * false.
+   */
+  interstitial?: boolean | undefined;
+};
 
 /** The first part of the paths of the gateway, where it goes by path. */
 export const gatewayPath = "/~/";
 
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedGatewayOptions(options: unknown, prefixes: readonly string[]): GatewayOptions {
-  const { by, host } = knownOptions("options of a gateway", options as { by?: unknown; host?: unknown }, [
-    "by",
-    "host",
-  ]);
+  const given = options as { by?: unknown; host?: unknown; interstitial?: unknown };
+  const {
+    by,
+    host,
+    interstitial = false,
+  } = knownOptions("options of a gateway", given, ["by", "host", "interstitial"]);
+  if (typeof interstitial !== "boolean") {
+    throw new TypeError(`interstitial of a gateway is true or false, not ${described(interstitial)}`);
+  }
   if (by !== "path" && by !== "host")
     throw new RangeError(`a gateway goes by "path" or by "host", not ${described(by)}`);
   if (by === "host") {
@@ -27,10 +38,10 @@ export function checkedGatewayOptions(options: unknown, prefixes: readonly strin
     if (name === undefined || name !== String(host).toLowerCase()) {
       throw new RangeError(`the host of a gateway is a name such as "relay.example", not ${described(host)}`);
     }
-    return { by, host: name };
+    return { by, host: name, interstitial };
   }
   if (host !== undefined) throw new RangeError("a gateway by path has no host of its own");
   const shadowed = prefixes.find((prefix) => `${prefix}/`.startsWith(gatewayPath));
   if (shadowed !== undefined) throw new RangeError(`the prefix ${JSON.stringify(shadowed)} is the gateway's`);
-  return { by };
+  return { by, interstitial };
 }

@@ -1,20 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { create } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { WebSocketServer } from "ws";
-import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import { openStream } from "../../web/api/stream-client.js";
 import type { Admitted } from "../admission/authorize.js";
-import { requestCaller } from "../http/request/request-caller.js";
-import { isEncrypted } from "../http/request/request-urls.js";
+import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
-import { connectRpc } from "../rpc/leg/leg-rpc.js";
-import { credentialsOf } from "./credentials.js";
 import { answerFailure } from "./failure-answer.js";
+import type { GatewayDoor } from "./gateway-door.js";
 import { GatewaySocket, type SocketStream, socketCodec } from "./gateway-socket.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { requestOf } from "./passed-headers.js";
@@ -46,11 +42,13 @@ export interface GatewaySocketsInit {
 /** WebSockets for listeners: each becomes a stream of its own, whose messages are those of the WebSocket. */
 export class GatewaySockets {
   readonly #relay: Relay;
+  readonly #door: GatewayDoor;
   readonly #init: GatewaySocketsInit;
   readonly #open = new Set<GatewaySocket>();
 
-  constructor(relay: Relay, init: GatewaySocketsInit) {
+  constructor(relay: Relay, door: GatewayDoor, init: GatewaySocketsInit) {
     this.#relay = relay;
+    this.#door = door;
     this.#init = init;
   }
 
@@ -93,28 +91,23 @@ export class GatewaySockets {
     request: IncomingMessage,
     connection: Duplex,
   ): Promise<SocketStream | undefined> {
-    const { admission, clock } = this.#relay;
-    const caller = requestCaller(request, "gateway", this.#init.proxies);
     let stream: SocketStream | undefined;
     const onGone = () => stream?.destroy(canceledError("the client of the WebSocket has gone"));
     connection.once("end", onGone).once("close", onGone);
     try {
-      const hold = admission.hold(caller, { kind: "gateway call" });
-      connection.once("close", () => hold.release());
-      const { token, dropsAuthorization } = credentialsOf(request, admission.hasPolicy);
-      const scheme = isEncrypted(request) ? "https" : "http";
-      const metadata = socketMetadata(requestOf(request, { target, scheme, dropsAuthorization }));
-      const open = create(OpenSchema, { name: target.name, metadata });
-      const admitted = await connectRpc.admit(this.#relay, open, caller, token);
+      const scheme = schemeOf(request, this.#init.proxies);
+      const metadataOf = (dropsAuthorization: boolean) =>
+        socketMetadata(requestOf(request, { target, scheme, dropsAuthorization }));
+      const { admitted } = await this.#door.admit(target, request, connection, metadataOf);
       if (connection.destroyed) return undefined;
       const transport = this.#init.transportOf(admitted);
       stream = openStream({
         name: target.name,
-        metadata,
+        metadata: admitted.metadata,
         codec: socketCodec,
         maxMessageBytes: maxSocketMessageBytes,
         transport: async () => transport,
-        clock,
+        clock: this.#relay.clock,
         onUnheard: () => {},
       });
       // The relay gives the listener some time to accept. Its other ends reject as well.

@@ -28,12 +28,12 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is;
  * The characters that URLs have on the wire. A backslash is a slash for the URL parsers of some and none for others,
  * and a fragment never travels.
  */
-const targetCharacters = /^[!"$-[\]-~]*$/;
+export const targetCharacters = /^[!"$-[\]-~]*$/;
 /** Segments that programs remove, plain or encoded. RFC 3986, section 5.2.4, and the URL standard. */
-const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
+export const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
 const authorityCharacters = /^[\w.\-:[\]%]+$/;
 /** A label of DNS. RFC 1123, section 2.1. */
-const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+export const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Tells which listener a request is for; undefined if it is not the gateway's. */
 export function gatewayRoute(
@@ -41,30 +41,32 @@ export function gatewayRoute(
   options: GatewayOptions,
   isOwnHost: (host: string) => boolean,
 ): GatewayRoute | undefined {
-  return options.by === "path" ? routeByPath(request) : routeByHost(request, options.host, isOwnHost);
+  return options.by === "path" ? routeByPath(request, gatewayPath) : routeByHost(request, options.host, isOwnHost);
 }
 
-function routeByPath(request: NodeRequest | IncomingMessage): GatewayRoute | undefined {
+/** Finds a name behind the first part of a path, `root`. */
+export function routeByPath(request: NodeRequest | IncomingMessage, root: string): GatewayRoute | undefined {
   const { url = "", originalUrl } = request as { url?: string; originalUrl?: unknown };
   const [, targetAuthority, rest = url] = url.startsWith("/") ? [] : (absoluteForm.exec(url) ?? []);
-  if (!rest.startsWith(gatewayPath)) return undefined;
+  if (!rest.startsWith(root)) return undefined;
   const authority = authorityIn(request, targetAuthority);
   if (authority === undefined) return wrongHost;
   const [path = "", query] = splitQuery(rest);
-  const nameEnd = path.indexOf("/", gatewayPath.length);
-  const segment = path.slice(gatewayPath.length, nameEnd < 0 ? undefined : nameEnd);
+  const nameEnd = path.indexOf("/", root.length);
+  const segment = path.slice(root.length, nameEnd < 0 ? undefined : nameEnd);
   const below = nameEnd < 0 ? "" : path.slice(nameEnd);
   if (!targetCharacters.test(rest) || dotSegment.test(`/${segment}${below}`)) return wrongTarget;
   const name = decoded(segment);
   if (name === undefined || name === "") return wrongTarget;
-  const prefix = `${mountPath(url, originalUrl)}${gatewayPath}${segment}`;
+  const prefix = `${mountPath(url, originalUrl)}${root}${segment}`;
   const target: GatewayTarget = { kind: "listener", name, authority, path: (below || "/") + query, prefix };
   if (below !== "") return target;
   // Relative, because a proxy in front may have more of the path. A segment with a colon would begin with a scheme.
   return { kind: "moved", location: `./${segment}/${query}`, target };
 }
 
-function routeByHost(
+/** Finds a name in the host, one label below `host`. */
+export function routeByHost(
   request: NodeRequest | IncomingMessage,
   host: string,
   isOwnHost: (host: string) => boolean,

@@ -1,30 +1,26 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { create } from "@bufbuild/protobuf";
 import { Code, type Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
-import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import { httpMetadata } from "../../http/link/stream-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import type { Hold } from "../admission/admission.js";
 import type { Admitted } from "../admission/authorize.js";
-import type { Caller } from "../admission/caller.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { endUnfinished } from "../http/request/answered-request.js";
-import { requestCaller } from "../http/request/request-caller.js";
 import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
-import { connectRpc } from "../rpc/leg/leg-rpc.js";
-import { credentialsOf } from "./credentials.js";
 import { answerFailure, answerPlainly } from "./failure-answer.js";
 import { bodyTooLargeError } from "./gateway-call.js";
+import { GatewayDoor } from "./gateway-door.js";
 import type { GatewayOptions } from "./gateway-options.js";
 import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
 import { callListener } from "./listener-call.js";
+import type { VisitRoute } from "./visit/visit-route.js";
+import { Visits } from "./visit/visits.js";
 
 export interface GatewayInit {
   options: GatewayOptions;
@@ -44,12 +40,18 @@ export class Gateway {
   readonly #init: GatewayInit;
   readonly #streams: GatewayStreams;
   readonly #sockets: GatewaySockets;
+  readonly #door: GatewayDoor;
+  /** Undefined where everybody may come and go. */
+  readonly #visits: Visits | undefined;
 
   constructor(relay: Relay, init: GatewayInit) {
     this.#relay = relay;
     this.#init = init;
     this.#streams = new GatewayStreams({ clock: relay.clock, transportOf: init.transportOf });
-    this.#sockets = new GatewaySockets(relay, init);
+    const isGuarded = relay.admission.hasPolicy || init.options.interstitial === true;
+    this.#visits = isGuarded ? new Visits(relay, init) : undefined;
+    this.#door = new GatewayDoor(relay, init.proxies, this.#visits);
+    this.#sockets = new GatewaySockets(relay, this.#door, init);
   }
 
   /** Whether names are in hosts, each of them an origin of its own. */
@@ -58,15 +60,16 @@ export class Gateway {
   }
 
   /** Tells which listener a request is for; undefined if it is not for the gateway. */
-  routeOf(request: NodeRequest): GatewayRoute | undefined {
-    return gatewayRoute(request, this.#init.options, this.#init.isOwnHost);
+  routeOf(request: NodeRequest): GatewayRoute | VisitRoute | undefined {
+    return this.#visits?.routeOf(request) ?? gatewayRoute(request, this.#init.options, this.#init.isOwnHost);
   }
 
   /** Serves a request that {@link routeOf} has found a route for. Never throws. */
-  handle(route: GatewayRoute, request: NodeRequest, response: NodeResponse): void {
+  handle(route: GatewayRoute | VisitRoute, request: NodeRequest, response: NodeResponse): void {
     // The caller may have hung up while middleware had the request.
     if (isGone(response)) return;
     endUnfinished(response);
+    if (route.kind === "visit") return this.#visits?.handle(route, request, response);
     if (route.kind === "refused") return answerPlainly(request, response, route.status, route.message);
     if (route.kind === "moved") {
       response.setHeader("location", route.location);
@@ -79,6 +82,7 @@ export class Gateway {
     if (!this.isByHost && request.headers["service-worker"] !== undefined) {
       return answerPlainly(request, response, 403, "No service worker is served here.");
     }
+    if (this.#visits?.isFirst(request)) return this.#visits.showFirst(route, request, response);
     void this.#call(route, request, response);
   }
 
@@ -92,8 +96,9 @@ export class Gateway {
 
   /** Serves a request for which {@link upgrades} is true. Never throws. */
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
-    const route = this.routeOf(request) as GatewayRoute;
-    if (route.kind === "refused") return this.handle(route, request, upgradeResponse(request, connection));
+    const route = this.routeOf(request) as GatewayRoute | VisitRoute;
+    if (route.kind === "refused" || route.kind === "visit")
+      return this.handle(route, request, upgradeResponse(request, connection));
     // Clients of WebSockets follow no redirect.
     this.#sockets.upgrade(route.kind === "moved" ? route.target : route, request, connection, head);
   }
@@ -109,31 +114,18 @@ export class Gateway {
 
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
-    const { admission, limits, clock } = this.#relay;
-    const { proxies } = this.#init;
-    let hold: Hold | undefined;
-    response.once("close", () => hold?.release());
+    const { limits, clock } = this.#relay;
     try {
-      const caller = requestCaller(request, "gateway", proxies);
-      hold = admission.hold(caller, { kind: "gateway call" });
       const declaredBytes = Number(request.headers["content-length"] ?? 0);
       if (declaredBytes > limits.maxGatewayBodyBytes) throw bodyTooLargeError(limits.maxGatewayBodyBytes);
-      const { token, dropsAuthorization } = credentialsOf(request, admission.hasPolicy);
-      const admitted = await this.#admit(target.name, caller, token);
-      // From here on the call counts for whoever it is.
-      if (admitted.caller !== caller) hold = admission.hold(admitted.caller, { kind: "gateway call" }, hold);
+      const entrance = await this.#door.admit(target, request, response, () => httpMetadata);
+      const { admitted, token, dropsAuthorization } = entrance;
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
-      const scheme = schemeOf(request, proxies);
+      const scheme = schemeOf(request, this.#init.proxies);
       await callListener({ target, scheme, request, response, dropsAuthorization, open, limits, clock });
     } catch (reason) {
       if (!isGone(response)) answerFailure(request, response, StreamError.from(reason, Code.Internal));
     }
-    if (isGone(response)) hold?.release();
-  }
-
-  #admit(name: string, caller: Caller, token: string): Admitted | Promise<Admitted> {
-    const open = create(OpenSchema, { name, metadata: httpMetadata });
-    return connectRpc.admit(this.#relay, open, caller, token);
   }
 }
 

@@ -8,6 +8,7 @@ import {
 import { checkHead, isHopByHop } from "../../http/message/head.js";
 import type { NodeRequest } from "../http/node-server.js";
 import type { GatewayTarget } from "./gateway-target.js";
+import { withoutVisitCookies } from "./visit/visit-cookie.js";
 
 /** Headers of a request that are the gateway's to set, or to use up. */
 const ownRequestHeaders = new Set(["host", "expect", "forwarded", "proxy-authorization"]);
@@ -82,7 +83,8 @@ export function requestOf(request: NodeRequest, { target, scheme, dropsAuthoriza
     else headers.push(header(name, value));
   }
   // HTTP/2 has a header for each cookie. RFC 9113, section 8.2.3.
-  if (cookies.length > 0 && prefix === "") headers.push(header("cookie", cookies.join("; ")));
+  const passedCookies = prefix === "" ? withoutVisitCookies(cookies.join("; ")) : "";
+  if (passedCookies !== "") headers.push(header("cookie", passedCookies));
   checkHead("request", headers, path.length);
   return create(ChannelRequestSchema, { path, headers });
 }

@@ -3,8 +3,11 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import { minTokenKeyBytes, type TokenKeys } from "./token-keys.js";
 
-/** A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, or a link. */
-export type TokenPurpose = "client leg" | "listener leg" | "lease" | "link";
+/**
+ * A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, a link, or visits to a
+ * name.
+ */
+export type TokenPurpose = "client leg" | "listener leg" | "lease" | "link" | "visit";
 
 /** The process that signed a token. */
 export type TokenIssuer = "this process" | "another process";

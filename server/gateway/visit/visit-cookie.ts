@@ -1,0 +1,47 @@
+/** The cookie of a visitor who came by a link, and the one of a browser that was told where it goes. */
+export type VisitCookie = "relay-visit" | "relay-seen";
+
+const cookieName = /^(__Host-|__Secure-)?relay-(visit|seen)$/;
+
+export interface CookieInit {
+  /** The path of the name's root, with a slash at its end. */
+  root: string;
+  isEncrypted: boolean;
+  maxAgeSeconds: number;
+}
+
+/**
+ * Returns the header that sets a cookie for one name. No script reads it, no other host gets it, and no other site's page
+ * sends it but by a link. A browser takes "__Host-" for a whole host alone, from the host itself, and over TLS.
+ */
+export function setCookie(
+  cookie: VisitCookie,
+  value: string,
+  { root, isEncrypted, maxAgeSeconds }: CookieInit,
+): string {
+  const prefix = !isEncrypted ? "" : root === "/" ? "__Host-" : "__Secure-";
+  const secure = isEncrypted ? "; Secure" : "";
+  return `${prefix}${cookie}=${value}; Path=${root}; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure}`;
+}
+
+/** Returns the value of a cookie in the header of a request: of those with a prefix, which no other host can have set. */
+export function cookieIn(header: string | undefined, cookie: VisitCookie): string | undefined {
+  const values = new Map(pairs(header).map((pair) => [nameIn(pair), pair.slice(pair.indexOf("=") + 1)]));
+  return values.get(`__Host-${cookie}`) ?? values.get(`__Secure-${cookie}`) ?? values.get(cookie);
+}
+
+/** Returns the header without the gateway's own cookies. Empty if there is no other. */
+export function withoutVisitCookies(header: string): string {
+  if (!header.includes("relay-")) return header;
+  return pairs(header)
+    .filter((pair) => !cookieName.test(nameIn(pair)))
+    .join("; ");
+}
+
+function pairs(header = ""): string[] {
+  return header.split(";").map((pair) => pair.trim());
+}
+
+function nameIn(pair: string): string {
+  return (pair.split("=", 1)[0] ?? "").trim();
+}
