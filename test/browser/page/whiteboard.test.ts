@@ -1,13 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { build, preview } from "vite";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { ChaosProxy } from "../../chaos/chaos-proxy.js";
-import { root } from "../../gate/command.js";
 import { launchBrowser } from "../browser.js";
+import { serveExample } from "../built-example.js";
 
 let browser: Browser;
 
@@ -16,22 +11,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => browser?.close());
-
-/** The port of the example's own server, which has the page and its relay. */
-async function servePage(): Promise<number> {
-  const outDir = await mkdtemp(join(tmpdir(), "bss-whiteboard-"));
-  onTestFinished(() => rm(outDir, { recursive: true }));
-  const example = join(root, "examples/whiteboard");
-  await build({ root: example, logLevel: "error", build: { outDir, emptyOutDir: true } });
-  const server = await preview({
-    root: example,
-    logLevel: "error",
-    build: { outDir },
-    preview: { port: 0, host: "127.0.0.1" },
-  });
-  onTestFinished(() => server.close());
-  return (server.httpServer.address() as AddressInfo).port;
-}
 
 async function open(url: string): Promise<Page> {
   const context = await browser.newContext();
@@ -63,7 +42,7 @@ const count = (page: Page, selector: string, expected: number) =>
   page.waitForFunction(`document.querySelectorAll("${selector}").length === ${expected}`);
 
 test("examples/whiteboard is drawn on in two tabs, while connections break and its host is loaded again", async () => {
-  const port = await servePage();
+  const port = await serveExample("whiteboard");
   const networks = [await ChaosProxy.open(port), await ChaosProxy.open(port)] as const;
   for (const network of networks) onTestFinished(() => network.close());
   const host = await open(networks[0].origin);

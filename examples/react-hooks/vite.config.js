@@ -1,0 +1,12 @@
+import react from "@vitejs/plugin-react";
+import { StreamServerProxy } from "browser-stream-server/server";
+import { defineConfig } from "vite";
+
+/** A relay in Vite's own server. */
+function install({ httpServer }) {
+  const proxy = StreamServerProxy().install(httpServer);
+  httpServer.once("close", () => proxy.close());
+}
+const relay = { name: "relay", configureServer: install, configurePreviewServer: install };
+
+export default defineConfig({ plugins: [react(), relay] });
