@@ -2,14 +2,37 @@ import { Code, createClient, type Interceptor, type Transport } from "@connectrp
 import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
 import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { connectHandler, createStreamTransport, Failure, Hop, streamErrorOf } from "browser-stream-server/connect";
-import { createFetch } from "browser-stream-server/http";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  callerKey,
+  connectHandler,
+  createStreamTransport,
+  Failure,
+  Hop,
+  streamErrorOf,
+} from "browser-stream-server/connect";
+import { createFetch, serve } from "browser-stream-server/http";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { EchoService } from "../../contract/service/echo-service.js";
 import { serviceCases } from "../../contract/service/service-cases.js";
 import { callService, serveServices } from "../../contract/service/service-contract.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { fetchClient } from "./fetch-client.js";
+
+test("callerKey has the facts that the relay has verified about who calls", async () => {
+  const relay = await openRelay({ authorize: ({ token }) => ({ subject: token }) });
+  onTestFinished(() => relay.close());
+  const handler = connectHandler((router) =>
+    router.service(EchoService, {
+      unary: (_request, { values }) => ({ value: values.get(callerKey)?.subject ?? "nobody" }),
+    }),
+  );
+  const server = serve(relay.origin, "who", handler, { token: "server" });
+  onTestFinished(() => server.end());
+  await server.ready;
+  const transport = createStreamTransport(relay.origin, "who", { token: "ann" });
+  expect((await createClient(EchoService, transport).unary({})).value).toBe("ann");
+  await transport.close();
+});
 
 describe("connectHandler in Node", () => {
   let relay: TestRelay;
