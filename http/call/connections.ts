@@ -5,6 +5,7 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import type { StreamClientFactory } from "../../web/api/entry.js";
 import type { StreamClientOptions } from "../../web/api/stream-client.js";
 import type { TransportLike } from "../../web/transport/transports.js";
@@ -106,16 +107,13 @@ export function connectionsTo(
 
 /** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
 async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return void (await promise);
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-  });
-  signal.addEventListener("abort", onAbort, { once: true });
+  const aborted = new Deferred<never>();
+  const onAbort = () => aborted.reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    await Promise.race([promise, aborted]);
+    await Promise.race([promise, aborted.promise]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    signal?.removeEventListener("abort", onAbort);
   }
 }
 

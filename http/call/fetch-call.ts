@@ -12,7 +12,8 @@ import {
   contentLength,
   endToEndHeaders,
   hasNoBody,
-  isMethod,
+  isRefusedMethod,
+  isToken,
   requestToWire,
   responseFromWire,
 } from "../message/head.js";
@@ -167,7 +168,7 @@ function urlOf(text: string): URL {
 /** As `fetch` writes the usual methods, whatever their case. */
 function methodOf(method: string): string {
   const upper = method.toUpperCase();
-  if (/^(CONNECT|TRACE|TRACK)$/.test(upper) || !isMethod(method)) {
+  if (isRefusedMethod(upper) || !isToken(method)) {
     throw invalidArgumentError("the method of a request is a word of HTTP, and none of CONNECT, TRACE and TRACK");
   }
   return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/.test(upper) ? upper : method;

@@ -13,6 +13,7 @@ import {
   endToEndHeaders,
   hasNoBody,
   isFinalStatus,
+  isRefusedMethod,
   type RequestHead,
   requestFromWire,
   responseToWire,
@@ -43,9 +44,6 @@ export interface ServingOptions {
   clock: Clock;
 }
 
-/** Methods that are about a connection, and that no `Request` can have. */
-const refusedMethods = new Set(["CONNECT", "TRACE", "TRACK"]);
-
 /** Serves one call on a channel. Resolves when the handler and its body have ended; never rejects. */
 export async function serveCall(
   channel: Channel,
@@ -65,7 +63,7 @@ export async function serveCall(
   } catch (reason) {
     return channel.reset(fromConnectError(reason));
   }
-  if (refusedMethods.has(head.method)) return answerPlainly(channel, 501);
+  if (isRefusedMethod(head.method)) return answerPlainly(channel, 501);
   setForwarded(head, caller);
   const { method, scheme, authority, path, headers } = head;
   const hasBody = method !== "GET" && method !== "HEAD" && headers.get("content-length") !== "0";
@@ -133,12 +131,7 @@ async function answerInTime(
     // Throws for a head that is too large, while another answer can still be given.
     return { response, head: responseToWire(response.status, response.headers) };
   } catch (reason) {
-    answer
-      .then(
-        (response) => response?.body?.cancel?.(reason),
-        () => {},
-      )
-      .catch(() => {});
+    answer.then((response) => response?.body?.cancel?.(reason)).catch(() => {});
     throw reason;
   } finally {
     stop();

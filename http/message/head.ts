@@ -36,7 +36,7 @@ export function endToEndHeaders(headers: Headers): Headers {
   const named = headers.get("connection")?.split(",") ?? [];
   for (const name of [...hopByHopHeaders, ...named.map((each) => each.trim())]) {
     // Connection may name something that is no header.
-    if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) kept.delete(name);
+    if (isToken(name)) kept.delete(name);
   }
   return kept;
 }
@@ -66,7 +66,7 @@ export function requestFromWire({ path, headers }: ChannelRequest): RequestHead 
     else others.push(header);
   }
   const [method, scheme, authority] = [":method", ":scheme", ":authority"].map((name) => pseudo.get(name) ?? "");
-  const isKnown = isMethod(method) && /^https?$/.test(scheme ?? "") && isAuthority(authority) && path.startsWith("/");
+  const isKnown = isToken(method) && /^https?$/.test(scheme ?? "") && isAuthority(authority) && path.startsWith("/");
   if (!isKnown || !URL.canParse(`${scheme}://${authority}${path}`))
     throw violation("a request without a URL or method");
   return { method, scheme, authority, path, headers: endToEndHeaders(headersFromWire(others)) } as RequestHead;
@@ -108,9 +108,14 @@ export function violation(message: string): StreamError {
   return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION });
 }
 
-/** Returns whether HTTP knows a word as a method. RFC 9110, section 5.6.2. */
-export function isMethod(method: string | undefined): method is string {
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(method ?? "");
+/** Whether a word is a token, as methods and the names of headers are. RFC 9110, section 5.6.2. */
+export function isToken(word: string | undefined): word is string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(word ?? "");
+}
+
+/** Whether a method, in capitals, is about a connection, so that no `Request` can have it. */
+export function isRefusedMethod(method: string): boolean {
+  return /^(CONNECT|TRACE|TRACK)$/.test(method);
 }
 
 /** A host with a port, and nothing that a URL takes for something else. */
