@@ -26,7 +26,13 @@ const defaultSeed = 20_261_127;
 /** The codes of mistakes in the relay, whatever it was sent. */
 const mistakes = new Set(["internal", "unknown", "data_loss", "HTTP 500"]);
 
-const bounds: Bounds = { cutOffMs: 600_000, peakBytes: 96 * mebibyte, roundTripMs: 250, turnMs: 250 };
+const bounds: Bounds = {
+  cutOffMs: 600_000,
+  peakBytes: 96 * mebibyte,
+  heldBytes: 8 * mebibyte,
+  roundTripMs: 250,
+  turnMs: 250,
+};
 
 /** How often each code was answered. */
 class Tally {

@@ -9,7 +9,13 @@ import { linkMessage, openSocket } from "../raw-websocket.ts";
 const none = new Uint8Array();
 /** Callers that are there at once. */
 const concurrency = 32;
-const bounds: Bounds = { cutOffMs: 300_000, peakBytes: 48 * mebibyte, roundTripMs: 250, turnMs: 100 };
+const bounds: Bounds = {
+  cutOffMs: 300_000,
+  heldBytes: 8 * mebibyte,
+  peakBytes: 48 * mebibyte,
+  roundTripMs: 250,
+  turnMs: 100,
+};
 const base = { bare: "ws", expected: "endured", bounds } as const;
 
 function envelope<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Buffer {
