@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fstatSync, linkSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { newTokenKey, tokenKeyBytes } from "../server/relay/token-keys.js";
 import { UsageError } from "./command.js";
-import { shellWord } from "./visible-text.js";
+import { shellWord } from "./shell-word.js";
 
 export interface KeyFile {
   path: string;

@@ -4,7 +4,7 @@ import { transportError } from "../web/transport/transport-facts.js";
 import { type Command, parseCommandLine, UsageError } from "./command.js";
 import { print } from "./output.js";
 import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
-import { shellWord } from "./visible-text.js";
+import { shellWord } from "./shell-word.js";
 
 const help = `Usage: bss ls [PREFIX] [options]
 

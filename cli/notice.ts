@@ -1,6 +1,6 @@
 import { Failure, Hop, StreamError } from "../web/node.js";
+import { visibleText } from "../web/operator/visible-text.js";
 import { programName } from "./command.js";
-import { visibleText } from "./visible-text.js";
 
 /** The user and the password of a URL, which may have come into a text from the command line or from the other side. */
 const credentials = /(?<=:\/\/)\S*@/g;

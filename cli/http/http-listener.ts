@@ -15,8 +15,8 @@ import {
 import { webSocketMetadata } from "../../websocket/socket-metadata.js";
 import { interruptedStreamError, whenAborted } from "../interruption.js";
 import { notice, wordsFor } from "../notice.js";
+import { shellWord } from "../shell-word.js";
 import { noticeSuspensions } from "../stream/suspension-notice.js";
-import { shellWord } from "../visible-text.js";
 import { HttpForwarder, type UnreachableError } from "./http-forwarder.js";
 import type { HttpTarget } from "./http-target.js";
 import { forwardSocket } from "./socket-forwarder.js";

@@ -4,7 +4,7 @@ import { Condition, Deferred } from "../../stream/platform/deferred.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { Code, Failure, Hop, StreamError } from "../../web/node.js";
 import { notice, wordsFor } from "../notice.js";
-import { shellWord } from "../visible-text.js";
+import { shellWord } from "../shell-word.js";
 import { failedResponse } from "./failed-response.js";
 import { listChanges, withListChanges } from "./list-changes.js";
 import { type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";

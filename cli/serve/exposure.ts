@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv6 } from "node:net";
 import { checkedHosts, hostNameOf } from "../../server/http/page/hosts.js";
 import type { Hosts } from "../../server/index.js";
 import { UsageError } from "../command.js";
-import { shellWord } from "../visible-text.js";
+import { shellWord } from "../shell-word.js";
 import { machineNames } from "./machine-names.js";
 
 /** The callers that reach a relay, and the names by which they do. */

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { RelayWarning, StreamServerProxy } from "../../server/index.js";
-import { shellWord, visibleText } from "../visible-text.js";
+import { visibleText } from "../../web/operator/visible-text.js";
+import { shellWord } from "../shell-word.js";
 
 /** The events that a relay logs for those who run it. */
 export type RelayEvent =

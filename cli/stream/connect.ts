@@ -7,7 +7,7 @@ import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, Usage
 import { interruptedStreamError, whenAborted } from "../interruption.js";
 import { notice, wordsFor } from "../notice.js";
 import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../visible-text.js";
+import { shellWord } from "../shell-word.js";
 import { openGrpcPort } from "./grpc-port.js";
 import { transferStandardIo } from "./standard-io.js";
 import { openTcpPort } from "./tcp-port.js";

@@ -7,7 +7,7 @@ import { parseHttpTarget } from "../http/http-target.js";
 import { interruptedStreamError, whenAborted } from "../interruption.js";
 import { notice, wordsFor } from "../notice.js";
 import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../visible-text.js";
+import { shellWord } from "../shell-word.js";
 import { transferStandardIo } from "./standard-io.js";
 import { noticeSuspensions } from "./suspension-notice.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";

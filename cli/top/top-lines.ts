@@ -1,6 +1,7 @@
 import type { Report } from "../../web/operator/report.js";
 import { callerOf, duration, endpointOf, totalsOf, waitedOf, waitOf } from "../../web/operator/report-words.js";
-import { shellWord, visibleText } from "../visible-text.js";
+import { visibleText } from "../../web/operator/visible-text.js";
+import { shellWord } from "../shell-word.js";
 
 /** Columns are two spaces apart. */
 const gap = "  ";

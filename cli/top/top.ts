@@ -8,7 +8,7 @@ import { type Command, parseCommandLine, UsageError } from "../command.js";
 import { notice } from "../notice.js";
 import { print } from "../output.js";
 import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../visible-text.js";
+import { shellWord } from "../shell-word.js";
 import { topLines } from "./top-lines.js";
 
 const help = `Usage: bss top [PREFIX] [options]

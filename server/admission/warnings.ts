@@ -1,6 +1,7 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { type ReachedLimit, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { jsonWithoutHidden } from "../../web/operator/visible-text.js";
 import type { RelayLimits } from "./limits.js";
 
 /** The cause of a warning, as a program tells it from others. */
@@ -128,17 +129,10 @@ function keyOf(cause: WarningCause): string {
 }
 
 /**
- * Text from a caller as part of a warning: in quotation marks, cut, with everything escaped that moves or hides other
- * text.
+ * Text from a caller as part of a warning: in quotation marks, cut, with each hidden character escaped.
  */
 export function quoted(text: string | undefined): string {
   if (text === undefined) return "none";
   const cut = text.length > maxQuotedChars ? `${text.slice(0, maxQuotedChars)}…` : text;
-  return JSON.stringify(cut).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped);
-}
-
-function escaped(character: string): string {
-  return [...Array(character.length).keys()]
-    .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`)
-    .join("");
+  return jsonWithoutHidden(JSON.stringify(cut));
 }

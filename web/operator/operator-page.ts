@@ -2,6 +2,7 @@
 import type { NameReport, RefusalReport, Report, StreamReport } from "./report.js";
 import { ReportTable, type Row } from "./report-table.js";
 import { callerOf, duration, endpointOf, totalsOf, waitedOf, waitOf } from "./report-words.js";
+import { shownText } from "./visible-text.js";
 
 /** The relay looks at its streams as often. */
 const intervalMs = 1_000;
@@ -62,19 +63,19 @@ async function show(): Promise<void> {
 function streamRow(stream: StreamReport): Row {
   const { streamId = "", name = "", ageMs, client, listener } = stream;
   const words = [waitOf(stream), waitedOf(stream), name, duration(ageMs), endpointOf(client), endpointOf(listener)];
-  const run = () => end("EndStream", { streamId }, `End this stream of ${visible(name)} for both endpoints?`);
-  return { key: streamId, cells: [...words, streamId].map(visible), action: { label: "End", run } };
+  const run = () => end("EndStream", { streamId }, `End this stream of ${shownText(name)} for both endpoints?`);
+  return { key: streamId, cells: [...words, streamId].map(shownText), action: { label: "End", run } };
 }
 
 function nameRow({ name = "", leaseId = "", ageMs, offers = 0, suspended, listener }: NameReport): Row {
   const words = [name, duration(ageMs), String(offers), `${suspended ? "away, " : ""}${callerOf(listener)}`, leaseId];
-  const run = () => end("EndLease", { leaseId }, `Take ${visible(name)} back from its listener?`);
-  return { key: leaseId, cells: words.map(visible), action: { label: "Take back", run } };
+  const run = () => end("EndLease", { leaseId }, `Take ${shownText(name)} back from its listener?`);
+  return { key: leaseId, cells: words.map(shownText), action: { label: "Take back", run } };
 }
 
 function refusalRow({ call = "", reason = "", count = "", lastMs, lastCaller, lastName = "" }: RefusalReport): Row {
   const words = [call, reason, count, `${duration(lastMs)} ago`, callerOf(lastCaller), lastName];
-  return { key: `${call} ${reason}`, cells: words.map(visible) };
+  return { key: `${call} ${reason}`, cells: words.map(shownText) };
 }
 
 /** Ends something once the operator has said why. */
@@ -96,12 +97,7 @@ async function orSay(act: () => Promise<void>): Promise<void> {
 }
 
 function say(words: string): void {
-  status.textContent = visible(words);
-}
-
-/** Text of strangers, with each character as its number that a browser does not show, or that moves other text. */
-function visible(words: string): string {
-  return words.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (hidden) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`);
+  status.textContent = shownText(words);
 }
 
 function field(type: string, label: string): HTMLInputElement {

@@ -1,30 +1,37 @@
-import { replaceHidden } from "../server/http/page/visible-text.js";
+/**
+ * The rule for text from strangers that a person sees, in a terminal, a log, a warning or a page: a character is
+ * hidden if it is not shown as itself. Hidden are controls (C0 and C1), format characters (bidi overrides, zero-width
+ * joiners), line and paragraph separators, lone surrogates, private use, unassigned and default-ignorable characters,
+ * and the blank Braille pattern, which Unicode counts as a symbol. The first alternative keeps emoji whole: their
+ * joiners and selectors are seen, as one picture.
+ */
+const emojiOrHidden = String.raw`\p{RGI_Emoji}|([\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])`;
+/**
+ * Made when it is first used, because that takes 20 ms. TypeScript refuses the flag in a literal for the target that this
+ * package has.
+ */
+let emojiOrHiddenPattern: RegExp | undefined;
 
-export { visibleText } from "../server/http/page/visible-text.js";
+/** Replaces each hidden character of a text. */
+export function replaceHidden(text: string, escaped: (hidden: string) => string): string {
+  emojiOrHiddenPattern ??= new RegExp(emojiOrHidden, "gv");
+  return text.replace(emojiOrHiddenPattern, (match, hidden?: string) =>
+    hidden === undefined ? match : escaped(hidden),
+  );
+}
+
+/** Text of a stranger's that is shown whole, with each hidden character as its number, such as "\u{202e}". */
+export function shownText(text: string): string {
+  return replaceHidden(text, (hidden) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`);
+}
+
+/** Text for a person: on one line, with each other hidden character as its number. */
+export function visibleText(text: string): string {
+  return shownText(text.replace(/[\t\n\v\f\r]+/g, " ")).trim();
+}
 
 /** A text of JSON on one line, with each hidden character as an escape of JSON's own. */
 export function jsonWithoutHidden(json: string): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return replaceHidden(json, (hidden) => hidden.split("").map(escapeUnit).join(""));
-}
-
-/** A word that no shell changes: it has nothing that expands, separates or comments, at no place. */
-const plainWord = /^[\p{L}\p{N}_@%+:,./\u{80}-\u{10ffff}-][\p{L}\p{N}_@%+:,./=^\u{80}-\u{10ffff}-]*$/u;
-const wordEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-/**
- * Returns a name as bash, zsh and ksh read it back: as it is, in '…' if a shell takes some of it for its own, or in
- * $'…' if it has hidden characters. Hidden characters become octal escapes of their UTF-8, which mean the same in every
- * locale. Before a name that begins with a dash stands the `--` that ends the options.
- */
-export function shellWord(name: string): string {
-  const endOfOptions = name.startsWith("-") ? "-- " : "";
-  const escaped = replaceHidden(name.replace(/[\\']/g, "\\$&"), (hidden) => wordEscapes[hidden] ?? octal(hidden));
-  if (escaped !== name.replace(/[\\']/g, "\\$&")) return `${endOfOptions}$'${escaped}'`;
-  const isPlain = plainWord.test(name) && !/\p{Z}/u.test(name);
-  return endOfOptions + (isPlain ? name : `'${name.replaceAll("'", "'\\''")}'`);
-}
-
-function octal(text: string): string {
-  return [...Buffer.from(text)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import { visibleText } from "../../../web/operator/visible-text.js";
 import type { NodeResponse } from "../../http/node-server.js";
-import { visibleText } from "../../http/page/visible-text.js";
 
 const style = `
 :root { color-scheme: light dark; font: 1rem/1.55 system-ui, sans-serif; }

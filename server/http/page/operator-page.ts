@@ -46,7 +46,7 @@ const headers: Readonly<Record<string, string>> = {
 };
 
 /** The page's script, and the modules that it imports. */
-const scripts = ["operator-page.js", "report-table.js", "report-words.js", "amounts.js"];
+const scripts = ["operator-page.js", "report-table.js", "report-words.js", "amounts.js", "visible-text.js"];
 
 /** Serves the operator's page beside the RPCs of a relay: `/admin` under its prefix, and the page's scripts. */
 export class OperatorPage {

@@ -42,7 +42,7 @@ async function press(name: string, reason: string): Promise<void> {
 
 describe("the operator's page", () => {
   test("shows who waits for whom, ends a stream and takes a name back, and takes names for text", async () => {
-    const name = "<img src=x onerror=alert(1)>\u202e";
+    const name = "<img src=x onerror=alert(1)>\u202e\u3164";
     const server = StreamServer(relay.origin, (stream) => void stream.on("error", () => {}).pause()).listen(name);
     await server.ready;
     const stream = StreamClient(relay.origin).connect(name);
@@ -50,7 +50,7 @@ describe("the operator's page", () => {
     for (let message = 0; message < 8; message += 1) stream.write(new Uint8Array(500_000));
     await show(token);
     const waits = page.getByRole("row", {
-      name: /^listener to read 0:\d\d <img src=x onerror=alert\(1\)>\\u\{202e\} /,
+      name: /^listener to read 0:\d\d <img src=x onerror=alert\(1\)>\\u\{202e\}\\u\{3164\} /,
     });
     await waits.waitFor();
     await page.getByRole("row", { name: /^<img .* 0 127\.0\.0\.1 .* Take back$/ }).waitFor();

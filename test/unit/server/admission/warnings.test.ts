@@ -44,6 +44,8 @@ describe("quoted", () => {
     ['a"\n\u001b[31m', String.raw`"a\"\n\u001b[31m"`],
     ["\u009b\u202e\u2028\u{e0001}", String.raw`"\u009b\u202e\u2028\udb40\udc01"`],
     ["\ud800", String.raw`"\ud800"`],
+    ["a\u3164b\u2800c\ufe0f", String.raw`"a\u3164b\u2800c\ufe0f"`],
+    ["👩‍👩‍👧", '"👩‍👩‍👧"'],
   ])("%j becomes %s", (text, expected) => {
     expect(quoted(text)).toBe(expected);
   });
