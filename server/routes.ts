@@ -232,6 +232,7 @@ export class Routes {
         takePlace: () => {
           if (!isRefused) opening.release();
         },
+        onClose: (act) => this.#responses.onClose(response, act),
       };
       if (!isRefused && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, control, request, response))
         return;

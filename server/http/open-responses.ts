@@ -28,6 +28,12 @@ export class OpenResponses {
     });
   }
 
+  /** Calls `act` when a response closes; at once for one that has closed. */
+  onClose(response: NodeResponse, act: () => void): void {
+    if (this.#deadlines.has(response)) response.once("close", act);
+    else act();
+  }
+
   /**
    * Marks the call as over. Its response is destroyed after `timeoutMs`, default {@link closeTimeoutMs}, unless the
    * peer has read it to the end, because a peer that does not read would keep the response and its buffer for good. The

@@ -2,6 +2,7 @@ import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { Deferred } from "../../stream/platform/deferred.js";
 import type { Hold } from "../admission/admission.js";
 import { AnswerDeadline } from "../http/answer-deadline.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
@@ -11,6 +12,7 @@ import type { CallControl } from "../rpc/caller.js";
 export class ChannelControl implements CallControl {
   readonly #channel: Channel;
   readonly #opening: Hold;
+  readonly #over = new Deferred<void>();
   readonly #deadline: AnswerDeadline;
 
   /** `opening` is the call's place among those that open. */
@@ -32,7 +34,12 @@ export class ChannelControl implements CallControl {
     this.#opening.release();
   }
 
+  onClose(act: () => void): void {
+    void this.#over.promise.then(act);
+  }
+
   close(): void {
+    this.#over.resolve();
     this.#deadline.cancel();
     this.#opening.release();
   }

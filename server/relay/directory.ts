@@ -90,16 +90,23 @@ export class Directory {
     }
   }
 
-  /** Tells of the names that `shows` shows. Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted. */
+  /**
+   * Tells of the names that `shows` shows. Throws FAILURE_LIMIT_REACHED. Ends when `signal` is aborted, and when the
+   * grant of the caller ends; `onRevoked` is called then, because a caller that reads nothing never hears of it.
+   */
   async *watch(
     prefix: string,
     signal: AbortSignal,
     caller: Caller = localCaller,
     shows: NameFilter = showsAll,
+    onRevoked = () => {},
   ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
     const { limits, clock, registry } = this.#relay;
     const watch = new Watch(shows, this.#turns);
-    const hold = this.#hold(caller, (error) => watch.end(error));
+    const hold = this.#hold(caller, (error) => {
+      watch.end(error);
+      onRevoked();
+    });
     this.#watches.add(watch);
     const stop = registry.observe(({ kind, lease }) => {
       if (kind !== "created" && kind !== "destroyed") return;

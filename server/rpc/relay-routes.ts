@@ -48,7 +48,8 @@ export function relayRoutes(router: ConnectRouter, relay: Relay, directory: Dire
     },
     async *watch({ prefix }, context) {
       const { caller, shows } = await admitList(relay, "watch", prefix, context);
-      for await (const change of withFailureDetail(directory.watch(prefix, context.signal, caller, shows))) {
+      const watch = directory.watch(prefix, context.signal, caller, shows, () => expectEnd(context));
+      for await (const change of withFailureDetail(watch)) {
         takePlace(context);
         yield change;
       }

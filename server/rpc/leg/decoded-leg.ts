@@ -16,7 +16,7 @@ import { Condition } from "../../../stream/platform/deferred.js";
 import { Fifo } from "../../../stream/platform/fifo.js";
 import type { Caller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
-import { callEndOf, callerOf, expectEnd, heldBytesOf, takePlace, tokenOf } from "../caller.js";
+import { callEndOf, callerOf, expectEnd, heldBytesOf, onClose, takePlace, tokenOf } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
@@ -36,7 +36,7 @@ export async function* decodedLeg(
   try {
     yield* leg.responses();
   } finally {
-    leg.close();
+    leg.leave();
   }
 }
 
@@ -52,6 +52,7 @@ class DecodedLeg implements LegCarrier {
   /** A change of `#outgoing`, of `#reading` or of the signal. */
   readonly #changed = new Condition();
   #reading: "on" | "paused" = "on";
+  #response: "open" | "ended" = "open";
 
   constructor(relay: Relay, rpc: LegRpc, context: HandlerContext) {
     this.caller = callerOf(context);
@@ -60,7 +61,7 @@ class DecodedLeg implements LegCarrier {
     this.#relay = relay;
     this.#handler = new LegHandler(relay, this, rpc);
     // A response that its caller does not read is never asked for more, so only the signal tells that the call is over.
-    context.signal.addEventListener("abort", () => this.close(), { once: true });
+    context.signal.addEventListener("abort", () => this.leave(), { once: true });
   }
 
   get heldBytes(): number {
@@ -100,7 +101,13 @@ class DecodedLeg implements LegCarrier {
     expectEnd(this.#context, 0);
   }
 
-  close(): void {
+  /** Nothing more is asked for. A leg whose response is whole counts until its caller has read that. */
+  leave(): void {
+    if (this.#response === "ended") onClose(this.#context, () => this.#close());
+    else this.#close();
+  }
+
+  #close(): void {
     // A response that was not read to its end is a broken call as well.
     this.#handler.close(this.#context.signal.aborted ? callEndOf(this.#context) : "broken");
     this.#changed.notify();
@@ -116,8 +123,11 @@ class DecodedLeg implements LegCarrier {
       } else if (next instanceof Parts) {
         this.#outgoingBytes -= next.byteLength;
         yield fromBinary(ConnectResponseSchema, dataOf(next));
-      } else if (next.error !== undefined) throw wireErrorOf(next.error);
-      else return;
+      } else {
+        this.#response = "ended";
+        if (next.error !== undefined) throw wireErrorOf(next.error);
+        return;
+      }
     }
   }
 

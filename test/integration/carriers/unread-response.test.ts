@@ -111,6 +111,35 @@ test("a Listen that is read late, but in time, is read to its end", async () => 
   clock.advance(closeTimeoutMs);
 });
 
+test("a Watch that nobody reads ends a while after the access token was revoked that let it in", async () => {
+  const other = createServer();
+  const guarded = StreamServerProxy({ clock, authorize: () => ({ subject: "ann" }) }).install(other);
+  other.listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const session = connect(`http://127.0.0.1:${(other.address() as AddressInfo).port}`, {
+    settings: { initialWindowSize },
+  });
+  try {
+    // More than Node buffers for a response.
+    for (let name = 0; name < 1_000; name += 1) relayOf(guarded).listen(`${"x".repeat(250)}${name}`, true);
+    const path = "/browser-server/streamserver.v1.RelayService/Watch";
+    const call = session.request({ ":method": "POST", ":path": path, "content-type": "application/connect+proto" });
+    call.on("error", () => {});
+    call.end(envelope(0, new Uint8Array()));
+    await until(() => guarded.counts.watchers === 1);
+    expect(guarded.revoke({ sub: "ann" })).toBe(1);
+    clock.advance(closeTimeoutMs - 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(guarded.counts.watchers).toBe(1);
+    clock.advance(1);
+    await until(() => guarded.counts.watchers === 0);
+  } finally {
+    guarded.close();
+    session.destroy();
+    await new Promise((resolve) => other.close(resolve));
+  }
+});
+
 test("a call that nobody reads ends a while after the relay", async () => {
   const { listen } = await unreadListen();
   proxy.close();
@@ -169,6 +198,24 @@ describe("A leg that has ended, and whose caller gives no room for any answer,",
     clock.advance(answerTimeoutMs - 1);
     expect([legs(), calls()]).toEqual([2, 2]);
     clock.advance(1);
+    await until(() => legs() + calls() === 0);
+  });
+
+  test("counts until its end is read, where nothing else is left to read, in JSON", async () => {
+    const relay = relayOf(proxy);
+    const path = "/browser-server/streamserver.v1.RelayService/Connect";
+    const type = "application/connect+json";
+    const headers = { ":method": "POST", ":path": path, "content-type": type, "x-forwarded-for": "192.0.2.1" };
+    const { lease } = relay.listen("room", false);
+    const call = session.request(headers).on("error", () => {});
+    call.write(json);
+    await until(() => [...lease.waiting].length > 0);
+    lease.end("lost");
+    expect(relay.admission.count("ended leg")).toBe(1);
+    // The relay has made all of the response after some turns.
+    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(relay.admission.count("ended leg")).toBe(1);
+    clock.advance(answerTimeoutMs);
     await until(() => legs() + calls() === 0);
   });
 

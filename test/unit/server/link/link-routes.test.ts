@@ -1,13 +1,22 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { Code, createClient, createConnectRouter, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { LinkService, type Packet, type SendRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import {
+  ChannelRequestSchema,
+  LinkService,
+  type Packet,
+  type SendRequestSchema,
+} from "../../../../gen/streamserver/v1/link_pb.js";
 import type { ChannelUser } from "../../../../link/channel/channel-user.js";
 import { goodbyeTimeoutMs, lastPacket } from "../../../../link/packet/link-message.js";
 import { packetMessage } from "../../../../link/packet/outgoing-packet.js";
 import { LinkRoutes } from "../../../../server/link/link-routes.js";
 import { Links, type LinksInit, openTimeoutsWithoutCall } from "../../../../server/link/links.js";
+import { Directory } from "../../../../server/relay/directory.js";
+import type { Relay } from "../../../../server/relay/relay.js";
+import { relayRoutes } from "../../../../server/rpc/relay-routes.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { pageLeftError } from "../../../../web/page/page-life.js";
@@ -15,7 +24,7 @@ import { packet, request } from "../../../fakes/links.js";
 import { rejection, settled, thrown } from "../../../fakes/outcome.js";
 import { newRelay, someCaller, type TestRelay } from "../../../fakes/relays.js";
 
-function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serveChannel"> = {}) {
+function linkRoutes(test: TestRelay = newRelay(), options: Partial<Pick<LinksInit, "serveChannel" | "handlers">> = {}) {
   const links = new Links({ ...test.relay, handlers: [], ...options });
   const routes = new LinkRoutes(links, test.relay);
   const client = createClient(
@@ -23,6 +32,13 @@ function linkRoutes(test: TestRelay = newRelay(), options: Pick<LinksInit, "serv
     createRouterTransport((router) => routes.register(router)),
   );
   return { ...test, links, client };
+}
+
+/** The handlers of the relay's own RPCs. */
+function routerOf(relay: Relay) {
+  const router = createConnectRouter();
+  relayRoutes(router, relay, new Directory(relay));
+  return router;
 }
 
 /** Reads nothing of a channel, and calls `over` at its end. */
@@ -158,6 +174,33 @@ describe("a call on a channel that says nothing", () => {
     await settled();
     expect([testRelay.relay.admission.count("opening call"), routes.links.counts.channels]).toEqual([0, 2]);
   });
+});
+
+test("an answer on a channel that its caller does not read to the end is cut off in time", async () => {
+  const limits = { openTimeoutMs: 1_000, authorizeTimeoutMs: 500, maxNameBytes: 300 };
+  const testRelay = newRelay(limits);
+  const { relay, clock } = testRelay;
+  // More than the first window of a channel.
+  for (let name = 0; name < 1_000; name += 1) relay.listen(`${"x".repeat(290)}${name}`, true);
+  const { handlers } = routerOf(relay);
+  const { send, heard } = await openLink(linkRoutes(testRelay, { handlers }));
+  const list = {
+    path: "/streamserver.v1.RelayService/List",
+    headers: [{ name: "content-type", value: "application/proto" }],
+  };
+  await send(1n, [
+    packet({ channel: 1, content: { case: "request", value: create(ChannelRequestSchema, list) } }),
+    packet({ channel: 1, content: { case: "end", value: {} } }),
+  ]);
+  await settled();
+  const ends = () =>
+    heard.flatMap(({ content }) => (content.case === "end" || content.case === "reset" ? [content.case] : []));
+  clock.advance(2 * limits.openTimeoutMs + limits.authorizeTimeoutMs - 1);
+  await settled();
+  expect([ends(), relay.admission.count("opening call")]).toEqual([[], 1]);
+  clock.advance(1);
+  await settled();
+  expect([ends(), relay.admission.count("opening call")]).toEqual([["reset"], 0]);
 });
 
 test("a link of a relay without a policy may be idle for as long as it answers", async () => {
