@@ -57,7 +57,7 @@ const noFacts: OfferFacts = { metadata: {} };
 const guessFailures: ReadonlySet<Failure> = new Set([Failure.TOKEN_INVALID, Failure.LEASE_GONE]);
 
 /** The request for which a caller was let in, what was verified about it then, and the newest token that proves it. */
-interface LetIn extends Pick<AuthorizeRequest, "action" | "name" | "metadata"> {
+interface ProvenRequest extends Pick<AuthorizeRequest, "action" | "name" | "metadata"> {
   claims: Claims | undefined;
   token: string;
 }
@@ -187,7 +187,7 @@ export class Relay {
   admitTakeUp(request: AuthorizeRequest, proof: LeaseProof): Admitted | Promise<Admitted> {
     this.#checkOpen();
     const { name, caller, metadata } = request;
-    if (!this.admission.hasPolicy || this.registry.isLetIn(name, proof)) return { caller, metadata };
+    if (!this.admission.hasPolicy || this.registry.mayTakeUp(name, proof)) return { caller, metadata };
     return this.admit(request);
   }
 
@@ -210,7 +210,7 @@ export class Relay {
    * Returns what a client or a listener was let in for, by the token of its leg or lease. Throws FAILURE_TOKEN_INVALID,
    * FAILURE_STREAM_GONE, FAILURE_LEASE_GONE, and FAILURE_OFFER_GONE for the token of an offer that was taken elsewhere.
    */
-  letIn(proof: Pick<RenewRequest, "streamId" | "legToken" | "leaseId" | "leaseToken">): LetIn {
+  provenRequest(proof: Pick<RenewRequest, "streamId" | "legToken" | "leaseId" | "leaseToken">): ProvenRequest {
     if (proof.leaseId !== "") {
       const lease = this.registry.proven(proof.leaseId, proof.leaseToken);
       const { name, caller } = lease;

@@ -21,7 +21,7 @@ const unknownCaller: Caller = { origin: "", address: "", door: "http" };
  * The caller of an RPC. On a channel it is the one that opened the link: the headers of RPCs on channels are written by
  * scripts, which may claim any origin.
  */
-export const callerKey: ContextKey<Caller> = createContextKey(unknownCaller, { description: "caller" });
+export const callerContextKey: ContextKey<Caller> = createContextKey(unknownCaller, { description: "caller" });
 
 /** The access token that came with the request which opened the link of an RPC. Empty if none did. */
 export const linkTokenKey: ContextKey<string> = createContextKey("", { description: "access token of the link" });
@@ -66,14 +66,14 @@ export interface CallControl {
 export function callerValues(caller: Caller, request: NodeRequest, control: CallControl): ContextValues {
   const session = "stream" in request ? request.stream.session : undefined;
   return createContextValues()
-    .set(callerKey, caller)
+    .set(callerContextKey, caller)
     .set(isConnectionLostKey, () => session?.destroyed ?? false)
     .set(controlKey, control);
 }
 
 /** Values for the RPC of a channel: the caller and the access token of its link, and the control of its call. */
 export function channelValues(caller: Caller, linkToken: string, control: CallControl): ContextValues {
-  return createContextValues().set(callerKey, caller).set(linkTokenKey, linkToken).set(controlKey, control);
+  return createContextValues().set(callerContextKey, caller).set(linkTokenKey, linkToken).set(controlKey, control);
 }
 
 /** Counts the call as the name, leg, watch or link that it holds from now on, and no longer as one that opens. */
@@ -101,7 +101,7 @@ export function heldBytesOf({ values }: HandlerContext): number {
 
 /** The caller of an RPC, which on a channel is the one that opened the link. */
 export function callerOf({ values }: HandlerContext): Caller {
-  return values.get(callerKey);
+  return values.get(callerContextKey);
 }
 
 /** Returns the access token that came with an RPC, or else with its link. Empty if none did. */

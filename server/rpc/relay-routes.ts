@@ -116,7 +116,7 @@ async function renew(relay: Relay, request: RenewRequest, context: HandlerContex
   const caller = callerOf(context);
   const { streamId } = request;
   const refusal = { call: "renew" as const, caller, streamId };
-  const { claims, action, name, metadata } = answer(relay, refusal, () => relay.letIn(request));
+  const { claims, action, name, metadata } = answer(relay, refusal, () => relay.provenRequest(request));
   // A relay without a policy has nothing to renew.
   if (claims === undefined) return {};
   const token = request.accessToken || tokenOf(context);
@@ -124,7 +124,7 @@ async function renew(relay: Relay, request: RenewRequest, context: HandlerContex
   return answer(relay, refusal, () => {
     if (admitted.caller.claims !== undefined) relay.admission.grants.renew(claims, admitted.caller.claims);
     // What has ended meanwhile gets no token any more, which would not carry its grant.
-    const { token } = relay.letIn(request);
+    const { token } = relay.provenRequest(request);
     return { accessExpiresInMs: expiryToWire(relay.admission.grants.expiresInMs({ claims })), token };
   });
 }

@@ -104,7 +104,7 @@ export class Registry {
    * Whether nobody has to be asked before a lease is taken up: it is held here, or has ended here, or its token carries
    * a grant that still holds. Throws FAILURE_NAME_INVALID and FAILURE_TOKEN_INVALID.
    */
-  isLetIn(name: string, { leaseId, leaseToken }: LeaseProof): boolean {
+  mayTakeUp(name: string, { leaseId, leaseToken }: LeaseProof): boolean {
     const { signer, admission } = this.#init;
     this.checkName(name);
     const issuer = signer.verify("lease", leaseId, leaseToken, name);

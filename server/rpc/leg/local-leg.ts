@@ -75,8 +75,8 @@ class LocalLeg implements LegCall, Holder {
     this.caller = admitted?.caller ?? localCaller;
     try {
       const first = create(OpenSchema, open);
-      const letIn = admitted ?? { caller: localCaller, metadata: first.metadata };
-      const { half, hold, opened, resumption } = rpc.attach(relay, first, letIn);
+      const request = admitted ?? { caller: localCaller, metadata: first.metadata };
+      const { half, hold, opened, resumption } = rpc.attach(relay, first, request);
       this.#hold = hold;
       this.#streamId = opened.streamId;
       this.#stopHolding = relay.admission.heldBytes.add(this);

@@ -71,25 +71,29 @@ describe("Relay, when a token is revoked,", () => {
   });
 });
 
-describe("Relay.letIn", () => {
+describe("Relay.provenRequest", () => {
   test("tells what the holder of a token was let in for, as long as it lives", () => {
     const { relay, lease, token, splice } = granted();
     const byLeg = { streamId: splice.id, legToken: relay.legToken("client", splice.id), leaseId: "", leaseToken: "" };
     const byLease = { streamId: "", legToken: "", leaseId: lease.id, leaseToken: token };
     const ofListener = { ...byLeg, legToken: relay.legToken("listener", splice.id) };
-    expect(relay.letIn(byLeg)).toMatchObject({ action: "connect", name: "room", claims: { subject: "bob" } });
+    expect(relay.provenRequest(byLeg)).toMatchObject({ action: "connect", name: "room", claims: { subject: "bob" } });
     for (const proof of [byLease, ofListener]) {
-      expect(relay.letIn(proof)).toMatchObject({ action: "listen", name: "room", claims: { subject: "ann" } });
+      expect(relay.provenRequest(proof)).toMatchObject({ action: "listen", name: "room", claims: { subject: "ann" } });
     }
     const ofAnother = { ...byLease, leaseToken: relay.listen("other", false).token };
-    expect(thrown(() => relay.letIn(ofAnother)).failure).toBe(Failure.TOKEN_INVALID);
+    expect(thrown(() => relay.provenRequest(ofAnother)).failure).toBe(Failure.TOKEN_INVALID);
     lease.end("unlisten");
-    expect(thrown(() => relay.letIn(byLease)).failure).toBe(Failure.LEASE_GONE);
+    expect(thrown(() => relay.provenRequest(byLease)).failure).toBe(Failure.LEASE_GONE);
     // What was accepted outlives the name.
-    expect(relay.letIn(ofListener)).toMatchObject({ action: "listen", name: "room", claims: { subject: "ann" } });
+    expect(relay.provenRequest(ofListener)).toMatchObject({
+      action: "listen",
+      name: "room",
+      claims: { subject: "ann" },
+    });
     splice.end();
     for (const proof of [byLeg, ofListener]) {
-      expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.STREAM_GONE);
+      expect(thrown(() => relay.provenRequest(proof)).failure).toBe(Failure.STREAM_GONE);
     }
   });
 
@@ -101,7 +105,7 @@ describe("Relay.letIn", () => {
     const proof = { streamId: splice.id, legToken: relay.offerToken(splice), leaseId: "", leaseToken: "" };
     relay.listen("room", false, claim);
     relay.accept(splice.id, relay.offerToken(splice), resumes);
-    expect(thrown(() => relay.letIn(proof)).failure).toBe(Failure.OFFER_GONE);
+    expect(thrown(() => relay.provenRequest(proof)).failure).toBe(Failure.OFFER_GONE);
   });
 });
 
@@ -127,7 +131,7 @@ describe("Relay, for what another process with the same keys has let in,", () =>
       const { lease } = takeUp();
       expect(relay.admission.grants.size).toBe(3);
       const proof = { streamId: id, legToken: relay.legToken("client", id), leaseId: "", leaseToken: "" };
-      expect(relay.letIn(proof)).toMatchObject({ name: "room", claims: { subject: "bob" } });
+      expect(relay.provenRequest(proof)).toMatchObject({ name: "room", claims: { subject: "bob" } });
       expect(relay.admission.grants.revoke({ sub: "ann" })).toBe(2);
       const byRole = { [first]: legs[0], [second]: legs[1] };
       expect([byRole.listener?.end, lease.kind]).toMatchObject([refused, "ended"]);

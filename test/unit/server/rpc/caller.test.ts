@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { RelayService } from "../../../../gen/streamserver/v1/relay_pb.js";
 import { closeError } from "../../../../link/packet/close-code.js";
-import { type CallEnd, callEnd, callerKey, callerOf } from "../../../../server/rpc/caller.js";
+import { type CallEnd, callEnd, callerContextKey, callerOf } from "../../../../server/rpc/caller.js";
 import { StreamError, type StreamErrorOptions } from "../../../../stream/error/stream-error.js";
 import { someCaller } from "../../../fakes/relays.js";
 
@@ -18,7 +18,7 @@ test("callerOf tells the caller that the values of the call name, and nothing th
       requestHeader: { origin: "https://said.example" },
       contextValues,
     });
-  expect(callerOf(contextOf(createContextValues().set(callerKey, someCaller)))).toBe(someCaller);
+  expect(callerOf(contextOf(createContextValues().set(callerContextKey, someCaller)))).toBe(someCaller);
   expect(callerOf(contextOf(createContextValues()))).toEqual({ origin: "", address: "", door: "http" });
 });
 
