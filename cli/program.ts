@@ -4,6 +4,7 @@ import { type Command, programName, UsageError } from "./command.js";
 import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
 import { checkGivenArguments } from "./given-arguments.js";
 import { Interrupted } from "./interruption.js";
+import { linkCommand } from "./link.js";
 import { lsCommand } from "./ls.js";
 import { mcpCommand } from "./mcp/mcp.js";
 import { notice, wordsFor } from "./notice.js";
@@ -25,6 +26,7 @@ const commands: readonly Command[] = [
   mcpCommand,
   lsCommand,
   tokenCommand,
+  linkCommand,
   topCommand,
 ];
 

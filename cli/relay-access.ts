@@ -46,16 +46,21 @@ const idleConnectionTimeoutMs = 20;
  * HOP_RELAY if no relay is reached there, or with the signal's reason.
  */
 export async function openRelay(values: RelayValues, signal: AbortSignal): Promise<Transport> {
-  const url = readRelayUrl(
-    values.relay ?? (process.env.BSS_RELAY || "http://localhost:8080"),
-    values.prefix ?? (process.env.BSS_PREFIX || defaultPrefix),
-  );
+  const url = relayAddress(values);
   try {
     return await openNodeTransport(url, systemClock, { idleConnectionTimeoutMs, signal });
   } catch (cause) {
     signal.throwIfAborted();
     throw unreachedError(cause, url);
   }
+}
+
+/** The address of the relay's RPCs. Throws a `UsageError` for what cannot be a relay's URL. */
+export function relayAddress(values: RelayValues): RelayUrl {
+  return readRelayUrl(
+    values.relay ?? (process.env.BSS_RELAY || "http://localhost:8080"),
+    values.prefix ?? (process.env.BSS_PREFIX || defaultPrefix),
+  );
 }
 
 /**
@@ -110,7 +115,7 @@ function readRelayUrl(base: string, prefix: string): RelayUrl {
 /**
  * One failure for whatever keeps a relay from being reached, with advice where the address is likely to be the mistake.
  */
-function unreachedError(cause: unknown, { href }: RelayUrl): StreamError {
+export function unreachedError(cause: unknown, { href }: RelayUrl): StreamError {
   const { failure, code, message } = StreamError.from(cause);
   const said = failure === Failure.LEG_LOST ? message : `${relayAt(href)} cannot be reached: ${message}`;
   return relayLostError(said + adviceFor(code, message), cause);
