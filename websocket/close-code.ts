@@ -64,10 +64,20 @@ export function closeError(code: number, reason: string): StreamError {
   return new StreamError(message, { code: Code.Aborted });
 }
 
-/** How a WebSocket has ended whose stream failed: 1006 where no other code is nearer. */
+/**
+ * How a WebSocket has ended whose stream failed: 1006 where no other code is nearer. All but 1006 may stand in a close
+ * frame with the reason, whatever the peer has written.
+ */
 export function closureOf(error: StreamError): Closure {
-  const [, digits, reason = ""] = error.code === Code.Aborted ? (closedWith.exec(error.message) ?? []) : [];
-  if (digits !== undefined) return { code: Number(digits), reason, wasClean: true, error };
-  const code = codeOfFailure[error.failure] ?? codeOfStatus[error.code] ?? abnormalClosure;
-  return { code, reason: cutReason(error.message, maxCloseReasonBytes), wasClean: false, error };
+  const [, digits, words = ""] = error.code === Code.Aborted ? (closedWith.exec(error.message) ?? []) : [];
+  const given = Number(digits);
+  const wasClean = isSendable(given);
+  const code = wasClean ? given : (codeOfFailure[error.failure] ?? codeOfStatus[error.code] ?? abnormalClosure);
+  return { code, reason: cutReason(wasClean ? words : error.message, maxCloseReasonBytes), wasClean, error };
+}
+
+/** Whether a close frame may have the code. RFC 6455, section 7.4, and the IANA registry. */
+function isSendable(code: number): boolean {
+  const isReserved = code === 1004 || code === noStatus || code === abnormalClosure;
+  return (code >= normalClosure && code <= badGateway && !isReserved) || (code >= 3000 && code <= 4999);
 }

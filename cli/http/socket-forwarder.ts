@@ -8,8 +8,6 @@ import type { HttpTarget } from "./http-target.js";
 
 /** Less than the relay lets an offer wait, so that the client hears the reason. */
 const handshakeTimeoutMs = 8_000;
-/** The codes that say of a connection how it ended, and that no close frame may have. RFC 6455, section 7.4.1. */
-const unsentCodes = [1004, noStatus, abnormalClosure, 1015];
 
 /** Metadata that is no header, and headers that the handshake has by itself. */
 const ownFields = /^(protocol|host|connection|upgrade|content-length|expect|sec-websocket-.*)$/;
@@ -84,7 +82,7 @@ async function sendTo(socket: WebSocket, stream: Stream): Promise<void> {
     socket.close(normalClosure);
   } catch (reason) {
     const { code, reason: words } = closureOf(StreamError.from(reason));
-    if (unsentCodes.includes(code)) socket.terminate();
+    if (code === abnormalClosure) socket.terminate();
     else socket.close(code, words);
   }
 }
