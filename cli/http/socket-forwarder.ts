@@ -19,13 +19,8 @@ const ownFields = /^(protocol|host|connection|upgrade|content-length|expect|sec-
 export async function forwardSocket(stream: Stream, { authority }: HttpTarget): Promise<void> {
   // The end of the stream is told to the local server, and nobody else has to hear of it.
   stream.on("error", () => {});
-  const { [pathMetadata]: path = "/", [protocolsMetadata]: protocols, ...others } = stream.metadata;
-  const socket = new WebSocket(`ws://${authority}${path}`, protocols?.split(/ *, */) ?? [], {
-    headers: headersOf(others, stream.caller),
-    perMessageDeflate: false,
-    handshakeTimeout: handshakeTimeoutMs,
-    followRedirects: false,
-  });
+  const socket = open(stream, authority);
+  if (socket === undefined) return stream.reject(Code.InvalidArgument, "no WebSocket has such a path or subprotocol");
   // An error before the socket is open declines the client; a later one comes with a close code.
   socket.on("error", () => {});
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
@@ -52,6 +47,23 @@ export async function forwardSocket(stream: Stream, { authority }: HttpTarget): 
   await sent;
 }
 
+/** Begins the handshake. Undefined if the client has asked for what a WebSocket cannot have. */
+function open({ metadata, caller }: Stream, authority: string): WebSocket | undefined {
+  const { [pathMetadata]: path = "/", [protocolsMetadata]: protocols, ...others } = metadata;
+  // Whatever does not begin with a slash belongs to the host, which is not the client's to choose.
+  if (!path.startsWith("/")) return undefined;
+  try {
+    return new WebSocket(`ws://${authority}${path}`, protocols?.split(/ *, */) ?? [], {
+      headers: headersOf(others, caller),
+      perMessageDeflate: false,
+      handshakeTimeout: handshakeTimeoutMs,
+      followRedirects: false,
+    });
+  } catch {
+    return undefined;
+  }
+}
+
 function decline(stream: Stream, reason: string): void {
   if (stream.state === "opening") stream.destroy(new StreamError(reason, { code: Code.Unavailable }));
 }
@@ -69,9 +81,14 @@ function headersOf(metadata: Record<string, string>, caller: Caller | undefined)
 /** The local server's messages go to the stream, at its pace. */
 function receiveFrom(socket: WebSocket, stream: Stream): void {
   socket.on("message", (data: Buffer, isBinary: boolean) => {
-    if (stream.write(isBinary ? data : data.toString())) return;
-    socket.pause();
-    stream.once("drain", () => socket.resume());
+    try {
+      if (stream.write(isBinary ? data : data.toString())) return;
+      socket.pause();
+      stream.once("drain", () => socket.resume());
+    } catch (reason) {
+      // The message is larger than the client takes.
+      stream.destroy(reason);
+    }
   });
 }
 

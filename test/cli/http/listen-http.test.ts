@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
-import { Failure, StreamClient } from "browser-stream-server";
+import { Code, Failure, StreamClient } from "browser-stream-server";
 import { createFetch, type FetchOverStream, trailersOf, withTrailers } from "browser-stream-server/http";
 import { type StreamCloseEvent, type StreamWebSocket, webSocketOf } from "browser-stream-server/websocket";
 import { expect, onTestFinished, test } from "vitest";
@@ -219,6 +219,28 @@ test("a WebSocket that the local server refuses is declined", async () => {
   const close = await closed(socket);
   expect(close.error?.failure).toBe(Failure.DECLINED);
   expect(close.reason).toContain("404");
+});
+
+test("a WebSocket of another host, or of none, is declined, and a message that is too large ends its own alone", async () => {
+  const server = createServer();
+  new WebSocketServer({ server }).on("connection", (socket: WebSocket) => socket.send("x".repeat(2_000)));
+  const port = await open(server);
+  await listen("hostile", port);
+  const connect = (metadata: Record<string, string>, maxMessageBytes?: number) =>
+    StreamClient(relay.origin).connect("hostile", {
+      metadata: { protocol: "websocket", ...metadata },
+      maxMessageBytes,
+    });
+  for (const metadata of [{ path: `@127.0.0.1:${port}/` }, { path: "/#a" }, { "sec-websocket-protocol": "a b" }]) {
+    await expect(connect(metadata as Record<string, string>).closed).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+    });
+  }
+  await expect(connect({}, 1_000).closed).rejects.toMatchObject({ failure: Failure.MESSAGE_TOO_LARGE });
+  for await (const message of connect({})) {
+    expect(message).toHaveLength(2_000);
+    break;
+  }
 });
 
 test("by the gateway of a relay, any client of HTTP and of WebSockets reaches the local server", async () => {
