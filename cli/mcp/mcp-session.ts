@@ -5,6 +5,7 @@ import { systemClock } from "../../stream/platform/system-clock.js";
 import { Code, Failure, Hop, StreamError } from "../../web/node.js";
 import { notice, wordsFor } from "../notice.js";
 import { shellWord } from "../shell-word.js";
+import { ClientHandshake, type Greeting } from "./client-handshake.js";
 import { failedResponse } from "./failed-response.js";
 import { listChanges, withListChanges } from "./list-changes.js";
 import { type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
@@ -47,13 +48,8 @@ type State =
   | { kind: "away" }
   /** The tab is there, and gets what has waited for it before anything newer. */
   | { kind: "arriving"; tab: McpTab }
-  | { kind: "open"; tab: McpTab };
-
-/** What the client has said to open the session, for the next tab. */
-type Handshake =
-  | { kind: "none" }
-  | { kind: "asked"; initialize: JsonRpcText }
-  | { kind: "answered"; initialize: JsonRpcText; initialized: JsonRpcText | undefined };
+  | { kind: "open"; tab: McpTab }
+  | { kind: "over" };
 
 /**
  * One session of a client of MCP, over the sessions of a tab that may be reloaded meanwhile. A tab that comes back is
@@ -69,9 +65,9 @@ export class McpSession {
   readonly #asked = new Map<string | number, JsonRpcText>();
   /** The ids of the tab's requests that the client has not answered. */
   readonly #askedByTab = new Set<string | number>();
-  #handshake: Handshake = { kind: "none" };
+  readonly #handshake = new ClientHandshake();
   /** The response of a tab that came back. */
-  #greeting: Deferred<JsonRpcMessage> | undefined;
+  #greeted: Deferred<JsonRpcMessage> | undefined;
   #failures = 0;
   /** Why the tab was not reached, which is told to messages that have waited in vain. */
   #unreached: StreamError;
@@ -96,9 +92,9 @@ export class McpSession {
       await Promise.race([this.#readClient(lines), this.#attendTabs(), this.#broken.promise]);
     } finally {
       signal.removeEventListener("abort", onAbort);
-      if (this.#state.kind !== "away") {
-        await this.#state.tab.close(signal.aborted ? StreamError.from(signal.reason) : undefined);
-      }
+      const tab = "tab" in this.#state ? this.#state.tab : undefined;
+      this.#state = { kind: "over" };
+      await tab?.close(signal.aborted ? StreamError.from(signal.reason) : undefined);
     }
   }
 
@@ -118,10 +114,7 @@ export class McpSession {
 
   async #fromClient(given: JsonRpcText): Promise<void> {
     const { id, method } = given.message;
-    if (method === "initialize") this.#handshake = { kind: "asked", initialize: given };
-    if (method === "notifications/initialized" && this.#handshake.kind === "answered") {
-      this.#handshake = { ...this.#handshake, initialized: given };
-    }
+    this.#handshake.note(given);
     if (id !== undefined && method !== undefined && this.#asked.size >= maxMessages) {
       const message = `${maxMessages} requests are not answered yet`;
       return this.#fail(id, new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER }), false);
@@ -160,13 +153,14 @@ export class McpSession {
         notice(`${shellWord(name)} is ${isFirst ? "there" : "back"}: ${tab.protocol}`);
         isFirst = false;
         error = await this.#attend(tab);
+        if (this.#isOver) throw error;
         await this.#lose(tab, error);
         this.#unreached = this.#nobodyError();
       } catch (reason) {
         error = StreamError.from(reason);
         this.#unreached = error;
       }
-      if (isFirst || !passingCodes.has(error.code)) {
+      if (isFirst || this.#isOver || !passingCodes.has(error.code)) {
         for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
           await this.#giveUp(next, error);
         }
@@ -182,8 +176,9 @@ export class McpSession {
   /** Resolves with why the tab is away. */
   async #attend(tab: McpTab): Promise<StreamError> {
     this.#state = { kind: "arriving", tab };
-    if (this.#handshake.kind === "answered") {
-      const lost = await this.#greet(tab, this.#handshake);
+    const { greeting } = this.#handshake;
+    if (greeting !== undefined) {
+      const lost = await this.#greet(tab, greeting);
       if (lost !== undefined) {
         await tab.close(lost);
         return lost;
@@ -198,16 +193,16 @@ export class McpSession {
   }
 
   /** Initializes a tab as the client has initialized the one before. Resolves with why the tab does not do. */
-  async #greet(tab: McpTab, { initialize, initialized }: Handshake & { kind: "answered" }) {
-    const greeting = new Deferred<JsonRpcMessage>();
-    this.#greeting = greeting;
-    void tab.closed.then(greeting.reject);
-    const onLate = () => greeting.reject("the tab took too long to be initialized again");
+  async #greet(tab: McpTab, { initialize, initialized }: Greeting): Promise<StreamError | undefined> {
+    const greeted = new Deferred<JsonRpcMessage>();
+    this.#greeted = greeted;
+    void tab.closed.then(greeted.reject);
+    const onLate = () => greeted.reject("the tab took too long to be initialized again");
     const cancelDeadline = systemClock.after(greetingTimeoutMs, onLate, false);
     try {
       const message: JsonRpcMessage = { ...initialize.message, id: greetingId };
       await tab.send({ text: JSON.stringify(message), message });
-      const { result, error } = await greeting.promise;
+      const { result, error } = await greeted.promise;
       if (error !== undefined) {
         const words = `the tab cannot be initialized again: ${error.message}`;
         return new StreamError(words, { code: Code.FailedPrecondition, hop: Hop.PEER });
@@ -219,7 +214,7 @@ export class McpSession {
       return StreamError.from(reason, Code.DeadlineExceeded);
     } finally {
       cancelDeadline();
-      this.#greeting = undefined;
+      this.#greeted = undefined;
     }
   }
 
@@ -232,15 +227,13 @@ export class McpSession {
       if (id !== undefined) this.#askedByTab.add(id);
       return this.#tell(given.text);
     }
-    if (id === greetingId && this.#greeting !== undefined) return this.#greeting.resolve(given.message);
+    if (id === greetingId && this.#greeted !== undefined) return this.#greeted.resolve(given.message);
     const request = id === undefined ? undefined : this.#asked.get(id);
     if (id === undefined || request === undefined) return notice("dropped of what the tab sent: nobody asked for it");
     this.#asked.delete(id);
     this.#failures = 0;
-    const isHandshake = this.#handshake.kind === "asked" && this.#handshake.initialize === request;
-    if (isHandshake && given.message.result !== undefined) {
-      this.#handshake = { kind: "answered", initialize: request, initialized: undefined };
-    }
+    const isHandshake = this.#handshake.isPending(request);
+    if (isHandshake) this.#handshake.answer(given.message);
     await this.#tell(isHandshake ? withListChanges(given) : given.text);
     this.#changed.notify();
   }
@@ -251,8 +244,7 @@ export class McpSession {
     const asked = [...this.#asked];
     this.#asked.clear();
     // The first request of all is made again in any case: it has no effect that could happen twice.
-    const isRepeated = (given: JsonRpcText) =>
-      !tab.mayHaveReached(given, error) || (this.#handshake.kind === "asked" && this.#handshake.initialize === given);
+    const isRepeated = (given: JsonRpcText) => !tab.mayHaveReached(given, error) || this.#handshake.isPending(given);
     this.#waiting.unshift(asked.map(([, given]) => given).filter(isRepeated));
     for (const [id, given] of asked) if (!this.#waiting.has(given)) await this.#fail(id, error, true);
     const params = { reason: "the tab that asked has gone" };
@@ -261,6 +253,10 @@ export class McpSession {
       await this.#tell(JSON.stringify(message));
     }
     this.#askedByTab.clear();
+  }
+
+  get #isOver(): boolean {
+    return this.#state.kind === "over";
   }
 
   #nobodyError(): StreamError {

@@ -46,5 +46,5 @@ async function receive(stream: Stream, onMessage: McpTabInit["onMessage"]): Prom
     return StreamError.from(reason);
   }
   stream.end();
-  return new StreamError("the tab has ended the session", { failure: Failure.LISTENER_GONE });
+  return new StreamError("the other side has ended the session", { failure: Failure.LISTENER_GONE });
 }

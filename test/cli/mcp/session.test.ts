@@ -125,6 +125,8 @@ test("bss mcp waits for the responses when its input has ended", async () => {
   stream.resume().write(reply("a", {}));
   expect(await ended).toMatchObject({ code: 0, messages: [{ id: "a", result: {} }] });
   await stream.closed;
+  // Nothing is said of a tab that has gone because the client has.
+  expect(bridge.command.errorLines).toHaveLength(1);
 });
 
 test("bss mcp answers a request that is too large for the tab", async () => {

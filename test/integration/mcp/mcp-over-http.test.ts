@@ -1,3 +1,7 @@
+import {
+  Client as Client2,
+  StreamableHTTPClientTransport as StreamableHTTPClientTransport2,
+} from "@modelcontextprotocol/client";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
@@ -79,6 +83,16 @@ describe.each(ways)("the official client through %s", (way, target) => {
     const { content } = await client.callTool({ name: "echo", arguments: { text: "hello" } });
     expect(content).toEqual([{ type: "text", text: "hello of file:///here" }]);
     await changed;
+    await client.close();
+  });
+
+  test("does so in its version 2", async () => {
+    const name = `tools of 2 by ${way}`;
+    await serveTools(name);
+    const client = new Client2(info);
+    const [url, options] = target(name);
+    await client.connect(new StreamableHTTPClientTransport2(new URL(url), options));
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(["echo"]);
     await client.close();
   });
 });
