@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Code, StreamError } from "browser-stream-server";
 import { type HttpServer, serve } from "browser-stream-server/http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -6,7 +8,7 @@ import { WebSocket } from "ws";
 import type { EngineTab } from "../../engines/engine.js";
 import { engines } from "../../engines/engines.js";
 import { launchedEngines } from "../../engines/launched-engines.js";
-import { holdsNothing, openRelay, type TestRelay } from "../../integration/relay-ports.js";
+import { holdsNothing, openRelay, selfSigned, type TestRelay } from "../../integration/relay-ports.js";
 import { until } from "../../integration/until.js";
 
 const browserOf = launchedEngines();
@@ -132,6 +134,40 @@ describe.each(engines)("$name, with what the gateway asks of browsers,", { concu
     expect(came).toEqual([]);
   });
 });
+
+test.for(engines)(
+  "$name keeps the cookie of a host over TLS, for the pages there",
+  { concurrent: true },
+  async (engine, { onTestFinished }) => {
+    // Browsers know by themselves that names below localhost are this machine's.
+    const gateway = { by: "host", host: "localhost" } as const;
+    const relay = await openRelay({ gateway, tls: selfSigned(), authorize: () => ({ subject: "ann" }) });
+    onTestFinished(() => relay.close());
+    // Node takes no certificate that nobody trusts.
+    const plain = createServer().listen(0, "127.0.0.1");
+    await once(plain, "listening");
+    onTestFinished(() => void plain.close().closeAllConnections());
+    relay.proxy.install(plain);
+    const { port } = plain.address() as AddressInfo;
+    const server = serve(`http://127.0.0.1:${port}`, "name", ({ url }, { caller }) => {
+      const text = `${new URL(url).pathname} by ${caller?.meta.visit === undefined ? "somebody" : "a visitor"}`;
+      return new Response(text, { headers: { "content-type": "text/html" } });
+    });
+    onTestFinished(() => server.end());
+    await server.ready;
+    const made = await fetch(`http://127.0.0.1:${port}/~visit/name`, { method: "POST" });
+    const { pathname } = new URL(((await made.json()) as { url: string }).url);
+    const origin = `https://name.localhost:${new URL(relay.origin).port}`;
+    const tab = await browserOf(engine).openTab(origin);
+    onTestFinished(() => tab.close());
+    await tab.goto(origin + pathname);
+    await tab.evaluate(press);
+    await until(async () => (await tab.evaluate("document.body.innerText").catch(() => "")) === "/ by a visitor");
+    expect(await tab.evaluate('fetch("/cells", { method: "POST" }).then((answer) => answer.text())')).toBe(
+      "/cells by a visitor",
+    );
+  },
+);
 
 describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
   let relay: TestRelay;
