@@ -3,7 +3,7 @@ import { systemClock } from "../stream/platform/system-clock.js";
 import type { Authorize, AuthorizeAdmin } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
-import { checkedGatewayOptions, type GatewayOptions } from "./gateway/gateway-options.js";
+import { type CheckedGatewayOptions, checkedGatewayOptions, type GatewayOptions } from "./gateway/gateway-options.js";
 import { checkOrigins, type Origins } from "./http/page/cors.js";
 import { checkedHosts, type Hosts } from "./http/page/hosts.js";
 import { TrustedProxies } from "./http/request/trusted-proxies.js";
@@ -78,7 +78,7 @@ export interface CheckedProxyOptions {
   authorize: Authorize | undefined;
   admin: AuthorizeAdmin | undefined;
   trustedProxies: TrustedProxies;
-  gateway: GatewayOptions | undefined;
+  gateway: CheckedGatewayOptions | undefined;
   clock: Clock;
 }
 

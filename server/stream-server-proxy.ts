@@ -16,7 +16,7 @@ import type { RelayLimits } from "./admission/limits.js";
 import type { Revocation } from "./admission/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
 import { Gateway } from "./gateway/gateway.js";
-import type { GatewayOptions } from "./gateway/gateway-options.js";
+import type { CheckedGatewayOptions } from "./gateway/gateway-options.js";
 import { install, sendContinue } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
 import { type CorsFilter, createCorsFilter } from "./http/page/cors.js";
@@ -291,7 +291,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#warnings.flush();
   }
 
-  #newGateway(options: GatewayOptions, hosts: Hosts): Gateway {
+  #newGateway(options: CheckedGatewayOptions, hosts: Hosts): Gateway {
     return new Gateway(this.#relay, {
       options,
       isOwnHost: (host) => hosts !== "*" && hosts.includes(host),

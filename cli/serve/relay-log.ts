@@ -7,6 +7,8 @@ import { shellWord } from "../shell-word.js";
 export type RelayEvent =
   | { event: "listening"; addresses: string[]; prefix: string }
   | { event: "metrics.listening"; address: string }
+  /** The address has NAME in place of a name. */
+  | { event: "gateway.listening"; address: string }
   | { event: "key.created"; file: string }
   | { event: "secret.created"; file: string }
   | { event: "certificate.created"; file: string }
@@ -57,6 +59,8 @@ function wordsOf(event: RelayEvent): string[] {
       return [...event.addresses, `relay under ${event.prefix || "/"}`];
     case "metrics.listening":
       return [`metrics at ${event.address}`];
+    case "gateway.listening":
+      return [`a name that serves HTTP is at ${event.address}`];
     case "key.created":
       return [`made a new key: ${shellWord(event.file)}`];
     case "secret.created":

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { defaultLimits, type RelayLimits } from "../../server/index.js";
+import { isIP } from "node:net";
+import { defaultLimits, type GatewayOptions, type RelayLimits } from "../../server/index.js";
 import { defaultDrainTimeoutMs } from "../../server/proxy-options.js";
 import { defaultPrefix } from "../../web/api/stream-client.js";
 import { maxPort, parseCommandLine, parseMs, parsePort, UsageError } from "../command.js";
@@ -29,6 +30,8 @@ export interface ServeOptions extends Exposure {
   policy: ServePolicy | undefined;
   /** Whether operators are served, whom the policy names. */
   admin: boolean;
+  /** Where requests of HTTP reach the listeners of names. Undefined: nowhere. */
+  gateway: GatewayOptions | undefined;
   /** The folder whose files are served. Undefined: the page to try the relay. */
   page: string | undefined;
   json: boolean;
@@ -55,6 +58,7 @@ interface Settings extends PolicySettings {
   tlsKey?: string | undefined;
   keyFile?: string | undefined;
   admin?: boolean | undefined;
+  gateway?: string | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
   metrics?: string | undefined;
@@ -80,6 +84,7 @@ const flags = {
   "key-file": { type: "string" },
   ...policyFlags,
   admin: { type: "boolean" },
+  gateway: { type: "string" },
   page: { type: "string" },
   json: { type: "boolean" },
   metrics: { type: "string" },
@@ -113,11 +118,12 @@ export function readServeOptions(args: string[], environment: Environment): Serv
   };
   const tls = readTls(settings);
   const certificateNames = tls instanceof TlsFiles ? namesOf(tls.content.certificate) : [];
+  const exposure = exposureOf({ ...settings, certificateNames, hasPolicy: hasPolicy(settings) });
   return {
     port: parsePort(String(settings.port ?? 8080), "the port"),
     fd: inheritedSocket(environment),
     open: settings.open ?? false,
-    ...exposureOf({ ...settings, certificateNames, hasPolicy: hasPolicy(settings) }),
+    ...exposure,
     prefix: settings.prefix ?? defaultPrefix,
     origins: settings.origin ?? [],
     trustedProxies: settings.trustedProxy ?? [],
@@ -129,6 +135,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
     admin: checkAdmin(settings),
+    gateway: gatewayOf(settings.gateway, exposure),
     // These files are made if they are missing, so they come after all that may be refused.
     policy: readPolicy(settings),
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
@@ -145,13 +152,31 @@ function checkAdmin(settings: Settings): boolean {
   );
 }
 
+/** By host, the gateway is below each name of the relay. */
+function gatewayOf(by: string | undefined, { hosts }: Exposure): GatewayOptions | undefined {
+  if (by === undefined || by === "path") return by && { by };
+  if (by !== "host") throw new UsageError(`--gateway is path or host, not ${JSON.stringify(by)}`);
+  // There are no hosts below an address.
+  const names = hosts === "*" ? [] : hosts.filter((host) => isIP(host.replace(/^\[(.*)\]$/, "$1")) === 0);
+  if (names.length > 0) return { by, host: names };
+  throw new UsageError("--gateway host needs a name of the relay, such as --host-name relay.example");
+}
+
 function settingsFromEnvironment(environment: Environment): Settings {
   const { BSS_PORT, BSS_HOST, BSS_PREFIX, BSS_ORIGIN, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_PAGE, BSS_JSON } =
     set(environment);
   const { BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS, BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN } =
     set(environment);
-  const { BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_OPEN, BSS_HOST_NAME, BSS_TLS, BSS_TRUSTED_PROXY } =
-    set(environment);
+  const {
+    BSS_GATEWAY,
+    BSS_DRAIN_TIMEOUT_MS,
+    BSS_METRICS,
+    BSS_TRACE,
+    BSS_OPEN,
+    BSS_HOST_NAME,
+    BSS_TLS,
+    BSS_TRUSTED_PROXY,
+  } = set(environment);
   return withoutUndefined({
     port: BSS_PORT,
     host: BSS_HOST,
@@ -171,6 +196,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     audience: BSS_AUDIENCE,
     expiredTokensCut:
       BSS_EXPIRED_TOKENS_CUT === undefined ? undefined : parseSwitch(BSS_EXPIRED_TOKENS_CUT, "BSS_EXPIRED_TOKENS_CUT"),
+    gateway: BSS_GATEWAY,
     admin: BSS_ADMIN === undefined ? undefined : parseSwitch(BSS_ADMIN, "BSS_ADMIN"),
     page: BSS_PAGE,
     metrics: BSS_METRICS,
@@ -223,6 +249,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   audience: [isString, "a string"],
   expiredTokensCut: [isSwitch, "true or false"],
   admin: [isSwitch, "true or false"],
+  gateway: [isString, "path or host"],
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
   metrics: [isString, "an address"],

@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { fileURLToPath } from "node:url";
 import { renderUnicodeCompact } from "uqr";
 import { checkOrigins } from "../../server/http/page/cors.js";
@@ -58,6 +59,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
                    ends what an access token has opened when it expires
   --admin          lets operators see all that the relay holds, and end it: those whose access token says so, as one
                    of \`bss token --admin\` does
+  --gateway path|host
+                   brings requests of HTTP to the listeners of names: those for /~/NAME/, or for the host NAME below each
+                   name of the relay
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
@@ -70,9 +74,9 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME, BSS_ORIGIN and BSS_TRUSTED_PROXY (each separated by
 commas), BSS_PREFIX, BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS,
-BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE,
-BSS_JSON, BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list),
-tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, page,
+BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_GATEWAY, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS,
+BSS_TRACE, BSS_JSON, BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list),
+tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, gateway, page,
 drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that the README names.
 
 The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
@@ -101,6 +105,8 @@ export const serveCommand: Command = {
     });
     const addresses = addressesOf(options, server);
     log({ event: "listening", addresses, prefix: options.prefix });
+    const [address = ""] = addresses;
+    if (options.gateway !== undefined) log({ event: "gateway.listening", address: gatewayAddress(address, options) });
     if (metrics !== undefined) log({ event: "metrics.listening", address: metrics.address });
     // A path that is mistyped makes a key as well, and all tokens of before are worth nothing.
     if (keyFile?.isNew) log({ event: "key.created", file: keyFile.path });
@@ -154,6 +160,7 @@ function createProxy({
   keyFile,
   policy,
   admin,
+  gateway,
   trustedProxies,
 }: ServeOptions): StreamServerProxy {
   const others = origins.filter((origin) => origin !== "*");
@@ -169,6 +176,7 @@ function createProxy({
       tokenKeys: keyFile?.keys,
       authorize: policy?.authorize,
       admin: admin ? policy?.authorize : undefined,
+      gateway,
     });
   } catch (reason) {
     if (reason instanceof RangeError) throw new UsageError(reason.message);
@@ -177,11 +185,13 @@ function createProxy({
 }
 
 /** Returns the certificate of the port, if it speaks TLS, and where programs that are to trust it find it. */
-async function openCertificate({ tls, hosts }: ServeOptions): Promise<ServedCertificate | undefined> {
+async function openCertificate({ tls, hosts, gateway }: ServeOptions): Promise<ServedCertificate | undefined> {
   if (tls === undefined) return undefined;
   if (tls !== "development") return { files: tls, certPath: tls.certPath, isNew: false };
   const names = hosts === "*" ? [] : hosts.map((host) => host.replace(/^\[(.*)\]$/, "$1"));
-  return openDevelopmentCertificate([...new Set([...names, ...machineNames()])]);
+  const own = [...new Set([...names, ...machineNames()])];
+  const below = gateway?.by === "host" ? [gateway.host].flat().map((host) => `*.${host}`) : [];
+  return openDevelopmentCertificate([...own, ...below]);
 }
 
 /** Serves the relay on its port, or on the socket that its supervisor has opened for it. */
@@ -217,6 +227,15 @@ function followCertificate(files: TlsFiles, server: RelayServer, log: (event: Re
 function createPage(ownFolder: string | undefined): RelayServerOptions["fallback"] {
   const folder = ownFolder ?? fileURLToPath(new URL("../../page", import.meta.url));
   return existsSync(folder) ? servePageFolder(folder) : undefined;
+}
+
+/** Returns the URL of a listener, with NAME for its name. */
+function gatewayAddress(address: string, { gateway, hosts }: ServeOptions): string {
+  if (gateway?.by !== "host") return `${address}~/NAME/`;
+  const { protocol, hostname, port } = new URL(address);
+  const [first] = [gateway.host].flat();
+  const host = hosts !== "*" && hosts.includes(hostname) && isIP(hostname) === 0 ? hostname : first;
+  return `${protocol}//NAME.${host}${port === "" ? "" : `:${port}`}/`;
 }
 
 /** Returns the URLs of the port: this machine's own first, then those by which others on its network reach it. */

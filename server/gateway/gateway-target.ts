@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../http/node-server.js";
 import { authorityOf } from "../http/request/request-urls.js";
-import { type GatewayOptions, gatewayPath } from "./gateway-options.js";
+import { type CheckedGatewayOptions, gatewayPath } from "./gateway-options.js";
 
 /** The listener that a request is for, and the request's path there. */
 export interface GatewayTarget {
@@ -38,10 +38,10 @@ export const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Tells which listener a request is for; undefined if it is not the gateway's. */
 export function gatewayRoute(
   request: NodeRequest | IncomingMessage,
-  options: GatewayOptions,
+  options: CheckedGatewayOptions,
   isOwnHost: (host: string) => boolean,
 ): GatewayRoute | undefined {
-  return options.by === "path" ? routeByPath(request, gatewayPath) : routeByHost(request, options.host, isOwnHost);
+  return options.by === "path" ? routeByPath(request, gatewayPath) : routeByHost(request, options.hosts, isOwnHost);
 }
 
 /** Finds a name behind the first part of a path, `root`. */
@@ -65,17 +65,18 @@ export function routeByPath(request: NodeRequest | IncomingMessage, root: string
   return { kind: "moved", location: `./${segment}/${query}`, target };
 }
 
-/** Finds a name in the host, one label below `host`. */
+/** Finds a name in the host, one label below one of `hosts`. */
 export function routeByHost(
   request: NodeRequest | IncomingMessage,
-  host: string,
+  hosts: readonly string[],
   isOwnHost: (host: string) => boolean,
 ): GatewayRoute | undefined {
   const { url = "" } = request;
   const [, targetAuthority, rest = url] = url.startsWith("/") ? [] : (absoluteForm.exec(url) ?? []);
   const asked = targetAuthority ?? authorityOf(request) ?? "";
-  const hostName = asked.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
-  if (!hostName.endsWith(`.${host}`) || isOwnHost(hostName)) return undefined;
+  const hostName = hostNameIn(asked);
+  const host = hosts.find((each) => hostName.endsWith(`.${each}`));
+  if (host === undefined || isOwnHost(hostName)) return undefined;
   const authority = authorityIn(request, targetAuthority);
   if (authority === undefined) return wrongHost;
   const name = hostName.slice(0, -host.length - 1);
@@ -85,6 +86,16 @@ export function routeByHost(
   const isTarget = rest === "" || rest.startsWith("/") || rest.startsWith("?");
   if (!isTarget || !targetCharacters.test(path) || dotSegment.test(splitQuery(path)[0])) return wrongTarget;
   return { kind: "listener", name, authority, path, prefix: "" };
+}
+
+/** Returns which of the hosts above names a request has come to, or come below; the first one for another. */
+export function hostOfNames(authority: string, hosts: readonly string[]): string {
+  const asked = `.${hostNameIn(authority)}`;
+  return hosts.find((each) => asked.endsWith(`.${each}`)) ?? hosts[0] ?? "";
+}
+
+function hostNameIn(authority: string): string {
+  return authority.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }
 
 const wrongHost: GatewayRoute = { kind: "refused", status: 400, message: "The request names two hosts, or none." };

@@ -14,7 +14,7 @@ import type { Relay } from "../relay/relay.js";
 import { answerFailure, answerPlainly } from "./failure-answer.js";
 import { bodyTooLargeError } from "./gateway-call.js";
 import { GatewayDoor } from "./gateway-door.js";
-import type { GatewayOptions } from "./gateway-options.js";
+import type { CheckedGatewayOptions } from "./gateway-options.js";
 import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
@@ -23,7 +23,7 @@ import type { VisitRoute } from "./visit/visit-route.js";
 import { Visits } from "./visit/visits.js";
 
 export interface GatewayInit {
-  options: GatewayOptions;
+  options: CheckedGatewayOptions;
   /** Whether a host is one of the relay's own. */
   isOwnHost: (host: string) => boolean;
   proxies: TrustedProxies;

@@ -60,6 +60,8 @@ test("the README's commands are these", () => {
     "npx browser-stream-server serve",
     "npx browser-stream-server serve --page .",
     "npm install --global browser-stream-server",
+    // The test in test/browser/http runs this command, with a tab as the notebook.
+    "curl http://localhost:8080/~/notebook/cells",
     expect.stringMatching(/^bss listen photos/),
     expect.stringMatching(/^tar c photos/),
     expect.stringMatching(/^bss listen web/),

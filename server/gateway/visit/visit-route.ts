@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../../http/node-server.js";
-import type { GatewayOptions } from "../gateway-options.js";
-import { dotSegment, gatewayRoute, routeByPath, targetCharacters } from "../gateway-target.js";
+import type { CheckedGatewayOptions } from "../gateway-options.js";
+import { dotSegment, gatewayRoute, hostOfNames, routeByPath, targetCharacters } from "../gateway-target.js";
 
 /** The first part of the paths of the gateway's own, by path and by host: `/~visit/NAME/…`. */
 export const visitPath = "/~visit/";
@@ -30,7 +30,7 @@ export const firstVisit = "first";
 /** Returns what a request for the gateway's own asks for; undefined if it does not. */
 export function visitRoute(
   request: NodeRequest | IncomingMessage,
-  options: GatewayOptions,
+  options: CheckedGatewayOptions,
   isOwnHost: (host: string) => boolean,
 ): VisitRoute | undefined {
   if (request.url?.includes(visitPath) !== true) return undefined;
@@ -57,7 +57,7 @@ export interface NamePlace {
  */
 export function placeOf(
   { name, authority, prefix, isAtName }: VisitRoute,
-  options: GatewayOptions,
+  options: CheckedGatewayOptions,
   scheme: "http" | "https",
 ): NamePlace | undefined {
   if (options.by === "path") {
@@ -67,7 +67,7 @@ export function placeOf(
   if (isAtName) return { origin: `${scheme}://${authority}`, root: "/" };
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) return undefined;
   const port = /:\d+$/.exec(authority)?.[0] ?? "";
-  return { origin: `${scheme}://${name}.${options.host}${port}`, root: "/" };
+  return { origin: `${scheme}://${name}.${hostOfNames(authority, options.hosts)}${port}`, root: "/" };
 }
 
 /** Whether a path, with its query, is one below the root of a name: nothing else may be what a button leads to. */

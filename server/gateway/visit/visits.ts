@@ -18,8 +18,8 @@ import { randomId } from "../../relay/token.js";
 import { connectRpc } from "../../rpc/leg/leg-rpc.js";
 import { credentialsOf } from "../credentials.js";
 import { answerFailure, answerPlainly } from "../failure-answer.js";
-import type { GatewayOptions } from "../gateway-options.js";
-import type { GatewayTarget } from "../gateway-target.js";
+import type { CheckedGatewayOptions } from "../gateway-options.js";
+import { type GatewayTarget, hostOfNames } from "../gateway-target.js";
 import { isNavigation, isOfOwnOrigin, isOfOwnSite } from "./own-site.js";
 import { cookieIn, setCookie } from "./visit-cookie.js";
 import { linkLifeMs, VisitLinks } from "./visit-links.js";
@@ -32,7 +32,7 @@ const visitLifeMs = 86_400_000;
 const maxGrantCharacters = 3_000;
 
 export interface VisitsInit {
-  options: GatewayOptions;
+  options: CheckedGatewayOptions;
   isOwnHost: (host: string) => boolean;
   proxies: TrustedProxies;
 }
@@ -195,7 +195,7 @@ export class Visits {
   /** By host the relay is the host of all names, without the name. */
   #relayHost(authority: string): string {
     const { options } = this.#init;
-    return options.by === "host" ? options.host : authority;
+    return options.by === "host" ? hostOfNames(authority, options.hosts) : authority;
   }
 }
 

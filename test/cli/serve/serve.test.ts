@@ -50,6 +50,8 @@ test.each([
   ["a host name with a port", "--host-name", "relay.example:8080"],
   ["a configuration that is not there", "--config", "/nowhere"],
   ["an address of metrics that is none", "--metrics", "localhost"],
+  ["a gateway by something else", "--gateway", "port"],
+  ["a gateway below any host", "--gateway", "host", "--host-name", "*"],
   ["a drain timeout that is none", "--drain-timeout-ms", "10s"],
   ["a drain timeout that no timer takes", "--drain-timeout-ms", "3000000000"],
 ])("%s is refused: exit code 2", async (_, ...args) => {

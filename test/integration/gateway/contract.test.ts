@@ -2,21 +2,9 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Need } from "../../contract/http/http-case.js";
 import { callCase, httpContract, isPlayable, nameOf, serveContract } from "../../contract/http/http-contract.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+import { failing, heldBytes } from "./gateway-fetch.js";
 import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
 
-/** The buffers of the client, of two sockets and of the gateway, which may take a body that nobody reads. */
-const heldBytes = 12_582_912;
-type Fetch = (input: string | Request, init?: RequestInit) => Promise<Response>;
-
-/** A listener that fails before the head has gone out is answered for by the gateway: a failure of the body. */
-const failing =
-  (call: Fetch): Fetch =>
-  async (input, init) => {
-    const response = await call(input, init);
-    if (response.status !== 502 || !response.headers.has("stream-error")) return response;
-    const error = new Error(await response.text());
-    return new Response(new ReadableStream({ start: (controller) => controller.error(error) }));
-  };
 const playable = (has: readonly Need[]) => httpContract.filter((httpCase) => isPlayable(httpCase, has));
 
 describe("the gateway by path, called by Node's fetch over HTTP/1.1", () => {
