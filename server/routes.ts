@@ -1,7 +1,6 @@
 import { type IncomingMessage, maxHeaderSize } from "node:http";
-import { constants } from "node:http2";
 import type { Duplex } from "node:stream";
-import { Code, type ContextValues, createConnectRouter, type Transport } from "@connectrpc/connect";
+import { Code, createConnectRouter, type Transport } from "@connectrpc/connect";
 import {
   createUniversalHandlerClient,
   type UniversalClientFn,
@@ -25,9 +24,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { Survey } from "./admin/survey.js";
-import type { Hold } from "./admission/admission.js";
 import type { Admitted } from "./admission/authorize.js";
-import type { Caller } from "./admission/caller.js";
 import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
 import { retireSession } from "./http/http2-sessions.js";
@@ -35,7 +32,7 @@ import type { NodeRequest, NodeResponse } from "./http/node-server.js";
 import { answerTimeoutMs, closeTimeoutMs, OpenResponses } from "./http/open-responses.js";
 import { ClientFiles } from "./http/page/client-files.js";
 import { OperatorPage } from "./http/page/operator-page.js";
-import { closeIfUnfinished } from "./http/request/answered-request.js";
+import { closeIfUnfinished, dropRequest, refuseSilently } from "./http/request/answered-request.js";
 import { parsedBody } from "./http/request/request-body.js";
 import { requestCaller } from "./http/request/request-caller.js";
 import { pathOf, urlsOf } from "./http/request/request-urls.js";
@@ -49,8 +46,8 @@ import { Links, type LinksInit } from "./link/links.js";
 import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
-import { callKind } from "./rpc/call-kind.js";
-import { type CallControl, callerValues, expectEnd, markRefused } from "./rpc/caller.js";
+import { CallPlaces } from "./rpc/call-places.js";
+import { type CallControl, callerValues, expectEnd } from "./rpc/caller.js";
 import { admitHealthWatch } from "./rpc/health-watch.js";
 import { serveChannelLeg } from "./rpc/leg/channel-leg.js";
 import { serveHttp2Leg } from "./rpc/leg/http2-leg.js";
@@ -70,11 +67,6 @@ export const openTimeoutsForBody = 2;
 /** The deadlines of requests are spread over this share of themselves. */
 const maxSpread = 0.2;
 const openServices = [RelayService, LinkService, HealthService, ServerReflection];
-/**
- * Refused calls that are told why at once, which takes up to 59 KiB each. The streams and connections of others are
- * closed without a word, because whoever has so many refused reads no words.
- */
-const maxToldRefusals = 500;
 const packageNames = new Set(openServices.map(({ file }) => file.proto.package));
 
 export interface RoutesInit {
@@ -101,9 +93,8 @@ export class Routes {
   readonly #links: Links;
   readonly #sockets: LinkSockets;
   readonly #responses: OpenResponses;
+  readonly #places: CallPlaces;
   readonly #turns = new CallTurns();
-  /** Refused calls whose responses are open. */
-  #toldRefusals = 0;
   readonly #socketPaths: ReadonlySet<string>;
   /** The RPCs whose legs are served without decoding them, by path. */
   readonly #legs: ReadonlyMap<string, LegRpc>;
@@ -125,6 +116,7 @@ export class Routes {
     const serveChannel: LinksInit["serveChannel"] = (...channel) => serveChannelLeg(relay, ...channel);
     this.#links = new Links({ limits, clock, signer, admission, events, handlers: inner.handlers, serveChannel });
     this.#responses = new OpenResponses(clock);
+    this.#places = new CallPlaces(relay, this.#responses);
     this.#sockets = new LinkSockets(this.#links, relay);
     this.#socketPaths = new Set(prefixes.map((prefix) => prefix + linkSocketPath));
     this.#innerClient = createUniversalHandlerClient(inner.handlers);
@@ -194,7 +186,9 @@ export class Routes {
     for (const files of this.#files) {
       const filePath = paths.find((path) => files.serves(path));
       if (filePath === undefined) continue;
-      if (!this.#holdAnswer(request, response)) return refuseSilently(response);
+      if (!this.#places.holdAnswer(requestCaller(request, "http", this.#proxies), response)) {
+        return refuseSilently(response);
+      }
       return files.handle(filePath, request, response);
     }
     const handler = paths.map((path) => this.#handlers.get(path)).find((found) => found !== undefined);
@@ -219,9 +213,9 @@ export class Routes {
     const rpc = paths.map((path) => this.#legs.get(path)).find((found) => found !== undefined);
     try {
       const caller = requestCaller(request, "http", this.#proxies);
-      const opening = this.#holdCall(handler, caller, response);
+      const opening = this.#places.holdCall(handler, caller, response);
       const isRefused = opening instanceof StreamError;
-      if (isRefused && this.#toldRefusals >= maxToldRefusals) return refuseSilently(response);
+      if (isRefused && !this.#places.hasRoomToRefuse) return refuseSilently(response);
       repairAuthority(request);
       forbidTransforms(response);
       const control: CallControl = {
@@ -237,7 +231,7 @@ export class Routes {
       if (!isRefused && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, control, request, response))
         return;
       const values = callerValues(caller, request, control);
-      if (isRefused) this.#refuse(values, opening, response);
+      if (isRefused) this.#places.refuse(values, opening, response);
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const parsed = parsedBody(request, () => this.#lostBodyError(request));
@@ -248,59 +242,6 @@ export class Routes {
     } catch (error) {
       this.#onFailure(error, response);
     }
-  }
-
-  /**
-   * Counts a call until its response is closed. Returns its place among those that open, which is released sooner if
-   * the call comes to hold something else; or why it is refused, if there are too many.
-   */
-  #holdCall({ service, requestPath }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
-    const { admission } = this.#relay;
-    const holds: Hold[] = [];
-    const release = () => {
-      for (const hold of holds) hold.release();
-    };
-    try {
-      // Calls of the reflection service never hold anything else, and are few.
-      const isReflection = service.typeName === ServerReflection.typeName;
-      const call = admission.hold(caller, { kind: isReflection ? "reflection call" : "call" });
-      holds.push(call);
-      if (isReflection) return call;
-      const opening = admission.hold(caller, { kind: "opening call" });
-      holds.push(opening);
-      return opening;
-    } catch (reason) {
-      release();
-      return this.#relay.refused(reason, { call: callKind(requestPath), caller });
-    } finally {
-      response.once("close", release);
-    }
-  }
-
-  /** Counts the answer to a request for a file until it is read. Returns false if too many are not. */
-  #holdAnswer(request: NodeRequest, response: NodeResponse): boolean {
-    const caller = requestCaller(request, "http", this.#proxies);
-    try {
-      const hold = this.#relay.admission.hold(caller, { kind: "opening call" });
-      response.once("close", () => hold.release());
-    } catch (reason) {
-      this.#relay.refused(reason, { call: "file", caller });
-      return false;
-    }
-    this.#responses.add(response);
-    this.#responses.expectEnd(response, answerTimeoutMs);
-    return true;
-  }
-
-  /** Lets the handler answer with a refusal, and reads none of the request. A refused call is open for 5 s at most. */
-  #refuse(values: ContextValues, refusal: StreamError, response: NodeResponse): void {
-    markRefused(values, refusal);
-    this.#toldRefusals += 1;
-    response.once("close", () => {
-      this.#toldRefusals -= 1;
-    });
-    dropRequest(response);
-    this.#responses.expectEnd(response);
   }
 
   /** A request of one message may not come as slowly as its caller likes. A request of many is its handler's to end. */
@@ -406,20 +347,6 @@ function headBytesOf({ rawHeaders }: NodeRequest): number {
   return bytes;
 }
 
-/** Ends the stream of a request, or its connection of HTTP/1.1. */
-function refuseSilently(response: NodeResponse): void {
-  if ("stream" in response) response.stream.close(constants.NGHTTP2_REFUSED_STREAM);
-  else response.destroy();
-}
-
 function hasOneMessage({ method }: UniversalHandler): boolean {
   return method.methodKind === "unary" || method.methodKind === "server_streaming";
-}
-
-/** Ends a request, of which there may be more to come, when its response is written. */
-function dropRequest(response: NodeResponse): void {
-  if (!("stream" in response)) return void response.once("finish", () => response.req.destroy());
-  const { stream } = response;
-  // Node sends the trailers, and the error in them, in a turn that was asked for before this one.
-  stream.once("wantTrailers", () => setImmediate(() => stream.close()));
 }

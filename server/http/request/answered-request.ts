@@ -38,3 +38,17 @@ export function closeIfUnfinished(response: NodeResponse): void {
     socket.once("close", stop);
   });
 }
+
+/** Ends a request, of which there may be more to come, when its response is written. */
+export function dropRequest(response: NodeResponse): void {
+  if (!("stream" in response)) return void response.once("finish", () => response.req.destroy());
+  const { stream } = response;
+  // Node sends the trailers, and the error in them, in a turn that was asked for before this one.
+  stream.once("wantTrailers", () => setImmediate(() => stream.close()));
+}
+
+/** Ends the stream of a request, or its connection of HTTP/1.1. */
+export function refuseSilently(response: NodeResponse): void {
+  if ("stream" in response) response.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  else response.destroy();
+}
