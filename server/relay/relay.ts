@@ -1,35 +1,26 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import {
-  type Capabilities,
-  CapabilitiesSchema,
-  type Open,
-  type RejectRequest,
-  type RenewRequest,
-} from "../../gen/streamserver/v1/relay_pb.js";
+import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
+import type { Capabilities, RejectRequest, RenewRequest } from "../../gen/streamserver/v1/relay_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
 import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, type Claims, localCaller } from "../admission/caller.js";
-import type { CarriedGrant } from "../admission/carried-grant.js";
 import { exceededLimit, type RelayLimits } from "../admission/limits.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
 import type { OfferTracing } from "./lease/offer-tracing.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./lease/registry.js";
+import { LegTokens } from "./leg-tokens.js";
 import { type RefusedCall, RelayEvents } from "./relay-events.js";
+import { type ResumingOpen, Returns } from "./returns.js";
+import { checkCapabilities } from "./stream/capabilities.js";
 import { streamGoneError } from "./stream/ended-streams.js";
 import type { Half, Role } from "./stream/half.js";
-import { legFacts, legFactsText } from "./stream/leg-facts.js";
 import { receivedSequenceOf, resetFrame } from "./stream/relayed-frame.js";
 import { offerGoneError, type Splice } from "./stream/splice.js";
 import { type Opening, Splices } from "./stream/splices.js";
-import { randomId, type TokenIssuer, type TokenSigner } from "./token.js";
-
-/** Capabilities of one endpoint, encoded. All that exist take less than 20 bytes; 1,024 leave room for later ones. */
-export const maxCapabilitiesBytes = 1_024;
+import { randomId, type TokenSigner } from "./token.js";
 
 export interface RelayInit {
   limits: RelayLimits;
@@ -41,17 +32,6 @@ export interface RelayInit {
 }
 
 type ClaimOptions = Partial<Pick<Claim, "isResumable" | "ownerKey" | "caller">>;
-
-/** An `Open` with which an endpoint attaches again. */
-export type ResumingOpen = Pick<Open, "streamId" | "legToken" | "capabilities" | "name" | "waitForListenerMs"> & {
-  resume: { generation: number };
-};
-
-/** The purposes of the tokens with which the two endpoints prove that a stream is theirs. */
-const purposes = { client: "client leg", listener: "listener leg" } as const;
-
-/** The facts about the client of a stream that was accepted in another process. Nobody asks for them any more. */
-const noFacts: OfferFacts = { metadata: {} };
 
 /** Failures of those who guess the ids and the tokens of legs, leases and links. */
 const guessFailures: ReadonlySet<Failure> = new Set([Failure.TOKEN_INVALID, Failure.LEASE_GONE]);
@@ -80,6 +60,8 @@ export class Relay {
   readonly admission: Admission;
   readonly registry: Registry;
   readonly #splices: Splices;
+  readonly #tokens: LegTokens;
+  readonly #returns: Returns;
   #state: RelayState = { kind: "open" };
 
   constructor(init: RelayInit) {
@@ -91,6 +73,15 @@ export class Relay {
     this.admission = admission;
     this.registry = new Registry(init);
     this.#splices = new Splices({ limits, clock, admission, events: this.events });
+    this.#tokens = new LegTokens({ signer, grants: admission.grants, registry: this.registry, splices: this.#splices });
+    this.#returns = new Returns({
+      limits,
+      admission,
+      tokens: this.#tokens,
+      splices: this.#splices,
+      checkOpen: () => this.#checkOpen(),
+      offer: (opening) => this.#offer(opening),
+    });
     this.registry.observe((change) => {
       this.events.tell({ kind: "lease", change });
       // A page that was loaded again comes back with its key, and without its streams.
@@ -217,9 +208,9 @@ export class Relay {
       return { action: "listen", name, metadata: {}, claims: caller.claims, token: this.registry.tokenOf(lease) };
     }
     const { streamId, legToken } = proof;
-    const { role, issuer } = this.#proven(streamId, legToken);
+    const { role, issuer } = this.#tokens.proven(streamId, legToken);
     const stream = this.#splices.get(streamId);
-    this.#checkLease(stream, legToken, issuer);
+    this.#tokens.checkLease(stream, legToken, issuer);
     if (stream === undefined || stream.kind === "ended") throw streamGoneError();
     const { claims, name = stream.name } = stream.grantOf(role) ?? {};
     const token = this.legToken(role, streamId);
@@ -282,73 +273,26 @@ export class Relay {
 
   /** The proof that a leg of a stream is an endpoint's. */
   legToken(role: Role, streamId: string): string {
-    const grant = this.#splices.get(streamId)?.grantOf(role);
-    return this.signer.sign(purposes[role], streamId, "", grant && this.admission.grants.textOf(grant));
+    return this.#tokens.legToken(role, streamId);
   }
 
-  /**
-   * Returns the half to which an endpoint attaches again. A stream that was opened in another process is made anew, and
-   * waits for the other endpoint; one that its client does not know to be accepted is offered anew. The listener has to
-   * come back as well, so the offer waits for it for the grace period at least.
-   *
-   * Throws FAILURE_OFFER_GONE to a listener that has only the token of an offer which is not its own any more, and
-   * FAILURE_LEG_LOST of HOP_RELAY while the lease of that offer may still come from another process. Throws
-   * FAILURE_NOT_PERMITTED for a leg that a relay without a policy let in, where there is one, and for one whose access
-   * token was revoked here. Throws FAILURE_TOKEN_INVALID, FAILURE_LIMIT_REACHED for a caller that comes back too often,
-   * FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING, what `connect` throws, and for a stream that has ended lately the error that it ended with.
-   */
+  /** The listener's proof that an offer was announced on its lease, by default the one where the offer waits. */
+  offerToken(offer: Offer, lease?: OfferPlace): string {
+    return this.#tokens.offerToken(offer, lease);
+  }
+
+  /** Returns the half to which an endpoint attaches again, by default one of this process. Throws as `Returns` does. */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller = localCaller): Half {
-    const { streamId, legToken, resume, capabilities, name, waitForListenerMs } = open;
-    const issuer = this.signer.verify(purposes[role], streamId, legToken);
-    checkCapabilities(capabilities);
-    const splice = this.#splices.get(streamId);
-    this.#checkLease(splice, legToken, issuer, leaseAwayError);
-    // The other endpoint may have come first, and nothing was known of this one's grant.
-    const carried = issuer === "another process" ? this.#grantIn(role, legToken) : undefined;
-    this.admission.countReturn(caller, this.claimsOf(role, streamId) ?? carried?.claims);
-    const ended = splice === undefined ? this.#splices.ended.resume(streamId, role) : undefined;
-    // An endpoint that is owed the end of its stream needs nothing new.
-    if (ended !== undefined) return ended;
-    if (splice?.[role].kind !== "owed") this.#checkOpen();
-    // The offer that a client has made anew by its name has passed the door for that.
-    const isAsked = splice === undefined && role === "client" && name !== "";
-    if (issuer === "another process" && carried === undefined && this.admission.hasPolicy && !isAsked) {
-      throw nobodyLetInError();
-    }
-    splice?.liveBy(role, carried?.claims, carried?.name);
-    if (splice !== undefined) return splice.resume(role, resume.generation, capabilities);
-    if (issuer === "this process") throw streamGoneError();
-    if (role === "client" && name !== "") {
-      const waitMs = Math.max(waitForListenerMs, this.limits.graceMs);
-      return this.#offer({ id: streamId, name, facts, waitForListenerMs: waitMs, caller }).client;
-    }
-    const begin = (made: Splice) => {
-      made.liveBy(role, carried?.claims, carried?.name);
-      made.makeAnew(role, resume.generation, capabilities);
-    };
-    const granted = { ...caller, claims: carried?.claims };
-    const opening = { id: streamId, name: "", facts: noFacts, waitForListenerMs: 0, caller: granted };
-    return this.#splices.open(opening, begin)[role];
-  }
-
-  /**
-   * The listener's proof that an offer was announced on its lease, by default the one where the offer waits. It is
-   * worth nothing once the offer waits elsewhere, or was taken there.
-   */
-  offerToken({ id }: Offer, lease: OfferPlace | undefined = this.#splices.get(id)?.place): string {
-    const { claims } = lease?.caller ?? {};
-    const name = this.#splices.get(id)?.name ?? "";
-    const grant = claims && this.admission.grants.textOf({ claims, name });
-    return this.signer.sign(purposes.listener, id, "", legFactsText({ grant, leaseId: lease?.id }));
+    return this.#returns.resume(role, open, facts, caller);
   }
 
   /** Throws FAILURE_TOKEN_INVALID, FAILURE_OFFER_GONE or FAILURE_FRAME_TOO_LARGE. */
   accept(streamId: string, token: string, capabilities: Capabilities | undefined): Half {
     checkCapabilities(capabilities);
-    const issuer = this.signer.verify(purposes.listener, streamId, token);
+    const issuer = this.#tokens.verify("listener", streamId, token);
     const splice = this.#splices.get(streamId);
     if (splice === undefined) throw offerGoneError();
-    this.#checkLease(splice, token, issuer);
+    this.#tokens.checkLease(splice, token, issuer);
     return splice.accept(capabilities);
   }
 
@@ -360,13 +304,13 @@ export class Relay {
    */
   reject(streamId: string, token: string, end: Pick<RejectRequest, "code" | "reason"> & Partial<RejectRequest>): void {
     const { code, reason, failure = Failure.UNSPECIFIED, receivedSequence = 0n } = end;
-    const { role, issuer } = this.#proven(streamId, token);
+    const { role, issuer } = this.#tokens.proven(streamId, token);
     const received = receivedSequenceOf(receivedSequence);
     if (!(code in Code)) {
       throw new StreamError(`${code} is not a status code`, { failure: Failure.PROTOCOL_VIOLATION });
     }
     const splice = this.#splices.get(streamId);
-    this.#checkLease(splice, token, issuer);
+    this.#tokens.checkLease(splice, token, issuer);
     const error = new StreamError(cutReason(reason), { failure, code });
     if (role === "listener" && splice?.kind === "offered") {
       return splice.reject(new StreamError(cutReason(reason), { failure: Failure.DECLINED, code }));
@@ -417,36 +361,6 @@ export class Relay {
     return error;
   }
 
-  /** Returns the endpoint whose token it is, and which process has signed it. Throws FAILURE_TOKEN_INVALID. */
-  #proven(streamId: string, token: string): { role: Role; issuer: TokenIssuer } {
-    try {
-      return { role: "client", issuer: this.signer.verify(purposes.client, streamId, token) };
-    } catch {
-      return { role: "listener", issuer: this.signer.verify(purposes.listener, streamId, token) };
-    }
-  }
-
-  /**
-   * Throws FAILURE_OFFER_GONE for the token of an offer that waits, or was taken, elsewhere than at the lease on which
-   * it was announced. Where an offer of another process was taken is not known, so the lease has to be held here; while
-   * it may still be made anew, the error is that of `awayError`.
-   */
-  #checkLease(splice: Splice | undefined, token: string, issuer: TokenIssuer, awayError = offerGoneError): void {
-    const { leaseId } = legFacts(this.signer.carriedBy(token));
-    if (leaseId === "") return;
-    const place = splice?.place ?? this.registry.byId(leaseId);
-    const isForeign = issuer === "another process";
-    if (place === undefined ? !isForeign : place.id === leaseId) return;
-    const isAway = isForeign && place?.id === undefined && !this.registry.wasMadeAnew(leaseId);
-    throw isAway ? awayError() : offerGoneError();
-  }
-
-  /** The grant that the token of a leg or of an offer carries. */
-  #grantIn(role: Role, token: string): CarriedGrant | undefined {
-    const action = role === "listener" ? "listen" : "connect";
-    return this.admission.grants.adopt(action, legFacts(this.signer.carriedBy(token)).grant);
-  }
-
   #checkMetadata(metadata: Record<string, string>): void {
     let metadataBytes = 0;
     for (const [key, value] of Object.entries(metadata)) {
@@ -464,31 +378,6 @@ export class Relay {
   }
 }
 
-/** A policy is asked about a name, and the token of such a leg tells none. */
-function nobodyLetInError(): StreamError {
-  return new StreamError("the relay has got a policy since, which has let nobody in to this stream", {
-    failure: Failure.NOT_PERMITTED,
-    code: Code.Unauthenticated,
-  });
-}
-
 function goingAwayError(): StreamError {
   return new StreamError("the relay is going away", { failure: Failure.DRAINING });
-}
-
-/** The error of a listener whose stream comes back to a relay that was started again before its lease does. */
-function leaseAwayError(): StreamError {
-  return new StreamError("the lease on which the stream was offered is not here yet", {
-    failure: Failure.LEG_LOST,
-    hop: Hop.RELAY,
-  });
-}
-
-/** Capabilities are passed on whole, with fields that this relay does not know, and kept as long as the stream. */
-function checkCapabilities(capabilities: Capabilities | undefined): void {
-  if (capabilities === undefined) return;
-  const { byteLength } = toBinary(CapabilitiesSchema, capabilities);
-  if (byteLength <= maxCapabilitiesBytes) return;
-  const message = `the capabilities take ${byteLength} bytes, more than ${maxCapabilitiesBytes}`;
-  throw new StreamError(message, { failure: Failure.FRAME_TOO_LARGE });
 }

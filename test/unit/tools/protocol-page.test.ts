@@ -14,7 +14,7 @@ import { headerOverheadBytes, maxHeadBytes } from "../../../link/packet/header.j
 import { maxOtherPacketBytes } from "../../../link/packet/link-message.js";
 import { defaultLimits } from "../../../server/admission/limits.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
-import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
+import { maxCapabilitiesBytes } from "../../../server/relay/stream/capabilities.js";
 import { rawCodec } from "../../../stream/codec.js";
 import { defaultMaxMessageBytes } from "../../../stream/endpoint/capabilities.js";
 import { Endpoint } from "../../../stream/endpoint/endpoint.js";

@@ -13,7 +13,7 @@ import {
 } from "../../../server/link/link-sockets.js";
 import { maxPacketBytes } from "../../../server/link/links.js";
 import { maxNamesPerPage } from "../../../server/relay/directory.js";
-import { maxCapabilitiesBytes } from "../../../server/relay/relay.js";
+import { maxCapabilitiesBytes } from "../../../server/relay/stream/capabilities.js";
 import { defaultMaxMessageBytes } from "../../../stream/endpoint/capabilities.js";
 import { initialCreditBytes, messageOverheadBytes, minPartBytes } from "../../../stream/endpoint/sender.js";
 import { maxReasonBytes } from "../../../stream/error/stream-error.js";
