@@ -213,6 +213,15 @@ test("WebSockets are passed on: path, subprotocol, text, bytes and close codes, 
   expect([code, reason.toString()]).toEqual([4002, "enough"]);
 });
 
+test("Ctrl-C ends it at once, and the calls under way with it", async () => {
+  const { fetch, command } = await serve("interrupted", (_, response) => void response.write("begun"));
+  const body = (await fetch("/")).text();
+  command.child.kill("SIGINT");
+  await expect(body).rejects.toMatchObject({ failure: Failure.PEER_CANCELED });
+  command.child.stdout.resume();
+  expect(await command.exitCode).toBe(130);
+});
+
 test("a WebSocket that the local server refuses is declined", async () => {
   await serve("refuses", (_, response) => response.writeHead(404).end());
   const socket = new (webSocketOf(StreamClient(relay.origin), "refuses"))("/");
@@ -236,7 +245,8 @@ test("a WebSocket of another host, or of none, is declined, and a message that i
       code: Code.InvalidArgument,
     });
   }
-  await expect(connect({}, 1_000).closed).rejects.toMatchObject({ failure: Failure.MESSAGE_TOO_LARGE });
+  // It may come before the client is accepted, who is declined then.
+  await expect(connect({}, 1_000).closed).rejects.toMatchObject({ code: Code.ResourceExhausted });
   for await (const message of connect({})) {
     expect(message).toHaveLength(2_000);
     break;

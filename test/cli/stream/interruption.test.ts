@@ -47,6 +47,7 @@ test.each([
   ["connect", "name", "--port", "0"],
   ["listen", "name"],
   ["listen", "name", "--to", "127.0.0.1:1"],
+  ["listen", "name", "--http", "127.0.0.1:1"],
   ["ls"],
 ])(
   "while the relay does not answer, Ctrl-C ends %s %s %s at once",
