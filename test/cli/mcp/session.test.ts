@@ -141,6 +141,19 @@ test("bss mcp answers a request that is too large for the tab", async () => {
   });
 });
 
+test("bss mcp has at most 1,000 requests that are not answered", async () => {
+  const page = await openPage("many");
+  const bridge = new Bridge("many");
+  const stream = await page.stream();
+  await bridge.command.hasSaid();
+  bridge.say(...Array.from({ length: 1_001 }, (_, id) => ({ id, method: "x" })));
+  expect(await bridge.message()).toMatchObject({
+    id: 1_000,
+    error: { data: { failure: "FAILURE_LIMIT_REACHED", hop: "HOP_CALLER", sent: false } },
+  });
+  stream.destroy();
+});
+
 test("bss mcp ends with 3, and an answer to what has waited, where no tab comes in time", async () => {
   const bridge = new Bridge("nobody", "--wait-ms", "300");
   bridge.say(initialize);
@@ -226,7 +239,8 @@ test("bss mcp answers requests for a tab that stays away, and goes on waiting fo
   const bridge = new Bridge("away", "--wait-ms", "300");
   const stream = await page.stream();
   await page.server.end();
-  stream.destroy();
+  // The command ends its direction as well.
+  await stream.end().closed;
   // It has said that the tab is there, and then that it is away.
   await bridge.command.hasSaid(2);
   bridge.say({ id: 1, method: "x" });
@@ -265,19 +279,22 @@ test("bss mcp sends again what a relay that was restarted has not passed on", as
 test("bss mcp answers for a tab of HTTP that fails, and begins anew where the session is forgotten", async () => {
   let sessions = 0;
   const seen: (string | undefined)[] = [];
+  const json = { "content-type": "application/json; charset=utf-8" };
   const server = serve(relay.origin, "http", async (request) => {
+    if (request.method === "DELETE") seen.push(`DELETE ${request.headers.get("mcp-session-id")}`);
     if (request.method !== "POST") return new Response(null, { status: 405 });
     const { id, method } = (await request.json()) as Message;
     seen.push(`${new URL(request.url).pathname} ${method} ${request.headers.get("mcp-session-id") ?? "none"}`);
     if (method === "initialize") {
       sessions += 1;
-      const headers = { "mcp-session-id": `s${sessions}`, "content-type": "application/json" };
+      const headers = { "mcp-session-id": `s${sessions}`, ...json };
       return new Response(reply(id, { capabilities, protocolVersion: "2025-06-18" }), { headers });
     }
     if (method === "fail") return new Response(null, { status: 500 });
     if (method === "forget") return new Response(null, { status: 404 });
     if (method === "nothing") return new Response(null, { status: 202 });
     if (id === undefined) return new Response(null, { status: 202 });
+    if (method === "array") return new Response(`[${reply("early", {})}, ${reply(id, {})}]`, { headers: json });
     const type = request.headers.get("mcp-protocol-version");
     return new Response(`event: ping\ndata: x\n\nid: 1\ndata:\n\ndata: ${reply(id, { type })}\n\n`, {
       headers: { "content-type": "text/event-stream" },
@@ -290,6 +307,8 @@ test("bss mcp answers for a tab of HTTP that fails, and begins anew where the se
   expect((await bridge.message()).id).toBe(0);
   bridge.say(initialized, { id: 1, method: "x" });
   expect(await bridge.message()).toMatchObject({ id: 1, result: { type: "2025-06-18" } });
+  bridge.say({ id: "array", method: "array" });
+  expect(await bridge.message()).toMatchObject({ id: "array", result: {} });
   for (const method of ["fail", "nothing", "forget"]) {
     bridge.say({ id: method, method });
     expect(await bridge.message()).toMatchObject({ id: method, error: { code: -32_000, data: { sent: true } } });
@@ -301,4 +320,5 @@ test("bss mcp answers for a tab of HTTP that fails, and begins anew where the se
   expect(seen[0]).toBe("/tools/mcp initialize none");
   expect(seen.at(-1)).toBe("/tools/mcp x s2");
   expect(await bridge.end()).toEqual({ code: 0, messages: [] });
+  expect(seen.at(-1)).toBe("DELETE s2");
 });

@@ -177,8 +177,12 @@ describe("McpTransport", () => {
       server.server.onclose = () => closed.push("server");
       return server;
     });
-    const client = await openClient("closing");
+    const stream = connect("closing");
+    const client = new Client(info);
+    await client.connect(new McpTransport(stream));
     await client.close();
+    // Neither end was cut off.
+    await stream.closed;
     await until(
       () => closed.length > 0,
       () => "the server was not told",
