@@ -8,7 +8,7 @@ import { callListener } from "../../server/gateway/listener-call.js";
 import { widenWindows } from "../../server/http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../../server/http/node-server.js";
 import { PlainPort } from "../../server/http/port/plain-port.js";
-import { closeIfUnfinished } from "../../server/http/request/answered-request.js";
+import { endUnfinished } from "../../server/http/request/answered-request.js";
 import { authorityOf } from "../../server/http/request/request-urls.js";
 import { TrustedProxies } from "../../server/http/request/trusted-proxies.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
@@ -58,7 +58,7 @@ export async function openGrpcPort({ port, host, name, connections }: GrpcPortIn
 }
 
 function passOn(request: NodeRequest, response: NodeResponse, name: string, connections: Connections): void {
-  closeIfUnfinished(response);
+  endUnfinished(response);
   const { headers, url = "" } = request;
   // Any page on the web can send requests to this machine, and a name of its own that leads here even reads the answers.
   if ("origin" in headers || "sec-fetch-site" in headers) {

@@ -12,9 +12,14 @@ export function endUnfinished(response: NodeResponse): void {
   const end = () => {
     if (!request.complete && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
   };
-  // Node sends the trailers in a turn that was asked for before this one. An answer without a body has no trailers.
+  // Node sends the trailers in a turn that was asked for before this one.
   stream.once("wantTrailers", () => setImmediate(end));
-  stream.once("finish", () => setImmediate(end));
+  // A body may be finished before its trailers are asked for. An answer without a body has ended with its head.
+  stream.once("finish", () =>
+    setImmediate(() => {
+      if (!stream.destroyed && stream.state.localClose === 1) end();
+    }),
+  );
 }
 
 /**

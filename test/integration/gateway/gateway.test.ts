@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect, constants } from "node:http2";
 import { Code, StreamError, StreamServer } from "browser-stream-server";
-import { type HttpHandler, serve } from "browser-stream-server/http";
+import { type HttpHandler, serve, withTrailers } from "browser-stream-server/http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 
@@ -67,6 +69,19 @@ describe("the gateway by path", () => {
     });
     expect(headers).not.toHaveProperty("cookie");
     expect(response.headers.get("content-security-policy")).toBe("sandbox");
+  });
+
+  test("sends the trailers of an answer without a body before it ends a request of HTTP/2 that is still open", async () => {
+    await serving("early", () => withTrailers(new Response(null), { "x-bytes": "0" }));
+    const session = connect(relay.origin);
+    ends.push(async () => session.destroy());
+    const request = session.request({ ":method": "POST", ":path": "/~/early/" });
+    request.write("more may come");
+    const closed = once(request, "close");
+    const [trailers] = (await once(request.resume(), "trailers")) as [Record<string, string>];
+    expect(trailers["x-bytes"]).toBe("0");
+    await closed;
+    expect(request.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
   });
 
   test("streams bodies both ways at once", async () => {
