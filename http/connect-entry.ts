@@ -29,6 +29,7 @@ const transportOptions: Record<keyof StreamTransportOptions, OptionType> = {
   waitForListenerMs: wholeNumber,
   interceptors: ["a list of interceptors", Array.isArray],
   useBinaryFormat: primitive("boolean"),
+  jsonOptions: ["an object", (value) => typeof value === "object" && value !== null],
   readMaxBytes: wholeNumber,
 };
 
@@ -39,13 +40,13 @@ export function createConnectEntry(
 ): ConnectEntry {
   return {
     createStreamTransport(transport, name, options = {}) {
-      const { interceptors, useBinaryFormat, readMaxBytes, ...connecting } = checkOptions(
+      const { interceptors, useBinaryFormat, jsonOptions, readMaxBytes, ...connecting } = checkOptions(
         "createStreamTransport",
         options,
         transportOptions,
       );
       const connections = connectionsTo(StreamClient, transport, name, connecting, clock);
-      return streamTransport(connections, { interceptors, useBinaryFormat, readMaxBytes });
+      return streamTransport(connections, { interceptors, useBinaryFormat, jsonOptions, readMaxBytes });
     },
   };
 }

@@ -39,7 +39,8 @@ export async function* responseMessages<T>(
     // Servers and proxies may reset an HTTP/2 stream whose request goes on once they have said how the call ended.
     if (end === undefined) throw reason;
   }
-  if (end === undefined) throw new ConnectError("the response broke off", Code.Unavailable);
+  // A body that ends in order, and says nothing of how its call ended, breaks the protocol.
+  if (end === undefined) throw new ConnectError("the response broke off", Code.Internal);
   end.metadata.forEach((value, name) => {
     trailer.set(name, value);
   });

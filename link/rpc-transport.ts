@@ -20,6 +20,7 @@ import {
   type UnaryResponse,
 } from "@connectrpc/connect";
 import {
+  type CommonTransportOptions,
   createClientMethodSerializers,
   createDeadlineSignal,
   createLinkedAbortController,
@@ -50,6 +51,8 @@ export interface RpcTransportOptions {
   interceptors?: Interceptor[];
   /** Whether messages are Protobuf's binary rather than JSON. Default true. */
   useBinaryFormat?: boolean;
+  /** How messages are written and read in JSON, such as the types that an `Any` may hold. Default Protobuf's own. */
+  jsonOptions?: CommonTransportOptions["jsonOptions"] | undefined;
 }
 
 /**
@@ -59,6 +62,7 @@ export interface RpcTransportOptions {
  */
 export function createRpcTransport(options: RpcTransportOptions): Transport {
   const { httpClient, baseUrl, readMaxBytes = maxEnvelopeBytes, interceptors = [], useBinaryFormat = true } = options;
+  const { jsonOptions } = options;
 
   /** The fields that unary and streaming requests share. */
   const begin = (
@@ -76,7 +80,7 @@ export function createRpcTransport(options: RpcTransportOptions): Transport {
 
   async function sendUnary({ method, message, ...request }: UnaryRequest): Promise<UnaryResponse> {
     const { url, header, signal } = request;
-    const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat);
+    const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions);
     const response = await httpClient({ url, method: "POST", header, signal, body: only(serialize(message)) });
     const { isUnaryError, unaryError } = validateResponse("unary", useBinaryFormat, response.status, response.header);
     const bytes = await readWhole(response.body, readMaxBytes);
@@ -87,7 +91,7 @@ export function createRpcTransport(options: RpcTransportOptions): Transport {
 
   async function sendStream({ method, message, ...request }: StreamRequest): Promise<StreamResponse> {
     const { url, header, signal } = request;
-    const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat);
+    const { serialize, parse } = createClientMethodSerializers(method, useBinaryFormat, jsonOptions);
     async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
       for await (const each of message) yield envelope(0, serialize(each));
     }

@@ -1,6 +1,6 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { type ChannelOpener, createChannelClient } from "../../link/channel-client.js";
-import { createRpcTransport } from "../../link/rpc-transport.js";
+import { createRpcTransport, type RpcTransportOptions } from "../../link/rpc-transport.js";
 import type { ConnectingOptions, Connections } from "../call/connections.js";
 import { requestToWire } from "../message/head.js";
 import { defaultReadMaxBytes } from "./connect-handler.js";
@@ -11,6 +11,8 @@ export interface StreamTransportOptions extends ConnectingOptions {
   interceptors?: Interceptor[] | undefined;
   /** Whether messages are Protobuf's binary rather than JSON. Default true. */
   useBinaryFormat?: boolean | undefined;
+  /** Options of JSON, such as the `registry` of types that an `Any` may hold. Default Protobuf's own. */
+  jsonOptions?: RpcTransportOptions["jsonOptions"];
   /** The largest message of a response, in bytes. Default 4,194,304. */
   readMaxBytes?: number | undefined;
 }
@@ -31,7 +33,12 @@ const authority = "localhost";
 /** Calls the services of a listener in the Connect protocol, on channels over its streams. */
 export function streamTransport(
   connections: Connections,
-  { interceptors = [], useBinaryFormat = true, readMaxBytes = defaultReadMaxBytes }: StreamTransportOptions,
+  {
+    interceptors = [],
+    useBinaryFormat = true,
+    jsonOptions,
+    readMaxBytes = defaultReadMaxBytes,
+  }: StreamTransportOptions,
 ): StreamTransport {
   const openChannel: ChannelOpener<undefined> = async (url, headers, signal) => {
     const head = requestToWire({ method: "POST", scheme, authority, path: new URL(url).pathname, headers });
@@ -42,6 +49,7 @@ export function streamTransport(
     baseUrl: `${scheme}://${authority}`,
     interceptors,
     useBinaryFormat,
+    jsonOptions,
     readMaxBytes,
   });
   return { ...transport, close: () => connections.close() };

@@ -33,7 +33,7 @@ async function goProblems(folder: string, go: string, cwd: string, name: string)
 }
 
 const conformance = "test/interop/conformance";
-const conformanceFiles = ["config", "server_compat", "service"].map(
+const conformanceFiles = ["client_compat", "config", "server_compat", "service"].map(
   (name) => `connectrpc/conformance/v1/${name}.proto`,
 );
 

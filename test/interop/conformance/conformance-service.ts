@@ -136,7 +136,7 @@ function requestInfo(
   });
 }
 
-function headersOf(entries: Iterable<[string, string]>): Header[] {
+export function headersOf(entries: Iterable<[string, string]>): Header[] {
   return [...entries].map(([name, value]) => create(HeaderSchema, { name, value: [value] }));
 }
 
@@ -157,7 +157,7 @@ function errorOf(
 }
 
 /** Rejects with the reason of the signal as soon as that is aborted. */
-async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+export async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   if (delayMs === 0) return;
   await new Promise<void>((resolve, reject) => {

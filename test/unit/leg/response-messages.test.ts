@@ -53,4 +53,8 @@ describe("responseMessages", () => {
   test("throws why a body broke off before the end of the stream", async () => {
     expect(await read(message("a"), broken)).toMatchObject({ messages: ["a"], error: broken });
   });
+
+  test("takes a body that ends without the end of the stream for a fault of the protocol", async () => {
+    expect(await read(message("a"))).toMatchObject({ messages: ["a"], error: { code: Code.Internal } });
+  });
 });
