@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { Code } from "@connectrpc/connect";
 import type { WebSocket } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
@@ -40,10 +40,12 @@ const idleFrames = { burst: 1_000, perSecond: 100 };
 /** A client that has sent nothing for so many heartbeats, in which it was pinged, is gone. */
 const heartbeatsUntilSilent = 3;
 /**
- * A client that has taken nothing of what waits for it for so many heartbeats reads no more: ten minutes by default,
- * because a kernel takes new bytes only when a good part of its buffer is free, which a slow reader frees slowly.
+ * The same for a client that has much to read before it comes to the ping: ten minutes by default, in which a reader of
+ * 1 KB/s takes 600 KB, about as much as kernels hold for one that does not keep up.
  */
 const heartbeatsUntilStalled = 40;
+/** So much to read is much: it takes a reader of 1 KB/s the time of a heartbeat. */
+const muchBytes = 16_384;
 /**
  * The listener has this long to take what the client has sent before it closed, and to finish. It is more than the 120 s
  * for which the relay waits for a listener whose connection is lost.
@@ -58,7 +60,7 @@ const binaryFrame = { binary: true };
 export interface GatewaySocketInit {
   socket: WebSocket;
   /** The connection under the socket. */
-  connection: Duplex;
+  connection: Socket;
   /** The stream, which the listener has accepted. */
   stream: SocketStream;
   clock: Clock;
@@ -83,14 +85,14 @@ type GatewaySocketState =
 /** A WebSocket and its stream: messages pass each way as they come, at the reader's pace, and either ends with the other. */
 export class GatewaySocket {
   readonly #socket: WebSocket;
-  readonly #connection: Duplex;
+  readonly #connection: Socket;
   readonly #stream: SocketStream;
   readonly #clock: Clock;
   readonly #onCutOff: (message: string) => void;
   readonly #idle: TokenBucket;
   #state: GatewaySocketState = { kind: "open" };
-  /** What was heard of the client up to the last heartbeat. */
-  #beat = { silent: 0, stalled: 0, unsentBytes: 0 };
+  /** The heartbeats without a sign of life, and the bytes that waited, and were sent, when the last one was seen. */
+  #quiet = { heartbeats: 0, unsentBytes: 0, sentBytes: 0 };
   #heard: "something" | "nothing" = "nothing";
 
   constructor({ socket, connection, stream, clock, heartbeatIntervalMs, onCutOff }: GatewaySocketInit) {
@@ -213,20 +215,21 @@ export class GatewaySocket {
 
   /** Pings the client, and cuts off one that is gone, or that reads no more. */
   #onHeartbeat(): void {
-    const { silent, stalled, unsentBytes } = this.#beat;
-    const { writableLength } = this.#connection;
-    const isStuck = writableLength > 0 && writableLength >= unsentBytes;
-    // A client that is held back may have sent something, and one with much to read answers no ping yet.
-    const isHeldBack = this.#socket.isPaused || writableLength > 0;
-    this.#beat = {
-      silent: this.#heard === "something" || isHeldBack ? 0 : silent + 1,
-      stalled: isStuck ? stalled + 1 : 0,
-      unsentBytes: writableLength,
-    };
+    const { heartbeats, unsentBytes, sentBytes } = this.#quiet;
+    const { writableLength, bytesWritten } = this.#connection;
+    const isHeard = this.#heard === "something";
+    // A client that is held back may have sent something.
+    const isAlive = isHeard || this.#socket.isPaused || writableLength < unsentBytes;
     this.#heard = "nothing";
-    if (this.#beat.silent >= heartbeatsUntilSilent || this.#beat.stalled >= heartbeatsUntilStalled) {
-      this.#socket.terminate();
-    } else if (this.#socket.readyState === this.#socket.OPEN && writableLength === 0) this.#socket.ping();
+    this.#quiet = {
+      heartbeats: isAlive ? 0 : heartbeats + 1,
+      unsentBytes: writableLength,
+      sentBytes: isHeard ? bytesWritten : sentBytes,
+    };
+    const hasMuch = writableLength > 0 || bytesWritten - sentBytes > muchBytes;
+    const max = hasMuch ? heartbeatsUntilStalled : heartbeatsUntilSilent;
+    if (this.#quiet.heartbeats >= max) this.#socket.terminate();
+    else if (this.#socket.readyState === this.#socket.OPEN && writableLength === 0) this.#socket.ping();
   }
 
   #set(state: GatewaySocketState): void {
@@ -251,6 +254,6 @@ function violation(error: Error & { code?: string }): StreamError {
   return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code: Code.InvalidArgument, cause: error });
 }
 
-function uncork(connection: Duplex): void {
+function uncork(connection: Socket): void {
   connection.uncork();
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Transport } from "@connectrpc/connect";
 import { WebSocketServer } from "ws";
@@ -74,7 +75,15 @@ export class GatewaySockets {
       const { clock, limits, admission } = this.#relay;
       const onCutOff = (message: string) => admission.cutOff(message);
       const { heartbeatIntervalMs } = limits;
-      const open = new GatewaySocket({ socket, connection, stream, clock, heartbeatIntervalMs, onCutOff });
+      // The connections of Node's servers are sockets, with TLS or without.
+      const open = new GatewaySocket({
+        socket,
+        connection: connection as Socket,
+        stream,
+        clock,
+        heartbeatIntervalMs,
+        onCutOff,
+      });
       this.#open.add(open);
       socket.on("close", () => this.#open.delete(open));
     });

@@ -20,13 +20,12 @@ function hostIn(authority: string, protocol: string): string {
  * link.
  *
  * - The other names of a gateway by host are of the same site, and strangers, so "same-site" is another one.
- * - A WebSocket always has an Origin. Other requests say more in `Sec-Fetch-Site`, where the URL is one of TLS or of this
- *   machine. Without either a request changes nothing: it is a GET, which SameSite has kept to links.
+ * - A browser says it in `Sec-Fetch-Site`, where the URL is one of TLS or of this machine, and in Origin, which every
+ *   request for a WebSocket has. Without either a request changes nothing: it is a GET, which SameSite has kept to links.
  */
 export function isOfOwnSite(request: NodeRequest | IncomingMessage, authority: string): boolean {
   const { headers, method } = request;
   const site = headers["sec-fetch-site"];
-  if (headers.upgrade !== undefined && !("stream" in request)) return isOfOwnOrigin(request, authority);
   if (site === "same-origin" || site === "none") return true;
   const changesNothing = method === "GET" || method === "HEAD";
   if (site !== undefined) return changesNothing && isNavigation(request) && headers["sec-fetch-dest"] === "document";
@@ -37,5 +36,5 @@ export function isOfOwnSite(request: NodeRequest | IncomingMessage, authority: s
 export function isNavigation({ headers }: NodeRequest | IncomingMessage): boolean {
   const mode = headers["sec-fetch-mode"];
   if (mode !== undefined) return mode === "navigate";
-  return /\btext\/html\b/i.test(headers.accept ?? "") && headers.upgrade === undefined;
+  return /\btext\/html\b/i.test(headers.accept ?? "");
 }

@@ -4,6 +4,8 @@ import { Code, StreamError, StreamServer } from "browser-stream-server";
 import { serve } from "browser-stream-server/http";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { carriedGrantText } from "../../../server/admission/carried-grant.js";
+import { TokenSigner } from "../../../server/relay/token.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 
 type RelayOptions = Parameters<typeof openRelay>[0];
@@ -183,6 +185,27 @@ describe("a link to a name", () => {
     relay.proxy.revoke({ sub: "ann" });
     expect((await ask(relay, "GET", "/~/name/", { cookie })).status).toBe(401);
     expect((await ask(relay, "GET", url)).status).toBe(410);
+  });
+
+  test("lives no longer than the grant of its maker, and is not made of one that no cookie holds", async () => {
+    let subject = "ann";
+    const relay = await opened({ authorize: () => ({ subject, expiresAtMs: Date.now() + 60_000 }) });
+    const [cookie] = (await press(relay, await linkTo(relay, "name"))).headers["set-cookie"] ?? [];
+    expect(Number(/Max-Age=(\d+)/.exec(cookie ?? "")?.[1])).toBeLessThanOrEqual(60);
+    subject = "a".repeat(3_000);
+    expect((await ask(relay, "POST", "/~visit/name")).status).toBe(403);
+  });
+
+  test("lets nobody in any more when it has expired, whatever the browser keeps", async () => {
+    const relay = await opened();
+    await serving(relay, "name");
+    const claims = { subject: "ann", name: "", meta: {}, issuedAtMs: Date.now(), cut: false, tokenId: "" };
+    const status = async (expiresAtMs: number) => {
+      const carried = carriedGrantText({ name: "name", claims: { ...claims, expiresAtMs } });
+      const cookie = `relay-visit=id.${new TokenSigner(tokenKeys).sign("visit", "id", "name", carried)}`;
+      return (await ask(relay, "GET", "/~/name/", { cookie })).status;
+    };
+    expect([await status(Date.now() + 60_000), await status(Date.now() - 1)]).toEqual([200, 401]);
   });
 
   test("makes a cookie for another process with the same key, and one that nobody else can make", async () => {

@@ -170,9 +170,15 @@ describe("a WebSocket through the gateway", () => {
   test("ends its stream as the client closes it", async () => {
     await opened();
     const [left, leftStream] = await pair();
-    left.send("last");
+    const received: unknown[] = [];
+    leftStream.pause();
+    // More than the window of the listener, and less than makes the gateway stop the client.
+    for (let count = 0; count < 34; count += 1) left.send(new Uint8Array(65_536));
     left.close(4002, "mine");
+    await closure(left);
+    leftStream.on("data", (message) => received.push(message.length));
     const error = await leftStream.closed.catch((reason: StreamError) => reason);
+    expect(received).toHaveLength(34);
     expect([(error as StreamError).code, (error as StreamError).message]).toEqual([
       Code.Aborted,
       "the WebSocket was closed with 4002: mine",
@@ -199,7 +205,8 @@ describe("a WebSocket through the gateway", () => {
   });
 
   test("stops a listener whose client does not read, and loses nothing", async () => {
-    await opened();
+    // The client answers no ping meanwhile.
+    await opened({ limits: { heartbeatIntervalMs: 100 } });
     const [socket, stream] = await pair();
     socket.pause();
     const message = new Uint8Array(65_536);
@@ -292,11 +299,58 @@ describe("a WebSocket through the gateway", () => {
     await opened();
     const warned = once(relay.proxy, "warning");
     const [socket, stream] = await pair();
-    // So many that a busy machine, which takes them slowly, cuts it off too.
-    for (let count = 0; count < 5_000; count += 1) socket.ping();
+    const flood = (): void => {
+      if (socket.readyState !== socket.OPEN) return;
+      for (let count = 0; count < 500; count += 1) socket.ping();
+      setImmediate(flood);
+    };
+    flood();
     expect((await closure(socket))[0]).toBe(1006);
     expect(((await warned)[0] as { kind: string }).kind).toBe("caller-cut-off");
     await stream.closed.catch(() => {});
+  });
+
+  test("is cut off when the client takes nothing of what waits for it any more", async () => {
+    await opened({ limits: { heartbeatIntervalMs: 10 } });
+    const [socket, stream] = await pair();
+    socket.pause();
+    const message = new Uint8Array(65_536);
+    const fill = (): void => {
+      while (stream.write(message));
+      stream.once("drain", fill);
+    };
+    fill();
+    const error = await stream.closed.catch((reason: StreamError) => reason);
+    expect((error as StreamError).failure).toBe(Failure.LEG_LOST);
+  });
+
+  test("fails where the listener sends text that is none", async () => {
+    await opened();
+    const codec = { encode: (data: Uint8Array<ArrayBuffer>) => ({ data, text: true }), decode: () => new Uint8Array() };
+    const server = StreamServer(relay.origin, { codec }, (stream) => {
+      stream.on("error", () => {});
+      stream.write(new Uint8Array([0xff]));
+    }).listen("name");
+    ends.push(() => server.end());
+    await server.ready;
+    expect((await closure(dial("/~/name/")))[0]).toBe(1002);
+  });
+
+  test("takes its offer back when the client goes before the listener has decided", async () => {
+    await opened();
+    await listening("silent", () => new Promise(() => {}));
+    const socket = dial("/~/silent/");
+    await until(() => relay.proxy.counts.offers === 1);
+    socket.terminate();
+    await until(() => relay.proxy.counts.offers === 0);
+  });
+
+  test("is refused where the host may be another's, which a page has for its own", async () => {
+    await opened({ hosts: ["127.0.0.1"] });
+    const warned = once(relay.proxy, "warning");
+    const headers = { host: "rebound.example", origin: "http://rebound.example" };
+    expect((await refusal(dial("/~/name/", { headers })))[0]).toBe(403);
+    expect(((await warned)[0] as { kind: string }).kind).toBe("host-refused");
   });
 
   test("is cut off when the client does not answer pings any more", async () => {
