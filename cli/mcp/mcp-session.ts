@@ -45,6 +45,8 @@ export interface McpSessionInit {
 }
 
 type State =
+  /** The first tab is tried, which ends the session if it does not come in time. */
+  | { kind: "expected" }
   | { kind: "away" }
   /** The tab is there, and gets what has waited for it before anything newer. */
   | { kind: "arriving"; tab: McpTab }
@@ -71,7 +73,7 @@ export class McpSession {
   #failures = 0;
   /** Why the tab was not reached, which is told to messages that have waited in vain. */
   #unreached: StreamError;
-  #state: State = { kind: "away" };
+  #state: State = { kind: "expected" };
 
   constructor(init: McpSessionInit) {
     this.#init = init;
@@ -120,7 +122,8 @@ export class McpSession {
       return this.#fail(id, new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER }), false);
     }
     if (this.#state.kind === "open") return this.#forward(this.#state.tab, given);
-    this.#waiting.push(given);
+    // The attempt for the first tab has a deadline of its own.
+    this.#waiting.push(given, this.#state.kind === "expected" ? Number.POSITIVE_INFINITY : undefined);
     while (this.#waiting.size >= maxMessages) await this.#changed.changed();
   }
 
@@ -161,6 +164,8 @@ export class McpSession {
         this.#unreached = error;
       }
       if (isFirst || this.#isOver || !passingCodes.has(error.code)) {
+        // First of all, because a client that has ended its input waits for nothing but these answers.
+        this.#broken.reject(error);
         for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
           await this.#giveUp(next, error);
         }

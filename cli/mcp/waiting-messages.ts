@@ -22,11 +22,11 @@ export class WaitingMessages {
     return this.#messages.has(given);
   }
 
-  push(given: JsonRpcText): void {
+  push(given: JsonRpcText, waitMs = this.#waitMs): void {
     const onLate = () => {
       if (this.#take(given)) this.#onLate(given);
     };
-    this.#messages.set(given, systemClock.after(this.#waitMs, onLate, false));
+    this.#messages.set(given, systemClock.after(waitMs, onLate, false));
   }
 
   /** Puts messages before the others. */

@@ -157,7 +157,7 @@ test("bss mcp has at most 1,000 requests that are not answered", async () => {
 test("bss mcp ends with 3, and an answer to what has waited, where no tab comes in time", async () => {
   const bridge = new Bridge("nobody", "--wait-ms", "300");
   bridge.say(initialize);
-  expect(await bridge.ended()).toMatchObject({
+  expect(await bridge.end()).toMatchObject({
     code: 3,
     messages: [{ id: 0, error: { code: -32_000, data: { failure: "FAILURE_NO_SUCH_NAME", sent: false } } }],
   });
