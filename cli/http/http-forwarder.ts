@@ -2,7 +2,7 @@ import { Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeade
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
-import { hasNoBody, isHopByHop } from "../../http/message/head.js";
+import { hasNoBody } from "../../http/message/head.js";
 import { trailersOf, withTrailers } from "../../http/message/trailers.js";
 import type { HttpTarget } from "./http-target.js";
 import { unreachableAnswer } from "./unreachable-answer.js";
@@ -108,12 +108,11 @@ async function sendBody(given: Request, outgoing: ClientRequest): Promise<void> 
 }
 
 function responseOf(method: string, incoming: IncomingMessage): Response {
-  const { statusCode: status = 502, rawHeaders, headers: joined } = incoming;
-  const isOfConnection = isHopByHop(joined.connection);
+  const { statusCode: status = 502, rawHeaders } = incoming;
+  // Those of the connection go no further than the stream, which drops them.
   const headers = new Headers();
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase();
-    if (!isOfConnection(name)) headers.append(name, rawHeaders[at + 1] as string);
+    headers.append(rawHeaders[at] as string, rawHeaders[at + 1] as string);
   }
   const isEmpty = hasNoBody(method, status);
   // The connection is kept for the next request when the answer has been read to its end.
