@@ -1,4 +1,5 @@
 import {
+  Code,
   type ConnectRouter,
   type ConnectRouterOptions,
   type ContextKey,
@@ -6,6 +7,7 @@ import {
   createContextKey,
   createContextValues,
 } from "@connectrpc/connect";
+import { headBytes, headersToWire, maxHeadBytes } from "../../link/packet/header.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { checkOptions, invalidArgumentError, type OptionType, primitive } from "../../stream/error/options.js";
 import type { Caller } from "../../stream/stream.js";
@@ -119,14 +121,24 @@ export function connectHandler(
       signal: connectSignal(signal),
       contextValues: createContextValues().set(callerKey, info?.caller),
     });
-    const { status, header, trailer = {} } = response;
+    const { status, header, trailer } = response;
     return withTrailers(
       new Response(response.body && streamOf(response.body), { status, headers: header ?? {} }),
-      () => trailer,
+      () => (trailer === undefined ? {} : fittingTrailers(trailer)),
     );
   };
   // A stream of a service may be silent for hours before its first message, with which its head is sent.
   return Object.assign(handle, { headTimeoutMs: Number.POSITIVE_INFINITY });
+}
+
+/**
+ * Returns the trailers of gRPC, or others that say why those cannot be sent: a channel carries no larger ones, and a call
+ * without its status looks as if it had broken off.
+ */
+function fittingTrailers(trailers: Headers): Headers {
+  if (headBytes(headersToWire(trailers)) <= maxHeadBytes) return trailers;
+  const message = `the trailers of the call have more than ${maxHeadBytes} bytes`;
+  return new Headers({ "grpc-status": String(Code.ResourceExhausted), "grpc-message": message });
 }
 
 function showError(error: unknown, path: string): void {

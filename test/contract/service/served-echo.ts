@@ -18,8 +18,8 @@ async function untilOver(run: string, { signal }: HandlerContext): Promise<void>
   note(run, `over: ${Code[ConnectError.from(signal.reason).code]}`);
 }
 
-function failure(): ConnectError {
-  const details = [{ desc: StringValueSchema, value: { value: "in detail" } }];
+function failure(detail = "in detail"): ConnectError {
+  const details = [{ desc: StringValueSchema, value: { value: detail } }];
   return new ConnectError("no such luck", Code.FailedPrecondition, { "x-why": "because" }, details);
 }
 
@@ -37,6 +37,7 @@ export const servedEcho: Partial<ServiceImpl<typeof EchoService>> = {
     const [word, run = ""] = value.split(" ");
     if (word === "metadata") return text(exchangeMetadata(context));
     if (word === "fail") throw failure();
+    if (word === "fail-at-length") throw failure("in detail, ".repeat(2_000));
     if (word === "throw") throw new TypeError("the secret reason");
     if (word === "notes") return text((notes.get(run) ?? []).join("\n"));
     if (word === "timeout") return text(String(context.timeoutMs() !== undefined));

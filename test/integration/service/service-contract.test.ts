@@ -10,7 +10,7 @@ import {
   Hop,
   streamErrorOf,
 } from "browser-stream-server/connect";
-import { createFetch, serve } from "browser-stream-server/http";
+import { createFetch, type FetchOverStream, serve } from "browser-stream-server/http";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { EchoService } from "../../contract/service/echo-service.js";
 import { serviceCases } from "../../contract/service/service-cases.js";
@@ -61,10 +61,9 @@ describe("connectHandler in Node", () => {
     { protocol: "gRPC", createTransport: createGrpcTransport, compression: null },
     { protocol: "gRPC-Web, with gzip", createTransport: createGrpcWebTransport, compression: compressionGzip },
   ];
-  describe.each(protocols)("called over $protocol", ({ createTransport, compression }) => {
-    test.each(serviceCases)("$name", async (serviceCase) => {
-      const fetch = createFetch(relay.origin, "services");
-      const transport: Transport = createTransport({
+  describe.each(protocols)("called over $protocol", ({ protocol, createTransport, compression }) => {
+    function transportOver(fetch: FetchOverStream): Transport {
+      return createTransport({
         httpClient: fetchClient(fetch),
         baseUrl: "http://localhost",
         useBinaryFormat: true,
@@ -75,7 +74,19 @@ describe("connectHandler in Node", () => {
         readMaxBytes: 4_194_304,
         writeMaxBytes: 8_388_608,
       });
-      await callService(serviceCase, transport);
+    }
+
+    test.each(serviceCases)("$name", async (serviceCase) => {
+      const fetch = createFetch(relay.origin, "services");
+      await callService(serviceCase, transportOver(fetch));
+      await fetch.close();
+    });
+
+    test("an error with large details arrives, or says that they are too large for trailers", async () => {
+      const fetch = createFetch(relay.origin, "services");
+      const client = createClient(EchoService, transportOver(fetch));
+      const expected = protocol === "gRPC" ? Code.ResourceExhausted : Code.FailedPrecondition;
+      await expect(client.unary({ value: "fail-at-length" })).rejects.toMatchObject({ code: expected });
       await fetch.close();
     });
   });
