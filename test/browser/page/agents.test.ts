@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,11 +10,14 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import { StreamClient } from "browser-stream-server";
+import { McpTransport } from "browser-stream-server/mcp";
 import { StreamServerProxy } from "browser-stream-server/server";
 import type { Browser, Page } from "playwright-core";
-import { build } from "vite";
+import { build, type Rolldown } from "vite";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { root } from "../../gate/command.js";
+import { openRelay } from "../../integration/relay-ports.js";
 import { readmeBlocks } from "../../readme.js";
 import { launchBrowser } from "../browser.js";
 import { freePort, start } from "../started-server.js";
@@ -107,6 +110,31 @@ describe("docs/agents.md, in a clone", () => {
     await closed;
     expect(await page.getByText("never", { exact: true }).count()).toBe(1);
   });
+});
+
+test("a tab with an McpTransport is called by the official client, by the samples of docs/agents.md", async () => {
+  const relay = await openRelay();
+  onTestFinished(() => relay.close());
+  const sample = readmeBlocks("js", guide).find(
+    (block) => block.includes("document.title") && block.includes("McpTransport"),
+  );
+  const entry = join(root, "test/.out/agents-sample.js");
+  await writeFile(entry, `const relayUrl = location.origin;\n${sample}`);
+  const lib = { entry, formats: ["es" as const] };
+  const built = await build({ root, configFile: false, logLevel: "error", build: { write: false, lib } });
+  const [chunk] = (built as Rolldown.RolldownOutput[])[0]?.output ?? [];
+  const context = await browser.newContext();
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  const html = `<!doctype html><title>A tab</title>`;
+  await page.route("**/page.html", (route) => route.fulfill({ contentType: "text/html", body: html }));
+  await page.goto(`${relay.origin}/page.html`);
+  await page.addScriptTag({ type: "module", content: chunk?.code ?? "" });
+  const client = new Client(info);
+  onTestFinished(() => client.close());
+  const stream = StreamClient(relay.origin).connect("page", { waitForListenerMs: 10_000 });
+  await client.connect(new McpTransport(stream));
+  expect(textOf(await client.callTool({ name: "title" }))).toBe("A tab");
 });
 
 test("the page of examples/mcp says who calls, as the relay has verified it", async () => {
