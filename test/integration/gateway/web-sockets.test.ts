@@ -295,17 +295,18 @@ describe("a WebSocket through the gateway", () => {
     await Promise.all([ended, drained]);
   });
 
-  test("is cut off when the client pings without end", async () => {
+  test("is cut off when the client sends what has no use without end", async () => {
     await opened();
     const warned = once(relay.proxy, "warning");
     const [socket, stream] = await pair();
     const flood = (): void => {
       if (socket.readyState !== socket.OPEN) return;
-      for (let count = 0; count < 500; count += 1) socket.ping();
+      // `ws` itself cuts off a client that does not read the answers to its pings.
+      for (let count = 0; count < 500; count += 1) socket.pong();
       setImmediate(flood);
     };
     flood();
-    expect((await closure(socket))[0]).toBe(1006);
+    await closure(socket);
     expect(((await warned)[0] as { kind: string }).kind).toBe("caller-cut-off");
     await stream.closed.catch(() => {});
   });
