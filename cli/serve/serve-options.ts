@@ -59,6 +59,7 @@ interface Settings extends PolicySettings {
   keyFile?: string | undefined;
   admin?: boolean | undefined;
   gateway?: string | undefined;
+  gatewayInterstitial?: boolean | undefined;
   page?: string | undefined;
   json?: boolean | undefined;
   metrics?: string | undefined;
@@ -85,6 +86,7 @@ const flags = {
   ...policyFlags,
   admin: { type: "boolean" },
   gateway: { type: "string" },
+  "gateway-interstitial": { type: "boolean" },
   page: { type: "string" },
   json: { type: "boolean" },
   metrics: { type: "string" },
@@ -113,6 +115,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
       secretFile: values["secret-file"],
       publicKey: values["public-key"],
       expiredTokensCut: values["expired-tokens-cut"],
+      gatewayInterstitial: values["gateway-interstitial"],
       drainTimeoutMs: values["drain-timeout-ms"],
     }),
   };
@@ -135,7 +138,7 @@ export function readServeOptions(args: string[], environment: Environment): Serv
     drainTimeoutMs: parseMs(String(settings.drainTimeoutMs ?? defaultDrainTimeoutMs), "the drain timeout"),
     limits: settings.limits ?? {},
     admin: checkAdmin(settings),
-    gateway: gatewayOf(settings.gateway, exposure),
+    gateway: gatewayOf(settings, exposure),
     // These files are made if they are missing, so they come after all that may be refused.
     policy: readPolicy(settings),
     keyFile: settings.keyFile === undefined ? undefined : openKeyFile(settings.keyFile),
@@ -153,12 +156,14 @@ function checkAdmin(settings: Settings): boolean {
 }
 
 /** By host, the gateway is below each name of the relay. */
-function gatewayOf(by: string | undefined, { hosts }: Exposure): GatewayOptions | undefined {
-  if (by === undefined || by === "path") return by && { by };
+function gatewayOf(settings: Settings, { hosts }: Exposure): GatewayOptions | undefined {
+  const { gateway: by, gatewayInterstitial: interstitial = false } = settings;
+  if (by === undefined && interstitial) throw new UsageError("--gateway-interstitial is for a relay with --gateway");
+  if (by === undefined || by === "path") return by && { by, interstitial };
   if (by !== "host") throw new UsageError(`--gateway is path or host, not ${JSON.stringify(by)}`);
   // There are no hosts below an address.
   const names = hosts === "*" ? [] : hosts.filter((host) => isIP(host.replace(/^\[(.*)\]$/, "$1")) === 0);
-  if (names.length > 0) return { by, host: names };
+  if (names.length > 0) return { by, host: names, interstitial };
   throw new UsageError("--gateway host needs a name of the relay, such as --host-name relay.example");
 }
 
@@ -169,6 +174,7 @@ function settingsFromEnvironment(environment: Environment): Settings {
     set(environment);
   const {
     BSS_GATEWAY,
+    BSS_GATEWAY_INTERSTITIAL,
     BSS_DRAIN_TIMEOUT_MS,
     BSS_METRICS,
     BSS_TRACE,
@@ -197,6 +203,10 @@ function settingsFromEnvironment(environment: Environment): Settings {
     expiredTokensCut:
       BSS_EXPIRED_TOKENS_CUT === undefined ? undefined : parseSwitch(BSS_EXPIRED_TOKENS_CUT, "BSS_EXPIRED_TOKENS_CUT"),
     gateway: BSS_GATEWAY,
+    gatewayInterstitial:
+      BSS_GATEWAY_INTERSTITIAL === undefined
+        ? undefined
+        : parseSwitch(BSS_GATEWAY_INTERSTITIAL, "BSS_GATEWAY_INTERSTITIAL"),
     admin: BSS_ADMIN === undefined ? undefined : parseSwitch(BSS_ADMIN, "BSS_ADMIN"),
     page: BSS_PAGE,
     metrics: BSS_METRICS,
@@ -250,6 +260,7 @@ const configKeys: Record<keyof Settings, [check: (value: unknown) => boolean, de
   expiredTokensCut: [isSwitch, "true or false"],
   admin: [isSwitch, "true or false"],
   gateway: [isString, "path or host"],
+  gatewayInterstitial: [isSwitch, "true or false"],
   page: [isString, "the path of a folder"],
   json: [isSwitch, "true or false"],
   metrics: [isString, "an address"],

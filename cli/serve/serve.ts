@@ -62,6 +62,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --gateway path|host
                    brings requests of HTTP to the listeners of names: those for /~/NAME/, or for the host NAME below each
                    name of the relay
+  --gateway-interstitial
+                   shows a browser a page before its first visit to a name, which says where it goes
   --page FOLDER    serves the files of a folder in place of the page to try it
   --drain-timeout-ms N
                    on SIGTERM or Ctrl-C, streams get so long to end (default 10000); a second signal ends them
@@ -74,10 +76,11 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
 
 In the environment: BSS_PORT, BSS_HOST, BSS_OPEN, BSS_HOST_NAME, BSS_ORIGIN and BSS_TRUSTED_PROXY (each separated by
 commas), BSS_PREFIX, BSS_TLS, BSS_TLS_CERT, BSS_TLS_KEY, BSS_KEY_FILE, BSS_SECRET_FILE, BSS_PUBLIC_KEY, BSS_JWKS,
-BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_GATEWAY, BSS_PAGE, BSS_DRAIN_TIMEOUT_MS, BSS_METRICS,
-BSS_TRACE, BSS_JSON, BSS_CONFIG. In the file: port, host, open, hostName (a list), prefix, origin (a list), trustedProxy (a list),
-tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer, audience, expiredTokensCut, admin, gateway, page,
-drainTimeoutMs, metrics, trace, json, and limits, an object with any of the limits that the README names.
+BSS_ISSUER, BSS_AUDIENCE, BSS_EXPIRED_TOKENS_CUT, BSS_ADMIN, BSS_GATEWAY, BSS_GATEWAY_INTERSTITIAL, BSS_PAGE,
+BSS_DRAIN_TIMEOUT_MS, BSS_METRICS, BSS_TRACE, BSS_JSON, BSS_CONFIG. In the file: port, host, open, hostName (a list),
+prefix, origin (a list), trustedProxy (a list), tls, tlsCert, tlsKey, keyFile, secretFile, publicKey, jwks, issuer,
+audience, expiredTokensCut, admin, gateway, gatewayInterstitial, page, drainTimeoutMs, metrics, trace, json, and limits,
+an object with any of the limits that the README names.
 
 The first key or secret in a file signs, and all of them verify: to rotate, put a new line in front and start again.
 

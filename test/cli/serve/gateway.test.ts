@@ -4,10 +4,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { startRelay } from "../../relay-process.js";
 
 /** Asks the relay under any host, which no name service has to know. */
-function ask(origin: string, path: string, host: string): Promise<string> {
+function ask(origin: string, path: string, host: string, more: Record<string, string> = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const { port } = new URL(origin);
-    const request = httpRequest({ host: "127.0.0.1", port, path, headers: { host }, agent: false }, (response) => {
+    const headers = { host, ...more };
+    const request = httpRequest({ host: "127.0.0.1", port, path, headers, agent: false }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk) => {
         text += chunk;
@@ -35,6 +36,15 @@ test.each([
   onTestFinished(() => server.end());
   await server.ready;
   expect(await ask(relay.origin, path, host)).toBe(expected);
+});
+
+test("--gateway-interstitial shows browsers a page before their first visit, and is for a gateway alone", async () => {
+  const relay = await startRelay("--gateway", "path", "--gateway-interstitial");
+  onTestFinished(() => void relay.stop());
+  const asked = (headers: Record<string, string>) => ask(relay.origin, "/~/notebook/", "localhost", headers);
+  expect(await asked({})).toMatch(/^503 /);
+  expect(await asked({ accept: "text/html" })).toMatch(/^200 /);
+  await expect(startRelay("--gateway-interstitial")).rejects.toThrow();
 });
 
 test("there is no gateway where nothing asks for one", async () => {
