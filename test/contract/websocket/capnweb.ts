@@ -1,5 +1,5 @@
-import { StreamClient, StreamServer } from "browser-stream-server";
-import { asWebSocket, webSocketOf } from "browser-stream-server/websocket";
+import { StreamServer } from "browser-stream-server";
+import { asWebSocket } from "browser-stream-server/websocket";
 import { newWebSocketRpcSession, RpcTarget } from "capnweb";
 import type { Library } from "./library.js";
 
@@ -21,9 +21,9 @@ export const capnweb: Library = {
     await server.ready;
     return { sockets: () => sockets, end: () => server.end() };
   },
-  async connect(relayUrl, name) {
-    const Socket = webSocketOf(StreamClient(relayUrl), name);
-    const socket = new Socket("/");
+  async connect(Socket, url) {
+    const socket = new Socket(url);
+    const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
     const counter = newWebSocketRpcSession<Counter>(socket);
     const told: number[] = [];
     return {
@@ -34,7 +34,7 @@ export const capnweb: Library = {
       },
       async close() {
         counter[Symbol.dispose]();
-        await socket.stream.closed.catch(() => {});
+        await closed;
       },
     };
   },

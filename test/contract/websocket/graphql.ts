@@ -1,5 +1,5 @@
-import { StreamClient, StreamServer } from "browser-stream-server";
-import { asWebSocket, webSocketOf } from "browser-stream-server/websocket";
+import { StreamServer } from "browser-stream-server";
+import { asWebSocket } from "browser-stream-server/websocket";
 import {
   execute,
   GraphQLInt,
@@ -53,9 +53,8 @@ export const graphql: Library = {
     await server.ready;
     return { sockets: () => sockets, end: () => server.end() };
   },
-  async connect(relayUrl, name) {
-    const webSocketImpl = webSocketOf(StreamClient(relayUrl), name);
-    const client = createClient({ url: "/", webSocketImpl, lazy: false, retryAttempts: 0 });
+  async connect(webSocketImpl, url) {
+    const client = createClient({ url, webSocketImpl, lazy: false, retryAttempts: 0 });
     const ask = async (query: string, variables: Record<string, unknown>) => {
       for await (const { data, errors } of client.iterate<Record<string, unknown>>({ query, variables })) {
         if (errors !== undefined) throw errors[0];

@@ -1,5 +1,5 @@
 import { libraries } from "./libraries.js";
-import type { Library, LibraryClient, LibraryServer } from "./library.js";
+import { type Library, type LibraryClient, type LibraryServer, streamSocket } from "./library.js";
 
 /** What a test has begun in this page, by the name of its library. */
 const servers = new Map<string, LibraryServer>();
@@ -10,7 +10,7 @@ async function serveByName(name: string, relayUrl: string): Promise<void> {
 }
 
 async function connectByName(name: string, relayUrl: string): Promise<void> {
-  clients.set(name, await named(name).connect(relayUrl, name));
+  clients.set(name, await named(name).connect(...streamSocket(relayUrl, name)));
 }
 
 async function exchangeByName(name: string, step: number): Promise<number[]> {

@@ -1,8 +1,8 @@
 import { createTRPCClient, createWSClient, wsLink } from "@trpc/client";
 import { initTRPC } from "@trpc/server";
 import { getWSConnectionHandler } from "@trpc/server/adapters/ws";
-import { StreamClient, StreamServer } from "browser-stream-server";
-import { asWebSocket, webSocketOf } from "browser-stream-server/websocket";
+import { StreamServer } from "browser-stream-server";
+import { asWebSocket } from "browser-stream-server/websocket";
 import { Buffer } from "buffer/";
 import type { Library } from "./library.js";
 
@@ -58,8 +58,8 @@ export const trpc: Library = {
     await server.ready;
     return { sockets: () => sockets, end: () => server.end() };
   },
-  async connect(relayUrl, name) {
-    const wsClient = createWSClient({ url: "/", WebSocket: webSocketOf(StreamClient(relayUrl), name) });
+  async connect(WebSocket, url) {
+    const wsClient = createWSClient({ url, WebSocket });
     const client = createTRPCClient<typeof counter>({ links: [wsLink({ client: wsClient })] });
     const told: number[] = [];
     const starts: unknown[] = [];

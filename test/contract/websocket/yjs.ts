@@ -1,5 +1,5 @@
-import { StreamClient, StreamServer } from "browser-stream-server";
-import { asWebSocket, type StreamWebSocket, webSocketOf } from "browser-stream-server/websocket";
+import { StreamServer } from "browser-stream-server";
+import { asWebSocket, type StreamWebSocket } from "browser-stream-server/websocket";
 import { createDecoder, readVarUint } from "lib0/decoding";
 import { createEncoder, type Encoder, length, toUint8Array, writeVarUint } from "lib0/encoding";
 import { readSyncMessage, writeSyncStep1, writeUpdate } from "y-protocols/sync";
@@ -47,11 +47,10 @@ export const yjs: Library = {
     await server.ready;
     return { sockets: () => sockets, end: () => server.end() };
   },
-  async connect(relayUrl, name) {
+  async connect(WebSocketPolyfill, url) {
     const doc = new Doc();
-    const WebSocketPolyfill = webSocketOf(StreamClient(relayUrl), name);
     // Tabs of one browser would also talk without the server.
-    const provider = new WebsocketProvider("ws://yjs", "room", doc, { WebSocketPolyfill, disableBc: true });
+    const provider = new WebsocketProvider(url, "room", doc, { WebSocketPolyfill, disableBc: true });
     return {
       async exchange(step) {
         const answered = new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { ChaosProxy } from "../../chaos/chaos-proxy.js";
 import { libraries } from "../../contract/websocket/libraries.js";
+import { streamSocket } from "../../contract/websocket/library.js";
 import { holdsNothing, openRelay } from "../relay-ports.js";
 
 test.each(libraries)("$name goes on where the connections of both sides are cut under it", async (library) => {
@@ -10,7 +11,7 @@ test.each(libraries)("$name goes on where the connections of both sides are cut 
   const networks = [await open(), await open()] as const;
   for (const network of networks) onTestFinished(() => network.close());
   const server = await library.serve(networks[0].origin, "library");
-  const client = await library.connect(networks[1].origin, "library");
+  const client = await library.connect(...streamSocket(networks[1].origin, "library"));
   expect(await client.exchange(1)).toEqual([1]);
   for (const how of ["rst", "fin"] as const) {
     const steps = how === "rst" ? [2, 3] : [4, 5];
@@ -25,3 +26,18 @@ test.each(libraries)("$name goes on where the connections of both sides are cut 
   await server.end();
   await holdsNothing(relay, "links");
 });
+
+test.each(libraries)(
+  "$name of a client that has only a URL reaches the same server by the gateway",
+  async (library) => {
+    const relay = await openRelay({ gateway: { by: "path" } });
+    onTestFinished(() => relay.close());
+    const server = await library.serve(relay.origin, "library");
+    const client = await library.connect(WebSocket, `${relay.origin.replace("http", "ws")}/~/library`);
+    expect(await client.exchange(1)).toEqual([1]);
+    expect(await client.exchange(2)).toEqual([1, 2]);
+    await client.close();
+    await server.end();
+    await holdsNothing(relay, "links");
+  },
+);
