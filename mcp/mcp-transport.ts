@@ -18,7 +18,7 @@ type State = { kind: "new" } | { kind: "open" } | { kind: "closing"; cancelDeadl
  * A stream as a transport of the Model Context Protocol, for the clients and servers of the official TypeScript SDK. It
  * has the shape of the SDK's `Transport`, of its versions 1 and 2, and needs neither to be installed.
  *
- * - Each message of JSON-RPC is a message of text on the stream. A message that is none goes to `onerror`, and the
+ * - Each message of JSON-RPC is a message of text on the stream. Any other message is reported to `onerror`, and the
  *   stream goes on.
  * - `start()` resolves when the listener has accepted. It rejects with the `StreamError` that says why it did not, and
  *   with `failed_precondition` if it was called before.

@@ -119,7 +119,7 @@ class HttpTab implements McpTab {
     }
   }
 
-  /** Takes what the tab says by itself, if it says anything: a tab without sessions has no such stream. */
+  /** Takes the messages that the tab sends by itself. A tab without sessions has no stream for them. */
   async #listen(): Promise<void> {
     const { signal } = this.#calls;
     try {
@@ -142,7 +142,7 @@ class HttpTab implements McpTab {
     if (type === "text/event-stream") {
       const events = text.pipeThrough(new EventSourceParserStream({ maxBufferSize: maxMessageBytes }));
       for await (const { data, event = "message" } of events) {
-        // An event without data begins a stream that can be resumed, and says nothing.
+        // An event without data begins a stream that can be resumed, and carries no message.
         if (event === "message" && data !== "") await this.#give(data, initializeId);
       }
       return;

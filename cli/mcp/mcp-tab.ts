@@ -3,8 +3,8 @@ import type { StreamError } from "../../web/node.js";
 import { notice } from "../notice.js";
 
 /**
- * A message, and its text as it came. The text is what is passed on, so that a number that is too large for JavaScript
- * stays what it is.
+ * A message, and its text as it came. The command passes on the text, so that a number that is too large for JavaScript
+ * stays as it is.
  */
 export interface JsonRpcText {
   readonly text: string;

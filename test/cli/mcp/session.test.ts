@@ -2,7 +2,10 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Code, type Stream, StreamServer } from "browser-stream-server";
 import { serve } from "browser-stream-server/http";
+import { mintToken, tokenPolicy } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
+import { accessSecret as secret } from "../../fakes/access-keys.js";
+import { openRelay } from "../../integration/relay-ports.js";
 import { startRelay } from "../../relay-process.js";
 import type { CommandLine } from "../command-line.js";
 import { useFileRelay } from "../file-relay.js";
@@ -173,6 +176,26 @@ test("bss mcp ends with 5 where the tab declines", async () => {
     code: 5,
     messages: [{ id: 0, error: { data: { failure: "FAILURE_DECLINED", code: "permission_denied" } } }],
   });
+});
+
+test("bss mcp shows its access token, and ends with 9 where it is not good", async () => {
+  const mint = (subject: string, names: string) =>
+    mintToken({ secret, subject, streams: { [names]: ["listen", "connect"] } });
+  const guarded = await openRelay({ authorize: tokenPolicy({ secret }) });
+  onTestFinished(() => guarded.close());
+  const callers: unknown[] = [];
+  const server = StreamServer(guarded.origin, { token: await mint("tab", "guarded") }, (stream) => {
+    callers.push(stream.caller?.subject);
+    stream.on("end", () => stream.end()).resume();
+  }).listen("guarded");
+  onTestFinished(() => server.end());
+  await server.ready;
+  const bridge = new Bridge("guarded", "--relay", guarded.origin, "--token", await mint("ann", "guarded"));
+  await bridge.command.hasSaid();
+  expect(await bridge.end()).toEqual({ code: 0, messages: [] });
+  expect(callers).toEqual(["ann"]);
+  const stranger = new Bridge("guarded", "--relay", guarded.origin, "--token", await mint("bob", "others"));
+  expect((await stranger.ended()).code).toBe(9);
 });
 
 test("bss mcp ends with 130 when it is interrupted, and the tab hears of it", async () => {
