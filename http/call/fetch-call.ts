@@ -92,7 +92,7 @@ async function sendRequest(
 ): Promise<void> {
   try {
     if (body !== null) await bodies.send(body, bytes);
-    channel.end(headersToWire(endToEndHeaders(await trailersToSend(message))));
+    channel.end(endToEndHeaders(headersToWire(await trailersToSend(message))));
   } catch (reason) {
     bodies.abort(reason);
   }
@@ -112,7 +112,7 @@ function receiveResponse(
     url: url.href,
     status,
     headers,
-    body: isEmpty ? null : bodies.received,
+    body: isEmpty ? null : bodies.received(),
     trailers: bodies.whole.promise.then(() => channel.trailer),
     failure: () => bodies.reason,
   });

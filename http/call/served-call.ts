@@ -72,7 +72,7 @@ export async function serveCall(
     url: `${scheme}://${authority}${path}`,
     method,
     headers,
-    body: hasBody ? bodies.received : null,
+    body: hasBody ? bodies.received() : null,
     signal: abort.signal,
     trailers: bodies.whole.promise.then(() => channel.trailer),
     failure: () => bodies.reason,
@@ -148,7 +148,7 @@ async function sendAnswer(
   channel.respond(head);
   if (hasNoBody(request.method, status)) await body?.cancel();
   else if (body !== null) await bodies.send(body, contentLength(headers));
-  channel.end(headersToWire(endToEndHeaders(await trailersToSend(response))));
+  channel.end(endToEndHeaders(headersToWire(await trailersToSend(response))));
 }
 
 /** Answers without the application. The words are those of the status, for a person. */

@@ -28,31 +28,27 @@ export interface RequestHead {
 }
 
 /** Headers of one connection, which no program passes on. RFC 9110, section 7.6.1. */
-const hopByHopHeaders = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+const hopByHop = /^(connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/i;
 
-/** Returns a copy of the headers without those of one connection, which are also the ones that Connection names. */
-export function endToEndHeaders(headers: Headers): Headers {
-  const kept = new Headers(headers);
-  const named = headers.get("connection")?.split(",") ?? [];
-  for (const name of [...hopByHopHeaders, ...named.map((each) => each.trim())]) {
-    // Connection may name something that is no header.
-    if (isToken(name)) kept.delete(name);
-  }
-  return kept;
+/** Returns the headers, in lower case, without those of one connection, which are also the ones that Connection names. */
+export function endToEndHeaders(headers: readonly Header[]): Header[] {
+  const named = headers
+    .filter(({ name }) => name === "connection")
+    .flatMap(({ value }) => value.toLowerCase().split(/\s*,\s*/));
+  return headers.filter(({ name }) => !hopByHop.test(name) && !named.includes(name));
 }
 
 /** Returns what tells whether a header, in lower case, is one of the connection only. `connection` names more of them. */
-export function isHopByHop(connection: string | undefined): (name: string) => boolean {
-  if (connection === undefined || connection === "") return (name) => hopByHopHeaders.includes(name);
+export function isHopByHop(connection = ""): (name: string) => boolean {
   const named = connection.split(",").map((each) => each.trim().toLowerCase());
-  return (name) => hopByHopHeaders.includes(name) || named.includes(name);
+  return (name) => hopByHop.test(name) || named.includes(name);
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function requestToWire({ method, scheme, authority, path, headers }: RequestHead): ChannelRequest {
   const pseudo = { ":method": method, ":scheme": scheme, ":authority": authority };
   const pseudoHeaders = Object.entries(pseudo).map(([name, value]) => create(HeaderSchema, { name, value }));
-  const wire = [...pseudoHeaders, ...headersToWire(endToEndHeaders(headers))];
+  const wire = [...pseudoHeaders, ...endToEndHeaders(headersToWire(headers))];
   checkHead("request", wire, path.length);
   return create(ChannelRequestSchema, { path, headers: wire });
 }
@@ -69,12 +65,12 @@ export function requestFromWire({ path, headers }: ChannelRequest): RequestHead 
   const isKnown = isToken(method) && /^https?$/.test(scheme ?? "") && isAuthority(authority) && path.startsWith("/");
   if (!isKnown || !URL.canParse(`${scheme}://${authority}${path}`))
     throw violation("a request without a URL or method");
-  return { method, scheme, authority, path, headers: endToEndHeaders(headersFromWire(others)) } as RequestHead;
+  return { method, scheme, authority, path, headers: headersFromWire(endToEndHeaders(others)) } as RequestHead;
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function responseToWire(status: number, headers: Headers): ChannelResponse {
-  const wire = headersToWire(endToEndHeaders(headers));
+  const wire = endToEndHeaders(headersToWire(headers));
   checkHead("response", wire, 0);
   return create(ChannelResponseSchema, { status, headers: wire });
 }
@@ -82,7 +78,7 @@ export function responseToWire(status: number, headers: Headers): ChannelRespons
 /** Throws FAILURE_PROTOCOL_VIOLATION for what HTTP does not know. */
 export function responseFromWire({ status, headers }: ChannelResponse): { status: number; headers: Headers } {
   if (!isFinalStatus(status)) throw violation(`a response with the status ${status}`);
-  return { status, headers: endToEndHeaders(headersFromWire(headers)) };
+  return { status, headers: headersFromWire(endToEndHeaders(headers)) };
 }
 
 /** Whether a response may have the status: one of a single response, as a `Response` can have. */

@@ -9,14 +9,13 @@ type Life = { kind: "open" } | { kind: "closed" } | { kind: "failed"; reason: un
 
 /** The two bodies of a call as streams of bytes: the one that comes is read at its reader's pace. */
 export class MessageBodies {
-  /** The peer's body. Cancelling it ends the call. */
-  readonly received: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Resolves when the peer's body has been read to its end, and rejects if the call fails before. */
   readonly whole = new Deferred<void>();
   readonly #channel: Channel;
   readonly #onOver: (reason: unknown) => void;
   readonly #changed = new Condition();
-  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  /** Undefined before somebody has asked for the peer's body. */
+  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   #life: Life = { kind: "open" };
   #reading: "kept" | "dropped" | "over" = "kept";
   #sending: "free" | "full" = "free";
@@ -28,16 +27,6 @@ export class MessageBodies {
   constructor(channel: Channel, onOver: (reason: unknown) => void) {
     this.#channel = channel;
     this.#onOver = onOver;
-    this.received = new ReadableStream(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => channel.resume(),
-        cancel: (reason) => this.abort(reason),
-      },
-      { highWaterMark: 0 },
-    );
     channel.pause();
     channel.use({
       onData: (chunk) => this.#receive(chunk),
@@ -48,6 +37,21 @@ export class MessageBodies {
       },
       onClosed: (error) => this.#close(error),
     });
+  }
+
+  /** Returns the peer's body, once. Cancelling it ends the call. No stream is made for a body that nobody asks for. */
+  received(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+          if (this.#life.kind === "failed") controller.error(this.reason);
+        },
+        pull: () => this.#channel.resume(),
+        cancel: (reason) => this.abort(reason),
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   /** Whether the call is over: nothing more can be sent. */
@@ -122,14 +126,14 @@ export class MessageBodies {
     }
     if (this.#reading === "dropped") return;
     this.#channel.pause();
-    this.#controller.enqueue(ownMemory(chunk));
+    this.#controller?.enqueue(ownMemory(chunk));
   }
 
   #end(): void {
     if (this.#leftBytes) return this.abort(shorterError(this.#leftBytes));
     this.#reading = "over";
     this.whole.resolve();
-    if (this.#life.kind !== "failed") this.#controller.close();
+    if (this.#life.kind !== "failed") this.#controller?.close();
   }
 
   #close(error: StreamError | undefined): void {
@@ -151,7 +155,7 @@ export class MessageBodies {
 
   #failReader(reason: unknown): void {
     this.whole.reject(reason);
-    this.#controller.error(reason);
+    this.#controller?.error(reason);
   }
 }
 

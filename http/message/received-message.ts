@@ -31,20 +31,21 @@ const bodyMethods = ["arrayBuffer", "blob", "bytes", "formData", "json", "text"]
  * one: they drop Cookie, Host, Origin and others, and Firefox takes no stream for the body of a request. So headers and
  * body are properties of the object itself, and the body is read as that of a `Response`, which each browser has.
  */
-export function createRequest(parts: ReceivedRequest): Request {
-  const { headers, body } = parts;
-  return requestOf(parts, new Response(body, { headers: contentType(headers) }));
-}
-
-function requestOf(parts: ReceivedRequest, content: Response): Request {
-  const { url, method, headers, signal, trailers, failure } = parts;
+export function createRequest(parts: ReceivedRequest, given?: Response): Request {
+  const { url, method, headers, body, signal, trailers, failure } = parts;
+  // Most requests have no body, and nobody asks for it.
+  let made = given;
+  const content = () => {
+    made ??= new Response(body, { headers: contentType(headers) });
+    return made;
+  };
   const request = new Request(url, { method, signal });
   Object.defineProperties(request, {
     ...bodyReaders(content, failure),
     headers: { value: headers },
-    body: { get: () => content.body },
-    bodyUsed: { get: () => content.bodyUsed },
-    clone: { value: () => requestOf({ ...parts, headers: new Headers(headers) }, content.clone()) },
+    body: { get: () => content().body },
+    bodyUsed: { get: () => content().bodyUsed },
+    clone: { value: () => createRequest({ ...parts, headers: new Headers(headers) }, content().clone()) },
   });
   keepTrailers(request, trailers);
   return request;
@@ -63,7 +64,7 @@ function responseOf(parts: ReceivedResponse, response: Response): Response {
   const { url, headers, trailers, failure } = parts;
   const { clone } = response;
   Object.defineProperties(response, {
-    ...bodyReaders(response, failure),
+    ...bodyReaders(() => response, failure),
     headers: { value: headers },
     url: { value: url },
     clone: { value: () => responseOf({ ...parts, headers: new Headers(headers) }, clone.call(response)) },
@@ -76,11 +77,11 @@ function responseOf(parts: ReceivedResponse, response: Response): Response {
  * The methods that read a whole body. A body that fails makes them reject with its reason, where browsers have a
  * `TypeError` of their own.
  */
-function bodyReaders(content: Response, failure: () => unknown): PropertyDescriptorMap {
+function bodyReaders(content: () => Response, failure: () => unknown): PropertyDescriptorMap {
   const readers = bodyMethods.map((name) => {
-    // The method of the platform: the property of the content may be about to become this one.
-    const read = content[name];
-    const value = () => read.call(content).catch((reason: unknown) => Promise.reject(failure() ?? reason));
+    // The method of the platform: the property of the content may be this one.
+    const read = Response.prototype[name];
+    const value = () => read.call(content()).catch((reason: unknown) => Promise.reject(failure() ?? reason));
     return [name, { value }] as const;
   });
   return Object.fromEntries(readers);

@@ -1,12 +1,11 @@
 import type { ServerResponse } from "node:http";
-import { constants } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
-import { hasNoBody, isFinalStatus, isHopByHop } from "../../http/message/head.js";
+import { hasNoBody, isFinalStatus } from "../../http/message/head.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
-import { headersToWire } from "../../link/packet/header.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { exceededLimit } from "../admission/limits.js";
@@ -14,7 +13,7 @@ import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
 import { answerFailure } from "./failure-answer.js";
 import type { GatewayTarget } from "./gateway-target.js";
-import { answerHeaders } from "./passed-headers.js";
+import { answerHeaders, passedTrailers } from "./passed-headers.js";
 
 export interface GatewayCallInit {
   target: GatewayTarget;
@@ -85,9 +84,9 @@ export class GatewayCall implements ChannelUser {
       return this.#fail(brokenAnswerError("the answer is shorter than its Content-Length"));
     }
     this.#set({ kind: "over" });
-    const trailers = passedTrailers([...this.#channel.trailer]);
+    const trailers = passedTrailers(this.#channel.trailer);
     if (trailers.length > 0) {
-      this.#response.addTrailers(Object.fromEntries(trailers));
+      this.#response.addTrailers(Object.fromEntries(trailers.map(({ name, value }) => [name, value])));
       // Node ends an answer of HTTP/2 that has no body with its head, without trailers.
       this.#response.flushHeaders();
     }
@@ -104,6 +103,11 @@ export class GatewayCall implements ChannelUser {
 
   #sendRequest(): void {
     const request = this.#request;
+    if (!hasBody(request)) {
+      // The end goes along with the head. Node calls a request complete only when its end was read.
+      this.#channel.end();
+      return void request.resume();
+    }
     const { maxBodyBytes } = this.#init;
     let leftBytes = maxBodyBytes;
     request.on("data", (chunk: Uint8Array) => {
@@ -112,8 +116,7 @@ export class GatewayCall implements ChannelUser {
       if (!this.#channel.write(chunk)) request.pause();
     });
     request.on("end", () => {
-      const trailers = pairs(request.rawTrailers);
-      this.#channel.end(trailers.length === 0 ? [] : headersToWire(new Headers(passedTrailers(trailers))));
+      this.#channel.end(passedTrailers(pairs(request.rawTrailers)));
     });
     // The response is closed as well.
     request.on("error", () => {});
@@ -169,17 +172,16 @@ export class GatewayCall implements ChannelUser {
   }
 }
 
-/** Trailers that have nothing to do with framing, routing or the connection. RFC 9110, section 6.5.1. */
-function passedTrailers(trailers: readonly (readonly [string, string])[]): [string, string][] {
-  const isOfConnection = isHopByHop(undefined);
-  return trailers
-    .filter(([name]) => !isOfConnection(name) && !/^(content-length|host|set-cookie|stream-error|trailer)$/.test(name))
-    .map(([name, value]) => [name, value]);
+/** Whether a request has a body, which may be empty. RFC 9112, section 6.3. */
+function hasBody(request: NodeRequest): boolean {
+  if ("stream" in request) return !(request.stream as ServerHttp2Stream).endAfterHeaders;
+  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  return encoding !== undefined || length !== "0";
 }
 
 function pairs(raw: readonly string[]): [string, string][] {
   const result: [string, string][] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) result.push([String(raw[at]).toLowerCase(), String(raw[at + 1])]);
+  for (let at = 0; at + 1 < raw.length; at += 2) result.push([String(raw[at]), String(raw[at + 1])]);
   return result;
 }
 

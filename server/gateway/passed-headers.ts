@@ -5,7 +5,7 @@ import {
   type Header,
   HeaderSchema,
 } from "../../gen/streamserver/v1/link_pb.js";
-import { checkHead, isHopByHop } from "../../http/message/head.js";
+import { checkHead, endToEndHeaders } from "../../http/message/head.js";
 import type { NodeRequest } from "../http/node-server.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { withoutVisitCookies } from "./visit/visit-cookie.js";
@@ -64,24 +64,25 @@ export interface RequestFacts {
 /** Returns the head of a request as the listener gets it. Throws FAILURE_FRAME_TOO_LARGE for one that it does not take. */
 export function requestOf(request: NodeRequest, { target, scheme, dropsAuthorization }: RequestFacts): ChannelRequest {
   const { name: _, authority, path, prefix } = target;
-  const headers = [
-    header(":method", request.method ?? "GET"),
-    header(":scheme", scheme),
-    header(":authority", authority),
-    header("host", authority),
-  ];
-  if (prefix !== "") headers.push(header("x-forwarded-prefix", prefix));
-  const isOfConnection = isHopByHop(request.headers.connection);
+  const given: Header[] = [];
   const cookies: string[] = [];
   const { rawHeaders } = request;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase();
     const value = rawHeaders[at + 1] as string;
     if (name.startsWith(":") || ownRequestHeaders.has(name) || name.startsWith("x-forwarded-")) continue;
-    if (isOfConnection(name) || (dropsAuthorization && name === "authorization")) continue;
+    if (dropsAuthorization && name === "authorization") continue;
     if (name === "cookie") cookies.push(value);
-    else headers.push(header(name, value));
+    else given.push(header(name, value));
   }
+  const headers = [
+    header(":method", request.method ?? "GET"),
+    header(":scheme", scheme),
+    header(":authority", authority),
+    header("host", authority),
+    ...endToEndHeaders(given),
+  ];
+  if (prefix !== "") headers.push(header("x-forwarded-prefix", prefix));
   // HTTP/2 has a header for each cookie. RFC 9113, section 8.2.3.
   const passedCookies = prefix === "" ? withoutVisitCookies(cookies.join("; ")) : "";
   if (passedCookies !== "") headers.push(header("cookie", passedCookies));
@@ -89,8 +90,17 @@ export function requestOf(request: NodeRequest, { target, scheme, dropsAuthoriza
   return create(ChannelRequestSchema, { path, headers });
 }
 
+/** Trailers that have nothing to do with framing, routing or the connection. RFC 9110, section 6.5.1. */
+export function passedTrailers(trailers: Iterable<readonly [string, string]>): Header[] {
+  const headers = Array.from(trailers, ([name, value]) => header(name.toLowerCase(), value));
+  return endToEndHeaders(headers).filter(({ name }) => !neverTrailers.has(name));
+}
+
+const neverTrailers = new Set(["content-length", "host", "set-cookie", "stream-error", "trailer"]);
+
+/** Made by hand, because each request has some, and `create` takes a microsecond. */
 function header(name: string, value: string): Header {
-  return create(HeaderSchema, { name, value });
+  return { $typeName: HeaderSchema.typeName, name, value };
 }
 
 const token = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -103,13 +113,11 @@ export type NodeHeaders = Record<string, string | string[]>;
 /** Returns the headers of an answer as the caller gets them; undefined if they are none that HTTP knows. */
 export function answerHeaders(headers: readonly Header[], target: GatewayTarget): NodeHeaders | undefined {
   const passed: NodeHeaders = Object.create(null);
-  const connection = headers.filter(({ name }) => name.toLowerCase() === "connection").map(({ value }) => value);
-  const isOfConnection = isHopByHop(connection.join());
   const isByPath = target.prefix !== "";
-  for (const { name: given, value } of headers) {
-    const name = given.toLowerCase();
+  const lower = headers.map(({ name, value }) => header(name.toLowerCase(), value));
+  for (const { name, value } of endToEndHeaders(lower)) {
     if (!token.test(name) || !fieldValue.test(value)) return undefined;
-    if (isOfConnection(name) || neverPassed.has(name) || name.startsWith(neverPassedPrefix)) continue;
+    if (neverPassed.has(name) || name.startsWith(neverPassedPrefix)) continue;
     if (isByPath ? neverPassedByPath.has(name) : name === "set-cookie" && isForAnotherHost(value, target)) continue;
     const before = passed[name];
     if (before === undefined) passed[name] = value;

@@ -11,6 +11,7 @@ import {
   responseFromWire,
   responseToWire,
 } from "../../../../http/message/head.js";
+import { headersToWire } from "../../../../link/packet/header.js";
 import { maxOtherPacketBytes } from "../../../../link/packet/link-message.js";
 import { thrown } from "../../../fakes/outcome.js";
 
@@ -80,7 +81,8 @@ test("requestToWire counts the path", () => {
 
 test("endToEndHeaders leaves the headers that it is given as they are", () => {
   const given = new Headers({ connection: "a", a: "1" });
-  expect([[...endToEndHeaders(given)], [...given.keys()]]).toEqual([[], ["a", "connection"]]);
+  expect(endToEndHeaders(headersToWire(given))).toEqual([]);
+  expect([...given.keys()]).toEqual(["a", "connection"]);
 });
 
 test.each(["1, 2", "-1", "1.5", "1e3", "", "9999999999999999"])("contentLength refuses %j", (value) => {

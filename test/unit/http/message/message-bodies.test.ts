@@ -36,7 +36,7 @@ test.each([
   });
   await channel.response.promise;
   bodies.expect(declaredBytes);
-  expect((await rejection(whole(bodies.received))).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  expect((await rejection(whole(bodies.received()))).failure).toBe(Failure.PROTOCOL_VIOLATION);
   expect((await rejection(bodies.whole.promise)).failure).toBe(Failure.PROTOCOL_VIOLATION);
 });
 
@@ -44,7 +44,7 @@ test("MessageBodies tells the peer of a body that is longer than declared, and r
   const { bodies, channel, served } = call((channel) => void channel.write(bytes(6)));
   await channel.response.promise;
   bodies.expect(5);
-  await rejection(whole(bodies.received));
+  await rejection(whole(bodies.received()));
   await settled();
   const closed: unknown[] = [];
   served[0]?.use({ onData() {}, onEnd() {}, onDrain() {}, onClosed: (error) => closed.push(error?.failure) });
@@ -56,7 +56,7 @@ test("MessageBodies.received gives chunks in memory of their own", async () => {
     channel.write(new Uint8Array(100).subarray(10, 20));
     channel.end();
   });
-  const { value } = await bodies.received.getReader().read();
+  const { value } = await bodies.received().getReader().read();
   expect([value?.byteLength, value?.buffer.byteLength]).toEqual([10, 10]);
 });
 
@@ -78,7 +78,7 @@ test("MessageBodies.abort fails a body that has come already and was not read", 
   await settled();
   const reason = new Error("enough");
   bodies.abort(reason);
-  await expect(whole(bodies.received)).rejects.toBe(reason);
+  await expect(whole(bodies.received())).rejects.toBe(reason);
   expect(ends.at(-1)).toBe(reason);
 });
 
@@ -117,9 +117,9 @@ test("MessageBodies.abandon fails the reader of a body that has not come to its 
   const unended = call((channel) => void channel.write(bytes(3))).bodies;
   await settled();
   unended.abandon();
-  expect((await rejection(whole(unended.received))).code).toBe(Code.Canceled);
+  expect((await rejection(whole(unended.received()))).code).toBe(Code.Canceled);
   const ended = call((channel) => channel.end()).bodies;
-  expect((await whole(ended.received)).byteLength).toBe(0);
+  expect((await whole(ended.received())).byteLength).toBe(0);
   ended.abandon();
   await ended.whole.promise;
 });
