@@ -92,7 +92,7 @@ export interface RelayLimits {
    * Default 100.
    */
   maxCallsPerSecondPerCaller: number;
-  /** Requests of HTTP that the gateway has under way. Default 10,000, as many as streams. */
+  /** Requests of HTTP and WebSockets that the gateway has under way. Default 10,000, as many as streams. */
   maxGatewayCalls: number;
   /** The same of one caller. Default 1,000. */
   maxGatewayCallsPerCaller: number;

@@ -25,6 +25,10 @@ export type CheckedGatewayOptions = ({ by: "path" } | { by: "host"; hosts: reado
 
 /** The first part of the paths of the gateway, where it goes by path. */
 export const gatewayPath = "/~/";
+/** The first part of the paths of the gateway's own, by path and by host: `/~visit/NAME/…`. */
+export const visitPath = "/~visit/";
+
+const ownPaths = [gatewayPath, visitPath];
 
 /** Throws a TypeError for an unknown option or one of a wrong type, and a RangeError for a value that cannot be. */
 export function checkedGatewayOptions(options: unknown, prefixes: readonly string[]): CheckedGatewayOptions {
@@ -34,11 +38,11 @@ export function checkedGatewayOptions(options: unknown, prefixes: readonly strin
   if (typeof interstitial !== "boolean") {
     throw new TypeError(`interstitial of a gateway is true or false, not ${described(interstitial)}`);
   }
+  const shadowed = prefixes.find((prefix) => ownPaths.some((path) => `${prefix}/`.startsWith(path)));
+  if (shadowed !== undefined) throw new RangeError(`the prefix ${JSON.stringify(shadowed)} is the gateway's`);
   if (by === "host") return { by, hosts: checkedNames(host), interstitial };
   if (by !== "path") throw new RangeError(`a gateway goes by "path" or by "host", not ${described(by)}`);
   if (host !== undefined) throw new RangeError("a gateway by path has no host of its own");
-  const shadowed = prefixes.find((prefix) => `${prefix}/`.startsWith(gatewayPath));
-  if (shadowed !== undefined) throw new RangeError(`the prefix ${JSON.stringify(shadowed)} is the gateway's`);
   return { by, interstitial };
 }
 

@@ -1,10 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../../http/node-server.js";
-import type { CheckedGatewayOptions } from "../gateway-options.js";
+import { type CheckedGatewayOptions, visitPath } from "../gateway-options.js";
 import { dotSegment, gatewayRoute, hostOfNames, routeByPath, targetCharacters } from "../gateway-target.js";
-
-/** The first part of the paths of the gateway's own, by path and by host: `/~visit/NAME/…`. */
-export const visitPath = "/~visit/";
 
 /** A request for something of the gateway's own about a name. */
 export interface VisitRoute {

@@ -18,13 +18,13 @@ import { randomId } from "../../relay/token.js";
 import { connectRpc } from "../../rpc/leg/leg-rpc.js";
 import { credentialsOf } from "../credentials.js";
 import { answerFailure, answerPlainly } from "../failure-answer.js";
-import type { CheckedGatewayOptions } from "../gateway-options.js";
+import { type CheckedGatewayOptions, visitPath } from "../gateway-options.js";
 import { type GatewayTarget, hostOfNames } from "../gateway-target.js";
 import { isNavigation, isOfOwnOrigin, isOfOwnSite } from "./own-site.js";
 import { cookieIn, setCookie } from "./visit-cookie.js";
 import { linkLifeMs, VisitLinks } from "./visit-links.js";
 import { type ShownName, showFirstPage, showLinkPage, showUsedLinkPage } from "./visit-page.js";
-import { firstVisit, isBelow, type NamePlace, placeOf, type VisitRoute, visitPath, visitRoute } from "./visit-route.js";
+import { firstVisit, isBelow, type NamePlace, placeOf, type VisitRoute, visitRoute } from "./visit-route.js";
 
 /** A visitor is let in for a day, or for as long as the grant of the link's maker if that ends sooner. */
 const visitLifeMs = 86_400_000;

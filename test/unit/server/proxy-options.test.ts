@@ -49,6 +49,8 @@ describe("StreamServerProxy", () => {
     [{ gateway: { by: "path", path: "/x" } }, "TypeError"],
     [{ gateway: { by: "path" }, prefix: "/~/" }, "RangeError"],
     [{ gateway: { by: "path" }, prefix: ["/a", "/~/b"] }, "RangeError"],
+    [{ gateway: { by: "host", host: "relay.example" }, prefix: "/~visit" }, "RangeError"],
+    [{ gateway: { by: "path", interstitial: "yes" } }, "TypeError"],
     [{ tokenKeys: new Uint8Array(32) }, "TypeError"],
     [{ tokenKeys: null }, "TypeError"],
     [{ authorize: {} as never }, "TypeError"],

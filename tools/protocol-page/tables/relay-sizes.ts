@@ -90,7 +90,8 @@ export const relaySizes: RelayRows = {
       `the call ends with ${limitReached}, or its stream or connection without a word`,
     ),
   maxOpeningCallsPerCaller: (value) => cap("the same from one address", value, "as for all such calls"),
-  maxGatewayCalls: (value) => cap("requests of HTTP under way in the gateway", value, "the answer is 503"),
+  maxGatewayCalls: (value) =>
+    cap("requests of HTTP and WebSockets under way in the gateway", value, "the answer is 503"),
   maxGatewayCallsPerCaller: (value) => cap("the same of one caller", value, "the answer is 429"),
   maxGatewayBodyBytes: (value) => ({
     ...unlimited("bytes of the body of a request to the gateway", value),
