@@ -9,7 +9,7 @@ import { closeError, normalClosure } from "./close-code.js";
  * stream whose connection is lost, so that messages written before a cut still arrive.
  */
 const closeTimeoutMs = 150_000;
-/** How often is looked whether a close code may follow the messages before it, of which no event tells. */
+/** A stream has no event for the moment in which all messages are handed to the transport, so it is asked so often. */
 const handedOnIntervalMs = 20;
 
 /**

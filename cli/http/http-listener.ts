@@ -76,7 +76,9 @@ export async function listenForHttp({ transport, name, token, listed, target, si
   try {
     await server.ready;
     notice(`${shellWord(name)} leads to http://${target.authority}`);
-    notice(`whoever may connect to ${shellWord(name)} reaches all of that server, as programs on this machine do`);
+    notice(
+      `every client that may connect to ${shellWord(name)} reaches all of that server, as programs on this machine do`,
+    );
     await server.closed;
   } finally {
     forwarder.close();

@@ -50,7 +50,7 @@ export async function forwardSocket(stream: Stream, { authority }: HttpTarget): 
 /** Begins the handshake. Undefined if the client has asked for what a WebSocket cannot have. */
 function open({ metadata, caller }: Stream, authority: string): WebSocket | undefined {
   const { [pathMetadata]: path = "/", [protocolsMetadata]: protocols, ...others } = metadata;
-  // Whatever does not begin with a slash belongs to the host, which is not the client's to choose.
+  // A path without a slash would become a part of the host, which is not the client's to choose.
   if (!path.startsWith("/")) return undefined;
   try {
     return new WebSocket(`ws://${authority}${path}`, protocols?.split(/ *, */) ?? [], {

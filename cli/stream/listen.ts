@@ -21,7 +21,7 @@ too.
   --to HOST:PORT  instead: connects each client to this TCP server, until Ctrl-C or until the relay is lost
   --http HOST:PORT
                   instead: passes requests of HTTP on to this server, and WebSockets, until Ctrl-C or until the relay is
-                  lost. Whoever may connect to NAME reaches all of the server
+                  lost. Every client that may connect to NAME reaches all of it
   --listed        lets \`bss ls\` show the name
 ${relayOptionsHelp}
 Examples:

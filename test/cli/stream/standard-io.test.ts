@@ -155,6 +155,8 @@ describe("what stands in the way is one line and an exit code", () => {
     ["a port that is none", "connect", "a", "--port", "x"],
     ["a host without a port", "connect", "a", "--host", "localhost"],
     ["a target without a port", "listen", "a", "--to", "localhost"],
+    ["a server of HTTP with a path", "listen", "a", "--http", "http://localhost:3000/path"],
+    ["two targets", "listen", "a", "--to", "3000", "--http", "3000"],
     ["two prefixes", "ls", "a", "b"],
   ])("%s: 2", async (_, ...args) => {
     expect(await command(...args).run()).toEqual({ code: 2, output: "", errorLines: [expect.any(String)] });
