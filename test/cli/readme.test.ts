@@ -59,9 +59,9 @@ test("the README's commands are these", () => {
     "npm install browser-stream-server",
     "npx browser-stream-server serve",
     "npx browser-stream-server serve --page .",
-    "npm install --global browser-stream-server",
     // The test in test/browser/http runs this command, with a tab as the notebook.
     "curl http://localhost:8080/~/notebook/cells",
+    "npm install --global browser-stream-server",
     expect.stringMatching(/^bss listen photos/),
     expect.stringMatching(/^tar c photos/),
     expect.stringMatching(/^bss listen web/),
