@@ -8,9 +8,12 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import type { Caller } from "../admission/caller.js";
+import type { Holder } from "../admission/held-bytes.js";
 import { exceededLimit } from "../admission/limits.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
+import { unsentBytes, waitingBytes } from "../http/waiting-bytes.js";
 import { answerFailure } from "./failure-answer.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { answerHeaders, passedTrailers } from "./passed-headers.js";
@@ -25,6 +28,7 @@ export interface GatewayCallInit {
   /** The request may have a body of so many bytes. */
   maxBodyBytes: number;
   clock: Clock;
+  caller: Caller;
 }
 
 type GatewayCallState =
@@ -35,16 +39,20 @@ type GatewayCallState =
   | { kind: "over" };
 
 /** A request of HTTP on its way to a listener, and the answer on its way back: bytes as they come, at the reader's pace. */
-export class GatewayCall implements ChannelUser {
+export class GatewayCall implements ChannelUser, Holder {
+  readonly caller: Caller;
   readonly #init: GatewayCallInit;
   readonly #channel: Channel;
   readonly #request: NodeRequest;
   /** Responses of HTTP/2 have the same methods, with parameters of other types. */
   readonly #response: ServerResponse;
   #state: GatewayCallState;
+  /** The bytes of the two bodies that have gone on so far. */
+  readonly #passed = { request: 0, answer: 0 };
 
   constructor(init: GatewayCallInit) {
     this.#init = init;
+    this.caller = init.caller;
     const { channel, request, response, clock, headTimeoutMs } = init;
     this.#channel = channel;
     this.#request = request;
@@ -64,6 +72,19 @@ export class GatewayCall implements ChannelUser {
     this.#sendRequest();
   }
 
+  get heldBytes(): number {
+    return waitingBytes(this.#request, this.#init.response) + this.#channel.waitingBytes;
+  }
+
+  get passedBytes(): number {
+    return unsentBytes(this.#init.response) > 0 ? this.#passed.answer : this.#passed.request;
+  }
+
+  endHeld(error: StreamError): void {
+    if (this.#isOver) this.#response.destroy();
+    else this.#fail(error);
+  }
+
   onData(chunk: Uint8Array): void {
     const state = this.#state;
     if (state.kind !== "answering") return;
@@ -73,6 +94,7 @@ export class GatewayCall implements ChannelUser {
       state.leftBytes -= chunk.byteLength;
     }
     if (state.body === "dropped") return;
+    this.#passed.answer += chunk.byteLength;
     const isTaken = this.#response.write(chunk);
     if (!isTaken) this.#channel.pause();
   }
@@ -112,6 +134,7 @@ export class GatewayCall implements ChannelUser {
     let leftBytes = maxBodyBytes;
     request.on("data", (chunk: Uint8Array) => {
       leftBytes -= chunk.byteLength;
+      this.#passed.request += chunk.byteLength;
       if (leftBytes < 0) return this.#fail(bodyTooLargeError(maxBodyBytes));
       if (!this.#channel.write(chunk)) request.pause();
     });

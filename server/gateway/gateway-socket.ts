@@ -5,6 +5,7 @@ import type { WebSocket } from "ws";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Codec } from "../../stream/codec.js";
+import { defaultWindowBytes } from "../../stream/endpoint/endpoint.js";
 import type { EncodedMessage, ReceivedMessage } from "../../stream/endpoint/sender.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
@@ -18,6 +19,8 @@ import {
   normalClosure,
   noStatus,
 } from "../../websocket/close-code.js";
+import type { Caller } from "../admission/caller.js";
+import type { Holder } from "../admission/held-bytes.js";
 import { TokenBucket } from "../admission/token-bucket.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 
@@ -63,6 +66,8 @@ export interface GatewaySocketInit {
   connection: Socket;
   /** The stream, which the listener has accepted. */
   stream: SocketStream;
+  /** The client of the WebSocket. */
+  caller: Caller;
   clock: Clock;
   heartbeatIntervalMs: number;
   /** Called if the client is cut off for what it sends. */
@@ -83,7 +88,8 @@ type GatewaySocketState =
   | { kind: "over" };
 
 /** A WebSocket and its stream: messages pass each way as they come, at the reader's pace, and either ends with the other. */
-export class GatewaySocket {
+export class GatewaySocket implements Holder {
+  readonly caller: Caller;
   readonly #socket: WebSocket;
   readonly #connection: Socket;
   readonly #stream: SocketStream;
@@ -94,11 +100,15 @@ export class GatewaySocket {
   /** The heartbeats without a sign of life, and the bytes that waited, and were sent, when the last one was seen. */
   #quiet = { heartbeats: 0, unsentBytes: 0, sentBytes: 0 };
   #heard: "something" | "nothing" = "nothing";
+  #reading: "on" | "paused" = "on";
+  /** The bytes that the listener has sent so far. */
+  passedBytes = 0;
 
-  constructor({ socket, connection, stream, clock, heartbeatIntervalMs, onCutOff }: GatewaySocketInit) {
+  constructor({ socket, connection, stream, caller, clock, heartbeatIntervalMs, onCutOff }: GatewaySocketInit) {
     this.#socket = socket;
     this.#connection = connection;
     this.#stream = stream;
+    this.caller = caller;
     this.#clock = clock;
     this.#onCutOff = onCutOff;
     this.#idle = new TokenBucket(clock, idleFrames);
@@ -156,10 +166,27 @@ export class GatewaySocket {
       process.nextTick(uncork, this.#connection);
     }
     this.#socket.send(data, text ? textFrame : binaryFrame);
-    if (this.#socket.bufferedAmount > socketHighWaterMarkBytes) this.#stream.pause();
+    this.passedBytes += data.byteLength;
+    if (this.#socket.bufferedAmount > socketHighWaterMarkBytes) {
+      this.#reading = "paused";
+      this.#stream.pause();
+    }
+  }
+
+  /** The bytes that wait in the socket and in the stream, which holds a window at most of messages that nobody reads. */
+  get heldBytes(): number {
+    const unreadBytes = this.#reading === "paused" ? defaultWindowBytes : 0;
+    return this.#socket.bufferedAmount + this.#stream.bufferedBytes + unreadBytes;
+  }
+
+  /** Ends the stream, and the WebSocket without a word to its client, which does not read. */
+  endHeld(error: StreamError): void {
+    this.#stream.destroy(error);
+    setImmediate(() => this.#socket.terminate());
   }
 
   #onDrain(): void {
+    this.#reading = "on";
     if (this.#state.kind === "closing") this.#tellClosing();
     else if (this.#state.kind === "open") this.#stream.resume();
   }

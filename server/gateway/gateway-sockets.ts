@@ -6,6 +6,7 @@ import { WebSocketServer } from "ws";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import { openStream } from "../../web/api/stream-client.js";
 import type { Admitted } from "../admission/authorize.js";
+import type { Caller } from "../admission/caller.js";
 import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
@@ -40,6 +41,12 @@ export interface GatewaySocketsInit {
   transportOf: (admitted: Admitted) => Transport;
 }
 
+/** A stream that the listener has accepted, and the client of its WebSocket. */
+interface AcceptedStream {
+  stream: SocketStream;
+  caller: Caller;
+}
+
 /** WebSockets for listeners: each becomes a stream of its own, whose messages are those of the WebSocket. */
 export class GatewaySockets {
   readonly #relay: Relay;
@@ -58,19 +65,19 @@ export class GatewaySockets {
    * failure is the answer to the request. Never throws.
    */
   upgrade(target: GatewayTarget, request: IncomingMessage, connection: Duplex, head: Buffer): void {
-    let accepted: SocketStream | undefined;
+    let accepted: AcceptedStream | undefined;
     // `ws` asks when it has found the handshake to be in order. It echoes the first subprotocol.
     const verifyClient = (_: unknown, accept: (isAccepted: boolean) => void) => {
       void this.#stream(target, request, connection).then((stream) => {
         accepted = stream;
         if (stream !== undefined) accept(true);
         // A client that went away meanwhile becomes no WebSocket.
-        accepted?.destroy();
+        accepted?.stream.destroy();
       });
     };
     const server = new WebSocketServer({ ...socketOptions, verifyClient });
     server.handleUpgrade(request, connection, head, (socket) => {
-      const stream = accepted as SocketStream;
+      const { stream, caller } = accepted as AcceptedStream;
       accepted = undefined;
       const { clock, limits, admission } = this.#relay;
       const onCutOff = (message: string) => admission.cutOff(message);
@@ -80,12 +87,17 @@ export class GatewaySockets {
         socket,
         connection: connection as Socket,
         stream,
+        caller,
         clock,
         heartbeatIntervalMs,
         onCutOff,
       });
       this.#open.add(open);
-      socket.on("close", () => this.#open.delete(open));
+      const stopHolding = admission.heldBytes.add(open);
+      socket.on("close", () => {
+        this.#open.delete(open);
+        stopHolding();
+      });
     });
   }
 
@@ -99,7 +111,7 @@ export class GatewaySockets {
     target: GatewayTarget,
     request: IncomingMessage,
     connection: Duplex,
-  ): Promise<SocketStream | undefined> {
+  ): Promise<AcceptedStream | undefined> {
     let stream: SocketStream | undefined;
     const onGone = () => stream?.destroy(canceledError("the client of the WebSocket has gone"));
     connection.once("end", onGone).once("close", onGone);
@@ -121,7 +133,7 @@ export class GatewaySockets {
       });
       // The relay gives the listener some time to accept. Its other ends reject as well.
       await stream.opened;
-      return stream;
+      return { stream, caller: admitted.caller };
     } catch (reason) {
       if (!connection.destroyed) {
         answerFailure(request, upgradeResponse(request, connection), StreamError.from(reason));

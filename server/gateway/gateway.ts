@@ -114,7 +114,7 @@ export class Gateway {
 
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
-    const { limits, clock } = this.#relay;
+    const { limits, clock, admission } = this.#relay;
     try {
       const declaredBytes = Number(request.headers["content-length"] ?? 0);
       if (declaredBytes > limits.maxGatewayBodyBytes) throw bodyTooLargeError(limits.maxGatewayBodyBytes);
@@ -122,7 +122,8 @@ export class Gateway {
       const { admitted, token, dropsAuthorization } = entrance;
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
       const scheme = schemeOf(request, this.#init.proxies);
-      await callListener({ target, scheme, request, response, dropsAuthorization, open, limits, clock });
+      const held = { heldBytes: admission.heldBytes, caller: admitted.caller };
+      await callListener({ target, scheme, request, response, dropsAuthorization, open, limits, clock, held });
     } catch (reason) {
       if (!isGone(response)) answerFailure(request, response, StreamError.from(reason, Code.Internal));
     }

@@ -2,6 +2,8 @@ import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { type Caller, localCaller } from "../admission/caller.js";
+import type { HeldBytes } from "../admission/held-bytes.js";
 import { defaultLimits, maxTimerMs, type RelayLimits } from "../admission/limits.js";
 import { sendContinue } from "../http/install.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
@@ -24,6 +26,8 @@ export interface ListenerCallInit {
   /** Default: those of a relay. */
   limits?: Pick<RelayLimits, "gatewayTimeoutMs" | "maxGatewayBodyBytes">;
   clock: Clock;
+  /** The bytes that wait in the relay, of which those of the call are some, and its caller. Default: not counted. */
+  held?: { heldBytes: HeldBytes; caller: Caller };
 }
 
 /** Passes a request of a Node server on to a listener, and its answer back. Never rejects. */
@@ -36,6 +40,7 @@ export async function callListener({
   scheme = isEncrypted(request) ? "https" : "http",
   limits = defaultLimits,
   clock,
+  held,
 }: ListenerCallInit): Promise<void> {
   try {
     const channel = await open(requestOf(request, { target, scheme, dropsAuthorization }));
@@ -45,7 +50,9 @@ export async function callListener({
     const { gatewayTimeoutMs, maxGatewayBodyBytes } = limits;
     const headTimeoutMs = headTimeoutMsOf(request, gatewayTimeoutMs);
     const maxBodyBytes = maxGatewayBodyBytes === maxTimerMs ? Number.POSITIVE_INFINITY : maxGatewayBodyBytes;
-    new GatewayCall({ target, channel, request, response, headTimeoutMs, maxBodyBytes, clock });
+    const caller = held?.caller ?? localCaller;
+    const call = new GatewayCall({ target, channel, request, response, headTimeoutMs, maxBodyBytes, clock, caller });
+    if (held !== undefined) response.once("close", held.heldBytes.add(call));
   } catch (reason) {
     if (!response.headersSent) answerFailure(request, response, StreamError.from(reason));
     else response.destroy();

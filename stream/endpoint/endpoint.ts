@@ -62,6 +62,8 @@ export interface EndpointInit extends EndpointOptions {
 }
 
 const minWindowBytes = 65_536;
+/** Messages that wait to be read before their sender is stopped. */
+export const defaultWindowBytes = 2_097_152;
 
 /**
  * The leg of an endpoint. "resumed" is one whose first frame tells the ack and the credit again, because the frame that
@@ -101,7 +103,7 @@ export class Endpoint {
     const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
     this.capabilities = { credit: true, ack: true, resume: options.resume ?? false, maxMessageBytes };
     this.#finAck = options.acknowledgeEnd === "read" ? "held" : "free";
-    const windowBytes = Math.max(options.windowBytes ?? 2_097_152, minWindowBytes);
+    const windowBytes = Math.max(options.windowBytes ?? defaultWindowBytes, minWindowBytes);
     this.#receiver = new Receiver(windowBytes, maxMessageBytes);
     this.#owedAck = new OwedAck(windowBytes);
     this.#sender = new Sender(this.capabilities.resume ? "all" : "none", this.#maxBufferedBytes);

@@ -104,13 +104,13 @@ export const relaySizes: RelayRows = {
       `the call ends with ${limitReached}; a link as for all links`,
     ),
   maxHeldBytes: (value) => ({
-    what: "bytes that wait in the relay to be read, of all streams and links together, but for those in the buffers of the operating system",
+    what: "bytes that wait in the relay to be read, of all streams, links and calls of the gateway together, but for those in the buffers of the operating system",
     value: bytes(value),
-    beyond: `of the caller that holds most, what stands still and holds most ends with ${limitReached}, a stream with both of its legs or a link, and so on until an eighth is free`,
+    beyond: `of the caller that holds most, what stands still and holds most ends with ${limitReached}, a stream with both of its legs, a link, or a call of the gateway, and so on until an eighth is free`,
     told: notTold,
   }),
   maxHeldBytesPerCaller: (value) => ({
-    what: "the same for one caller: for those of its legs, streams and links",
+    what: "the same for one caller: for those of its legs, streams, links and calls",
     value: bytes(value),
     beyond: "as for all callers together",
     told: notTold,
