@@ -100,6 +100,20 @@ describe("McpTransport", () => {
     await expect(openClient("nobody")).rejects.toMatchObject({ failure: Failure.NO_SUCH_NAME });
   });
 
+  test("start rejects for a transport that was started, and send for one that is not open", async () => {
+    await serveTools("once", createServer);
+    const transport = new McpTransport(connect("once"));
+    const ping = { jsonrpc: "2.0" as const, id: 1, method: "ping" };
+    const notOpen = { code: Code.FailedPrecondition };
+    await expect(transport.send(ping)).rejects.toMatchObject(notOpen);
+    await transport.start();
+    await expect(transport.start()).rejects.toMatchObject(notOpen);
+    await transport.close();
+    await expect(transport.send(ping)).rejects.toMatchObject(notOpen);
+    const stream = connect("once").destroy();
+    await expect(new McpTransport(stream).start()).rejects.toMatchObject(notOpen);
+  });
+
   test("start declines a client that says it speaks something else", async () => {
     await serveTools("only tools", createServer);
     const stream = StreamClient(relay.origin).connect("only tools", { metadata: { protocol: "http" } });
