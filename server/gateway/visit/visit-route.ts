@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../../http/node-server.js";
 import { type CheckedGatewayOptions, visitPath } from "../gateway-options.js";
-import { dotSegment, gatewayRoute, hostOfNames, routeByPath, targetCharacters } from "../gateway-target.js";
+import { dotSegment, gatewayRoute, hostOfNames, label, routeByPath, targetCharacters } from "../gateway-target.js";
 
 /** A request for something of the gateway's own about a name. */
 export interface VisitRoute {
@@ -62,7 +62,7 @@ export function placeOf(
     return { origin: `${scheme}://${authority}`, root: `${mountPath}/~/${encodeURIComponent(name)}/` };
   }
   if (isAtName) return { origin: `${scheme}://${authority}`, root: "/" };
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) return undefined;
+  if (!label.test(name)) return undefined;
   const port = /:\d+$/.exec(authority)?.[0] ?? "";
   return { origin: `${scheme}://${name}.${hostOfNames(authority, options.hosts)}${port}`, root: "/" };
 }
