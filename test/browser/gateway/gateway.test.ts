@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Code, StreamError } from "browser-stream-server";
+import { Code, StreamError, StreamServer } from "browser-stream-server";
 import { type HttpServer, serve } from "browser-stream-server/http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -82,6 +82,15 @@ describe.each(engines)("$name, with what the gateway asks of browsers,", { concu
     await relay?.close();
   });
 
+  const linkTo = async (name: string) => {
+    const headers = { authorization: "Bearer good" };
+    const response = await fetch(`${relay.origin}/~visit/${name}`, { method: "POST", headers });
+    return ((await response.json()) as { url: string }).url;
+  };
+
+  /** A page of the same server, which by its host is another site for a browser. */
+  const ofAnotherSite = () => `${relay.origin.replace("127.0.0.1", "localhost")}/healthz`;
+
   /** Resolves when the button has led to a path, and the page is whole. */
   const pressTo = async (path: string) => {
     await tab.evaluate(press);
@@ -101,7 +110,7 @@ describe.each(engines)("$name, with what the gateway asks of browsers,", { concu
     expect(came.splice(0)).toEqual([request]);
   };
 
-  // One tab serves both.
+  // One tab serves all of them.
   test("is told where it goes before the first visit, and goes there by itself afterwards", {
     concurrent: false,
   }, async () => {
@@ -115,23 +124,39 @@ describe.each(engines)("$name, with what the gateway asks of browsers,", { concu
   });
 
   test("comes in by a link, and stays in, where no other site's page takes it", { concurrent: false }, async () => {
-    const response = await fetch(`${relay.origin}/~visit/private`, {
-      method: "POST",
-      headers: { authorization: "Bearer good" },
-    });
-    const { url } = (await response.json()) as { url: string };
-    await tab.goto(url);
+    await tab.goto(await linkTo("private"));
     await pressTo("/~/private/");
     await hasCome("GET private / by a visitor");
     await tab.goto(`${relay.origin}/~/private/cells`);
     await hasCome("GET private /cells by a visitor");
-    // Another site, by its host.
-    const other = await browserOf(engine).openTab(relay.origin.replace("127.0.0.1", "localhost"));
+    await tab.goto(ofAnotherSite());
     const target = JSON.stringify(`${relay.origin}/~/private/changed`);
     const call = `fetch(${target}, { method: "POST", mode: "no-cors", credentials: "include" }).then(() => "answered")`;
-    expect(await other.evaluate(call)).toBe("answered");
-    await other.close();
+    expect(await tab.evaluate(call)).toBe("answered");
     expect(came).toEqual([]);
+  });
+
+  test("lets the WebSocket of the relay's own page in by the cookie, and none of another site's", {
+    concurrent: false,
+  }, async () => {
+    const server = StreamServer(relay.origin, (stream) => {
+      stream.on("error", () => {});
+      stream.end(stream.caller?.meta.visit === undefined ? "somebody" : "a visitor");
+    }).listen("socket");
+    await server.ready;
+    await tab.goto(await linkTo("socket"));
+    // The listener serves no pages.
+    await pressTo("/~/socket/");
+    const dial = `new Promise((resolve) => {
+      const socket = new WebSocket("${relay.origin.replace("http", "ws")}/~/socket/");
+      socket.onmessage = ({ data }) => resolve(data);
+      socket.onerror = () => resolve("refused");
+    })`;
+    await tab.goto(`${relay.origin}/healthz`);
+    expect(await tab.evaluate(dial)).toBe("a visitor");
+    await tab.goto(ofAnotherSite());
+    expect(await tab.evaluate(dial)).toBe("refused");
+    await server.end();
   });
 });
 
