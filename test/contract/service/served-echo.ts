@@ -12,10 +12,11 @@ function note(run: string, line: string): void {
 
 const text = (value: string) => create(StringValueSchema, { value });
 
-/** Resolves when the call is over, and notes why. */
-async function untilOver(run: string, { signal }: HandlerContext): Promise<void> {
+/** Rejects with the reason when the call is over, and notes why. Whether the caller knows of a deadline first is open. */
+async function untilOver(run: string, { signal }: HandlerContext): Promise<never> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   note(run, `over: ${Code[ConnectError.from(signal.reason).code]}`);
+  throw signal.reason;
 }
 
 function failure(detail = "in detail"): ConnectError {
