@@ -226,7 +226,7 @@ export class Routes {
         takePlace: () => {
           if (!isRefused) opening.release();
         },
-        onClose: (act) => this.#responses.onClose(response, act),
+        onEnd: (act) => this.#responses.onEnd(response, act),
       };
       if (!isRefused && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, control, request, response))
         return;

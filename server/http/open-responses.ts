@@ -28,10 +28,16 @@ export class OpenResponses {
     });
   }
 
-  /** Calls `act` when a response closes; at once for one that has closed. */
-  onClose(response: NodeResponse, act: () => void): void {
-    if (this.#deadlines.has(response)) response.once("close", act);
-    else act();
+  /**
+   * Calls `act` when the peer has taken a response to its end, though its request may still be open, and again when the
+   * response closes; once, and now, for a response that has closed.
+   */
+  onEnd(response: NodeResponse, act: () => void): void {
+    if (!this.#deadlines.has(response)) return act();
+    // The response objects of HTTP/2 say "finish" no sooner than "close".
+    const body = "stream" in response ? response.stream : response;
+    body.once("finish", act);
+    response.once("close", act);
   }
 
   /**

@@ -34,7 +34,7 @@ export class ChannelControl implements CallControl {
     this.#opening.release();
   }
 
-  onClose(act: () => void): void {
+  onEnd(act: () => void): void {
     void this.#over.promise.then(act);
   }
 

@@ -31,7 +31,7 @@ const isConnectionLostKey: ContextKey<() => boolean> = createContextKey(() => fa
 });
 
 /** The control of a call that nobody supervises. */
-export const noControl: CallControl = { heldBytes: 0, expectEnd() {}, takePlace() {}, onClose: (act) => act() };
+export const noControl: CallControl = { heldBytes: 0, expectEnd() {}, takePlace() {}, onEnd: (act) => act() };
 
 const controlKey: ContextKey<CallControl> = createContextKey(noControl, { description: "control of the call" });
 
@@ -58,8 +58,11 @@ export interface CallControl {
   expectEnd(timeoutMs?: number): void;
   /** Counts the call no longer as one that opens. May be called more than once. */
   takePlace(): void;
-  /** Calls `act` when the response has been read to its end, or the call was cut off; at once if it is over already. */
-  onClose(act: () => void): void;
+  /**
+   * Calls `act` when the caller has taken the response to its end, and when the call is over: once or twice, and at once
+   * if the call is over already.
+   */
+  onEnd(act: () => void): void;
 }
 
 /** Values for the RPC of a request: its caller, whether its connection is lost, and the control of its call. */
@@ -89,9 +92,9 @@ export function expectEnd({ values }: HandlerContext, timeoutMs?: number): void 
   values.get(controlKey).expectEnd(timeoutMs);
 }
 
-/** Calls `act` when the call is over, as {@link CallControl.onClose} does. */
-export function onClose({ values }: HandlerContext, act: () => void): void {
-  values.get(controlKey).onClose(act);
+/** Calls `act` when the caller has taken the response to its end, as {@link CallControl.onEnd} does. */
+export function onEnd({ values }: HandlerContext, act: () => void): void {
+  values.get(controlKey).onEnd(act);
 }
 
 /** The bytes of the call that wait, as {@link CallControl.heldBytes}. */

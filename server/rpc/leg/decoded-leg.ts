@@ -16,7 +16,7 @@ import { Condition } from "../../../stream/platform/deferred.js";
 import { Fifo } from "../../../stream/platform/fifo.js";
 import type { Caller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
-import { callEndOf, callerOf, expectEnd, heldBytesOf, onClose, takePlace, tokenOf } from "../caller.js";
+import { callEndOf, callerOf, expectEnd, heldBytesOf, onEnd, takePlace, tokenOf } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
 import { type LegCarrier, LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
@@ -103,7 +103,7 @@ class DecodedLeg implements LegCarrier {
 
   /** Nothing more is asked for. A leg whose response is whole counts until its caller has read that. */
   leave(): void {
-    if (this.#response === "ended") onClose(this.#context, () => this.#close());
+    if (this.#response === "ended") onEnd(this.#context, () => this.#close());
     else this.#close();
   }
 
