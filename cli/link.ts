@@ -39,7 +39,8 @@ export const linkCommand: Command = {
       response = await fetch(url, { method: "POST", headers, signal, redirect: "error" });
     } catch (cause) {
       signal.throwIfAborted();
-      throw unreachedError(cause, relay);
+      // The error of `fetch` itself says no more than that it failed.
+      throw unreachedError((cause as Error).cause ?? cause, relay);
     }
     if (response.status !== 201) throw refusal(response.status, response.headers, await response.text());
     const link = (await response.json()) as { url: string; expiresInMs: number };

@@ -1,5 +1,5 @@
 import { Code, StreamError } from "browser-stream-server";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { openRelay } from "../integration/relay-ports.js";
 import { CommandLine } from "./command-line.js";
 
@@ -11,7 +11,6 @@ test("link prints a link to a name, or why there is none", async () => {
       return {};
     },
   });
-  onTestFinished(() => relay.close());
   const link = (...args: string[]) => new CommandLine(["link", "a/b", "--relay", relay.origin, ...args]).run();
   const { code, output, errorLines } = await link("--token", "good");
   expect([code, errorLines.length]).toEqual([0, 1]);
@@ -20,4 +19,6 @@ test("link prints a link to a name, or why there is none", async () => {
   const refused = await link("--token", "bad");
   expect([refused.code, refused.output]).toEqual([9, ""]);
   expect((await link()).code).toBe(2);
+  await relay.close();
+  expect((await link("--token", "good")).code).toBe(6);
 });
