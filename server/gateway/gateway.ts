@@ -40,6 +40,7 @@ export class Gateway {
   readonly #init: GatewayInit;
   readonly #streams: GatewayStreams;
   readonly #sockets: GatewaySockets;
+  #state: "open" | "draining" = "open";
   readonly #door: GatewayDoor;
   /** Undefined where everybody may come and go. */
   readonly #visits: Visits | undefined;
@@ -103,19 +104,23 @@ export class Gateway {
     this.#sockets.upgrade(route.kind === "moved" ? route.target : route, request, connection, head);
   }
 
-  /**
-   * Ends the streams without a call, and closes the WebSockets with 1001. Streams with calls end a while after their
-   * last one.
-   */
+  /** Ends the streams without a call, and others with their last one, and closes the WebSockets with 1001. */
   drain(): void {
+    this.#state = "draining";
     this.#streams.closeIdle();
     this.#sockets.close();
+  }
+
+  /** The channel of the call is closed when its other listeners have heard of it. */
+  #onCallClosed(): void {
+    if (this.#state === "draining") setImmediate(() => this.#streams.closeIdle());
   }
 
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
     const { limits, clock, admission } = this.#relay;
     try {
+      response.once("close", () => this.#onCallClosed());
       const declaredBytes = Number(request.headers["content-length"] ?? 0);
       if (declaredBytes > limits.maxGatewayBodyBytes) throw bodyTooLargeError(limits.maxGatewayBodyBytes);
       const entrance = await this.#door.admit(target, request, response, () => httpMetadata);

@@ -154,6 +154,18 @@ describe("the gateway by host", () => {
   });
 });
 
+describe("the gateway behind a proxy", () => {
+  test.each([
+    ["one that is trusted", ["127.0.0.1"], "https"],
+    ["another one", [], "http"],
+  ])("has the scheme of %s", async (_, trustedProxies, scheme) => {
+    await opened({ gateway: { by: "path" }, trustedProxies });
+    await serving("a", (request) => new Response(request.url));
+    const { text } = await ask("/~/a/", { host: "relay.example", "x-forwarded-proto": "https" });
+    expect(text).toBe(`${scheme}://relay.example/`);
+  });
+});
+
 describe("the gateway of a relay with a policy", () => {
   beforeEach(() =>
     opened({

@@ -1,0 +1,130 @@
+import { Code, StreamServer } from "browser-stream-server";
+import { type HttpHandler, serve } from "browser-stream-server/http";
+import type { Grant, StreamServerProxyOptions } from "browser-stream-server/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { rejection } from "../../fakes/outcome.js";
+import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+import { exchange, head } from "./raw-http.js";
+
+let relay: TestRelay;
+const ends: (() => Promise<unknown>)[] = [];
+
+async function opened(options: StreamServerProxyOptions): Promise<void> {
+  relay = await openRelay({ gateway: { by: "path" }, ...options });
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+  await holdsNothing(relay, "links");
+  await relay.close();
+});
+
+async function serving(handler: HttpHandler): Promise<void> {
+  const server = serve(relay.origin, "a", handler);
+  ends.push(() => server.end());
+  await server.ready;
+}
+
+const endless = () =>
+  new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) }));
+const get = (headers: Record<string, string> = {}) => fetch(`${relay.origin}/~/a/`, { headers });
+
+describe("a call through the gateway", () => {
+  test("is the caller's: revoked with its token, while those of others go on", async () => {
+    await opened({ authorize: ({ token }) => (token === "" ? {} : { subject: token }) });
+    await serving(endless);
+    const [ann, bob] = await Promise.all(
+      ["ann", "bob"].map(async (token) => (await get({ authorization: `Bearer ${token}` })).body?.getReader()),
+    );
+    for (const reader of [ann, bob]) expect((await reader?.read())?.value).toHaveLength(1);
+    expect(relay.proxy.revoke({ sub: "ann" })).toBe(1);
+    await rejection(ann?.read() as Promise<unknown>);
+    await bob?.cancel();
+  });
+
+  test("shares a stream with calls of the same caller, and with those of no other", async () => {
+    await opened({ authorize: ({ token, caller }): Grant => ({ subject: token, meta: { at: caller.address } }) });
+    const callers: unknown[] = [];
+    await serving((_, { caller }) => {
+      callers.push(caller);
+      return new Response("");
+    });
+    for (const token of ["ann", "ann", "bob"]) await (await get({ authorization: `Bearer ${token}` })).text();
+    await (await get({ authorization: "Bearer bob", origin: "https://a.example" })).text();
+    // A listener is told once for each stream who is there.
+    expect(new Set(callers).size).toBe(3);
+    expect(callers).toMatchObject([
+      { subject: "ann", viaGateway: true },
+      { subject: "ann" },
+      { subject: "bob", origin: "" },
+      { subject: "bob", origin: "https://a.example" },
+    ]);
+  });
+
+  test("counts for who it is, and is refused with when to try again", async () => {
+    await opened({ limits: { maxGatewayCallsPerCaller: 1 }, authorize: ({ token }) => ({ subject: token }) });
+    await serving(endless);
+    const ann = await get({ authorization: "Bearer ann" });
+    const again = await get({ authorization: "Bearer ann" });
+    expect([again.status, again.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(again.headers.get("stream-error")).toMatch(/^failure=limit_reached, hop=relay, code=resource_exhausted/);
+    const bob = await get({ authorization: "Bearer bob" });
+    expect(bob.status).toBe(200);
+    for (const { body } of [ann, bob]) await body?.cancel();
+  });
+
+  test("is refused where the relay has too many", async () => {
+    await opened({ limits: { maxGatewayCalls: 1 } });
+    await serving(endless);
+    const one = await get();
+    const more = await get();
+    expect([more.status, more.headers.get("retry-after")]).toEqual([503, "1"]);
+    await one.body?.cancel();
+  });
+
+  test("is refused where the relay is leaving, with the end of its connection; those under way go on", async () => {
+    await opened({});
+    await serving(endless);
+    const under = (await get()).body?.getReader();
+    await under?.read();
+    const drained = relay.proxy.drain({ timeoutMs: 10_000 });
+    const request = head("GET", "/~/a/").replace("Connection: close\r\n", "");
+    const { statuses, text, end } = await exchange(relay.origin, request);
+    expect([statuses, end]).toEqual([[503], "ended"]);
+    expect(text).toContain("failure=draining, hop=relay");
+    await under?.cancel();
+    await drained;
+  });
+
+  test("is answered with 503 when the policy fails, and with 404 for a name that cannot be", async () => {
+    await opened({
+      authorize({ action }) {
+        if (action === "connect") throw new Error("a mistake");
+        return {};
+      },
+    });
+    relay.proxy.on("warning", () => {});
+    await serving(() => new Response(""));
+    expect((await get()).status).toBe(503);
+    const long = await fetch(`${relay.origin}/~/${"x".repeat(300)}/`);
+    expect([long.status, long.headers.get("stream-error")?.startsWith("failure=name_invalid")]).toEqual([404, true]);
+  });
+
+  test("is declined by a listener with the status of its code", async () => {
+    await opened({});
+    const statuses: number[] = [];
+    const codes = [Code.PermissionDenied, Code.Unauthenticated, Code.Unavailable, Code.FailedPrecondition];
+    const server = StreamServer(relay.origin, (stream) => stream.reject(codes[statuses.length], "<b>words</b>")).listen(
+      "a",
+    );
+    ends.push(() => server.end());
+    await server.ready;
+    for (const _ of codes) {
+      const response = await get({ accept: "text/html" });
+      statuses.push(response.status);
+      // The words of a listener are a stranger's.
+      expect(await response.text()).not.toContain("words");
+    }
+    expect(statuses).toEqual([403, 401, 503, 502]);
+  });
+});
