@@ -10,7 +10,7 @@ import { type Measurement, Stage } from "./stage.ts";
 
 const usage = `Usage: npm run test:security -- [options]
 
-  --report       writes the figures into docs/security-tests.md
+  --report       writes the figures into docs/security-tests.md, where attacks that are not played keep theirs
   --attack NAME  plays this attack alone; may be repeated
   --short        plays what the gate plays
   --amount N     plays the chosen attacks with this amount
@@ -60,5 +60,6 @@ async function play({ attacks, limits, ...group }: AttackGroup): Promise<void> {
 }
 
 for (const group of groups) await play(group);
-if (options.report) writeReport(trials, machine);
+const attacks = groups.flatMap((group) => group.attacks);
+if (options.report) writeReport(attacks, trials, machine);
 process.exitCode = trials.some(({ problems }) => problems.length > 0) ? 1 : 0;

@@ -22,8 +22,11 @@ export function trialText({ attack, relay, bare, problems }: Trial): string {
   return [...lines, ...problems.map((problem) => `  FAILED  ${problem}`)].join("\n");
 }
 
-/** Writes the figures of a whole run into docs/security-tests.md. */
-export function writeReport(trials: readonly Trial[], machine: Machine): void {
+/**
+ * Writes the figures of a run into docs/security-tests.md. Attacks that were not played keep the rows of an earlier run, so
+ * each row has its day. Attacks that there are no more lose theirs.
+ */
+export function writeReport(attacks: readonly Attack[], trials: readonly Trial[], machine: Machine): void {
   const { date, processor, cores, node, loadBefore } = machine;
   const head = [
     "attack",
@@ -33,18 +36,46 @@ export function writeReport(trials: readonly Trial[], machine: Machine): void {
     "others' p99",
     "others wait at most",
     "within its bounds",
+    "day",
   ];
-  const rows = trials.flatMap(({ attack, relay, bare, problems }) => [
-    [`**${attack.name}**`, ...cells(relay), problems.length === 0 ? "yes" : "**no**"],
-    ...(bare === undefined ? [] : [[`${attack.bare} alone`, ...cells(bare), ""]]),
-  ]);
-  const about = trials.map(
-    ({ attack }) =>
+  const earlier = earlierRows();
+  const rows = attacks.flatMap((attack) => {
+    const trial = trials.find((each) => each.attack === attack);
+    if (trial === undefined) return earlier.get(attack.name) ?? [];
+    const { relay, bare, problems } = trial;
+    return [
+      [`**${attack.name}**`, ...cells(relay), problems.length === 0 ? "yes" : "**no**", date],
+      ...(bare === undefined ? [] : [[`${attack.bare} alone`, ...cells(bare), "", date]]),
+    ];
+  });
+  const about = attacks.map(
+    (attack) =>
       `- **${attack.name}** ${attack.about}: ${attack.amount.long.toLocaleString("en")}. Expected: ${expectedText(attack)}.`,
   );
-  const load = `Load average before the run: ${loadBefore.toFixed(1)}.`;
-  const place = `Run on ${date}, ${cores} cores of ${processor}, Node ${node}. ${load}`;
+  const load = `Load average before the last run: ${loadBefore.toFixed(1)}.`;
+  const place = `On ${cores} cores of ${processor}, Node ${node}. ${load}`;
   write([place, table(head, rows), "## The attacks", about.join("\n")].join("\n\n"));
+}
+
+/** The rows that are on the page, by the attack that they are about. */
+function earlierRows(): Map<string, string[][]> {
+  const rows = new Map<string, string[][]>();
+  let ofAttack: string[][] = [];
+  for (const line of figures().split("\n")) {
+    if (!line.startsWith("| ")) continue;
+    const row = line.slice(2, -2).split(" | ");
+    const name = /^\*\*(.*)\*\*$/.exec(row[0] ?? "")?.[1];
+    if (name !== undefined) {
+      ofAttack = [];
+      rows.set(name, ofAttack);
+    }
+    ofAttack.push(row);
+  }
+  return rows;
+}
+
+function figures(): string {
+  return readFileSync(page, "utf8").split(begin)[1]?.split(end)[0] ?? "";
 }
 
 function write(text: string): void {
