@@ -58,11 +58,15 @@ export class HttpForwarder {
     this.#agent.destroy();
   }
 
-  #request({ url, method, headers, signal }: Request): ClientRequest {
+  #request({ url, method, headers, body, signal }: Request): ClientRequest {
     const { host, port, authority } = this.#target;
     const { pathname, search } = new URL(url);
     const passed: OutgoingHttpHeaders = { host: authority };
     for (const [name, value] of headers) if (name !== "host" && name !== "expect") passed[name] = value;
+    // The body that is sent decides about its framing, because bytes beyond it belong to the next request of the
+    // connection. Node sends a body of DELETE and OPTIONS without any, unless it is told to.
+    if (body === null) delete passed["content-length"];
+    else if (passed["content-length"] === undefined) passed["transfer-encoding"] = "chunked";
     return request({ agent: this.#agent, host, port, method, path: pathname + search, headers: passed, signal });
   }
 

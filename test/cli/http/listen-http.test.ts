@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
@@ -124,6 +124,22 @@ describe("bss listen --http", () => {
     await writer.close();
     expect((await reader.read()).done).toBe(true);
     expect((await trailersOf(response)).get("x-sum")).toBe("7");
+  });
+
+  test("a body is framed whatever the method, so that none is taken for the next request of a kept connection", async () => {
+    const seen: string[] = [];
+    const { fetch } = await serve("framed", async (request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      response.end(await text(request));
+    });
+    const smuggled = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+    for (const method of ["DELETE", "OPTIONS"]) {
+      const body = new Blob([smuggled]).stream();
+      const init = { method, body, duplex: "half" } as RequestInit;
+      expect(await (await fetch(new Request(`http://host/${method}`, init))).text()).toBe(smuggled);
+    }
+    expect(await (await fetch("/last")).text()).toBe("");
+    expect(seen).toEqual(["DELETE /DELETE", "OPTIONS /OPTIONS", "GET /last"]);
   });
 
   test("a caller that gives up ends the request at the local server, and one that breaks ends the caller's body", async () => {
@@ -269,6 +285,29 @@ describe("bss listen --http", () => {
       expect(message).toHaveLength(2_000);
       break;
     }
+  });
+
+  test("the length of a body that a request cannot have is not passed on, because the next request would be taken for it", async () => {
+    const gateway = await openRelay({ gateway: { by: "path" } });
+    onTestFinished(() => gateway.close());
+    const seen: string[] = [];
+    const server = createServer(({ url, headers }, response) => {
+      seen.push(`${url} ${headers["content-length"]}`);
+      response.end();
+    });
+    const command = new CommandLine(["listen", "unbodied", "--http", String(await open(server))], {
+      BSS_RELAY: gateway.origin,
+    });
+    await command.hasSaid(2);
+    for (const [path, body] of [["first", "hello"], ["second"]] as const) {
+      const asked = request(`${gateway.origin}/~/unbodied/${path}`, {
+        headers: { "content-length": body?.length ?? 0 },
+      });
+      asked.end(body);
+      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      await text(response);
+    }
+    expect(seen).toEqual(["/first undefined", "/second undefined"]);
   });
 
   test("by the gateway of a relay, any client of HTTP and of WebSockets reaches the local server", async () => {
