@@ -7,12 +7,14 @@ import { answerPlainly } from "../../server/gateway/failure-answer.js";
 import { callListener } from "../../server/gateway/listener-call.js";
 import { widenWindows } from "../../server/http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../../server/http/node-server.js";
+import { PageAccess } from "../../server/http/page/page-access.js";
 import { PlainPort } from "../../server/http/port/plain-port.js";
 import { endUnfinished } from "../../server/http/request/answered-request.js";
 import { authorityOf } from "../../server/http/request/request-urls.js";
 import { TrustedProxies } from "../../server/http/request/trusted-proxies.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { portError } from "../port-error.js";
+import { exposureOf } from "../serve/exposure.js";
 
 export interface GrpcPortInit {
   /** 0 for any that is free. */
@@ -39,8 +41,15 @@ const openTimeoutMs = 10_000;
  */
 export async function openGrpcPort({ port, host, name, connections }: GrpcPortInit): Promise<GrpcPort> {
   const plainPort = new PlainPort(openTimeoutMs, new TrustedProxies());
+  const pages = new PageAccess([], exposureOf({ host, open: true }).hosts);
   for (const server of plainPort.servers) {
-    (server as Http1Server).on("request", (request, response) => passOn(request, response, name, connections));
+    (server as Http1Server).on("request", (request, response) => {
+      endUnfinished(response);
+      if (isPossiblyPage(request, pages)) {
+        return answerPlainly(request, response, 403, "This port is for programs, not for pages.");
+      }
+      passOn(request, response, name, connections);
+    });
     (server as Http2Server).on("session", (session: ServerHttp2Session) => {
       widenWindows(session);
       // "close" follows, and the responses of the session are told.
@@ -57,13 +66,17 @@ export async function openGrpcPort({ port, host, name, connections }: GrpcPortIn
   return { port: (listener.address() as AddressInfo).port, close: () => plainPort.close() };
 }
 
+/**
+ * Whether a page may have sent the request. Any page of the web can send some to this machine. One whose own name was
+ * pointed here (DNS rebinding) reads the answers too, and a browser gives its GET no header that says so but Host.
+ */
+function isPossiblyPage(request: NodeRequest, pages: PageAccess): boolean {
+  const { headers } = request;
+  return "origin" in headers || "sec-fetch-site" in headers || pages.hostRefusal(request) !== undefined;
+}
+
 function passOn(request: NodeRequest, response: NodeResponse, name: string, connections: Connections): void {
-  endUnfinished(response);
   const { headers, url = "" } = request;
-  // Any page on the web can send requests to this machine, and a name of its own that leads here even reads the answers.
-  if ("origin" in headers || "sec-fetch-site" in headers) {
-    return answerPlainly(request, response, 403, "This port is for programs, not for pages.");
-  }
   if (!url.startsWith("/") || headers.upgrade !== undefined) {
     return answerPlainly(request, response, 400, "This port takes calls of gRPC, gRPC-Web and Connect.");
   }

@@ -59,10 +59,16 @@ describe("bss connect NAME --grpc-port", () => {
     const port = await portOf(relay.command("connect", "plain", "--grpc-port", "0"));
     const transport = createConnectTransport({ baseUrl: port, httpVersion: "1.1", nodeOptions: { agent: false } });
     expect((await createClient(EchoService, transport).unary({ value: "hello" })).value).toBe("hello");
-    const statuses = [{}, { origin: "https://its.example" }, { "sec-fetch-site": "cross-site" }].map((headers) =>
-      statusOf(port, headers),
-    );
-    expect(await Promise.all(statuses)).toEqual([405, 403, 403]);
+    const given: OutgoingHttpHeaders[] = [
+      {},
+      { host: `localhost:${new URL(port).port}` },
+      { origin: "https://its.example" },
+      { "sec-fetch-site": "cross-site" },
+      // The GET of a page whose own name was pointed at this machine.
+      { host: "its.example" },
+    ];
+    const statuses = given.map((headers) => statusOf(port, headers));
+    expect(await Promise.all(statuses)).toEqual([405, 405, 403, 403, 403]);
   });
 
   test("goes on with a call where the connection to the relay is cut under it", async () => {
