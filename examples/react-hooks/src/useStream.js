@@ -14,7 +14,7 @@ const start = { state: "connecting", error: undefined };
  * An effect may run twice, as in StrictMode: the first stream ends before the second begins, and nothing that it still
  * says is heard.
  */
-export function useStream(relay, name, { onMessage }) {
+export function useStream(relay, name, { onMessage } = {}) {
   const [shown, setShown] = useState(start);
   const [attempt, setAttempt] = useState(0);
   const current = useRef(undefined);

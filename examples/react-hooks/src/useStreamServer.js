@@ -6,14 +6,14 @@ const start = { state: "claiming", error: undefined, streams: [] };
 /**
  * Listens on a name for as long as the component is mounted, and for as long as `relay` and `name` stay the same.
  *
- * - `state` is "claiming", "listening", "suspended" while the connection is away, "closed", or "failed" with `error`.
+ * - `state` is "claiming", "listening", "suspended" while the connection is away, or "failed" with `error`.
  * - `streams` are those that are open. `broadcast(message)` writes to all of them.
  * - `onStream(stream)` and `onMessage(message, stream)` may be new in each render: the last ones are called.
  *
  * An effect may run twice, as in StrictMode: the first server ends with all its streams before the second listens, and
  * nothing that it still says is heard.
  */
-export function useStreamServer(relay, name, { onStream, onMessage }) {
+export function useStreamServer(relay, name, { onStream, onMessage } = {}) {
   const [shown, setShown] = useState(start);
   const current = useRef(undefined);
   const handleStream = useEffectEvent((stream) => onStream?.(stream));
