@@ -2,12 +2,18 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Need } from "../../contract/http/http-case.js";
 import { callCase, httpContract, isPlayable, nameOf, serveContract } from "../../contract/http/http-contract.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
+import { curlFetch } from "./curl-fetch.js";
 import { failing, heldBytes } from "./gateway-fetch.js";
 import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
 
 const playable = (has: readonly Need[]) => httpContract.filter((httpCase) => isPlayable(httpCase, has));
 
-describe("the gateway by path, called by Node's fetch over HTTP/1.1", () => {
+const callers = [
+  { name: "Node's fetch", fetch },
+  { name: "curl", fetch: curlFetch },
+];
+
+describe.each(callers)("the gateway by path, called by $name over HTTP/1.1", ({ fetch }) => {
   let relay: TestRelay;
   let server: Awaited<ReturnType<typeof serveContract>>;
 
