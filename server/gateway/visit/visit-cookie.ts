@@ -21,7 +21,9 @@ export function setCookie(
 ): string {
   const prefix = !isEncrypted ? "" : root === "/" ? "__Host-" : "__Secure-";
   const secure = isEncrypted ? "; Secure" : "";
-  return `${prefix}${cookie}=${value}; Path=${root}; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure}`;
+  // What follows a semicolon in the path would be taken for attributes of the cookie.
+  const path = root.replaceAll(";", "%3B");
+  return `${prefix}${cookie}=${value}; Path=${path}; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure}`;
 }
 
 /** Returns the value of a cookie in the header of a request: of those with a prefix, which no other host can have set. */

@@ -177,15 +177,17 @@ export class Visits {
   #beginVisit(route: VisitRoute, place: NamePlace, request: NodeRequest, response: NodeResponse): void {
     const to = route.query.get("to") ?? "";
     // The same name may be encoded in more than one way, and a cookie is for one of them.
-    const root = place.root === "/" ? "/" : /^.*?\/~\/[^/?]*\//.exec(to)?.[0];
-    if (root === undefined || !isBelow(root, to) || !isRootOf(root, place)) {
+    const asked = place.root === "/" ? "/" : /^.*?\/~\/[^/?]*\//.exec(to)?.[0];
+    if (asked === undefined || !isBelow(asked, to) || !isRootOf(asked, place)) {
       return answerPlainly(request, response, 400, "The button leads nowhere.");
     }
+    // The path of a cookie ends before a semicolon, so it leads to the name with that encoded.
+    const root = asked.replaceAll(";", "%3B");
     response.setHeader(
       "set-cookie",
       setCookie("relay-seen", "1", cookieInit({ ...place, root }, request, visitLifeMs)),
     );
-    seeOther(request, response, to);
+    seeOther(request, response, root + to.slice(asked.length));
   }
 
   #shown({ name, authority }: VisitRoute, { origin, root }: NamePlace): ShownName {

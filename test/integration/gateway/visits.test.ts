@@ -262,6 +262,14 @@ describe("the page before the first visit", () => {
     );
   });
 
+  test("is left for a name that ends like an attribute of a cookie, and for this one alone", async () => {
+    const relay = await opened({ gateway: { by: "path", interstitial: true }, authorize: undefined });
+    const url = `${relay.origin}/~visit/x;path=/first?${new URLSearchParams({ to: "/~/x;path=/a;b" })}`;
+    const { headers } = await press(relay, url);
+    expect(headers.location).toBe("/~/x%3Bpath=/a;b");
+    expect(headers["set-cookie"]?.[0]).toMatch(/^relay-seen=1; Path=\/~\/x%3Bpath=\/; Max-Age=/);
+  });
+
   test("leads nowhere but to the name, and shows it as what it is", async () => {
     const relay = await opened({ gateway: { by: "path", interstitial: true }, authorize: undefined });
     for (const to of [
