@@ -109,9 +109,9 @@ export function isToken(word: string | undefined): word is string {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(word ?? "");
 }
 
-/** Whether a method, in capitals, is about a connection, so that no `Request` can have it. */
+/** Whether a method is about a connection, so that no `Request` can have it, in small letters either. */
 export function isRefusedMethod(method: string): boolean {
-  return /^(CONNECT|TRACE|TRACK)$/.test(method);
+  return /^(connect|trace|track)$/i.test(method);
 }
 
 /** A host with a port, and nothing that a URL takes for something else. */

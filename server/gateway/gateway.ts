@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { Code, type Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import { httpMetadata } from "../../http/link/stream-link.js";
+import { isRefusedMethod } from "../../http/message/head.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Admitted } from "../admission/authorize.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
@@ -30,9 +31,6 @@ export interface GatewayInit {
   /** Reaches the relay within the process, for a caller that was let in. */
   transportOf: (admitted: Admitted) => Transport;
 }
-
-/** Methods that are about a connection, and that show a caller's headers to others. */
-const refusedMethods = new Set(["CONNECT", "TRACE", "TRACK"]);
 
 /** Brings requests of HTTP to the listeners of names, which serve HTTP over a stream, and WebSockets, which are streams. */
 export class Gateway {
@@ -76,7 +74,7 @@ export class Gateway {
       response.setHeader("location", route.location);
       return answerPlainly(request, response, 308, "The URL of a listener ends with a slash.");
     }
-    if (refusedMethods.has(request.method ?? "")) {
+    if (isRefusedMethod(request.method ?? "")) {
       return answerPlainly(request, response, 501, "The method is not served here.");
     }
     // By path a service worker of one listener would serve all of the others, and the relay.
