@@ -154,16 +154,26 @@ export class GatewayCall implements ChannelUser, Holder {
     }
     const hasBody = !hasNoBody(this.#request.method ?? "GET", status);
     if (!hasBody && this.#request.method !== "HEAD") delete passed["content-length"];
+    // Over HTTP/1.1 trailers go behind chunks, and Node throws for their announcement anywhere else.
+    if (!this.#hasChunks(hasBody, length)) delete passed.trailer;
     const leftBytes = length === undefined || !hasBody ? undefined : Number(length);
     this.#set({ kind: "answering", leftBytes, body: hasBody ? "passed" : "dropped" });
     try {
       this.#response.writeHead(status, passed);
     } catch (cause) {
+      // Node has kept the headers, and would throw for them again with the head of the failure.
+      for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name);
       return this.#fail(brokenAnswerError(unknownHead, cause));
     }
     this.#channel.resume();
     // A head whose body comes later is not held back.
     if (!this.#isOver) this.#response.flushHeaders();
+  }
+
+  /** Whether an answer can have trailers. */
+  #hasChunks(hasBody: boolean, length: unknown): boolean {
+    if ("stream" in this.#init.response) return true;
+    return hasBody && length === undefined && this.#request.httpVersion !== "1.0";
   }
 
   get #isOver(): boolean {

@@ -108,12 +108,18 @@ const wrongTarget: GatewayRoute = {
 /** The host that a request names, in whichever places it does so; undefined if they differ. */
 function authorityIn(request: NodeRequest | IncomingMessage, targetAuthority: string | undefined): string | undefined {
   const authority = authorityOf(request);
-  const { host } = request.headers;
-  const all = [authority, host ?? authority, targetAuthority ?? authority].map((each) => each?.toLowerCase());
+  const all = [authority, ...hostsOf(request), targetAuthority ?? authority].map((each) => each?.toLowerCase());
   if (authority === undefined || all.some((each) => each !== all[0]) || !authorityCharacters.test(authority)) {
     return undefined;
   }
   return authority;
+}
+
+/** The values of Host. Node gives out the first one, and a proxy in front may go by another. */
+function hostsOf({ rawHeaders }: NodeRequest | IncomingMessage): string[] {
+  // A stream of HTTP/2 that was reset has none.
+  const raw = (rawHeaders as string[] | undefined) ?? [];
+  return raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === "host");
 }
 
 /** The path at which a framework has mounted the handler. */

@@ -27,6 +27,7 @@ const neverPassed = new Set([
   // They are about this connection.
   "proxy-authenticate",
   "proxy-authentication-info",
+  "http2-settings",
   // The gateway's own word about failures.
   "stream-error",
   // Orders for a proxy in front of the relay, to serve a file or another URL of its own.
@@ -90,13 +91,16 @@ export function requestOf(request: NodeRequest, { target, scheme, dropsAuthoriza
   return create(ChannelRequestSchema, { path, headers });
 }
 
-/** Trailers that have nothing to do with framing, routing or the connection. RFC 9110, section 6.5.1. */
+/**
+ * Trailers that have nothing to do with framing, routing or the connection, and that HTTP knows: Node throws for any
+ * other, over HTTP/2 in a turn of its own. RFC 9110, section 6.5.1.
+ */
 export function passedTrailers(trailers: Iterable<readonly [string, string]>): Header[] {
   const headers = Array.from(trailers, ([name, value]) => header(name.toLowerCase(), value));
-  return endToEndHeaders(headers).filter(({ name }) => !neverTrailers.has(name));
+  return endToEndHeaders(headers).filter(({ name, value }) => !neverTrailers.has(name) && isField(name, value));
 }
 
-const neverTrailers = new Set(["content-length", "host", "set-cookie", "stream-error", "trailer"]);
+const neverTrailers = new Set(["content-length", "host", "http2-settings", "set-cookie", "stream-error", "trailer"]);
 
 /** Made by hand, because each request has some, and `create` takes a microsecond. */
 function header(name: string, value: string): Header {
@@ -107,6 +111,10 @@ const token = /^[\w!#$%&'*+.^`|~-]+$/;
 /** The characters that a value may have. RFC 9110, section 5.5. */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+function isField(name: string, value: string): boolean {
+  return token.test(name) && fieldValue.test(value);
+}
+
 /** Headers as Node writes them. */
 export type NodeHeaders = Record<string, string | string[]>;
 
@@ -116,7 +124,7 @@ export function answerHeaders(headers: readonly Header[], target: GatewayTarget)
   const isByPath = target.prefix !== "";
   const lower = headers.map(({ name, value }) => header(name.toLowerCase(), value));
   for (const { name, value } of endToEndHeaders(lower)) {
-    if (!token.test(name) || !fieldValue.test(value)) return undefined;
+    if (!isField(name, value)) return undefined;
     if (neverPassed.has(name) || name.startsWith(neverPassedPrefix)) continue;
     if (isByPath ? neverPassedByPath.has(name) : name === "set-cookie" && isForAnotherHost(value, target)) continue;
     const before = passed[name];

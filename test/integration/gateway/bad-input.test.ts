@@ -1,13 +1,15 @@
+import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { StreamServer } from "browser-stream-server";
-import { type HttpHandler, serve } from "browser-stream-server/http";
+import { type HttpHandler, serve, trailersOf } from "browser-stream-server/http";
 import type { StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { ChannelResponseSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { ChannelResponseSchema, HeaderSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
 import type { Channel } from "../../../link/channel/channel.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
+import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
 import { exchange, head } from "./raw-http.js";
 
 let relay: TestRelay;
@@ -42,6 +44,14 @@ async function answering(name: string, onRequest: (channel: Channel) => void): P
 }
 
 const ask = (bytes: string, isDone?: (text: string) => boolean) => exchange(relay.origin, bytes, isDone);
+
+/** A caller by HTTP/2. */
+function http2(): Http2Fetch {
+  const caller = openHttp2Fetch(relay.origin);
+  ends.unshift(() => caller.close());
+  return caller;
+}
+
 const errorIn = (text: string) => /^stream-error: (.*)\r$/m.exec(text)?.[1];
 const bodyOf = (text: string) => text.slice(text.indexOf("\r\n\r\n") + 4);
 
@@ -123,6 +133,35 @@ describe("a request to the gateway", () => {
     expect((await ask(head("TRACE", "/~/a/"))).statuses).toEqual([501]);
   });
 
+  test.each(["trace", "Connect"])("with the method %s over HTTP/2 is answered with 501 as well", async (method) => {
+    await opened();
+    await serving("a", () => new Response("asked"));
+    const { origin } = relay;
+    expect((await http2().fetch(`${origin}/~/a/`, { method })).status).toBe(501);
+  });
+
+  test("with two hosts is answered with 400, because a proxy in front may go by the other one", async () => {
+    await opened();
+    await serving("a", () => new Response("asked"));
+    expect((await ask(head("GET", "/~/a/", ["host: other.example"]))).statuses).toEqual([400]);
+  });
+
+  test("for a WebSocket that is refused may be reset before its answer", async () => {
+    await opened();
+    const { hostname, port } = new URL(relay.origin);
+    const upgrade = head("GET", "/~/%ff/", ["Upgrade: websocket"]).replace("close", "Upgrade");
+    for (let times = 0; times < 10; times += 1) {
+      const socket = connect(Number(port), hostname);
+      await new Promise((resolve) => socket.once("connect", resolve));
+      socket.write(upgrade);
+      // The relay reads it in the turn in which it finds the connection reset.
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.resetAndDestroy();
+    }
+    // The relay is there to answer this one.
+    expect((await ask(upgrade)).statuses).toEqual([400]);
+  });
+
   test("without the slash behind the name is led there, whatever the name", async () => {
     await opened();
     const { statuses, text } = await ask(head("GET", "/~/a:b%2F?x=1"));
@@ -183,6 +222,67 @@ describe("a listener", () => {
     const { statuses, text } = await ask(head("GET", "/~/a/"));
     expect([statuses, errorIn(text)]).toEqual([[502], "failure=protocol_violation, hop=peer, code=invalid_argument"]);
     expect(text).not.toContain("set-cookie");
+  });
+
+  test.each<[string, [string, string][]]>([
+    [
+      "two tags",
+      [
+        ["etag", "1"],
+        ["etag", "2"],
+      ],
+    ],
+    [
+      "two types",
+      [
+        ["content-type", "a"],
+        ["content-type", "b"],
+      ],
+    ],
+  ])("that sends %s is answered for with 502 over HTTP/2", async (_, headers) => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, headers);
+      channel.end();
+    });
+    const { status } = await http2().fetch(`${relay.origin}/~/a/`);
+    expect(status).toBe(502);
+  });
+
+  test("that sends trailers which HTTP does not know, or of a connection, has the others passed on", async () => {
+    await opened();
+    const trailers: [string, string][] = [
+      ["x-a", "1\x01"],
+      ["http2-settings", "AAMAAABk"],
+      ["x-b", "2"],
+    ];
+    await answering("a", (channel) => {
+      respond(channel, 200, []);
+      channel.write(new TextEncoder().encode("x"));
+      channel.end(trailers.map(([name, value]) => create(HeaderSchema, { name, value })));
+    });
+    const { text } = await ask(head("GET", "/~/a/"));
+    expect(text.slice(text.indexOf("\r\n0\r\n"))).toBe("\r\n0\r\nx-b: 2\r\n\r\n");
+    const response = await http2().fetch(`${relay.origin}/~/a/`);
+    await response.text();
+    expect([...(await trailersOf(response))]).toEqual([["x-b", "2"]]);
+  });
+
+  test("that announces trailers is passed on where no trailers can follow, without the announcement", async () => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, [
+        ["trailer", "x-b"],
+        ["content-length", "1"],
+      ]);
+      channel.write(new TextEncoder().encode("x"));
+      channel.end();
+    });
+    const old = "GET /~/a/ HTTP/1.0\r\nHost: relay.example\r\n\r\n";
+    for (const request of [head("GET", "/~/a/"), head("HEAD", "/~/a/"), old]) {
+      const { statuses, text } = await ask(request);
+      expect([statuses, /^trailer:/im.test(text)]).toEqual([[200], false]);
+    }
   });
 
   test.each([
