@@ -167,7 +167,8 @@ test("the page of examples/mcp says who calls, as the relay has verified it", as
   const connected = openClient("ann", "https://agent.example");
   await page.getByText("Ann of Sales wants to use your list").waitFor();
   await page.getByText("ann, verified by the relay").waitFor();
-  await page.getByText("https://agent.example").waitFor();
+  // As this client shows, a program can claim an origin.
+  await page.getByText("https://agent.example, or a program that says so").waitFor();
   // Another caller is asked for by itself, and may be told no.
   const refused = expect(openClient("bob", "https://other.example")).rejects.toMatchObject({ code: 403 });
   await page.getByText("bob, verified by the relay").waitFor();
