@@ -19,17 +19,36 @@ export function setCookie(
   value: string,
   { root, isEncrypted, maxAgeSeconds }: CookieInit,
 ): string {
-  const prefix = !isEncrypted ? "" : root === "/" ? "__Host-" : "__Secure-";
+  const prefix = isEncrypted ? prefixAt(root === "/") : "";
   const secure = isEncrypted ? "; Secure" : "";
   // What follows a semicolon in the path would be taken for attributes of the cookie.
   const path = root.replaceAll(";", "%3B");
   return `${prefix}${cookie}=${value}; Path=${path}; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure}`;
 }
 
-/** Returns the value of a cookie in the header of a request: of those with a prefix, which no other host can have set. */
-export function cookieIn(header: string | undefined, cookie: VisitCookie): string | undefined {
+export interface CookiePlace {
+  /** Whether names are in hosts. */
+  isByHost: boolean;
+  /** Whether the browser is known to speak TLS. A proxy that nobody trusts may have ended it. */
+  isEncrypted: boolean;
+}
+
+/**
+ * Returns the value of a cookie in the header of a request. With TLS the gateway has set it with a prefix, and any other
+ * may be of a page of another name, whose scripts can set cookies for all hosts below the same one.
+ */
+export function cookieIn(
+  header: string | undefined,
+  cookie: VisitCookie,
+  { isByHost, isEncrypted }: CookiePlace,
+): string | undefined {
   const values = new Map(pairs(header).map((pair) => [nameIn(pair), pair.slice(pair.indexOf("=") + 1)]));
-  return values.get(`__Host-${cookie}`) ?? values.get(`__Secure-${cookie}`) ?? values.get(cookie);
+  const value = values.get(prefixAt(isByHost) + cookie);
+  return isEncrypted ? value : (value ?? values.get(cookie));
+}
+
+function prefixAt(isWholeHost: boolean): "__Host-" | "__Secure-" {
+  return isWholeHost ? "__Host-" : "__Secure-";
 }
 
 /** Returns the header without the gateway's own cookies. Empty if there is no other. */

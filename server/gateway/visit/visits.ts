@@ -21,7 +21,7 @@ import { answerFailure, answerPlainly } from "../failure-answer.js";
 import { type CheckedGatewayOptions, visitPath } from "../gateway-options.js";
 import { type GatewayTarget, hostOfNames } from "../gateway-target.js";
 import { isNavigation, isOfOwnOrigin, isOfOwnSite } from "./own-site.js";
-import { cookieIn, setCookie } from "./visit-cookie.js";
+import { cookieIn, setCookie, type VisitCookie } from "./visit-cookie.js";
 import { linkLifeMs, VisitLinks } from "./visit-links.js";
 import { type ShownName, showFirstPage, showLinkPage, showUsedLinkPage } from "./visit-page.js";
 import { firstVisit, isBelow, type NamePlace, placeOf, type VisitRoute, visitRoute } from "./visit-route.js";
@@ -91,7 +91,7 @@ export class Visits {
     caller: Caller,
     metadata: Readonly<Record<string, string>>,
   ): Visitor | undefined {
-    const cookie = cookieIn(request.headers.cookie, "relay-visit");
+    const cookie = this.#cookieIn(request, "relay-visit");
     if (cookie === undefined || !isOfOwnSite(request, authority)) return undefined;
     const { signer, admission } = this.#relay;
     const idEnd = cookie.indexOf(".");
@@ -109,9 +109,7 @@ export class Visits {
   /** Whether a browser goes to a name for the first time, and the operator wants it to be told where it goes. */
   isFirst(request: NodeRequest): boolean {
     const { interstitial } = this.#init.options;
-    return (
-      interstitial === true && isNavigation(request) && cookieIn(request.headers.cookie, "relay-seen") === undefined
-    );
+    return interstitial === true && isNavigation(request) && this.#cookieIn(request, "relay-seen") === undefined;
   }
 
   /** Answers with the page before the first visit, whose button leads to what was asked for. */
@@ -188,6 +186,12 @@ export class Visits {
       setCookie("relay-seen", "1", cookieInit({ ...place, root }, request, visitLifeMs)),
     );
     seeOther(request, response, root + to.slice(asked.length));
+  }
+
+  #cookieIn(request: NodeRequest, cookie: VisitCookie): string | undefined {
+    const { options, proxies } = this.#init;
+    const isEncrypted = schemeOf(request, proxies) === "https";
+    return cookieIn(request.headers.cookie, cookie, { isByHost: options.by === "host", isEncrypted });
   }
 
   #shown({ name, authority }: VisitRoute, { origin, root }: NamePlace): ShownName {

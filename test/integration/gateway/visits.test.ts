@@ -233,6 +233,11 @@ describe("a link to a name", () => {
     const headers = { cookie: `a=1; ${cookiesOf(answer)}; b=2`, authorization: "Bearer unknown" };
     const { text } = await ask(relay, "GET", "https://name.relay.example/", headers);
     expect(JSON.parse(text)).toEqual({ cookie: "a=1; b=2", authorization: null, subject: "", isVisit: true });
+    // The page of another name can set cookies for all names, but none of this one's.
+    for (const prefix of ["", "__Secure-"]) {
+      const tossed = { cookie: cookiesOf(answer).replaceAll("__Host-", prefix), ...ofProxy };
+      expect((await ask(relay, "GET", "https://name.relay.example/", tossed)).status).toBe(401);
+    }
     // Another host, and the relay's own, open no link.
     expect((await ask(relay, "GET", url.replace("name.", "other."))).status).toBe(401);
     expect((await ask(relay, "GET", url.replace("name.relay", "relay"))).status).toBe(404);
