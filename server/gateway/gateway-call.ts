@@ -120,7 +120,7 @@ export class GatewayCall implements ChannelUser, Holder {
   }
 
   onClosed(error: StreamError | undefined): void {
-    if (error !== undefined) this.#fail(error);
+    if (error !== undefined) this.#fail(isOfListener(error) ? brokenAnswerError(error.message, error) : error);
   }
 
   #sendRequest(): void {
@@ -219,6 +219,11 @@ function pairs(raw: readonly string[]): [string, string][] {
 }
 
 const unknownHead = "the listener sends a head that HTTP does not know";
+
+/** Whether the channel has found the error in what the listener sends. A refusal of what the caller sends is a reset. */
+function isOfListener({ failure, hop }: StreamError): boolean {
+  return hop === Hop.CALLER && (failure === Failure.PROTOCOL_VIOLATION || failure === Failure.FRAME_TOO_LARGE);
+}
 
 /** The error of a listener whose answer is none of HTTP. */
 function brokenAnswerError(message: string, cause?: unknown): StreamError {

@@ -268,6 +268,19 @@ describe("a listener", () => {
     expect([...(await trailersOf(response))]).toEqual([["x-b", "2"]]);
   });
 
+  test.each([
+    ["a name that is none", "x a", ""],
+    ["more bytes than a head has", "x-a", "x".repeat(20_000)],
+  ])("that sends a trailer with %s is told as the one that failed", async (_, name, value) => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, []);
+      channel.end([create(HeaderSchema, { name, value })]);
+    });
+    const { statuses, text } = await ask(head("GET", "/~/a/"));
+    expect([statuses, errorIn(text)]).toEqual([[502], "failure=protocol_violation, hop=peer, code=invalid_argument"]);
+  });
+
   test("that announces trailers is passed on where no trailers can follow, without the announcement", async () => {
     await opened();
     await answering("a", (channel) => {
