@@ -7,6 +7,7 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { openStream } from "../../web/api/stream-client.js";
 import type { Admitted } from "../admission/authorize.js";
+import type { Claims } from "../admission/caller.js";
 import { callerKey } from "../admission/caller-key.js";
 
 export interface GatewayStreamsInit {
@@ -81,6 +82,7 @@ function poolKey(name: string, { caller, metadata }: Admitted, token: string): s
   return [name, address, origin, token, callerKey(caller) ?? "", facts].join("\n");
 }
 
-function factsOf({ issuedAtMs: _, ...claims }: object & { issuedAtMs: number }, metadata: object): string {
-  return JSON.stringify([claims, metadata]);
+/** A grant that does not cut may be dated anew for each call, and its streams outlive it. */
+function factsOf({ issuedAtMs: _, expiresAtMs, ...claims }: Claims, metadata: object): string {
+  return JSON.stringify([claims, claims.cut ? expiresAtMs : undefined, metadata]);
 }

@@ -166,6 +166,23 @@ describe("the gateway behind a proxy", () => {
   });
 });
 
+describe("the gateway of a relay whose policy dates each grant anew", () => {
+  test.each([
+    { cut: false, streams: 1 },
+    { cut: true, streams: 3 },
+  ])("has $streams for three calls of one caller whose grants have cut: $cut", async ({ cut, streams }) => {
+    let expiresAtMs = Date.now() + 60_000;
+    const authorize = () => {
+      expiresAtMs += 1;
+      return { subject: "ann", expiresAtMs, cut };
+    };
+    await opened({ gateway: { by: "path" }, authorize });
+    await serving("a", seen);
+    for (let calls = 0; calls < 3; calls += 1) expect((await ask("/~/a/")).status).toBe(200);
+    expect(relay.proxy.counts.streams).toBe(streams);
+  });
+});
+
 describe("the gateway of a relay with a policy", () => {
   beforeEach(() =>
     opened({
