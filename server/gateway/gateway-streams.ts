@@ -66,7 +66,8 @@ export class GatewayStreams {
       pool.streams += 1;
       stream.on("close", () => {
         pool.streams -= 1;
-        if (pool.streams === 0) this.#pools.delete(key);
+        // A call that waited may have opened a stream of a pool whose place has another one since.
+        if (pool.streams === 0 && this.#pools.get(key) === pool) this.#pools.delete(key);
       });
       return stream;
     };

@@ -24,6 +24,8 @@ const neverPassed = new Set([
   // The browsers of the next owner's visitors would report their requests to this one.
   "nel",
   "report-to",
+  // It clears the cookies of the whole registrable domain, which other names and the relay may have.
+  "clear-site-data",
   // They are about this connection.
   "proxy-authenticate",
   "proxy-authentication-info",
@@ -42,7 +44,6 @@ const neverPassedPrefix = "x-accel-";
 /** Headers of an answer that would act on the whole origin, which by path all names share with the relay. */
 const neverPassedByPath = new Set([
   "set-cookie",
-  "clear-site-data",
   "service-worker-allowed",
   // A browser keeps a password for the whole origin, and shows whose it asks for as the relay's.
   "www-authenticate",

@@ -10,6 +10,7 @@ const never = {
   "alt-svc": 'h3=":443"',
   nel: '{"report_to":"a","max_age":31536000,"include_subdomains":true}',
   "report-to": '{"group":"a","max_age":31536000,"endpoints":[{"url":"https://a.example"}]}',
+  "clear-site-data": '"*"',
   "proxy-authenticate": "Basic",
   "stream-error": "failure=draining",
   "x-accel-redirect": "/internal",
@@ -17,7 +18,6 @@ const never = {
 };
 const neverByPath = {
   "set-cookie": "a=1; Path=/",
-  "clear-site-data": '"*"',
   "service-worker-allowed": "/",
   "www-authenticate": 'Basic realm="relay"',
   "set-login": "logged-in",
