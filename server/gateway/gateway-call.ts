@@ -110,7 +110,7 @@ export class GatewayCall implements ChannelUser, Holder {
     if (trailers.length > 0) {
       this.#response.addTrailers(Object.fromEntries(trailers.map(({ name, value }) => [name, value])));
       // Node ends an answer of HTTP/2 that has no body with its head, without trailers.
-      this.#response.flushHeaders();
+      this.#flushHead();
     }
     this.#response.end();
   }
@@ -167,13 +167,22 @@ export class GatewayCall implements ChannelUser, Holder {
     }
     this.#channel.resume();
     // A head whose body comes later is not held back.
-    if (!this.#isOver) this.#response.flushHeaders();
+    if (!this.#isOver) this.#flushHead();
   }
 
   /** Whether an answer can have trailers. */
   #hasChunks(hasBody: boolean, length: unknown): boolean {
     if ("stream" in this.#init.response) return true;
     return hasBody && length === undefined && this.#request.httpVersion !== "1.0";
+  }
+
+  /**
+   * Sends the head without waiting for the body. Over HTTP/1.1, Node's `flushHeaders` writes it as UTF-8, in which a
+   * character of Latin-1 takes two bytes, where a head that goes out with anything else is Latin-1.
+   */
+  #flushHead(): void {
+    if ("stream" in this.#init.response) this.#response.flushHeaders();
+    else this.#response.write("", "latin1");
   }
 
   get #isOver(): boolean {

@@ -26,9 +26,11 @@ export async function curlFetch(input: string | Request, init: RequestInit = {})
   // Arguments are UTF-8, and headers need not be.
   await writeFile(config, headerOptions(headers), "latin1");
   const args = [
-    ...["--silent", "--include", "--no-buffer", "--http1.1", "--path-as-is", "--globoff", "--noproxy", "*"],
+    ...["--silent", "--no-buffer", "--http1.1", "--path-as-is", "--globoff", "--noproxy", "*"],
+    // Unlike "--include", it shows a head before the body begins.
+    ...["--dump-header", "-"],
     ...["--config", config],
-    ...(method === "HEAD" ? ["--head"] : ["--request", method]),
+    ...(method === "HEAD" ? ["--head", "--output", "/dev/null"] : ["--request", method]),
     ...(hasBody ? body : []),
     given?.url ?? String(input),
   ];
