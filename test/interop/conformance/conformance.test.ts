@@ -31,7 +31,10 @@ describe("the conformance suite of Connect passes through the gateway", () => {
       host: "127.0.0.1",
       fallback(request, response) {
         const header = ":authority" in request.headers ? ":authority" : "host";
-        request.headers[header] = `${name}.${gatewayHost}`;
+        const host = `${name}.${gatewayHost}`;
+        request.headers[header] = host;
+        const { rawHeaders } = request;
+        rawHeaders[rawHeaders.findIndex((each) => each.toLowerCase() === header) + 1] = host;
         // Where the machine stands still, Node's 5 s may be over just when the suite uses a connection again.
         if (!("stream" in request)) (request.socket as Socket & { server: Server }).server.keepAliveTimeout = 60_000;
         proxy.handler(request, response);
