@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Need } from "../../contract/http/http-case.js";
 import { callCase, httpContract, isPlayable, nameOf, serveContract } from "../../contract/http/http-contract.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
-import { curlFetch } from "./curl-fetch.js";
+import { curlFetch, stopCurlFetches } from "./curl-fetch.js";
 import { failing, heldBytes } from "./gateway-fetch.js";
 import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
 
@@ -23,6 +23,7 @@ describe.each(callers)("the gateway by path, called by $name over HTTP/1.1", ({ 
   });
 
   afterAll(async () => {
+    stopCurlFetches();
     await server?.end();
     await holdsNothing(relay, "links");
     await relay?.close();

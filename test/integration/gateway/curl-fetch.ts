@@ -8,6 +8,14 @@ import { Condition, Deferred } from "../../../stream/platform/deferred.js";
 
 const headEnd = Buffer.from("\r\n\r\n");
 
+/** Runs that have not ended. One whose output nobody reads does not end by itself. */
+const runs = new Set<CurlRun>();
+
+/** Ends the runs whose answers were not read to their end. */
+export function stopCurlFetches(): void {
+  for (const run of runs) run.stop(new Error("the tests are over"));
+}
+
 /** Something like `fetch` whose calls are runs of `curl`, each over a connection of HTTP/1.1 of its own. */
 export async function curlFetch(input: string | Request, init: RequestInit = {}): Promise<Response> {
   const given = typeof input === "string" ? undefined : input;
@@ -75,10 +83,12 @@ class CurlRun {
 
   constructor(child: ChildProcess) {
     this.#child = child;
+    runs.add(this);
     this.#output = child.stdout as Readable;
     // Without a listener for "readable", Node drops what is unread when a program ends.
     for (const event of ["readable", "end", "close"]) this.#output.on(event, () => this.#changed.notify());
     child.once("close", (code) => {
+      runs.delete(this);
       if (code === 0) this.#exited.resolve();
       else this.#exited.reject(new Error(`curl ended with ${code}`));
     });
@@ -89,6 +99,7 @@ class CurlRun {
   stop(reason: unknown): void {
     this.#exited.reject(reason);
     this.#child.kill();
+    this.#child.stdin?.destroy();
     this.#output.destroy();
   }
 
