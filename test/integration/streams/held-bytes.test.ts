@@ -9,15 +9,15 @@ import { standstill } from "../until.js";
 
 const mebibyte = 1_048_576;
 const maxHeldBytes = 8 * mebibyte;
-/**
- * The relay looks between turns of the event loop, and the writer is in this process: in a turn it may write 0.5 MiB to
- * each stream. Without the limit the readers leave 40 MiB.
- */
-const betweenLooksBytes = 16 * mebibyte;
 /** More than the system's buffers and those of one stream take. */
 const streamBytes = 3 * mebibyte;
 const readers = 32;
 const partBytes = 65_536;
+/**
+ * The relay looks between turns of the event loop, and the writer is in this process: in a turn it may write 0.5 MiB to
+ * each stream, and the part that goes beyond. Without the limit the readers leave 40 MiB.
+ */
+const betweenLooksBytes = readers * (mebibyte / 2 + partBytes);
 
 const closers: (() => unknown)[] = [];
 
