@@ -113,7 +113,7 @@ async function sendBody(given: Request, outgoing: ClientRequest): Promise<void> 
 
 function responseOf(method: string, incoming: IncomingMessage): Response {
   const { statusCode: status = 502, rawHeaders } = incoming;
-  // Those of the connection go no further than the stream, which drops them.
+  // Headers of the connection are copied too: the stream drops them.
   const headers = new Headers();
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     headers.append(rawHeaders[at] as string, rawHeaders[at + 1] as string);

@@ -40,8 +40,8 @@ const codec: Codec<RawMessage, RawInput> = {
 };
 
 /**
- * Serves a local HTTP server on a name, and its WebSockets to clients that have the shape of one. Resolves when the name
- * is given back. Rejects with why it could not be served.
+ * Serves a local HTTP server on a name, and its WebSockets to clients that have the shape of one. Resolves when the
+ * name is given back. Rejects with why it could not be served.
  */
 export async function listenForHttp({ transport, name, token, listed, target, signal }: HttpListening): Promise<void> {
   const forwarder = new HttpForwarder(target, reachNotice(target));

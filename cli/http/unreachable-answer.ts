@@ -11,6 +11,7 @@ export function unreachableAnswer(request: Request, status: keyof typeof words):
     "cache-control": "no-store",
     "retry-after": "2",
   };
-  const page = `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>${status}</title>\n<h1>${status}</h1>\n<p>${words[status]}</p>\n`;
+  const head = `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>${status}</title>\n`;
+  const page = `${head}<h1>${status}</h1>\n<p>${words[status]}</p>\n`;
   return new Response(isForPerson ? page : `${words[status]}\n`, { status, headers });
 }

@@ -1,7 +1,7 @@
 import type { JsonRpcMessage } from "../../mcp/json-rpc.js";
 import type { JsonRpcText } from "./mcp-tab.js";
 
-/** What a client has said to open its session, which is said again to a tab that came back. */
+/** The messages by which a client has opened its session. They are sent again to a tab that came back. */
 export interface Greeting {
   initialize: JsonRpcText;
   initialized: JsonRpcText | undefined;

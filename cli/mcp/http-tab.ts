@@ -26,8 +26,8 @@ export interface HttpTabInit extends McpTabInit {
 }
 
 /**
- * A tab that serves MCP over HTTP on the stream, as `serve` does with the SDK's web-standard transport. Rejects with why
- * the listener has not accepted the stream, and with `unimplemented` if it serves no HTTP.
+ * A tab that serves MCP over HTTP on the stream, as `serve` does with the SDK's web-standard transport. Rejects with
+ * why the listener has not accepted the stream, and with `unimplemented` if it serves no HTTP.
  */
 export async function openHttpTab(stream: LinkStream, init: HttpTabInit): Promise<McpTab> {
   noticeSuspensions(stream);

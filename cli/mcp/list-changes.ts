@@ -20,8 +20,8 @@ export function listChanges(result: object | undefined): JsonRpcMessage[] {
 }
 
 /**
- * The response to `initialize`, with the capability to say that a list has changed wherever the server has the list: the
- * command says so itself, when the tab has come back.
+ * The response to `initialize`, with the capability to say that a list has changed wherever the server has the list:
+ * the command says so itself, when the tab has come back.
  */
 export function withListChanges({ text, message }: JsonRpcText): string {
   const { result } = message;

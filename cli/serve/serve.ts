@@ -60,8 +60,8 @@ Runs a relay, with a page to try it, until Ctrl-C. \`npm start -- [options]\` do
   --admin          lets operators see all that the relay holds, and end it: those whose access token says so, as one
                    of \`bss token --admin\` does
   --gateway path|host
-                   brings requests of HTTP to the listeners of names: those for /~/NAME/, or for the host NAME below each
-                   name of the relay
+                   brings requests of HTTP to the listeners of names: those for /~/NAME/, or for the host NAME below
+                   each name of the relay
   --gateway-interstitial
                    shows a browser a page before its first visit to a name, which says where it goes
   --page FOLDER    serves the files of a folder in place of the page to try it

@@ -24,7 +24,7 @@ async function through(
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const writer = stream.writable.getWriter();
-  // What fails here fails the reader below as well.
+  // An error of the writer fails the reader below as well.
   writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
   writer.close().catch(() => {});
   const reader = (stream.readable as ReadableStream<Uint8Array>).getReader();

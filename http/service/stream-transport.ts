@@ -26,7 +26,7 @@ export interface StreamTransport extends Transport {
   close(): Promise<void>;
 }
 
-/** What stands for the listener in the URL of a call: it may have any name, which need be none of a host. */
+/** The URL of a call has this host for every listener, because the name of a listener need be none of a host. */
 const scheme = "http";
 const authority = "localhost";
 

@@ -166,7 +166,7 @@ export class HeldBytes {
       while (ends < maxEndsPerTurn && sum() > limits[limit] * (1 - freedShare)) {
         const group = heaviest();
         const part = group.parts.reduce((a, b) => (isBefore(a, b) ? a : b));
-        // What goes on is not ended to make more room than is needed.
+        // A holder whose bytes move is not ended to make more room than is needed.
         if (!part.isStalled && sum() <= limits[limit]) return;
         ends += 1;
         endedBytes += part.bytes;

@@ -94,7 +94,7 @@ export interface RelayLimits {
   maxCallsPerSecondPerCaller: number;
   /** Requests of HTTP and WebSockets that the gateway has under way. Default 10,000, as many as streams. */
   maxGatewayCalls: number;
-  /** The same of one caller. Default 1,000. */
+  /** Requests and WebSockets of one caller that the gateway has under way. Default 1,000. */
   maxGatewayCallsPerCaller: number;
   /** Bytes of the body of a request to the gateway. Default 2,147,483,647, which stands for no limit. */
   maxGatewayBodyBytes: number;
@@ -116,7 +116,7 @@ export interface RelayLimits {
    * and hold most are ended, of the caller that holds most. Default 536,870,912.
    */
   maxHeldBytes: number;
-  /** The same for one caller. Default 268,435,456, half of `maxHeldBytes`. */
+  /** Bytes of one caller that wait to be read. Default 268,435,456, half of `maxHeldBytes`. */
   maxHeldBytesPerCaller: number;
   /** A stream ends when it is this old, in milliseconds. Default 2,147,483,647, which stands for no limit. */
   maxStreamAgeMs: number;

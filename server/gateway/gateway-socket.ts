@@ -43,8 +43,8 @@ const idleFrames = { burst: 1_000, perSecond: 100 };
 /** A client that has sent nothing for so many heartbeats, in which it was pinged, is gone. */
 const heartbeatsUntilSilent = 3;
 /**
- * The same for a client that has much to read before it comes to the ping: ten minutes by default, in which a reader of
- * 1 KB/s takes 600 KB, about as much as kernels hold for one that does not keep up.
+ * A client that has much to read before it comes to the ping is gone after so many silent heartbeats: ten minutes by
+ * default, in which a reader of 1 KB/s takes 600 KB, about as much as kernels hold for one that does not keep up.
  */
 const heartbeatsUntilStalled = 40;
 /** So much to read is much: it takes a reader of 1 KB/s the time of a heartbeat. */
@@ -265,7 +265,7 @@ export class GatewaySocket implements Holder {
   }
 }
 
-/** What the closing of a WebSocket means for its stream: undefined if the client has finished. */
+/** The error with which the closing of a WebSocket ends its stream. Undefined if the client has finished. */
 function endOf(code: number, reason: string): StreamError | undefined {
   if (code === normalClosure || code === goingAway || code === noStatus) return undefined;
   if (code !== abnormalClosure) return closeError(code, reason);

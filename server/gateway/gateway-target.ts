@@ -18,7 +18,7 @@ export interface GatewayTarget {
 /** Where a request for the gateway leads. */
 export type GatewayRoute =
   | GatewayTarget
-  /** The same without the slash behind the name, to which relative links of a page would not lead. */
+  /** The URL of a listener without the slash behind its name, from which relative links of a page lead elsewhere. */
   | { kind: "moved"; location: string; target: GatewayTarget }
   | { kind: "refused"; status: 400 | 404; message: string };
 
