@@ -54,7 +54,10 @@ function basicCredentials({ username, password }: { username: string; password: 
   return `Basic ${Buffer.from(text).toString("base64")}`;
 }
 
-/** The error in the answer of a gateway. Its header `Stream-Error` has the facts, and the last line of its body the words. */
+/**
+ * The error in the answer of a gateway. Its header `Stream-Error` has the facts, and the last line of its body the
+ * words.
+ */
 function refusal(status: number, headers: Headers, body: string): StreamError {
   const facts = headers.get("stream-error");
   if (facts === null) {

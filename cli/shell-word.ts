@@ -6,8 +6,8 @@ const wordEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\
 
 /**
  * Returns a name as bash, zsh and ksh read it back: as it is, in '…' if a shell takes some of it for its own, or
- * in $'…' if it has hidden characters. Hidden characters become octal escapes of their UTF-8, which mean the same in every
- * locale. Before a name that begins with a dash stands the `--` that ends the options.
+ * in $'…' if it has hidden characters. Hidden characters become octal escapes of their UTF-8, which mean the same in
+ * every locale. Before a name that begins with a dash stands the `--` that ends the options.
  */
 export function shellWord(name: string): string {
   const endOfOptions = name.startsWith("-") ? "-- " : "";

@@ -17,13 +17,13 @@ export interface ServeOptions extends Pick<StreamServerOptions, "prefix" | "toke
   /** Calls of one stream that are served at once. A caller opens another stream for more. Default 100. */
   maxCallsPerStream?: number | undefined;
   /**
-   * The handler has this many milliseconds to answer; then the caller gets 504. Default 60,000, or what the handler says
-   * itself.
+   * The handler has this many milliseconds to answer; then the caller gets 504. Default 60,000, or what the handler
+   * says itself.
    */
   headTimeoutMs?: number | undefined;
   /**
-   * Asked for each stream that a caller opens, with the facts that the relay has verified about the caller. The calls of
-   * the stream wait until it resolves, within `headTimeoutMs`. False declines them with FAILURE_DECLINED; where it
+   * Asked for each stream that a caller opens, with the facts that the relay has verified about the caller. The calls
+   * of the stream wait until it resolves, within `headTimeoutMs`. False declines them with FAILURE_DECLINED; where it
    * rejects, they are answered with 500. Default: every caller is served.
    */
   accept?: AcceptCaller | undefined;
@@ -66,8 +66,8 @@ export interface HttpEntry {
    * - `handler` gets a `Request`, and returns a `Response` or a promise of one. `request.signal` is aborted when the
    *   caller has gone. A byte that the handler writes is on its way at once.
    * - A handler that throws is answered with 500, one that is too slow with 504.
-   * - Throws `invalid_argument` for an option that does not exist or cannot have its value. The name may fail the server:
-   *   `ready` and `closed` of what is returned reject then.
+   * - Throws `invalid_argument` for an option that does not exist or cannot have its value. The name may fail the
+   *   server: `ready` and `closed` of what is returned reject then.
    * - Call `end()` of what is returned to give the name back.
    *
    * @example

@@ -16,8 +16,9 @@ export interface JsonRpcMessage {
 export const internalErrorCode = -32_603;
 
 /**
- * Parses a message of JSON-RPC 2.0. Throws an `Error` for bytes, for a text that is no JSON, and for JSON that is no such
- * message. A batch of messages is refused too, because MCP has none. The words of the error repeat nothing of the text.
+ * Parses a message of JSON-RPC 2.0. Throws an `Error` for bytes, for a text that is no JSON, and for JSON that is no
+ * such message. A batch of messages is refused too, because MCP has none. The words of the error repeat nothing of the
+ * text.
  */
 export function parseJsonRpc(text: unknown): JsonRpcMessage {
   const message = parseJson(text) as Partial<JsonRpcMessage> | null;

@@ -21,8 +21,8 @@ const nowhere = "ws://localhost";
  * makes its sockets by itself.
  *
  * - `new` takes a URL and subprotocols as a WebSocket does, and throws `SyntaxError` for what they cannot be. The
- *   listener gets path and query as the metadata `path`, and the subprotocols as `sec-websocket-protocol`. The host says
- *   nothing of where the listener is.
+ *   listener gets path and query as the metadata `path`, and the subprotocols as `sec-websocket-protocol`. The host
+ *   says nothing of where the listener is.
  * - `options` are those of `connect`, for each stream.
  *
  * @example

@@ -68,7 +68,9 @@ function decline(stream: Stream, reason: string): void {
   if (stream.state === "opening") stream.destroy(new StreamError(reason, { code: Code.Unavailable }));
 }
 
-/** The headers of the handshake. The client's metadata has each under its name, as the gateway of a relay tells them. */
+/**
+ * The headers of the handshake. The client's metadata has each under its name, as the gateway of a relay tells them.
+ */
 function headersOf(metadata: Record<string, string>, caller: Caller | undefined): Record<string, string> {
   const isHeader = ([name, value]: [string, string]) =>
     /^[\w-]+$/.test(name) && !ownFields.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);

@@ -119,8 +119,8 @@ function receiveResponse(
 }
 
 /**
- * Reads the arguments of `fetch`. No `Request` is made of them, because browsers drop headers from it, and Firefox takes
- * no stream for its body.
+ * Reads the arguments of `fetch`. No `Request` is made of them, because browsers drop headers from it, and Firefox
+ * takes no stream for its body.
  */
 function givenRequest(input: RequestInfo | URL, init: RequestInit = {}): GivenRequest {
   const request = isRequest(input) ? input : undefined;

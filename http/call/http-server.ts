@@ -67,8 +67,8 @@ export class HttpServer {
   }
 
   /**
-   * Gives the name back, and refuses new calls with FAILURE_DRAINING. Resolves when the name is free and the calls under
-   * way have ended; those that take longer than 10 s are cut off. Never rejects.
+   * Gives the name back, and refuses new calls with FAILURE_DRAINING. Resolves when the name is free and the calls
+   * under way have ended; those that take longer than 10 s are cut off. Never rejects.
    */
   async end(): Promise<void> {
     this.#state = "ending";

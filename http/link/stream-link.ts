@@ -64,8 +64,8 @@ export function serveLink(stream: LinkStream, options: StreamLinkOptions): PeerL
 
 /**
  * The client's end of a link over a stream. Resolves when the listener has told its limits, before which nothing of a
- * call is sent. Rejects with why the stream failed, and with `unimplemented` of HOP_PEER if the listener speaks something
- * else, or nothing for 10 s after it has accepted.
+ * call is sent. Rejects with why the stream failed, and with `unimplemented` of HOP_PEER if the listener speaks
+ * something else, or nothing for 10 s after it has accepted.
  */
 export function openLink(stream: LinkStream, name: string, clock: Clock): Promise<PeerLink> {
   const result = new Deferred<PeerLink>();

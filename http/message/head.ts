@@ -30,7 +30,9 @@ export interface RequestHead {
 /** Headers of one connection, which no program passes on. RFC 9110, section 7.6.1. */
 const hopByHop = /^(connection|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/i;
 
-/** Returns the headers, in lower case, without those of one connection, which are also the ones that Connection names. */
+/**
+ * Returns the headers, in lower case, without those of one connection, which are also the ones that Connection names.
+ */
 export function endToEndHeaders(headers: readonly Header[]): Header[] {
   const named = headers
     .filter(({ name }) => name === "connection")
@@ -38,7 +40,9 @@ export function endToEndHeaders(headers: readonly Header[]): Header[] {
   return headers.filter(({ name }) => !hopByHop.test(name) && !named.includes(name));
 }
 
-/** Returns what tells whether a header, in lower case, is one of the connection only. `connection` names more of them. */
+/**
+ * Returns what tells whether a header, in lower case, is one of the connection only. `connection` names more of them.
+ */
 export function isHopByHop(connection = ""): (name: string) => boolean {
   const named = connection.split(",").map((each) => each.trim().toLowerCase());
   return (name) => hopByHop.test(name) || named.includes(name);

@@ -27,9 +27,10 @@ export interface ReceivedResponse {
 const bodyMethods = ["arrayBuffer", "blob", "bytes", "formData", "json", "text"] as const;
 
 /**
- * Returns a `Request` with all the headers that came, and with a body that is a stream. Browsers keep a page from making
- * one: they drop Cookie, Host, Origin and others, and Firefox takes no stream for the body of a request. So headers and
- * body are properties of the object itself, and the body is read as that of a `Response`, which each browser has.
+ * Returns a `Request` with all the headers that came, and with a body that is a stream. Browsers keep a page from
+ * making one: they drop Cookie, Host, Origin and others, and Firefox takes no stream for the body of a request. So
+ * headers and body are properties of the object itself, and the body is read as that of a `Response`, which each
+ * browser has.
  */
 export function createRequest(parts: ReceivedRequest, given?: Response): Request {
   const { url, method, headers, body, signal, trailers, failure } = parts;

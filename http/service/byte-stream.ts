@@ -1,6 +1,6 @@
 /**
- * The chunks of a body, for one reader. A reader that stops early leaves the rest unread: canceling the body of a request
- * ends its call, whose response may still be under way.
+ * The chunks of a body, for one reader. A reader that stops early leaves the rest unread: canceling the body of a
+ * request ends its call, whose response may still be under way.
  */
 export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
   if (body === null) return;

@@ -28,8 +28,8 @@ export interface ConnectHandlerOptions extends ConnectRouterOptions {
   /** Whether gRPC's reflection is served, too, which tells callers what the services look like. Default true. */
   reflection?: boolean | undefined;
   /**
-   * Told of an error that an implementation throws by mistake, of which its caller hears no more than `internal`, and of
-   * the path of its method. Default: shown on the console.
+   * Told of an error that an implementation throws by mistake, of which its caller hears no more than `internal`, and
+   * of the path of its method. Default: shown on the console.
    */
   onError?: ((error: unknown, path: string) => void) | undefined;
   /** Answers requests that are for none of the services. Default: 404. */
@@ -78,8 +78,8 @@ export const callerKey: ContextKey<Caller | undefined> = createContextKey<Caller
  * - gRPC's health and reflection are served, too, unless the application does so itself.
  * - A message of a request has 4 MiB at most, unless `readMaxBytes` says otherwise.
  * - A call may take as long as its own deadline allows, unless `serve` has a `headTimeoutMs`.
- * - `context.signal` of an implementation is aborted when the caller cancels, when its deadline is over, and when it has
- *   gone.
+ * - `context.signal` of an implementation is aborted when the caller cancels, when its deadline is over, and when it
+ *   has gone.
  * - Throws `invalid_argument` for an option that does not exist or cannot have its value.
  *
  * @example
@@ -132,8 +132,8 @@ export function connectHandler(
 }
 
 /**
- * Returns the trailers of gRPC, or others that say why those cannot be sent: a channel carries no larger ones, and a call
- * without its status looks as if it had broken off.
+ * Returns the trailers of gRPC, or others that say why those cannot be sent: a channel carries no larger ones, and a
+ * call without its status looks as if it had broken off.
  */
 function fittingTrailers(trailers: Headers): Headers {
   if (headBytes(headersToWire(trailers)) <= maxHeadBytes) return trailers;

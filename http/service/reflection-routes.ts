@@ -12,8 +12,8 @@ const maxRequestBytes = 4_096;
 export const idleTimeoutMs = 10_000;
 
 /**
- * Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. `expectEnd` is told of
- * a call that should be over: one that has ended, or that reads nothing for 10 s.
+ * Serves `grpc.reflection.v1.ServerReflection` on a router. A call that asks nothing for 10 s ends. `expectEnd` is told
+ * of a call that should be over: one that has ended, or that reads nothing for 10 s.
  */
 export function reflectionRoutes(
   router: ConnectRouter,

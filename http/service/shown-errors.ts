@@ -1,8 +1,8 @@
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
 
 /**
- * Tells `onError` of what an implementation throws by mistake, of which its caller hears no more than `internal`. What it
- * throws after its call is over, because of that most often, is not told.
+ * Tells `onError` of what an implementation throws by mistake, of which its caller hears no more than `internal`. What
+ * it throws after its call is over, because of that most often, is not told.
  */
 export function shownErrors(onError: (error: unknown, path: string) => void): Interceptor {
   return (next) => async (request) => {

@@ -13,7 +13,9 @@ interface StandardServices {
   shutdownSignal: AbortSignal | undefined;
 }
 
-/** Serves gRPC's health and reflection of the services of a router, where the application does not serve them itself. */
+/**
+ * Serves gRPC's health and reflection of the services of a router, where the application does not serve them itself.
+ */
 export function addStandardServices(
   router: ConnectRouter,
   { health, reflection, shutdownSignal }: StandardServices,

@@ -130,8 +130,8 @@ export class Channel {
   }
 
   /**
-   * Ends the body of this side, once everything written is sent. The answer to a request may go on; the end of an answer
-   * closes the channel.
+   * Ends the body of this side, once everything written is sent. The answer to a request may go on; the end of an
+   * answer closes the channel.
    */
   end(trailers: Header[] = []): void {
     if (this.#state.kind !== "open" || this.#state.sending !== "open") return;

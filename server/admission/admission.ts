@@ -119,8 +119,8 @@ export class Admission {
   }
 
   /**
-   * Lets a visitor in by claims that a token of the relay's own carries, about which the policy was asked before. Throws
-   * FAILURE_LIMIT_REACHED.
+   * Lets a visitor in by claims that a token of the relay's own carries, about which the policy was asked before.
+   * Throws FAILURE_LIMIT_REACHED.
    */
   admitVisitor(caller: Caller, metadata: Readonly<Record<string, string>>): Admitted {
     this.#countCall(callerKey(caller));
@@ -240,8 +240,8 @@ export class Admission {
 
   /**
    * Counts an endpoint that has proved that a stream or a name is its own and comes back to it. `claims` are those with
-   * which it was let in, so that a proxy may bring back the endpoints of many callers. Throws FAILURE_LIMIT_REACHED if too
-   * many came.
+   * which it was let in, so that a proxy may bring back the endpoints of many callers. Throws FAILURE_LIMIT_REACHED if
+   * too many came.
    */
   countReturn(caller: Caller, claims: Claims | undefined): void {
     const key = callerKey({ ...caller, claims });

@@ -44,8 +44,8 @@ export interface Caller {
   /** Undefined as long as nobody has verified anything. */
   readonly claims?: Claims | undefined;
   /**
-   * The id of the visit of somebody who came by a link. The claims are those of the link's maker, by which the visitor is
-   * let in, counted and revoked, and who it is not.
+   * The id of the visit of somebody who came by a link. The claims are those of the link's maker, by which the visitor
+   * is let in, counted and revoked, and who it is not.
    */
   readonly visit?: string | undefined;
 }

@@ -15,7 +15,8 @@ const minLookShare = 1 / 32;
 /** Holders are ended until this share of a limit is free again, so that the next byte does not end another one. */
 const freedShare = 1 / 8;
 /**
- * Holders that are ended in one turn of the event loop. Ending one takes a quarter of a millisecond, so others wait 4 ms.
+ * Holders that are ended in one turn of the event loop. Ending one takes a quarter of a millisecond, so others wait 4
+ * ms.
  */
 export const maxEndsPerTurn = 16;
 
@@ -38,7 +39,9 @@ interface Part {
   isStalled: boolean;
 }
 
-/** The holders of one caller, of which the last is ended first. Each holder of callers that are not told apart is one. */
+/**
+ * The holders of one caller, of which the last is ended first. Each holder of callers that are not told apart is one.
+ */
 interface Group {
   key: string | undefined;
   bytes: number;

@@ -87,7 +87,10 @@ export function answerFailure(request: NodeRequest, response: NodeResponse, erro
   answerPlainly(request, response, status, words, detail);
 }
 
-/** The codes of gRPC for statuses of HTTP. gRPC's own table says nothing of 413 and 431, and calls 429 and 504 unavailable. */
+/**
+ * The codes of gRPC for statuses of HTTP. gRPC's own table says nothing of 413 and 431, and calls 429 and 504
+ * unavailable.
+ */
 const grpcCodes: Readonly<Record<number, Code>> = {
   401: Code.Unauthenticated,
   403: Code.PermissionDenied,

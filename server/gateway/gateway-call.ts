@@ -38,7 +38,9 @@ type GatewayCallState =
   | { kind: "answering"; leftBytes: number | undefined; body: "passed" | "dropped" }
   | { kind: "over" };
 
-/** A request of HTTP on its way to a listener, and the answer on its way back: bytes as they come, at the reader's pace. */
+/**
+ * A request of HTTP on its way to a listener, and the answer on its way back: bytes as they come, at the reader's pace.
+ */
 export class GatewayCall implements ChannelUser, Holder {
   readonly caller: Caller;
   readonly #init: GatewayCallInit;
@@ -229,7 +231,9 @@ function pairs(raw: readonly string[]): [string, string][] {
 
 const unknownHead = "the listener sends a head that HTTP does not know";
 
-/** Whether the channel has found the error in what the listener sends. A refusal of what the caller sends is a reset. */
+/**
+ * Whether the channel has found the error in what the listener sends. A refusal of what the caller sends is a reset.
+ */
 function isOfListener({ failure, hop }: StreamError): boolean {
   return hop === Hop.CALLER && (failure === Failure.PROTOCOL_VIOLATION || failure === Failure.FRAME_TOO_LARGE);
 }

@@ -50,8 +50,8 @@ const heartbeatsUntilStalled = 40;
 /** So much to read is much: it takes a reader of 1 KB/s the time of a heartbeat. */
 const muchBytes = 16_384;
 /**
- * The listener has this long to take what the client has sent before it closed, and to finish. It is more than the 120 s
- * for which the relay waits for a listener whose connection is lost.
+ * The listener has this long to take what the client has sent before it closed, and to finish. It is more than the 120
+ * s for which the relay waits for a listener whose connection is lost.
  */
 const lingerMs = 150_000;
 /** How often is looked whether a reset may follow the messages before it, of which no event tells. */
@@ -87,7 +87,10 @@ type GatewaySocketState =
   | { kind: "left"; cancelDeadline: () => void }
   | { kind: "over" };
 
-/** A WebSocket and its stream: messages pass each way as they come, at the reader's pace, and either ends with the other. */
+/**
+ * A WebSocket and its stream: messages pass each way as they come, at the reader's pace, and either ends with the
+ * other.
+ */
 export class GatewaySocket implements Holder {
   readonly caller: Caller;
   readonly #socket: WebSocket;
@@ -173,7 +176,9 @@ export class GatewaySocket implements Holder {
     }
   }
 
-  /** The bytes that wait in the socket and in the stream, which holds a window at most of messages that nobody reads. */
+  /**
+   * The bytes that wait in the socket and in the stream, which holds a window at most of messages that nobody reads.
+   */
   get heldBytes(): number {
     const unreadBytes = this.#reading === "paused" ? defaultWindowBytes : 0;
     return this.#socket.bufferedAmount + this.#stream.bufferedBytes + unreadBytes;

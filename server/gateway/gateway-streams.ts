@@ -35,7 +35,9 @@ export class GatewayStreams {
     this.#init = init;
   }
 
-  /** Opens a channel to the listener of a name, for a caller that was let in with a token. Rejects with a `StreamError`. */
+  /**
+   * Opens a channel to the listener of a name, for a caller that was let in with a token. Rejects with a `StreamError`.
+   */
   open(name: string, admitted: Admitted, token: string, request: ChannelRequest): Promise<Channel> {
     const key = poolKey(name, admitted, token);
     let pool = this.#pools.get(key);

@@ -32,7 +32,9 @@ export interface GatewayInit {
   transportOf: (admitted: Admitted) => Transport;
 }
 
-/** Brings requests of HTTP to the listeners of names, which serve HTTP over a stream, and WebSockets, which are streams. */
+/**
+ * Brings requests of HTTP to the listeners of names, which serve HTTP over a stream, and WebSockets, which are streams.
+ */
 export class Gateway {
   readonly #relay: Relay;
   readonly #init: GatewayInit;

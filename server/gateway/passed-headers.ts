@@ -63,7 +63,9 @@ export interface RequestFacts {
   dropsAuthorization: boolean;
 }
 
-/** Returns the head of a request as the listener gets it. Throws FAILURE_FRAME_TOO_LARGE for one that it does not take. */
+/**
+ * Returns the head of a request as the listener gets it. Throws FAILURE_FRAME_TOO_LARGE for one that it does not take.
+ */
 export function requestOf(request: NodeRequest, { target, scheme, dropsAuthorization }: RequestFacts): ChannelRequest {
   const { name: _, authority, path, prefix } = target;
   const given: Header[] = [];

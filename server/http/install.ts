@@ -8,7 +8,9 @@ import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { closeTimeoutMs } from "./open-responses.js";
 import { upgradeResponse } from "./upgrade-response.js";
 
-/** The handlers that are put in front of a server's own. They call {@link sendContinue} for requests that they serve. */
+/**
+ * The handlers that are put in front of a server's own. They call {@link sendContinue} for requests that they serve.
+ */
 export interface FrontHandlers {
   request(request: NodeRequest, response: NodeResponse, next?: () => void): void;
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void;

@@ -235,7 +235,9 @@ class SocketPipe implements LinkPipe {
   }
 }
 
-/** The bytes that wait for the client of a link: packets, and what its socket was given and the network has not taken. */
+/**
+ * The bytes that wait for the client of a link: packets, and what its socket was given and the network has not taken.
+ */
 class SocketHolder implements Holder {
   readonly caller: Caller;
   readonly #link: Link;

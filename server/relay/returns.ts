@@ -49,8 +49,8 @@ export class Returns {
    * FAILURE_LEG_LOST of HOP_RELAY while the lease of that offer may still come from another process. Throws
    * FAILURE_NOT_PERMITTED for a leg that a relay without a policy let in, where there is one, and for one whose access
    * token was revoked here. Throws FAILURE_TOKEN_INVALID, FAILURE_LIMIT_REACHED for a caller that comes back too often,
-   * FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING, what `Relay.connect` throws, and
-   * for a stream that has ended lately the error that it ended with.
+   * FAILURE_STREAM_GONE, FAILURE_FENCED, FAILURE_FEATURE_UNSUPPORTED, FAILURE_DRAINING, what `Relay.connect` throws,
+   * and for a stream that has ended lately the error that it ended with.
    */
   resume(role: Role, open: ResumingOpen, facts: OfferFacts, caller: Caller): Half {
     const { limits, admission, tokens, splices, checkOpen, offer } = this.#init;

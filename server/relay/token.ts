@@ -4,8 +4,8 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import { minTokenKeyBytes, type TokenKeys } from "./token-keys.js";
 
 /**
- * A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, a link, or visits to a
- * name.
+ * A token proves a right to one of these: the client's or the listener's leg of a stream, a lease, a link, or visits to
+ * a name.
  */
 export type TokenPurpose = "client leg" | "listener leg" | "lease" | "link" | "visit";
 

@@ -59,8 +59,8 @@ export interface CallControl {
   /** Counts the call no longer as one that opens. May be called more than once. */
   takePlace(): void;
   /**
-   * Calls `act` when the caller has taken the response to its end, and when the call is over: once or twice, and at once
-   * if the call is over already.
+   * Calls `act` when the caller has taken the response to its end, and when the call is over: once or twice, and at
+   * once if the call is over already.
    */
   onEnd(act: () => void): void;
 }
@@ -85,8 +85,8 @@ export function takePlace({ values }: Pick<HandlerContext, "values">): void {
 }
 
 /**
- * Marks the call as over. It is cut off after 5 s, or another time, unless its caller has ended its request and read the
- * response to the end.
+ * Marks the call as over. It is cut off after 5 s, or another time, unless its caller has ended its request and read
+ * the response to the end.
  */
 export function expectEnd({ values }: HandlerContext, timeoutMs?: number): void {
   values.get(controlKey).expectEnd(timeoutMs);

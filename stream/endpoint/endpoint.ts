@@ -170,8 +170,8 @@ export class Endpoint {
   /**
    * Both sides have a leg again, whichever of them had lost its own. Kept frames that come after
    * `peerReceivedSequence` are taken again, in order and with their numbers, and then new ones. A number that was never
-   * sent ends the stream with FAILURE_PROTOCOL_VIOLATION, and so does a resume of a stream that is not resumable, unless
-   * it was detached: a peer without the feature may accept a client that has attached again before.
+   * sent ends the stream with FAILURE_PROTOCOL_VIOLATION, and so does a resume of a stream that is not resumable,
+   * unless it was detached: a peer without the feature may accept a client that has attached again before.
    */
   resume(peerReceivedSequence: number): void {
     const wasDetached = this.isDetached;

@@ -7,9 +7,9 @@ import { onTestFinished } from "vitest";
 import { root } from "../gate/command.js";
 
 /**
- * Builds an example and serves it by its own configuration, with its relay, until the test ends. Resolves with the port.
- * Libraries are in their development builds, in which React's StrictMode runs each effect twice; Vite's development
- * server would load a page again whose connections are cut.
+ * Builds an example and serves it by its own configuration, with its relay, until the test ends. Resolves with the
+ * port. Libraries are in their development builds, in which React's StrictMode runs each effect twice; Vite's
+ * development server would load a page again whose connections are cut.
  */
 export async function serveExample(name: string): Promise<number> {
   const outDir = await mkdtemp(join(tmpdir(), `bss-${name}-`));

@@ -15,7 +15,8 @@ import { failed, type Outcome, passed } from "./step.ts";
 /**
  * The size that the browser's entry may have with all that it imports, minified and gzipped. Connect and Protobuf take
  * 40 KiB of it, 5.5 KiB let streams and servers outlive their connections and end with their page, 0.25 KiB are what a
- * listener is told of a client's identity, and a caller of a limit, and 0.75 KiB the option `token`: 0.25 KiB of them let what was renewed outlive the relay.
+ * listener is told of a client's identity, and a caller of a limit, and 0.75 KiB the option `token`: 0.25 KiB of them
+ * let what was renewed outlive the relay.
  */
 export const budgetBytes = 64.5 * 1024;
 

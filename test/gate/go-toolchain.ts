@@ -75,7 +75,9 @@ async function buildCalculatorCaller(go: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The programs of examples/curl.md that are neither in node_modules nor on every machine, and the conformance suite. */
+/**
+ * The programs of examples/curl.md that are neither in node_modules nor on every machine, and the conformance suite.
+ */
 export const prepareGoTools: Preparation = () => {
   const stamp = join(goToolsFolder, "made-from.txt");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === goTools.join("\n")) return Promise.resolve(undefined);

@@ -23,8 +23,8 @@ export function trialText({ attack, relay, bare, problems }: Trial): string {
 }
 
 /**
- * Writes the figures of a run into docs/security-tests.md. Attacks that were not played keep the rows of an earlier run, so
- * each row has its day. Attacks that there are no more lose theirs.
+ * Writes the figures of a run into docs/security-tests.md. Attacks that were not played keep the rows of an earlier
+ * run, so each row has its day. Attacks that there are no more lose theirs.
  */
 export function writeReport(attacks: readonly Attack[], trials: readonly Trial[], machine: Machine): void {
   const { date, processor, cores, node, loadBefore } = machine;

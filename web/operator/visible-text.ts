@@ -7,8 +7,8 @@
  */
 const emojiOrHidden = String.raw`\p{RGI_Emoji}|([\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])`;
 /**
- * Made when it is first used, because that takes 20 ms. TypeScript refuses the flag in a literal for the target that this
- * package has.
+ * Made when it is first used, because that takes 20 ms. TypeScript refuses the flag in a literal for the target that
+ * this package has.
  */
 let emojiOrHiddenPattern: RegExp | undefined;
 

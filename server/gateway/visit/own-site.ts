@@ -2,7 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { NodeRequest } from "../../http/node-server.js";
 import { isEncrypted } from "../../http/request/request-urls.js";
 
-/** Whether the Origin of a request is that of the URL it asks for. The scheme is compared if this connection has TLS. */
+/**
+ * Whether the Origin of a request is that of the URL it asks for. The scheme is compared if this connection has TLS.
+ */
 export function isOfOwnOrigin(request: NodeRequest | IncomingMessage, authority: string): boolean {
   const { origin } = request.headers;
   if (origin === undefined || !URL.canParse(origin)) return false;
@@ -16,12 +18,13 @@ function hostIn(authority: string, protocol: string): string {
 }
 
 /**
- * Whether a cookie counts for a request, because a page of another site cannot have sent it, or can only lead there by a
- * link.
+ * Whether a cookie counts for a request, because a page of another site cannot have sent it, or can only lead there by
+ * a link.
  *
  * - The other names of a gateway by host are of the same site, and strangers, so "same-site" is another one.
  * - A browser says it in `Sec-Fetch-Site`, where the URL is one of TLS or of this machine, and in Origin, which every
- *   request for a WebSocket has. Without either a request changes nothing: it is a GET, which SameSite has kept to links.
+ *   request for a WebSocket has. Without either a request changes nothing: it is a GET, which SameSite has kept to
+ *   links.
  */
 export function isOfOwnSite(request: NodeRequest | IncomingMessage, authority: string): boolean {
   const { headers, method } = request;

@@ -11,8 +11,8 @@ export interface CookieInit {
 }
 
 /**
- * Returns the header that sets a cookie for one name. No script reads it, no other host gets it, and no other site's page
- * sends it but by a link. A browser takes "__Host-" for a whole host alone, from the host itself, and over TLS.
+ * Returns the header that sets a cookie for one name. No script reads it, no other host gets it, and no other site's
+ * page sends it but by a link. A browser takes "__Host-" for a whole host alone, from the host itself, and over TLS.
  */
 export function setCookie(
   cookie: VisitCookie,
@@ -34,8 +34,8 @@ export interface CookiePlace {
 }
 
 /**
- * Returns the value of a cookie in the header of a request. With TLS the gateway has set it with a prefix, and any other
- * may be of a page of another name, whose scripts can set cookies for all hosts below the same one.
+ * Returns the value of a cookie in the header of a request. With TLS the gateway has set it with a prefix, and any
+ * other may be of a page of another name, whose scripts can set cookies for all hosts below the same one.
  */
 export function cookieIn(
   header: string | undefined,

@@ -45,7 +45,9 @@ export interface ShownName {
   url: string;
 }
 
-/** Answers with the page of a link, whose button opens it: a program that looks at a link for its preview presses none. */
+/**
+ * Answers with the page of a link, whose button opens it: a program that looks at a link for its preview presses none.
+ */
 export function showLinkPage(response: NodeResponse, shown: ShownName, action: string): void {
   show(response, 200, `A link to ${titleOf(shown)}`, [
     `<h1>You have a link to ${nameOf(shown)}</h1>`,

@@ -49,8 +49,8 @@ export interface NamePlace {
 }
 
 /**
- * Returns where a name is: below `mountPath` of its origin by path, and in a host of its own by host. Undefined for a name
- * that no host can have.
+ * Returns where a name is: below `mountPath` of its origin by path, and in a host of its own by host. Undefined for a
+ * name that no host can have.
  */
 export function placeOf(
   { name, authority, prefix, isAtName }: VisitRoute,

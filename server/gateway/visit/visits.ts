@@ -43,7 +43,10 @@ export interface Visitor {
   cookie: string;
 }
 
-/** Browsers that cannot send an access token: the links that let them in, their cookies, and the page before the first visit. */
+/**
+ * Browsers that cannot send an access token: the links that let them in, their cookies, and the page before the first
+ * visit.
+ */
 export class Visits {
   readonly #relay: Relay;
   readonly #init: VisitsInit;

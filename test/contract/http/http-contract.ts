@@ -23,7 +23,9 @@ export function nameOf({ server }: HttpCase, name: string): string {
   return server === undefined ? name : `${name}-${server}`;
 }
 
-/** Serves all cases: a path begins with the number of a case and with the word of a run. Resolves when it can be called. */
+/**
+ * Serves all cases: a path begins with the number of a case and with the word of a run. Resolves when it can be called.
+ */
 export async function serveContract(relayUrl: string, name: string): Promise<{ end(): Promise<unknown> }> {
   const handler: HttpHandler = (request, info) => {
     const [, at, run = "", path = ""] = /^https?:\/\/[^/]+\/(\d+)\/([^/]+)(\/[^?]*)/.exec(request.url) ?? [];

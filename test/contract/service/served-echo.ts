@@ -12,7 +12,9 @@ function note(run: string, line: string): void {
 
 const text = (value: string) => create(StringValueSchema, { value });
 
-/** Rejects with the reason when the call is over, and notes why. Whether the caller knows of a deadline first is open. */
+/**
+ * Rejects with the reason when the call is over, and notes why. Whether the caller knows of a deadline first is open.
+ */
 async function untilOver(run: string, { signal }: HandlerContext): Promise<never> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   note(run, `over: ${Code[ConnectError.from(signal.reason).code]}`);

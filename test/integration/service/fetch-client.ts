@@ -2,7 +2,10 @@ import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { trailersOf } from "browser-stream-server/http";
 import { chunksOf, streamOf } from "../../../http/service/byte-stream.js";
 
-/** An HTTP client for Connect's transports that calls with `fetch` over a stream: bodies both ways at once, and trailers. */
+/**
+ * An HTTP client for Connect's transports that calls with `fetch` over a stream: bodies both ways at once, and
+ * trailers.
+ */
 export function fetchClient(fetch: (url: string, init: RequestInit) => Promise<Response>): UniversalClientFn {
   return async ({ url, method, header, body, signal }) => {
     const response = await fetch(url, {

@@ -102,7 +102,9 @@ async function inLanes(target: Target, amount: number, work: (next: () => number
 
 const pingOfLink = create(PacketSchema, { content: { case: "ping", value: {} } });
 
-/** The codes of resets in a message, with which its sender hears that its channel is over. One that is none is unknown. */
+/**
+ * The codes of resets in a message, with which its sender hears that its channel is over. One that is none is unknown.
+ */
 function resetCodes(message: Uint8Array): string[] {
   try {
     const { packets } = fromBinary(LinkMessageSchema, message);

@@ -45,7 +45,9 @@ interface Answer {
   body?: Uint8Array[];
 }
 
-/** Calls a leg of a relay that gives this answer. Returns what was heard of it, and the error that the call ended with. */
+/**
+ * Calls a leg of a relay that gives this answer. Returns what was heard of it, and the error that the call ended with.
+ */
 async function call({ status = 200, type = contentTypeStreamProto, body = [] }: Answer) {
   const links = joinedLinks(async (channel) => {
     channel.respond(create(ChannelResponseSchema, { status, headers: [{ name: "content-type", value: type }] }));

@@ -7,7 +7,9 @@ import { mebibyte } from "../../security/attack.js";
 const { maxHeldBytes } = defaultLimits;
 /** A process of Node with the relay's code. */
 const emptyBytes = 80 * mebibyte;
-/** Names, streams and calls: as much as `--max-old-space-size` gives, of which all of the default limits take 0.65 GiB. */
+/**
+ * Names, streams and calls: as much as `--max-old-space-size` gives, of which all of the default limits take 0.65 GiB.
+ */
 const objectBytes = 768 * mebibyte;
 /** Bytes that wait may keep buffers of several times their size. */
 const unreadBytes = maxHeldBytes * maxPinnedFactor;
