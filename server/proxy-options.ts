@@ -1,8 +1,8 @@
 import type { Clock } from "../stream/platform/clock.js";
 import { systemClock } from "../stream/platform/system-clock.js";
-import type { Authorize, AuthorizeAdmin } from "./admission/authorize.js";
 import { described, knownOptions } from "./admission/known-options.js";
 import { checkedLimits, maxTimerMs, type RelayLimits } from "./admission/limits.js";
+import type { Authorize, AuthorizeAdmin } from "./admission/policy/authorize.js";
 import { type CheckedGatewayOptions, checkedGatewayOptions, type GatewayOptions } from "./gateway/gateway-options.js";
 import { checkOrigins, type Origins } from "./http/page/cors.js";
 import { checkedHosts, type Hosts } from "./http/page/hosts.js";

@@ -24,7 +24,7 @@ import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import { setTransportFacts } from "../web/transport/transport-facts.js";
 import { Survey } from "./admin/survey.js";
-import type { Admitted } from "./admission/authorize.js";
+import type { Admitted } from "./admission/policy/authorize.js";
 import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
 import { retireSession } from "./http/http2-sessions.js";

@@ -13,7 +13,7 @@ import { Admission } from "./admission/admission.js";
 import { localCaller } from "./admission/caller.js";
 import { described } from "./admission/known-options.js";
 import type { RelayLimits } from "./admission/limits.js";
-import type { Revocation } from "./admission/revocations.js";
+import type { Revocation } from "./admission/policy/revocations.js";
 import { quoted, type RelayWarning, Warnings } from "./admission/warnings.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { CheckedGatewayOptions } from "./gateway/gateway-options.js";

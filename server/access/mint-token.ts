@@ -1,5 +1,5 @@
-import { maxAccessTokenBytes } from "../admission/authorize.js";
 import { described, knownOptions } from "../admission/known-options.js";
+import { maxAccessTokenBytes } from "../admission/policy/authorize.js";
 import { randomId } from "../relay/token.js";
 import { checkedMeta } from "./access-claims.js";
 import { privateAccessKey, secretAccessKey } from "./access-keys.js";

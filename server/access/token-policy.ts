@@ -1,7 +1,12 @@
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import { type AdminRequest, type AuthorizeRequest, type Grant, maxAccessTokenBytes } from "../admission/authorize.js";
 import { described, knownOptions } from "../admission/known-options.js";
+import {
+  type AdminRequest,
+  type AuthorizeRequest,
+  type Grant,
+  maxAccessTokenBytes,
+} from "../admission/policy/authorize.js";
 import type { AccessClaims } from "./access-claims.js";
 import { type AccessKeyOptions, checkedAccessKeys } from "./access-keys.js";
 import { AccessVerifier, tokenError } from "./access-verifier.js";

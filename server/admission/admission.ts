@@ -3,6 +3,10 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { messageOf, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Condition, Deferred, isThenable } from "../../stream/platform/deferred.js";
+import type { Caller, Claims } from "./caller.js";
+import { addressKey, callerKey } from "./caller-key.js";
+import { HeldBytes } from "./held-bytes.js";
+import type { RelayLimits } from "./limits.js";
 import {
   type Admitted,
   type Authorize,
@@ -11,15 +15,11 @@ import {
   admittedBy,
   maxAccessTokenBytes,
   refusalIn,
-} from "./authorize.js";
-import { ByteRates } from "./byte-rates.js";
-import type { Caller, Claims } from "./caller.js";
-import { addressKey, callerKey } from "./caller-key.js";
-import { CallerRates } from "./caller-rates.js";
-import { Grants, type OnGrantEnd } from "./grants.js";
-import { HeldBytes } from "./held-bytes.js";
-import { KnownTokens } from "./known-tokens.js";
-import type { RelayLimits } from "./limits.js";
+} from "./policy/authorize.js";
+import { Grants, type OnGrantEnd } from "./policy/grants.js";
+import { KnownTokens } from "./policy/known-tokens.js";
+import { ByteRates } from "./rates/byte-rates.js";
+import { CallerRates } from "./rates/caller-rates.js";
 import { type Cap, capsOf, type Resource } from "./resource.js";
 import { quoted, type Warnings } from "./warnings.js";
 

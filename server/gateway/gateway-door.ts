@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { OpenSchema } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Hold } from "../admission/admission.js";
-import type { Admitted } from "../admission/authorize.js";
+import type { Admitted } from "../admission/policy/authorize.js";
 import type { NodeRequest } from "../http/node-server.js";
 import { requestCaller } from "../http/request/request-caller.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";

@@ -21,7 +21,7 @@ import {
 } from "../../websocket/close-code.js";
 import type { Caller } from "../admission/caller.js";
 import type { Holder } from "../admission/held-bytes.js";
-import { TokenBucket } from "../admission/token-bucket.js";
+import { TokenBucket } from "../admission/rates/token-bucket.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 
 /** Messages as they come: the bytes, and whether they are text. */

@@ -6,9 +6,9 @@ import type { LinkStream } from "../../http/link/stream-pipe.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { openStream } from "../../web/api/stream-client.js";
-import type { Admitted } from "../admission/authorize.js";
 import type { Claims } from "../admission/caller.js";
 import { callerKey } from "../admission/caller-key.js";
+import type { Admitted } from "../admission/policy/authorize.js";
 
 export interface GatewayStreamsInit {
   clock: Clock;

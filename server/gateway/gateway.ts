@@ -5,7 +5,7 @@ import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import { httpMetadata } from "../../http/link/stream-link.js";
 import { isRefusedMethod } from "../../http/message/head.js";
 import { StreamError } from "../../stream/error/stream-error.js";
-import type { Admitted } from "../admission/authorize.js";
+import type { Admitted } from "../admission/policy/authorize.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { endUnfinished } from "../http/request/answered-request.js";
 import { schemeOf } from "../http/request/request-urls.js";

@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node
 import type { Socket } from "node:net";
 import { atIntervals } from "../../link/at-intervals.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { TokenBucket } from "../admission/token-bucket.js";
+import { TokenBucket } from "../admission/rates/token-bucket.js";
 
 /**
  * PINGs and SETTINGS that a client may send at once, and in a second. A client keeps a connection alive with one PING

@@ -3,7 +3,7 @@ import type { Link } from "../../link/link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller, Claims } from "../admission/caller.js";
-import type { GrantHold, Grants } from "../admission/grants.js";
+import type { GrantHold, Grants } from "../admission/policy/grants.js";
 
 /** A link ends so long after its grant, so that its calls can say before why they end. Half of a second is enough. */
 const farewellMs = 500;

@@ -25,7 +25,7 @@ import type { Admission } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
 import type { Holder } from "../admission/held-bytes.js";
 import type { RelayLimits } from "../admission/limits.js";
-import { TokenBucket } from "../admission/token-bucket.js";
+import { TokenBucket } from "../admission/rates/token-bucket.js";
 import type { Warnings } from "../admission/warnings.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
 import { bearerToken } from "../rpc/bearer-token.js";

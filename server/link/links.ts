@@ -16,7 +16,7 @@ import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission, Hold } from "../admission/admission.js";
 import type { Caller } from "../admission/caller.js";
 import type { RelayLimits } from "../admission/limits.js";
-import { TokenBucket } from "../admission/token-bucket.js";
+import { TokenBucket } from "../admission/rates/token-bucket.js";
 import { CallTurns } from "../http/call-turns.js";
 import type { RelayEvents } from "../relay/relay-events.js";
 import { randomId, type TokenSigner } from "../relay/token.js";

@@ -4,7 +4,7 @@ import type { StreamError } from "../../stream/error/stream-error.js";
 import { Condition } from "../../stream/platform/deferred.js";
 import type { Hold } from "../admission/admission.js";
 import { type Caller, localCaller } from "../admission/caller.js";
-import type { OnGrantEnd } from "../admission/grants.js";
+import type { OnGrantEnd } from "../admission/policy/grants.js";
 import { heartbeat, withHeartbeat } from "./heartbeat.js";
 import type { Relay } from "./relay.js";
 import { namesPerStep, WalkTurns } from "./walk-turns.js";

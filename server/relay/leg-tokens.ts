@@ -1,5 +1,5 @@
-import type { CarriedGrant } from "../admission/carried-grant.js";
-import type { Grants } from "../admission/grants.js";
+import type { CarriedGrant } from "../admission/policy/carried-grant.js";
+import type { Grants } from "../admission/policy/grants.js";
 import type { Offer, OfferPlace } from "./lease/offer.js";
 import type { Registry } from "./lease/registry.js";
 import type { Role } from "./stream/half.js";

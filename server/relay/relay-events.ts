@@ -1,6 +1,6 @@
 import type { StreamError } from "../../stream/error/stream-error.js";
 import type { Caller } from "../admission/caller.js";
-import type { Revocation } from "../admission/revocations.js";
+import type { Revocation } from "../admission/policy/revocations.js";
 import { giveErrorId } from "./error-id.js";
 import type { NameChange } from "./lease/registry.js";
 import type { Half, Role } from "./stream/half.js";

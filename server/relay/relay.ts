@@ -4,9 +4,9 @@ import type { Capabilities, RejectRequest, RenewRequest } from "../../gen/stream
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Admission } from "../admission/admission.js";
-import type { Admitted, AuthorizeRequest } from "../admission/authorize.js";
 import { type Caller, type Claims, localCaller } from "../admission/caller.js";
 import { exceededLimit, type RelayLimits } from "../admission/limits.js";
+import type { Admitted, AuthorizeRequest } from "../admission/policy/authorize.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
 import type { OfferTracing } from "./lease/offer-tracing.js";

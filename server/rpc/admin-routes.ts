@@ -4,7 +4,7 @@ import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import { cutReason, StreamError } from "../../stream/error/stream-error.js";
 import type { Survey } from "../admin/survey.js";
 import type { Caller } from "../admission/caller.js";
-import type { Revocation } from "../admission/revocations.js";
+import type { Revocation } from "../admission/policy/revocations.js";
 import type { Relay } from "../relay/relay.js";
 import type { OperatorAct } from "../relay/relay-events.js";
 import { callerOf, tokenOf } from "./caller.js";

@@ -9,9 +9,9 @@ import {
   type RenewRequest,
 } from "../../gen/streamserver/v1/relay_pb.js";
 import { legOverheadBytes } from "../../leg/leg-call.js";
-import type { Admitted } from "../admission/authorize.js";
 import type { Caller } from "../admission/caller.js";
 import { limitsToWire } from "../admission/limits.js";
+import type { Admitted } from "../admission/policy/authorize.js";
 import type { Directory } from "../relay/directory.js";
 import { heartbeat, withHeartbeat } from "../relay/heartbeat.js";
 import type { Lease } from "../relay/lease/lease.js";

@@ -1,7 +1,7 @@
 import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
-import type { Revocation } from "../admission/revocations.js";
+import type { Revocation } from "../admission/policy/revocations.js";
 import type { NameChange } from "../relay/lease/registry.js";
 import type { LinkChange, LiveStream, OperatorAct, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";

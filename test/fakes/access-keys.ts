@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import type { AuthorizeRequest } from "../../server/admission/authorize.js";
 import { localCaller } from "../../server/admission/caller.js";
+import type { AuthorizeRequest } from "../../server/admission/policy/authorize.js";
 
 /** A secret of the least length, for tests. */
 export const accessSecret = Buffer.alloc(32, "a").toString("base64url");

@@ -3,7 +3,7 @@ import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Clock } from "../../../stream/platform/clock.js";
 import type { Claims } from "../../admission/caller.js";
-import type { Grants } from "../../admission/grants.js";
+import type { Grants } from "../../admission/policy/grants.js";
 import { randomId } from "../../relay/token.js";
 
 /** A link that nobody has opened for this long is good no longer: time enough to be sent and read. */

@@ -3,7 +3,7 @@ import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Clock } from "../../../stream/platform/clock.js";
 import type { Admission, Hold } from "../../admission/admission.js";
 import type { Caller } from "../../admission/caller.js";
-import type { GrantEnd } from "../../admission/grants.js";
+import type { GrantEnd } from "../../admission/policy/grants.js";
 import { ListenCall } from "./listen-call.js";
 import type { Offer, OfferPlace } from "./offer.js";
 import type { OwnerKey } from "./owner-key.js";

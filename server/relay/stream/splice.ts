@@ -3,9 +3,9 @@ import { type Capabilities, Feature } from "../../../gen/streamserver/v1/relay_p
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Clock } from "../../../stream/platform/clock.js";
 import type { Caller, Claims } from "../../admission/caller.js";
-import type { CarriedGrant } from "../../admission/carried-grant.js";
-import type { GrantHold, Grants } from "../../admission/grants.js";
 import type { Holder } from "../../admission/held-bytes.js";
+import type { CarriedGrant } from "../../admission/policy/carried-grant.js";
+import type { GrantHold, Grants } from "../../admission/policy/grants.js";
 import type { Offer, OfferFacts, OfferPlace } from "../lease/offer.js";
 import type { StreamChange } from "../relay-events.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";

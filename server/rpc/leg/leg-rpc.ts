@@ -7,9 +7,9 @@ import {
   type Resume,
 } from "../../../gen/streamserver/v1/relay_pb.js";
 import type { Hold } from "../../admission/admission.js";
-import type { Admitted } from "../../admission/authorize.js";
 import { type Caller, callerToWire } from "../../admission/caller.js";
 import { limitsToWire, maxTimerMs } from "../../admission/limits.js";
+import type { Admitted } from "../../admission/policy/authorize.js";
 import type { OfferFacts } from "../../relay/lease/offer.js";
 import type { Relay } from "../../relay/relay.js";
 import type { Half, Role } from "../../relay/stream/half.js";

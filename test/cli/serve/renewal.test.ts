@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { mintToken, type StreamRights } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
-import { expiryIntervalMs } from "../../../server/admission/grants.js";
+import { expiryIntervalMs } from "../../../server/admission/policy/grants.js";
 import { BssRelay } from "../../chaos/bss-relay.js";
 
 /**

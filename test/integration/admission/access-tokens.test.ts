@@ -13,7 +13,7 @@ import {
   tokenPolicy,
 } from "browser-stream-server/server";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { expiryIntervalMs } from "../../../server/admission/grants.js";
+import { expiryIntervalMs } from "../../../server/admission/policy/grants.js";
 import { pemPair, accessSecret as secret } from "../../fakes/access-keys.js";
 import { rejection } from "../../fakes/outcome.js";
 import { RawListener, refusal, refused } from "../raw-calls.js";

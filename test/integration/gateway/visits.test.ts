@@ -4,7 +4,7 @@ import { Code, StreamError, StreamServer } from "browser-stream-server";
 import { serve } from "browser-stream-server/http";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { carriedGrantText } from "../../../server/admission/carried-grant.js";
+import { carriedGrantText } from "../../../server/admission/policy/carried-grant.js";
 import { TokenSigner } from "../../../server/relay/token.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 

@@ -15,8 +15,8 @@ import {
   type TokenPolicyOptions,
   tokenPolicy,
 } from "../../../../server/access/token-policy.js";
-import type { AuthorizeRequest, Grant } from "../../../../server/admission/authorize.js";
-import { Revocations } from "../../../../server/admission/revocations.js";
+import type { AuthorizeRequest, Grant } from "../../../../server/admission/policy/authorize.js";
+import { Revocations } from "../../../../server/admission/policy/revocations.js";
 import { authorizeRequest, pemPair, accessSecret as secret } from "../../../fakes/access-keys.js";
 import { Random } from "../../../fakes/mutations.js";
 import { rejection } from "../../../fakes/outcome.js";

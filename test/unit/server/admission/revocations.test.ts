@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { Revocations } from "../../../../server/admission/revocations.js";
+import { Revocations } from "../../../../server/admission/policy/revocations.js";
 import { thrown } from "../../../fakes/outcome.js";
 
 test("Revocations.add takes no more than its cap, says so, and still takes what it has and all until a time", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { TokenBucket } from "../../../../server/admission/token-bucket.js";
+import { TokenBucket } from "../../../../server/admission/rates/token-bucket.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 
 function taken(bucket: TokenBucket, earned?: () => number): number {

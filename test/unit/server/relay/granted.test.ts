@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import type { Authorize } from "../../../../server/admission/authorize.js";
 import type { Caller, Claims } from "../../../../server/admission/caller.js";
+import type { Authorize } from "../../../../server/admission/policy/authorize.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import type { TokenKeys } from "../../../../server/relay/token-keys.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
-import type { Admitted } from "../../../../server/admission/authorize.js";
 import { localCaller } from "../../../../server/admission/caller.js";
+import type { Admitted } from "../../../../server/admission/policy/authorize.js";
 import { TokenSigner } from "../../../../server/relay/token.js";
 import { thrown } from "../../../fakes/outcome.js";
 import { newRelay, noFacts, resumableStream, resumes, someCaller } from "../../../fakes/relays.js";

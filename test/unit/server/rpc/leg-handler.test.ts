@@ -13,9 +13,9 @@ import {
 import { dataOf, envelope } from "../../../../leg/envelope.js";
 import type { Parts } from "../../../../leg/parts.js";
 import { Survey } from "../../../../server/admin/survey.js";
-import type { Grant } from "../../../../server/admission/authorize.js";
 import type { Caller, Claims } from "../../../../server/admission/caller.js";
 import { defaultLimits, type RelayLimits } from "../../../../server/admission/limits.js";
+import type { Grant } from "../../../../server/admission/policy/authorize.js";
 import { answerTimeoutMs } from "../../../../server/http/open-responses.js";
 import { Directory } from "../../../../server/relay/directory.js";
 import type { Relay } from "../../../../server/relay/relay.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../../../gen/streamserver/v1/failure_pb.js";
 import type { Claims } from "../../../../../server/admission/caller.js";
-import { Grants } from "../../../../../server/admission/grants.js";
+import { Grants } from "../../../../../server/admission/policy/grants.js";
 import { linkLifeMs, VisitLinks } from "../../../../../server/gateway/visit/visit-links.js";
 import { FakeClock } from "../../../../fakes/fake-clock.js";
 

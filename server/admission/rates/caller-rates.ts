@@ -1,4 +1,4 @@
-import type { Clock } from "../../stream/platform/clock.js";
+import type { Clock } from "../../../stream/platform/clock.js";
 import { TokenBucket, type TokenBucketInit } from "./token-bucket.js";
 
 /**

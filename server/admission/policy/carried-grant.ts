@@ -1,4 +1,4 @@
-import type { Claims } from "./caller.js";
+import type { Claims } from "../caller.js";
 
 /**
  * The part of a grant that the relay's own tokens carry, so that what lives by it does so in another process as well.

@@ -1,9 +1,9 @@
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import type { Clock } from "../../stream/platform/clock.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import type { Clock } from "../../../stream/platform/clock.js";
+import type { Caller, Claims } from "../caller.js";
 import type { AuthorizeRequest } from "./authorize.js";
-import type { Caller, Claims } from "./caller.js";
 import { type CarriedGrant, carriedGrant, carriedGrantText } from "./carried-grant.js";
 import { type Revocation, Revocations } from "./revocations.js";
 

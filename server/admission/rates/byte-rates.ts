@@ -1,8 +1,8 @@
-import type { Clock } from "../../stream/platform/clock.js";
-import type { Caller } from "./caller.js";
-import { callerKey } from "./caller-key.js";
+import type { Clock } from "../../../stream/platform/clock.js";
+import type { Caller } from "../caller.js";
+import { callerKey } from "../caller-key.js";
+import { maxTimerMs, type RelayLimits } from "../limits.js";
 import { maxRememberedCallers } from "./caller-rates.js";
-import { maxTimerMs, type RelayLimits } from "./limits.js";
 
 /** Allows so many bytes in a second, and those of one second at once. A frame may be spent that is not earned yet. */
 class ByteRate {

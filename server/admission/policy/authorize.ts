@@ -1,9 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { fromConnectError } from "../../stream/error/failure-detail.js";
-import { cutReason, StreamError } from "../../stream/error/stream-error.js";
-import { isThenable } from "../../stream/platform/deferred.js";
-import type { Caller, Claims } from "./caller.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { fromConnectError } from "../../../stream/error/failure-detail.js";
+import { cutReason, StreamError } from "../../../stream/error/stream-error.js";
+import { isThenable } from "../../../stream/platform/deferred.js";
+import type { Caller, Claims } from "../caller.js";
 
 /** The longest access token. Node takes 16 KiB of headers, and a token may be one of them. */
 export const maxAccessTokenBytes = 8_192;

@@ -1,4 +1,4 @@
-import type { Clock } from "../../stream/platform/clock.js";
+import type { Clock } from "../../../stream/platform/clock.js";
 
 export interface TokenBucketInit {
   /** How many tokens the bucket holds, and has at first. */

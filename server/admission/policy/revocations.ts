@@ -1,7 +1,7 @@
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import type { Claims } from "./caller.js";
-import { described, knownOptions } from "./known-options.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import type { Claims } from "../caller.js";
+import { described, knownOptions } from "../known-options.js";
 
 /**
  * The access tokens that are good no longer.
