@@ -1,6 +1,6 @@
 import { Failure } from "browser-stream-server";
-import type { Side } from "./side.ts";
-import type { CutKind, RelayFault, SpellKind } from "./step.ts";
+import type { CutKind, RelayFault, SpellKind } from "./history/step.ts";
+import type { Side } from "./parties/side.ts";
 
 export type FaultKind = CutKind | SpellKind | RelayFault;
 

@@ -1,5 +1,5 @@
 import type { RelayLimits } from "browser-stream-server/server";
-import type { ChaosRelayOptions } from "./chaos-relay.ts";
+import type { ChaosRelayOptions } from "./relay/chaos-relay.ts";
 
 /** Two attempts that get no answer take 4 s and 8 s, and the third one comes soon after them. */
 export const graceMs = 16_000;

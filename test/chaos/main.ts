@@ -1,13 +1,13 @@
 // `npm run test:chaos` runs this program. It ends with exit code 1 if anything was lost, doubled, or waits for ever.
 import type { Carrier } from "./carriers.ts";
 import { Figures } from "./figures.ts";
-import { type History, historyText } from "./history.ts";
-import { knownHistories } from "./known-histories.ts";
+import { type History, historyText } from "./history/history.ts";
+import { knownHistories } from "./history/known-histories.ts";
+import { shrink } from "./history/shrink.ts";
 import { type ChaosOptions, readOptions, usage } from "./options.ts";
 import { type CarrierRun, figuresText, reportHistories, reportScenario } from "./report.ts";
 import { type Failed, runHistories } from "./run.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
-import { shrink } from "./shrink.ts";
 import { sharedRelay, tryAlone, tryHistory } from "./trial.ts";
 
 function readCommandLine(): ChaosOptions {

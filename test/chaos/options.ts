@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { type Carrier, carriers } from "./carriers.ts";
-import { type History, parseHistory } from "./history.ts";
+import { type History, parseHistory } from "./history/history.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, type Stream, StreamClient, StreamServer } from "browser-stream-server";
-import { ChaosRelay } from "./chaos-relay.ts";
-import { describe, problemsOf } from "./checker.ts";
 import type { FaultKind, Figures } from "./figures.ts";
-import { type History, hasRelayFault, isSurvivable } from "./history.ts";
+import { describe, problemsOf } from "./history/checker.ts";
+import { type History, hasRelayFault, isSurvivable } from "./history/history.ts";
+import type { Party, Step } from "./history/step.ts";
 import { graceMs } from "./limits.ts";
-import type { LocalRelay } from "./local-relay.ts";
-import { Networks, restOf } from "./networks.ts";
-import { resetError, Side } from "./side.ts";
-import type { Party, Step } from "./step.ts";
+import { Networks, restOf } from "./network/networks.ts";
+import { resetError, Side } from "./parties/side.ts";
+import { ChaosRelay } from "./relay/chaos-relay.ts";
+import type { LocalRelay } from "./relay/local-relay.ts";
 import { within } from "./within.ts";
 
 /** A stream may wait so long for its listener. */

@@ -4,8 +4,8 @@ import { type Machine, thisMachine } from "../../bench/machine.ts";
 import { median, quantile } from "../../bench/statistics.ts";
 import type { Carrier } from "./carriers.ts";
 import type { FaultKind, Figures } from "./figures.ts";
+import { mebibyte } from "./parties/transfer.ts";
 import type { ScenarioResult } from "./scenarios/scenario.ts";
-import { mebibyte } from "./transfer.ts";
 
 const page = fileURLToPath(new URL("../../docs/chaos.md", import.meta.url));
 

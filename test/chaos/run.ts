@@ -1,7 +1,7 @@
 import type { Carrier } from "./carriers.ts";
 import type { Figures } from "./figures.ts";
-import { type History, historyText, randomHistory } from "./history.ts";
-import { restOf } from "./networks.ts";
+import { type History, historyText, randomHistory } from "./history/history.ts";
+import { restOf } from "./network/networks.ts";
 import { sharedRelay, tryHistory } from "./trial.ts";
 
 export interface Failed {

@@ -1,9 +1,9 @@
-import { ChaosRelay } from "./chaos-relay.ts";
 import type { Figures } from "./figures.ts";
-import { type History, hasRelayFault } from "./history.ts";
+import { type History, hasRelayFault } from "./history/history.ts";
 import { limits, relayOptions } from "./limits.ts";
-import { LocalRelay } from "./local-relay.ts";
 import { play } from "./play.ts";
+import { ChaosRelay } from "./relay/chaos-relay.ts";
+import { LocalRelay } from "./relay/local-relay.ts";
 
 let lastName = 0;
 

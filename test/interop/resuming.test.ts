@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { ChaosProxy } from "../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../chaos/network/chaos-proxy.js";
 import { isCi } from "../gate/step.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import type { ProgramRole } from "../setup/example-programs.js";

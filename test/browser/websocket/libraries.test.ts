@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { libraries } from "../../contract/websocket/libraries.js";
 import type { EngineTab } from "../../engines/engine.js";
 import { engines } from "../../engines/engines.js";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { StreamClient } from "browser-stream-server";
 import type { BackgroundHabit } from "../../browser/freezable-chromium.ts";
-import { BssRelay } from "../bss-relay.ts";
-import { ChaosProxy } from "../chaos-proxy.ts";
-import { loadEngines } from "../engine-modules.ts";
+import { ChaosProxy } from "../network/chaos-proxy.ts";
+import { loadEngines } from "../parties/engine-modules.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 

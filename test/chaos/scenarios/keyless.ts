@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, type StreamError } from "browser-stream-server";
-import { BssRelay } from "../bss-relay.ts";
 import { networkCarriers } from "../carriers.ts";
-import { TwoParties } from "../two-parties.ts";
+import { TwoParties } from "../parties/two-parties.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import { type Scenario, together } from "./scenario.ts";
 

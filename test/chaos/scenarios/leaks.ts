@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { openWay } from "../carriers.ts";
-import { ChaosProxy } from "../chaos-proxy.ts";
 import { limits } from "../limits.ts";
-import { RelayChild } from "../relay-child.ts";
-import { mebibyte } from "../transfer.ts";
+import { ChaosProxy } from "../network/chaos-proxy.ts";
+import { mebibyte } from "../parties/transfer.ts";
+import { RelayChild } from "../relay/relay-child.ts";
 import { within } from "../within.ts";
 import type { Scenario } from "./scenario.ts";
 

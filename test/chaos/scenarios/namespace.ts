@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { networkCarriers, openWay } from "../carriers.ts";
-import { NetworkNamespace } from "../network-namespace.ts";
-import { type Talk, talksOf } from "../talk.ts";
+import { NetworkNamespace } from "../network/network-namespace.ts";
+import { type Talk, talksOf } from "../parties/talk.ts";
 import { within } from "../within.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BssRelay } from "../bss-relay.ts";
 import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
-import { talksOf } from "../talk.ts";
-import { TwoParties } from "../two-parties.ts";
+import { talksOf } from "../parties/talk.ts";
+import { TwoParties } from "../parties/two-parties.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, StreamClient, type StreamError } from "browser-stream-server";
-import { BssRelay } from "../bss-relay.ts";
-import { loadEngines } from "../engine-modules.ts";
+import { loadEngines } from "../parties/engine-modules.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stream } from "browser-stream-server";
 import { median, quantile } from "../../../bench/statistics.ts";
-import { BssRelay } from "../bss-relay.ts";
 import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
-import type { CutKind } from "../step.ts";
-import { TwoParties } from "../two-parties.ts";
+import type { CutKind } from "../history/step.ts";
+import { TwoParties } from "../parties/two-parties.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 

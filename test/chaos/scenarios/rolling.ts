@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stream } from "browser-stream-server";
-import { BssRelay } from "../bss-relay.ts";
 import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
-import { TwoParties } from "../two-parties.ts";
+import { TwoParties } from "../parties/two-parties.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import type { Scenario } from "./scenario.ts";
 

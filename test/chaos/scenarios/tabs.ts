@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineTab } from "../../engines/engine.ts";
-import { BssRelay } from "../bss-relay.ts";
-import { ChaosProxy } from "../chaos-proxy.ts";
-import { loadEngines } from "../engine-modules.ts";
-import { cutKinds } from "../step.ts";
-import { mebibyte } from "../transfer.ts";
+import { cutKinds } from "../history/step.ts";
+import { ChaosProxy } from "../network/chaos-proxy.ts";
+import { loadEngines } from "../parties/engine-modules.ts";
+import { mebibyte } from "../parties/transfer.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 
 const timeoutMs = 600_000;

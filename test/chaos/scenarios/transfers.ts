@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BssRelay } from "../bss-relay.ts";
 import { type NetworkCarrier, networkCarriers } from "../carriers.ts";
-import { cutKinds } from "../step.ts";
-import { mebibyte, Transfer } from "../transfer.ts";
-import { TwoParties } from "../two-parties.ts";
+import { cutKinds } from "../history/step.ts";
+import { mebibyte, Transfer } from "../parties/transfer.ts";
+import { TwoParties } from "../parties/two-parties.ts";
+import { BssRelay } from "../relay/bss-relay.ts";
 import { within } from "../within.ts";
 import { type Scenario, type ScenarioResult, together } from "./scenario.ts";
 

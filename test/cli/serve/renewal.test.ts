@@ -7,7 +7,7 @@ import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { mintToken, type StreamRights } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
 import { expiryIntervalMs } from "../../../server/admission/policy/grants.js";
-import { BssRelay } from "../../chaos/bss-relay.js";
+import { BssRelay } from "../../chaos/relay/bss-relay.js";
 
 /**
  * A token for 6 s is renewed when three quarters of its 5 to 6 s are over, and the first one has expired 6 s after the

@@ -3,7 +3,7 @@ import { get, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { EchoService } from "../../contract/service/echo-service.js";
 import { Requests, serviceCases } from "../../contract/service/service-cases.js";
 import { callService, serveServices } from "../../contract/service/service-contract.js";

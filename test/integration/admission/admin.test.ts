@@ -16,7 +16,7 @@ import { logRelay, mintToken, tokenPolicy } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fromConnectError } from "../../../stream/error/failure-detail.js";
 import { openWay } from "../../chaos/carriers.js";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";

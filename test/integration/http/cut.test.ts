@@ -1,6 +1,6 @@
 import { createFetch, serve } from "browser-stream-server/http";
 import { expect, onTestFinished, test } from "vitest";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { openRelay } from "../relay-ports.js";
 
 test("a call goes on where the connections of both sides are cut under it, and loses nothing", async () => {

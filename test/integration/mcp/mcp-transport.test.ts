@@ -7,7 +7,7 @@ import { Code, Failure, type Stream, StreamClient, StreamServer } from "browser-
 import { McpTransport } from "browser-stream-server/mcp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
 

@@ -2,7 +2,7 @@ import { Failure, type Stream, StreamClient, StreamError, StreamServer } from "b
 import { afterEach, expect, test } from "vitest";
 import { relayOf } from "../../../server/stream-server-proxy.js";
 import { openWay } from "../../chaos/carriers.js";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { openBystander } from "../bystander.js";
 import { openRelay } from "../relay-ports.js";
 import { standstill } from "../until.js";

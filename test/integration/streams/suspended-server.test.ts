@@ -3,8 +3,8 @@ import { Failure, type Stream, StreamClient, StreamServer } from "browser-stream
 import type { RelayLimits } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { type NetworkCarrier, networkCarriers, openWay } from "../../chaos/carriers.js";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
-import { ChaosRelay } from "../../chaos/chaos-relay.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
+import { ChaosRelay } from "../../chaos/relay/chaos-relay.js";
 import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";

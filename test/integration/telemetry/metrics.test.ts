@@ -7,7 +7,7 @@ import { RelayService } from "browser-stream-server/gen";
 import { type MetricsServer, relayMetrics, serveMetrics } from "browser-stream-server/server";
 import { afterEach, expect, test } from "vitest";
 import { openWay } from "../../chaos/carriers.js";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { rejection } from "../../fakes/outcome.js";
 import { openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { ChaosProxy } from "../../chaos/chaos-proxy.js";
+import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { libraries } from "../../contract/websocket/libraries.js";
 import { streamSocket } from "../../contract/websocket/library.js";
 import { holdsNothing, openRelay } from "../relay-ports.js";

@@ -1,10 +1,10 @@
 import { Failure, Hop, StreamError } from "browser-stream-server";
 import { describe, expect, test } from "vitest";
-import { problemsOf } from "../../chaos/checker.ts";
-import { parseHistory } from "../../chaos/history.ts";
+import { problemsOf } from "../../chaos/history/checker.ts";
+import { parseHistory } from "../../chaos/history/history.ts";
 import { graceMs } from "../../chaos/limits.ts";
-import { planMessage } from "../../chaos/message.ts";
-import { Side } from "../../chaos/side.ts";
+import { planMessage } from "../../chaos/parties/message.ts";
+import { Side } from "../../chaos/parties/side.ts";
 
 const cut = parseHistory("http2/http2: open 0; cut client rst");
 const longCut = parseHistory(`http2/http2: open 0; away client ${2 * graceMs}`);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { carriers } from "../../chaos/carriers.ts";
-import { historyText, isSurvivable, parseHistory, randomHistory } from "../../chaos/history.ts";
+import { historyText, isSurvivable, parseHistory, randomHistory } from "../../chaos/history/history.ts";
 
 const seeds = Array.from({ length: 200 }, (_, at) => at + 1);
 

@@ -1,6 +1,6 @@
-import { Figures } from "./figures.ts";
+import { Figures } from "../figures.ts";
+import { tryAlone } from "../trial.ts";
 import type { History } from "./history.ts";
-import { tryAlone } from "./trial.ts";
 
 /** Timing differs from one play to the next, so a shorter history gets as many chances to fail. */
 const chances = 3;

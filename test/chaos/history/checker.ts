@@ -1,6 +1,6 @@
 import { Failure, Hop, type StreamError } from "browser-stream-server";
+import { resetCode, type Side } from "../parties/side.ts";
 import { type History, isSurvivable } from "./history.ts";
-import { resetCode, type Side } from "./side.ts";
 
 /** The failures of a stream whose client was never told that it is open, while something was broken or reset. */
 const failuresOfOpening = new Set([

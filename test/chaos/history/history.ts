@@ -1,6 +1,6 @@
-import { type Carrier, carriers, type NetworkCarrier, networkCarriers } from "./carriers.ts";
-import { graceMs, heartbeatIntervalMs } from "./limits.ts";
-import { Random } from "./random.ts";
+import { type Carrier, carriers, type NetworkCarrier, networkCarriers } from "../carriers.ts";
+import { graceMs, heartbeatIntervalMs } from "../limits.ts";
+import { Random } from "../random.ts";
 import { cutKinds, type Party, parseStep, relayFaults, type Step, spellKinds, stepText } from "./step.ts";
 
 /** All that is down adds up to at most so much, so that every stream can survive: endpoints try again ever later. */

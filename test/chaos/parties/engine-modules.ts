@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Engine } from "../engines/engine.ts";
+import type { Engine } from "../../engines/engine.ts";
 
 /**
  * Loads the engines, whose files import each other by the names that a compiler gives to them, and builds the package
@@ -16,8 +16,8 @@ export async function loadEngines(): Promise<Engine[]> {
       return next(source, context);
     },
   });
-  const { default: bundle } = await import("../setup/bundle.ts");
+  const { default: bundle } = await import("../../setup/bundle.ts");
   await bundle();
-  const { engines } = await import("../engines/engines.ts");
+  const { engines } = await import("../../engines/engines.ts");
   return engines;
 }

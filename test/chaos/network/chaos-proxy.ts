@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { resetSocket } from "../../cli/stream/reset-socket.ts";
+import { resetSocket } from "../../../cli/stream/reset-socket.ts";
+import type { CutKind, SpellKind } from "../history/step.ts";
 import { Flow, openPassage, type Passage } from "./flow.ts";
-import type { CutKind, SpellKind } from "./step.ts";
 
 type Network =
   | Passage

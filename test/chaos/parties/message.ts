@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 
 /** A message as the history has it: its size decides its content, together with its place. */
 export interface MessagePlan {

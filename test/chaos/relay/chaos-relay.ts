@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RelayCounts, RelayLimits } from "browser-stream-server/server";
+import type { RelayFault } from "../history/step.ts";
 import { RelayChild, type RelayState } from "./relay-child.ts";
-import type { RelayFault } from "./step.ts";
 
 export interface ChaosRelayOptions {
   limits: Partial<RelayLimits>;

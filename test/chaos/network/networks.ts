@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TransportLike } from "browser-stream-server";
-import { openWay, tidyCarriers, type Way } from "./carriers.ts";
+import { openWay, tidyCarriers, type Way } from "../carriers.ts";
+import type { History } from "../history/history.ts";
+import type { Party } from "../history/step.ts";
+import { graceMs } from "../limits.ts";
 import { ChaosProxy } from "./chaos-proxy.ts";
-import type { History } from "./history.ts";
-import { graceMs } from "./limits.ts";
-import type { Party } from "./step.ts";
 
 /**
  * The relay may hold a stream for an endpoint that it has told nothing until the grace period is over, or wait for the

@@ -1,7 +1,7 @@
 import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
-import { type NetworkCarrier, openWay, type Way } from "./carriers.ts";
-import { ChaosProxy } from "./chaos-proxy.ts";
-import { within } from "./within.ts";
+import { type NetworkCarrier, openWay, type Way } from "../carriers.ts";
+import { ChaosProxy } from "../network/chaos-proxy.ts";
+import { within } from "../within.ts";
 
 const startTimeoutMs = 30_000;
 

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RelayProcess, startRelay } from "../relay-process.ts";
-import { Random } from "./random.ts";
+import { type RelayProcess, startRelay } from "../../relay-process.ts";
+import { Random } from "../random.ts";
 
 /** Below the ports that the system gives to connections, so that none of them can be on it when the relay is back. */
 const [minPort, maxPort] = [20_000, 30_000];

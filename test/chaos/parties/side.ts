@@ -1,6 +1,6 @@
 import { Code, type Stream, StreamError } from "browser-stream-server";
+import type { Party } from "../history/step.ts";
 import { contentOf, differenceFrom, type MessagePlan, planMessage } from "./message.ts";
-import type { Party } from "./step.ts";
 
 export type Outcome = { kind: "pending" } | { kind: "clean" } | { kind: "failed"; error: StreamError };
 
