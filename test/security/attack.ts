@@ -1,4 +1,4 @@
-import type { ServerKind, ServerProcess } from "./server-process.ts";
+import type { ServerKind, ServerProcess } from "./programs/server-process.ts";
 
 /** The server to attack. */
 export interface Target {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { mintToken, type RelayCounts, type RelayLimits } from "browser-stream-server/server";
 import type { Attack, Outcome } from "./attack.ts";
-import { Bystander, type BystanderFigures } from "./bystander.ts";
-import { type ServerKind, ServerProcess } from "./server-process.ts";
+import { Bystander, type BystanderFigures } from "./programs/bystander.ts";
+import { type ServerKind, ServerProcess } from "./programs/server-process.ts";
 
 /** The server has this long to come to rest after an attack, and a bystander as long to see what it left behind. */
 const restMs = 250;

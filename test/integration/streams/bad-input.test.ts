@@ -14,7 +14,7 @@ import {
   frame as frameOfHttp2,
   preface,
   uint32,
-} from "../../security/http2-frames.js";
+} from "../../security/wire/http2-frames.js";
 import { frame, open, openOffer, proof, RawLeg, RawListener, refusal, refused } from "../raw-calls.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { http2Ways, type Way } from "../ways.js";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { constants, gzipSync } from "node:zlib";
 import { type Attack, type Bounds, mebibyte } from "../attack.ts";
-import { RawConnection } from "../raw-connection.ts";
+import { RawConnection } from "../wire/raw-connection.ts";
 
 /** 200 MB of spaces, which a JSON message may have any number of, in 194 kB. */
 const bomb = () => gzipSync(Buffer.alloc(200_000_000, 0x20), { level: constants.Z_BEST_COMPRESSION });

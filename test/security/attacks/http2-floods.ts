@@ -9,8 +9,8 @@ import {
   preface,
   rememberedField,
   uint32,
-} from "../http2-frames.ts";
-import { RawConnection } from "../raw-connection.ts";
+} from "../wire/http2-frames.ts";
+import { RawConnection } from "../wire/raw-connection.ts";
 
 const connectPath = "/streamserver.v1.RelayService/Connect";
 const cancel = uint32(8);

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { createWebSocketTransport, type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { Random } from "../../fakes/mutations.ts";
 import { type Attack, mebibyte, type Outcome, type Target } from "../attack.ts";
-import type { ServerProcess } from "../server-process.ts";
+import type { ServerProcess } from "../programs/server-process.ts";
 
 /** Listeners that nobody connects to, for each stream. */
 const idlePerStream = 5;

@@ -10,7 +10,7 @@ import { Random } from "../../fakes/mutations.ts";
 import { echoName, otherSamples, type RpcSample, relaySamples } from "../../fakes/rpc-messages.ts";
 import { type Attack, type Bounds, mebibyte, type Outcome, type Target } from "../attack.ts";
 import { LiveProofs } from "../live-proofs.ts";
-import { answerTo, errorIn, mutatedCall, named } from "../mutated-call.ts";
+import { answerTo, errorIn, mutatedCall, named } from "../wire/mutated-call.ts";
 
 /** Connections at once, calls on one, and how many of those are under way at once. */
 const [lanes, callsPerConnection, concurrentCalls] = [4, 1_000, 32];

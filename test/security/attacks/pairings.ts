@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { type Stream, StreamClient, StreamServer } from "browser-stream-server";
 import { mintToken, tokenPolicy } from "browser-stream-server/server";
 import { type Attack, mebibyte, type Target } from "../attack.ts";
-import { Bystander } from "../bystander.ts";
-import { ServerProcess } from "../server-process.ts";
+import { Bystander } from "../programs/bystander.ts";
+import { ServerProcess } from "../programs/server-process.ts";
 
 /** The secret of a relay under a policy, and of its callers' tokens. */
 export const policySecret = randomBytes(32).toString("base64url");

@@ -1,7 +1,7 @@
 import type { Attack, Bounds, Outcome, Target } from "../attack.ts";
 import { mebibyte } from "../attack.ts";
-import { ackFlag, endHeaders, firstHead, frame, nextHead, preface, uint32 } from "../http2-frames.ts";
-import { RawConnection } from "../raw-connection.ts";
+import { ackFlag, endHeaders, firstHead, frame, nextHead, preface, uint32 } from "../wire/http2-frames.ts";
+import { RawConnection } from "../wire/raw-connection.ts";
 
 const none = new Uint8Array();
 const listPath = "/streamserver.v1.RelayService/List";

@@ -2,9 +2,9 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { StreamServer } from "browser-stream-server";
 import { ConnectRequestSchema, ListenRequestSchema, PacketSchema } from "browser-stream-server/gen";
 import { type Attack, type Bounds, mebibyte, type Outcome, type Target } from "../attack.ts";
-import { endHeaders, firstHead, frame, preface } from "../http2-frames.ts";
-import { RawConnection } from "../raw-connection.ts";
-import { linkMessage, openSocket } from "../raw-websocket.ts";
+import { endHeaders, firstHead, frame, preface } from "../wire/http2-frames.ts";
+import { RawConnection } from "../wire/raw-connection.ts";
+import { linkMessage, openSocket } from "../wire/raw-websocket.ts";
 
 const none = new Uint8Array();
 /** Callers that are there at once. */

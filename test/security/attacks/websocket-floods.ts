@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { PacketSchema } from "browser-stream-server/gen";
 import { type Attack, type Bounds, mebibyte } from "../attack.ts";
-import { floodSocket, linkMessage, openSocket, socketFrame } from "../raw-websocket.ts";
+import { floodSocket, linkMessage, openSocket, socketFrame } from "../wire/raw-websocket.ts";
 
 const none = new Uint8Array();
 

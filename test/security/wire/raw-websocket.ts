@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LinkMessageSchema, type Packet } from "browser-stream-server/gen";
-import type { Outcome, Target } from "./attack.ts";
+import type { Outcome, Target } from "../attack.ts";
 import { RawConnection } from "./raw-connection.ts";
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;

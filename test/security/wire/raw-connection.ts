@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { Outcome, Target } from "./attack.ts";
+import type { Outcome, Target } from "../attack.ts";
 
 /** A connection whose bytes an attacker writes by hand. */
 export class RawConnection {

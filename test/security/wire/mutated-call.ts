@@ -5,9 +5,9 @@ import {
   type IncomingHttpStatusHeader,
 } from "node:http2";
 import { Code } from "@connectrpc/connect";
-import { envelope } from "../../leg/envelope.ts";
-import { mutated, mutatedFields, Random } from "../fakes/mutations.ts";
-import type { RpcSample } from "../fakes/rpc-messages.ts";
+import { envelope } from "../../../leg/envelope.ts";
+import { mutated, mutatedFields, Random } from "../../fakes/mutations.ts";
+import type { RpcSample } from "../../fakes/rpc-messages.ts";
 
 /** A request whose body is not quite that of a call. */
 export interface MutatedCall {
