@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, run, withTemporaryFolder } from "./command.ts";
-import { type DebianProgram, installProgram } from "./debian-program.ts";
-import { inPath } from "./preparation.ts";
+import { type DebianProgram, installProgram } from "./programs/debian-program.ts";
+import { inPath } from "./programs/preparation.ts";
 import { failed, type Outcome, passed, skipped } from "./step.ts";
 
 const promtool: DebianProgram = { name: "promtool", packages: ["prometheus"], find: () => inPath("promtool")[0] };

@@ -1,9 +1,9 @@
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expectSuccess, root, run, withTemporaryFolder } from "./command.ts";
-import { installProgram } from "./debian-program.ts";
-import { inPath, outputOf } from "./preparation.ts";
-import { installPackages, preparePython, venvPython } from "./python-toolchain.ts";
+import { installProgram } from "./programs/debian-program.ts";
+import { inPath, outputOf } from "./programs/preparation.ts";
+import { installPackages, preparePython, venvPython } from "./programs/python-toolchain.ts";
 import { failed, type Outcome, passed, skipped } from "./step.ts";
 
 const folder = join(root, "examples/deploy");

@@ -2,8 +2,8 @@ import { dirname, join } from "node:path";
 import { calculatorGo, goPrograms, pythonPrograms } from "../setup/example-programs.ts";
 import { root, run, withTemporaryFolder } from "./command.ts";
 import { differences, readTree } from "./generated.ts";
-import { conformanceProtos, findGo, goEnv } from "./go-toolchain.ts";
-import { installPackages, preparePython, venvPython } from "./python-toolchain.ts";
+import { conformanceProtos, findGo, goEnv } from "./programs/go-toolchain.ts";
+import { installPackages, preparePython, venvPython } from "./programs/python-toolchain.ts";
 import { failed, type Outcome, passed, skipped } from "./step.ts";
 
 const proto = join(root, "proto");

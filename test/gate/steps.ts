@@ -1,23 +1,23 @@
 import { checkAlerts } from "./alerts.ts";
 import { checkAudit } from "./audit.ts";
 import { checkBreaking } from "./breaking.ts";
-import { runBrowserTests } from "./browser-tests.ts";
-import { checkBundle } from "./bundle-size.ts";
-import { checkBundlers } from "./bundlers.ts";
-import { checkChaos, checkScenarios, checkTabs } from "./chaos.ts";
 import { expectSuccess } from "./command.ts";
 import { checkDeploy } from "./deploy.ts";
 import { checkExampleStubs } from "./example-stubs.ts";
 import { checkGenerated } from "./generated.ts";
-import { checkImportDirection } from "./import-direction.ts";
-import { checkInstalled } from "./installed.ts";
-import { runInteropTests } from "./interop-tests.ts";
-import { checkAttw, checkPublint } from "./package-checks.ts";
-import { runProxyTests } from "./proxy-tests.ts";
-import { checkSpeed } from "./speed.ts";
+import { checkImportDirection } from "./imports/import-direction.ts";
+import { checkBundle } from "./package/bundle-size.ts";
+import { checkBundlers } from "./package/bundlers.ts";
+import { checkInstalled } from "./package/installed.ts";
+import { checkAttw, checkPublint } from "./package/package-checks.ts";
+import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./package/types.ts";
 import type { Step } from "./step.ts";
-import { runTests } from "./test-run.ts";
-import { checkNodeTypes, checkPageTypes, checkPortableTypes } from "./types.ts";
+import { runBrowserTests } from "./tests/browser-tests.ts";
+import { checkChaos, checkScenarios, checkTabs } from "./tests/chaos.ts";
+import { runInteropTests } from "./tests/interop-tests.ts";
+import { runProxyTests } from "./tests/proxy-tests.ts";
+import { checkSpeed } from "./tests/speed.ts";
+import { runTests } from "./tests/test-run.ts";
 
 /** The steps that `npm test` runs, in this order. */
 export const steps: Step[] = [

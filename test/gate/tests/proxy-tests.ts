@@ -1,6 +1,6 @@
-import { findProxy, proxyPrograms } from "../setup/proxy-programs.ts";
-import { installProgram } from "./debian-program.ts";
-import { type Outcome, skipped } from "./step.ts";
+import { findProxy, proxyPrograms } from "../../setup/proxy-programs.ts";
+import { installProgram } from "../programs/debian-program.ts";
+import { type Outcome, skipped } from "../step.ts";
 import { runTests } from "./test-run.ts";
 
 /** The tests behind real reverse proxies, which are installed first where that is possible. */

@@ -1,5 +1,6 @@
 import { isBuiltin } from "node:module";
 import { matchesGlob } from "node:path";
+import { failed, type Outcome, passed } from "../step.ts";
 import {
   allowedFolders,
   browserConnectEntry,
@@ -17,7 +18,6 @@ import {
   rpcNames,
 } from "./import-rules.ts";
 import { findCycles, type Import, readImports, sourceFiles, waysFrom } from "./module-graph.ts";
-import { failed, type Outcome, passed } from "./step.ts";
 
 const folderOf = (path: string) => path.split("/")[0] ?? "";
 /**

@@ -1,4 +1,4 @@
-import { expectSuccess } from "./command.ts";
+import { expectSuccess } from "../command.ts";
 import { withTarball } from "./tarball.ts";
 
 export const checkPublint = () => withTarball((tarball) => expectSuccess("publint", ["run", tarball, "--strict"]));

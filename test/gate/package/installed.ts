@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "vite";
-import { expectSuccess, root } from "./command.ts";
-import { failed, type Outcome, passed } from "./step.ts";
+import { expectSuccess, root } from "../command.ts";
+import { failed, type Outcome, passed } from "../step.ts";
 import { installInto, withTarball } from "./tarball.ts";
 
 const { name, dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {

@@ -2,15 +2,15 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin, type Rolldown } from "vite";
-import { root } from "./command.ts";
+import { root } from "../command.ts";
 import {
   browserConnectEntry,
   browserEntry,
   browserHttpEntry,
   browserMcpEntry,
   browserWebSocketEntry,
-} from "./import-rules.ts";
-import { failed, type Outcome, passed } from "./step.ts";
+} from "../imports/import-rules.ts";
+import { failed, type Outcome, passed } from "../step.ts";
 
 /**
  * The size that the browser's entry may have with all that it imports, minified and gzipped. Connect and Protobuf take

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { pythonPrograms, websocatProgram } from "../setup/example-programs.ts";
+import { pythonPrograms, websocatProgram } from "../../setup/example-programs.ts";
 import { installProgram } from "./debian-program.ts";
 import { inPath, madeFrom, obstacleIn, outputOf, type Preparation } from "./preparation.ts";
 

@@ -1,6 +1,6 @@
-import { findChromium } from "../setup/chromium.ts";
-import { expectSuccess } from "./command.ts";
-import { type Outcome, skipped } from "./step.ts";
+import { findChromium } from "../../setup/chromium.ts";
+import { expectSuccess } from "../command.ts";
+import { type Outcome, skipped } from "../step.ts";
 
 /** Histories of each carrier: with two cores, all of them take half a minute. */
 const histories = 12;

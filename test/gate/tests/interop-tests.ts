@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { findChromium } from "../setup/chromium.ts";
-import { grpcJsPrograms } from "../setup/example-programs.ts";
-import { installProgram } from "./debian-program.ts";
-import { prepareGo, prepareGoTools } from "./go-toolchain.ts";
-import { madeFrom, obstacleIn, type Preparation } from "./preparation.ts";
-import { preparePython, prepareWebsocat } from "./python-toolchain.ts";
-import { isCi, type Outcome, skipped } from "./step.ts";
+import { findChromium } from "../../setup/chromium.ts";
+import { grpcJsPrograms } from "../../setup/example-programs.ts";
+import { installProgram } from "../programs/debian-program.ts";
+import { prepareGo, prepareGoTools } from "../programs/go-toolchain.ts";
+import { madeFrom, obstacleIn, type Preparation } from "../programs/preparation.ts";
+import { preparePython, prepareWebsocat } from "../programs/python-toolchain.ts";
+import { isCi, type Outcome, skipped } from "../step.ts";
 import { runTests } from "./test-run.ts";
 
 const prepareGrpcJs: Preparation = () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { parseSync } from "vite";
-import { root } from "./command.ts";
+import { root } from "../command.ts";
 
 export interface Import {
   file: string;

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expectSuccess } from "./command.ts";
-import { failed, type Outcome, passed } from "./step.ts";
+import { expectSuccess } from "../command.ts";
+import { failed, type Outcome, passed } from "../step.ts";
 import { installInto, withTarball } from "./tarball.ts";
 
 const packages = ["parcel", "rollup", "@rollup/plugin-node-resolve", "webpack", "webpack-cli", "esbuild"];

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { run } from "./command.ts";
+import { run } from "../command.ts";
 
 /** A program that some tests need beside Node. */
 export interface DebianProgram {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { root, run, withTemporaryFolder } from "./command.ts";
-import { failed, type Outcome } from "./step.ts";
+import { root, run, withTemporaryFolder } from "../command.ts";
+import { failed, type Outcome } from "../step.ts";
 
 /** Packs the build as npm would publish it, and lends the tarball, in a temporary folder of its own. */
 export function withTarball(check: (tarball: string, folder: string) => Promise<Outcome>): Promise<Outcome> {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { calculatorGo, goPrograms, goToolsFolder } from "../setup/example-programs.ts";
-import { run } from "./command.ts";
+import { calculatorGo, goPrograms, goToolsFolder } from "../../setup/example-programs.ts";
+import { run } from "../command.ts";
 import { inPath, obstacleIn, outputOf, type Preparation } from "./preparation.ts";
 import { installPackages, venvPython } from "./python-toolchain.ts";
 

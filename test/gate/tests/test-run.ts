@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { root, run, withTemporaryFolder } from "./command.ts";
-import { isCi, type Outcome } from "./step.ts";
+import { root, run, withTemporaryFolder } from "../command.ts";
+import { isCi, type Outcome } from "../step.ts";
 
 interface Report {
   numPassedTests: number;

@@ -1,5 +1,5 @@
-import { expectSuccess, run } from "./command.ts";
-import { failed, type Outcome, passed } from "./step.ts";
+import { expectSuccess, run } from "../command.ts";
+import { failed, type Outcome, passed } from "../step.ts";
 
 /** gen/, stream/, leg/, link/, web/ and http/ compile, and no Node type is within their reach. */
 export async function checkPortableTypes(): Promise<Outcome> {

@@ -1,5 +1,5 @@
-import { runGuard } from "../../bench/guard.ts";
-import { failed, type Outcome, passed } from "./step.ts";
+import { runGuard } from "../../../bench/guard.ts";
+import { failed, type Outcome, passed } from "../step.ts";
 
 /** The built package is as fast, beside a bare pipe of `node:http2`, as the bench has it on record. */
 export async function checkSpeed(): Promise<Outcome> {

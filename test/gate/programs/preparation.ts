@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { run } from "./command.ts";
+import { run } from "../command.ts";
 
 /** Installs or makes what some tests need; resolves with what stands in the way, if anything does. */
 export type Preparation = () => Promise<string | undefined>;

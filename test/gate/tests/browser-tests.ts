@@ -1,9 +1,9 @@
-import { findChromium } from "../setup/chromium.ts";
-import { findFirefox } from "../setup/firefox.ts";
-import { findProxy, proxyPrograms } from "../setup/proxy-programs.ts";
-import { findMiniBrowser, findWebKitDriver, findXvfb } from "../setup/webkit.ts";
-import { type DebianProgram, installProgram } from "./debian-program.ts";
-import { type Outcome, skipped } from "./step.ts";
+import { findChromium } from "../../setup/chromium.ts";
+import { findFirefox } from "../../setup/firefox.ts";
+import { findProxy, proxyPrograms } from "../../setup/proxy-programs.ts";
+import { findMiniBrowser, findWebKitDriver, findXvfb } from "../../setup/webkit.ts";
+import { type DebianProgram, installProgram } from "../programs/debian-program.ts";
+import { type Outcome, skipped } from "../step.ts";
 import { runTests } from "./test-run.ts";
 
 const programs: DebianProgram[] = [
