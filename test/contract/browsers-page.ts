@@ -1,4 +1,4 @@
-import { table } from "../interop/matrix.js";
+import { table } from "../interop/matrix/matrix.js";
 import type { ContractCase } from "./contract-case.js";
 import type { Role } from "./party.js";
 

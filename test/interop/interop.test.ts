@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../browser/browser.js";
 import { isCi } from "../gate/step.js";
 import { startRelay } from "../relay-process.js";
-import { checks, graceMs } from "./checks.js";
-import { interopPage } from "./interop-page.js";
-import { kinds, type Stage } from "./kinds.js";
-import { Matrix } from "./matrix.js";
-import { Pair } from "./pair.js";
-import { Row } from "./row.js";
+import { kinds, type Stage } from "./agents/kinds.js";
+import { Pair } from "./agents/pair.js";
+import { checks, graceMs } from "./matrix/checks.js";
+import { interopPage } from "./matrix/interop-page.js";
+import { Matrix } from "./matrix/matrix.js";
+import { Row } from "./matrix/row.js";
 
 const pagePath = new URL("../../docs/interop.md", import.meta.url);
 const obstacles = new Map(kinds.map((kind) => [kind, kind.missing()]));

@@ -7,8 +7,8 @@ import { ChaosProxy } from "../chaos/network/chaos-proxy.js";
 import { isCi } from "../gate/step.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import type { ProgramRole } from "../setup/example-programs.js";
-import { Agent } from "./agent.js";
-import { type Kind, kinds } from "./kinds.js";
+import { Agent } from "./agents/agent.js";
+import { type Kind, kinds } from "./agents/kinds.js";
 
 const mebibyte = 1024 * 1024;
 const transferBytes = 8 * mebibyte;

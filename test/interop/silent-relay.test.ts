@@ -6,8 +6,8 @@ import { openStallingProxy, type StallingProxy } from "../browser/stalling-proxy
 import { isCi } from "../gate/step.js";
 import { type RelayProcess, startRelay } from "../relay-process.js";
 import type { Role } from "../setup/example-programs.js";
-import { Agent } from "./agent.js";
-import { type Kind, kinds } from "./kinds.js";
+import { Agent } from "./agents/agent.js";
+import { type Kind, kinds } from "./agents/kinds.js";
 
 const heartbeatIntervalMs = 400;
 /** Two and a half heartbeats, and what a busy machine needs beside them. */

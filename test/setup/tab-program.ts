@@ -12,7 +12,7 @@ export default async function tabProgram(): Promise<void> {
       outDir: path("../.out"),
       emptyOutDir: false,
       minify: false,
-      lib: { entry: path("../interop/tab-program.ts"), formats: ["es"], fileName: () => "tab-program.js" },
+      lib: { entry: path("../interop/agents/tab-program.ts"), formats: ["es"], fileName: () => "tab-program.js" },
       rolldownOptions: { external: ["browser-stream-server"] },
     },
   });

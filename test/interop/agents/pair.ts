@@ -1,6 +1,6 @@
+import { type Listening, type Row, startAgent, startListener } from "../matrix/row.js";
 import type { Agent } from "./agent.js";
 import type { Kind, Stage } from "./kinds.js";
-import { type Listening, type Row, startAgent, startListener } from "./row.js";
 
 /** A listener of one kind and clients of another, for one check. */
 export class Pair {

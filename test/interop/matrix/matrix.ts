@@ -1,5 +1,5 @@
+import type { Kind } from "../agents/kinds.js";
 import type { Check } from "./checks.js";
-import type { Kind } from "./kinds.js";
 
 /** The outcomes of the checks, for each pair of a listener and a client. */
 export class Matrix {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { expect } from "vitest";
-import type { Kind } from "./kinds.js";
-import type { Pair } from "./pair.js";
+import type { Kind } from "../agents/kinds.js";
+import type { Pair } from "../agents/pair.js";
 
 /** Something that holds between any listener and any client. */
 export interface Check {

@@ -1,5 +1,5 @@
+import type { Kind } from "../agents/kinds.js";
 import type { Check } from "./checks.js";
-import type { Kind } from "./kinds.js";
 import { type Matrix, table } from "./matrix.js";
 
 /** The text of docs/interop.md: the same for the same results. */

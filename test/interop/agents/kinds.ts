@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
-import type { RelayProcess } from "../relay-process.js";
-import { findChromium } from "../setup/chromium.js";
+import type { RelayProcess } from "../../relay-process.js";
+import { findChromium } from "../../setup/chromium.js";
 import {
   type ExamplePrograms,
   goPrograms,
@@ -10,7 +10,7 @@ import {
   type ProgramRole,
   pythonPrograms,
   type Role,
-} from "../setup/example-programs.js";
+} from "../../setup/example-programs.js";
 import type { StartProgram } from "./agent.js";
 import { startProcess } from "./process-agent.js";
 import { startTab } from "./tab-agent.js";

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
-import { openTab } from "../browser/browser.js";
+import { openTab } from "../../browser/browser.js";
 import type { StartProgram } from "./agent.js";
 import type { TabProgram } from "./tab-program.js";
 
 declare const program: TabProgram;
 
-const modulePath = fileURLToPath(new URL("../.out/tab-program.js", import.meta.url));
+const modulePath = fileURLToPath(new URL("../../.out/tab-program.js", import.meta.url));
 /** The most bytes of input that one call into the page carries. */
 const maxInputBytes = 262_144;
 

@@ -1,6 +1,6 @@
-import type { Role } from "../setup/example-programs.js";
-import { Agent } from "./agent.js";
-import type { Kind, Stage } from "./kinds.js";
+import type { Role } from "../../setup/example-programs.js";
+import { Agent } from "../agents/agent.js";
+import type { Kind, Stage } from "../agents/kinds.js";
 
 /** A listener that has claimed a name. */
 export interface Listening {
