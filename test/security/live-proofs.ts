@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { LinkService, RelayService } from "browser-stream-server/gen";
-import { noProofs, type RpcProofs } from "../fakes/rpc-messages.ts";
+import { noProofs, type RpcProofs } from "../fakes/traffic/rpc-messages.ts";
 import type { Target } from "./attack.ts";
 
 /** A caller that was let go of by its server comes back after this time. */

@@ -5,7 +5,7 @@ import { Code, Failure, type Stream, StreamClient, StreamServer } from "browser-
 import { LinkService, RelayService } from "browser-stream-server/gen";
 import { logRelay } from "browser-stream-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Random } from "../../fakes/mutations.js";
+import { Random } from "../../fakes/traffic/mutations.js";
 import { open, openOffer, RawLeg, RawListener, refusal, refused } from "../raw-calls.js";
 import { openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";

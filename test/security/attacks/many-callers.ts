@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { createWebSocketTransport, type Stream, StreamClient, StreamServer } from "browser-stream-server";
-import { Random } from "../../fakes/mutations.ts";
+import { Random } from "../../fakes/traffic/mutations.ts";
 import { type Attack, mebibyte, type Outcome, type Target } from "../attack.ts";
 import type { ServerProcess } from "../programs/server-process.ts";
 

@@ -6,8 +6,8 @@ import {
 } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { envelope } from "../../../leg/envelope.ts";
-import { mutated, mutatedFields, Random } from "../../fakes/mutations.ts";
-import type { RpcSample } from "../../fakes/rpc-messages.ts";
+import { mutated, mutatedFields, Random } from "../../fakes/traffic/mutations.ts";
+import type { RpcSample } from "../../fakes/traffic/rpc-messages.ts";
 
 /** A request whose body is not quite that of a call. */
 export interface MutatedCall {

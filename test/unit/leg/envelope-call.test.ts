@@ -21,9 +21,9 @@ import { StreamError } from "../../../stream/error/stream-error.js";
 import { openStream } from "../../../web/api/stream-client.js";
 import { channelCarrierOpener } from "../../../web/transport/channel-carrier.js";
 import { createLinkTransport } from "../../../web/transport/link-transport.js";
+import { LegEndpoint } from "../../fakes/endpoint/leg-endpoint.js";
 import { FakeClock } from "../../fakes/fake-clock.js";
 import { dataFrame } from "../../fakes/frames.js";
-import { LegEndpoint } from "../../fakes/leg-endpoint.js";
 import { joinedLinks, newWatch } from "../../fakes/links.js";
 import { rejection, settled } from "../../fakes/outcome.js";
 

@@ -20,12 +20,12 @@ import type { Frame } from "../../../stream/endpoint/frame.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { FakeClock } from "../../fakes/fake-clock.js";
 import { costOf, frame, plainFrame } from "../../fakes/frames.js";
-import { linkTraffic, mutatedMessage } from "../../fakes/link-traffic.js";
 import { packet, packetBatches } from "../../fakes/links.js";
-import { mutated, Random } from "../../fakes/mutations.js";
 import { settled } from "../../fakes/outcome.js";
 import { type LinkedRelay, newLinkedRelay } from "../../fakes/relay-links.js";
-import { echoName } from "../../fakes/rpc-messages.js";
+import { linkTraffic, mutatedMessage } from "../../fakes/traffic/link-traffic.js";
+import { mutated, Random } from "../../fakes/traffic/mutations.js";
+import { echoName } from "../../fakes/traffic/rpc-messages.js";
 
 const seed = 20_120_406;
 const mutants = 100_000;

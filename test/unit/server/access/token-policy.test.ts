@@ -18,8 +18,8 @@ import {
 import type { AuthorizeRequest, Grant } from "../../../../server/admission/policy/authorize.js";
 import { Revocations } from "../../../../server/admission/policy/revocations.js";
 import { authorizeRequest, pemPair, accessSecret as secret } from "../../../fakes/access-keys.js";
-import { Random } from "../../../fakes/mutations.js";
 import { rejection } from "../../../fakes/outcome.js";
+import { Random } from "../../../fakes/traffic/mutations.js";
 
 const nowMs = 1_800_000_000_000;
 const dayMs = 86_400_000;

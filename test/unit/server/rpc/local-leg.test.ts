@@ -10,8 +10,8 @@ import { localLegCaller } from "../../../../server/rpc/leg/local-leg.js";
 import { rawCodec } from "../../../../stream/codec.js";
 import { openStream } from "../../../../web/api/stream-client.js";
 import { setTransportFacts } from "../../../../web/transport/transport-facts.js";
+import { LegEndpoint } from "../../../fakes/endpoint/leg-endpoint.js";
 import { dataFrame, frame } from "../../../fakes/frames.js";
-import { LegEndpoint } from "../../../fakes/leg-endpoint.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
 import { callBroke, comeBack, Listening, leaseEvents, newRelay, relayed, resumes } from "../../../fakes/relays.js";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ReceiveCredit } from "../../../../stream/endpoint/receive-credit.js";
-import { CreditedWire, type CreditedWireInit } from "../../../fakes/credited-wire.js";
+import { CreditedWire, type CreditedWireInit } from "../../../fakes/endpoint/credited-wire.js";
 
 const steps = ["send", "deliver", "read", "grant", "deliverGrant", "repeatGrant"] as const;
 const schedule = fc.array(

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { Failure } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { EndpointState } from "../../../../stream/endpoint/endpoint.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
-import { type RelayedSide, relayedSides } from "../../../fakes/relayed-endpoints.js";
-import type { Side, Value } from "../../../fakes/two-endpoints.js";
+import { type RelayedSide, relayedSides } from "../../../fakes/endpoint/relayed-endpoints.js";
+import type { Side, Value } from "../../../fakes/endpoint/two-endpoints.js";
 import { errorOf } from "../../../fakes/violation.js";
 
 const windowBytes = 65_536;

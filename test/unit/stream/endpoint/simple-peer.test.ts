@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { rawCodec } from "../../../../stream/codec.js";
 import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../../../stream/endpoint/sender.js";
+import { SimplePeer } from "../../../fakes/endpoint/simple-peer.js";
 import { costOf, takeFrames } from "../../../fakes/frames.js";
-import { SimplePeer } from "../../../fakes/simple-peer.js";
 
 const simple = { credit: false, ack: false, resume: false, maxMessageBytes: 16_777_216 };
 const windowBytes = 65_536;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Side, type Value } from "../../../fakes/two-endpoints.js";
+import { Side, type Value } from "../../../fakes/endpoint/two-endpoints.js";
 
 const windowBytes = 65_536;
 

@@ -6,10 +6,10 @@ import { openWebSocketLink } from "../../../../web/link/websocket-link.js";
 import { createLinkTransport } from "../../../../web/transport/link-transport.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { FakeSocket } from "../../../fakes/fake-socket.js";
-import { mutatedMessage } from "../../../fakes/link-traffic.js";
-import { Random } from "../../../fakes/mutations.js";
 import { settled } from "../../../fakes/outcome.js";
-import { relayTraffic } from "../../../fakes/relay-traffic.js";
+import { mutatedMessage } from "../../../fakes/traffic/link-traffic.js";
+import { Random } from "../../../fakes/traffic/mutations.js";
+import { relayTraffic } from "../../../fakes/traffic/relay-traffic.js";
 
 const seed = 20_120_408;
 const mutants = 20_000;

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { Held, NameChange } from "../../../../../server/relay/lease/registry.js";
 import { TokenSigner } from "../../../../../server/relay/token.js";
 import { StreamError } from "../../../../../stream/error/stream-error.js";
-import { Random } from "../../../../fakes/mutations.js";
 import { newRelay, noFacts, someCaller } from "../../../../fakes/relays.js";
+import { Random } from "../../../../fakes/traffic/mutations.js";
 
 const names = ["a", "b"];
 const owners = ["", "tab 1", "tab 2"];

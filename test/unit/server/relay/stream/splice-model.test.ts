@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { defaultLimits } from "../../../../../server/admission/limits.js";
 import type { Role } from "../../../../../server/relay/stream/half.js";
 import { TokenSigner } from "../../../../../server/relay/token.js";
-import { ModelEndpoint } from "../../../../fakes/model-endpoint.js";
-import { Random } from "../../../../fakes/mutations.js";
+import { ModelEndpoint } from "../../../../fakes/endpoint/model-endpoint.js";
 import { newRelay, resumableStream } from "../../../../fakes/relays.js";
+import { Random } from "../../../../fakes/traffic/mutations.js";
 
 const walks = 3_000;
 const maxSteps = 60;

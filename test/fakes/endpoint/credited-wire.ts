@@ -1,5 +1,5 @@
-import { ReceiveCredit } from "../../stream/endpoint/receive-credit.js";
-import { SendCredit } from "../../stream/endpoint/send-credit.js";
+import { ReceiveCredit } from "../../../stream/endpoint/receive-credit.js";
+import { SendCredit } from "../../../stream/endpoint/send-credit.js";
 
 export interface CreditedWireInit {
   windowBytes: number;

@@ -1,10 +1,10 @@
-import type { Parts } from "../../leg/parts.js";
-import type { Relay } from "../../server/relay/relay.js";
-import type { Half, Role } from "../../server/relay/stream/half.js";
-import type { LegPort } from "../../server/relay/stream/leg-port.js";
-import type { RelayedFrame } from "../../server/relay/stream/relayed-frame.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
-import { callBroke, noFacts, resumes, someCaller } from "./relays.js";
+import type { Parts } from "../../../leg/parts.js";
+import type { Relay } from "../../../server/relay/relay.js";
+import type { Half, Role } from "../../../server/relay/stream/half.js";
+import type { LegPort } from "../../../server/relay/stream/leg-port.js";
+import type { RelayedFrame } from "../../../server/relay/stream/relayed-frame.js";
+import type { StreamError } from "../../../stream/error/stream-error.js";
+import { callBroke, noFacts, resumes, someCaller } from "../relays.js";
 
 /** A frame of the model: its number, or 0 for one with nothing but an ack. */
 interface ModelFrame {

@@ -1,8 +1,8 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { LinkMessageSchema, type Packet, PacketSchema, RelayService } from "browser-stream-server/gen";
-import { envelope } from "../../leg/envelope.ts";
-import { lengthTag, varintBytes, WireWriter } from "../../leg/wire-writer.ts";
+import { envelope } from "../../../leg/envelope.ts";
+import { lengthTag, varintBytes, WireWriter } from "../../../leg/wire-writer.ts";
 import { mutated, mutatedFields, type Random } from "./mutations.ts";
 import { noProofs, relaySamples } from "./rpc-messages.ts";
 

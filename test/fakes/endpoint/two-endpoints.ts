@@ -1,8 +1,8 @@
-import { rawCodec } from "../../stream/codec.js";
-import { Endpoint, type EndpointInit } from "../../stream/endpoint/endpoint.js";
-import type { Frame } from "../../stream/endpoint/frame.js";
-import { initialCreditBytes, messageOverheadBytes } from "../../stream/endpoint/sender.js";
-import { costOf } from "./frames.js";
+import { rawCodec } from "../../../stream/codec.js";
+import { Endpoint, type EndpointInit } from "../../../stream/endpoint/endpoint.js";
+import type { Frame } from "../../../stream/endpoint/frame.js";
+import { initialCreditBytes, messageOverheadBytes } from "../../../stream/endpoint/sender.js";
+import { costOf } from "../frames.js";
 
 export type Value = string | Uint8Array<ArrayBuffer>;
 

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { MessageSchema } from "../../gen/streamserver/v1/frame_pb.js";
-import { rawCodec } from "../../stream/codec.js";
-import type { Frame } from "../../stream/endpoint/frame.js";
-import { frame } from "./frames.js";
+import type { MessageSchema } from "../../../gen/streamserver/v1/frame_pb.js";
+import { rawCodec } from "../../../stream/codec.js";
+import type { Frame } from "../../../stream/endpoint/frame.js";
+import { frame } from "../frames.js";
 import type { Value } from "./two-endpoints.js";
 
 /**

@@ -1,9 +1,9 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { type Packet, PacketSchema } from "../../gen/streamserver/v1/link_pb.js";
-import { ConnectResponseSchema } from "../../gen/streamserver/v1/relay_pb.js";
-import { envelope } from "../../leg/envelope.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { type Packet, PacketSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import { ConnectResponseSchema } from "../../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../../leg/envelope.js";
 import { mutated, type Random } from "./mutations.js";
 
 type Content = NonNullable<MessageInitShape<typeof PacketSchema>["content"]>;

@@ -1,5 +1,5 @@
-import type { LegCall, LegCaller, LegCallHandlers, LegMethod, Open } from "../../leg/leg-call.js";
-import type { Frame } from "../../stream/endpoint/frame.js";
+import type { LegCall, LegCaller, LegCallHandlers, LegMethod, Open } from "../../../leg/leg-call.js";
+import type { Frame } from "../../../stream/endpoint/frame.js";
 
 /** An endpoint that writes down what it hears on its leg. */
 export class LegEndpoint implements LegCallHandlers {

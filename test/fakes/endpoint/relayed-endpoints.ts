@@ -1,5 +1,5 @@
-import type { Frame } from "../../stream/endpoint/frame.js";
-import type { StreamError } from "../../stream/error/stream-error.js";
+import type { Frame } from "../../../stream/endpoint/frame.js";
+import type { StreamError } from "../../../stream/error/stream-error.js";
 import { Side, type SideInit } from "./two-endpoints.js";
 
 /** A message of the relay's on a leg. */
