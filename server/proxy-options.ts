@@ -17,7 +17,10 @@ export interface StreamServerProxyOptions {
    * same relay is under each: gRPC's own libraries know no prefix, so they need "".
    */
   prefix?: string | readonly string[] | undefined;
-  /** The origins whose pages may use the relay, beside pages of its own origin. Default none; "*" is all. */
+  /**
+   * The origins whose pages may use the relay, and read the gateway's own answers, beside pages of its own origin.
+   * Default none; "*" is all.
+   */
   origins?: Origins | undefined;
   /**
    * The host names under which pages reach the relay, without a port. Default "*", which is any: then the relay takes a

@@ -19,7 +19,7 @@ import { Gateway } from "./gateway/gateway.js";
 import type { CheckedGatewayOptions } from "./gateway/gateway-options.js";
 import { install, sendContinue } from "./http/install.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./http/node-server.js";
-import { type CorsFilter, createCorsFilter } from "./http/page/cors.js";
+import { type CorsFilter, createCorsFilter, type Origins } from "./http/page/cors.js";
 import type { Hosts } from "./http/page/hosts.js";
 import { PageAccess, type PageRefusal } from "./http/page/page-access.js";
 import { pathOf } from "./http/request/request-urls.js";
@@ -137,9 +137,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#relay = new Relay({ limits, clock, signer: new TokenSigner(tokenKeys), warnings: this.#warnings, admission });
     this.#routes = new Routes(this.#relay, { prefixes, proxies: trustedProxies, servesAdmin: admin !== undefined });
     this.#trustedProxies = trustedProxies;
-    this.#gateway = gateway && this.#newGateway(gateway, hosts);
     this.#cors = createCorsFilter(origins);
     this.#pages = new PageAccess(origins, hosts);
+    this.#gateway = gateway && this.#newGateway(gateway, hosts, origins);
     for (const policy of new Set([authorize, admin])) {
       if (policy !== undefined) this.#uninstalls.add(this.#warnOfKeySet(policy));
     }
@@ -291,10 +291,12 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     this.#warnings.flush();
   }
 
-  #newGateway(options: CheckedGatewayOptions, hosts: Hosts): Gateway {
+  #newGateway(options: CheckedGatewayOptions, hosts: Hosts, origins: Origins): Gateway {
     return new Gateway(this.#relay, {
       options,
       isOwnHost: (host) => hosts !== "*" && hosts.includes(host),
+      origins,
+      pages: this.#pages,
       proxies: this.#trustedProxies,
       transportOf: (admitted) => this.#routes.localTransportOf(admitted),
     });

@@ -1,9 +1,11 @@
+import { constants } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { retireSession } from "../http/http2-sessions.js";
 import { isExpecting } from "../http/install.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { isEncrypted } from "../http/request/request-urls.js";
 import { errorIdOf } from "../relay/error-id.js";
 
 /** The answer to a call that failed. */
@@ -61,6 +63,20 @@ export function failureAnswer({ failure, hop, code, limit }: StreamError): Failu
   if (limit === undefined || limit.retryAfterMs === 0) return answer;
   const status = limit.name.endsWith("PerCaller") ? 429 : answer.status;
   return { ...answer, status, retryAfterSeconds: Math.ceil(limit.retryAfterMs / 1_000) };
+}
+
+/** Answers a request that failed; an answer that has begun is cut off, so that its reader notices. */
+export function endFailed(request: NodeRequest, response: NodeResponse, error: StreamError): void {
+  if (!response.headersSent) answerFailure(request, response, error);
+  else cutOff(request, response);
+}
+
+/** Cuts off an answer that has begun. */
+export function cutOff(request: NodeRequest, response: NodeResponse): void {
+  if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  // Where the end of the connection is that of the body, only a reset tells that the body is not whole.
+  else if (request.httpVersion === "1.0" && !isEncrypted(request)) request.socket.resetAndDestroy();
+  else response.destroy();
 }
 
 /** Answers a request that failed, so that programs can read how, and people too. */

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { constants, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
@@ -12,9 +12,7 @@ import type { Caller } from "../admission/caller.js";
 import type { Holder } from "../admission/held-bytes.js";
 import { exceededLimit } from "../admission/limits.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
-import { isEncrypted } from "../http/request/request-urls.js";
 import { unsentBytes, waitingBytes } from "../http/waiting-bytes.js";
-import { answerFailure } from "./failure-answer.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { answerHeaders, passedTrailers } from "./passed-headers.js";
 
@@ -23,6 +21,8 @@ export interface GatewayCallInit {
   channel: Channel;
   request: NodeRequest;
   response: NodeResponse;
+  /** Tells the caller of the failure of its call. */
+  fail: (error: StreamError) => void;
   /** The listener has this long for the head of its answer. */
   headTimeoutMs: number;
   /** The request may have a body of so many bytes. */
@@ -197,17 +197,11 @@ export class GatewayCall implements ChannelUser, Holder {
     this.#channel.reset(callerGoneError());
   }
 
-  /** Answers with the failure. An answer that has begun is cut off, so that its reader notices. */
   #fail(error: StreamError): void {
     if (this.#isOver) return;
-    const { request, response } = this.#init;
     this.#set({ kind: "over" });
     this.#channel.reset(error);
-    if (!response.headersSent) answerFailure(request, response, error);
-    else if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-    // Where the end of the connection is that of the body, only a reset tells that the body is not whole.
-    else if (request.httpVersion === "1.0" && !isEncrypted(request)) request.socket.resetAndDestroy();
-    else response.destroy();
+    this.#init.fail(error);
   }
 
   #set(state: GatewayCallState): void {

@@ -7,12 +7,15 @@ import { isRefusedMethod } from "../../http/message/head.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Admitted } from "../admission/policy/authorize.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import type { Origins } from "../http/page/cors.js";
+import type { PageAccess } from "../http/page/page-access.js";
 import { endUnfinished } from "../http/request/answered-request.js";
 import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
-import { answerFailure, answerPlainly } from "./failure-answer.js";
+import { cutOff } from "./failure-answer.js";
+import { GatewayAnswers } from "./gateway-answers.js";
 import { bodyTooLargeError } from "./gateway-call.js";
 import { GatewayDoor } from "./gateway-door.js";
 import type { CheckedGatewayOptions } from "./gateway-options.js";
@@ -27,6 +30,9 @@ export interface GatewayInit {
   options: CheckedGatewayOptions;
   /** Whether a host is one of the relay's own. */
   isOwnHost: (host: string) => boolean;
+  /** The origins whose pages may use the relay. */
+  origins: Origins;
+  pages: PageAccess;
   proxies: TrustedProxies;
   /** Reaches the relay within the process, for a caller that was let in. */
   transportOf: (admitted: Admitted) => Transport;
@@ -42,6 +48,7 @@ export class Gateway {
   readonly #sockets: GatewaySockets;
   #state: "open" | "draining" = "open";
   readonly #door: GatewayDoor;
+  readonly #answers: GatewayAnswers;
   /** Undefined where everybody may come and go. */
   readonly #visits: Visits | undefined;
 
@@ -53,6 +60,7 @@ export class Gateway {
     this.#visits = isGuarded ? new Visits(relay, init) : undefined;
     this.#door = new GatewayDoor(relay, init.proxies, this.#visits);
     this.#sockets = new GatewaySockets(relay, this.#door, init);
+    this.#answers = new GatewayAnswers({ ...init, warnings: relay.warnings });
   }
 
   /** Whether names are in hosts, each of them an origin of its own. */
@@ -71,18 +79,20 @@ export class Gateway {
     if (isGone(response)) return;
     endUnfinished(response);
     if (route.kind === "visit") return this.#visits?.handle(route, request, response);
-    if (route.kind === "refused") return answerPlainly(request, response, route.status, route.message);
+    if (route.kind === "refused") return this.#answers.plainly(request, response, route.status, route.message);
     if (route.kind === "moved") {
       response.setHeader("location", route.location);
-      return answerPlainly(request, response, 308, "The URL of a listener ends with a slash.");
+      return this.#answers.plainly(request, response, 308, "The URL of a listener ends with a slash.");
     }
     if (isRefusedMethod(request.method ?? "")) {
-      return answerPlainly(request, response, 501, "The method is not served here.");
+      return this.#answers.plainly(request, response, 501, "The method is not served here.");
     }
     // By path a service worker of one listener would serve all of the others, and the relay.
     if (!this.isByHost && request.headers["service-worker"] !== undefined) {
-      return answerPlainly(request, response, 403, "No service worker is served here.");
+      return this.#answers.plainly(request, response, 403, "No service worker is served here.");
     }
+    // No policy can tell who calls by a question of a browser's, which never carries a token.
+    if (this.#relay.admission.hasPolicy && this.#answers.giveLeave(request, response)) return;
     if (this.#visits?.isFirst(request)) return this.#visits.showFirst(route, request, response);
     void this.#call(route, request, response);
   }
@@ -119,6 +129,10 @@ export class Gateway {
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
     const { limits, clock, admission } = this.#relay;
+    const fail = (error: StreamError) => {
+      if (!response.headersSent) this.#answers.failure(request, response, error);
+      else cutOff(request, response);
+    };
     try {
       response.once("close", () => this.#onCallClosed());
       const declaredBytes = Number(request.headers["content-length"] ?? 0);
@@ -128,9 +142,9 @@ export class Gateway {
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
       const scheme = schemeOf(request, this.#init.proxies);
       const held = { heldBytes: admission.heldBytes, caller: admitted.caller };
-      await callListener({ target, scheme, request, response, dropsAuthorization, open, limits, clock, held });
+      await callListener({ target, scheme, request, response, dropsAuthorization, open, fail, limits, clock, held });
     } catch (reason) {
-      if (!isGone(response)) answerFailure(request, response, StreamError.from(reason, Code.Internal));
+      if (!isGone(response)) fail(StreamError.from(reason, Code.Internal));
     }
   }
 }

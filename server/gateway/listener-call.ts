@@ -8,7 +8,7 @@ import { defaultLimits, maxTimerMs, type RelayLimits } from "../admission/limits
 import { sendContinue } from "../http/install.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
-import { answerFailure } from "./failure-answer.js";
+import { endFailed } from "./failure-answer.js";
 import { GatewayCall } from "./gateway-call.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { requestOf } from "./passed-headers.js";
@@ -21,6 +21,8 @@ export interface ListenerCallInit {
   dropsAuthorization: boolean;
   /** Opens a channel to the listener. */
   open: (request: ChannelRequest) => Promise<Channel>;
+  /** Tells the caller of the failure of its call. Default: {@link endFailed}. */
+  fail?: (error: StreamError) => void;
   /** The scheme of the public URL. Default: that of the connection. */
   scheme?: "http" | "https";
   /** Default: those of a relay. */
@@ -37,6 +39,7 @@ export async function callListener({
   response,
   dropsAuthorization,
   open,
+  fail = (error) => endFailed(request, response, error),
   scheme = isEncrypted(request) ? "https" : "http",
   limits = defaultLimits,
   clock,
@@ -51,11 +54,11 @@ export async function callListener({
     const headTimeoutMs = headTimeoutMsOf(request, gatewayTimeoutMs);
     const maxBodyBytes = maxGatewayBodyBytes === maxTimerMs ? Number.POSITIVE_INFINITY : maxGatewayBodyBytes;
     const caller = held?.caller ?? localCaller;
-    const call = new GatewayCall({ target, channel, request, response, headTimeoutMs, maxBodyBytes, clock, caller });
+    const times = { headTimeoutMs, clock };
+    const call = new GatewayCall({ target, channel, request, response, fail, maxBodyBytes, caller, ...times });
     if (held !== undefined) response.once("close", held.heldBytes.add(call));
   } catch (reason) {
-    if (!response.headersSent) answerFailure(request, response, StreamError.from(reason));
-    else response.destroy();
+    fail(StreamError.from(reason));
   }
 }
 

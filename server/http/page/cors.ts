@@ -9,6 +9,9 @@ export type Origins = readonly string[] | "*";
 
 export type CorsFilter = (request: NodeRequest, response: NodeResponse, next: () => void) => void;
 
+/** The headers of the gateway's own answers that tell programs of a failure. */
+const failureHeaders = ["stream-error", "retry-after"];
+
 /** How long a browser may remember the answer to a preflight: two hours is the most that Chromium takes. */
 const maxAgeSeconds = 7200;
 
@@ -48,5 +51,22 @@ export function createCorsFilter(origins: Origins): CorsFilter {
     maxAge: maxAgeSeconds,
   });
   // The types of the cors package are those of http; it calls nothing that the compatibility API of http2 lacks.
+  return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
+}
+
+/**
+ * Lets pages of `origins` read the gateway's own answers, and gives them leave for the method and the headers of the
+ * call that a preflight asks about. No leave is for calls with cookies, and browsers remember none for longer than
+ * their 5 s.
+ */
+export function createGatewayCorsFilter(origins: Origins): CorsFilter {
+  const filter = cors(({ headers }, done) =>
+    done(null, {
+      origin: origins === "*" ? "*" : [...origins],
+      methods: headers["access-control-request-method"] ?? [],
+      exposedHeaders: failureHeaders,
+      preflightContinue: true,
+    }),
+  );
   return (request, response, next) => filter(request as IncomingMessage, response as ServerResponse, next);
 }

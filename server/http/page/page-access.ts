@@ -39,6 +39,11 @@ export class PageAccess {
     return this.#originRefusal(request) ?? this.hostRefusal(request);
   }
 
+  /** Whether a page of an allowed origin asks whether it may call, by CORS. */
+  isAllowedPreflight(request: NodeRequest): boolean {
+    return isPreflight(request) && this.#allows(request.headers.origin ?? "");
+  }
+
   /** Says why a page that asks whether it may call gets no leave, by CORS; undefined for any other request. */
   preflightRefusal(request: NodeRequest): PageRefusal | undefined {
     const { origin } = request.headers;

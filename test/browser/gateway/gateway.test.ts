@@ -194,6 +194,44 @@ test.for(engines)(
   },
 );
 
+test.for(engines)(
+  "$name lets a page of an allowed origin call behind a policy, and tells it of failures",
+  { concurrent: true },
+  async (engine, { onTestFinished }) => {
+    const app = createServer((_, response) => response.end()).listen(0, "127.0.0.1");
+    await once(app, "listening");
+    onTestFinished(() => void app.close().closeAllConnections());
+    const appOrigin = `http://127.0.0.1:${(app.address() as AddressInfo).port}`;
+    const relay = await openRelay({
+      gateway: { by: "path" },
+      origins: [appOrigin],
+      authorize({ action, token }) {
+        if (action === "listen" || token === "good") return {};
+        throw new StreamError("who are you?", { code: Code.Unauthenticated });
+      },
+    });
+    onTestFinished(() => relay.close());
+    const server = serve(relay.origin, "a", ({ method }) => {
+      return new Response(method, { headers: { "access-control-allow-origin": appOrigin } });
+    });
+    onTestFinished(() => server.end());
+    await server.ready;
+    const tab = await browserOf(engine).openTab(appOrigin);
+    onTestFinished(() => tab.close());
+    const call = (name: string, headers: object) => {
+      const init = JSON.stringify({ method: "PUT", headers });
+      const told =
+        "answer.status, answer.headers.get('stream-error')?.split(',')[0], answer.headers.get('retry-after')";
+      const answer = `fetch("${relay.origin}/~/${name}/", ${init}).then(async (answer) => [${told}, await answer.text()])`;
+      return tab.evaluate(`${answer}.then((facts) => facts.join(" "))`);
+    };
+    const good = { authorization: "Bearer good" };
+    expect(await call("a", good)).toBe("200   PUT");
+    expect(await call("a", {})).toMatch(/^401 failure=not_permitted /);
+    expect(await call("nobody", good)).toMatch(/^503 failure=no_such_name \d+ /);
+  },
+);
+
 describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
   let relay: TestRelay;
   let tab: EngineTab;
