@@ -287,6 +287,7 @@ export const bodyCases: readonly HttpCase[] = [
   },
   {
     name: "300 calls at once are all answered",
+    calls: "hundreds",
     handle: async ({ request }) => new Response(await request.text()),
     async call({ fetch }) {
       const calls = Array.from({ length: 300 }, async (_, at) =>

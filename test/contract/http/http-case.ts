@@ -40,6 +40,8 @@ export interface HttpCase {
   readonly needs?: readonly Need[];
   /** "impatient": the server gives its handler up soon. */
   readonly server?: "impatient";
+  /** "hundreds": so many calls at once take seconds where each of them starts a program. */
+  readonly calls?: "hundreds";
   readonly handle: (given: CaseRequest) => Response | Promise<Response>;
   readonly call: (caller: HttpCaller) => Promise<void>;
 }

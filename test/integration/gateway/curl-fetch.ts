@@ -8,16 +8,25 @@ import { Condition, Deferred } from "../../../stream/platform/deferred.js";
 
 const headEnd = Buffer.from("\r\n\r\n");
 
-/** Runs that have not ended. One whose output nobody reads does not end by itself. */
-const runs = new Set<CurlRun>();
-
-/** Ends the runs whose answers were not read to their end. */
-export function stopCurlFetches(): void {
-  for (const run of runs) run.stop(new Error("the tests are over"));
+/** Something like `fetch` whose calls are runs of `curl`, each over a connection of HTTP/1.1 of its own. */
+export interface CurlFetch {
+  fetch(input: string | Request, init?: RequestInit): Promise<Response>;
+  /** Ends the runs whose answers were not read to their end. */
+  close(): void;
 }
 
-/** Something like `fetch` whose calls are runs of `curl`, each over a connection of HTTP/1.1 of its own. */
-export async function curlFetch(input: string | Request, init: RequestInit = {}): Promise<Response> {
+export function openCurlFetch(): CurlFetch {
+  /** Runs that have not ended. One whose output nobody reads does not end by itself. */
+  const runs = new Set<CurlRun>();
+  return {
+    fetch: (input, init) => callBy(runs, input, init),
+    close() {
+      for (const run of runs) run.stop(new Error("the tests are over"));
+    },
+  };
+}
+
+async function callBy(runs: Set<CurlRun>, input: string | Request, init: RequestInit = {}): Promise<Response> {
   const given = typeof input === "string" ? undefined : input;
   const signal = init.signal ?? given?.signal;
   signal?.throwIfAborted();
@@ -45,9 +54,11 @@ export async function curlFetch(input: string | Request, init: RequestInit = {})
   const child = spawn("curl", args, { stdio: ["pipe", "pipe", "ignore"] });
   const { stdin } = child;
   const run = new CurlRun(child);
+  runs.add(run);
   const onAbort = () => run.stop(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   child.once("close", () => {
+    runs.delete(run);
     signal?.removeEventListener("abort", onAbort);
     void rm(folder, { recursive: true });
   });
@@ -83,12 +94,10 @@ class CurlRun {
 
   constructor(child: ChildProcess) {
     this.#child = child;
-    runs.add(this);
     this.#output = child.stdout as Readable;
     // Without a listener for "readable", Node drops what is unread when a program ends.
     for (const event of ["readable", "end", "close"]) this.#output.on(event, () => this.#changed.notify());
     child.once("close", (code) => {
-      runs.delete(this);
       if (code === 0) this.#exited.resolve();
       else this.#exited.reject(new Error(`curl ended with ${code}`));
     });

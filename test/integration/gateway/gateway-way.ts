@@ -2,7 +2,7 @@ import type { GatewayOptions } from "browser-stream-server/server";
 import type { HttpCase, Need } from "../../contract/http/http-case.js";
 import { callCase, httpContract, isPlayable, nameOf } from "../../contract/http/http-contract.js";
 import type { TestRelay } from "../relay-ports.js";
-import { curlFetch, stopCurlFetches } from "./curl-fetch.js";
+import { openCurlFetch } from "./curl-fetch.js";
 import { failing, heldBytes } from "./gateway-fetch.js";
 import { openHttp2Fetch } from "./http2-fetch.js";
 
@@ -12,6 +12,11 @@ export interface GatewayWay {
   readonly by: GatewayOptions["by"];
   /** The cases of the contract that it can play. */
   readonly cases: readonly HttpCase[];
+  /**
+   * The cases that it plays with a tab. A server in Node has shown already that hundreds of runs of curl at once are
+   * served, and that a tab serves hundreds of calls at once is shown by a way that starts no program for each.
+   */
+  readonly casesOfTab: readonly HttpCase[];
   /** Calls go to a relay whose gateway has {@link gatewayOptions}. Whoever opens it closes it. */
   open(relay: TestRelay): GatewayCaller;
 }
@@ -32,6 +37,9 @@ export const gatewayOptions: Readonly<Record<GatewayOptions["by"], GatewayOption
 
 const playable = (has: readonly Need[]) => httpContract.filter((httpCase) => isPlayable(httpCase, has));
 
+const byPath = playable([]);
+const byHost = playable(["duplex", "trailers", "any head", "cookies"]);
+
 const urlByPath = ({ origin }: TestRelay, httpCase: HttpCase, name: string) =>
   `${origin}/~/${encodeURIComponent(nameOf(httpCase, name))}`;
 
@@ -39,7 +47,8 @@ export const gatewayWays: readonly GatewayWay[] = [
   {
     name: "by path over HTTP/1.1",
     by: "path",
-    cases: playable([]),
+    cases: byPath,
+    casesOfTab: byPath,
     open: (relay) => ({
       call: (httpCase, name) => callCase(httpCase, failing(fetch), urlByPath(relay, httpCase, name), heldBytes),
       close: async () => {},
@@ -48,16 +57,21 @@ export const gatewayWays: readonly GatewayWay[] = [
   {
     name: "by path, called by curl",
     by: "path",
-    cases: playable([]),
-    open: (relay) => ({
-      call: (httpCase, name) => callCase(httpCase, failing(curlFetch), urlByPath(relay, httpCase, name), heldBytes),
-      close: async () => stopCurlFetches(),
-    }),
+    cases: byPath,
+    casesOfTab: byPath.filter(({ calls }) => calls !== "hundreds"),
+    open(relay) {
+      const curl = openCurlFetch();
+      return {
+        call: (httpCase, name) => callCase(httpCase, failing(curl.fetch), urlByPath(relay, httpCase, name), heldBytes),
+        close: async () => curl.close(),
+      };
+    },
   },
   {
     name: "by host over HTTP/2",
     by: "host",
-    cases: playable(["duplex", "trailers", "any head", "cookies"]),
+    cases: byHost,
+    casesOfTab: byHost,
     open(relay) {
       const client = openHttp2Fetch(relay.origin);
       return {
