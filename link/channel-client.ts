@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { ChannelRequestSchema, type Header } from "../gen/streamserver/v1/link_pb.js";
 import { fromConnectError, toConnectError } from "../stream/error/failure-detail.js";
+import { unlessAborted } from "../stream/platform/unless-aborted.js";
 import type { Channel } from "./channel/channel.js";
 import { ChannelBodies } from "./channel/channel-bodies.js";
 import type { Link } from "./link.js";
@@ -62,17 +63,6 @@ export function createChannelClient<L>(
     onResponse(responseHeader, link);
     return { status, header: responseHeader, body: bodies.received(), trailer: channel.trailer };
   };
-}
-
-/** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    if (signal.aborted) onAbort();
-  });
 }
 
 function open(link: Link, path: string, header: Headers): Channel {

@@ -5,7 +5,7 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { Deferred } from "../../stream/platform/deferred.js";
+import { unlessAborted } from "../../stream/platform/unless-aborted.js";
 import type { StreamClientFactory } from "../../web/api/entry.js";
 import type { StreamClientOptions } from "../../web/api/stream-client.js";
 import type { TransportLike } from "../../web/transport/transports.js";
@@ -103,18 +103,6 @@ export function connectionsTo(
 ): Connections {
   const client = StreamClient(transport, { ...connecting, ...linkStreamOptions });
   return new Connections(name, () => client.connect(name, { metadata: httpMetadata, waitForListenerMs }), clock);
-}
-
-/** Settles as the promise does, or rejects with the signal's reason as soon as that is aborted. */
-async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  const aborted = new Deferred<never>();
-  const onAbort = () => aborted.reject(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal?.removeEventListener("abort", onAbort);
-  }
 }
 
 function fullError(): StreamError {

@@ -9,7 +9,7 @@ import type { Channel } from "../../../../link/channel/channel.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
-import { joinedStreams } from "../../../fakes/streams.js";
+import { joinedStreams, streamAndPeer } from "../../../fakes/streams.js";
 
 /** Connections to a listener that answers when told. */
 function connections(maxCalls = 2) {
@@ -77,6 +77,11 @@ test("Connections ends an idle stream whose only call was given up before it was
   await settled();
   clock.advance(4_000);
   await clients[0]?.closed;
+});
+
+test("Connections.open rejects at once for a signal that was aborted before", async () => {
+  const own = new Connections("n", () => streamAndPeer({}, linkCodec).stream as LinkStream, new FakeClock());
+  await expect(own.open(request(), AbortSignal.abort("given up"))).rejects.toBe("given up");
 });
 
 test("Connections.close ends the streams that have no call", async () => {
