@@ -139,9 +139,10 @@ function receive(stream: LinkStream, link: PeerLink, bytes: Uint8Array | undefin
   for (const packet of message.packets) link.receive(packet);
 }
 
-function readMessage(bytes: Uint8Array | undefined): IncomingMessage | undefined {
+/** A message of text is undefined, or a string where the stream has another codec: neither is one of a link. */
+function readMessage(bytes: Uint8Array | string | undefined): IncomingMessage | undefined {
   try {
-    return bytes && decodeLinkMessage(bytes, maxPackets);
+    return typeof bytes === "object" ? decodeLinkMessage(bytes, maxPackets) : undefined;
   } catch {
     return undefined;
   }

@@ -11,6 +11,7 @@ import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
 import { joinedStreams } from "../../../fakes/streams.js";
 
 const streams = () => joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
+type RawStream = ReturnType<typeof joinedStreams>[0];
 const quiet = (stream: LinkStream) => stream.on("error", () => {});
 const refuse = () => {};
 
@@ -107,6 +108,13 @@ describe("a link over a stream", () => {
     const { client, serving } = await joined();
     quiet(client).write(new Uint8Array([0xff]));
     expect((await serving.closed).failure).toBe(Failure.PROTOCOL_VIOLATION);
+    expect((await rejection(client.closed)).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  });
+
+  test.each(["", "text"])("ends a stream of another codec for the text %j", async (text) => {
+    const [client, listener] = joinedStreams() as unknown as [RawStream, LinkStream];
+    serveLink(listener, { maxCalls: 8, onRequest: refuse });
+    client.on("error", () => {}).write(text);
     expect((await rejection(client.closed)).failure).toBe(Failure.PROTOCOL_VIOLATION);
   });
 
