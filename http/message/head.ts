@@ -118,9 +118,12 @@ export function isRefusedMethod(method: string): boolean {
   return /^(connect|trace|track)$/i.test(method);
 }
 
-/** A host with a port, and nothing that a URL takes for something else. */
+/**
+ * A host with a port in ASCII, as a header can have it, and nothing that a URL takes for something else: no slash, "?",
+ * "#", "@" or backslash.
+ */
 function isAuthority(authority: string | undefined): boolean {
-  return /^[^\s/?#@\\]+$/.test(authority ?? "");
+  return /^[!"$-.0->A-[\]-~]+$/.test(authority ?? "");
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */

@@ -41,6 +41,8 @@ describe("requestFromWire", () => {
     ["without an authority", { headers: { ":authority": "" } }],
     ["with an authority that has a path", { headers: { ":authority": "a/b" } }],
     ["with an authority that has a user", { headers: { ":authority": "a@b" } }],
+    ["with an authority beyond ASCII", { headers: { ":authority": "\u65e5\u672c" } }],
+    ["with an authority that has a backslash", { headers: { ":authority": "a\\b" } }],
     ["with an authority that is none", { headers: { ":authority": "a:b" } }],
     ["with an absolute path missing", { path: "x" }],
     ["with an absolute URL for a path", { path: "http://a.example/" }],
@@ -48,6 +50,10 @@ describe("requestFromWire", () => {
     ["with a header that has no name", { headers: { "": "b" } }],
   ])("refuses a request %s", (_, init) => {
     expect(thrown(() => requestFromWire(wire(init))).failure).toBe(Failure.PROTOCOL_VIOLATION);
+  });
+
+  test.each(["a.example:80", "[::1]:8080", "a_b-c~!"])("takes the authority %s", (authority) => {
+    expect(requestFromWire(wire({ headers: { ":authority": authority } })).authority).toBe(authority);
   });
 
   test("drops headers of one connection that a peer has sent", () => {
