@@ -67,7 +67,7 @@ export async function fetchCall(
   // The signal may have been aborted while the channel was handed on.
   if (signal?.aborted) onAbort();
   const message = isRequest(input) ? input : undefined;
-  const upload = sendRequest(channel, bodies, body, bodyBytes, message);
+  void sendRequest(channel, bodies, body, bodyBytes, message);
   const stop = clock.after(headTimeoutMs, () => bodies.abort(lateError(headTimeoutMs)), false);
   try {
     const answer = await channel.response.promise;
@@ -76,13 +76,13 @@ export async function fetchCall(
     bodies.abort(fromConnectError(reason));
     if (signal?.aborted) throw signal.reason;
     // The reason that this side gave comes first: a body that failed, or a deadline.
-    throw await upload.then(() => bodies.reason ?? fromConnectError(reason));
+    throw bodies.reason ?? fromConnectError(reason);
   } finally {
     stop();
   }
 }
 
-/** Resolves when the request is sent, or cannot be. A body that fails ends the call, with its reason. */
+/** Sends the request. A body that fails ends the call, with its reason. */
 async function sendRequest(
   channel: Channel,
   bodies: MessageBodies,

@@ -60,11 +60,11 @@ export async function serveCall(
   try {
     head = requestFromWire(wire);
     bodies.expect(contentLength(head.headers));
+    setForwarded(head, caller);
   } catch (reason) {
     return channel.reset(fromConnectError(reason));
   }
   if (isRefusedMethod(head.method)) return answerPlainly(channel, 501);
-  setForwarded(head, caller);
   const { method, scheme, authority, path, headers } = head;
   const hasBody = method !== "GET" && method !== "HEAD" && headers.get("content-length") !== "0";
   if (!hasBody) bodies.drop();
@@ -84,16 +84,17 @@ export async function serveCall(
     // The caller has gone, and nobody waits for an answer.
     if (bodies.isOver) return;
     if (reason === abort.signal.reason) return answerPlainly(channel, 504);
-    options.onError(reason, request);
-    return answerPlainly(channel, 500);
+    // The caller has its answer also where `onError` throws.
+    answerPlainly(channel, 500);
+    return options.onError(reason, request);
   }
   try {
     await sendAnswer(channel, bodies, request, answer);
   } catch (reason) {
-    options.onError(reason, request);
     void answer.response.body?.cancel(reason).catch(() => {});
     const message = "the body of the response failed";
     channel.reset(new StreamError(message, { code: Code.Internal, cause: reason }));
+    options.onError(reason, request);
   }
 }
 
@@ -146,7 +147,7 @@ async function sendAnswer(
 ): Promise<void> {
   const { status, headers, body } = response;
   channel.respond(head);
-  if (hasNoBody(request.method, status)) await body?.cancel();
+  if (hasNoBody(request.method, status)) void body?.cancel().catch(() => {});
   else if (body !== null) await bodies.send(body, contentLength(headers));
   channel.end(endToEndHeaders(headersToWire(await trailersToSend(response))));
 }

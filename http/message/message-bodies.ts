@@ -106,7 +106,8 @@ export class MessageBodies {
         const { done, value } = await reader.read();
         if (this.#life.kind !== "open") return;
         if (done) break;
-        if (!ArrayBuffer.isView(value)) throw new TypeError("a body consists of Uint8Arrays");
+        // Views of larger elements would be sent as numbers modulo 256. The class may be the one of another realm.
+        if (value?.BYTES_PER_ELEMENT !== 1) throw new TypeError("a body consists of Uint8Arrays");
         leftBytes -= value.byteLength;
         if (leftBytes < 0) throw longerError(bytes);
         if (!this.#channel.write(value)) this.#sending = "full";

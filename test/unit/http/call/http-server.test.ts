@@ -1,28 +1,29 @@
+import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
+import type { ChannelRequest } from "../../../../gen/streamserver/v1/link_pb.js";
 import { fetchCall } from "../../../../http/call/fetch-call.js";
 import { HttpServer } from "../../../../http/call/http-server.js";
+import type { HttpHandler } from "../../../../http/call/served-call.js";
 import { httpMetadata, linkCodec, openLink } from "../../../../http/link/stream-link.js";
 import type { LinkStream } from "../../../../http/link/stream-pipe.js";
+import { trailersOf, withTrailers } from "../../../../http/message/trailers.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
 import { joinedStreams } from "../../../fakes/streams.js";
+import { uncaughtDuring } from "../../../fakes/uncaught.js";
 
-/** A server whose handler never answers, and a call to it. */
-async function hangingCall() {
+/** A server, and the function `fetch` that calls it. */
+async function served(handler: HttpHandler, onError: (error: unknown) => void = () => {}) {
   const clock = new FakeClock();
   const [client, listener] = joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
   Object.assign(listener, { metadata: httpMetadata });
-  const aborted: unknown[] = [];
   const server = new HttpServer({
-    handler: ({ signal }) => {
-      signal.addEventListener("abort", () => aborted.push(signal.reason));
-      return new Promise(() => {});
-    },
+    handler,
     headTimeoutMs: 60_000,
     accept: undefined,
     maxCallsPerStream: 8,
-    onError: () => {},
+    onError,
     clock,
     listen: (onStream) => {
       onStream(listener);
@@ -30,11 +31,19 @@ async function hangingCall() {
     },
   });
   const link = await openLink(client, "n", clock);
-  const call = fetchCall("/", undefined, {
-    openChannel: async (head) => link.open(head),
-    headTimeoutMs: 75_000,
-    clock,
+  const options = { openChannel: async (head: ChannelRequest) => link.open(head), headTimeoutMs: 75_000, clock };
+  const fetch = (input: string | Request, init?: RequestInit) => fetchCall(input, init, options);
+  return { clock, server, fetch };
+}
+
+/** A server whose handler never answers, and a call to it. */
+async function hangingCall() {
+  const aborted: unknown[] = [];
+  const { clock, server, fetch } = await served(({ signal }) => {
+    signal.addEventListener("abort", () => aborted.push(signal.reason));
+    return new Promise(() => {});
   });
+  const call = fetch("/");
   call.catch(() => {});
   await settled();
   return { clock, server, call, aborted };
@@ -63,4 +72,52 @@ test("HttpServer answers for a handler that takes longer than its time, and leav
   expect((await call).status).toBe(504);
   expect(aborted).toHaveLength(1);
   expect(clock.timers).toBe(0);
+});
+
+test("HttpServer answers HEAD without waiting for the body of its handler to be canceled", async () => {
+  const cancel = () => new Promise<void>(() => {});
+  const { fetch } = await served(() => new Response(new ReadableStream({ cancel })));
+  const call = fetch("/", { method: "HEAD" });
+  const response = await call;
+  await settled();
+  expect(await promiseState(trailersOf(response))).toBe("resolved");
+});
+
+test("fetchCall rejects in time where the trailers of its request never come", async () => {
+  const { clock, fetch } = await served(() => new Promise(() => {}));
+  const message = new Request("http://localhost/", { method: "POST", body: "x" });
+  const call = fetch(withTrailers(message, () => new Promise(() => {})));
+  call.catch(() => {});
+  await settled();
+  clock.advance(75_000);
+  expect((await rejection(call)).code).toBe(Code.DeadlineExceeded);
+});
+
+test.each([new Uint16Array([1]), new DataView(new ArrayBuffer(2)), "text"])(
+  "HttpServer fails a body with a chunk that is no Uint8Array: %o",
+  async (chunk) => {
+    const errors: unknown[] = [];
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(chunk);
+        controller.close();
+      },
+    });
+    const { fetch } = await served(
+      () => new Response(body),
+      (error) => errors.push(error),
+    );
+    const response = await fetch("/");
+    expect((await rejection(response.arrayBuffer())).code).toBe(Code.Internal);
+    expect(errors).toEqual([expect.any(TypeError)]);
+  },
+);
+
+test("HttpServer answers for a handler that fails where its onError fails as well", async () => {
+  const fail = () => {
+    throw new Error("broken");
+  };
+  const { fetch } = await served(fail, fail);
+  const uncaught = await uncaughtDuring(async () => expect((await fetch("/")).status).toBe(500));
+  expect(uncaught).toHaveLength(1);
 });
