@@ -13,7 +13,8 @@ import { bearerToken } from "../bearer-token.js";
 import { type CallControl, callEnd, noControl } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
 import { connectEndEnvelope } from "./http2-leg.js";
-import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import type { LegCarrier } from "./leg-carrier.js";
+import { LegHandler } from "./leg-handler.js";
 import { type LegRpc, legRpcByPath } from "./leg-rpc.js";
 
 /** A request with any other header asks for another format, a compression or a deadline, which takes decoding. */

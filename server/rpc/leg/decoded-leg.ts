@@ -18,7 +18,8 @@ import type { Caller } from "../../admission/caller.js";
 import type { Relay } from "../../relay/relay.js";
 import { callEndOf, callerOf, expectEnd, heldBytesOf, onEnd, takePlace, tokenOf } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
-import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import type { LegCarrier } from "./leg-carrier.js";
+import { LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
 
 /**

@@ -13,7 +13,8 @@ import type { Relay } from "../../relay/relay.js";
 import { bearerToken } from "../bearer-token.js";
 import type { CallControl } from "../caller.js";
 import { wireErrorOf } from "../wire-error.js";
-import { type LegCarrier, LegHandler } from "./leg-handler.js";
+import type { LegCarrier } from "./leg-carrier.js";
+import { LegHandler } from "./leg-handler.js";
 import type { LegRpc } from "./leg-rpc.js";
 
 /** How a protocol ends a response: with one more envelope, or with HTTP trailers. */

@@ -1,18 +1,11 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
-import {
-  type ConnectRequest,
-  ConnectRequestSchema,
-  ConnectResponseSchema,
-  type Open,
-} from "../../../gen/streamserver/v1/relay_pb.js";
-import { dataOf, envelope } from "../../../leg/envelope.js";
+import { type ConnectRequest, ConnectResponseSchema, type Open } from "../../../gen/streamserver/v1/relay_pb.js";
+import { envelope } from "../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
-import { readFrameHead } from "../../../leg/frame-head.js";
 import { legOverheadBytes } from "../../../leg/leg-call.js";
-import { maxPinnedFactor, Parts } from "../../../leg/parts.js";
-import { unpinned } from "../../../stream/endpoint/bytes.js";
+import { Parts } from "../../../leg/parts.js";
 import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Hold } from "../../admission/admission.js";
 import type { Caller } from "../../admission/caller.js";
@@ -24,39 +17,13 @@ import { answerTimeoutMs, closeTimeoutMs } from "../../http/open-responses.js";
 import type { Relay } from "../../relay/relay.js";
 import type { Half } from "../../relay/stream/half.js";
 import type { LegPort } from "../../relay/stream/leg-port.js";
-import { costBytesOf, type RelayedFrame, receivedSequenceOf } from "../../relay/stream/relayed-frame.js";
 import type { CallEnd } from "../caller.js";
+import type { LegCarrier } from "./leg-carrier.js";
+import { decodeRequest, frameOf, violationError } from "./leg-request.js";
 import type { LegRpc } from "./leg-rpc.js";
 
 /** A call may be aborted this long after the body of its request ended, because HTTP/2 tells the two in two events. */
 const abortGraceMs = 100;
-
-/** The relay's end of the call that carries a leg. */
-export interface LegCarrier {
-  readonly caller: Caller;
-  /** The access token that came with the call. Empty if none did. */
-  readonly token: string;
-  /** The bytes that wait in the carrier: those of the request to be read, and those that were sent and not taken. */
-  readonly heldBytes: number;
-  /** The leg counts as one from now on, and its call no longer as one that opens. */
-  takePlace(): void;
-  /** Sends an envelope. Returns false if the next one has to wait until `LegHandler.drained` is called. */
-  send(envelope: Parts): boolean;
-  /** Stops reading the body of the request until `resume`. The carrier may still call `LegHandler.endRequest`. */
-  pause(): void;
-  resume(): void;
-  /**
-   * The relay is going away: the caller should make its next calls on another connection, where it has one of its own.
-   */
-  retire(): void;
-  /**
-   * Ends the response, well or with an error, as its RPC protocol does. The carrier calls `LegHandler.close` once the
-   * response was read. A call that is not over after `timeoutMs` is cut off.
-   */
-  end(error: StreamError | undefined, timeoutMs: number): void;
-  /** Ends the call at once, with all that waits in it. The carrier calls `LegHandler.close` soon. */
-  cutOff(): void;
-}
 
 type LegHandlerState =
   /** The first message of the request has not come yet. */
@@ -378,48 +345,4 @@ export function callOverError(isCanceled: boolean): StreamError {
   return isCanceled
     ? new StreamError("the call was cancelled", { failure: Failure.PEER_CANCELED })
     : new StreamError("the connection to the relay broke", { failure: Failure.LEG_LOST });
-}
-
-/** A frame as it came, or undefined for a kind of message that this relay does not know, which is ignored. */
-function frameOf(bytes: Parts): RelayedFrame | undefined {
-  const head = readFrameHead(bytes);
-  // A malformed reset is refused here, where its sender hears of the fault, rather than by the peer's decoder.
-  if (head !== undefined && !head.reset) return { ...head, envelope: withoutChunks(bytes) };
-  const { message } = decodeRequest(bytes);
-  if (message.case === "open") throw violationError("only the first message is open");
-  if (message.case === undefined) return undefined;
-  // Fields beside the frame are not passed on: on the other leg their numbers may mean something that only a relay
-  // says.
-  const { sequence, ack, credit, messages, fin, reset } = message.value;
-  const data = toBinary(ConnectRequestSchema, create(ConnectRequestSchema, { message }));
-  return {
-    sequence: Number(sequence),
-    ack: receivedSequenceOf(ack),
-    credit: Number(credit),
-    costBytes: costBytesOf(messages),
-    fin,
-    reset: reset !== undefined,
-    envelope: new Parts([envelope(0, data)]),
-  };
-}
-
-/**
- * Copies what is in much larger chunks out of them. A frame that waits for its peer would keep the whole chunks in
- * memory.
- */
-function withoutChunks(envelope: Parts): Parts {
-  const arrays = envelope.arrays.map((array) => unpinned(array, maxPinnedFactor));
-  return arrays.every((array, at) => array === envelope.arrays[at]) ? envelope : new Parts(arrays);
-}
-
-function decodeRequest(bytes: Parts): ConnectRequest {
-  try {
-    return fromBinary(ConnectRequestSchema, dataOf(bytes));
-  } catch (cause) {
-    throw violationError("bytes that are no message of a leg", undefined, cause);
-  }
-}
-
-function violationError(message: string, code?: Code, cause?: unknown): StreamError {
-  return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, code, cause });
 }
