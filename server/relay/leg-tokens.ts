@@ -1,10 +1,11 @@
 import type { CarriedGrant } from "../admission/policy/carried-grant.js";
 import type { Grants } from "../admission/policy/grants.js";
 import type { Offer, OfferPlace } from "./lease/offer.js";
+import { offerGoneError } from "./lease/offer.js";
 import type { Registry } from "./lease/registry.js";
 import type { Role } from "./stream/half.js";
 import { legFacts, legFactsText } from "./stream/leg-facts.js";
-import { offerGoneError, type Splice } from "./stream/splice.js";
+import type { Splice } from "./stream/splice.js";
 import type { Splices } from "./stream/splices.js";
 import type { TokenIssuer, TokenSigner } from "./token.js";
 

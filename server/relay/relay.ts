@@ -9,6 +9,7 @@ import { exceededLimit, type RelayLimits } from "../admission/limits.js";
 import type { Admitted, AuthorizeRequest } from "../admission/policy/authorize.js";
 import type { Warnings } from "../admission/warnings.js";
 import type { Offer, OfferFacts, OfferPlace } from "./lease/offer.js";
+import { offerGoneError } from "./lease/offer.js";
 import type { OfferTracing } from "./lease/offer-tracing.js";
 import { type Claim, type Held, type LeaseProof, Registry } from "./lease/registry.js";
 import { LegTokens } from "./leg-tokens.js";
@@ -18,7 +19,7 @@ import { checkCapabilities } from "./stream/capabilities.js";
 import { streamGoneError } from "./stream/ended-streams.js";
 import type { Half, Role } from "./stream/half.js";
 import { receivedSequenceOf, resetFrame } from "./stream/relayed-frame.js";
-import { offerGoneError, type Splice } from "./stream/splice.js";
+import type { Splice } from "./stream/splice.js";
 import { type Opening, Splices } from "./stream/splices.js";
 import { randomId, type TokenSigner } from "./token.js";
 

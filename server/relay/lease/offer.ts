@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
 import type { Offer as WireOffer } from "../../../gen/streamserver/v1/relay_pb.js";
-import type { StreamError } from "../../../stream/error/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Caller } from "../../admission/caller.js";
 
 /** The facts about a client that its listener hears with the offer. The relay passes all of them on as they are. */
@@ -32,4 +33,11 @@ export interface Offer {
   waitAt(place: OfferPlace, timeoutMs: number, lateError: () => StreamError): void;
   /** Ends the wait, by decision of the relay. */
   decline(error: StreamError): void;
+}
+
+/** The error for a call about an offer that no longer waits, or about a stream that is over. */
+export function offerGoneError(): StreamError {
+  return new StreamError("the offer was taken, declined or withdrawn, or its time ran out, or the stream is over", {
+    failure: Failure.OFFER_GONE,
+  });
 }

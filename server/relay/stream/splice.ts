@@ -6,11 +6,20 @@ import type { Caller, Claims } from "../../admission/caller.js";
 import type { Holder } from "../../admission/held-bytes.js";
 import type { CarriedGrant } from "../../admission/policy/carried-grant.js";
 import type { GrantHold, Grants } from "../../admission/policy/grants.js";
-import type { Offer, OfferFacts, OfferPlace } from "../lease/offer.js";
+import { type Offer, type OfferFacts, type OfferPlace, offerGoneError } from "../lease/offer.js";
 import type { StreamChange } from "../relay-events.js";
 import { Half, type HalfChange, type LegEnd, type Role } from "./half.js";
 import { resetFrame } from "./relayed-frame.js";
-import { finishedEnd, relayedEnd, resetEnd, type StreamEnd } from "./stream-end.js";
+import {
+  accounted,
+  clientAwayError,
+  finishedEnd,
+  listenerReplacedError,
+  peerError,
+  relayedEnd,
+  resetEnd,
+  type StreamEnd,
+} from "./stream-end.js";
 
 export interface SpliceInit {
   id: string;
@@ -411,35 +420,4 @@ export function isResumable(capabilities: Capabilities | undefined): boolean {
 
 function hasLastWord({ said }: Half): boolean {
   return said === "fin" || said === "reset";
-}
-
-/** The error of a half, which tells its endpoint how much of its own the peer is known to have. */
-function accounted(error: StreamError | undefined, { peer: { receivedSequence } }: Half): StreamError | undefined {
-  if (error === undefined || receivedSequence === 0) return error;
-  const { message, code, failure, hop, cause, limit } = error;
-  return new StreamError(message, { code, failure, hop, cause, receivedSequence, limit });
-}
-
-function listenerReplacedError(): StreamError {
-  const message = "the owner of the name has claimed it again, as a page does that was loaded again";
-  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.CALLER });
-}
-
-/** The error that the peer gets when a leg failed. */
-function peerError(error: StreamError): StreamError {
-  const failure = error.failure === Failure.PEER_CANCELED ? Failure.PEER_CANCELED : Failure.LEG_LOST;
-  return new StreamError(`the other side: ${error.message}`, { failure, hop: Hop.PEER });
-}
-
-function clientAwayError(): StreamError {
-  return new StreamError("the leg was lost, and the listener that has accepted meanwhile resumes no streams", {
-    failure: Failure.LEG_LOST,
-    hop: Hop.CALLER,
-  });
-}
-
-export function offerGoneError(): StreamError {
-  return new StreamError("the offer was taken, declined or withdrawn, or its time ran out, or the stream is over", {
-    failure: Failure.OFFER_GONE,
-  });
 }

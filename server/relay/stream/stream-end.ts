@@ -1,7 +1,7 @@
 import type { Code } from "@connectrpc/connect";
-import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { errorOfReset } from "../../../stream/error/reset.js";
-import type { StreamError } from "../../../stream/error/stream-error.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
 import type { Half, Role } from "./half.js";
 import { endpointFrame } from "./relayed-frame.js";
 
@@ -37,4 +37,34 @@ export function resetEnd({ client, listener }: Readonly<Record<Role, Half>>): St
   if (reset === undefined) return undefined;
   const { failure, code } = errorOfReset(reset);
   return { hop, failure, code, reason: undefined };
+}
+
+/** The error of a half, which tells its endpoint how much of its own the peer is known to have. */
+export function accounted(
+  error: StreamError | undefined,
+  { peer: { receivedSequence } }: Half,
+): StreamError | undefined {
+  if (error === undefined || receivedSequence === 0) return error;
+  const { message, code, failure, hop, cause, limit } = error;
+  return new StreamError(message, { code, failure, hop, cause, receivedSequence, limit });
+}
+
+/** The error for the client of a listener that was replaced by another process of its owner. */
+export function listenerReplacedError(): StreamError {
+  const message = "the owner of the name has claimed it again, as a page does that was loaded again";
+  return new StreamError(message, { failure: Failure.LEG_LOST, hop: Hop.CALLER });
+}
+
+/** The error that the peer gets when a leg failed. */
+export function peerError(error: StreamError): StreamError {
+  const failure = error.failure === Failure.PEER_CANCELED ? Failure.PEER_CANCELED : Failure.LEG_LOST;
+  return new StreamError(`the other side: ${error.message}`, { failure, hop: Hop.PEER });
+}
+
+/** The error for a client without a leg, when a listener accepts that resumes no streams. */
+export function clientAwayError(): StreamError {
+  return new StreamError("the leg was lost, and the listener that has accepted meanwhile resumes no streams", {
+    failure: Failure.LEG_LOST,
+    hop: Hop.CALLER,
+  });
 }
