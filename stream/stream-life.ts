@@ -1,6 +1,7 @@
 import type { Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { Capabilities } from "./endpoint/capabilities.js";
-import { Endpoint, type EndpointEvent, type EndpointInit } from "./endpoint/endpoint.js";
+import { Endpoint, type EndpointEvent } from "./endpoint/endpoint.js";
+import type { EndpointInit } from "./endpoint/endpoint-options.js";
 import type { StreamError } from "./error/stream-error.js";
 import { Deferred } from "./platform/deferred.js";
 import { Emitter } from "./platform/emitter.js";

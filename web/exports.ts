@@ -12,7 +12,7 @@ export {
   rawCodec,
   textCodec,
 } from "../stream/codec.js";
-export type { EndpointOptions } from "../stream/endpoint/endpoint.js";
+export type { EndpointOptions } from "../stream/endpoint/endpoint-options.js";
 export type { EncodedMessage, ReceivedMessage } from "../stream/endpoint/sender.js";
 export { type Delivery, type ReachedLimit, StreamError } from "../stream/error/stream-error.js";
 export type { Caller, Stream, StreamEvents } from "../stream/stream.js";

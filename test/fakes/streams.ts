@@ -1,5 +1,6 @@
 import { type Bytes, type Codec, rawCodec } from "../../stream/codec.js";
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import { Endpoint } from "../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint-options.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 import { Stream } from "../../stream/stream.js";
 import { StreamLife } from "../../stream/stream-life.js";

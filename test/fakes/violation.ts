@@ -1,4 +1,5 @@
-import { Endpoint, type EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import { Endpoint } from "../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint-options.js";
 import type { Frame } from "../../stream/endpoint/frame.js";
 import type { StreamError } from "../../stream/error/stream-error.js";
 

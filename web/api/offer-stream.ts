@@ -3,7 +3,7 @@ import { Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Offer } from "../../gen/streamserver/v1/relay_pb.js";
 import type { Codec } from "../../stream/codec.js";
 import { capabilitiesFromWire, capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
-import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint-options.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred, isThenable } from "../../stream/platform/deferred.js";

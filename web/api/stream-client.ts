@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Codec, RawInput, RawMessage } from "../../stream/codec.js";
 import { capabilitiesToWire } from "../../stream/endpoint/capabilities.js";
-import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint-options.js";
 import { type OptionType, objectWith, oneOf, primitive, wholeNumber } from "../../stream/error/options.js";
 import { canceledError, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";

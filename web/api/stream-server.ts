@@ -2,7 +2,7 @@ import { Code, type Transport } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { Offer, Registered } from "../../gen/streamserver/v1/relay_pb.js";
 import { type Codec, encodeMessage, type RawInput, type RawMessage } from "../../stream/codec.js";
-import type { EndpointOptions } from "../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../stream/endpoint/endpoint-options.js";
 import { type OptionType, primitive } from "../../stream/error/options.js";
 import { isOwnCancel, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";

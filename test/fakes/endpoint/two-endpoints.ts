@@ -1,5 +1,6 @@
 import { rawCodec } from "../../../stream/codec.js";
-import { Endpoint, type EndpointInit } from "../../../stream/endpoint/endpoint.js";
+import { Endpoint } from "../../../stream/endpoint/endpoint.js";
+import type { EndpointInit } from "../../../stream/endpoint/endpoint-options.js";
 import type { Frame } from "../../../stream/endpoint/frame.js";
 import { initialCreditBytes, messageOverheadBytes } from "../../../stream/endpoint/sender.js";
 import { costOf } from "../frames.js";

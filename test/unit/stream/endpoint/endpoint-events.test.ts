@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Endpoint, type EndpointEvent, type EndpointOptions } from "../../../../stream/endpoint/endpoint.js";
+import { Endpoint, type EndpointEvent } from "../../../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../../../stream/endpoint/endpoint-options.js";
 import { StreamError } from "../../../../stream/error/stream-error.js";
 import { dataFrame, frame, takeFrames } from "../../../fakes/frames.js";
 

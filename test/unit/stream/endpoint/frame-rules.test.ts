@@ -1,7 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { Endpoint, type EndpointOptions } from "../../../../stream/endpoint/endpoint.js";
+import { Endpoint } from "../../../../stream/endpoint/endpoint.js";
+import type { EndpointOptions } from "../../../../stream/endpoint/endpoint-options.js";
 import type { Frame } from "../../../../stream/endpoint/frame.js";
 import { dataFrame, exchange, frame, takeFrames } from "../../../fakes/frames.js";
 import { refusal } from "../../../fakes/violation.js";
