@@ -8,5 +8,6 @@ function install({ httpServer }) {
 }
 
 export default defineConfig({
+  cacheDir: "node_modules/.vite", // of this folder, so that two examples of one clone can run at once
   plugins: [{ name: "relay", configureServer: install, configurePreviewServer: install }],
 });

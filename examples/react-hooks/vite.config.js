@@ -9,4 +9,7 @@ function install({ httpServer }) {
 }
 const relay = { name: "relay", configureServer: install, configurePreviewServer: install };
 
-export default defineConfig({ plugins: [react(), relay] });
+export default defineConfig({
+  cacheDir: "node_modules/.vite", // of this folder, so that two examples of one clone can run at once
+  plugins: [react(), relay],
+});
