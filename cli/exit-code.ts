@@ -1,7 +1,7 @@
 import { Code, Failure, Hop, StreamError } from "../web/node.js";
-import { UsageError } from "./command.js";
-import { Interrupted } from "./interruption.js";
-import { OutputClosed } from "./output.js";
+import { UsageError } from "./command/command.js";
+import { Interrupted } from "./command/interruption.js";
+import { OutputClosed } from "./terminal/output.js";
 
 /** The exit codes, by which a script tells why the program ended. */
 const exitCodes = {

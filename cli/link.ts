@@ -1,9 +1,15 @@
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import { Failure, Hop, StreamError } from "../web/node.js";
-import { type Command, onlyArgument, parseCommandLine, UsageError } from "./command.js";
-import { notice } from "./notice.js";
-import { print } from "./output.js";
-import { accessTokenFrom, relayAddress, relayOptions, relayOptionsHelp, unreachedError } from "./relay-access.js";
+import { type Command, onlyArgument, parseCommandLine, UsageError } from "./command/command.js";
+import {
+  accessTokenFrom,
+  relayAddress,
+  relayOptions,
+  relayOptionsHelp,
+  unreachedError,
+} from "./command/relay-access.js";
+import { notice } from "./terminal/notice.js";
+import { print } from "./terminal/output.js";
 
 const help = `Usage: bss link NAME [options]
 

@@ -1,10 +1,10 @@
 import { type CallOptions, type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { RelayService } from "../gen/streamserver/v1/relay_pb.js";
 import { transportError } from "../web/transport/transport-facts.js";
-import { type Command, parseCommandLine, UsageError } from "./command.js";
-import { print } from "./output.js";
-import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./relay-access.js";
-import { shellWord } from "./shell-word.js";
+import { type Command, parseCommandLine, UsageError } from "./command/command.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "./command/relay-access.js";
+import { print } from "./terminal/output.js";
+import { shellWord } from "./terminal/shell-word.js";
 
 const help = `Usage: bss ls [PREFIX] [options]
 

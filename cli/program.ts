@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
-import { type Command, programName, UsageError } from "./command.js";
+import { type Command, UsageError } from "./command/command.js";
+import { checkGivenArguments } from "./command/given-arguments.js";
+import { Interrupted } from "./command/interruption.js";
 import { exitCodeOf, exitCodesHelp } from "./exit-code.js";
-import { checkGivenArguments } from "./given-arguments.js";
-import { Interrupted } from "./interruption.js";
 import { linkCommand } from "./link.js";
 import { lsCommand } from "./ls.js";
 import { mcpCommand } from "./mcp/mcp.js";
-import { notice, wordsFor } from "./notice.js";
-import { print } from "./output.js";
 import { serveCommand } from "./serve/serve.js";
 import { connectCommand } from "./stream/connect.js";
 import { listenCommand } from "./stream/listen.js";
+import { notice, programName, wordsFor } from "./terminal/notice.js";
+import { print } from "./terminal/output.js";
 import { tokenCommand } from "./token.js";
 import { topCommand } from "./top/top.js";
 

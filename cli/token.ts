@@ -1,9 +1,9 @@
 import { defaultTokenTtlMs } from "../server/access/mint-token.js";
 import type { StreamAction } from "../server/access/stream-rights.js";
 import { mintToken } from "../server/index.js";
-import { type Command, parseCommandLine, parseDurationMs, UsageError } from "./command.js";
-import { parseKeys, readSecret } from "./key-file.js";
-import { print } from "./output.js";
+import { type Command, parseCommandLine, parseDurationMs, UsageError } from "./command/command.js";
+import { parseKeys, readSecret } from "./command/key-file.js";
+import { print } from "./terminal/output.js";
 
 const help = `Usage: bss token --key FILE [--listen NAMES] [--connect NAMES] [--list NAMES] [--admin] [options]
 

@@ -13,10 +13,10 @@ import {
   StreamServer,
 } from "../../web/node.js";
 import { webSocketMetadata } from "../../websocket/socket-metadata.js";
-import { interruptedStreamError, whenAborted } from "../interruption.js";
-import { notice, wordsFor } from "../notice.js";
-import { shellWord } from "../shell-word.js";
-import { noticeSuspensions } from "../stream/suspension-notice.js";
+import { interruptedStreamError, whenAborted } from "../command/interruption.js";
+import { notice, wordsFor } from "../terminal/notice.js";
+import { shellWord } from "../terminal/shell-word.js";
+import { noticeSuspensions } from "../terminal/suspension-notice.js";
 import { HttpForwarder, type UnreachableError } from "./http-forwarder.js";
 import type { HttpTarget } from "./http-target.js";
 import { forwardSocket } from "./socket-forwarder.js";

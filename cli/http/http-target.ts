@@ -1,4 +1,4 @@
-import { maxPort, UsageError } from "../command.js";
+import { maxPort, UsageError } from "../command/command.js";
 
 /** A local HTTP server that callers are to reach. */
 export interface HttpTarget {

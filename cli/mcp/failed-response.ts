@@ -1,7 +1,7 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { JsonRpcMessage } from "../../mcp/json-rpc.js";
 import { Failure, Hop, type StreamError } from "../../web/node.js";
-import { wordsFor } from "../notice.js";
+import { wordsFor } from "../terminal/notice.js";
 
 /** The code that the SDK of MCP has for a connection that was closed. */
 const connectionClosedCode = -32_000;

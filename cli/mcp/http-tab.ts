@@ -7,8 +7,8 @@ import type { PeerLink } from "../../link/peer-link.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { Code, Hop, StreamError } from "../../web/node.js";
-import { notice, wordsFor } from "../notice.js";
-import { noticeSuspensions } from "../stream/suspension-notice.js";
+import { notice, wordsFor } from "../terminal/notice.js";
+import { noticeSuspensions } from "../terminal/suspension-notice.js";
 import { closeTimeoutMs, type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
 
 /** A handler has 60 s for the head of its response. The tab's own answer is waited for a little longer. */

@@ -1,6 +1,6 @@
 import { type JsonRpcMessage, parseJsonRpc } from "../../mcp/json-rpc.js";
 import type { StreamError } from "../../web/node.js";
-import { notice } from "../notice.js";
+import { notice } from "../terminal/notice.js";
 
 /**
  * A message, and its text as it came. The command passes on the text, so that a number that is too large for JavaScript

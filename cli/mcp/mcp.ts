@@ -1,11 +1,11 @@
 import { httpMetadata, linkStreamOptions } from "../../http/link/stream-link.js";
 import { mcpProtocol } from "../../mcp/mcp-transport.js";
 import { Code, Failure, StreamClient, StreamError } from "../../web/node.js";
-import { type Command, onlyArgument, parseCommandLine, parseMs, UsageError } from "../command.js";
-import { interruptedStreamError, whenAborted } from "../interruption.js";
-import { print } from "../output.js";
-import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
+import { type Command, onlyArgument, parseCommandLine, parseMs, UsageError } from "../command/command.js";
+import { interruptedStreamError, whenAborted } from "../command/interruption.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../command/relay-access.js";
 import { standardInput } from "../stream/standard-input.js";
+import { print } from "../terminal/output.js";
 import { openHttpTab } from "./http-tab.js";
 import { inputLines } from "./input-lines.js";
 import { McpSession } from "./mcp-session.js";

@@ -1,6 +1,6 @@
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { Failure, type Stream, StreamError } from "../../web/node.js";
-import { noticeSuspensions } from "../stream/suspension-notice.js";
+import { noticeSuspensions } from "../terminal/suspension-notice.js";
 import { closeTimeoutMs, type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
 
 /**

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { UsageError } from "../command.js";
+import { UsageError } from "../command/command.js";
 import { makeCertificate } from "./self-signed-certificate.js";
 import { namesOf, TlsFiles } from "./tls-files.js";
 

@@ -1,8 +1,8 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { checkedHosts, hostNameOf } from "../../server/http/page/hosts.js";
 import type { Hosts } from "../../server/index.js";
-import { UsageError } from "../command.js";
-import { shellWord } from "../shell-word.js";
+import { UsageError } from "../command/command.js";
+import { shellWord } from "../terminal/shell-word.js";
 import { machineNames } from "./machine-names.js";
 
 /** The callers that reach a relay, and the names by which they do. */

@@ -1,4 +1,4 @@
-import { UsageError } from "../command.js";
+import { UsageError } from "../command/command.js";
 
 /** The first descriptor that a supervisor passes, behind those of standard input and output. sd_listen_fds(3). */
 const firstDescriptor = 3;

@@ -1,4 +1,4 @@
-import { parsePort, UsageError } from "../command.js";
+import { parsePort, UsageError } from "../command/command.js";
 
 /** The address that a server listens at. */
 export interface ListenAddress {

@@ -1,4 +1,4 @@
-import { print } from "../output.js";
+import { print } from "../terminal/output.js";
 
 /** Lines wait for a slow reader up to this size, which is some 15,000 lines. */
 const maxUnreadBytes = 4_194_304;

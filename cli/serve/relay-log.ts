@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { RelayWarning, StreamServerProxy } from "../../server/index.js";
 import { visibleText } from "../../web/operator/visible-text.js";
-import { shellWord } from "../shell-word.js";
+import { shellWord } from "../terminal/shell-word.js";
 
 /** The events that a relay logs for those who run it. */
 export type RelayEvent =

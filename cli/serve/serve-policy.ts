@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { AccessKeyOptions } from "../../server/access/access-keys.js";
 import { type TokenPolicy, tokenPolicy } from "../../server/index.js";
-import { UsageError } from "../command.js";
-import { type KeyFile, openKeyFile } from "../key-file.js";
+import { UsageError } from "../command/command.js";
+import { type KeyFile, openKeyFile } from "../command/key-file.js";
 
 /** The settings of `bss serve` that say which access tokens are good, as in the configuration file. */
 export interface PolicySettings {

@@ -14,10 +14,10 @@ import {
   traceRelay,
 } from "../../server/index.js";
 import { serveRelayWhere } from "../../server/relay-server.js";
-import { type Command, UsageError } from "../command.js";
-import { whenAborted } from "../interruption.js";
-import { print } from "../output.js";
-import { portError } from "../port-error.js";
+import { type Command, UsageError } from "../command/command.js";
+import { whenAborted } from "../command/interruption.js";
+import { portError } from "../command/port-error.js";
+import { print } from "../terminal/output.js";
 import { openDevelopmentCertificate, type ServedCertificate } from "./development-certificate.js";
 import { allInterfaces, checkReach, isLoopback } from "./exposure.js";
 import { authorityOf } from "./listen-address.js";

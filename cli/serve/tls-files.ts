@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { TlsOptions } from "../../server/index.js";
-import { UsageError } from "../command.js";
+import { UsageError } from "../command/command.js";
 import { compressedAddress } from "./self-signed-certificate.js";
 
 /** A new certificate is in use this much later at most. Two looks at a file each second cost nothing that shows. */

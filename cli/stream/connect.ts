@@ -3,11 +3,11 @@ import { httpMetadata, linkStreamOptions } from "../../http/link/stream-link.js"
 import { maxTimerMs } from "../../server/admission/limits.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
 import { StreamClient, type StreamError } from "../../web/node.js";
-import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, UsageError } from "../command.js";
-import { interruptedStreamError, whenAborted } from "../interruption.js";
-import { notice, wordsFor } from "../notice.js";
-import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../shell-word.js";
+import { type Command, onlyArgument, parseCommandLine, parseMs, parsePort, UsageError } from "../command/command.js";
+import { interruptedStreamError, whenAborted } from "../command/interruption.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../command/relay-access.js";
+import { notice, wordsFor } from "../terminal/notice.js";
+import { shellWord } from "../terminal/shell-word.js";
 import { openGrpcPort } from "./grpc-port.js";
 import { transferStandardIo } from "./standard-io.js";
 import { openTcpPort } from "./tcp-port.js";

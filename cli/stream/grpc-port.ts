@@ -13,7 +13,7 @@ import { endUnfinished } from "../../server/http/request/answered-request.js";
 import { authorityOf } from "../../server/http/request/request-urls.js";
 import { TrustedProxies } from "../../server/http/request/trusted-proxies.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
-import { portError } from "../port-error.js";
+import { portError } from "../command/port-error.js";
 import { exposureOf } from "../serve/exposure.js";
 
 export interface GrpcPortInit {

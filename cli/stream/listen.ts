@@ -1,15 +1,15 @@
 import type { Transport } from "@connectrpc/connect";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { type AccessToken, Code, type Stream, StreamServer } from "../../web/node.js";
-import { type Command, onlyArgument, parseCommandLine, UsageError } from "../command.js";
+import { type Command, onlyArgument, parseCommandLine, UsageError } from "../command/command.js";
+import { interruptedStreamError, whenAborted } from "../command/interruption.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../command/relay-access.js";
 import { listenForHttp } from "../http/http-listener.js";
 import { parseHttpTarget } from "../http/http-target.js";
-import { interruptedStreamError, whenAborted } from "../interruption.js";
-import { notice, wordsFor } from "../notice.js";
-import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../shell-word.js";
+import { notice, wordsFor } from "../terminal/notice.js";
+import { shellWord } from "../terminal/shell-word.js";
+import { noticeSuspensions } from "../terminal/suspension-notice.js";
 import { transferStandardIo } from "./standard-io.js";
-import { noticeSuspensions } from "./suspension-notice.js";
 import { parseTcpTarget, serveFromTcp } from "./tcp-target.js";
 
 const help = `Usage: bss listen NAME [--to HOST:PORT | --http HOST:PORT] [options]

@@ -1,11 +1,11 @@
 import type { Readable } from "node:stream";
 import { Deferred } from "../../stream/platform/deferred.js";
 import type { Stream } from "../../web/node.js";
-import { print } from "../output.js";
+import { print } from "../terminal/output.js";
+import { noticeSuspensions } from "../terminal/suspension-notice.js";
 import { Meter } from "./meter.js";
 import { showProgress } from "./progress-line.js";
 import { standardInput } from "./standard-input.js";
-import { noticeSuspensions } from "./suspension-notice.js";
 
 type Input = { kind: "chunk"; chunk: Uint8Array<ArrayBuffer> } | { kind: "end" };
 

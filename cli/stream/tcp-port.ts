@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { Fifo } from "../../stream/platform/fifo.js";
 import { type Stream, StreamError } from "../../web/node.js";
-import { portError } from "../port-error.js";
+import { portError } from "../command/port-error.js";
 import { bridge } from "./tcp-bridge.js";
 
 export interface TcpPortInit {

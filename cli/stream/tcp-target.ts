@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { Code, type Stream, StreamError } from "../../web/node.js";
-import { maxPort, UsageError } from "../command.js";
+import { maxPort, UsageError } from "../command/command.js";
 import { bridge } from "./tcp-bridge.js";
 
 /** A TCP server that clients are to reach. */

@@ -1,7 +1,7 @@
 import type { Report } from "../../web/operator/report.js";
 import { callerOf, duration, endpointOf, totalsOf, waitedOf, waitOf } from "../../web/operator/report-words.js";
 import { visibleText } from "../../web/operator/visible-text.js";
-import { shellWord } from "../shell-word.js";
+import { shellWord } from "../terminal/shell-word.js";
 
 /** Columns are two spaces apart. */
 const gap = "  ";

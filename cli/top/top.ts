@@ -4,11 +4,11 @@ import { type CallOptions, ConnectError, createClient } from "@connectrpc/connec
 import { AdminService, ShowResponseSchema } from "../../gen/streamserver/v1/admin_pb.js";
 import type { Report } from "../../web/operator/report.js";
 import { transportError } from "../../web/transport/transport-facts.js";
-import { type Command, parseCommandLine, UsageError } from "../command.js";
-import { notice } from "../notice.js";
-import { print } from "../output.js";
-import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../relay-access.js";
-import { shellWord } from "../shell-word.js";
+import { type Command, parseCommandLine, UsageError } from "../command/command.js";
+import { accessTokenFrom, openRelay, relayOptions, relayOptionsHelp } from "../command/relay-access.js";
+import { notice } from "../terminal/notice.js";
+import { print } from "../terminal/output.js";
+import { shellWord } from "../terminal/shell-word.js";
 import { topLines } from "./top-lines.js";
 
 const help = `Usage: bss top [PREFIX] [options]

@@ -40,6 +40,7 @@ export const rooms: Record<string, readonly string[]> = {
   web: ["operator", "page", "link", "transport", "node", "api"],
   http: ["message", "link", "call", "service"],
   server: ["admission", "relay", "admin", "access", "http", "rpc", "link", "gateway", "telemetry"],
+  cli: ["terminal", "command", "serve", "http", "stream", "mcp", "top"],
 };
 
 /** Inside server/, the files that may know RPC services and connect-node. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { UsageError } from "../../../cli/command.js";
+import { UsageError } from "../../../cli/command/command.js";
 import { openDevelopmentCertificate } from "../../../cli/serve/development-certificate.js";
 import { makeCertificate } from "../../../cli/serve/self-signed-certificate.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../cli/command.js";
+import { UsageError } from "../../../cli/command/command.js";
 import { exposureOf, isLoopback } from "../../../cli/serve/exposure.js";
 
 describe("isLoopback", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { UsageError } from "../../../cli/command.js";
-import { checkGivenArguments } from "../../../cli/given-arguments.js";
+import { UsageError } from "../../../cli/command/command.js";
+import { checkGivenArguments } from "../../../cli/command/given-arguments.js";
 
 const bytes = (...words: string[]) => words.map((word) => Buffer.from(word));
 

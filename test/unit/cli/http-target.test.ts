@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../cli/command.js";
+import { UsageError } from "../../../cli/command/command.js";
 import { parseHttpTarget } from "../../../cli/http/http-target.js";
 
 describe("parseHttpTarget", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../cli/command.js";
+import { UsageError } from "../../../cli/command/command.js";
 import { inheritedSocket } from "../../../cli/serve/inherited-socket.js";
 
 describe("inheritedSocket", () => {

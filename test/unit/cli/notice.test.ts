@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { notice, wordsFor } from "../../../cli/notice.js";
+import { notice, wordsFor } from "../../../cli/terminal/notice.js";
 
 test("wordsFor is never empty: an error without a message has others behind it, a code, or a name", () => {
   const refused = ["::1", "127.0.0.1"].map((address) => new Error(`connect ECONNREFUSED ${address}:80`));

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { shellWord } from "../../../cli/shell-word.js";
+import { shellWord } from "../../../cli/terminal/shell-word.js";
 import { jsonWithoutHidden, visibleText } from "../../../web/operator/visible-text.js";
 
 /** Characters that a terminal does not show as themselves, one of each kind. */

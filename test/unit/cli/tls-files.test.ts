@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { UsageError } from "../../../cli/command.js";
+import { UsageError } from "../../../cli/command/command.js";
 import { makeCertificate } from "../../../cli/serve/self-signed-certificate.js";
 import { TlsFiles } from "../../../cli/serve/tls-files.js";
 

@@ -1,4 +1,4 @@
-import { replaceHidden } from "../web/operator/visible-text.js";
+import { replaceHidden } from "../../web/operator/visible-text.js";
 
 /** A word that no shell changes: it has nothing that expands, separates or comments, at no place. */
 const plainWord = /^[\p{L}\p{N}_@%+:,./\u{80}-\u{10ffff}-][\p{L}\p{N}_@%+:,./=^\u{80}-\u{10ffff}-]*$/u;

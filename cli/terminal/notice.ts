@@ -1,6 +1,8 @@
-import { Failure, Hop, StreamError } from "../web/node.js";
-import { visibleText } from "../web/operator/visible-text.js";
-import { programName } from "./command.js";
+import { Failure, Hop, StreamError } from "../../web/node.js";
+import { visibleText } from "../../web/operator/visible-text.js";
+
+/** The program as people type it, in front of what it says to them. */
+export const programName = "bss";
 
 /** The user and the password of a URL, which may have come into a text from the command line or from the other side. */
 const credentials = /(?<=:\/\/)\S*@/g;

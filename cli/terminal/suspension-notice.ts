@@ -1,5 +1,5 @@
 import { Hop, type Suspension } from "../../web/node.js";
-import { notice } from "../notice.js";
+import { notice } from "./notice.js";
 
 /** A connection that is back sooner is not worth a line. */
 const noticeDelayMs = 1_000;

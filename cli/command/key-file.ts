@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fstatSync, linkSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { newTokenKey, tokenKeyBytes } from "../server/relay/token-keys.js";
+import { newTokenKey, tokenKeyBytes } from "../../server/relay/token-keys.js";
+import { shellWord } from "../terminal/shell-word.js";
 import { UsageError } from "./command.js";
-import { shellWord } from "./shell-word.js";
 
 export interface KeyFile {
   path: string;

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Code, type Transport } from "@connectrpc/connect";
-import { relayAt, relayLostError } from "../stream/error/failure-detail.js";
-import { systemClock } from "../stream/platform/system-clock.js";
-import { defaultPrefix } from "../web/api/stream-client.js";
-import { openNodeTransport } from "../web/node/node-transport.js";
-import { type AccessToken, Failure, StreamError } from "../web/node.js";
-import { type RelayUrl, relayUrl } from "../web/transport/relay-url.js";
+import { relayAt, relayLostError } from "../../stream/error/failure-detail.js";
+import { systemClock } from "../../stream/platform/system-clock.js";
+import { defaultPrefix } from "../../web/api/stream-client.js";
+import { openNodeTransport } from "../../web/node/node-transport.js";
+import { type AccessToken, Failure, StreamError } from "../../web/node.js";
+import { type RelayUrl, relayUrl } from "../../web/transport/relay-url.js";
 import { UsageError } from "./command.js";
 
 /** The options that name the relay, for the commands that use one. */

@@ -1,8 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { maxTimerMs } from "../server/admission/limits.js";
-
-/** The program as people type it, in front of what it says to them. */
-export const programName = "bss";
+import { maxTimerMs } from "../../server/admission/limits.js";
 
 /** One thing that the program does. */
 export interface Command {

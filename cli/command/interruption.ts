@@ -1,4 +1,4 @@
-import { Failure, StreamError } from "../web/node.js";
+import { Failure, StreamError } from "../../web/node.js";
 
 /** The user, or the system, has asked the program to end. */
 export class Interrupted extends Error {
