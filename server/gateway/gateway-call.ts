@@ -13,6 +13,7 @@ import type { Holder } from "../admission/held-bytes.js";
 import { exceededLimit } from "../admission/limits.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { unsentBytes, waitingBytes } from "../http/waiting-bytes.js";
+import type { CallBytes } from "../relay/relay-events.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { answerHeaders, passedTrailers } from "./passed-headers.js";
 
@@ -50,7 +51,7 @@ export class GatewayCall implements ChannelUser, Holder {
   readonly #response: ServerResponse;
   #state: GatewayCallState;
   /** The bytes of the two bodies that have gone on so far. */
-  readonly #passed = { request: 0, answer: 0 };
+  readonly bytes: CallBytes = { request: 0, answer: 0 };
 
   constructor(init: GatewayCallInit) {
     this.#init = init;
@@ -79,11 +80,11 @@ export class GatewayCall implements ChannelUser, Holder {
   }
 
   get passedBytes(): number {
-    return unsentBytes(this.#init.response) > 0 ? this.#passed.answer : this.#passed.request;
+    return unsentBytes(this.#init.response) > 0 ? this.bytes.answer : this.bytes.request;
   }
 
   endHeld(error: StreamError): void {
-    if (this.#isOver) this.#response.destroy();
+    if (this.isOver) this.#response.destroy();
     else this.#fail(error);
   }
 
@@ -96,7 +97,7 @@ export class GatewayCall implements ChannelUser, Holder {
       state.leftBytes -= chunk.byteLength;
     }
     if (state.body === "dropped") return;
-    this.#passed.answer += chunk.byteLength;
+    this.bytes.answer += chunk.byteLength;
     const isTaken = this.#response.write(chunk);
     if (!isTaken) this.#channel.pause();
   }
@@ -136,7 +137,7 @@ export class GatewayCall implements ChannelUser, Holder {
     let leftBytes = maxBodyBytes;
     request.on("data", (chunk: Uint8Array) => {
       leftBytes -= chunk.byteLength;
-      this.#passed.request += chunk.byteLength;
+      this.bytes.request += chunk.byteLength;
       if (leftBytes < 0) return this.#fail(bodyTooLargeError(maxBodyBytes));
       if (!this.#channel.write(chunk)) request.pause();
     });
@@ -169,7 +170,7 @@ export class GatewayCall implements ChannelUser, Holder {
     }
     this.#channel.resume();
     // A head whose body comes later is not held back.
-    if (!this.#isOver) this.#flushHead();
+    if (!this.isOver) this.#flushHead();
   }
 
   /** Whether an answer can have trailers. */
@@ -187,18 +188,19 @@ export class GatewayCall implements ChannelUser, Holder {
     else this.#response.write("", "latin1");
   }
 
-  get #isOver(): boolean {
+  /** Whether the call has its answer, or has failed. Bytes may still wait for the caller. */
+  get isOver(): boolean {
     return this.#state.kind === "over";
   }
 
   #onCallerGone(): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     this.#set({ kind: "over" });
     this.#channel.reset(callerGoneError());
   }
 
   #fail(error: StreamError): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     this.#set({ kind: "over" });
     this.#channel.reset(error);
     this.#init.fail(error);

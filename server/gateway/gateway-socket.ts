@@ -23,6 +23,7 @@ import type { Caller } from "../admission/caller.js";
 import type { Holder } from "../admission/held-bytes.js";
 import { TokenBucket } from "../admission/rates/token-bucket.js";
 import { closeTimeoutMs } from "../http/open-responses.js";
+import type { CallBytes } from "../relay/relay-events.js";
 
 /** Messages as they come: the bytes, and whether they are text. */
 export const socketCodec: Codec<ReceivedMessage, EncodedMessage> = {
@@ -104,8 +105,8 @@ export class GatewaySocket implements Holder {
   #quiet = { heartbeats: 0, unsentBytes: 0, sentBytes: 0 };
   #heard: "something" | "nothing" = "nothing";
   #reading: "on" | "paused" = "on";
-  /** The bytes that the listener has sent so far. */
-  passedBytes = 0;
+  /** The bytes of the messages that have gone on so far, of the client and of the listener. */
+  readonly bytes: CallBytes = { request: 0, answer: 0 };
 
   constructor({ socket, connection, stream, caller, clock, heartbeatIntervalMs, onCutOff }: GatewaySocketInit) {
     this.#socket = socket;
@@ -151,6 +152,7 @@ export class GatewaySocket implements Holder {
   #toListener(data: Buffer, isBinary: boolean): void {
     if (this.#state.kind !== "open" && this.#state.kind !== "closing") return;
     try {
+      this.bytes.request += data.byteLength;
       if (!this.#stream.write({ data, text: !isBinary })) this.#socket.pause();
     } catch (reason) {
       this.#stream.destroy(reason);
@@ -169,7 +171,7 @@ export class GatewaySocket implements Holder {
       process.nextTick(uncork, this.#connection);
     }
     this.#socket.send(data, text ? textFrame : binaryFrame);
-    this.passedBytes += data.byteLength;
+    this.bytes.answer += data.byteLength;
     if (this.#socket.bufferedAmount > socketHighWaterMarkBytes) {
       this.#reading = "paused";
       this.#stream.pause();
@@ -182,6 +184,10 @@ export class GatewaySocket implements Holder {
   get heldBytes(): number {
     const unreadBytes = this.#reading === "paused" ? defaultWindowBytes : 0;
     return this.#socket.bufferedAmount + this.#stream.bufferedBytes + unreadBytes;
+  }
+
+  get passedBytes(): number {
+    return this.bytes.answer;
   }
 
   /** Ends the stream, and the WebSocket without a word to its client, which does not read. */

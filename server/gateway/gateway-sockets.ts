@@ -5,13 +5,15 @@ import type { Transport } from "@connectrpc/connect";
 import { WebSocketServer } from "ws";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import { openStream } from "../../web/api/stream-client.js";
-import type { Caller } from "../admission/caller.js";
 import type { Admitted } from "../admission/policy/authorize.js";
+import { requestCaller } from "../http/request/request-caller.js";
 import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
+import { CallReport } from "./call-report.js";
 import { answerFailure } from "./failure-answer.js";
+import { callerGoneError } from "./gateway-call.js";
 import type { GatewayDoor } from "./gateway-door.js";
 import { GatewaySocket, type SocketStream, socketCodec } from "./gateway-socket.js";
 import type { GatewayTarget } from "./gateway-target.js";
@@ -35,6 +37,9 @@ const socketOptions = {
   maxBufferedChunks: 8_192,
 };
 
+/** The status of the answer that makes a connection a WebSocket. */
+const switchingProtocols = 101;
+
 export interface GatewaySocketsInit {
   proxies: TrustedProxies;
   /** Reaches the relay within the process, for a caller that was let in. */
@@ -44,7 +49,7 @@ export interface GatewaySocketsInit {
 /** A stream that the listener has accepted, and the client of its WebSocket. */
 interface AcceptedStream {
   stream: SocketStream;
-  caller: Caller;
+  report: CallReport;
 }
 
 /** WebSockets for listeners: each becomes a stream of its own, whose messages are those of the WebSocket. */
@@ -71,13 +76,16 @@ export class GatewaySockets {
       void this.#stream(target, request, connection).then((stream) => {
         accepted = stream;
         if (stream !== undefined) accept(true);
+        if (accepted === undefined) return;
         // A client that went away meanwhile becomes no WebSocket.
-        accepted?.stream.destroy();
+        accepted.stream.destroy();
+        accepted.report.leave();
+        accepted.report.end(undefined);
       });
     };
     const server = new WebSocketServer({ ...socketOptions, verifyClient });
     server.handleUpgrade(request, connection, head, (socket) => {
-      const { stream, caller } = accepted as AcceptedStream;
+      const { stream, report } = accepted as AcceptedStream;
       accepted = undefined;
       const { clock, limits, admission } = this.#relay;
       const onCutOff = (message: string) => admission.cutOff(message);
@@ -87,11 +95,12 @@ export class GatewaySockets {
         socket,
         connection: connection as Socket,
         stream,
-        caller,
+        caller: report.caller,
         clock,
         heartbeatIntervalMs,
         onCutOff,
       });
+      stream.closed.catch((error) => report.fail(error)).then(() => report.end(switchingProtocols, open.bytes));
       this.#open.add(open);
       const stopHolding = admission.heldBytes.add(open);
       socket.on("close", () => {
@@ -112,6 +121,8 @@ export class GatewaySockets {
     request: IncomingMessage,
     connection: Duplex,
   ): Promise<AcceptedStream | undefined> {
+    const caller = requestCaller(request, "gateway", this.#init.proxies);
+    const report = new CallReport(this.#relay, { name: target.name, method: request.method ?? "GET", caller });
     let stream: SocketStream | undefined;
     const onGone = () => stream?.destroy(canceledError("the client of the WebSocket has gone"));
     connection.once("end", onGone).once("close", onGone);
@@ -119,8 +130,9 @@ export class GatewaySockets {
       const scheme = schemeOf(request, this.#init.proxies);
       const metadataOf = (dropsAuthorization: boolean) =>
         socketMetadata(requestOf(request, { target, scheme, dropsAuthorization }));
-      const { admitted } = await this.#door.admit(target, request, connection, metadataOf);
-      if (connection.destroyed) return undefined;
+      const { admitted } = await this.#door.admit(target, request, caller, connection, metadataOf);
+      report.caller = admitted.caller;
+      if (connection.destroyed) throw callerGoneError();
       const transport = this.#init.transportOf(admitted);
       stream = openStream({
         name: target.name,
@@ -133,10 +145,15 @@ export class GatewaySockets {
       });
       // The relay gives the listener some time to accept. Its other ends reject as well.
       await stream.opened;
-      return { stream, caller: admitted.caller };
+      return { stream, report };
     } catch (reason) {
-      if (!connection.destroyed) {
-        answerFailure(request, upgradeResponse(request, connection), StreamError.from(reason));
+      const error = StreamError.from(reason);
+      report.fail(error);
+      if (connection.destroyed) report.end(undefined);
+      else {
+        const response = upgradeResponse(request, connection);
+        answerFailure(request, response, error);
+        report.end(response.statusCode);
       }
       return undefined;
     } finally {

@@ -10,13 +10,15 @@ import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { Origins } from "../http/page/cors.js";
 import type { PageAccess } from "../http/page/page-access.js";
 import { endUnfinished } from "../http/request/answered-request.js";
+import { requestCaller } from "../http/request/request-caller.js";
 import { schemeOf } from "../http/request/request-urls.js";
 import type { TrustedProxies } from "../http/request/trusted-proxies.js";
 import { upgradeResponse } from "../http/upgrade-response.js";
 import type { Relay } from "../relay/relay.js";
+import { CallReport } from "./call-report.js";
 import { cutOff } from "./failure-answer.js";
 import { GatewayAnswers } from "./gateway-answers.js";
-import { bodyTooLargeError } from "./gateway-call.js";
+import { bodyTooLargeError, type GatewayCall } from "./gateway-call.js";
 import { GatewayDoor } from "./gateway-door.js";
 import type { CheckedGatewayOptions } from "./gateway-options.js";
 import { GatewaySockets } from "./gateway-sockets.js";
@@ -58,7 +60,7 @@ export class Gateway {
     this.#streams = new GatewayStreams({ clock: relay.clock, transportOf: init.transportOf });
     const isGuarded = relay.admission.hasPolicy || init.options.interstitial === true;
     this.#visits = isGuarded ? new Visits(relay, init) : undefined;
-    this.#door = new GatewayDoor(relay, init.proxies, this.#visits);
+    this.#door = new GatewayDoor(relay, this.#visits);
     this.#sockets = new GatewaySockets(relay, this.#door, init);
     this.#answers = new GatewayAnswers({ ...init, warnings: relay.warnings });
   }
@@ -129,20 +131,40 @@ export class Gateway {
   /** Never rejects. */
   async #call(target: GatewayTarget, request: NodeRequest, response: NodeResponse): Promise<void> {
     const { limits, clock, admission } = this.#relay;
+    const caller = requestCaller(request, "gateway", this.#init.proxies);
+    const report = new CallReport(this.#relay, { name: target.name, method: request.method ?? "GET", caller });
+    let call: GatewayCall | undefined;
+    response.once("close", () => {
+      if (call?.isOver !== true) report.leave();
+      report.end(response.headersSent ? response.statusCode : undefined, call?.bytes);
+      this.#onCallClosed();
+    });
     const fail = (error: StreamError) => {
+      report.fail(error);
       if (!response.headersSent) this.#answers.failure(request, response, error);
       else cutOff(request, response);
     };
     try {
-      response.once("close", () => this.#onCallClosed());
       const declaredBytes = Number(request.headers["content-length"] ?? 0);
       if (declaredBytes > limits.maxGatewayBodyBytes) throw bodyTooLargeError(limits.maxGatewayBodyBytes);
-      const entrance = await this.#door.admit(target, request, response, () => httpMetadata);
+      const entrance = await this.#door.admit(target, request, caller, response, () => httpMetadata);
       const { admitted, token, dropsAuthorization } = entrance;
+      report.caller = admitted.caller;
       const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
       const scheme = schemeOf(request, this.#init.proxies);
       const held = { heldBytes: admission.heldBytes, caller: admitted.caller };
-      await callListener({ target, scheme, request, response, dropsAuthorization, open, fail, limits, clock, held });
+      call = await callListener({
+        target,
+        scheme,
+        request,
+        response,
+        dropsAuthorization,
+        open,
+        fail,
+        limits,
+        clock,
+        held,
+      });
     } catch (reason) {
       if (!isGone(response)) fail(StreamError.from(reason, Code.Internal));
     }

@@ -32,7 +32,10 @@ export interface ListenerCallInit {
   held?: { heldBytes: HeldBytes; caller: Caller };
 }
 
-/** Passes a request of a Node server on to a listener, and its answer back. Never rejects. */
+/**
+ * Passes a request of a Node server on to a listener, and its answer back. Resolves with the call when it has begun, and
+ * with undefined if it has failed before. Never rejects.
+ */
 export async function callListener({
   target,
   request,
@@ -44,11 +47,14 @@ export async function callListener({
   limits = defaultLimits,
   clock,
   held,
-}: ListenerCallInit): Promise<void> {
+}: ListenerCallInit): Promise<GatewayCall | undefined> {
   try {
     const channel = await open(requestOf(request, { target, scheme, dropsAuthorization }));
     // A response whose caller has gone says so once.
-    if (("stream" in response ? response.stream : response).destroyed) return channel.reset(canceledError());
+    if (("stream" in response ? response.stream : response).destroyed) {
+      channel.reset(canceledError());
+      return undefined;
+    }
     sendContinue(request, response);
     const { gatewayTimeoutMs, maxGatewayBodyBytes } = limits;
     const headTimeoutMs = headTimeoutMsOf(request, gatewayTimeoutMs);
@@ -57,8 +63,10 @@ export async function callListener({
     const times = { headTimeoutMs, clock };
     const call = new GatewayCall({ target, channel, request, response, fail, maxBodyBytes, caller, ...times });
     if (held !== undefined) response.once("close", held.heldBytes.add(call));
+    return call;
   } catch (reason) {
     fail(StreamError.from(reason));
+    return undefined;
   }
 }
 

@@ -53,7 +53,8 @@ export interface RefusedCall {
     | "admin"
     | "health"
     | "reflection"
-    | "file";
+    | "file"
+    | "gateway";
   caller?: Caller;
   /** The name that the caller has asked for. */
   name?: string;
@@ -62,6 +63,26 @@ export interface RefusedCall {
 
 /** The caller is told the id too, where its protocol has room for it. */
 export type Refusal = RefusedCall & { kind: "refused"; error: StreamError; errorId: string };
+
+/** The bytes of the bodies of a call, or of the messages of a WebSocket, each way. */
+export interface CallBytes {
+  request: number;
+  answer: number;
+}
+
+/** A call that the gateway has brought to a listener, or a WebSocket, is over. */
+export interface CallEnd {
+  kind: "call ended";
+  name: string;
+  method: string;
+  caller: Caller;
+  /** The status of the answer. Undefined if none has begun. */
+  status: number | undefined;
+  /** Why the call failed. Undefined for a call whose answer was whole. */
+  error: StreamError | undefined;
+  bytes: CallBytes;
+  durationMs: number;
+}
 
 /** An operator, or the relay's own process, has ended a stream or a lease, or has revoked access tokens. */
 export interface OperatorAct {
@@ -76,7 +97,13 @@ export interface OperatorAct {
   revocation?: Revocation;
 }
 
-export type RelayEvent = { kind: "lease"; change: NameChange } | StreamChange | LinkChange | Refusal | OperatorAct;
+export type RelayEvent =
+  | { kind: "lease"; change: NameChange }
+  | StreamChange
+  | LinkChange
+  | CallEnd
+  | Refusal
+  | OperatorAct;
 
 /**
  * The events of a relay, for logs, metrics and traces. There is none for each message.

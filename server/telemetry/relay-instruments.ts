@@ -48,6 +48,19 @@ export function createInstruments(registry: Registry) {
     lost: counter("bss_losses_total", "Streams and leases that ended because an endpoint was lost.", "of"),
     linksOpened: counter("bss_links_opened_total", "Links that were opened."),
     linksEnded: counter("bss_links_ended_total", "Links that have ended, by reason.", "reason"),
+    calls: gauge("bss_gateway_calls", "Calls and WebSockets of the gateway that are under way."),
+    callsEnded: counter(
+      "bss_gateway_calls_total",
+      "Calls and WebSockets of the gateway that have ended, by the class of the answer's status, by reason and by hop.",
+      "status",
+      "reason",
+      "hop",
+    ),
+    callSeconds: histogram(
+      "bss_gateway_call_seconds",
+      "Time from a call of the gateway until the end of its answer.",
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600],
+    ),
     bytes: counter("bss_relayed_bytes_total", "Bytes of frames that the relay has taken, by their sender.", "from"),
     latency: histogram(
       "bss_relay_latency_seconds",

@@ -2,8 +2,17 @@ import { nameOf, type StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
 import type { Revocation } from "../admission/policy/revocations.js";
+import { errorIdOf } from "../relay/error-id.js";
 import type { NameChange } from "../relay/lease/registry.js";
-import type { LinkChange, LiveStream, OperatorAct, Refusal, RelayEvent, StreamChange } from "../relay/relay-events.js";
+import type {
+  CallEnd,
+  LinkChange,
+  LiveStream,
+  OperatorAct,
+  Refusal,
+  RelayEvent,
+  StreamChange,
+} from "../relay/relay-events.js";
 import { hopNames } from "./hop-names.js";
 
 /** A name of the longest default limit, 256 bytes, is logged whole. */
@@ -16,6 +25,8 @@ const maxTextChars = 256;
 export const maxRefusalsPerSecond = 100;
 /** Lines of links in a second, that they opened and ended, because anybody may open one: as many as refusals. */
 export const maxLinkLinesPerSecond = 100;
+/** Lines of calls of the gateway in a second: as many as refusals, because a page alone may make more. */
+export const maxCallLinesPerSecond = 100;
 /**
  * Lines in a second of streams and names that lose an endpoint and get it back, because an endpoint may come back as
  * often as it likes: as many as refusals.
@@ -35,19 +46,21 @@ export interface RelayLogInit {
 
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, and the words of applications. Floods of refusals, of links, and of endpoints that
- * go and come back are counted instead.
+ * without tokens, metadata, messages, paths, and the words of applications. Floods of refusals, of links, of calls, and of
+ * endpoints that go and come back are counted instead.
  */
 export class RelayLog {
   readonly #init: RelayLogInit;
   readonly #refusals: LineBudget;
   readonly #links: LineBudget;
+  readonly #calls: LineBudget;
   readonly #returns: LineBudget;
 
   constructor(init: RelayLogInit) {
     this.#init = init;
     this.#refusals = new LineBudget(init.clock, maxRefusalsPerSecond);
     this.#links = new LineBudget(init.clock, maxLinkLinesPerSecond);
+    this.#calls = new LineBudget(init.clock, maxCallLinesPerSecond);
     this.#returns = new LineBudget(init.clock, maxReturnLinesPerSecond);
   }
 
@@ -70,6 +83,8 @@ export class RelayLog {
       case "link opened":
       case "link ended":
         return this.#links;
+      case "call ended":
+        return this.#calls;
       case "suspended":
       case "resumed":
       case "stream adopted":
@@ -124,6 +139,8 @@ function fieldsOf(event: RelayEvent, graceMs: number): Fields | undefined {
       return linkFields(event);
     case "refused":
       return refusalFields(event);
+    case "call ended":
+      return callFields(event);
     case "frame relayed":
       return undefined;
     case "operator acted":
@@ -184,6 +201,16 @@ function linkFields(change: LinkChange): Fields {
   if (change.kind === "link opened") return { event: "link.opened", linkId, ...callerFields(caller) };
   const { error, durationMs } = change;
   return { event: "link.ended", linkId, ...errorFields(error), durationMs: whole(durationMs), ...callerFields(caller) };
+}
+
+/** Without the words of the error, which may be the listener's. */
+function callFields({ name, method, caller, status, error, bytes, durationMs }: CallEnd): Fields {
+  const why =
+    error === undefined
+      ? { reason: "finished" }
+      : { reason: nameOf(error.failure, error.code), hop: hopNames[error.hop], errorId: errorIdOf(error) };
+  const asked = { name: cut(name), method: cut(method), status };
+  return { event: "call.ended", ...asked, ...why, bytes, durationMs: whole(durationMs), ...callerFields(caller) };
 }
 
 function operatorFields({ act, caller, streamId, leaseId, reason, revocation }: OperatorAct): Fields {

@@ -6,10 +6,13 @@ import { nameOf } from "../../stream/error/stream-error.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import type { NameChange } from "../relay/lease/registry.js";
 import type { Relay } from "../relay/relay.js";
-import type { RelayEvent } from "../relay/relay-events.js";
+import type { CallEnd, RelayEvent } from "../relay/relay-events.js";
 import type { StreamEnd } from "../relay/stream/stream-end.js";
 import { hopNames } from "./hop-names.js";
 import { createInstruments } from "./relay-instruments.js";
+
+/** The status of an answer that makes a connection a WebSocket. */
+const switchingProtocols = 101;
 
 /** The relay that is measured, and the numbers of all that it holds. */
 export interface MetricsSource {
@@ -85,6 +88,7 @@ export class RelayMetrics {
     gauges.links.set(links);
     gauges.channels.set(channels);
     gauges.watchers.set(watchers);
+    gauges.calls.set(relay.admission.count("gateway call"));
     gauges.heldBytes.set(relay.admission.heldBytes.bytes);
     gauges.bytes.reset();
     for (const from of ["client", "listener"] as const) gauges.bytes.inc({ from }, bytes[from]);
@@ -114,6 +118,8 @@ export class RelayMetrics {
         return linksOpened.inc();
       case "link ended":
         return linksEnded.inc({ reason: nameOf(event.error.failure, event.error.code) });
+      case "call ended":
+        return this.#onCallEnd(event);
       case "refused": {
         const { failure, code, hop, limit } = event.error;
         const reason = nameOf(failure, code);
@@ -135,6 +141,17 @@ export class RelayMetrics {
         if (change.end === "lost") lost.inc({ of: "lease" });
         return leasesEnded.inc({ reason: change.end });
     }
+  }
+
+  #onCallEnd({ status, error, durationMs }: CallEnd): void {
+    const { callsEnded, callSeconds } = this.#instruments;
+    callsEnded.inc({
+      status: status === undefined ? "none" : `${Math.floor(status / 100)}xx`,
+      reason: error === undefined ? "finished" : nameOf(error.failure, error.code),
+      hop: error === undefined ? "none" : hopNames[error.hop],
+    });
+    // A WebSocket lasts as long as its client likes.
+    if (status !== switchingProtocols) callSeconds.observe(durationMs / 1_000);
   }
 
   #onStreamEnd({ failure, code, hop }: StreamEnd, ageMs: number): void {

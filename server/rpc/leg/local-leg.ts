@@ -85,7 +85,7 @@ class LocalLeg implements LegCall, Holder {
       this.#tell(() => handlers.onOpened(opened));
       half.attach(this.#port, resumption);
     } catch (reason) {
-      this.#end(StreamError.from(reason, Code.Internal));
+      this.#end(refusalOf(StreamError.from(reason, Code.Internal)));
     }
   }
 
@@ -237,4 +237,10 @@ class LocalLeg implements LegCall, Holder {
     }
     if (this.#reading === "on" && this.#state.kind === "attached") this.#state.half.drained();
   }
+}
+
+/** Returns a copy, by whose cause the log's id is found in whatever the endpoint makes of it. */
+function refusalOf(error: StreamError): StreamError {
+  const { message, failure, code, hop, limit } = error;
+  return new StreamError(message, { failure, code, hop, limit, cause: error });
 }

@@ -108,7 +108,7 @@ describe("the gateway by path", () => {
     const response = await fetch(`${relay.origin}/~/<b>/`, { headers: { accept: "text/html" } });
     expect([response.status, response.headers.get("stream-error"), response.headers.get("retry-after")]).toEqual([
       503,
-      "failure=no_such_name, hop=relay, code=not_found",
+      expect.stringMatching(/^failure=no_such_name, hop=relay, code=not_found, id="[\w-]{22}"$/),
       "2",
     ]);
     const page = await response.text();

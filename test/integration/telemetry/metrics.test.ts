@@ -4,8 +4,10 @@ import { createClient } from "@connectrpc/connect";
 import * as node from "@connectrpc/connect-node";
 import { StreamClient, StreamServer } from "browser-stream-server";
 import { RelayService } from "browser-stream-server/gen";
+import { serve } from "browser-stream-server/http";
 import { type MetricsServer, relayMetrics, serveMetrics } from "browser-stream-server/server";
 import { afterEach, expect, test } from "vitest";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { openWay } from "../../chaos/carriers.js";
 import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { rejection } from "../../fakes/outcome.js";
@@ -21,7 +23,7 @@ afterEach(async () => {
 });
 
 async function measuredRelay(): Promise<{ relay: TestRelay; metrics: MetricsServer }> {
-  const relay = await openRelay({ limits: { graceMs, maxWatchers: 1 } });
+  const relay = await openRelay({ gateway: { by: "path" }, limits: { graceMs, maxWatchers: 1 } });
   closers.push(() => relay.close());
   const metrics = await serveMetrics({ proxy: relay.proxy, port: 0 });
   closers.push(() => metrics.close());
@@ -140,6 +142,25 @@ test("what a relay does turns each of its metrics, and leaves none at 0", async 
   watching.abort();
   await rejection(watch.next());
 
+  const called = new Deferred<void>();
+  const listener = serve(relay.origin, "secret-page", async () => {
+    await called.promise;
+    return new Response("", { status: 404 });
+  });
+  await listener.ready;
+  const answer = fetch(`${relay.origin}/~/secret-page/`);
+  await onlooker.sees({ bss_gateway_calls: 1 });
+  called.resolve();
+  await answer;
+  await fetch(`${relay.origin}/~/nobody/`);
+  await onlooker.sees({
+    'bss_gateway_calls_total{status="4xx",reason="finished",hop="none"}': 1,
+    'bss_gateway_calls_total{status="5xx",reason="NO_SUCH_NAME",hop="relay"}': 1,
+    bss_gateway_call_seconds_count: 2,
+    bss_gateway_calls: 0,
+  });
+  await listener.end();
+
   await fetch(`${relay.origin}/elsewhere/streamserver.v1.RelayService/List`, { method: "POST" });
   await onlooker.sees({ 'bss_warnings_total{kind="path-unknown"}': 1 });
 
@@ -155,7 +176,7 @@ test("what a relay does turns each of its metrics, and leaves none at 0", async 
   await onlooker.look();
   expect([...onlooker.names].filter((name) => !onlooker.turned.has(name))).toEqual([]);
   expect(onlooker.names).toContain("bss_refusals_total");
-  expect(onlooker.text).not.toMatch(/secret-name|nobody/);
+  expect(onlooker.text).not.toMatch(/secret-name|secret-page|nobody/);
 }, 60_000);
 
 test("the delay of the event loop is measured", async () => {

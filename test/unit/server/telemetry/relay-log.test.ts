@@ -7,6 +7,7 @@ import { type Caller, callerToWire } from "../../../../server/admission/caller.j
 import type { Relay } from "../../../../server/relay/relay.js";
 import { connectRpc } from "../../../../server/rpc/leg/leg-rpc.js";
 import {
+  maxCallLinesPerSecond,
   maxLinkLinesPerSecond,
   maxRefusalsPerSecond,
   maxReturnLinesPerSecond,
@@ -130,6 +131,20 @@ describe("RelayLog", () => {
       ["link.opened", maxLinkLinesPerSecond],
       ["link.ended", undefined],
     ]);
+  });
+
+  test("counts calls of the gateway in place of logging them when there are very many", () => {
+    const { relay, clock } = newRelay();
+    const lines = linesOf(relay);
+    const bytes = { request: 0, answer: 0 };
+    const end = { kind: "call ended", name: "a", status: 200, error: undefined, bytes, durationMs: 1 } as const;
+    const call = () => relay.events.tell({ ...end, method: "x".repeat(100_000), caller: page });
+    for (let calls = 0; calls < maxCallLinesPerSecond + 5; calls += 1) call();
+    expect(lines).toHaveLength(maxCallLinesPerSecond);
+    expect(String(lines[0]?.method).length).toBeLessThan(300);
+    clock.advance(1_000);
+    call();
+    expect(lines.at(-1)).toMatchObject({ event: "call.ended", unlogged: 5 });
   });
 
   test("counts endpoints that go and come back in place of logging them when there are very many", () => {
