@@ -1,9 +1,10 @@
 import { Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { hasNoBody } from "../../http/message/head.js";
 import { trailersOf, withTrailers } from "../../http/message/trailers.js";
+import { chunksOf } from "../../http/service/byte-stream.js";
+import { passedTrailers } from "../../server/gateway/passed-headers.js";
 import type { HttpTarget } from "./http-target.js";
 import { unreachableAnswer } from "./unreachable-answer.js";
 
@@ -11,6 +12,9 @@ import { unreachableAnswer } from "./unreachable-answer.js";
 const maxConnections = 256;
 /** A server on this machine or near it takes a connection at once, or is not there. */
 const connectTimeoutMs = 8_000;
+
+/** Methods that a program may repeat by itself. RFC 9110, section 9.2.2. */
+const idempotent = /^(GET|HEAD|OPTIONS|PUT|DELETE)$/;
 
 /** A local server took no connection, or broke it before it had answered. */
 export class UnreachableError extends Error {
@@ -34,9 +38,18 @@ export class HttpForwarder {
     this.#onReach = onReach;
   }
 
-  /** Answers a request with the local server's answer, or with 502 or 504 where it cannot be reached. */
+  /**
+   * Answers a request with the local server's answer, with 502 or 504 where it cannot be reached, and with 400 for a
+   * head that Node does not write.
+   */
   async forward(given: Request): Promise<Response> {
-    const outgoing = this.#request(given);
+    let outgoing: ClientRequest;
+    try {
+      outgoing = this.#request(given);
+    } catch {
+      // `Headers` takes control characters, and HTTP/1.1 does not. RFC 9110, section 5.5.
+      return new Response(null, { status: 400 });
+    }
     try {
       const incoming = await this.#answered(given, outgoing);
       this.#onReach(undefined);
@@ -67,6 +80,8 @@ export class HttpForwarder {
     // connection. Node sends a body of DELETE and OPTIONS without any, unless it is told to.
     if (body === null) delete passed["content-length"];
     else if (passed["content-length"] === undefined) passed["transfer-encoding"] = "chunked";
+    // Trailers go behind chunks, and Node throws for their announcement anywhere else.
+    if (passed["transfer-encoding"] === undefined) delete passed.trailer;
     return request({ agent: this.#agent, host, port, method, path: pathname + search, headers: passed, signal });
   }
 
@@ -77,7 +92,8 @@ export class HttpForwarder {
     } catch (reason) {
       // A server may end a connection that it has kept in the moment in which it is used again.
       const isStale = first.reusedSocket && (reason as NodeJS.ErrnoException).code === "ECONNRESET";
-      if (!isStale || given.body !== null) throw new UnreachableError(reason as NodeJS.ErrnoException);
+      const isRepeatable = given.body === null && idempotent.test(given.method);
+      if (!isStale || !isRepeatable) throw new UnreachableError(reason as NodeJS.ErrnoException);
     }
     try {
       return await answerOf(given, this.#request(given));
@@ -97,16 +113,19 @@ function answerOf(given: Request, outgoing: ClientRequest): Promise<IncomingMess
     });
     outgoing.on("response", resolve);
     outgoing.on("error", reject);
+    // It comes alone where the server switches to another protocol, which nobody has asked for.
+    outgoing.on("close", () => reject(new Error("it has not answered")));
     sendBody(given, outgoing).catch((reason: unknown) => outgoing.destroy(reason as Error));
   });
 }
 
 async function sendBody(given: Request, outgoing: ClientRequest): Promise<void> {
   if (given.body !== null) {
-    // An answer may come, and end, before the body has been sent; then the rest of it is canceled at the caller.
-    await pipeline(Readable.fromWeb(given.body as unknown as NodeReadableStream), outgoing, { end: false });
-    const trailers = Object.fromEntries(await trailersOf(given));
-    if (Object.keys(trailers).length > 0) outgoing.addTrailers(trailers);
+    // An answer may come, and end, before the body has been sent; then the rest of it is canceled at the caller. Where
+    // the server breaks the connection, the body is left as it is, because canceling it would end the call unanswered.
+    await pipeline(chunksOf(given.body), outgoing, { end: false });
+    const trailers = passedTrailers(await trailersOf(given));
+    if (trailers.length > 0) outgoing.addTrailers(Object.fromEntries(trailers.map(({ name, value }) => [name, value])));
   }
   outgoing.end();
 }
