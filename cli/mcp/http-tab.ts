@@ -1,23 +1,33 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { EventSourceParserStream } from "eventsource-parser/stream";
 import { fetchCall } from "../../http/call/fetch-call.js";
 import { openLink } from "../../http/link/stream-link.js";
 import type { LinkStream } from "../../http/link/stream-pipe.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { systemClock } from "../../stream/platform/system-clock.js";
-import { Code, Hop, StreamError } from "../../web/node.js";
+import { Code, Failure, Hop, StreamError } from "../../web/node.js";
 import { notice, wordsFor } from "../terminal/notice.js";
 import { noticeSuspensions } from "../terminal/suspension-notice.js";
+import { EventStream } from "./event-stream.js";
 import { closeTimeoutMs, type JsonRpcText, type McpTab, type McpTabInit, readMessage } from "./mcp-tab.js";
 
 /** A handler has 60 s for the head of its response. The tab's own answer is waited for a little longer. */
 const headTimeoutMs = 75_000;
-/** A stream of events that the tab has ended is opened again after this time. */
-const reopenMs = 1_000;
+/** A response is waited for in so many attempts to open its stream of events again: with their pauses half a minute. */
+const maxFailures = 5;
+/** Statuses of failure that pass. One stream at a time is what the SDK's transport takes: 409 until it sees a cut. */
+const passingStatuses: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 /** As much as a message of a stream may have, unless its receiver says otherwise. */
 const maxMessageBytes = 16_777_216;
-const bothTypes = "application/json, text/event-stream";
+const eventStreamType = "text/event-stream";
+const bothTypes = `application/json, ${eventStreamType}`;
+
+/** A message that was sent to the tab, and what is known of its response. */
+interface Sent {
+  /** The id, if the message is a request. */
+  requestId: string | number | undefined;
+  isInitialize: boolean;
+  isAnswered: boolean;
+}
 
 export interface HttpTabInit extends McpTabInit {
   name: string;
@@ -95,76 +105,101 @@ class HttpTab implements McpTab {
   }
 
   /** Takes the response to a message. A request that it does not answer has failed. */
-  async #take({ message }: JsonRpcText, responding: Promise<Response>): Promise<void> {
-    const { id, method } = message;
+  async #take({ message: { id, method } }: JsonRpcText, responding: Promise<Response>): Promise<void> {
+    const isInitialize = method === "initialize";
+    const sent: Sent = { requestId: method === undefined ? undefined : id, isInitialize, isAnswered: false };
     try {
       const response = await responding;
-      if (response.status === 404 && this.#sessionId !== undefined) {
-        this.#closed.resolve(statusError(404, Code.Unavailable));
-      }
-      if (!response.ok) {
-        void response.body?.cancel();
-        throw statusError(response.status);
-      }
-      if (method === "initialize") this.#sessionId = response.headers.get("mcp-session-id") ?? undefined;
-      await this.#read(response, method === "initialize" ? id : undefined);
-      if (id !== undefined && method !== undefined) {
+      if (!response.ok) throw this.#refusal(response);
+      if (isInitialize) this.#sessionId = response.headers.get("mcp-session-id") ?? undefined;
+      await this.#read(response, sent);
+      if (sent.requestId !== undefined && !sent.isAnswered) {
         throw new StreamError("the response of HTTP has none to the request", { code: Code.Internal, hop: Hop.PEER });
       }
-      if (method === "notifications/initialized") void this.#listen();
+      // A tab without sessions has no stream for the messages that it sends by itself.
+      if (method === "notifications/initialized") void this.#follow(new EventStream()).catch(() => {});
     } catch (reason) {
       const error = StreamError.from(reason);
-      if (id !== undefined && method !== undefined) this.#init.onFailed(id, error);
+      if (sent.requestId !== undefined) this.#init.onFailed(sent.requestId, error);
       else if (!this.#calls.signal.aborted) notice(`not taken by the tab: ${wordsFor(error)}`);
     }
   }
 
-  /** Takes the messages that the tab sends by itself. A tab without sessions has no stream for them. */
-  async #listen(): Promise<void> {
+  /** Ends a response with a status of failure. One of a session that the tab does not know ends the session. */
+  #refusal({ status, body }: Response): StreamError {
+    void body?.cancel();
+    if (status === 404 && this.#sessionId !== undefined) this.#closed.resolve(statusError(404, Code.Unavailable));
+    return statusError(status);
+  }
+
+  /**
+   * Opens a stream of events, and again whenever it has ended or was cut, from where it was on. Resolves when it has the
+   * response to the message that was sent; when that is not to be had; and when the tab has no such stream. Rejects when
+   * the session ends.
+   */
+  async #follow(events: EventStream, sent?: Sent): Promise<void> {
     const { signal } = this.#calls;
-    try {
-      for (;;) {
-        const response = await this.#fetch("GET", { accept: "text/event-stream" });
-        if (!response.ok) return void response.body?.cancel();
-        await this.#read(response, undefined);
-        await pause(reopenMs, undefined, { signal, ref: false });
+    for (;;) {
+      try {
+        const { lastEventId } = events;
+        const resuming = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
+        const response = await this.#fetch("GET", { accept: eventStreamType, ...resuming });
+        if (!response.ok) {
+          const { status } = response;
+          this.#refusal(response);
+          if (status < 500 && !passingStatuses.has(status)) return;
+        } else if (typeOf(response) !== eventStreamType || response.body === null) {
+          return void response.body?.cancel();
+        } else await events.read(response.body, (data) => this.#give(data, sent));
+      } catch (reason) {
+        // The tab would send again what is too large.
+        if (signal.aborted || StreamError.from(reason).failure === Failure.MESSAGE_TOO_LARGE) throw reason;
       }
-    } catch {
-      // The link has ended, of which `closed` tells, or the stream of events, whose messages nobody waits for.
+      if (sent?.isAnswered || (sent !== undefined && events.failures >= maxFailures)) return;
+      await events.pause(signal);
     }
   }
 
-  /** Takes the messages of a response. The one with the id has the version of the protocol. */
-  async #read(response: Response, initializeId: string | number | undefined): Promise<void> {
-    const type = response.headers.get("content-type")?.split(";", 1)[0]?.trim();
-    if (response.body === null || response.status === 202) return void response.body?.cancel();
-    const text = response.body.pipeThrough(new TextDecoderStream());
-    if (type === "text/event-stream") {
-      const events = text.pipeThrough(new EventSourceParserStream({ maxBufferSize: maxMessageBytes }));
-      for await (const { data, event = "message" } of events) {
-        // An event without data begins a stream that can be resumed, and carries no message.
-        if (event === "message" && data !== "") await this.#give(data, initializeId);
-      }
-      return;
-    }
+  /** Takes the messages of a response to what was sent. */
+  async #read(response: Response, sent: Sent): Promise<void> {
+    const { body, status } = response;
+    if (body === null || status === 202) return void body?.cancel();
+    if (typeOf(response) === eventStreamType) return this.#readEvents(body, sent);
     let whole = "";
-    for await (const part of text) {
+    for await (const part of body.pipeThrough(new TextDecoderStream())) {
       whole += part;
       if (whole.length > maxMessageBytes) throw new StreamError("the response is too large", { hop: Hop.PEER });
     }
-    for (const each of messagesOf(whole)) await this.#give(each, initializeId);
+    for (const each of messagesOf(whole)) await this.#give(each, sent);
   }
 
-  async #give(text: string, initializeId: string | number | undefined): Promise<void> {
+  /** Takes the messages of a stream of events. One that ends before the response is resumed, if its events have ids. */
+  async #readEvents(body: ReadableStream<Uint8Array>, sent: Sent): Promise<void> {
+    const events = new EventStream();
+    const reading = events.read(body, (data) => this.#give(data, sent));
+    await reading.catch((reason: unknown) => {
+      if (events.lastEventId === undefined) throw reason;
+    });
+    if (sent.requestId === undefined || sent.isAnswered || events.lastEventId === undefined) return;
+    await events.pause(this.#calls.signal);
+    await this.#follow(events, sent);
+  }
+
+  async #give(text: string, sent?: Sent): Promise<void> {
     const given = readMessage(text, "the tab");
     if (given === undefined) return;
-    const { id, result } = given.message;
-    if (initializeId !== undefined && id === initializeId) {
+    const { id, method, result } = given.message;
+    if (sent?.requestId !== undefined && method === undefined && id === sent.requestId) {
+      sent.isAnswered = true;
       const { protocolVersion } = (result ?? {}) as { protocolVersion?: unknown };
-      if (typeof protocolVersion === "string") this.#protocolVersion = protocolVersion;
+      if (sent.isInitialize && typeof protocolVersion === "string") this.#protocolVersion = protocolVersion;
     }
     await this.#init.onMessage(given);
   }
+}
+
+function typeOf({ headers }: Response): string | undefined {
+  return headers.get("content-type")?.split(";", 1)[0]?.trim();
 }
 
 /** The messages of a body of JSON: one, or an array of them, which early versions of MCP have. */
