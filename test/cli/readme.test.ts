@@ -59,13 +59,20 @@ test("the README's commands are these", () => {
     "npm install browser-stream-server",
     "npx browser-stream-server serve",
     "npx browser-stream-server serve --page .",
-    // The test in test/browser/http runs this command, with a tab as the notebook.
+    // The test in test/interop/readme-samples.test.ts runs these commands, with tabs of three engines.
     "curl http://localhost:8080/~/notebook/cells",
+    "curl http://notebook.localhost:8080/cells",
+    "bss connect calculator --grpc-port 5000",
+    expect.stringMatching(/^grpcurl /),
+    "bss mcp tab",
+    "websocat ws://localhost:8080/~/SERVER_NAME/",
     "npm install --global browser-stream-server",
     expect.stringMatching(/^bss listen photos/),
     expect.stringMatching(/^tar c photos/),
     expect.stringMatching(/^bss listen web/),
     expect.stringMatching(/^bss connect web/),
+    // The test in test/interop/readme-samples.test.ts runs this command too.
+    "bss listen web --http localhost:3000",
     "npm ci && npm start",
     "npm ci && npm test",
   ]);

@@ -1,6 +1,3 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import { createFetch } from "browser-stream-server/http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { callOver, httpContract, serveContract } from "../../contract/http/http-contract.js";
 import type { EngineTab } from "../../engines/engine.js";
@@ -8,7 +5,6 @@ import { engines } from "../../engines/engines.js";
 import { launchedEngines } from "../../engines/launched-engines.js";
 import { type GatewayCaller, gatewayOptions, gatewayWays } from "../../integration/gateway/gateway-way.js";
 import { holdsNothing, openRelay, type TestRelay } from "../../integration/relay-ports.js";
-import { readmeBlocks } from "../../readme.js";
 
 const browserOf = launchedEngines();
 
@@ -40,19 +36,6 @@ describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
       if (each !== undefined) await holdsNothing(each, "links");
       await each?.close();
     }
-  });
-
-  test("serves the README's notebook", async () => {
-    const [serving = ""] = readmeBlocks("js").filter((block) => block.includes("browser-stream-server/http"));
-    await tab.run(serving);
-    const fetchNotebook = createFetch(relay.origin, "notebook");
-    await fetchNotebook("/cells", { method: "POST", body: "2 + 2" });
-    expect(await (await fetchNotebook("/cells")).json()).toEqual(["1 + 1", "2 + 2"]);
-    const [curl = ""] = readmeBlocks("sh").filter((block) => block.startsWith("curl "));
-    const [program = "", url = ""] = curl.trim().replace("http://localhost:8080", relay.origin).split(" ");
-    const { stdout } = await promisify(execFile)(program, ["--silent", url]);
-    expect(JSON.parse(stdout)).toEqual(["1 + 1", "2 + 2"]);
-    await fetchNotebook.close();
   });
 
   describe("that serves", { concurrent: false }, () => {

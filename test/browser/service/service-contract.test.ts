@@ -5,7 +5,6 @@ import type { EngineTab } from "../../engines/engine.js";
 import { engines } from "../../engines/engines.js";
 import { launchedEngines } from "../../engines/launched-engines.js";
 import { holdsNothing, openRelay, type TestRelay } from "../../integration/relay-ports.js";
-import { readmeBlocks } from "../../readme.js";
 
 const browserOf = launchedEngines();
 
@@ -41,12 +40,5 @@ describe.each(engines)("a tab of $name", { concurrent: true }, (engine) => {
     test.each(serviceCases)("$name", async ({ name }) => {
       expect(await tab.evaluate(`callServiceByName(${JSON.stringify(name)}, location.origin, "node")`)).toBe("");
     });
-  });
-
-  test("serves and calls the README's calculator", async () => {
-    const samples = readmeBlocks("js").filter((block) => block.includes("calculator_pb.js"));
-    await tab.evaluate(`void (globalThis.printed = [], console.log = (...words) => printed.push(words.join(" ")))`);
-    for (const sample of samples) await tab.run(sample.replace("./gen/calculator_pb.js", "calculator"));
-    expect(await tab.evaluate("printed")).toEqual(["[SUM] 3", "[MULTIPLE] 5", "[MULTIPLE] 10", "[MULTIPLE] 15"]);
   });
 });

