@@ -24,6 +24,10 @@ export interface ContenderEntry {
   packages: readonly string[];
   /** Options of Node for the relay's process. */
   relayFlags: readonly string[];
+}
+
+/** A contender in the works of streams. */
+export interface StreamContenderEntry extends ContenderEntry {
   /**
    * The most streams that its relay can hold on a usual machine, which gives a process some 20,000 file descriptors. A
    * contender with sockets of its own for each stream takes two.
@@ -48,14 +52,14 @@ export function startArguments(): string[] {
 const maxStreamsOfSockets = 8_000;
 const maxStreamsOfStreams = 100_000;
 
-type Details = Partial<ContenderEntry> & Pick<ContenderEntry, "load">;
+type Details = Partial<StreamContenderEntry> & Pick<StreamContenderEntry, "load">;
 
-function ours(name: ContenderName, title: string, details: Details): ContenderEntry {
+function ours(name: ContenderName, title: string, details: Details): StreamContenderEntry {
   const relayFlags = startArguments().filter((word) => word.startsWith("--"));
   return { ...yardstick(name, title, details), isOurs: true, relayFlags };
 }
 
-function yardstick(name: ContenderName, title: string, details: Details): ContenderEntry {
+function yardstick(name: ContenderName, title: string, details: Details): StreamContenderEntry {
   return {
     name,
     title,
@@ -70,8 +74,8 @@ function yardstick(name: ContenderName, title: string, details: Details): Conten
   };
 }
 
-/** All contenders, in the order of the tables. */
-export const contenders: readonly ContenderEntry[] = [
+/** The contenders in the works of streams, in the order of the tables. */
+export const streamContenders: readonly StreamContenderEntry[] = [
   ours("connect", "this package, HTTP/2, Connect", {
     isMeasuredInThousands: true,
     load: async () => (await import("./contenders/ours/connect.ts")).connect,
@@ -129,8 +133,11 @@ export const contenders: readonly ContenderEntry[] = [
   }),
 ];
 
-export function findContender(name: string): ContenderEntry {
-  const found = contenders.find((each) => each.name === name);
+/** All contenders, in the order of the tables. */
+export const contenders: readonly ContenderEntry[] = streamContenders;
+
+export function findStreamContender(name: string): StreamContenderEntry {
+  const found = streamContenders.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no such contender: ${name}`);
   return found;
 }

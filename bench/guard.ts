@@ -1,5 +1,6 @@
-import { findContender } from "./contenders.ts";
+import { findStreamContender } from "./contenders.ts";
 import { thisMachine } from "./machine.ts";
+import { Trio } from "./parties/trio.ts";
 import { guardPlan } from "./plan.ts";
 import { BenchRun } from "./report/bench-run.ts";
 import { type Comparison, comparisons, shownLimit } from "./report/comparisons.ts";
@@ -43,7 +44,8 @@ async function measure(log: (line: string) => void): Promise<BenchRun> {
   const contenderNames = new Set(guardedComparisons.flatMap(({ ours, yardstick }) => [ours, yardstick]));
   const section = sharedSection(
     works.filter(({ name }) => workNames.has(name)),
-    [...contenderNames].map(findContender),
+    [...contenderNames].map(findStreamContender),
+    Trio.start,
     guardPlan,
   );
   const machine = thisMachine();

@@ -1,6 +1,7 @@
-import { type ContenderEntry, contenders } from "./contenders.ts";
+import { type ContenderEntry, contenders, streamContenders } from "./contenders.ts";
+import { Trio } from "./parties/trio.ts";
 import type { Plan } from "./plan.ts";
-import { freshSection, sharedSection } from "./sections/node-sections.ts";
+import { nodeSections } from "./sections/node-sections.ts";
 import type { SectionOpener } from "./sections/section.ts";
 import { startUpSection } from "./sections/start-up-section.ts";
 import { tabSection, tabWorkNames } from "./sections/tab-section.ts";
@@ -14,7 +15,7 @@ const workNames = [...works.map(({ name }) => name), startUp, ...tabWorkNames];
  * Without a name of one kind, all of that kind are selected.
  */
 export class Selection {
-  readonly contenders: readonly ContenderEntry[];
+  readonly #contenderNames: ReadonlySet<string>;
   readonly #workNames: ReadonlySet<string>;
 
   /** Throws if a name is neither a work's nor a contender's. */
@@ -30,26 +31,31 @@ export class Selection {
       return new Set(named.length === 0 ? all : named);
     };
     this.#workNames = chosen(workNames);
-    const chosenContenders = chosen(contenderNames);
-    this.contenders = contenders.filter(({ name }) => chosenContenders.has(name));
+    this.#contenderNames = chosen(contenderNames);
   }
 
   /** The packages of `bench/package.json` that the selected contenders need. */
   get packages(): string[] {
-    return [...new Set(this.contenders.flatMap(({ packages }) => packages))];
+    return [...new Set(this.#chosen(contenders).flatMap(({ packages }) => packages))];
   }
 
   sections(plan: Plan): SectionOpener[] {
-    const chosen = works.filter(({ name }) => this.#workNames.has(name));
-    const shared = chosen.filter(({ processes }) => processes === "shared");
-    const fresh = chosen.filter(({ processes }) => processes === "fresh");
     const tabWorks = tabWorkNames.filter((name) => this.#workNames.has(name));
-    const hasTabs = tabWorks.length > 0 && this.contenders.some(({ hasPage }) => hasPage);
+    const chosenContenders = this.#chosen(streamContenders);
+    const hasTabs = tabWorks.length > 0 && chosenContenders.some(({ hasPage }) => hasPage);
     return [
-      ...(shared.length > 0 ? [sharedSection(shared, this.contenders, plan)] : []),
-      ...fresh.map((work) => freshSection(work, this.contenders, plan)),
+      ...nodeSections(
+        works.filter(({ name }) => this.#workNames.has(name)),
+        chosenContenders,
+        Trio.start,
+        plan,
+      ),
       ...(this.#workNames.has(startUp) ? [startUpSection(plan)] : []),
-      ...(hasTabs ? [tabSection(tabWorks, this.contenders, plan)] : []),
+      ...(hasTabs ? [tabSection(tabWorks, chosenContenders, plan)] : []),
     ];
+  }
+
+  #chosen<Entry extends ContenderEntry>(all: readonly Entry[]): Entry[] {
+    return all.filter(({ name }) => this.#contenderNames.has(name));
   }
 }

@@ -1,12 +1,12 @@
 // This program is the relay, the listener or the client of one contender. Its parent calls it by messages.
-import { findContender } from "../contenders.ts";
+import { findStreamContender } from "../contenders.ts";
 import { type CallMessage, exitMethod, type ResultMessage, type Role } from "./calls.ts";
 import { createClient } from "./client.ts";
 import { createListener } from "./listener.ts";
 import { partyCalls } from "./usage.ts";
 
 const [role, name = ""] = process.argv.slice(2) as [Role, string];
-const contender = await findContender(name).load();
+const contender = await findStreamContender(name).load();
 
 const party = {
   relay: () => ({ ...partyCalls, serve: () => contender.serve() }),

@@ -1,4 +1,4 @@
-import type { ContenderEntry } from "../contenders.ts";
+import type { StreamContenderEntry } from "../contenders.ts";
 import { Party } from "./party.ts";
 
 /** The name that the listener of a trio has on its first connection. */
@@ -16,14 +16,14 @@ export interface CpuTimes {
 
 /** Relay, listener and client of a contender, as three processes. The caller of `start` must call `stop`. */
 export class Trio {
-  readonly contender: ContenderEntry;
+  readonly contender: StreamContenderEntry;
   readonly relay: Party<"relay">;
   readonly listener: Party<"listener">;
   readonly client: Party<"client">;
   #port = 0;
   #nextConnection = 1;
 
-  private constructor(contender: ContenderEntry) {
+  private constructor(contender: StreamContenderEntry) {
     this.contender = contender;
     // If one process ends, the calls of all three fail, with the reason of the first.
     const onEnded = (error: Error) => {
@@ -35,7 +35,7 @@ export class Trio {
   }
 
   /** Starts the processes, and has the listener listen on one name. */
-  static async start(contender: ContenderEntry): Promise<Trio> {
+  static async start(contender: StreamContenderEntry): Promise<Trio> {
     const trio = new Trio(contender);
     try {
       trio.#port = await trio.relay.call.serve();

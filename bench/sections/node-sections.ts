@@ -1,38 +1,39 @@
 import type { ContenderEntry } from "../contenders.ts";
-import { Trio } from "../parties/trio.ts";
 import type { Plan } from "../plan.ts";
 import type { Work } from "../works/work.ts";
 import type { SectionOpener, Task } from "./section.ts";
 
-const suits = (work: Work, contender: ContenderEntry, plan: Plan) => work.suits?.(contender, plan) ?? true;
+/** How to start the processes of a contender. The caller must stop them. */
+export type Starter<Processes, Entry> = (contender: Entry) => Promise<Processes & { stop(): Promise<void> }>;
 
 /** A section of works whose processes live through all rounds. In each round every contender does every work. */
-export function sharedSection(
-  works: readonly Work[],
-  contenders: readonly ContenderEntry[],
+export function sharedSection<Processes, Entry extends ContenderEntry>(
+  works: readonly Work<Processes, Entry>[],
+  contenders: readonly Entry[],
+  start: Starter<Processes, Entry>,
   plan: Plan,
 ): SectionOpener {
   return () => {
-    const trios = new Map<string, Promise<Trio>>();
-    const trioOf = (contender: ContenderEntry) => {
-      const started = trios.get(contender.name) ?? Trio.start(contender);
-      trios.set(contender.name, started);
-      return started;
+    const started = new Map<string, ReturnType<typeof start>>();
+    const processesOf = (contender: Entry) => {
+      const processes = started.get(contender.name) ?? start(contender);
+      started.set(contender.name, processes);
+      return processes;
     };
     const stop = async (name: string) => {
-      const trio = trios.get(name);
-      trios.delete(name);
-      await trio?.then(
-        (started) => started.stop(),
+      const processes = started.get(name);
+      started.delete(name);
+      await processes?.then(
+        (each) => each.stop(),
         () => {},
       );
     };
-    const task = (work: Work, contender: ContenderEntry): Task => ({
+    const task = (work: Work<Processes, Entry>, contender: Entry): Task => ({
       work: work.name,
       contender: contender.name,
       async measure() {
         try {
-          return await work.measure(await trioOf(contender), plan);
+          return await work.measure(await processesOf(contender), plan);
         } catch (error) {
           // A failed work may leave its processes in any state, so the next work begins with new ones.
           await stop(contender.name);
@@ -40,39 +41,58 @@ export function sharedSection(
         }
       },
     });
-    const tasks = works.flatMap((work) =>
-      contenders.filter((each) => suits(work, each, plan)).map((each) => task(work, each)),
-    );
     return {
-      tasks,
+      tasks: works.flatMap((work) => suited(work, contenders, plan).map((each) => task(work, each))),
       rounds: plan.rounds,
       warmsUp: true,
       async close() {
-        await Promise.all([...trios.keys()].map(stop));
+        await Promise.all([...started.keys()].map(stop));
       },
     };
   };
 }
 
 /** A section of one work that starts new processes for each measurement. */
-export function freshSection(work: Work, contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
+export function freshSection<Processes, Entry extends ContenderEntry>(
+  work: Work<Processes, Entry>,
+  contenders: readonly Entry[],
+  start: Starter<Processes, Entry>,
+  plan: Plan,
+): SectionOpener {
   return () => ({
-    tasks: contenders
-      .filter((each) => suits(work, each, plan))
-      .map((contender) => ({
-        work: work.name,
-        contender: contender.name,
-        async measure() {
-          const trio = await Trio.start(contender);
-          try {
-            return await work.measure(trio, plan);
-          } finally {
-            await trio.stop();
-          }
-        },
-      })),
+    tasks: suited(work, contenders, plan).map((contender) => ({
+      work: work.name,
+      contender: contender.name,
+      async measure() {
+        const processes = await start(contender);
+        try {
+          return await work.measure(processes, plan);
+        } finally {
+          await processes.stop();
+        }
+      },
+    })),
     rounds: plan.freshRounds,
     warmsUp: false,
     close: async () => {},
   });
+}
+
+/** The sections of all works: one of those that share their processes, and one of each other. */
+export function nodeSections<Processes, Entry extends ContenderEntry>(
+  works: readonly Work<Processes, Entry>[],
+  contenders: readonly Entry[],
+  start: Starter<Processes, Entry>,
+  plan: Plan,
+): SectionOpener[] {
+  const shared = works.filter(({ processes }) => processes === "shared");
+  const fresh = works.filter(({ processes }) => processes === "fresh");
+  return [
+    ...(shared.length > 0 ? [sharedSection(shared, contenders, start, plan)] : []),
+    ...fresh.map((work) => freshSection(work, contenders, start, plan)),
+  ];
+}
+
+function suited<Entry>(work: Work<never, Entry>, contenders: readonly Entry[], plan: Plan): Entry[] {
+  return contenders.filter((contender) => work.suits?.(contender, plan) ?? true);
 }

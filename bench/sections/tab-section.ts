@@ -1,7 +1,7 @@
-import type { ContenderEntry } from "../contenders.ts";
+import type { StreamContenderEntry } from "../contenders.ts";
 import { flowRate, megabytesPerS, type Values } from "../measurement.ts";
-import { Chromium, findChromium, type Tab } from "../page/chromium.ts";
-import { servePage } from "../page/page-server.ts";
+import type { Tab } from "../page/chromium.ts";
+import { openStage, type Stage } from "../page/stage.ts";
 import { Party } from "../parties/party.ts";
 import type { Plan } from "../plan.ts";
 import { quantile } from "../statistics.ts";
@@ -27,37 +27,18 @@ const tabWorks: Record<string, (client: Tab, plan: Plan) => Promise<Values>> = {
 
 export const tabWorkNames: readonly string[] = Object.keys(tabWorks);
 
-/** Chromium, and the server of its pages. */
-interface Stage {
-  origin: string;
-  chromium: Chromium;
-  close(): Promise<void>;
-}
-
-async function openStage(): Promise<Stage> {
-  const program = findChromium();
-  if (program === undefined) throw new Error("no Chromium: set CHROMIUM to its path");
-  const chromium = await Chromium.launch(program);
-  const { origin, server } = await servePage();
-  return {
-    origin,
-    chromium,
-    async close() {
-      await chromium.close();
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
-
 /** Works from tab to tab in Chromium. Each contender has its relay in a process, and two tabs that keep one stream. */
-export function tabSection(works: readonly string[], contenders: readonly ContenderEntry[], plan: Plan): SectionOpener {
+export function tabSection(
+  works: readonly string[],
+  contenders: readonly StreamContenderEntry[],
+  plan: Plan,
+): SectionOpener {
   return () => {
     const relays: Party<"relay">[] = [];
     const clients = new Map<string, Promise<Tab>>();
     let stage: Promise<Stage> | undefined;
 
-    const openClient = async (contender: ContenderEntry): Promise<Tab> => {
+    const openClient = async (contender: StreamContenderEntry): Promise<Tab> => {
       stage ??= openStage();
       const { chromium, origin } = await stage;
       const relay = new Party("relay", contender, () => {});
@@ -69,12 +50,12 @@ export function tabSection(works: readonly string[], contenders: readonly Conten
       await client.evaluate(`tab.connect(${args})`);
       return client;
     };
-    const clientOf = (contender: ContenderEntry) => {
+    const clientOf = (contender: StreamContenderEntry) => {
       const opened = clients.get(contender.name) ?? openClient(contender);
       clients.set(contender.name, opened);
       return opened;
     };
-    const task = (work: string, contender: ContenderEntry): Task => ({
+    const task = (work: string, contender: StreamContenderEntry): Task => ({
       work,
       contender: contender.name,
       async measure() {
