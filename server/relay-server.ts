@@ -55,6 +55,12 @@ export interface RelayServer {
 }
 
 /**
+ * Connections that may wait to be accepted. Node asks for 511, and the system drops what comes beyond: its callers wait
+ * for a second or more, and are cut off where that takes `openTimeoutMs`. 4,096 is what Linux gives at most.
+ */
+const backlog = 4_096;
+
+/**
  * Serves a relay on a port of its own: HTTP/1.1 and HTTP/2, over TLS if `tls` is given. `/healthz` says that the
  * process is alive, and `/readyz` whether the relay takes new names and streams: with 200, and with 503 since `drain`.
  *
@@ -98,7 +104,7 @@ export async function serveRelayWhere(
   }
   await new Promise<void>((resolve, reject) => {
     own.listener.once("error", reject);
-    own.listener.listen(fd === undefined ? { port, host } : { fd }, () => {
+    own.listener.listen(fd === undefined ? { port, host, backlog } : { fd }, () => {
       own.listener.off("error", reject);
       try {
         // The system may have connections that wait. The first of them is handed out in a later turn.
