@@ -47,3 +47,19 @@ export interface Contender extends Endpoints {
   /** Starts the relay on a free port of 127.0.0.1. Resolves with the port. It lives as long as its process. */
   serve(): Promise<number>;
 }
+
+/**
+ * A way to the bench's server of HTTP. The relay or the proxy, and the server behind it, each run in a process of their
+ * own, or the server in a tab.
+ */
+export interface HttpContender {
+  /** Starts the relay or the proxy on a free port of 127.0.0.1. Resolves with the port. It lives as long as its process. */
+  serve(): Promise<number>;
+  /** Answers behind these names. Resolves when callers can reach them. */
+  answer: AnswerNames;
+  /** Downloads from a name, as a client of streams. Resolves with the bytes. Undefined where `curl` downloads. */
+  download?(port: number, name: string, bytes: number): Promise<number>;
+}
+
+/** Answers behind names, at the relay or the proxy on a port of 127.0.0.1, as long as its process or its page lives. */
+export type AnswerNames = (port: number, names: readonly string[]) => Promise<void>;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Contender } from "./contender.ts";
+import type { Contender, HttpContender } from "./contender.ts";
 
 export type ContenderName =
   | "connect"
@@ -13,7 +13,12 @@ export type ContenderName =
   | "socket.io"
   | "piping-server"
   | "mux-demux"
-  | "grpc-js";
+  | "grpc-js"
+  | "gateway"
+  | "gateway-tab"
+  | "stream"
+  | "stream-tab"
+  | "http-proxy";
 
 export interface ContenderEntry {
   name: ContenderName;
@@ -24,6 +29,7 @@ export interface ContenderEntry {
   packages: readonly string[];
   /** Options of Node for the relay's process. */
   relayFlags: readonly string[];
+  load(): Promise<{ serve(): Promise<number> }>;
 }
 
 /** A contender in the works of streams. */
@@ -52,11 +58,21 @@ export function startArguments(): string[] {
 const maxStreamsOfSockets = 8_000;
 const maxStreamsOfStreams = 100_000;
 
+/** A contender in the works of HTTP. */
+export interface HttpContenderEntry extends ContenderEntry {
+  /** Whether a tab of Chromium answers, and no process. */
+  isInTab: boolean;
+  /** Its URL's path of a name. Undefined for streams, which have no URL. */
+  path?(name: string): string;
+  load(): Promise<HttpContender>;
+}
+
 type Details = Partial<StreamContenderEntry> & Pick<StreamContenderEntry, "load">;
 
+const ourRelay = () => ({ isOurs: true, relayFlags: startArguments().filter((word) => word.startsWith("--")) });
+
 function ours(name: ContenderName, title: string, details: Details): StreamContenderEntry {
-  const relayFlags = startArguments().filter((word) => word.startsWith("--"));
-  return { ...yardstick(name, title, details), isOurs: true, relayFlags };
+  return { ...yardstick(name, title, details), ...ourRelay() };
 }
 
 function yardstick(name: ContenderName, title: string, details: Details): StreamContenderEntry {
@@ -133,11 +149,45 @@ export const streamContenders: readonly StreamContenderEntry[] = [
   }),
 ];
 
-/** All contenders, in the order of the tables. */
-export const contenders: readonly ContenderEntry[] = streamContenders;
+const gateway = {
+  ...ourRelay(),
+  packages: [],
+  path: (name: string) => `/~/${name}/`,
+  load: async () => (await import("./contenders/ours/gateway.ts")).gateway,
+};
+const plainStream = {
+  ...ourRelay(),
+  packages: [],
+  load: async () => (await import("./contenders/ours/gateway.ts")).plainStream,
+};
 
-export function findStreamContender(name: string): StreamContenderEntry {
-  const found = streamContenders.find((each) => each.name === name);
+/** The contenders in the works of HTTP, in the order of the tables. */
+export const httpContenders: readonly HttpContenderEntry[] = [
+  { ...gateway, name: "gateway", title: "this package, gateway to Node", isInTab: false },
+  { ...gateway, name: "gateway-tab", title: "this package, gateway to a tab", isInTab: true },
+  { ...plainStream, name: "stream", title: "this package, a stream from Node", isInTab: false },
+  { ...plainStream, name: "stream-tab", title: "this package, a stream from a tab", isInTab: true },
+  {
+    name: "http-proxy",
+    title: "`http-proxy` to Node",
+    isOurs: false,
+    packages: ["http-proxy"],
+    relayFlags: [],
+    isInTab: false,
+    path: () => "/",
+    load: async () => (await import("./contenders/yardsticks/http-proxy.ts")).httpProxy,
+  },
+];
+
+/** All contenders, in the order of the tables. */
+export const contenders: readonly ContenderEntry[] = [...streamContenders, ...httpContenders];
+
+export const findContender = (name: string): ContenderEntry => find(contenders, name);
+export const findStreamContender = (name: string): StreamContenderEntry => find(streamContenders, name);
+export const findHttpContender = (name: string): HttpContenderEntry => find(httpContenders, name);
+
+function find<Entry extends ContenderEntry>(all: readonly Entry[], name: string): Entry {
+  const found = all.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no such contender: ${name}`);
   return found;
 }

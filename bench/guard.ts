@@ -1,4 +1,4 @@
-import { findStreamContender } from "./contenders.ts";
+import { type ContenderName, findStreamContender } from "./contenders.ts";
 import { thisMachine } from "./machine.ts";
 import { Trio } from "./parties/trio.ts";
 import { guardPlan } from "./plan.ts";
@@ -11,7 +11,7 @@ import { sharedSection } from "./sections/node-sections.ts";
 import { works } from "./works.ts";
 
 /** A comparison that the guard measures. */
-export type GuardedComparison = Comparison & { bound: number };
+export type GuardedComparison = Comparison & { yardstick: ContenderName; bound: number };
 
 /** A guarded comparison with its result. */
 export interface Verdict {
@@ -23,7 +23,9 @@ export interface Verdict {
 /** Another program that is busy slows this package more than a pipe. It may have ended by the next measurement. */
 const maxRetries = 2;
 
-export const guardedComparisons = comparisons.filter((each): each is GuardedComparison => each.bound !== undefined);
+export const guardedComparisons = comparisons.filter(
+  (each): each is GuardedComparison => each.bound !== undefined && each.yardstick !== undefined,
+);
 
 /** Judges one comparison of a run that has measured it. */
 export function judge(measured: BenchRun, comparison: GuardedComparison): Verdict {

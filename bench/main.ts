@@ -1,12 +1,22 @@
 // `npm run bench` runs this program, which measures the built package beside yardsticks and writes the report.
 import { readFileSync, writeFileSync } from "node:fs";
-import { installMissing } from "./install.ts";
+import { installMissing, tellMissing } from "./install.ts";
 import { thisMachine } from "./machine.ts";
 import { readOptions, usage } from "./options.ts";
 import { fullPlan, quickPlan } from "./plan.ts";
 import { BenchRun, type BenchRunData } from "./report/bench-run.ts";
 import { writeReport } from "./report/report.ts";
-import { behindTable, crowdTable, curveTable, failedList, nodeTable, ratioTable, tabTable } from "./report/tables.ts";
+import {
+  behindTable,
+  crowdTable,
+  curveTable,
+  failedList,
+  gatewayTable,
+  httpTable,
+  nodeTable,
+  ratioTable,
+  tabTable,
+} from "./report/tables.ts";
 import { type RunResult, run } from "./run.ts";
 import { Selection } from "./selection.ts";
 
@@ -26,6 +36,7 @@ const { quick, only, json, from, selection } = readCommandLine();
 
 async function measure(): Promise<BenchRunData> {
   installMissing(selection.packages);
+  tellMissing(selection.programs, console.error);
   const machine = thisMachine();
   if (machine.loadBefore > machine.cores / 2) {
     console.error(`This machine is busy (load ${machine.loadBefore.toFixed(1)}): the figures will mean little.`);
@@ -45,7 +56,8 @@ const data = from === undefined ? await measure() : (JSON.parse(readFileSync(fro
 const benchRun = new BenchRun(data);
 const isWhole = from !== undefined || (!quick && only.length === 0);
 if (isWhole) writeReport(benchRun, folder);
-const tables = [nodeTable, crowdTable, tabTable, curveTable, ratioTable, behindTable, failedList];
+const figureTables = [nodeTable, crowdTable, tabTable, curveTable, httpTable];
+const tables = [...figureTables, ratioTable, gatewayTable, behindTable, failedList];
 const written = tables.map((table) => table(benchRun)).filter((text) => text !== "");
 console.log(written.join("\n\n"));
 process.exitCode = data.failed.length > 0 ? 1 : 0;

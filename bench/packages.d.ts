@@ -85,3 +85,15 @@ declare module "@grpc/grpc-js" {
   export const ServerCredentials: { createInsecure(): unknown };
   export type { Call };
 }
+
+declare module "http-proxy" {
+  interface Proxy {
+    web(
+      request: import("node:http").IncomingMessage,
+      response: import("node:http").ServerResponse,
+      options: { target: string },
+    ): void;
+  }
+  const proxies: { createProxyServer(options: { agent: import("node:http").Agent }): Proxy };
+  export default proxies;
+}

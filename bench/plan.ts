@@ -22,6 +22,15 @@ export interface Plan {
   startUps: number;
   tabRounds: number;
   tabFlowMs: number;
+  /** The time of one run of `wrk`, which takes whole seconds. */
+  requestsS: number;
+  downloadBytes: number;
+  /** Server-sent events, 20 ms apart. */
+  events: number;
+  /** Names with ten callers each, the time within which all callers begin, and the time between the calls of each. */
+  calledNames: number;
+  arrivalMs: number;
+  pauseMs: number;
 }
 
 export const fullPlan: Plan = {
@@ -42,6 +51,12 @@ export const fullPlan: Plan = {
   startUps: 7,
   tabRounds: 5,
   tabFlowMs: 800,
+  requestsS: 2,
+  downloadBytes: 268_435_456,
+  events: 50,
+  calledNames: 1_000,
+  arrivalMs: 12_000,
+  pauseMs: 3_000,
 };
 
 /** A plan of at most two minutes, which shows whether something is wrong. Its figures are too noisy to compare. */
@@ -63,6 +78,12 @@ export const quickPlan: Plan = {
   startUps: 2,
   tabRounds: 1,
   tabFlowMs: 250,
+  requestsS: 1,
+  downloadBytes: 33_554_432,
+  events: 10,
+  calledNames: 20,
+  arrivalMs: 100,
+  pauseMs: 100,
 };
 
 /**

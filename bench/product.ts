@@ -19,3 +19,9 @@ export type Product = Pick<
   typeof import("../web/index.ts"),
   "StreamServer" | "StreamClient" | "createWebSocketTransport"
 >;
+
+/** Loads the built entry `./http` for Node. */
+export const loadHttp = (): Promise<typeof import("../http/node.ts")> => load("browser-stream-server/http");
+
+/** The part of the entry `./http` that is there both in Node and in a page. */
+export type HttpProduct = Pick<typeof import("../http/index.ts"), "serve">;

@@ -1,5 +1,10 @@
 import { bulk } from "./works/bulk.ts";
 import { curve } from "./works/curve.ts";
+import { httpDownload } from "./works/http/download.ts";
+import { httpEvents } from "./works/http/events.ts";
+import type { HttpWork } from "./works/http/http-work.ts";
+import { httpNames } from "./works/http/names.ts";
+import { httpRequests } from "./works/http/requests.ts";
 import { idleListeners } from "./works/idle-listeners.ts";
 import { idleStreams } from "./works/idle-streams.ts";
 import { manyStreams } from "./works/many-streams.ts";
@@ -9,7 +14,7 @@ import { small } from "./works/small.ts";
 import { stoppedReader } from "./works/stopped-reader.ts";
 import type { Work } from "./works/work.ts";
 
-/** All works of three processes in Node. */
+/** All works of streams between processes of Node. */
 export const works: readonly Work[] = [
   bulk,
   small,
@@ -21,3 +26,6 @@ export const works: readonly Work[] = [
   idleListeners,
   curve,
 ];
+
+/** All works of HTTP. */
+export const httpWorks: readonly HttpWork[] = [httpRequests, httpDownload, httpEvents, httpNames];

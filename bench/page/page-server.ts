@@ -33,10 +33,11 @@ function socketIoClient(): string {
 
 /** Serves a blank page that loads the bench. The caller must close the server. */
 export async function servePage(): Promise<{ origin: string; server: Server }> {
-  const browserEntry = join(dirname(exportedPath("browser-stream-server")), "index.js");
+  const browserEntry = (name: string) => join(dirname(exportedPath(name)), "index.js");
   const modules: Record<string, string> = {
     "/page.js": await bundle(fileURLToPath(new URL("page.ts", import.meta.url))),
-    "/package.js": await bundle(browserEntry),
+    "/package.js": await bundle(browserEntry("browser-stream-server")),
+    "/http.js": await bundle(browserEntry("browser-stream-server/http")),
     "/socket.io.js": socketIoClient(),
   };
   const page = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>`;

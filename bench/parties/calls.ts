@@ -1,7 +1,8 @@
+import type { CallersOrder, CallersResult } from "../traffic/http-calls.ts";
 import type { PairingsResult } from "../traffic/pairings.ts";
 import type { FlowOrder, FlowResult } from "../traffic/question.ts";
 
-/** The calls that each of the three processes answers. */
+/** The calls that each process answers. */
 export interface PartyCalls {
   /** The CPU time of the process since its start, in ms. */
   cpuMs(): number;
@@ -11,6 +12,10 @@ export interface PartyCalls {
 export interface RelayCalls extends PartyCalls {
   /** Resolves with the port. */
   serve(): Promise<number>;
+  /** Starts to look at the resident memory, every 10 ms. */
+  watchMemory(): void;
+  /** Stops, and returns the most that was seen. */
+  maxResidentBytes(): number;
 }
 
 /** Memory after garbage collections, once it no longer changes. */
@@ -56,10 +61,26 @@ export interface ClientCalls extends PartyCalls {
   fill(group: number, messageBytes: number, maxBytesPerStream: number): Promise<number>;
 }
 
+export interface HttpServerCalls extends PartyCalls {
+  /** Answers requests of HTTP behind names. */
+  answer(port: number, names: readonly string[]): Promise<void>;
+}
+
+export interface HttpCallerCalls extends PartyCalls {
+  /** Downloads from a name as a client of streams. Resolves with the bytes that came. */
+  download(port: number, name: string, bytes: number): Promise<number>;
+  /** Reads server-sent events. Resolves with the delay of each, in ms. */
+  readEvents(url: string): Promise<number[]>;
+  /** Has many callers call. */
+  callAll(order: CallersOrder): Promise<CallersResult>;
+}
+
 export interface Roles {
   relay: RelayCalls;
   listener: ListenerCalls;
   client: ClientCalls;
+  "http-server": HttpServerCalls;
+  "http-caller": HttpCallerCalls;
 }
 
 export type Role = keyof Roles;

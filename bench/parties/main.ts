@@ -1,17 +1,20 @@
-// This program is the relay, the listener or the client of one contender. Its parent calls it by messages.
-import { findStreamContender } from "../contenders.ts";
+// This program is one process of a contender. Its parent calls it by messages.
+import { findContender, findHttpContender, findStreamContender } from "../contenders.ts";
 import { type CallMessage, exitMethod, type ResultMessage, type Role } from "./calls.ts";
 import { createClient } from "./client.ts";
+import { createHttpCaller } from "./http-caller.ts";
+import { createHttpServer } from "./http-server.ts";
 import { createListener } from "./listener.ts";
-import { partyCalls } from "./usage.ts";
+import { createRelay } from "./relay.ts";
 
 const [role, name = ""] = process.argv.slice(2) as [Role, string];
-const contender = await findStreamContender(name).load();
 
-const party = {
-  relay: () => ({ ...partyCalls, serve: () => contender.serve() }),
-  listener: () => createListener(contender),
-  client: () => createClient(contender),
+const party = await {
+  relay: async () => createRelay(await findContender(name).load()),
+  listener: async () => createListener(await findStreamContender(name).load()),
+  client: async () => createClient(await findStreamContender(name).load()),
+  "http-server": async () => createHttpServer(await findHttpContender(name).load()),
+  "http-caller": async () => createHttpCaller(await findHttpContender(name).load()),
 }[role]();
 
 const send = (result: ResultMessage) => process.send?.(result);

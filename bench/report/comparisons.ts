@@ -1,15 +1,20 @@
 import type { ContenderName } from "../contenders.ts";
+import type { Spread } from "../statistics.ts";
 import type { BenchRun } from "./bench-run.ts";
 import { findFigure, isAsGoodAs } from "./figures.ts";
+import { shownFigure, shownSpread } from "./number.ts";
 
-/** A figure of this package divided by that of the yardstick that shows what is possible. */
+/**
+ * A figure of this package divided by that of the yardstick that shows what is possible, or, without a yardstick, the
+ * figure itself.
+ */
 export interface Comparison {
   title: string;
   /** The figure's id. */
   figure: string;
   ours: ContenderName;
-  yardstick: ContenderName;
-  /** The ratio to reach. Undefined where the table only informs. */
+  yardstick?: ContenderName;
+  /** The ratio, or the figure, to reach. Undefined where the table only informs. */
   goal?: number;
   /** The ratio that the gate's step `speed` insists on. Undefined where the gate does not measure it. */
   bound?: number;
@@ -51,14 +56,21 @@ const fromTabToTab = (title: string, figure: string, limits: Limits = {}): Compa
   ...limits,
 });
 
+const gateway = (
+  title: string,
+  figure: string,
+  ours: "gateway" | "gateway-tab",
+  limits: Limits & Pick<Comparison, "yardstick"> = {},
+): Comparison => ({ title: `gateway: ${title}`, figure, ours, ...limits });
+
 /**
- * All comparisons, in the order of the table.
+ * The comparisons of streams, in the order of their table.
  *
  * The bounds were set on 2026-11-27, on two cores with Node 24.21. Beside other programs, which kept the load between 2
  * and 4, the medians of six runs were 0.47 to 0.72 in bulk, 0.36 to 0.55 with 1 KiB messages, 0.88 to 1.24 of the
  * relay's CPU and 1.13 to 1.42 of the ping-pong. Each bound is about a quarter worse than the middle of these.
  */
-export const comparisons: readonly Comparison[] = [
+export const streamComparisons: readonly Comparison[] = [
   overHttp2("64 KiB messages", "bulk.megabytesPerS", { goal: 0.8, bound: 0.42 }),
   overHttp2("1 KiB messages", "small.thousandsPerS", { goal: 0.75, bound: 0.34 }),
   overHttp2("relay's CPU per GiB", "bulk.relayCpuSPerGib", { goal: 1.2, bound: 1.4 }),
@@ -86,13 +98,46 @@ export const comparisons: readonly Comparison[] = [
   fromTabToTab("ping-pong p50", "tab-ping.p50Us", { goal: 1.4 }),
 ];
 
+/** The comparisons of HTTP through the gateway, in the order of their table. */
+export const gatewayComparisons: readonly Comparison[] = [
+  gateway("requests to Node, of `http-proxy`", "http-requests.perS", "gateway", { yardstick: "http-proxy", goal: 0.5 }),
+  gateway("requests to a tab", "http-requests.perS", "gateway-tab", { goal: 2_000 }),
+  gateway("download from a tab, of the stream itself", "http-download.megabytesPerS", "gateway-tab", {
+    yardstick: "stream-tab",
+    goal: 0.7,
+  }),
+  gateway("download from Node, of the stream itself", "http-download.megabytesPerS", "gateway", {
+    yardstick: "stream",
+    goal: 0.7,
+  }),
+  gateway("relay's memory while a tab sends 256 MiB", "http-download.relayGrowthMib", "gateway-tab", { goal: 16 }),
+  gateway("event of a tab, p50", "http-events.p50Ms", "gateway-tab", { goal: 50 }),
+  gateway("event of a tab, the slowest", "http-events.maxMs", "gateway-tab", { goal: 50 }),
+  gateway("20,000 calls to 1,000 names, failed", "http-names.failedCalls", "gateway", { goal: 0 }),
+  gateway("20,000 calls to 1,000 names, p99", "http-names.p99Ms", "gateway"),
+];
+
+export const comparisons: readonly Comparison[] = [...streamComparisons, ...gatewayComparisons];
+
+/** The ratio of a comparison, or its figure where it has no yardstick. Undefined if a run has not measured it. */
+export function resultOf(run: BenchRun, { figure, ours, yardstick }: Comparison): Spread | undefined {
+  return yardstick === undefined ? run.spread(figure, ours) : run.ratio(figure, ours, yardstick);
+}
+
 /** Undefined if a run has not measured the comparison, or if it has no goal. */
-export function hasReachedGoal(run: BenchRun, { figure, ours, yardstick, goal }: Comparison): boolean | undefined {
-  const ratio = run.ratio(figure, ours, yardstick);
-  return ratio === undefined || goal === undefined ? undefined : isAsGoodAs(findFigure(figure), ratio.median, goal);
+export function hasReachedGoal(run: BenchRun, comparison: Comparison): boolean | undefined {
+  const { figure, goal } = comparison;
+  const result = resultOf(run, comparison);
+  return result === undefined || goal === undefined ? undefined : isAsGoodAs(findFigure(figure), result.median, goal);
+}
+
+/** A ratio as it is, or a figure with its unit. */
+export function shownResult(result: Spread, { figure, yardstick }: Comparison): string {
+  return yardstick === undefined ? `${shownFigure(result)} ${findFigure(figure).unit}` : shownSpread(result);
 }
 
 /** A goal or a bound with its direction: "≥ 0.8". Empty without one. */
 export function shownLimit({ figure }: Comparison, limit: number | undefined): string {
-  return limit === undefined ? "" : `${findFigure(figure).better === "higher" ? "≥" : "≤"} ${limit}`;
+  if (limit === undefined) return "";
+  return `${findFigure(figure).better === "higher" ? "≥" : "≤"} ${limit.toLocaleString("en")}`;
 }

@@ -34,13 +34,26 @@ export const tabFigures: readonly Figure[] = [
   { id: "tab-ping.p50Us", title: "ping-pong p50", unit: "µs", better: "lower" },
 ];
 
+/** Figures of HTTP through the gateway. */
+export const httpFigures: readonly Figure[] = [
+  { id: "http-requests.perS", title: "requests", unit: "/s", better: "higher" },
+  { id: "http-requests.relayCpuUs", title: "relay's CPU", unit: "µs each", better: "lower" },
+  { id: "http-download.megabytesPerS", title: "download", unit: "MB/s", better: "higher" },
+  { id: "http-download.relayGrowthMib", title: "relay's memory meanwhile", unit: "MiB more", better: "lower" },
+  { id: "http-events.p50Ms", title: "event p50", unit: "ms", better: "lower" },
+  { id: "http-events.maxMs", title: "slowest event", unit: "ms", better: "lower" },
+  { id: "http-names.failedCalls", title: "1,000 names: failed", unit: "calls", better: "lower" },
+  { id: "http-names.p50Ms", title: "their p50", unit: "ms", better: "lower" },
+  { id: "http-names.p99Ms", title: "their p99", unit: "ms", better: "lower" },
+];
+
 export const curveFigures = [
   { name: "pairingsPerS", title: "pairings/s, 8 at once" },
   { name: "megabytesPerS", title: "forwarding, MB/s" },
   { name: "closingsPerS", title: "closings/s, 100 at once" },
 ] as const;
 
-const figures: readonly Figure[] = [...nodeFigures, ...crowdFigures, ...tabFigures];
+const figures: readonly Figure[] = [...nodeFigures, ...crowdFigures, ...tabFigures, ...httpFigures];
 
 /** Throws if there is no such figure. */
 export function findFigure(id: string): Figure {

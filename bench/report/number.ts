@@ -10,8 +10,13 @@ export function shown(value: number): string {
   return rounded.toLocaleString("en", { maximumFractionDigits: Math.min(decimals, digits) });
 }
 
-/** Writes the median, and the smallest and the largest value if they differ. */
-export function shownSpread({ median, min, max }: Spread): string {
-  const [middle, low, high] = [median, min, max].map((value) => value.toFixed(value < 10 ? 2 : 1));
+/** Writes the median of ratios, and the smallest and the largest one if they differ. */
+export const shownSpread = (spread: Spread): string => written(spread, (value) => value.toFixed(value < 10 ? 2 : 1));
+
+/** Writes the median of figures, and the smallest and the largest one if they differ, with three digits each. */
+export const shownFigure = (spread: Spread): string => written(spread, shown);
+
+function written({ median, min, max }: Spread, write: (value: number) => string): string {
+  const [middle, low, high] = [median, min, max].map(write);
   return low === high ? `${middle}` : `${middle} (${low}–${high})`;
 }

@@ -1,12 +1,14 @@
 import type { BenchRun } from "./bench-run.ts";
-import { comparisons, hasReachedGoal, shownLimit } from "./comparisons.ts";
+import { comparisons, hasReachedGoal, resultOf, shownLimit, shownResult } from "./comparisons.ts";
 import { shown, shownSpread } from "./number.ts";
 import {
   behindTable,
   crowdTable,
   curveTable,
   failedList,
+  gatewayTable,
   goalCount,
+  httpTable,
   nodeTable,
   ratioTable,
   tabTable,
@@ -25,6 +27,9 @@ const placeholders: Record<string, (run: BenchRun, profile: string, ...args: str
   "crowd-table": crowdTable,
   "tab-table": tabTable,
   "ratio-table": ratioTable,
+  // Runs of before the gateway was measured have neither table.
+  "gateway-table": (run) => gatewayTable(run) || notMeasured,
+  "http-table": httpTable,
   "goal-count": goalCount,
   "behind-table": behindTable,
   "curve-table": curveTable,
@@ -40,19 +45,19 @@ const placeholders: Record<string, (run: BenchRun, profile: string, ...args: str
   },
 };
 
-/** `{{missed OURS YARDSTICK FIGURE…}}`, lines with the reason, `{{/missed}}`. */
+/** `{{missed OURS YARDSTICK FIGURE…}}`, lines with the reason, `{{/missed}}`. The yardstick may be `none`. */
 const missedBlock = /\{\{missed (\S+) (\S+) (.+?)\}\}\n([\s\S]*?)\n\{\{\/missed\}\}\n/g;
 
 /** One item of a list: the comparisons that miss their goals, and the reason. Empty if none of them misses its goal. */
 function missedItem(run: BenchRun, ours: string, yardstick: string, figures: string, reason: string): string {
   const missed = figures.split(" ").flatMap((figure) => {
     const found = comparisons.find(
-      (each) => each.figure === figure && each.ours === ours && each.yardstick === yardstick,
+      (each) => each.figure === figure && each.ours === ours && (each.yardstick ?? "none") === yardstick,
     );
     if (found?.goal === undefined) throw new Error(`${figure} of ${ours} beside ${yardstick} has no goal`);
-    const ratio = run.ratio(figure, ours, yardstick);
-    if (ratio === undefined || hasReachedGoal(run, found) !== false) return [];
-    return [`**${found.title}**: ${shownSpread(ratio)}, goal ${shownLimit(found, found.goal)}`];
+    const result = resultOf(run, found);
+    if (result === undefined || hasReachedGoal(run, found) !== false) return [];
+    return [`**${found.title}**: ${shownResult(result, found)}, goal ${shownLimit(found, found.goal)}`];
   });
   if (missed.length === 0) return "";
   const lines = `${missed.join(";\n")}.\n${reason}`.split("\n");

@@ -1,8 +1,17 @@
 import { contenders } from "../contenders.ts";
 import type { BenchRun } from "./bench-run.ts";
-import { comparisons, hasReachedGoal, shownLimit } from "./comparisons.ts";
-import { crowdFigures, curveFigures, type Figure, nodeFigures, tabFigures } from "./figures.ts";
-import { shown, shownSpread } from "./number.ts";
+import {
+  type Comparison,
+  comparisons,
+  gatewayComparisons,
+  hasReachedGoal,
+  resultOf,
+  shownLimit,
+  shownResult,
+  streamComparisons,
+} from "./comparisons.ts";
+import { crowdFigures, curveFigures, type Figure, httpFigures, nodeFigures, tabFigures } from "./figures.ts";
+import { shown } from "./number.ts";
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
@@ -31,18 +40,23 @@ function figureTable(run: BenchRun, allFigures: readonly Figure[]): string {
 export const nodeTable = (run: BenchRun): string => figureTable(run, nodeFigures);
 export const crowdTable = (run: BenchRun): string => figureTable(run, crowdFigures);
 export const tabTable = (run: BenchRun): string => figureTable(run, tabFigures);
+export const httpTable = (run: BenchRun): string => figureTable(run, httpFigures);
 
-/** Each comparison: the median of the rounds' ratios with their spread, and the goal where there is one. */
-export function ratioTable(run: BenchRun): string {
-  const rows = comparisons.flatMap((comparison) => {
-    const { title, figure, ours, yardstick, goal } = comparison;
-    const ratio = run.ratio(figure, ours, yardstick);
-    if (ratio === undefined) return [];
+export const ratioTable = (run: BenchRun): string =>
+  goalTable(run, streamComparisons, "ratio: median (smallest–largest)");
+export const gatewayTable = (run: BenchRun): string => goalTable(run, gatewayComparisons, "median (smallest–largest)");
+
+/** Each comparison: the median of the rounds with their spread, and the goal where there is one. */
+function goalTable(run: BenchRun, rowsOf: readonly Comparison[], head: string): string {
+  const rows = rowsOf.flatMap((comparison) => {
+    const result = resultOf(run, comparison);
+    if (result === undefined) return [];
     const isReached = hasReachedGoal(run, comparison);
     const reached = isReached === undefined ? "" : isReached ? "reached" : "missed";
-    return [[title, shownSpread(ratio), shownLimit(comparison, goal), reached]];
+    const { title, goal } = comparison;
+    return [[title, shownResult(result, comparison), shownLimit(comparison, goal), reached]];
   });
-  return table(["", "ratio: median (smallest–largest)", "goal", ""], rows);
+  return table(["", head, "goal", ""], rows);
 }
 
 /** States how many of the measured goals are reached. */

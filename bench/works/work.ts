@@ -11,6 +11,8 @@ export interface Work<Processes = Trio, Entry = StreamContenderEntry> {
   name: string;
   /** Whether measurements share their processes, or each starts fresh ones, as works must that measure memory. */
   processes: "shared" | "fresh";
+  /** Programs of Debian that the work runs. Default: none. */
+  programs?: readonly string[];
   /** Whether the work measures a contender. Default: it measures all of them. */
   suits?(contender: Entry, plan: Plan): boolean;
   measure(processes: Processes, plan: Plan): Promise<Values>;

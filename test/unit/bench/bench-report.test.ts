@@ -8,7 +8,7 @@ import { curveChart } from "../../../bench/report/curve-chart.js";
 import { findFigure } from "../../../bench/report/figures.js";
 import { shown } from "../../../bench/report/number.js";
 import { fillReadme } from "../../../bench/report/readme.js";
-import { nodeTable, ratioTable } from "../../../bench/report/tables.js";
+import { gatewayTable, nodeTable, ratioTable } from "../../../bench/report/tables.js";
 
 const machine = {
   processor: "a processor",
@@ -58,6 +58,23 @@ describe("tables", () => {
     expect(ratioTable(run)).toContain("| 0.38 (0.25–0.50) | ≥ 0.8 | missed |");
   });
 
+  test("show figures that have goals of their own, with their units", () => {
+    const requests = (round: number, perS: number): Sample => ({
+      work: "http-requests",
+      contender: "gateway-tab",
+      round,
+      values: { perS },
+    });
+    const measured = new BenchRun({
+      machine,
+      durationS: 60,
+      samples: [requests(0, 1_500), requests(1, 2_700)],
+      failed: [],
+    });
+    expect(gatewayTable(measured)).toContain("| 2,100 (1,500–2,700) /s | ≥ 2,000 | reached |");
+    expect(ratioTable(measured)).toBe("");
+  });
+
   test.each([
     [0.0456, "0.046"],
     [4.561, "4.56"],
@@ -69,17 +86,16 @@ describe("tables", () => {
 const template = readFileSync(new URL("../../../bench/README.template.md", import.meta.url), "utf8");
 const withGoal = comparisons.filter(({ goal }) => goal !== undefined);
 
-/** The section about losses, of a run with one comparison whose ratio is so many times as good as its goal. */
+/** The section about losses, of a run with one comparison whose result is so many times as good as its goal. */
 function lossesOf({ figure, ours, yardstick, goal = 1 }: (typeof comparisons)[number], timesAsGood: number): string {
   const [work = "", name = ""] = figure.split(".");
-  const ratio = findFigure(figure).better === "higher" ? goal * timesAsGood : goal / timesAsGood;
+  const isHigh = findFigure(figure).better === "higher";
+  // A goal of none is missed by one.
+  const result = goal === 0 ? Number(timesAsGood < 1) : isHigh ? goal * timesAsGood : goal / timesAsGood;
   const sample = (contender: string, value: number) => ({ work, contender, round: 0, values: { [name]: value } });
-  const measured = new BenchRun({
-    machine,
-    durationS: 60,
-    samples: [sample(ours, ratio * 100), sample(yardstick, 100)],
-    failed: [],
-  });
+  const samples =
+    yardstick === undefined ? [sample(ours, result)] : [sample(ours, result * 100), sample(yardstick, 100)];
+  const measured = new BenchRun({ machine, durationS: 60, samples, failed: [] });
   return fillReadme(template, measured, "").split("## Where we lose")[1] ?? "";
 }
 
@@ -100,6 +116,11 @@ describe("fillReadme", () => {
     expect(page).not.toContain("{{");
     expect(page).toContain("the profile");
     expect(page).toContain("0.38 (0.25–0.50)");
+  });
+
+  test("fills a page of figures from before the gateway was measured", () => {
+    const [, gateway = ""] = fillReadme(template, run, "").split("## HTTP through the gateway");
+    expect(gateway.split("\n## ")[0]).toContain("(not measured)");
   });
 
   test("throws for a placeholder that does not exist", () => {

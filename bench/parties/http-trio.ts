@@ -1,0 +1,71 @@
+import type { HttpContenderEntry } from "../contenders.ts";
+import type { Tab } from "../page/chromium.ts";
+import { openStage, type Stage } from "../page/stage.ts";
+import { Party } from "./party.ts";
+
+/** The name that the server of a trio has at the relay. */
+const steadyName = "steady";
+
+/**
+ * Relay, server and caller of a contender of HTTP: three processes, or two and a tab. The caller of `start` must call
+ * `stop`.
+ */
+export class HttpTrio {
+  readonly contender: HttpContenderEntry;
+  readonly relay: Party<"relay">;
+  readonly caller: Party<"http-caller">;
+  readonly #server: Party<"http-server"> | undefined;
+  #stage: Stage | undefined;
+  #port = 0;
+
+  private constructor(contender: HttpContenderEntry) {
+    this.contender = contender;
+    // If one process ends, the calls of all of them fail, with the reason of the first.
+    const onEnded = (error: Error) => {
+      for (const party of [this.relay, this.caller, this.#server]) party?.fail(error);
+    };
+    this.relay = new Party("relay", contender, onEnded);
+    this.caller = new Party("http-caller", contender, onEnded);
+    this.#server = contender.isInTab ? undefined : new Party("http-server", contender, onEnded);
+  }
+
+  /** Starts relay, server and caller, and has the server answer behind one name. */
+  static async start(contender: HttpContenderEntry): Promise<HttpTrio> {
+    const trio = new HttpTrio(contender);
+    try {
+      trio.#port = await trio.relay.call.serve();
+      await trio.answer([steadyName]);
+      return trio;
+    } catch (error) {
+      await trio.stop();
+      throw error;
+    }
+  }
+
+  /** Has the server answer behind more names. */
+  async answer(names: readonly string[]): Promise<void> {
+    if (this.#server !== undefined) return this.#server.call.answer(this.#port, names);
+    const args = [this.contender.name, this.#port, names].map((arg) => JSON.stringify(arg)).join(", ");
+    await (await this.#openTab()).evaluate(`tab.answer(${args})`);
+  }
+
+  /** The URL of a name, or of a path below it. Throws for streams, which have none. */
+  url(path = "", name: string = steadyName): string {
+    if (this.contender.path === undefined) throw new Error(`${this.contender.name} has no URL`);
+    return `http://127.0.0.1:${this.#port}${this.contender.path(name)}${path}`;
+  }
+
+  /** Downloads as a client of streams. Resolves with the bytes that came. */
+  download(bytes: number): Promise<number> {
+    return this.caller.call.download(this.#port, steadyName, bytes);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.relay.stop(), this.caller.stop(), this.#server?.stop(), this.#stage?.close()]);
+  }
+
+  async #openTab(): Promise<Tab> {
+    this.#stage = await openStage();
+    return this.#stage.chromium.openTab(this.#stage.origin);
+  }
+}
