@@ -6,18 +6,22 @@ import type { LinkStream } from "../../http/link/stream-pipe.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { openStream } from "../../web/api/stream-client.js";
-import type { Claims } from "../admission/caller.js";
+import type { Caller, Claims } from "../admission/caller.js";
 import { callerKey } from "../admission/caller-key.js";
 import type { Admitted } from "../admission/policy/authorize.js";
+import type { Grants } from "../admission/policy/grants.js";
 
 export interface GatewayStreamsInit {
   clock: Clock;
+  grants: Grants;
   /** Reaches the relay within the process, for a caller that was let in. */
   transportOf: (admitted: Admitted) => Transport;
 }
 
 /** The streams of one caller to one listener. */
 interface Pool {
+  /** The caller whose grant the streams live by. */
+  caller: Caller;
   connections: Connections;
   /** Streams that are not over. */
   streams: number;
@@ -41,7 +45,8 @@ export class GatewayStreams {
   open(name: string, admitted: Admitted, token: string, request: ChannelRequest): Promise<Channel> {
     const key = poolKey(name, admitted, token);
     let pool = this.#pools.get(key);
-    if (pool === undefined) {
+    // A stream whose grant was revoked ends in a turn of its own, and a caller that was let in since must not meet it.
+    if (pool === undefined || this.#init.grants.isRevoked(pool.caller)) {
       pool = this.#newPool(key, name, admitted);
       this.#pools.set(key, pool);
     }
@@ -73,7 +78,7 @@ export class GatewayStreams {
       });
       return stream;
     };
-    const pool: Pool = { connections: new Connections(name, connect, clock), streams: 0 };
+    const pool: Pool = { caller: admitted.caller, connections: new Connections(name, connect, clock), streams: 0 };
     return pool;
   }
 }

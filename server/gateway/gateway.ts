@@ -57,7 +57,11 @@ export class Gateway {
   constructor(relay: Relay, init: GatewayInit) {
     this.#relay = relay;
     this.#init = init;
-    this.#streams = new GatewayStreams({ clock: relay.clock, transportOf: init.transportOf });
+    this.#streams = new GatewayStreams({
+      clock: relay.clock,
+      grants: relay.admission.grants,
+      transportOf: init.transportOf,
+    });
     const isGuarded = relay.admission.hasPolicy || init.options.interstitial === true;
     this.#visits = isGuarded ? new Visits(relay, init) : undefined;
     this.#door = new GatewayDoor(relay, this.#visits);

@@ -50,8 +50,13 @@ export class Grants {
   }
 
   /** Throws FAILURE_NOT_PERMITTED for a grant whose token was revoked. */
-  check({ claims }: Pick<Caller, "claims">): void {
-    if (claims !== undefined && this.#revocations.includes(this.current(claims))) throw endedError("revoked");
+  check(caller: Pick<Caller, "claims">): void {
+    if (this.isRevoked(caller)) throw endedError("revoked");
+  }
+
+  /** Whether the token by which a caller was let in was revoked. */
+  isRevoked({ claims }: Pick<Caller, "claims">): boolean {
+    return claims !== undefined && this.#revocations.includes(this.current(claims));
   }
 
   /**
@@ -121,8 +126,7 @@ export class Grants {
   /** Revokes tokens, and ends what lives by them. Returns how much that was. Throws what `Revocations.add` throws. */
   revoke(revocation: Revocation): number {
     this.#revocations.add(revocation, this.#now());
-    const isRevoked = ({ claims }: Living) => this.#revocations.includes(this.current(claims));
-    return this.#endThose(this.#living, isRevoked, "revoked");
+    return this.#endThose(this.#living, (living) => this.isRevoked(living), "revoked");
   }
 
   /**

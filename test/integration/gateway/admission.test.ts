@@ -42,6 +42,21 @@ describe("a call through the gateway", () => {
     await bob?.cancel();
   });
 
+  test("that was let in anew after a revocation does not meet the stream of before", async () => {
+    let calls = 0;
+    await opened({
+      authorize({ action }): Grant {
+        if (action === "listen") return {};
+        calls += 1;
+        // The stream of the first call ends in the turn after this one.
+        if (calls === 2) expect(relay.proxy.revoke({ sub: "ann" })).toBe(1);
+        return { subject: "ann", issuedAtMs: Date.now() + calls };
+      },
+    });
+    await serving(() => new Response("hello"));
+    for (const _ of [1, 2]) expect((await get({ authorization: "Bearer token" })).status).toBe(200);
+  });
+
   test("shares a stream with calls of the same caller, and with those of no other", async () => {
     await opened({ authorize: ({ token, caller }): Grant => ({ subject: token, meta: { at: caller.address } }) });
     const callers: unknown[] = [];
