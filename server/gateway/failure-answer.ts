@@ -117,9 +117,16 @@ const grpcCodes: Readonly<Record<number, Code>> = {
   504: Code.DeadlineExceeded,
 };
 
+/** Sets a status with its own text, whatever middleware, or a head that Node has thrown for, has left there. */
+export function setStatus(response: NodeResponse, status: number): void {
+  response.statusCode = status;
+  // HTTP/2 has no text, and Node warns of one. With an empty one Node takes that of the status.
+  if (!("stream" in response)) response.statusMessage = "";
+}
+
 /** Answers a call of gRPC, whose clients tell nobody what the body of another answer says. */
 function answerGrpc(response: NodeResponse, status: number, message: string): void {
-  response.statusCode = 200;
+  setStatus(response, 200);
   response.setHeader("content-type", "application/grpc");
   response.setHeader("grpc-status", String(grpcCodes[status] ?? Code.Unavailable));
   response.setHeader("grpc-message", encodeURI(message));
@@ -135,7 +142,7 @@ export function answerPlainly(
   detail = "",
 ): void {
   const isForPerson = /\btext\/html\b/i.test(String(request.headers.accept ?? ""));
-  response.statusCode = status;
+  setStatus(response, status);
   response.setHeader("content-type", `text/${isForPerson ? "html" : "plain"}; charset=utf-8`);
   response.setHeader("cache-control", "no-store");
   response.setHeader("x-content-type-options", "nosniff");

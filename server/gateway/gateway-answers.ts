@@ -4,7 +4,7 @@ import type { Warnings } from "../admission/warnings.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { type CorsFilter, createGatewayCorsFilter, type Origins } from "../http/page/cors.js";
 import type { PageAccess } from "../http/page/page-access.js";
-import { answerFailure, answerPlainly } from "./failure-answer.js";
+import { answerFailure, answerPlainly, setStatus } from "./failure-answer.js";
 
 export interface GatewayAnswersInit {
   /** The origins whose pages may use the relay. */
@@ -35,7 +35,7 @@ export class GatewayAnswers {
   giveLeave(request: NodeRequest, response: NodeResponse): boolean {
     if (!this.#pages.isAllowedPreflight(request)) return false;
     this.#cors(request, response, () => {
-      response.statusCode = 204;
+      setStatus(response, 204);
       response.end();
     });
     return true;

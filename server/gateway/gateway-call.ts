@@ -14,6 +14,7 @@ import { exceededLimit } from "../admission/limits.js";
 import type { NodeRequest, NodeResponse } from "../http/node-server.js";
 import { unsentBytes, waitingBytes } from "../http/waiting-bytes.js";
 import type { CallBytes } from "../relay/relay-events.js";
+import { setStatus } from "./failure-answer.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { answerHeaders, passedTrailers } from "./passed-headers.js";
 
@@ -162,6 +163,7 @@ export class GatewayCall implements ChannelUser, Holder {
     const leftBytes = length === undefined || !hasBody ? undefined : Number(length);
     this.#set({ kind: "answering", leftBytes, body: hasBody ? "passed" : "dropped" });
     try {
+      setStatus(this.#init.response, status);
       this.#response.writeHead(status, passed);
     } catch (cause) {
       // Node has kept the headers, and would throw for them again with the head of the failure.

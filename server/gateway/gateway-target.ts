@@ -31,7 +31,10 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is;
 export const targetCharacters = /^[!"$-[\]-~]*$/;
 /** Segments that programs remove, plain or encoded. RFC 3986, section 5.2.4, and the URL standard. */
 export const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i;
-const authorityCharacters = /^[\w.\-:[\]%]+$/;
+/** A host, or an address in brackets, and perhaps a port. */
+const authorityForm = /^([\w.%-]+|\[[\w.:%]+\])(:\d*)?$/;
+/** The part of an authority that looks like a host, whatever follows. */
+const hostPart = /^(.*@)?(\[[^\]]*\]|[^:/?#\\\s]*)/;
 /** A label of DNS. RFC 1123, section 2.1. */
 export const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -95,10 +98,15 @@ export function hostOfNames(authority: string, hosts: readonly string[]): string
 }
 
 function hostNameIn(authority: string): string {
-  return authority.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+  const [, , host = ""] = hostPart.exec(authority.toLowerCase()) ?? [];
+  return host.replace(/\.$/, "");
 }
 
-const wrongHost: GatewayRoute = { kind: "refused", status: 400, message: "The request names two hosts, or none." };
+const wrongHost: GatewayRoute = {
+  kind: "refused",
+  status: 400,
+  message: "The request names two hosts, none, or one that is malformed.",
+};
 const wrongTarget: GatewayRoute = {
   kind: "refused",
   status: 400,
@@ -109,7 +117,7 @@ const wrongTarget: GatewayRoute = {
 function authorityIn(request: NodeRequest | IncomingMessage, targetAuthority: string | undefined): string | undefined {
   const authority = authorityOf(request);
   const all = [authority, ...hostsOf(request), targetAuthority ?? authority].map((each) => each?.toLowerCase());
-  if (authority === undefined || all.some((each) => each !== all[0]) || !authorityCharacters.test(authority)) {
+  if (authority === undefined || all.some((each) => each !== all[0]) || !authorityForm.test(authority)) {
     return undefined;
   }
   return authority;

@@ -15,6 +15,7 @@ const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export class PlainPort {
   readonly #openTimeoutMs: number;
   readonly #http1: Http1Server;
+  readonly #http1OfProxies: Http1Server;
   readonly #http2: Http2Server;
   readonly #http2OfProxies: Http2Server;
   readonly #proxies: TrustedProxies;
@@ -25,22 +26,23 @@ export class PlainPort {
    * A connection is closed if its first bytes do not tell within `openTimeoutMs` which protocol it speaks, or if it
    * takes longer for the head of a request.
    *
-   * - `proxies`: those whose connections of HTTP/2 are not cut off for resets.
+   * - `proxies`: those whose connections of HTTP/2 are not cut off for resets, and of HTTP/1.1 may be idle for long.
    */
   constructor(openTimeoutMs: number, proxies: TrustedProxies) {
     this.#openTimeoutMs = openTimeoutMs;
     this.#proxies = proxies;
-    const { http1, http2, http2OfProxies } = portOptions(openTimeoutMs);
+    const { http1, http1OfProxies, http2, http2OfProxies } = portOptions(openTimeoutMs);
     this.#http1 = createHttp1Server(http1);
+    this.#http1OfProxies = createHttp1Server(http1OfProxies);
     this.#http2 = createHttp2Server(http2);
     this.#http2OfProxies = createHttp2Server(http2OfProxies);
-    // The server starts its check for slow requests when it listens, which this server never does by itself.
-    this.#http1.emit("listening");
+    // A server starts its check for slow requests when it listens, which these never do by themselves.
+    for (const server of [this.#http1, this.#http1OfProxies]) server.emit("listening");
   }
 
   /** The servers that emit the requests. */
   get servers(): readonly NodeServer[] {
-    return [this.#http1, this.#http2, this.#http2OfProxies];
+    return [this.#http1, this.#http1OfProxies, this.#http2, this.#http2OfProxies];
   }
 
   /** The server that listens on the port. */
@@ -52,9 +54,7 @@ export class PlainPort {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
-    this.#http1.close();
-    this.#http2.close();
-    this.#http2OfProxies.close();
+    for (const server of [this.#http1, this.#http1OfProxies, this.#http2, this.#http2OfProxies]) server.close();
     await closed;
   }
 
@@ -81,12 +81,14 @@ export class PlainPort {
       socket.off("error", giveUp);
       clearTimeout(deadline);
       socket.unshift(first);
-      (matches ? this.#http2For(socket) : this.#http1).emit("connection", socket);
+      this.#serverFor(socket, matches ? "http2" : "http1").emit("connection", socket);
     };
     socket.on("readable", onReadable);
   }
 
-  #http2For({ remoteAddress = "" }: Socket): Http2Server {
-    return this.#proxies.includes(plainAddress(remoteAddress)) ? this.#http2OfProxies : this.#http2;
+  #serverFor({ remoteAddress = "" }: Socket, protocol: "http1" | "http2"): NodeServer {
+    const isOfProxy = this.#proxies.includes(plainAddress(remoteAddress));
+    if (protocol === "http1") return isOfProxy ? this.#http1OfProxies : this.#http1;
+    return isOfProxy ? this.#http2OfProxies : this.#http2;
   }
 }

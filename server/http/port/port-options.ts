@@ -19,12 +19,27 @@ const looksPerTimeout = 2;
 /** Node's time for a whole request of HTTP/1.1. It takes none for a head that is longer. */
 const minRequestTimeoutMs = 300_000;
 
+/**
+ * The time for which a trusted proxy may keep an idle connection of HTTP/1.1. Where a server ends it first, a request
+ * that the proxy sends meanwhile is lost, and its caller gets 502. It is longer than the proxies' own times: 60 s of nginx
+ * and of AWS, 120 s of Caddy, and 600 s of Google Cloud, which asks its servers for 620 s.
+ */
+const keepAliveTimeoutOfProxiesMs = 620_000;
+
 /** The options of the relay's own servers that differ from Node's. */
 export interface PortOptions {
-  http1: { headersTimeout: number; requestTimeout: number; connectionsCheckingInterval: number };
+  http1: Http1Options;
+  /** The options for connections of trusted proxies in place of `http1`. */
+  http1OfProxies: Http1Options & { keepAliveTimeout: number };
   http2: ResetLimits;
   /** The options for connections of trusted proxies in place of `http2`. */
   http2OfProxies: ResetLimits;
+}
+
+interface Http1Options {
+  headersTimeout: number;
+  requestTimeout: number;
+  connectionsCheckingInterval: number;
 }
 
 interface ResetLimits {
@@ -36,8 +51,10 @@ interface ResetLimits {
 export function portOptions(openTimeoutMs: number): PortOptions {
   const connectionsCheckingInterval = Math.ceil(openTimeoutMs / looksPerTimeout);
   const requestTimeout = Math.max(minRequestTimeoutMs, openTimeoutMs);
+  const http1 = { headersTimeout: openTimeoutMs, requestTimeout, connectionsCheckingInterval };
   return {
-    http1: { headersTimeout: openTimeoutMs, requestTimeout, connectionsCheckingInterval },
+    http1,
+    http1OfProxies: { ...http1, keepAliveTimeout: keepAliveTimeoutOfProxiesMs },
     http2: resetLimits,
     http2OfProxies: resetLimitsOfProxies,
   };

@@ -1,4 +1,6 @@
-import { connect } from "node:net";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve, trailersOf } from "browser-stream-server/http";
@@ -146,6 +148,21 @@ describe("a request to the gateway", () => {
     expect((await ask(head("GET", "/~/a/", ["host: other.example"]))).statuses).toEqual([400]);
   });
 
+  test.each(["a.relay.example:99:1", "a.relay.example:x", "a.relay.example/x", "a@a.relay.example"])(
+    "for a name by the malformed host %s is answered with 400, and does not reach the relay's own paths",
+    async (host) => {
+      await opened({ gateway: { by: "host", host: "relay.example" } });
+      expect((await ask(head("GET", "/healthz", [], host))).statuses).toEqual([400]);
+    },
+  );
+
+  test("by a malformed host is answered with 400 by path as well", async () => {
+    await opened();
+    await serving("a", () => new Response("asked"));
+    const statusOf = async (host: string) => (await ask(head("GET", "/~/a/", [], host))).statuses[0];
+    expect(await Promise.all(["relay.example:99:1", "::1:80", "[::1]:80"].map(statusOf))).toEqual([400, 400, 200]);
+  });
+
   test("for a WebSocket that is refused may be reset before its answer", async () => {
     await opened();
     const { hostname, port } = new URL(relay.origin);
@@ -279,6 +296,26 @@ describe("a listener", () => {
     });
     const { statuses, text } = await ask(head("GET", "/~/a/"));
     expect([statuses, errorIn(text)]).toEqual([[502], "failure=protocol_violation, hop=peer, code=invalid_argument"]);
+  });
+
+  test("has the text of its status, whatever middleware has set", async () => {
+    await opened();
+    await serving("a", () => new Response("", { status: 201 }));
+    const server = createServer((request, response) => {
+      response.statusMessage = "\u2603";
+      relay.proxy.handler(request, response);
+    }).listen(0, "127.0.0.1");
+    ends.push(async () => {
+      server.close().closeAllConnections();
+      await once(server, "close");
+    });
+    await once(server, "listening");
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const answers = ["/~/a/", "/~/nobody/"].map((path) => exchange(origin, head("GET", path)));
+    expect((await Promise.all(answers)).map(({ text }) => text.split("\r\n", 1)[0])).toEqual([
+      "HTTP/1.1 201 Created",
+      "HTTP/1.1 503 Service Unavailable",
+    ]);
   });
 
   test("that announces trailers is passed on where no trailers can follow, without the announcement", async () => {
