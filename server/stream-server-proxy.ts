@@ -24,6 +24,7 @@ import type { Hosts } from "./http/page/hosts.js";
 import { PageAccess, type PageRefusal } from "./http/page/page-access.js";
 import { pathOf } from "./http/request/request-urls.js";
 import type { TrustedProxies } from "./http/request/trusted-proxies.js";
+import { destroyIfUnanswered } from "./http/upgrade-response.js";
 import { refuseUpgrade } from "./link/link-sockets.js";
 import {
   checkedDrainTimeoutMs,
@@ -211,6 +212,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
    */
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
     if (this.#gateway?.upgrades(request)) {
+      if (destroyIfUnanswered(request, connection)) return;
       const refusal = this.#pages.hostRefusal(request);
       if (refusal === undefined || this.#gateway.isByHost) return this.#gateway.upgrade(request, connection, head);
       return this.#refuseSocket(refusal, connection);
@@ -220,6 +222,7 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
       if (request.headers["sec-websocket-protocol"]?.includes(linkProtocol)) this.#warnOfPath(request);
       return refuseUpgrade(connection, 404);
     }
+    if (destroyIfUnanswered(request, connection)) return;
     const refusal = this.#pages.socketRefusal(request);
     if (refusal !== undefined) return this.#refuseSocket(refusal, connection);
     this.#routes.upgrade(request, connection, head);

@@ -6,7 +6,7 @@ import { warnOfAcceptError, watchAccepting } from "./accepting.js";
 import { type SupervisionInit, superviseSessions } from "./http2-sessions.js";
 import type { NodeRequest, NodeResponse, NodeServer } from "./node-server.js";
 import { closeTimeoutMs } from "./open-responses.js";
-import { upgradeResponse } from "./upgrade-response.js";
+import { destroyIfUnanswered, upgradeResponse } from "./upgrade-response.js";
 
 /**
  * The handlers that are put in front of a server's own. They call {@link sendContinue} for requests that they serve.
@@ -173,5 +173,6 @@ function narrowUpgrades(
  * connection afterwards.
  */
 function serveAsRequest(server: NodeServer, request: IncomingMessage, connection: Socket): void {
+  if (destroyIfUnanswered(request, connection)) return;
   server.emit("request", request, upgradeResponse(request, connection));
 }

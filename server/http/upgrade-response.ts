@@ -14,3 +14,20 @@ export function upgradeResponse(request: IncomingMessage, connection: Duplex): S
   response.once("finish", () => (connection as Socket).destroySoon());
   return response;
 }
+
+/**
+ * Destroys the connection of a request for an upgrade, and returns true, if the answer to a request before it is not
+ * sent. Node hands the connection out all the same, and the answer would come in the midst of the upgraded protocol.
+ */
+export function destroyIfUnanswered(request: IncomingMessage, connection: Duplex): boolean {
+  const probe = new ServerResponse(request);
+  try {
+    // Node throws for a connection that has a response already.
+    probe.assignSocket(connection as Socket);
+    probe.detachSocket(connection as Socket);
+    return false;
+  } catch {
+    connection.on("error", () => {}).destroy();
+    return true;
+  }
+}

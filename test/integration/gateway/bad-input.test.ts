@@ -179,6 +179,21 @@ describe("a request to the gateway", () => {
     expect((await ask(upgrade)).statuses).toEqual([400]);
   });
 
+  test.each([
+    ["that is refused", "/~/%ff/"],
+    ["of a name that nobody has", "/~/nobody/"],
+    ["that a listener takes", "/~/a/"],
+    ["of a link", "/browser-server/streamserver.v1.LinkService/WebSocket"],
+  ])("for a WebSocket %s ends the connection if an answer before it is not sent", async (_, target) => {
+    await opened();
+    await serving("silent", () => new Promise(() => {}));
+    await serving("a", () => new Response("asked"));
+    const upgrade = ["Upgrade: websocket", "Sec-WebSocket-Version: 13", `Sec-WebSocket-Key: ${"A".repeat(22)}==`];
+    const keepAlive = head("GET", "/~/silent/").replace("Connection: close\r\n", "");
+    const { text, end } = await ask(keepAlive + head("GET", target, upgrade).replace("close", "Upgrade"));
+    expect([text, end]).toEqual(["", "ended"]);
+  });
+
   test("without the slash behind the name is led there, whatever the name", async () => {
     await opened();
     const { statuses, text } = await ask(head("GET", "/~/a:b%2F?x=1"));
