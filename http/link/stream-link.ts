@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
-import { LinkMessageSchema, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
+import { LinkMessageSchema, type LinkOpened, LinkOpenedSchema } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
 import { LinkSender } from "../../link/link-sender.js";
 import { decodeLinkMessage, type IncomingMessage } from "../../link/packet/link-message.js";
@@ -88,8 +88,10 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
   let onMessage = (bytes: Uint8Array | undefined) => {
     stopWaiting();
     const message = readMessage(bytes);
-    if (message?.opened === undefined) return refuse();
-    const { maxChannels, maxPacketBytes: maxSentPacketBytes, maxBatchBytes } = message.opened;
+    const opened: Partial<LinkOpened> = message?.opened ?? {};
+    const { maxChannels = 0, maxPacketBytes: maxSentPacketBytes = 0, maxBatchBytes = 0 } = opened;
+    // None of them is 0: data that is cut into packets of no bytes would be sent forever.
+    if (maxChannels * maxSentPacketBytes * maxBatchBytes === 0) return refuse();
     const link = new PeerLink({
       maxChannels,
       maxPacketBytes,

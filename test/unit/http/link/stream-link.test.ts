@@ -1,8 +1,8 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { ChannelResponseSchema, LinkMessageSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { ChannelResponseSchema, LinkMessageSchema, LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
 import { linkCodec, openLink, serveLink } from "../../../../http/link/stream-link.js";
 import type { LinkStream } from "../../../../http/link/stream-pipe.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
@@ -14,6 +14,9 @@ const streams = () => joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
 type RawStream = ReturnType<typeof joinedStreams>[0];
 const quiet = (stream: LinkStream) => stream.on("error", () => {});
 const refuse = () => {};
+const tellLimits = (opened: MessageInitShape<typeof LinkOpenedSchema>) => (stream: LinkStream) => {
+  stream.write(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened: create(LinkOpenedSchema, opened) })));
+};
 
 describe("openLink", () => {
   test("resolves when the listener has told its limits, and keeps to them", async () => {
@@ -32,6 +35,9 @@ describe("openLink", () => {
       "a message of packets",
       (stream: LinkStream) => void stream.write(toBinary(LinkMessageSchema, create(LinkMessageSchema))),
     ],
+    ["limits that let it take no call", tellLimits({ maxPacketBytes: 1_000, maxBatchBytes: 1_000 })],
+    ["limits that let it take no data", tellLimits({ maxChannels: 1, maxBatchBytes: 1_000 })],
+    ["limits that let it take no message", tellLimits({ maxChannels: 1, maxPacketBytes: 1_000 })],
   ])("rejects for a listener that sends %s", async (_, speak) => {
     const [client, listener] = streams();
     const opening = openLink(client, "n", new FakeClock());
