@@ -4,6 +4,7 @@ import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Connections } from "../../http/call/connections.js";
 import { answerPlainly } from "../../server/gateway/failure-answer.js";
+import { callerGoneError } from "../../server/gateway/gateway-call.js";
 import { callListener } from "../../server/gateway/listener-call.js";
 import { widenWindows } from "../../server/http/http2-sessions.js";
 import type { NodeRequest, NodeResponse } from "../../server/http/node-server.js";
@@ -80,12 +81,15 @@ function passOn(request: NodeRequest, response: NodeResponse, name: string, conn
   if (!url.startsWith("/") || headers.upgrade !== undefined) {
     return answerPlainly(request, response, 400, "This port takes calls of gRPC, gRPC-Web and Connect.");
   }
+  // A call may wait for a listener for days, and its caller does not.
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(callerGoneError()));
   void callListener({
     target: { kind: "listener", name, authority: authorityOf(request) ?? "localhost", path: url, prefix: "" },
     request,
     response,
     dropsAuthorization: false,
-    open: (head) => connections.open(head, undefined),
+    open: (head) => connections.open(head, gone.signal),
     clock: systemClock,
   });
 }

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { get, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import { get, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { serve } from "browser-stream-server/http";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
 import { EchoService } from "../../contract/service/echo-service.js";
@@ -36,8 +37,8 @@ function grpcTransport(baseUrl: string): Transport {
 
 /** The status of a port's answer to a GET. */
 async function statusOf(port: string, headers: OutgoingHttpHeaders): Promise<number | undefined> {
-  const request = get(`${port}/echo.v1.EchoService/Unary`, { headers, agent: false });
-  const [response] = (await once(request, "response")) as [IncomingMessage];
+  const asked = get(`${port}/echo.v1.EchoService/Unary`, { headers, agent: false });
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
   response.resume();
   return response.statusCode;
 }
@@ -69,6 +70,22 @@ describe("bss connect NAME --grpc-port", () => {
     ];
     const statuses = given.map((headers) => statusOf(port, headers));
     expect(await Promise.all(statuses)).toEqual([405, 405, 403, 403, 403]);
+  });
+
+  test("gives up a call whose caller has gone before somebody listens", async () => {
+    const port = await portOf(relay.command("connect", "late", "--wait", "--grpc-port", "0"));
+    const abandoned = request(`${port}/abandoned`, { method: "POST", headers: { expect: "100-continue" } });
+    abandoned.on("error", () => {}).flushHeaders();
+    await once(abandoned, "continue");
+    abandoned.destroy();
+    const seen: string[] = [];
+    const server = serve(relay.origin, "late", ({ url }) => {
+      seen.push(new URL(url).pathname);
+      return new Response("");
+    });
+    onTestFinished(() => server.end());
+    expect(await statusOf(port, {})).toBe(200);
+    expect(seen).toEqual(["/echo.v1.EchoService/Unary"]);
   });
 
   test("goes on with a call where the connection to the relay is cut under it", async () => {
