@@ -1,40 +1,52 @@
-/** An expression has this long. */
+/** A cell has this long, and is then stopped, whatever it does. */
 const timeoutMs = 1_000;
+const maxOutputCharacters = 10_000;
 
-/** The page that evaluates: of no origin, and with no way to the network, because anybody may send an expression. */
-const page = `
-<meta http-equiv="content-security-policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'">
-<script>
-addEventListener("message", async ({ data, ports }) => {
-  let output;
+/** What evaluates: a thread of its own, so that a cell that never ends holds up nobody and can be stopped. */
+const worker = `
+addEventListener("message", async ({ data }) => {
   try {
-    output = String(await (0, eval)(data));
+    postMessage(String(await (0, eval)(data)));
   } catch (error) {
-    output = String(error);
+    postMessage(String(error));
   }
-  ports[0].postMessage(output.slice(0, 10_000));
+});`;
+
+/** The page that has the thread: of no origin, and with no way to the network, because anybody may send a cell. */
+const page = `
+<meta http-equiv="content-security-policy"
+  content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; worker-src blob:">
+<script>
+addEventListener("message", ({ data: { worker, source }, ports: [port] }) => {
+  const thread = new Worker(URL.createObjectURL(new Blob([worker], { type: "text/javascript" })));
+  const end = (output) => {
+    thread.terminate();
+    port.postMessage(String(output).slice(0, ${maxOutputCharacters}));
+  };
+  thread.onmessage = ({ data }) => end(data);
+  thread.onerror = ({ message }) => end(message);
+  setTimeout(end, ${timeoutMs}, "stopped after ${timeoutMs} ms");
+  thread.postMessage(source);
 });
 </script>`;
 
-/** Evaluates an expression where it reaches nothing of this page. Resolves with its value, or its error, as text. */
+/** Evaluates a cell where it reaches nothing of this page. Resolves with its value, or its error, as text. */
 export async function evaluate(source) {
   const frame = document.createElement("iframe");
   frame.sandbox = "allow-scripts";
   frame.srcdoc = page;
   frame.hidden = true;
+  const loaded = new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
   document.body.append(frame);
-  let timer;
+  await loaded;
+  const { port1, port2 } = new MessageChannel();
   try {
-    await new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
-    const { port1, port2 } = new MessageChannel();
-    const answer = new Promise((resolve) => {
+    return await new Promise((resolve) => {
       port1.onmessage = ({ data }) => resolve(data);
-      timer = setTimeout(() => resolve("no answer"), timeoutMs);
+      frame.contentWindow.postMessage({ worker, source }, "*", [port2]);
     });
-    frame.contentWindow.postMessage(source, "*", [port2]);
-    return await answer;
   } finally {
-    clearTimeout(timer);
+    port1.close();
     frame.remove();
   }
 }

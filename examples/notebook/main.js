@@ -11,6 +11,7 @@ function show({ source, output }) {
   result.textContent = output;
   item.append(code, result);
   element("cells").append(item);
+  element("form").scrollIntoView({ block: "nearest" });
 }
 
 const showStatus = (text) => {
@@ -22,6 +23,9 @@ element("form").addEventListener("submit", (event) => {
   event.preventDefault();
   void run(element("source").value).catch((error) => showStatus(error.message));
   event.target.reset();
+});
+element("source").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("form").requestSubmit();
 });
 if (attached === null) {
   element("attach").href = `?attach=${name}`;

@@ -55,8 +55,8 @@ test("examples/notebook is a Hono app in a tab, to which tabs and shells attach"
     new URL((await host.locator("#attach").getAttribute("href")) ?? "", host.url()).href,
     "Attached",
   );
-  await run(guest, "parent.document.title");
-  await heard("SecurityError");
+  await run(guest, "[origin, typeof document]");
+  await heard("null,undefined");
   expect(await cells(guest, 2)).toEqual(await cells(host, 2));
 
   const url = (args.at(-1) ?? "").replace(/events$/, "cells");
@@ -65,4 +65,5 @@ test("examples/notebook is a Hono app in a tab, to which tabs and shells attach"
   await heard('"3,6"');
   await cells(guest, 3);
   expect(((await (await fetch(url)).json()) as unknown[]).length).toBe(3);
+  expect((await fetch(url, { method: "POST", body: "1".repeat(10_001) })).status).toBe(413);
 });
