@@ -20,6 +20,7 @@ import { root } from "../../gate/command.js";
 import { openRelay } from "../../integration/relay-ports.js";
 import { readmeBlocks } from "../../readme.js";
 import { launchBrowser } from "../browser.js";
+import { serveExample } from "../built-example.js";
 import { freePort, start } from "../started-server.js";
 
 const guide = readFileSync(join(root, "docs/agents.md"), "utf8");
@@ -178,4 +179,31 @@ test("the page of examples/mcp says who calls, as the relay has verified it", as
   const client = await connected;
   expect(textOf(await client.callTool({ name: "read_list" }))).toBe("The list is empty.");
   await page.getByText("Ann of Sales: read_list").waitFor();
+});
+
+test("the page of examples/mcp asks about four strangers at once, and declines more", async () => {
+  const page = await open(`http://127.0.0.1:${await serveExample("mcp")}/`);
+  const url = (await page.locator("#url").textContent()) ?? "";
+  const leaving = new AbortController();
+  const call = (stranger: number) =>
+    fetch(url, { method: "POST", headers: { origin: `https://${stranger}.example` }, signal: leaving.signal });
+  const calls = Array.from({ length: 6 }, (_, stranger) => call(stranger));
+  const declined = new Set<number>();
+  await new Promise<void>((resolve) => {
+    for (const [stranger, answered] of calls.entries()) {
+      const onAnswer = ({ status }: Response) => {
+        expect(status).toBe(403);
+        if (declined.add(stranger).size === 2) resolve();
+      };
+      answered.then(onAnswer).catch(() => {});
+    }
+  });
+  expect(await page.locator(".question").count()).toBe(4);
+  // Strangers who do not wait for the answer are not asked about any more, and others are.
+  leaving.abort();
+  await page.waitForFunction("document.querySelectorAll('.question').length === 0");
+  const allowed = fetch(url, { method: "POST", headers: { origin: "https://7.example" } });
+  await page.getByText("https://7.example").waitFor();
+  await answer(page, "Allow once");
+  expect((await allowed).status).toBe(406);
 });
