@@ -12,7 +12,7 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { maxHttpHeadBytes } from "../message/head.js";
-import { type LinkStream, StreamPipe } from "./stream-pipe.js";
+import { type LinkStream, streamPipe } from "./stream-pipe.js";
 
 /** The metadata by which a client of HTTP tells a listener what it speaks. */
 export const httpMetadata = { protocol: "http" };
@@ -70,11 +70,8 @@ export function serveLink(stream: LinkStream, options: StreamLinkOptions): PeerL
 export function openLink(stream: LinkStream, name: string, clock: Clock): Promise<PeerLink> {
   const result = new Deferred<PeerLink>();
   let stopWaiting = () => {};
-  let state: "opening" | "over" = "opening";
+  let link: PeerLink | undefined;
   const refuse = () => {
-    stopWaiting();
-    if (state === "over") return;
-    state = "over";
     const error = noHttpError(name);
     result.reject(error);
     stream.destroy(error);
@@ -85,28 +82,24 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
     },
     () => {},
   );
-  let onMessage = (bytes: Uint8Array | undefined) => {
+  stream.on("data", (bytes) => {
+    if (link !== undefined) return receive(stream, link, bytes);
     stopWaiting();
-    const message = readMessage(bytes);
-    const opened: Partial<LinkOpened> = message?.opened ?? {};
+    const opened: Partial<LinkOpened> = readMessage(bytes)?.opened ?? {};
     const { maxChannels = 0, maxPacketBytes: maxSentPacketBytes = 0, maxBatchBytes = 0 } = opened;
     // None of them is 0: data that is cut into packets of no bytes would be sent forever.
     if (maxChannels * maxSentPacketBytes * maxBatchBytes === 0) return refuse();
-    const link = new PeerLink({
+    link = new PeerLink({
       maxChannels,
       maxPacketBytes,
       maxSentPacketBytes,
       numbers: "odd",
       onRequest: refuseCall,
     });
-    state = "over";
-    onMessage = (bytes) => receive(stream, link, bytes);
     join(stream, link, maxBatchBytes);
     result.resolve(link);
-  };
-  stream.on("data", (bytes) => onMessage(bytes));
-  // Does nothing where there is a link.
-  stream.on("end", () => refuse());
+  });
+  stream.on("end", () => link ?? refuse());
   stream.on("error", (error) => result.reject(error));
   stream.on("close", () => {
     stopWaiting();
@@ -117,7 +110,8 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
 
 /** Connects the ends of a stream and its link: either ends with the other. */
 function join(stream: LinkStream, link: PeerLink, maxBatchBytes: number): void {
-  new LinkSender(link, new StreamPipe(stream), maxBatchBytes, (reason) => link.close(StreamError.from(reason)));
+  const onError = (reason: unknown) => link.close(StreamError.from(reason));
+  new LinkSender(link, streamPipe(stream), maxBatchBytes, onError);
   // Calls fail with it, so nobody else has to hear of it.
   stream.on("error", (error) => link.close(error));
   stream.on("end", () => {

@@ -7,7 +7,6 @@ import {
   type ChannelResponse,
   ChannelResponseSchema,
   type Header,
-  HeaderSchema,
 } from "../../gen/streamserver/v1/link_pb.js";
 import { headBytes, headersFromWire, headersToWire } from "../../link/packet/header.js";
 import { StreamError } from "../../stream/error/stream-error.js";
@@ -51,25 +50,23 @@ export function isHopByHop(connection = ""): (name: string) => boolean {
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function requestToWire({ method, scheme, authority, path, headers }: RequestHead): ChannelRequest {
   const pseudo = { ":method": method, ":scheme": scheme, ":authority": authority };
-  const pseudoHeaders = Object.entries(pseudo).map(([name, value]) => create(HeaderSchema, { name, value }));
-  const wire = [...pseudoHeaders, ...endToEndHeaders(headersToWire(headers))];
+  const wire = [...headersToWire(Object.entries(pseudo)), ...endToEndHeaders(headersToWire(headers))];
   checkHead("request", wire, path.length);
   return create(ChannelRequestSchema, { path, headers: wire });
 }
 
 /** Throws FAILURE_PROTOCOL_VIOLATION for what HTTP does not know. */
 export function requestFromWire({ path, headers }: ChannelRequest): RequestHead {
-  const pseudo = new Map<string, string>();
-  const others: Header[] = [];
-  for (const header of headers) {
-    if (header.name.startsWith(":")) pseudo.set(header.name, header.value);
-    else others.push(header);
-  }
-  const [method, scheme, authority] = [":method", ":scheme", ":authority"].map((name) => pseudo.get(name) ?? "");
-  const isKnown = isToken(method) && /^https?$/.test(scheme ?? "") && isAuthority(authority) && path.startsWith("/");
+  const pseudo = new Map(headers.map(({ name, value }) => [name, value]));
+  const pseudoHeader = (name: string) => pseudo.get(name) ?? "";
+  const method = pseudoHeader(":method");
+  const scheme = pseudoHeader(":scheme");
+  const authority = pseudoHeader(":authority");
+  const others = headers.filter(({ name }) => !name.startsWith(":"));
+  const isKnown = isToken(method) && /^https?$/.test(scheme) && isAuthority(authority) && path.startsWith("/");
   if (!isKnown || !URL.canParse(`${scheme}://${authority}${path}`))
     throw violation("a request without a URL or method");
-  return { method, scheme, authority, path, headers: headersFromWire(endToEndHeaders(others)) } as RequestHead;
+  return { method, scheme, authority, path, headers: headersFromWire(endToEndHeaders(others)) };
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
@@ -109,8 +106,8 @@ export function violation(message: string): StreamError {
 }
 
 /** Whether a word is a token, as methods and the names of headers are. RFC 9110, section 5.6.2. */
-export function isToken(word: string | undefined): word is string {
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(word ?? "");
+export function isToken(word: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(word);
 }
 
 /** Whether a method is about a connection, so that no `Request` can have it, in small letters either. */
@@ -122,21 +119,18 @@ export function isRefusedMethod(method: string): boolean {
  * A host with a port in ASCII, as a header can have it, and nothing that a URL takes for something else: no slash, "?",
  * "#", "@" or backslash.
  */
-function isAuthority(authority: string | undefined): boolean {
-  return /^[!"$-.0->A-[\]-~]+$/.test(authority ?? "");
+function isAuthority(authority: string): boolean {
+  return /^[!"$-.0->A-[\]-~]+$/.test(authority);
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
 export function checkHead(of: "request" | "response", headers: readonly Header[], pathBytes: number): void {
-  const bytes = headBytes(headers) + pathBytes;
   // A header holds characters of Latin-1, of which half take two bytes in UTF-8.
   const wideBytes = headers.reduce((sum, { value }) => sum + (value.match(/[\x80-\xff]/g)?.length ?? 0), 0);
-  if (bytes + wideBytes <= maxHttpHeadBytes) return;
-  throw new StreamError(
-    `the head of the ${of} has ${bytes + wideBytes} bytes, and at most ${maxHttpHeadBytes} may go`,
-    {
-      failure: Failure.FRAME_TOO_LARGE,
-      code: Code.ResourceExhausted,
-    },
-  );
+  const bytes = headBytes(headers) + pathBytes + wideBytes;
+  if (bytes <= maxHttpHeadBytes) return;
+  throw new StreamError(`the head of the ${of} has ${bytes} bytes, and at most ${maxHttpHeadBytes} may go`, {
+    failure: Failure.FRAME_TOO_LARGE,
+    code: Code.ResourceExhausted,
+  });
 }

@@ -9,7 +9,7 @@ export const maxHeadBytes = 16_384;
 /** Bytes that a header counts for beside its characters. */
 export const headerOverheadBytes = 32;
 
-export function headersToWire(headers: Headers | undefined): Header[] {
+export function headersToWire(headers: Iterable<[string, string]> | undefined): Header[] {
   return [...(headers ?? [])].map(([name, value]) => create(HeaderSchema, { name, value }));
 }
 
