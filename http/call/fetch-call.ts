@@ -18,7 +18,7 @@ import {
   responseFromWire,
 } from "../message/head.js";
 import { MessageBodies } from "../message/message-bodies.js";
-import { createResponse } from "../message/received-message.js";
+import { ReceivedResponse } from "../message/received-message.js";
 import { trailersToSend } from "../message/trailers.js";
 
 /** A relative URL is resolved against this one. The host stands for the listener, which may have any name. */
@@ -71,7 +71,7 @@ export async function fetchCall(
   const stop = clock.after(headTimeoutMs, () => bodies.abort(lateError(headTimeoutMs)), false);
   try {
     const answer = await channel.response.promise;
-    return receiveResponse(channel, bodies, url, method, responseFromWire(answer));
+    return receiveResponse(bodies, url, method, responseFromWire(answer));
   } catch (reason) {
     bodies.abort(fromConnectError(reason));
     if (signal?.aborted) throw signal.reason;
@@ -99,7 +99,6 @@ async function sendRequest(
 }
 
 function receiveResponse(
-  channel: Channel,
   bodies: MessageBodies,
   url: URL,
   method: string,
@@ -108,14 +107,7 @@ function receiveResponse(
   const isEmpty = hasNoBody(method, status);
   bodies.expect(isEmpty ? 0 : contentLength(headers));
   if (isEmpty) bodies.drop();
-  return createResponse({
-    url: url.href,
-    status,
-    headers,
-    body: isEmpty ? null : bodies.received(),
-    trailers: bodies.whole.promise.then(() => channel.trailer),
-    failure: () => bodies.reason,
-  });
+  return new ReceivedResponse(isEmpty ? null : bodies.received(), { url: url.href, status, headers, bodies });
 }
 
 /**

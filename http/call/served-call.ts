@@ -19,7 +19,7 @@ import {
   responseToWire,
 } from "../message/head.js";
 import { MessageBodies } from "../message/message-bodies.js";
-import { createRequest } from "../message/received-message.js";
+import { ReceivedRequest } from "../message/received-message.js";
 import { trailersToSend } from "../message/trailers.js";
 
 /** The facts about a request that its headers cannot prove. */
@@ -68,14 +68,13 @@ export async function serveCall(
   const { method, scheme, authority, path, headers } = head;
   const hasBody = method !== "GET" && method !== "HEAD" && headers.get("content-length") !== "0";
   if (!hasBody) bodies.drop();
-  const request = createRequest({
+  const request = new ReceivedRequest({
     url: `${scheme}://${authority}${path}`,
     method,
     headers,
     body: hasBody ? bodies.received() : null,
     signal: abort.signal,
-    trailers: bodies.whole.promise.then(() => channel.trailer),
-    failure: () => bodies.reason,
+    bodies,
   });
   let answer: Answer;
   try {

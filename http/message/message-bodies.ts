@@ -64,6 +64,11 @@ export class MessageBodies {
     return this.#life.kind === "failed" ? this.#life.reason : undefined;
   }
 
+  /** The trailers of the peer's body, once that has been read to its end. Rejects if the call fails before. */
+  get trailers(): Promise<Headers> {
+    return this.whole.promise.then(() => this.#channel.trailer);
+  }
+
   /** Fails the call if the peer's body has another length. */
   expect(bytes: number | undefined): void {
     this.#leftBytes = bytes;
