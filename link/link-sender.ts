@@ -10,17 +10,28 @@ export interface LinkPipe {
   send(message: Parts): void;
 }
 
-/** Sends the packets of a link by a pipe, as fast as the pipe takes them. Packets of one callback share a message. */
+/** Sends the packets of a link by a pipe, as fast as the pipe takes them. Packets that wait together share a message. */
 export class LinkSender {
   readonly #link: Link;
   readonly #pipe: LinkPipe;
   readonly #maxBatchBytes: number;
   readonly #onError: (reason: unknown) => void;
+  readonly #later: (action: () => void) => void;
   readonly #goOn = () => this.#schedule();
   #state: "idle" | "scheduled" = "idle";
 
-  /** `onError` is called with an error that the pipe throws. */
-  constructor(link: Link, pipe: LinkPipe, maxBatchBytes: number, onError: (reason: unknown) => void) {
+  /**
+   * - `onError` is called with an error that the pipe throws.
+   * - `later` says how long packets wait for others: by default until the code that runs now is done.
+   */
+  constructor(
+    link: Link,
+    pipe: LinkPipe,
+    maxBatchBytes: number,
+    onError: (reason: unknown) => void,
+    later: (action: () => void) => void = afterTurn,
+  ) {
+    this.#later = later;
     this.#link = link;
     this.#pipe = pipe;
     this.#maxBatchBytes = maxBatchBytes;
@@ -31,7 +42,7 @@ export class LinkSender {
   #schedule(): void {
     if (this.#state === "scheduled") return;
     this.#state = "scheduled";
-    afterTurn(() => {
+    this.#later(() => {
       // The state is set before packets are taken, because sending them may bring other packets.
       this.#state = "idle";
       try {

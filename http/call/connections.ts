@@ -5,6 +5,7 @@ import type { Channel } from "../../link/channel/channel.js";
 import type { PeerLink } from "../../link/peer-link.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
+import { afterTask } from "../../stream/platform/task.js";
 import { unlessAborted } from "../../stream/platform/unless-aborted.js";
 import type { StreamClientFactory } from "../../web/api/entry.js";
 import type { StreamClientOptions } from "../../web/api/stream-client.js";
@@ -61,6 +62,9 @@ export class Connections {
   /** Ends the streams that have no call. Resolves when they have ended, and never rejects. */
   async close(): Promise<void> {
     const idle = [...this.#connections].filter(({ link }) => link.size === 0);
+    for (const connection of idle) this.#connections.delete(connection);
+    // The resets of calls that were given up in this task are sent before.
+    await new Promise<void>(afterTask);
     for (const { link } of idle) link.closeIfIdle();
     await Promise.allSettled(idle.map(({ stream }) => stream.closed));
   }

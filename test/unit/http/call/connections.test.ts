@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema } from "../../../../gen/streamserver/v1/link_pb.js";
@@ -6,6 +7,8 @@ import { Connections } from "../../../../http/call/connections.js";
 import { linkCodec, serveLink } from "../../../../http/link/stream-link.js";
 import type { LinkStream } from "../../../../http/link/stream-pipe.js";
 import type { Channel } from "../../../../link/channel/channel.js";
+import { StreamError } from "../../../../stream/error/stream-error.js";
+import { Deferred } from "../../../../stream/platform/deferred.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { request } from "../../../fakes/links.js";
 import { rejection, settled } from "../../../fakes/outcome.js";
@@ -30,7 +33,7 @@ function connections(maxCalls = 2) {
     }
     await settled();
   };
-  return { connections: new Connections("n", connect, clock), clock, clients, answer };
+  return { connections: new Connections("n", connect, clock), clock, clients, served, answer };
 }
 
 test("Connections.open shares one stream, and opens another when that is full", async () => {
@@ -92,4 +95,25 @@ test("Connections.close ends the streams that have no call", async () => {
   await answer();
   await own.close();
   await clients[0]?.closed;
+});
+
+test("Connections.close sends the reset of a call before it ends the stream of the call", async () => {
+  const { connections: own, served } = connections();
+  const channel = await own.open(request(), undefined);
+  await settled();
+  const end = new Deferred<StreamError | undefined>();
+  served[0]?.use({ onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClosed: end.resolve });
+  channel.reset(new StreamError("given up", { code: Code.Aborted }));
+  await own.close();
+  expect((await end.promise)?.code).toBe(Code.Aborted);
+});
+
+test("Connections.open opens another stream while Connections.close ends the first", async () => {
+  const { connections: own, clients, answer } = connections();
+  await own.open(request(), undefined);
+  await answer();
+  const closed = own.close();
+  await own.open(request(), undefined);
+  await closed;
+  expect(clients.map(({ state }) => state)).toEqual(["closed", "open"]);
 });

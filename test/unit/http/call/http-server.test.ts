@@ -33,7 +33,7 @@ async function served(handler: HttpHandler, onError: (error: unknown) => void = 
   const link = await openLink(client, "n", clock);
   const options = { openChannel: async (head: ChannelRequest) => link.open(head), headTimeoutMs: 75_000, clock };
   const fetch = (input: string | Request, init?: RequestInit) => fetchCall(input, init, options);
-  return { clock, server, fetch };
+  return { clock, client, listener, server, fetch };
 }
 
 /** A server whose handler never answers, and a call to it. */
@@ -120,4 +120,18 @@ test("HttpServer answers for a handler that fails where its onError fails as wel
   const { fetch } = await served(fail, fail);
   const uncaught = await uncaughtDuring(async () => expect((await fetch("/")).status).toBe(500));
   expect(uncaught).toHaveLength(1);
+});
+
+test("HttpServer answers calls that are made in one task in one message, in which their requests come too", async () => {
+  const { client, listener, fetch } = await served(() => new Response("answer"));
+  const messages = { requests: 0, answers: 0 };
+  listener.on("data", () => {
+    messages.requests += 1;
+  });
+  client.on("data", () => {
+    messages.answers += 1;
+  });
+  const texts = await Promise.all([fetch("/"), fetch("/")].map(async (call) => (await call).text()));
+  expect(texts).toEqual(["answer", "answer"]);
+  expect(messages).toEqual({ requests: 1, answers: 1 });
 });
