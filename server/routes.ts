@@ -28,7 +28,7 @@ import type { Admitted } from "./admission/policy/authorize.js";
 import { quoted } from "./admission/warnings.js";
 import { CallTurns } from "./http/call-turns.js";
 import { retireSession } from "./http/http2-sessions.js";
-import type { NodeRequest, NodeResponse } from "./http/node-server.js";
+import { isGone, type NodeRequest, type NodeResponse } from "./http/node-server.js";
 import { answerTimeoutMs, closeTimeoutMs, OpenResponses } from "./http/open-responses.js";
 import { ClientFiles } from "./http/page/client-files.js";
 import { OperatorPage } from "./http/page/operator-page.js";
@@ -198,9 +198,8 @@ export class Routes {
       response.end();
       return;
     }
-    // If the caller hung up while middleware had the request, "close" does not come again. In HTTP/2 only the stream
-    // knows.
-    if (("stream" in response ? response.stream : response).destroyed) return;
+    // If the caller hung up while middleware had the request, "close" does not come again.
+    if (isGone(response)) return;
     // The address of the relay may lead to another one by now, and calls over this connection are refused.
     if (!this.#relay.isOpen) retireSession(response);
     if (headBytesOf(request) > maxHeaderSize) {

@@ -241,7 +241,8 @@ function brokenAnswerError(message: string, cause?: unknown): StreamError {
   return new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.PEER, cause });
 }
 
-function lateError(timeoutMs: number): StreamError {
+/** The error of a call whose listener has not answered in time. */
+export function lateError(timeoutMs: number): StreamError {
   const message = `the listener has sent no response within ${timeoutMs} ms`;
   return new StreamError(message, { code: Code.DeadlineExceeded, hop: Hop.PEER });
 }

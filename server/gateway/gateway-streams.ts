@@ -1,15 +1,12 @@
 import type { Transport } from "@connectrpc/connect";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
-import { Connections } from "../../http/call/connections.js";
-import { httpMetadata, linkStreamOptions } from "../../http/link/stream-link.js";
-import type { LinkStream } from "../../http/link/stream-pipe.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { Clock } from "../../stream/platform/clock.js";
-import { openStream } from "../../web/api/stream-client.js";
-import type { Caller, Claims } from "../admission/caller.js";
+import type { Claims } from "../admission/caller.js";
 import { callerKey } from "../admission/caller-key.js";
 import type { Admitted } from "../admission/policy/authorize.js";
 import type { Grants } from "../admission/policy/grants.js";
+import { StreamPool, type Wait } from "./stream-pool.js";
 
 export interface GatewayStreamsInit {
   clock: Clock;
@@ -18,13 +15,12 @@ export interface GatewayStreamsInit {
   transportOf: (admitted: Admitted) => Transport;
 }
 
-/** The streams of one caller to one listener. */
-interface Pool {
-  /** The caller whose grant the streams live by. */
-  caller: Caller;
-  connections: Connections;
-  /** Streams that are not over. */
-  streams: number;
+/** A call that needs a channel, and how long it waits for a listener whose connection is lost. */
+export interface StreamCall extends Wait {
+  name: string;
+  admitted: Admitted;
+  /** The token by which the caller was let in. */
+  token: string;
 }
 
 /**
@@ -33,24 +29,24 @@ interface Pool {
  */
 export class GatewayStreams {
   readonly #init: GatewayStreamsInit;
-  readonly #pools = new Map<string, Pool>();
+  readonly #pools = new Map<string, StreamPool>();
 
   constructor(init: GatewayStreamsInit) {
     this.#init = init;
   }
 
   /**
-   * Opens a channel to the listener of a name, for a caller that was let in with a token. Rejects with a `StreamError`.
+   * Opens a channel to the listener of a name, for a caller that was let in with a token. While the relay waits for the
+   * listener to come back, so does the call, of which nothing is sent: if its stream is lost, it goes on another one.
+   * Rejects with a `StreamError`.
    */
-  open(name: string, admitted: Admitted, token: string, request: ChannelRequest): Promise<Channel> {
-    const key = poolKey(name, admitted, token);
-    let pool = this.#pools.get(key);
-    // A stream whose grant was revoked ends in a turn of its own, and a caller that was let in since must not meet it.
-    if (pool === undefined || this.#init.grants.isRevoked(pool.caller)) {
-      pool = this.#newPool(key, name, admitted);
-      this.#pools.set(key, pool);
+  async open({ name, admitted, token, ...wait }: StreamCall, request: ChannelRequest): Promise<Channel> {
+    let pool = this.#poolOf(name, admitted, token);
+    if (pool.isSuspended) {
+      await pool.back(this.#init.clock, wait);
+      pool = this.#poolOf(name, admitted, token);
     }
-    return pool.connections.open(request, undefined);
+    return await pool.connections.open(request, undefined);
   }
 
   /** Ends the streams that have no call. */
@@ -58,27 +54,24 @@ export class GatewayStreams {
     for (const { connections } of this.#pools.values()) void connections.close();
   }
 
-  #newPool(key: string, name: string, admitted: Admitted): Pool {
+  #poolOf(name: string, admitted: Admitted, token: string): StreamPool {
+    const key = poolKey(name, admitted, token);
+    const found = this.#pools.get(key);
+    // A stream whose grant was revoked ends in a turn of its own, and a caller that was let in since must not meet it.
+    if (found !== undefined && !this.#init.grants.isRevoked(found.caller)) return found;
     const { clock, transportOf } = this.#init;
     const transport = transportOf(admitted);
-    const connect = (): LinkStream => {
-      const stream = openStream({
-        ...linkStreamOptions,
-        name,
-        metadata: httpMetadata,
-        transport: async () => transport,
-        clock,
-        onUnheard: () => {},
-      });
-      pool.streams += 1;
-      stream.on("close", () => {
-        pool.streams -= 1;
-        // A call that waited may have opened a stream of a pool whose place has another one since.
-        if (pool.streams === 0 && this.#pools.get(key) === pool) this.#pools.delete(key);
-      });
-      return stream;
-    };
-    const pool: Pool = { caller: admitted.caller, connections: new Connections(name, connect, clock), streams: 0 };
+    const pool: StreamPool = new StreamPool({
+      name,
+      caller: admitted.caller,
+      clock,
+      transport,
+      // A call that waited may have opened a stream of a pool whose place has another one since.
+      onEmpty: () => {
+        if (this.#pools.get(key) === pool) this.#pools.delete(key);
+      },
+    });
+    this.#pools.set(key, pool);
     return pool;
   }
 }

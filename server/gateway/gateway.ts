@@ -6,7 +6,7 @@ import { httpMetadata } from "../../http/link/stream-link.js";
 import { isRefusedMethod } from "../../http/message/head.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Admitted } from "../admission/policy/authorize.js";
-import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { isGone, type NodeRequest, type NodeResponse } from "../http/node-server.js";
 import type { Origins } from "../http/page/cors.js";
 import type { PageAccess } from "../http/page/page-access.js";
 import { endUnfinished } from "../http/request/answered-request.js";
@@ -24,7 +24,7 @@ import type { CheckedGatewayOptions } from "./gateway-options.js";
 import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
-import { callListener } from "./listener-call.js";
+import { callListener, headTimeoutMsOf } from "./listener-call.js";
 import type { VisitRoute } from "./visit/visit-route.js";
 import { Visits } from "./visit/visits.js";
 
@@ -154,7 +154,9 @@ export class Gateway {
       const entrance = await this.#door.admit(target, request, caller, response, () => httpMetadata);
       const { admitted, token, dropsAuthorization } = entrance;
       report.caller = admitted.caller;
-      const open = (wire: ChannelRequest) => this.#streams.open(target.name, admitted, token, wire);
+      const timeoutMs = headTimeoutMsOf(request, limits.gatewayTimeoutMs);
+      const stream = { name: target.name, admitted, token, timeoutMs, response };
+      const open = (wire: ChannelRequest) => this.#streams.open(stream, wire);
       const scheme = schemeOf(request, this.#init.proxies);
       const held = { heldBytes: admission.heldBytes, caller: admitted.caller };
       call = await callListener({
@@ -173,9 +175,4 @@ export class Gateway {
       if (!isGone(response)) fail(StreamError.from(reason, Code.Internal));
     }
   }
-}
-
-/** Whether nobody is there to answer. In HTTP/2 only the stream knows. */
-function isGone(response: NodeResponse): boolean {
-  return ("stream" in response ? response.stream : response).destroyed;
 }

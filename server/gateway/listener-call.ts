@@ -6,7 +6,7 @@ import { type Caller, localCaller } from "../admission/caller.js";
 import type { HeldBytes } from "../admission/held-bytes.js";
 import { defaultLimits, maxTimerMs, type RelayLimits } from "../admission/limits.js";
 import { sendContinue } from "../http/install.js";
-import type { NodeRequest, NodeResponse } from "../http/node-server.js";
+import { isGone, type NodeRequest, type NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
 import { endFailed } from "./failure-answer.js";
 import { GatewayCall } from "./gateway-call.js";
@@ -51,7 +51,7 @@ export async function callListener({
   try {
     const channel = await open(requestOf(request, { target, scheme, dropsAuthorization }));
     // A response whose caller has gone says so once.
-    if (("stream" in response ? response.stream : response).destroyed) {
+    if (isGone(response)) {
       channel.reset(canceledError());
       return undefined;
     }
@@ -65,7 +65,7 @@ export async function callListener({
     if (held !== undefined) response.once("close", held.heldBytes.add(call));
     return call;
   } catch (reason) {
-    fail(StreamError.from(reason));
+    if (!isGone(response)) fail(StreamError.from(reason));
     return undefined;
   }
 }

@@ -6,3 +6,8 @@ import type { Server as HttpsServer } from "node:https";
 export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer;
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/** Whether nobody is there to read a response. In HTTP/2 only the stream knows. */
+export function isGone(response: NodeResponse): boolean {
+  return ("stream" in response ? response.stream : response).destroyed;
+}
