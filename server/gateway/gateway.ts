@@ -21,10 +21,10 @@ import { GatewayAnswers } from "./gateway-answers.js";
 import { bodyTooLargeError, type GatewayCall } from "./gateway-call.js";
 import { GatewayDoor } from "./gateway-door.js";
 import type { CheckedGatewayOptions } from "./gateway-options.js";
-import { GatewaySockets } from "./gateway-sockets.js";
 import { GatewayStreams } from "./gateway-streams.js";
 import { type GatewayRoute, type GatewayTarget, gatewayRoute } from "./gateway-target.js";
 import { callListener, headTimeoutMsOf } from "./listener-call.js";
+import { GatewaySockets } from "./socket/gateway-sockets.js";
 import type { VisitRoute } from "./visit/visit-route.js";
 import { Visits } from "./visit/visits.js";
 

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { ChannelRequestSchema } from "../../../../gen/streamserver/v1/link_pb.js";
-import { socketMetadata } from "../../../../server/gateway/socket-head.js";
+import { ChannelRequestSchema } from "../../../../../gen/streamserver/v1/link_pb.js";
+import { socketMetadata } from "../../../../../server/gateway/socket/socket-head.js";
 
 test("socketMetadata has each header under its own name, whatever that is, and its own facts instead of theirs", () => {
   const given: [string, string][] = [

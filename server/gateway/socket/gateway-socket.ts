@@ -2,14 +2,14 @@ import { isUtf8 } from "node:buffer";
 import type { Socket } from "node:net";
 import { Code } from "@connectrpc/connect";
 import type { WebSocket } from "ws";
-import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
-import { atIntervals } from "../../link/at-intervals.js";
-import type { Codec } from "../../stream/codec.js";
-import { defaultWindowBytes } from "../../stream/endpoint/endpoint.js";
-import type { EncodedMessage, ReceivedMessage } from "../../stream/endpoint/sender.js";
-import { StreamError } from "../../stream/error/stream-error.js";
-import type { Clock } from "../../stream/platform/clock.js";
-import type { Stream } from "../../stream/stream.js";
+import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { atIntervals } from "../../../link/at-intervals.js";
+import type { Codec } from "../../../stream/codec.js";
+import { defaultWindowBytes } from "../../../stream/endpoint/endpoint.js";
+import type { EncodedMessage, ReceivedMessage } from "../../../stream/endpoint/sender.js";
+import { StreamError } from "../../../stream/error/stream-error.js";
+import type { Clock } from "../../../stream/platform/clock.js";
+import type { Stream } from "../../../stream/stream.js";
 import {
   abnormalClosure,
   badGateway,
@@ -18,12 +18,12 @@ import {
   goingAway,
   normalClosure,
   noStatus,
-} from "../../websocket/close-code.js";
-import type { Caller } from "../admission/caller.js";
-import type { Holder } from "../admission/held-bytes.js";
-import { TokenBucket } from "../admission/rates/token-bucket.js";
-import { closeTimeoutMs } from "../http/open-responses.js";
-import type { CallBytes } from "../relay/relay-events.js";
+} from "../../../websocket/close-code.js";
+import type { Caller } from "../../admission/caller.js";
+import type { Holder } from "../../admission/held-bytes.js";
+import { TokenBucket } from "../../admission/rates/token-bucket.js";
+import { closeTimeoutMs } from "../../http/open-responses.js";
+import type { CallBytes } from "../../relay/relay-events.js";
 
 /** Messages as they come: the bytes, and whether they are text. */
 export const socketCodec: Codec<ReceivedMessage, EncodedMessage> = {

@@ -1,5 +1,5 @@
-import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
-import { pathMetadata, webSocketMetadata } from "../../websocket/socket-metadata.js";
+import type { ChannelRequest } from "../../../gen/streamserver/v1/link_pb.js";
+import { pathMetadata, webSocketMetadata } from "../../../websocket/socket-metadata.js";
 
 /** Headers of the handshake alone, which say nothing of the client. */
 const ofHandshake = /^sec-websocket-(key|version|extensions|accept)$/;
