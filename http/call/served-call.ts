@@ -91,6 +91,8 @@ export async function serveCall(
     await sendAnswer(channel, bodies, request, answer);
   } catch (reason) {
     void answer.response.body?.cancel(reason).catch(() => {});
+    // A body that is made of the request's fails with it where the caller has gone.
+    if (bodies.isOver) return;
     const message = "the body of the response failed";
     channel.reset(new StreamError(message, { code: Code.Internal, cause: reason }));
     options.onError(reason, request);

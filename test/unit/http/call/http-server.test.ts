@@ -83,6 +83,23 @@ test("HttpServer answers HEAD without waiting for the body of its handler to be 
   expect(await promiseState(trailersOf(response))).toBe("resolved");
 });
 
+test("HttpServer tells nobody of a body that fails because its caller has gone", async () => {
+  const errors: unknown[] = [];
+  const handler: HttpHandler = async ({ body, signal }) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    return new Response(body);
+  };
+  const { fetch } = await served(handler, (error) => errors.push(error));
+  const abort = new AbortController();
+  const call = fetch("/", { method: "POST", body: new ReadableStream(), signal: abort.signal });
+  call.catch(() => {});
+  await settled();
+  abort.abort();
+  await settled();
+  await settled();
+  expect(errors).toEqual([]);
+});
+
 test("fetchCall rejects in time where the trailers of its request never come", async () => {
   const { clock, fetch } = await served(() => new Promise(() => {}));
   const message = new Request("http://localhost/", { method: "POST", body: "x" });
