@@ -38,6 +38,7 @@ import { Parts } from "../leg/parts.js";
 import { responseMessages } from "../leg/response-messages.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
 import { StreamError } from "../stream/error/stream-error.js";
+import { maxTimerMs } from "../stream/platform/system-clock.js";
 
 /** The largest message that an envelope can hold. */
 const maxEnvelopeBytes = 0xffffffff;
@@ -173,13 +174,13 @@ type Sender = Parameters<Interceptor>[0];
 
 /** The signal and the deadline of a call. */
 class Call {
-  /** Undefined for a call without a deadline, which is asked for by zero or less. */
+  /** Undefined for a call without a deadline, which is asked for by zero or less. At most what a timer can have. */
   readonly timeoutMs: number | undefined;
   readonly #deadline: ReturnType<typeof createDeadlineSignal>;
   readonly #abort: AbortController;
 
   constructor(signal: AbortSignal | undefined, timeoutMs: number | undefined) {
-    this.timeoutMs = timeoutMs !== undefined && timeoutMs > 0 ? timeoutMs : undefined;
+    this.timeoutMs = timeoutMs !== undefined && timeoutMs > 0 ? Math.min(timeoutMs, maxTimerMs) : undefined;
     this.#deadline = createDeadlineSignal(this.timeoutMs);
     this.#abort = createLinkedAbortController(signal, this.#deadline.signal);
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.js";
 
-/** The longest that timers take: those that are to run later run at once. */
-const maxTimerMs = 2_147_483_647;
+/** The longest time that timers take, in milliseconds: those that are to run later run at once. */
+export const maxTimerMs = 2_147_483_647;
 
 /** The platform's clock and timers; one that is to run after more than 24 days runs then. */
 export const systemClock: Clock = {
