@@ -85,6 +85,20 @@ export const headCases: readonly HttpCase[] = [
     },
   },
   {
+    name: "a HEAD reads nothing of the handler's body, and cancels it",
+    handle({ path, run }) {
+      if (path === "/end") return happening(run, "end").promise.then((end) => new Response(end));
+      const end = (word: string) => happening(run, "end").resolve(word);
+      // Without a place for a chunk, it is asked for one only by a reader.
+      const body = new ReadableStream({ pull: () => end("read"), cancel: () => end("canceled") }, { highWaterMark: 0 });
+      return new Response(body);
+    },
+    async call({ fetch }) {
+      checkEqual("the answer", await text(await fetch("/", { method: "HEAD" })), [200, ""]);
+      checkEqual("the body was", await (await fetch("/end")).text(), "canceled");
+    },
+  },
+  {
     name: "a Range is the handler's to answer",
     handle: ({ request }) => {
       const [, from = "", to = ""] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
