@@ -146,6 +146,29 @@ export const endingCases: readonly HttpCase[] = [
     },
   },
   {
+    name: "a response whose body fails behind bytes that were read is not taken for whole",
+    handle({ path, run }) {
+      if (path === "/read") {
+        happening(run, "read").resolve("");
+        return new Response("");
+      }
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(encoder.encode("first")),
+        async pull(controller) {
+          await happening(run, "read").promise;
+          controller.error(new Error("no"));
+        },
+      });
+      return new Response(body);
+    },
+    async call({ fetch }) {
+      const reader = (await fetch("/")).body?.getReader();
+      checkEqual("the first chunk", (await reader?.read())?.done, false);
+      await (await fetch("/read")).text();
+      checkEqual("the error", (await errorOf(reader?.read() as Promise<unknown>)) instanceof Error, true);
+    },
+  },
+  {
     name: "a response that fails tells where, by a typed error",
     needs: ["failures"],
     handle: () => new Response(new ReadableStream({ pull: (controller) => controller.error(new Error("no")) })),
