@@ -2,6 +2,8 @@ import { Code, StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve } from "browser-stream-server/http";
 import type { Grant, StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Clock } from "../../../stream/platform/clock.js";
+import { systemClock } from "../../../stream/platform/system-clock.js";
 import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { exchange, head } from "./raw-http.js";
@@ -110,6 +112,23 @@ describe("a call through the gateway", () => {
     await under?.cancel();
     await drained;
   });
+
+  test.each(["before the relay drains", "while it drains"])(
+    "that ends %s leaves no stream for which the relay waits until it is idle",
+    async (when) => {
+      // A stream ends by itself when it was idle for seconds, of which none pass here.
+      const after: Clock["after"] = (delayMs, ...rest) =>
+        delayMs < 1_000 ? systemClock.after(delayMs, ...rest) : () => {};
+      await opened({ clock: { now: systemClock.now, after } });
+      await serving(when === "while it drains" ? endless : () => new Response("whole"));
+      const body = (await get()).body?.getReader();
+      await body?.read();
+      if (when === "before the relay drains") await body?.read();
+      const drained = relay.proxy.drain({ timeoutMs: 60_000 });
+      if (when === "while it drains") await body?.cancel();
+      await drained;
+    },
+  );
 
   test("is answered with 503 when the policy fails, and with 404 for a name that cannot be", async () => {
     await opened({
