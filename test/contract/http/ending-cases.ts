@@ -263,13 +263,40 @@ export const endingCases: readonly HttpCase[] = [
     },
   },
   {
-    name: "a response longer or shorter than its Content-Length fails, and the next does not",
-    handle: ({ path }) => new Response(openChunks(path === "/short" ? 9 : 11), { headers: { "content-length": "10" } }),
+    name: "an answer that comes after its handler was given up is canceled",
+    server: "impatient",
+    handle({ request, path, run }) {
+      if (path === "/end") return whatHappened(run);
+      return new Promise((resolve) =>
+        request.signal.addEventListener("abort", () => resolve(new Response(openBody(run)))),
+      );
+    },
     async call({ fetch }) {
-      for (const path of ["/short", "/long"]) {
+      checkEqual("the status", (await fetch("/")).status, 504);
+      checkEqual("the body was", await toldBy(fetch), "canceled");
+    },
+  },
+  {
+    name: "a response longer or shorter than its Content-Length fails, and the next does not",
+    handle: ({ path }) =>
+      new Response(openChunks(wrongLengths[path as keyof typeof wrongLengths]), {
+        headers: { "content-length": "10" },
+      }),
+    async call({ fetch }) {
+      for (const path of Object.keys(wrongLengths)) {
         const error = await errorOf(fetch(path).then((response) => response.text()));
         checkEqual(`${path} failed`, error instanceof Error, true);
       }
+    },
+  },
+  {
+    name: "a response with a Content-Length that is no length fails, and its body is canceled",
+    handle: ({ path, run }) =>
+      path === "/end" ? whatHappened(run) : new Response(openBody(run), { headers: { "content-length": "ten" } }),
+    async call({ fetch }) {
+      const error = await errorOf(fetch("/").then((response) => response.text()));
+      checkEqual("the error", error instanceof Error, true);
+      checkEqual("the body was", await toldBy(fetch), "canceled");
     },
   },
   {
@@ -282,11 +309,11 @@ export const endingCases: readonly HttpCase[] = [
       return new Response("");
     },
     async call({ fetch, run }) {
-      for (const bytes of [9, 11]) {
+      for (const [path, sizes] of Object.entries(wrongLengths)) {
         const headers = { "content-length": "10" };
-        const init = { method: "POST", body: openChunks(bytes), headers, duplex: "half" };
+        const init = { method: "POST", body: openChunks(sizes), headers, duplex: "half" };
         const error = await errorOf(fetch("/", init as RequestInit).then((response) => response.text()));
-        checkEqual(`${bytes} bytes failed in ${run}`, error instanceof Error, true);
+        checkEqual(`${path} failed in ${run}`, error instanceof Error, true);
         checkEqual("the handler", await toldBy(fetch), "failed");
       }
     },
@@ -314,14 +341,21 @@ export const endingCases: readonly HttpCase[] = [
   },
 ];
 
-/** So many bytes, each in a chunk of its own. */
-function openChunks(bytes: number): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let left = bytes;
+/** Chunks of so many bytes, each of which comes when it is asked for. */
+function openChunks(sizes: readonly number[]): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const left = [...sizes];
   return new ReadableStream({
     pull(controller) {
-      if (left === 0) return controller.close();
-      left -= 1;
-      controller.enqueue(encoder.encode("x"));
+      const bytes = left.shift();
+      if (bytes === undefined) return controller.close();
+      controller.enqueue(encoder.encode("x".repeat(bytes)));
     },
   });
 }
+
+const nine = Array.from({ length: 9 }, () => 1);
+/**
+ * Bodies whose Content-Length is 10. The tenth byte comes with the eleventh: a client of HTTP/1.1 that has ten takes
+ * the body for whole, and looks at nothing behind it.
+ */
+const wrongLengths = { "/short": nine, "/long": [...nine, 2] };
