@@ -15,7 +15,8 @@ export class HttpTrio {
   readonly relay: Party<"relay">;
   readonly caller: Party<"http-caller">;
   readonly #server: Party<"http-server"> | undefined;
-  #stage: Stage | undefined;
+  #stage: Promise<Stage> | undefined;
+  #tab: Promise<Tab> | undefined;
   #port = 0;
 
   private constructor(contender: HttpContenderEntry) {
@@ -46,7 +47,8 @@ export class HttpTrio {
   async answer(names: readonly string[]): Promise<void> {
     if (this.#server !== undefined) return this.#server.call.answer(this.#port, names);
     const args = [this.contender.name, this.#port, names].map((arg) => JSON.stringify(arg)).join(", ");
-    await (await this.#openTab()).evaluate(`tab.answer(${args})`);
+    this.#tab ??= this.#openTab();
+    await (await this.#tab).evaluate(`tab.answer(${args})`);
   }
 
   /** The URL of a name, or of a path below it. Throws for streams, which have none. */
@@ -61,11 +63,16 @@ export class HttpTrio {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.relay.stop(), this.caller.stop(), this.#server?.stop(), this.#stage?.close()]);
+    const closed = this.#stage?.then(
+      (stage) => stage.close(),
+      () => {},
+    );
+    await Promise.all([this.relay.stop(), this.caller.stop(), this.#server?.stop(), closed]);
   }
 
   async #openTab(): Promise<Tab> {
-    this.#stage = await openStage();
-    return this.#stage.chromium.openTab(this.#stage.origin);
+    this.#stage = openStage();
+    const { chromium, origin } = await this.#stage;
+    return chromium.openTab(origin);
   }
 }

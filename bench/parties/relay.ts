@@ -15,6 +15,7 @@ export function createRelay(contender: { serve(): Promise<number> }): RelayCalls
     serve: () => contender.serve(),
     watchMemory() {
       maxBytes = 0;
+      clearInterval(watch);
       watch = setInterval(look, watchIntervalMs);
     },
     maxResidentBytes() {

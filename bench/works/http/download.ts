@@ -4,6 +4,9 @@ import { runProgram } from "../../parties/program.ts";
 import { downloadPath } from "../../traffic/http-handler.ts";
 import type { HttpWork } from "./http-work.ts";
 
+/** A tenth of this is enough on two cores. */
+const maxS = "60";
+
 /** A download by `curl`, or by a client of streams in Node, and how much the relay's memory grows meanwhile. */
 export const httpDownload: HttpWork = {
   name: "http-download",
@@ -25,6 +28,7 @@ export const httpDownload: HttpWork = {
 
 /** Resolves with the bytes that came. */
 async function curl(trio: HttpTrio, bytes: number): Promise<number> {
-  const args = ["--silent", "--show-error", "--fail", "--output", "/dev/null", "--write-out", "%{size_download}"];
-  return Number(await runProgram("curl", [...args, trio.url(downloadPath(bytes))]));
+  const quiet = ["--silent", "--show-error", "--fail", "--max-time", maxS];
+  const counted = ["--output", "/dev/null", "--write-out", "%{size_download}"];
+  return Number(await runProgram("curl", [...quiet, ...counted, trio.url(downloadPath(bytes))]));
 }
