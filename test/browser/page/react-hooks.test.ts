@@ -1,6 +1,11 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
+import { build, type Rolldown } from "vite";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
+import { root } from "../../gate/command.js";
+import { openRelay } from "../../integration/relay-ports.js";
 import { launchBrowser } from "../browser.js";
 import { serveExample } from "../built-example.js";
 
@@ -12,10 +17,11 @@ beforeAll(async () => {
 
 afterAll(() => browser?.close());
 
-async function open(url: string): Promise<Page> {
+async function open(url: string, body?: string): Promise<Page> {
   const context = await browser.newContext();
   onTestFinished(() => context.close());
   const page = await context.newPage();
+  if (body !== undefined) await page.route(url, (route) => route.fulfill({ contentType: "text/html", body }));
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {
@@ -74,4 +80,49 @@ test("the hooks of examples/react-hooks work under StrictMode, and outlive cuts,
   await says(second, "Connected");
   await vote(second, "Water");
   await votes(host, 0, 0, 1);
+});
+
+/** A host and a guest that give the hooks no callbacks, and say something to each other all the same. */
+const withoutCallbacks = `
+import { createElement, StrictMode, useEffect } from "react";
+import { createRoot } from "react-dom/client";
+import { useStream } from "../../examples/react-hooks/src/useStream.js";
+import { useStreamServer } from "../../examples/react-hooks/src/useStreamServer.js";
+
+function Host() {
+  const { state, streams, broadcast } = useStreamServer(location.origin, "room");
+  useEffect(() => void broadcast("hello"), [streams, broadcast]);
+  return createElement("p", null, \`host \${state} \${streams.length}\`);
+}
+
+function Guest() {
+  const { state, send } = useStream(location.origin, "room");
+  return createElement("p", null, \`guest \${state} \${send("hello")}\`);
+}
+
+const roots = ["host", "guest"].map((id) => createRoot(document.getElementById(id)));
+const show = (...components) => {
+  for (const [at, component] of components.entries()) roots[at].render(createElement(StrictMode, null, component));
+};
+show(createElement(Host), createElement(Guest));
+globalThis.leave = () => show(createElement(Host), null);
+`;
+
+test("the hooks of examples/react-hooks need no callbacks, and end their streams with their component", async () => {
+  const relay = await openRelay();
+  onTestFinished(() => relay.close());
+  const entry = join(root, "test/.out/react-hooks-without-callbacks.js");
+  await writeFile(entry, withoutCallbacks);
+  const lib = { entry, formats: ["es" as const] };
+  const define = { "process.env.NODE_ENV": JSON.stringify("development") };
+  const built = await build({ root, configFile: false, logLevel: "error", define, build: { write: false, lib } });
+  const [chunk] = (built as Rolldown.RolldownOutput[])[0]?.output ?? [];
+  const page = await open(
+    `${relay.origin}/page.html`,
+    `<link rel="icon" href="data:,"><div id="host"></div><div id="guest"></div>`,
+  );
+  await page.addScriptTag({ type: "module", content: chunk?.code ?? "" });
+  await Promise.all([says(page, "host listening 1"), says(page, "guest open true")]);
+  await page.evaluate("leave()");
+  await says(page, "host listening 0");
 });
