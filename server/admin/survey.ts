@@ -126,7 +126,7 @@ export class Survey {
   }
 
   #totals(nowMs: number): MessageInitShape<typeof TotalsSchema> {
-    const { counts, suspended, isOpen } = this.#relay;
+    const { counts, suspended, isOpen, admission } = this.#relay;
     const { client, listener, refusals } = this.#perSecond;
     return {
       names: counts.leases,
@@ -142,6 +142,8 @@ export class Survey {
       refusalsPerSecond: refusals,
       ageMs: wholeMs(nowMs - this.#startedAtMs),
       ready: isOpen,
+      heldBytes: BigInt(admission.heldBytes.bytes),
+      gatewayCalls: admission.count("gateway call"),
     };
   }
 

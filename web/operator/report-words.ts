@@ -71,6 +71,8 @@ export function totalsOf(totals: Totals = {}): [what: string, howMuch: string][]
     ["waiting", String(offers)],
     ["legs", String(legs)],
     ["links", String(links)],
+    ["gateway calls", String(totals.gatewayCalls ?? 0)],
+    ["unread", formatBytes(Number(totals.heldBytes ?? 0))],
     ["from clients", rate(totals.clientBytesPerSecond)],
     ["from listeners", rate(totals.listenerBytesPerSecond)],
     ["refusals", `${totals.refusals ?? 0} (${totals.refusalsPerSecond ?? 0}/s)`],

@@ -20,6 +20,8 @@ export interface Totals {
   refusalsPerSecond?: number;
   ageMs?: string;
   ready?: boolean;
+  heldBytes?: string;
+  gatewayCalls?: number;
 }
 
 export interface StreamReport {

@@ -4,6 +4,7 @@ import type { RelayWarning, StreamServerProxyOptions } from "browser-stream-serv
 import { afterEach, describe, expect, test } from "vitest";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
+import { openHttp2Fetch } from "./http2-fetch.js";
 import { exchange, head } from "./raw-http.js";
 
 const app = "https://app.example";
@@ -79,6 +80,20 @@ describe("a page of an allowed origin", () => {
     expect([came, asked]).toEqual([[], []]);
     expect(await send("DELETE", "/~/a/", app)).toEqual({ status: 401, ...isReadable });
     expect(await send("DELETE", "/~/a/", app, ["Authorization: Bearer good"])).toMatchObject({ status: 200 });
+  });
+
+  test("gets leave, and reads failures, over HTTP/2 as well", async () => {
+    await opened(policy);
+    const { fetch, close } = openHttp2Fetch(relay.origin);
+    const ask = { origin: app, "access-control-request-method": "DELETE" };
+    const asked = await fetch(`${relay.origin}/~/a/`, { method: "OPTIONS", headers: ask });
+    const refused = await fetch(`${relay.origin}/~/a/`, { method: "DELETE", headers: { origin: app } });
+    const allowed = [asked, refused].map(({ status, headers }) => [status, headers.get("access-control-allow-origin")]);
+    expect(allowed).toEqual([
+      [204, app],
+      [401, app],
+    ]);
+    await close();
   });
 
   test("is told that nobody listens, and why a URL is none", async () => {

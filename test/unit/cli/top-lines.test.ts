@@ -43,6 +43,12 @@ describe("topLines", () => {
     ]);
   });
 
+  test("sums up what waits to be read, and the calls of the gateway", () => {
+    const [summary = ""] = lines({ totals: { heldBytes: 1_572_864n, gatewayCalls: 3 } });
+    expect(summary).toContain("gateway calls 3");
+    expect(summary).toContain("unread 1.5 MiB");
+  });
+
   test.each([
     [{ wait: Wait.LISTEN, waitsFor: Side.LISTENER }, "a listener"],
     [{ wait: Wait.ACCEPT, waitsFor: Side.LISTENER }, "listener to accept"],

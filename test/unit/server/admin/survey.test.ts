@@ -167,6 +167,19 @@ describe("Survey.show", () => {
     expect(sizes({ namePrefix: "room/99" })).toEqual([11, 11]);
   });
 
+  test("tells how many bytes wait to be read, and how many calls of the gateway are under way", () => {
+    const test = newRelay();
+    const { show } = surveyOf(test);
+    const { admission } = test.relay;
+    const holder = { caller: someCaller, heldBytes: 2_048, passedBytes: 0, endHeld() {} };
+    const stopHolding = admission.heldBytes.add(holder);
+    const hold = admission.hold(someCaller, { kind: "gateway call" });
+    expect(show().totals).toMatchObject({ heldBytes: 2_048n, gatewayCalls: 1 });
+    stopHolding();
+    hold.release();
+    expect(show().totals).toMatchObject({ heldBytes: 0n, gatewayCalls: 0 });
+  });
+
   test("counts refusals by call and reason, with the last one of each, and cuts what strangers say", () => {
     const test = newRelay();
     const { look, show } = surveyOf(test);
