@@ -18,6 +18,7 @@ import { Health } from "../http/service/health.js";
 import { healthRoutes } from "../http/service/health-routes.js";
 import { Reflection } from "../http/service/reflection.js";
 import { reflectionRoutes } from "../http/service/reflection-routes.js";
+import { withShortTimeout } from "../http/service/short-timeout.js";
 import { linkSendPath, linkSocketPath } from "../link/packet/link-message.js";
 import { createRpcTransport } from "../link/rpc-transport.js";
 import { toConnectError } from "../stream/error/failure-detail.js";
@@ -235,7 +236,7 @@ export class Routes {
       if (paths.some((path) => path.endsWith(linkSendPath))) readTextAsJson(universal.header);
       const parsed = parsedBody(request, () => this.#lostBodyError(request));
       const body = parsed ?? (hasOneMessage(handler) ? this.#timedBody(universal.body, response) : universal.body);
-      const answer = await handler({ ...universal, body });
+      const answer = await handler({ ...universal, header: withShortTimeout(universal.header), body });
       if (handler.method.methodKind === "unary") this.#responses.expectEnd(response, answerTimeoutMs);
       await writeResponse(answer, response);
     } catch (error) {

@@ -10,12 +10,12 @@ import {
 import { headBytes, headersToWire, maxHeadBytes } from "../../link/packet/header.js";
 import { toConnectError } from "../../stream/error/failure-detail.js";
 import { checkOptions, invalidArgumentError, type OptionType, primitive } from "../../stream/error/options.js";
-import { maxTimerMs } from "../../stream/platform/system-clock.js";
 import type { Caller } from "../../stream/stream.js";
 import type { HttpHandler } from "../call/served-call.js";
 import { withTrailers } from "../message/trailers.js";
 import { chunksOf, streamOf } from "./byte-stream.js";
 import { gzip } from "./gzip.js";
+import { withShortTimeout } from "./short-timeout.js";
 import { shownErrors } from "./shown-errors.js";
 import { addStandardServices } from "./standard-services.js";
 
@@ -130,22 +130,6 @@ export function connectHandler(
   };
   // A stream of a service may be silent for hours before its first message, with which its head is sent.
   return Object.assign(handle, { headTimeoutMs: Number.POSITIVE_INFINITY });
-}
-
-/** The longest timeout of a call in seconds. */
-const maxTimeoutSeconds = Math.floor(maxTimerMs / 1_000);
-const secondsOfUnit: Record<string, number> = { H: 3_600, M: 60, S: 1 };
-
-/** Returns the headers of a request with a timeout that a timer can have, in place of one of more than 24 days. */
-function withShortTimeout(headers: Headers): Headers {
-  const [, count, unit = ""] = /^(\d{1,8})([HMS])$/.exec(headers.get("grpc-timeout") ?? "") ?? [];
-  const [ms] = /^\d{1,10}$/.exec(headers.get("connect-timeout-ms") ?? "") ?? [];
-  const isLong = Number(count) * (secondsOfUnit[unit] ?? 0) > maxTimeoutSeconds;
-  if (!isLong && !(Number(ms) > maxTimeoutSeconds * 1_000)) return headers;
-  const shortened = new Headers(headers);
-  if (isLong) shortened.set("grpc-timeout", `${maxTimeoutSeconds}S`);
-  else shortened.set("connect-timeout-ms", `${maxTimeoutSeconds * 1_000}`);
-  return shortened;
 }
 
 /**

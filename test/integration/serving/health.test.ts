@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:http2";
+import { setImmediate } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Code } from "browser-stream-server";
@@ -69,6 +70,25 @@ test.each([
   expect([await status("/healthz/"), await status("/browser-server/healthz"), await status("/")]).toEqual([
     404, 404, 404,
   ]);
+});
+
+test("Watch goes on with the longest timeout that gRPC has, for which no timer is long enough", async () => {
+  const relay = await open();
+  const session = connect(relay.origin);
+  onTestFinished(() => session.destroy());
+  const call = session.request({
+    ":path": `${new URL(relay.url).pathname}/grpc.health.v1.Health/Watch`,
+    ":method": "POST",
+    "content-type": "application/grpc",
+    te: "trailers",
+    "grpc-timeout": "99999999H",
+  });
+  call.end(new Uint8Array(5));
+  const ended = once(call.resume(), "close").then(() => "ended");
+  // A timer of a millisecond is over after so many round trips.
+  const health = createClient(Health, transports["Connect over HTTP/1.1"](relay.url));
+  for (let left = 10; left > 0; left -= 1) await health.check({});
+  expect(await Promise.race([ended, setImmediate("goes on")])).toBe("goes on");
 });
 
 test("Watch says it at once, and that the relay stops; of a service nobody knows it says that", async () => {
