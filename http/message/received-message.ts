@@ -46,7 +46,7 @@ export class ReceivedRequest extends (globalThis.Request ?? Object) {
     super(url, { method, signal });
     this.#parts = parts;
     this.#content = content;
-    keepTrailers(this, bodies.trailers);
+    keepTrailers(this, bodies);
   }
 
   override get headers(): Headers {
@@ -91,7 +91,7 @@ export class ReceivedResponse extends (globalThis.Response ?? Object) {
     const { status, headers, bodies } = parts;
     super(body, { status, headers });
     this.#parts = parts;
-    keepTrailers(this, bodies.trailers);
+    keepTrailers(this, bodies);
   }
 
   override get headers(): Headers {

@@ -5,7 +5,12 @@ export type Message = Request | Response;
 /** The values that `new Headers()` takes. The types of Node have no name for it. */
 export type HeaderValues = NonNullable<ConstructorParameters<typeof Headers>[0]>;
 
-const received = new WeakMap<Message, Promise<Headers>>();
+/** The trailers of a message that came, which few ask for. */
+interface ReceivedTrailers {
+  readonly trailers: Promise<Headers>;
+}
+
+const received = new WeakMap<Message, ReceivedTrailers>();
 const toSend = new WeakMap<Message, () => HeaderValues | Promise<HeaderValues>>();
 
 /**
@@ -20,7 +25,7 @@ const toSend = new WeakMap<Message, () => HeaderValues | Promise<HeaderValues>>(
  * const checksum = (await trailersOf(response)).get("checksum");
  */
 export function trailersOf(message: Message): Promise<Headers> {
-  return received.get(message) ?? Promise.resolve(new Headers());
+  return received.get(message)?.trailers ?? Promise.resolve(new Headers());
 }
 
 /**
@@ -49,8 +54,6 @@ export async function trailersToSend(message: Message | undefined): Promise<Head
 }
 
 /** Keeps the trailers of a message that came, for {@link trailersOf}. */
-export function keepTrailers(message: Message, trailers: Promise<Headers>): void {
-  // Nobody has to ask for them.
-  trailers.catch(() => {});
+export function keepTrailers(message: Message, trailers: ReceivedTrailers): void {
   received.set(message, trailers);
 }

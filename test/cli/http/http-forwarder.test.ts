@@ -71,7 +71,7 @@ async function forwarderTo(server: Server) {
   });
   const fetch = (init: RequestInit & { duplex?: "half" }, trailers: Record<string, string> = {}) => {
     const request = new Request("http://host/", init);
-    keepTrailers(request, Promise.resolve(new Headers(trailers)));
+    keepTrailers(request, { trailers: Promise.resolve(new Headers(trailers)) });
     return forwarder.forward(request);
   };
   return { fetch, reached };

@@ -105,7 +105,7 @@ async function answerOf(
     const clone = response.clone.bind(response);
     const withHeaders = (made: Response): Response => Object.defineProperty(made, "headers", { value: headers });
     withHeaders(response).clone = () => withHeaders(clone());
-    keepTrailers(response, trailers.promise);
+    keepTrailers(response, { trailers: trailers.promise });
     answered.resolve(response);
   });
   send();
