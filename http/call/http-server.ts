@@ -87,17 +87,15 @@ export class HttpServer {
     }
     const { accept, handler } = this.#init;
     let decision: boolean | Promise<boolean> | undefined;
-    const serving: ServingOptions = {
-      ...this.#init,
+    const serving: ServingOptions = { ...this.#init };
+    if (accept !== undefined) {
       // Calls wait for the decision, because an offer waits for less time than a person needs.
-      async handler(request, info) {
-        if (accept !== undefined) {
-          decision ??= accept(info.caller as Caller, stream);
-          if (!(await decision)) throw declined(stream);
-        }
+      serving.handler = async (request, info) => {
+        decision ??= accept(info.caller as Caller, stream);
+        if (!(await decision)) throw declined(stream);
         return handler(request, info);
-      },
-    };
+      };
+    }
     const link: PeerLink = serveLink(stream, {
       maxCalls: this.#init.maxCallsPerStream,
       onRequest: (channel, request) => {

@@ -70,7 +70,7 @@ export function requestFromWire({ path, headers }: ChannelRequest): RequestHead 
 }
 
 /** Throws FAILURE_FRAME_TOO_LARGE for a head that the peer does not take. */
-export function responseToWire(status: number, headers: Headers): ChannelResponse {
+export function responseToWire(status: number, headers: Iterable<[string, string]>): ChannelResponse {
   const wire = endToEndHeaders(headersToWire(headers));
   checkHead("response", wire, 0);
   return create(ChannelResponseSchema, { status, headers: wire });

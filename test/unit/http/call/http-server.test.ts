@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest } from "../../../../gen/streamserver/v1/link_pb.js";
 import { fetchCall } from "../../../../http/call/fetch-call.js";
@@ -151,4 +151,15 @@ test("HttpServer answers calls that are made in one task in one message, in whic
   const texts = await Promise.all([fetch("/"), fetch("/")].map(async (call) => (await call).text()));
   expect(texts).toEqual(["answer", "answer"]);
   expect(messages).toEqual({ requests: 1, answers: 1 });
+});
+
+test("HttpServer sets a timer only for a handler that does not answer at once", async () => {
+  const times: number[] = [];
+  for (const answer of [new Response(), Promise.resolve(new Response())]) {
+    const { clock, fetch } = await served(() => answer);
+    const after = vi.spyOn(clock, "after");
+    await fetch("/");
+    times.push(after.mock.calls.filter(([delayMs]) => delayMs === 60_000).length);
+  }
+  expect(times).toEqual([0, 1]);
 });
