@@ -3,6 +3,7 @@ import { curve } from "./works/curve.ts";
 import { httpDownload } from "./works/http/download.ts";
 import { httpEvents } from "./works/http/events.ts";
 import type { HttpWork } from "./works/http/http-work.ts";
+import { httpMemory } from "./works/http/memory.ts";
 import { httpNames } from "./works/http/names.ts";
 import { httpRequests } from "./works/http/requests.ts";
 import { idleListeners } from "./works/idle-listeners.ts";
@@ -28,4 +29,4 @@ export const works: readonly Work[] = [
 ];
 
 /** All works of HTTP. */
-export const httpWorks: readonly HttpWork[] = [httpRequests, httpDownload, httpEvents, httpNames];
+export const httpWorks: readonly HttpWork[] = [httpRequests, httpDownload, httpEvents, httpMemory, httpNames];

@@ -1,10 +1,14 @@
 import type { HttpContenderEntry } from "../contenders.ts";
 import type { Tab } from "../page/chromium.ts";
 import { openStage, type Stage } from "../page/stage.ts";
+import { downloadPath } from "../traffic/http-handler.ts";
 import { Party } from "./party.ts";
+import { runProgram } from "./program.ts";
 
 /** The name that the server of a trio has at the relay. */
 const steadyName = "steady";
+/** A tenth of this is enough for 256 MiB on two cores. */
+const maxDownloadS = "60";
 
 /**
  * Relay, server and caller of a contender of HTTP: three processes, or two and a tab. The caller of `start` must call
@@ -57,8 +61,14 @@ export class HttpTrio {
     return `http://127.0.0.1:${this.#port}${this.contender.path(name)}${path}`;
   }
 
-  /** Downloads as a client of streams. Resolves with the bytes that came. */
-  download(bytes: number): Promise<number> {
+  /** Downloads by `curl`, or as a client of streams where there is no URL. Rejects unless all bytes came. */
+  async download(bytes: number): Promise<void> {
+    const hasUrl = this.contender.path !== undefined;
+    const came = hasUrl ? await curl(this.url(downloadPath(bytes))) : await this.#downloadStream(bytes);
+    if (came !== bytes) throw new Error(`${came} of ${bytes} bytes came`);
+  }
+
+  #downloadStream(bytes: number): Promise<number> {
     return this.caller.call.download(this.#port, steadyName, bytes);
   }
 
@@ -75,4 +85,11 @@ export class HttpTrio {
     const { chromium, origin } = await this.#stage;
     return chromium.openTab(origin);
   }
+}
+
+/** Resolves with the bytes that came. */
+async function curl(url: string): Promise<number> {
+  const quiet = ["--silent", "--show-error", "--fail", "--max-time", maxDownloadS];
+  const counted = ["--output", "/dev/null", "--write-out", "%{size_download}"];
+  return Number(await runProgram("curl", [...quiet, ...counted, url]));
 }

@@ -110,7 +110,7 @@ export const gatewayComparisons: readonly Comparison[] = [
     yardstick: "stream",
     goal: 0.7,
   }),
-  gateway("relay's memory while a tab sends 256 MiB", "http-download.relayGrowthMib", "gateway-tab", { goal: 16 }),
+  gateway("relay's memory while a tab sends 256 MiB", "http-memory.growthMib", "gateway-tab", { goal: 16 }),
   gateway("event of a tab, p50", "http-events.p50Ms", "gateway-tab", { goal: 50 }),
   gateway("event of a tab, the slowest", "http-events.maxMs", "gateway-tab", { goal: 50 }),
   gateway("20,000 calls to 1,000 names, failed", "http-names.failedCalls", "gateway", { goal: 0 }),

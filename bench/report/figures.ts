@@ -39,7 +39,7 @@ export const httpFigures: readonly Figure[] = [
   { id: "http-requests.perS", title: "requests", unit: "/s", better: "higher" },
   { id: "http-requests.relayCpuUs", title: "relay's CPU", unit: "µs each", better: "lower" },
   { id: "http-download.megabytesPerS", title: "download", unit: "MB/s", better: "higher" },
-  { id: "http-download.relayGrowthMib", title: "relay's memory meanwhile", unit: "MiB more", better: "lower" },
+  { id: "http-memory.growthMib", title: "relay's memory in a download", unit: "MiB more", better: "lower" },
   { id: "http-events.p50Ms", title: "event p50", unit: "ms", better: "lower" },
   { id: "http-events.maxMs", title: "slowest event", unit: "ms", better: "lower" },
   { id: "http-names.failedCalls", title: "1,000 names: failed", unit: "calls", better: "lower" },
