@@ -2,13 +2,14 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { StreamServer } from "browser-stream-server";
+import { Code, Failure, StreamError, StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve, trailersOf } from "browser-stream-server/http";
 import type { StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { ChannelResponseSchema, HeaderSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
 import type { Channel } from "../../../link/channel/channel.js";
+import type { StreamErrorOptions } from "../../../stream/error/stream-error.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
 import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
@@ -224,7 +225,8 @@ describe("a request to the gateway", () => {
     expect([whole.statuses, whole.text.includes("null 12345")]).toEqual([[100, 200], true]);
     const keepAlive = head("POST", "/~/nobody/", expecting).replace("Connection: close\r\n", "");
     const refused = await ask(keepAlive);
-    expect([refused.statuses, refused.end]).toEqual([[503], "ended"]);
+    const saysSo = /^connection: close\r$/im.test(refused.text);
+    expect([refused.statuses, saysSo, refused.end]).toEqual([[503], true, "ended"]);
   });
 });
 
@@ -362,10 +364,10 @@ describe("a listener", () => {
     await opened();
     await answering("a", (channel) => {
       respond(channel, 200, [["content-length", String(length)]]);
-      // In a later turn, so that the head has gone out.
+      // In a later turn, so that the head has gone out. A body that is too long is one before it has ended.
       setTimeout(() => {
         channel.write(new TextEncoder().encode("123456"));
-        channel.end();
+        if (length > 6) channel.end();
       }, 20);
     });
     const request = head("GET", "/~/a/").replace("Connection: close\r\n", "");
@@ -388,6 +390,24 @@ describe("a listener", () => {
     ]);
     const old = await ask("GET /~/a/ HTTP/1.0\r\nHost: relay.example\r\n\r\n");
     expect(old.end).toBe("reset");
+  });
+
+  test.each<[StreamErrorOptions, number, string | undefined]>([
+    [{ failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted }, 503, "2"],
+    [{ code: Code.ResourceExhausted }, 503, "2"],
+    [{ failure: Failure.DRAINING }, 503, "2"],
+    // A size that the relay and the listener have found between each other is none of the request's.
+    [{ failure: Failure.MESSAGE_TOO_LARGE }, 503, "2"],
+    [{ code: Code.Unimplemented }, 502, undefined],
+    [{ code: Code.Internal }, 502, undefined],
+  ])("that resets a call with %o before its answer is answered for with %i", async (init, status, retryAfter) => {
+    await opened();
+    await answering("a", (channel) => channel.reset(new StreamError("<b>words</b>", init)));
+    const { statuses, text } = await ask(head("GET", "/~/a/"));
+    expect([statuses, /^retry-after: (.*)\r$/im.exec(text)?.[1]]).toEqual([[status], retryAfter]);
+    expect(errorIn(text)).toMatch(/^failure=\w+, hop=peer, code=\w+$/);
+    // The words of a listener are a stranger's.
+    expect(text).not.toContain("words");
   });
 
   test("that never answers is answered for with 504", async () => {

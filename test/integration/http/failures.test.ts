@@ -198,6 +198,14 @@ describe("serve", () => {
     expect(told).toEqual([error, "/x"]);
   });
 
+  test.each([9, 11])("tells onError of a body of %s bytes whose Content-Length is 10", async (bytes) => {
+    const told: unknown[] = [];
+    const handler = () => new Response("x".repeat(bytes), { headers: { "content-length": "10" } });
+    await serving("wrong", handler, { onError: (reason) => told.push(reason) });
+    await rejection((await fetching("wrong")("/")).text());
+    expect(told).toMatchObject([{ failure: Failure.PROTOCOL_VIOLATION }]);
+  });
+
   test("tells nobody of a handler that fails because its caller has gone", async () => {
     const told: unknown[] = [];
     const begun = new Deferred<void>();
@@ -219,15 +227,18 @@ describe("serve", () => {
     expect(told).toEqual([]);
   });
 
-  test.each(["CONNECT", "TRACE", "TRACK"])("answers the method %s with 501, and asks no handler", async (method) => {
-    await serving("methods", () => new Response(""));
-    const stream = StreamClient(relay.origin, { codec: linkCodec }).connect("methods", { metadata: httpMetadata });
-    const link = await openLink(stream, "methods", systemClock);
-    const head = { method, scheme: "http", authority: "localhost", path: "/", headers: new Headers() };
-    expect((await link.open(requestToWire(head)).response.promise).status).toBe(501);
-    link.closeIfIdle();
-    stream.destroy();
-  });
+  test.each(["CONNECT", "TRACE", "TRACK", "connect", "trace"])(
+    "answers the method %s with 501, and asks no handler",
+    async (method) => {
+      await serving("methods", () => new Response(""));
+      const stream = StreamClient(relay.origin, { codec: linkCodec }).connect("methods", { metadata: httpMetadata });
+      const link = await openLink(stream, "methods", systemClock);
+      const head = { method, scheme: "http", authority: "localhost", path: "/", headers: new Headers() };
+      expect((await link.open(requestToWire(head)).response.promise).status).toBe(501);
+      link.closeIfIdle();
+      stream.destroy();
+    },
+  );
 
   test("fails as a stream server does", async () => {
     await serving("taken", () => new Response(""));
