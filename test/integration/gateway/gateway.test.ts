@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, constants } from "node:http2";
+import { json } from "node:stream/consumers";
 import { Code, StreamError, StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve, withTrailers } from "browser-stream-server/http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -114,6 +115,17 @@ describe("the gateway by path", () => {
     const page = await response.text();
     expect(page).toContain("&#60;b&#62;");
     expect(page).not.toContain("<b>");
+    // Somebody may listen a moment later.
+    expect(response.headers.get("cache-control")).toBe("no-store");
+  });
+
+  test("says so to a client of gRPC in its status and its message, because it shows no others", async () => {
+    const headers = { "content-type": "application/grpc+proto" };
+    const response = await fetch(`${relay.origin}/~/nobody/echo.v1.EchoService/Unary`, { method: "POST", headers });
+    const seen = ["content-type", "grpc-status", "retry-after"].map((name) => response.headers.get(name));
+    expect([response.status, ...seen]).toEqual([200, "application/grpc", String(Code.Unavailable), "2"]);
+    expect(decodeURI(response.headers.get("grpc-message") ?? "")).toContain("nobody");
+    expect(response.headers.get("stream-error")).toMatch(/^failure=no_such_name, hop=relay/);
   });
 
   test("says that a listener is no HTTP server", async () => {
@@ -144,6 +156,14 @@ describe("the gateway by host", () => {
     }
     expect((await ask("/healthz", { host: "relay.example" })).text).toBe("alive\n");
     expect((await ask("/cells", { host: "relay.example" })).status).toBe(404);
+  });
+
+  test("joins cookies of HTTP/2, of which each may have a header of its own", async () => {
+    await serving("notebook", seen);
+    const session = connect(relay.origin);
+    ends.unshift(async () => session.destroy());
+    const call = session.request({ ":authority": "notebook.relay.example", cookie: ["a=1", "b=2"] });
+    expect(await json(call)).toMatchObject({ headers: { cookie: "a=1; b=2" } });
   });
 
   test("answers hosts whose label is no name of a listener", async () => {
