@@ -32,7 +32,7 @@ export class StreamPool {
   readonly #init: StreamPoolInit;
   /** The streams that are not over. */
   readonly #streams = new Set<LinkStream>();
-  /** Notified when a stream comes back, or has ended. */
+  /** Notified when a stream opens, comes back, or has ended. */
   readonly #changed = new Condition();
 
   constructor(init: StreamPoolInit) {
@@ -76,7 +76,7 @@ export class StreamPool {
       onUnheard: () => {},
     });
     this.#streams.add(stream);
-    stream.on("resumed", () => this.#changed.notify());
+    for (const event of ["open", "resumed"] as const) stream.on(event, () => this.#changed.notify());
     stream.on("close", () => {
       this.#streams.delete(stream);
       this.#changed.notify();

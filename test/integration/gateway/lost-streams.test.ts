@@ -3,6 +3,7 @@ import { logRelay, type StreamServerProxyOptions } from "browser-stream-server/s
 import { afterEach, describe, expect, test } from "vitest";
 import { Deferred } from "../../../stream/platform/deferred.js";
 import { ChaosProxy } from "../../chaos/network/chaos-proxy.js";
+import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
 
@@ -43,9 +44,9 @@ async function serving(origin: string, handler: HttpHandler): Promise<void> {
 }
 
 /** Makes a call, and returns when that was let in. */
-async function calling(body: string): Promise<{ answer: Promise<Response> }> {
+async function calling(body: string, signal?: AbortSignal): Promise<{ answer: Promise<Response> }> {
   admitted = new Deferred();
-  const answer = fetch(`${relay.origin}/~/a/`, { method: "POST", body });
+  const answer = fetch(`${relay.origin}/~/a/`, { method: "POST", body, ...(signal && { signal }) });
   await admitted.promise;
   return { answer };
 }
@@ -108,6 +109,22 @@ describe("a call to a listener whose connection is lost", () => {
     const { status, headers } = await answer;
     expect([status, headers.get("stream-error")?.split(",")[0]]).toEqual([502, "failure=leg_lost"]);
     expect(asked).toEqual([]);
+  });
+
+  test("is not made if its caller has left meanwhile", async () => {
+    await opened();
+    const asked: string[] = [];
+    await serving(network.origin, telling("old", asked));
+    await (await (await calling("1")).answer).text();
+    await cut();
+    const leaving = new AbortController();
+    const { answer } = await calling("2", leaving.signal);
+    leaving.abort();
+    await rejection(answer);
+    await until(() => events.filter((event) => event === "call.ended").length === 2);
+    network.heal();
+    await (await (await calling("3")).answer).text();
+    expect(asked).toEqual(["old 1", "old 3"]);
   });
 
   test("is answered with 504 if nobody comes in time", async () => {
