@@ -55,7 +55,7 @@ export const fullPlan: Plan = {
   downloadBytes: 268_435_456,
   events: 50,
   calledNames: 1_000,
-  arrivalMs: 12_000,
+  arrivalMs: 20_000,
   pauseMs: 3_000,
 };
 
