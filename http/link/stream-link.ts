@@ -12,7 +12,6 @@ import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { Deferred } from "../../stream/platform/deferred.js";
 import { afterTask } from "../../stream/platform/task.js";
-import { afterTurn } from "../../stream/platform/turn.js";
 import { maxHttpHeadBytes } from "../message/head.js";
 import { type LinkStream, streamPipe } from "./stream-pipe.js";
 
@@ -24,11 +23,6 @@ export const httpMetadata = { protocol: "http" };
  * KiB, so that no endpoint has to cut them and to join their parts.
  */
 const maxPacketBytes = 61_440;
-/**
- * Packets of this size wait for no others. A relay takes three times as long to put together a message of 192 KiB as to
- * read three of 64 KiB, of which each comes in one piece.
- */
-const minPromptBytes = 16_384;
 /** The largest message of a link: a head of 64 KiB may stand beside a sum of data. */
 const maxLinkMessageBytes = 262_144;
 /** As on every link, a message has at most so many packets: one for each 64 bytes. */
@@ -119,9 +113,8 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
 function join(stream: LinkStream, link: PeerLink, maxBatchBytes: number): void {
   const onError = (reason: unknown) => link.close(StreamError.from(reason));
   // The head, the body and the end of a message come some microtasks apart, and each message of a stream costs more than
-  // the rest of a call. So small packets wait for others of their task.
-  const later = (action: () => void) => (link.unsentBytes < minPromptBytes ? afterTask : afterTurn)(action);
-  new LinkSender(link, streamPipe(stream), maxBatchBytes, onError, later);
+  // the rest of a call. So packets wait for others of their task.
+  new LinkSender(link, streamPipe(stream), maxBatchBytes, onError, afterTask);
   // Calls fail with it, so nobody else has to hear of it.
   stream.on("error", (error) => link.close(error));
   stream.on("end", () => {

@@ -129,25 +129,4 @@ describe("a link over a stream", () => {
     const channel = serving.open(request());
     expect(await rejection(channel.response.promise)).toMatchObject({ code: Code.Unimplemented });
   });
-
-  test("joins the small packets of one task in a message, and keeps large ones apart", async () => {
-    const { listener, calling } = await joined();
-    let messages = 0;
-    listener.on("data", () => {
-      messages += 1;
-    });
-    const channel = calling.open(request());
-    for (let chunks = 0; chunks < 2; chunks += 1) {
-      await Promise.resolve();
-      channel.write(new Uint8Array(100));
-    }
-    await settled();
-    expect(messages).toBe(1);
-    for (let chunks = 0; chunks < 2; chunks += 1) {
-      await Promise.resolve();
-      channel.write(new Uint8Array(20_000));
-    }
-    await settled();
-    expect(messages).toBe(3);
-  });
 });
