@@ -154,10 +154,12 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
   /**
    * Closes the socket behind all messages that were sent.
    *
-   * - `code` is 1000, which is the default, or 3000 to 4999; otherwise `InvalidAccessError` is thrown.
+   * - `given` is the code: 1000, which is the default, or 3000 to 4999, rounded to a whole number; otherwise
+   *   `InvalidAccessError` is thrown.
    * - `reason` has at most 123 bytes; otherwise `SyntaxError` is thrown.
    */
-  close(code = normalClosure, reason = ""): void {
+  close(given = normalClosure, reason = ""): void {
+    const code = Math.round(given);
     if (code !== normalClosure && !(code >= 3000 && code <= 4999)) {
       throw new DOMException(`a close code is 1000, or 3000 to 4999, and not ${code}`, "InvalidAccessError");
     }
@@ -200,6 +202,11 @@ export class StreamWebSocket extends EventTarget implements WebSocket {
     this.#emitter.off(event, listener as never);
     return this;
   }
+
+  /** Another name for `on`, as in Node. */
+  readonly addListener = this.on;
+  /** Another name for `off`, which `once` of `node:events` calls. */
+  readonly removeListener = this.off;
 
   get onopen(): WebSocket["onopen"] {
     return this.#handlers.get("open") ?? null;

@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
 import { setForwarded } from "../../http/message/forwarded.js";
+import { isHopByHop } from "../../http/message/head.js";
 import { type Caller, Code, type RawMessage, type Stream, StreamError } from "../../web/node.js";
 import { abnormalClosure, closureOf, normalClosure, noStatus } from "../../websocket/close-code.js";
 import { closeStream } from "../../websocket/close-stream.js";
@@ -10,7 +11,7 @@ import type { HttpTarget } from "./http-target.js";
 const handshakeTimeoutMs = 8_000;
 
 /** Metadata that is no header, and headers that the handshake has by itself. */
-const ownFields = /^(protocol|host|connection|upgrade|content-length|expect|sec-websocket-.*)$/;
+const ownFields = /^(protocol|host|content-length|expect|trailer|sec-websocket-.*)$/;
 
 /**
  * Opens a WebSocket to a local server for a stream whose client has the shape of one, and accepts the client when it is
@@ -73,8 +74,11 @@ function decline(stream: Stream, reason: string): void {
  */
 function headersOf(metadata: Record<string, string>, caller: Caller | undefined): Record<string, string> {
   const isHeader = ([name, value]: [string, string]) =>
-    /^[\w-]+$/.test(name) && !ownFields.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
-  const headers = new Headers(Object.entries(metadata).filter(isHeader));
+    /^[\w-]+$/.test(name) && !ownFields.test(name) && !isOfConnection(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+  // A client may write the name of a header in any case.
+  const fields = Object.entries(metadata).map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const isOfConnection = isHopByHop(fields.find(([name]) => name === "connection")?.[1]);
+  const headers = new Headers(fields.filter(isHeader));
   const scheme = metadata["x-forwarded-proto"] === "https" ? "https" : "http";
   setForwarded({ method: "GET", path: "/", headers, scheme, authority: metadata.host ?? "localhost" }, caller);
   return Object.fromEntries(headers);

@@ -199,7 +199,8 @@ describe("bss listen --http", () => {
     const server = createServer();
     const sockets = new WebSocketServer({ server, handleProtocols: () => "second" });
     sockets.on("connection", (socket: WebSocket, request) => {
-      socket.send(`${request.url} ${request.headers.host} ${request.headers["x-own"]}`);
+      const { host, te, "x-own": own, "x-hop": hop, "content-length": length } = request.headers;
+      socket.send([request.url, host, own, te, hop, length, request.headers["transfer-encoding"]].join(" "));
       socket.on("message", (data, isBinary) => {
         if (data.toString() === "close") socket.close(4001, "bye");
         else socket.send(data, { binary: isBinary });
@@ -207,14 +208,16 @@ describe("bss listen --http", () => {
     });
     const port = await open(server);
     await listen("sockets", port);
-    const Socket = webSocketOf(StreamClient(relay.origin), "sockets", { metadata: { "x-own": "1" } });
+    const ofConnection = { TE: "a", "Transfer-Encoding": "chunked", Connection: "X-Hop", "x-hop": "1" };
+    const metadata = { "X-Own": "1", Host: "other.example", "Content-Length": "5", ...ofConnection };
+    const Socket = webSocketOf(StreamClient(relay.origin), "sockets", { metadata });
     const connect = () => {
       const socket = new Socket("ws://host/path?query=1", ["first", "second"]);
       socket.binaryType = "arraybuffer";
       return socket;
     };
     const near = connect();
-    expect(await next(near)).toBe(`/path?query=1 127.0.0.1:${port} 1`);
+    expect(await next(near)).toBe(`/path?query=1 127.0.0.1:${port} 1    `);
     near.send("text");
     expect(await next(near)).toBe("text");
     near.send(new Uint8Array([1, 2]));

@@ -1,9 +1,11 @@
+import { type EventEmitter, once } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { rawCodec } from "../../../stream/codec.js";
 import { asWebSocket, type StreamCloseEvent, type StreamWebSocket } from "../../../websocket/index.js";
 import { exchange } from "../../fakes/frames.js";
 import { settled } from "../../fakes/outcome.js";
 import { streamAndPeer, textMessage } from "../../fakes/streams.js";
+import { uncaughtDuring } from "../../fakes/uncaught.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -73,4 +75,26 @@ test("StreamWebSocket.close leaves no timer behind when the peer answers", async
   peer.finish();
   await carry();
   expect([socket.readyState, vi.getTimerCount()]).toEqual([socket.CLOSED, 0]);
+});
+
+test("StreamWebSocket.close rounds its code, as a WebSocket does", async () => {
+  const { stream, life } = streamAndPeer({}, rawCodec);
+  life.accept(life.endpoint.capabilities);
+  const socket = asWebSocket(stream);
+  await settled();
+  const events = eventsOf(socket);
+  socket.close(3000.2);
+  await settled();
+  expect(events).toEqual([3000]);
+});
+
+test("once of node:events takes its listeners off a StreamWebSocket, whose failure harms nobody then", async () => {
+  const { stream, life } = streamAndPeer({}, rawCodec);
+  const socket = asWebSocket(stream);
+  const opened = once(socket as unknown as EventEmitter, "open");
+  life.accept(life.endpoint.capabilities);
+  await opened;
+  const events = eventsOf(socket);
+  expect(await uncaughtDuring(() => socket.terminate())).toEqual([]);
+  expect(events).toEqual([1006]);
 });
