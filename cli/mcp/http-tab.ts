@@ -68,6 +68,8 @@ class HttpTab implements McpTab {
 
   /** The call is begun in this turn, so that messages arrive in their order. Its response is waited for elsewhere. */
   async send(given: JsonRpcText): Promise<void> {
+    // The tab has heard nothing of a call that there was no room for.
+    if (this.#link.isOpen && !this.#link.hasRoom) throw fullError();
     const headers = { accept: bothTypes, "content-type": "application/json" };
     void this.#take(given, this.#fetch("POST", headers, given.text));
   }
@@ -205,7 +207,17 @@ function typeOf({ headers }: Response): string | undefined {
 /** The messages of a body of JSON: one, or an array of them, which early versions of MCP have. */
 function messagesOf(text: string): string[] {
   if (!text.trimStart().startsWith("[")) return [text];
-  return (JSON.parse(text) as unknown[]).map((message) => JSON.stringify(message));
+  try {
+    return (JSON.parse(text) as unknown[]).map((message) => JSON.stringify(message));
+  } catch {
+    // It is told as a message that is none. The engine's own words would quote it.
+    return [text];
+  }
+}
+
+function fullError(): StreamError {
+  const options = { failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted, hop: Hop.CALLER };
+  return new StreamError("the tab takes no more calls at once", options);
 }
 
 function statusError(status: number, code = Code.Unknown): StreamError {

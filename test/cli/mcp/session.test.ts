@@ -4,6 +4,7 @@ import { Code, type Stream, StreamServer } from "browser-stream-server";
 import { serve } from "browser-stream-server/http";
 import { mintToken, tokenPolicy } from "browser-stream-server/server";
 import { expect, onTestFinished, test } from "vitest";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { accessSecret as secret } from "../../fakes/access-keys.js";
 import { openRelay } from "../../integration/relay-ports.js";
 import { startRelay } from "../../relay-process.js";
@@ -344,4 +345,27 @@ test("bss mcp answers for a tab of HTTP that fails, and begins anew where the se
   expect(seen.at(-1)).toBe("/tools/mcp x s2");
   expect(await bridge.end()).toEqual({ code: 0, messages: [] });
   expect(seen.at(-1)).toBe("DELETE s2");
+});
+
+test("bss mcp says that a tab of HTTP was not asked where it takes no more calls, and quotes nothing that is no JSON", async () => {
+  const held = new Deferred<Response>();
+  const handler = async (request: Request): Promise<Response> => {
+    const { id, method } = (await request.json()) as Message;
+    if (method === "hold") return held.promise;
+    return new Response(reply(id, { capabilities }));
+  };
+  const server = serve(relay.origin, "full", handler, { maxCallsPerStream: 1 });
+  onTestFinished(() => server.end());
+  await server.ready;
+  const bridge = new Bridge("full");
+  bridge.say(initialize);
+  expect((await bridge.message()).id).toBe(0);
+  bridge.say({ id: "held", method: "hold" }, { id: "over", method: "x" });
+  const data = { sent: false, failure: "FAILURE_LIMIT_REACHED", hop: "HOP_CALLER" };
+  expect(await bridge.message()).toMatchObject({ id: "over", error: { data } });
+  held.resolve(new Response("[secret"));
+  const { id, error } = await bridge.message();
+  expect([id, error?.message]).toEqual(["held", expect.not.stringContaining("secret")]);
+  expect(await bridge.end()).toEqual({ code: 0, messages: [] });
+  expect(bridge.command.errorLines.join()).not.toContain("secret");
 });
