@@ -79,17 +79,18 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
   };
   stream.opened.then(
     () => {
-      stopWaiting = clock.after(openTimeoutMs, refuse, false);
+      // The limits may have come in the turn in which the listener accepted.
+      if (link === undefined) stopWaiting = clock.after(openTimeoutMs, refuse, false);
     },
     () => {},
   );
   stream.on("data", (bytes) => {
     if (link !== undefined) return receive(stream, link, bytes);
     stopWaiting();
-    const opened: Partial<LinkOpened> = readMessage(bytes)?.opened ?? {};
-    const { maxChannels = 0, maxPacketBytes: maxSentPacketBytes = 0, maxBatchBytes = 0 } = opened;
-    // None of them is 0: data that is cut into packets of no bytes would be sent forever.
-    if (maxChannels * maxSentPacketBytes * maxBatchBytes === 0) return refuse();
+    const opened = (readMessage(bytes)?.opened ?? {}) as LinkOpened;
+    const { maxChannels, maxPacketBytes: maxSentPacketBytes, maxBatchBytes } = opened;
+    // None of them is missing, or 0: data that is cut into packets of no bytes would be sent forever.
+    if (!(maxChannels * maxSentPacketBytes * maxBatchBytes)) return refuse();
     link = new PeerLink({
       maxChannels,
       maxPacketBytes,

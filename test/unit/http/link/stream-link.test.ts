@@ -6,9 +6,10 @@ import { ChannelResponseSchema, LinkMessageSchema, LinkOpenedSchema } from "../.
 import { linkCodec, openLink, serveLink } from "../../../../http/link/stream-link.js";
 import type { LinkStream } from "../../../../http/link/stream-pipe.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
+import { exchange } from "../../../fakes/frames.js";
 import { request } from "../../../fakes/links.js";
 import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
-import { joinedStreams } from "../../../fakes/streams.js";
+import { joinedStreams, streamAndPeer } from "../../../fakes/streams.js";
 
 const streams = () => joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
 type RawStream = ReturnType<typeof joinedStreams>[0];
@@ -65,6 +66,21 @@ describe("openLink", () => {
     clock.advance(1);
     expect(await rejection(opening)).toMatchObject({ code: Code.Unimplemented, hop: Hop.PEER });
     expect(clock.timers).toBe(0);
+  });
+
+  test("waits no more for a listener whose limits come in the turn in which it accepts", async () => {
+    const clock = new FakeClock();
+    const { stream, life, peer } = streamAndPeer({}, linkCodec);
+    const opening = openLink(stream as LinkStream, "n", clock);
+    const limits = create(LinkOpenedSchema, { maxChannels: 1, maxPacketBytes: 1_000, maxBatchBytes: 1_000 });
+    const data = toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened: limits }));
+    peer.write({ data, text: false });
+    life.accept(life.endpoint.capabilities);
+    exchange(life.endpoint, peer);
+    await opening;
+    await settled();
+    clock.advance(60_000);
+    expect(stream.state).toBe("open");
   });
 
   test("rejects with why the stream has failed, and leaves no timer", async () => {
