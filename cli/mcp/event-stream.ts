@@ -1,13 +1,11 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { createParser } from "eventsource-parser";
+import { maxTimerMs } from "../../stream/platform/system-clock.js";
 import { Failure, Hop, StreamError } from "../../web/node.js";
 
 /** The first pause before a stream is opened again, where the tab names none, and the longest one. */
 const pauseMs = { first: 1_000, longest: 30_000 };
 /** A tab that names no pause at all is asked a hundred times a second. */
 const minRetryMs = 10;
-/** The longest time of Node's timers. */
-const maxTimerMs = 2_147_483_647;
 /** As much as a message of a stream may have, unless its receiver says otherwise. */
 const maxEventCharacters = 16_777_216;
 /** An id that a header can carry. One that it cannot is like none: the stream begins anew. */
@@ -67,11 +65,14 @@ export class EventStream {
     }
   }
 
-  /** Waits before the next attempt to open the stream: as long as the tab has said, and longer after each failure. */
-  async pause(signal: AbortSignal): Promise<void> {
+  /**
+   * Begins another attempt to open the stream. Returns how long to wait before it, in milliseconds: as long as the tab
+   * has said, and longer after each failure.
+   */
+  retry(): number {
     const ms = Math.min(this.#retryMs * 2 ** this.#failures, Math.max(this.#retryMs, pauseMs.longest));
     this.#failures += 1;
-    await pause(ms, undefined, { signal, ref: false });
+    return ms;
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { fetchCall } from "../../http/call/fetch-call.js";
 import { openLink } from "../../http/link/stream-link.js";
 import type { LinkStream } from "../../http/link/stream-pipe.js";
@@ -158,7 +159,7 @@ class HttpTab implements McpTab {
         if (signal.aborted || StreamError.from(reason).failure === Failure.MESSAGE_TOO_LARGE) throw reason;
       }
       if (sent?.isAnswered || (sent !== undefined && events.failures >= maxFailures)) return;
-      await events.pause(signal);
+      await pause(events.retry(), undefined, { signal, ref: false });
     }
   }
 
@@ -183,7 +184,7 @@ class HttpTab implements McpTab {
       if (events.lastEventId === undefined) throw reason;
     });
     if (sent.requestId === undefined || sent.isAnswered || events.lastEventId === undefined) return;
-    await events.pause(this.#calls.signal);
+    await pause(events.retry(), undefined, { signal: this.#calls.signal, ref: false });
     await this.#follow(events, sent);
   }
 
