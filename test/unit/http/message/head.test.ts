@@ -22,6 +22,13 @@ const wire = (init: { path?: string; headers?: Record<string, string> }) => {
   return create(ChannelRequestSchema, { path: init.path ?? "/", headers: list });
 };
 
+test("requestToWire and responseToWire leave out the headers of one connection", () => {
+  const headers = new Headers({ connection: "x-hop", "x-hop": "1", "keep-alive": "timeout=5", a: "1" });
+  const names = (list: readonly { name: string }[]) => list.map(({ name }) => name).filter((name) => name[0] !== ":");
+  expect(names(requestToWire({ ...head, headers }).headers)).toEqual(["a"]);
+  expect(names(responseToWire(200, headers).headers)).toEqual(["a"]);
+});
+
 describe("requestFromWire", () => {
   test("reads what requestToWire writes", () => {
     const read = requestFromWire(requestToWire({ ...head, headers: new Headers({ a: "1", cookie: "b" }) }));
