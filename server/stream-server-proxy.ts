@@ -199,8 +199,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
     }
     const refusal = this.#pages.requestRefusal(request);
     if (refusal !== undefined) return this.#refuse(refusal, response);
-    const noLeave = this.#pages.preflightRefusal(request);
-    if (noLeave !== undefined) this.#warnOfPage(noLeave, "a page got no leave to call the relay");
+    const refusedPreflight = this.#pages.preflightRefusal(request);
+    if (refusedPreflight !== undefined)
+      this.#warnOfPage(refusedPreflight, "the preflight of a page that calls the relay was refused");
     sendContinue(request, response);
     this.#cors(request, response, () => this.#routes.handle(request, response));
   };

@@ -29,10 +29,10 @@ export class GatewayAnswers {
   }
 
   /**
-   * Gives a page leave to make the call that it asks about, and returns true, if the request is such a question and
-   * the origin of the page is allowed. A leave lets nobody in: the call behind it is admitted, or not, by itself.
+   * Allows the request, and returns true, if it is a preflight for a page of an allowed origin. That lets nobody in:
+   * the call after the preflight is admitted, or refused, by itself.
    */
-  giveLeave(request: NodeRequest, response: NodeResponse): boolean {
+  allowPreflight(request: NodeRequest, response: NodeResponse): boolean {
     if (!this.#pages.isAllowedPreflight(request)) return false;
     this.#cors(request, response, () => {
       setStatus(response, 204);
@@ -41,19 +41,22 @@ export class GatewayAnswers {
     return true;
   }
 
-  /** Answers a call that failed. A page that asks whether it may call gets leave, so that its call is told why. */
+  /** Answers a call that failed. A preflight is allowed, so that the call after it is told why. */
   failure(request: NodeRequest, response: NodeResponse, error: StreamError): void {
-    if (this.giveLeave(request, response)) return;
+    if (this.allowPreflight(request, response)) return;
     const refusal = error.failure === Failure.NOT_PERMITTED ? this.#pages.preflightRefusal(request) : undefined;
     if (refusal !== undefined) {
-      this.#warnings.warn({ kind: refusal.kind }, `a page got no leave to call a listener: ${refusal.reason}`);
+      this.#warnings.warn(
+        { kind: refusal.kind },
+        `the preflight of a page that calls a listener was refused: ${refusal.reason}`,
+      );
     }
     this.#cors(request, response, () => answerFailure(request, response, error));
   }
 
   /** Answers a request without asking a listener. */
   plainly(request: NodeRequest, response: NodeResponse, status: number, words: string): void {
-    if (this.giveLeave(request, response)) return;
+    if (this.allowPreflight(request, response)) return;
     this.#cors(request, response, () => answerPlainly(request, response, status, words));
   }
 }

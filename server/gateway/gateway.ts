@@ -98,7 +98,7 @@ export class Gateway {
       return this.#answers.plainly(request, response, 403, "No service worker is served here.");
     }
     // No policy can tell who calls by a question of a browser's, which never carries a token.
-    if (this.#relay.admission.hasPolicy && this.#answers.giveLeave(request, response)) return;
+    if (this.#relay.admission.hasPolicy && this.#answers.allowPreflight(request, response)) return;
     if (this.#visits?.isFirst(request)) return this.#visits.showFirst(route, request, response);
     void this.#call(route, request, response);
   }

@@ -39,7 +39,7 @@ function isOrigin(text: unknown): boolean {
 }
 
 /**
- * Lets pages of other origins in. Every RPC has a content type for which a browser asks leave first, so a page of an
+ * Lets pages of other origins in. Every RPC has a content type for which a browser sends a preflight, so a page of an
  * origin that is not allowed never gets to send a request.
  */
 export function createCorsFilter(origins: Origins): CorsFilter {
@@ -55,9 +55,9 @@ export function createCorsFilter(origins: Origins): CorsFilter {
 }
 
 /**
- * Lets pages of `origins` read the gateway's own answers, and gives them leave for the method and the headers of the
- * call that a preflight asks about. No leave is for calls with cookies, and browsers remember none for longer than
- * their 5 s.
+ * Lets pages of `origins` read the gateway's own answers, and allows their preflights, for the method and the headers
+ * that a preflight names. It allows none for calls with cookies, and browsers remember an answer no longer than their
+ * own 5 s.
  */
 export function createGatewayCorsFilter(origins: Origins): CorsFilter {
   const filter = cors(({ headers }, done) =>

@@ -22,8 +22,8 @@ export class PageAccess {
   }
 
   /**
-   * Says why a page may not open a WebSocket, for which no browser asks leave; undefined if it may. A request without
-   * an Origin is no page's.
+   * Says why a page may not open a WebSocket, for which no browser sends a preflight; undefined if it may. A request
+   * without an Origin is no page's.
    */
   socketRefusal(request: IncomingMessage): PageRefusal | undefined {
     return this.#originRefusal(request);
@@ -31,20 +31,20 @@ export class PageAccess {
 
   /**
    * Says why a request is refused that may be a page's; undefined for any other. Without `hosts` every request may
-   * pass, because a browser asks leave for those of other origins. It asks no leave for a page whose own name has been
-   * pointed at the relay's address (DNS rebinding), so with `hosts` the headers are compared here.
+   * pass, because a browser sends a preflight for those of other origins. It sends none for a page whose own name has
+   * been pointed at the relay's address (DNS rebinding), so with `hosts` the headers are compared here.
    */
   requestRefusal(request: NodeRequest): PageRefusal | undefined {
     if (this.#hosts === "*" || this.#origins === "*" || isPreflight(request)) return undefined;
     return this.#originRefusal(request) ?? this.hostRefusal(request);
   }
 
-  /** Whether a page of an allowed origin asks whether it may call, by CORS. */
+  /** Whether a request is a preflight of CORS for a page of an allowed origin. */
   isAllowedPreflight(request: NodeRequest): boolean {
     return isPreflight(request) && this.#allows(request.headers.origin ?? "");
   }
 
-  /** Says why a page that asks whether it may call gets no leave, by CORS; undefined for any other request. */
+  /** Says why a preflight of CORS is refused; undefined for any other request. */
   preflightRefusal(request: NodeRequest): PageRefusal | undefined {
     const { origin } = request.headers;
     if (origin === undefined || !isPreflight(request) || this.#allows(origin)) return undefined;

@@ -65,7 +65,7 @@ const isReadable = {
   "access-control-expose-headers": "stream-error,retry-after",
   vary: expect.stringContaining("Origin"),
 };
-const leave = {
+const isAllowed = {
   status: 204,
   ...isReadable,
   "access-control-allow-methods": "DELETE",
@@ -73,16 +73,16 @@ const leave = {
 };
 
 describe("a page of an allowed origin", () => {
-  test("gets leave to call a listener behind a policy, which its browser cannot ask for with a token", async () => {
+  test("has its preflight allowed behind a policy, although a preflight carries no token", async () => {
     await opened(policy);
-    // There is no leave for cookies, and no time for which it is remembered.
-    expect(await preflight("/~/a/", app)).toEqual(leave);
+    // Calls with cookies are not allowed, and no time is told for which the answer is remembered.
+    expect(await preflight("/~/a/", app)).toEqual(isAllowed);
     expect([came, asked]).toEqual([[], []]);
     expect(await send("DELETE", "/~/a/", app)).toEqual({ status: 401, ...isReadable });
     expect(await send("DELETE", "/~/a/", app, ["Authorization: Bearer good"])).toMatchObject({ status: 200 });
   });
 
-  test("gets leave, and reads failures, over HTTP/2 as well", async () => {
+  test("has its preflight allowed, and reads failures, over HTTP/2 as well", async () => {
     await opened(policy);
     const { fetch, close } = openHttp2Fetch(relay.origin);
     const ask = { origin: app, "access-control-request-method": "DELETE" };
@@ -98,20 +98,20 @@ describe("a page of an allowed origin", () => {
 
   test("is told that nobody listens, and why a URL is none", async () => {
     await opened();
-    expect(await preflight("/~/nobody/", app)).toEqual(leave);
+    expect(await preflight("/~/nobody/", app)).toEqual(isAllowed);
     expect(await send("DELETE", "/~/nobody/", app)).toEqual({ status: 503, ...isReadable });
-    expect(await preflight("/~/a/../b", app)).toEqual(leave);
+    expect(await preflight("/~/a/../b", app)).toEqual(isAllowed);
     expect(await send("DELETE", "/~/a/../b", app)).toEqual({ status: 400, ...isReadable });
   });
 
   test("is any page where all origins are allowed", async () => {
     await opened({ ...policy, origins: "*" });
-    const all = { ...leave, "access-control-allow-origin": "*", vary: "Access-Control-Request-Headers" };
+    const all = { ...isAllowed, "access-control-allow-origin": "*", vary: "Access-Control-Request-Headers" };
     expect(await preflight("/~/a/", stranger)).toEqual(all);
   });
 });
 
-test("a page of another origin gets no leave from the gateway, and reads none of its answers", async () => {
+test("a page of another origin has its preflight refused by the gateway, and reads none of its answers", async () => {
   await opened(policy);
   expect(await preflight("/~/a/", stranger)).not.toHaveProperty("access-control-allow-origin");
   expect(await send("DELETE", "/~/a/", stranger)).toMatchObject({ status: 401 });
