@@ -13,7 +13,10 @@ import type { TransportLike } from "../../web/transport/transports.js";
 import { httpMetadata, linkStreamOptions, openLink } from "../link/stream-link.js";
 import type { LinkStream } from "../link/stream-pipe.js";
 
-/** A stream without a call is ended after this time. It is the time that Node's own `fetch` keeps a connection for. */
+/**
+ * A stream without a call is ended after this time, which is the one that Node's own `fetch` keeps a connection for. Its
+ * listener has as long again to end it as well.
+ */
 const idleTimeoutMs = 4_000;
 /** At 100 calls each, these carry 3,200 calls at once. */
 const maxStreams = 32;
@@ -86,6 +89,8 @@ export class Connections {
     void link.closed.then(() => {
       connection.stopIdling();
       this.#connections.delete(connection);
+      // A listener that does not finish its direction would keep the stream open.
+      this.#clock.after(idleTimeoutMs, () => stream.destroy(), false);
     });
     // The call that it was opened for may have been given up.
     this.#idle(connection);

@@ -1,8 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
-import { ChannelResponseSchema } from "../../../../gen/streamserver/v1/link_pb.js";
+import { ChannelResponseSchema, LinkMessageSchema, LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
 import { Connections } from "../../../../http/call/connections.js";
 import { linkCodec, serveLink } from "../../../../http/link/stream-link.js";
 import type { LinkStream } from "../../../../http/link/stream-pipe.js";
@@ -11,7 +11,7 @@ import { StreamError } from "../../../../stream/error/stream-error.js";
 import { Deferred } from "../../../../stream/platform/deferred.js";
 import { FakeClock } from "../../../fakes/fake-clock.js";
 import { request } from "../../../fakes/links.js";
-import { rejection, settled } from "../../../fakes/outcome.js";
+import { promiseState, rejection, settled } from "../../../fakes/outcome.js";
 import { joinedStreams, streamAndPeer } from "../../../fakes/streams.js";
 
 /** Connections to a listener that answers when told. */
@@ -116,4 +116,20 @@ test("Connections.open opens another stream while Connections.close ends the fir
   await own.open(request(), undefined);
   await closed;
   expect(clients.map(({ state }) => state)).toEqual(["closed", "open"]);
+});
+
+test("Connections ends a stream whose listener does not, after 4 s more", async () => {
+  const clock = new FakeClock();
+  const [client, listener] = joinedStreams({}, linkCodec) as [LinkStream, LinkStream];
+  const opened = create(LinkOpenedSchema, { maxChannels: 1, maxPacketBytes: 1_000, maxBatchBytes: 1_000 });
+  listener.on("error", () => {}).write(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+  const own = new Connections("n", () => client, clock);
+  (await own.open(request(), undefined)).reset(new StreamError("given up"));
+  const closed = own.close();
+  await settled();
+  await settled();
+  clock.advance(3_999);
+  expect(await promiseState(closed)).toBe("pending");
+  clock.advance(1);
+  await closed;
 });
