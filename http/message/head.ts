@@ -33,10 +33,10 @@ const hopByHop = /^(connection|keep-alive|proxy-connection|te|transfer-encoding|
  * Returns the headers, in lower case, without those of one connection, which are also the ones that Connection names.
  */
 export function endToEndHeaders(headers: readonly Header[]): Header[] {
-  const named = headers
-    .filter(({ name }) => name === "connection")
-    .flatMap(({ value }) => value.toLowerCase().split(/\s*,\s*/));
-  return headers.filter(({ name }) => !hopByHop.test(name) && !named.includes(name));
+  const named = new Set(
+    headers.filter(({ name }) => name === "connection").flatMap(({ value }) => value.toLowerCase().split(/\s*,\s*/)),
+  );
+  return headers.filter(({ name }) => !hopByHop.test(name) && !named.has(name));
 }
 
 /**
