@@ -200,7 +200,7 @@ export class Routes {
       return;
     }
     // If the caller hung up while middleware had the request, "close" does not come again.
-    if (isGone(response)) return;
+    if (isGone(response)) return void request.resume();
     // The address of the relay may lead to another one by now, and calls over this connection are refused.
     if (!this.#relay.isOpen) retireSession(response);
     if (headBytesOf(request) > maxHeaderSize) {

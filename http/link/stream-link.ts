@@ -23,6 +23,8 @@ export const httpMetadata = { protocol: "http" };
  * KiB, so that no endpoint has to cut them and to join their parts.
  */
 const maxPacketBytes = 61_440;
+/** A listener that takes less at once has its callers send as many packets as bytes. */
+const minPacketBytes = 1_000;
 /** The largest message of a link: a head of 64 KiB may stand beside a sum of data. */
 const maxLinkMessageBytes = 262_144;
 /** As on every link, a message has at most so many packets: one for each 64 bytes. */
@@ -89,8 +91,8 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
     stopWaiting();
     const opened = (readMessage(bytes)?.opened ?? {}) as LinkOpened;
     const { maxChannels, maxPacketBytes: maxSentPacketBytes, maxBatchBytes } = opened;
-    // None of them is missing, or 0: data that is cut into packets of no bytes would be sent forever.
-    if (!(maxChannels * maxSentPacketBytes * maxBatchBytes)) return refuse();
+    // Any of them may be missing.
+    if (!(maxChannels > 0 && Math.min(maxSentPacketBytes, maxBatchBytes) >= minPacketBytes)) return refuse();
     link = new PeerLink({
       maxChannels,
       maxPacketBytes,

@@ -75,8 +75,13 @@ export function endFailed(request: NodeRequest, response: NodeResponse, error: S
 export function cutOff(request: NodeRequest, response: NodeResponse): void {
   if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   // Where the end of the connection is that of the body, only a reset tells that the body is not whole.
-  else if (request.httpVersion === "1.0" && !isEncrypted(request)) request.socket.resetAndDestroy();
+  else if (request.httpVersion === "1.0" && canBeReset(request)) request.socket.resetAndDestroy();
   else response.destroy();
+}
+
+/** Whether a connection is one of TCP. Node throws for the reset of another one, such as that of a local socket. */
+function canBeReset(request: NodeRequest): boolean {
+  return !isEncrypted(request) && request.socket.remoteFamily !== undefined;
 }
 
 /** Answers a request that failed, so that programs can read how, and people too. */

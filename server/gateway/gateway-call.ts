@@ -6,6 +6,7 @@ import type { ChannelResponse } from "../../gen/streamserver/v1/link_pb.js";
 import { hasNoBody, isFinalStatus } from "../../http/message/head.js";
 import type { Channel } from "../../link/channel/channel.js";
 import type { ChannelUser } from "../../link/channel/channel-user.js";
+import { headBytes } from "../../link/packet/header.js";
 import { StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import type { Caller } from "../admission/caller.js";
@@ -37,7 +38,7 @@ type GatewayCallState =
   /** The head of the answer has not come. */
   | { kind: "waiting"; cancelDeadline: () => void }
   /** The bytes that are still to come, where the head has said how many. */
-  | { kind: "answering"; leftBytes: number | undefined; body: "passed" | "dropped" }
+  | { kind: "answering"; leftBytes: number | undefined }
   | { kind: "over" };
 
 /**
@@ -64,6 +65,8 @@ export class GatewayCall implements ChannelUser, Holder {
     const onLate = () => this.#fail(lateError(headTimeoutMs));
     this.#state = { kind: "waiting", cancelDeadline: clock.after(headTimeoutMs, onLate, false) };
     response.on("close", () => this.#onCallerGone());
+    // A stream of HTTP/2 that its client has reset without an error ends like a whole request, and closes later.
+    request.on("aborted", () => this.#onCallerGone());
     response.on("drain", () => channel.resume());
     // "close" follows.
     response.on("error", () => {});
@@ -97,7 +100,6 @@ export class GatewayCall implements ChannelUser, Holder {
         return this.#fail(brokenAnswerError("the answer is longer than its Content-Length"));
       state.leftBytes -= chunk.byteLength;
     }
-    if (state.body === "dropped") return;
     this.bytes.answer += chunk.byteLength;
     const isTaken = this.#response.write(chunk);
     if (!isTaken) this.#channel.pause();
@@ -106,7 +108,7 @@ export class GatewayCall implements ChannelUser, Holder {
   onEnd(): void {
     const state = this.#state;
     if (state.kind !== "answering") return;
-    if (state.body === "passed" && state.leftBytes) {
+    if (state.leftBytes) {
       return this.#fail(brokenAnswerError("the answer is shorter than its Content-Length"));
     }
     this.#set({ kind: "over" });
@@ -151,6 +153,9 @@ export class GatewayCall implements ChannelUser, Holder {
 
   #answer({ status, headers }: ChannelResponse): void {
     if (this.#state.kind !== "waiting") return;
+    if (headBytes(headers) > maxAnswerHeadBytes) {
+      return this.#fail(brokenAnswerError(`the head of the answer has more than ${maxAnswerHeadBytes} bytes`));
+    }
     const passed = isFinalStatus(status) ? answerHeaders(headers, this.#init.target) : undefined;
     const length = passed?.["content-length"];
     if (passed === undefined || (length !== undefined && !/^\d{1,15}$/.test(String(length)))) {
@@ -161,7 +166,7 @@ export class GatewayCall implements ChannelUser, Holder {
     // Over HTTP/1.1 trailers go behind chunks, and Node throws for their announcement anywhere else.
     if (!this.#hasChunks(hasBody, length)) delete passed.trailer;
     const leftBytes = length === undefined || !hasBody ? undefined : Number(length);
-    this.#set({ kind: "answering", leftBytes, body: hasBody ? "passed" : "dropped" });
+    this.#set({ kind: "answering", leftBytes });
     try {
       setStatus(this.#init.response, status);
       this.#response.writeHead(status, passed);
@@ -170,9 +175,18 @@ export class GatewayCall implements ChannelUser, Holder {
       for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name);
       return this.#fail(brokenAnswerError(unknownHead, cause));
     }
+    if (!hasBody) return this.#endWithHead();
     this.#channel.resume();
     // A head whose body comes later is not held back.
     if (!this.isOver) this.#flushHead();
+  }
+
+  /** Ends an answer that has no body, whatever the listener sends behind the head. */
+  #endWithHead(): void {
+    this.#set({ kind: "over" });
+    this.#response.end();
+    // Does nothing where the listener has ended its answer.
+    this.#channel.reset(new StreamError("the answer has no body", { code: Code.Canceled, hop: Hop.CALLER }));
   }
 
   /** Whether an answer can have trailers. */
@@ -211,6 +225,8 @@ export class GatewayCall implements ChannelUser, Holder {
   #set(state: GatewayCallState): void {
     if (this.#state.kind === "waiting") this.#state.cancelDeadline();
     this.#state = state;
+    // Nobody takes the rest of the request, and Node keeps it until it was read.
+    if (state.kind === "over") this.#request.resume();
   }
 }
 
@@ -226,6 +242,12 @@ function pairs(raw: readonly string[]): [string, string][] {
   for (let at = 0; at + 1 < raw.length; at += 2) result.push([String(raw[at]), String(raw[at + 1])]);
   return result;
 }
+
+/**
+ * The largest head of an answer. Node closes a connection of HTTP/2, with all its calls, for a head of more than 64 KiB;
+ * the last KiB is for the headers that the gateway and Node add.
+ */
+const maxAnswerHeadBytes = 64_512;
 
 const unknownHead = "the listener sends a head that HTTP does not know";
 

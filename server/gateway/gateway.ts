@@ -82,7 +82,7 @@ export class Gateway {
   /** Serves a request that {@link routeOf} has found a route for. Never throws. */
   handle(route: GatewayRoute | VisitRoute, request: NodeRequest, response: NodeResponse): void {
     // The caller may have hung up while middleware had the request.
-    if (isGone(response)) return;
+    if (isGone(response)) return void request.resume();
     endUnfinished(response);
     if (route.kind === "visit") return this.#visits?.handle(route, request, response);
     if (route.kind === "refused") return this.#answers.plainly(request, response, route.status, route.message);

@@ -7,7 +7,11 @@ export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureSer
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
-/** Whether nobody is there to read a response. In HTTP/2 only the stream knows. */
+/**
+ * Whether nobody is there to read a response. In HTTP/2 only the stream knows. One that was reset without an error is
+ * destroyed when its request is read to the end.
+ */
 export function isGone(response: NodeResponse): boolean {
-  return ("stream" in response ? response.stream : response).destroyed;
+  if (!("stream" in response)) return response.destroyed;
+  return response.stream.destroyed || response.stream.closed;
 }

@@ -9,6 +9,8 @@ import { closeTimeoutMs } from "../open-responses.js";
 export function endUnfinished(response: NodeResponse): void {
   if (!("stream" in response)) return closeIfUnfinished(response);
   const { stream, req: request } = response;
+  // Node keeps a stream that its client has reset without an error until its body is read to the end.
+  stream.once("aborted", () => request.resume());
   const end = () => {
     if (!request.complete && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
   };

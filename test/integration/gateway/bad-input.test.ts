@@ -1,14 +1,24 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect as connectHttp2, constants } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
-import { create } from "@bufbuild/protobuf";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, Failure, StreamError, StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve, trailersOf } from "browser-stream-server/http";
 import type { StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { ChannelResponseSchema, HeaderSchema } from "../../../gen/streamserver/v1/link_pb.js";
+import {
+  ChannelResponseSchema,
+  HeaderSchema,
+  LinkMessageSchema,
+  LinkOpenedSchema,
+} from "../../../gen/streamserver/v1/link_pb.js";
 import { linkCodec, serveLink } from "../../../http/link/stream-link.js";
 import type { Channel } from "../../../link/channel/channel.js";
+import { relayOf } from "../../../server/stream-server-proxy.js";
 import type { StreamErrorOptions } from "../../../stream/error/stream-error.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
 import { until } from "../until.js";
@@ -408,6 +418,129 @@ describe("a listener", () => {
     expect(errorIn(text)).toMatch(/^failure=\w+, hop=peer, code=\w+$/);
     // The words of a listener are a stranger's.
     expect(text).not.toContain("words");
+  });
+
+  test("that fails behind the head has its answer cut off where the connection is none of TCP, too", async () => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, []);
+      setTimeout(() => channel.reset(new Error("no") as never), 20);
+    });
+    const directory = await mkdtemp(join(tmpdir(), "gateway-"));
+    const path = join(directory, "socket");
+    const server = createServer();
+    relay.proxy.install(server);
+    server.listen(path);
+    await once(server, "listening");
+    const socket = connect(path);
+    socket.write("GET /~/a/ HTTP/1.0\r\nHost: relay.example\r\n\r\n");
+    socket.resume();
+    await once(socket, "close");
+    await new Promise((resolve) => server.close(resolve));
+    await rm(directory, { recursive: true });
+    expect((await ask(head("GET", "/~/nobody/"))).statuses).toEqual([503]);
+  });
+
+  test("that sends a head of almost 64 KiB is answered for with 502, and other calls of the connection go on", async () => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, [["x-a", "x".repeat(65_450)]]);
+      channel.end();
+    });
+    await serving("b", () => new Response("other"));
+    const { fetch } = http2();
+    expect((await fetch(`${relay.origin}/~/a/`)).status).toBe(502);
+    expect(await (await fetch(`${relay.origin}/~/b/`)).text()).toBe("other");
+  });
+
+  test.each([
+    ["HEAD", 200],
+    ["GET", 204],
+    ["GET", 304],
+  ])("that goes on behind an answer to %s with %i, which has no body, is not waited for", async (method, status) => {
+    await opened();
+    let isReset = false;
+    await answering("a", (channel) => {
+      channel.use({
+        onData() {},
+        onEnd() {},
+        onDrain() {},
+        onClosed() {
+          isReset = true;
+        },
+      });
+      respond(channel, status, []);
+      channel.write(new Uint8Array(1));
+    });
+    expect((await ask(head(method, "/~/a/"))).statuses).toEqual([status]);
+    await until(
+      () => isReset,
+      () => "the call goes on",
+    );
+  });
+
+  test.each([
+    ["no call", { maxChannels: 0, maxPacketBytes: 1_024, maxBatchBytes: 1_024 }],
+    ["packets of a byte", { maxChannels: 1, maxPacketBytes: 1, maxBatchBytes: 1_024 }],
+    ["messages of nothing", { maxChannels: 1, maxPacketBytes: 1_024, maxBatchBytes: 0 }],
+  ])("that takes %s is no HTTP server", async (_, limits) => {
+    await opened();
+    let streams = 0;
+    const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
+      streams += 1;
+      stream.on("error", () => {});
+      const opened = create(LinkOpenedSchema, limits);
+      stream.write(toBinary(LinkMessageSchema, create(LinkMessageSchema, { opened })));
+    }).listen("a");
+    ends.push(() => server.end());
+    await server.ready;
+    const { statuses, text } = await ask(`${head("POST", "/~/a/", ["Content-Length: 3"])}abc`);
+    expect([statuses, errorIn(text), streams]).toEqual([[502], "failure=unspecified, hop=peer, code=unimplemented", 1]);
+  });
+
+  test("that answers before it has read the request lets the next one on the connection come", async () => {
+    await opened();
+    await answering("a", (channel) => {
+      respond(channel, 200, [["content-length", "0"]]);
+      // In a later turn, so that the upload has stopped.
+      setTimeout(() => channel.end(), 50);
+    });
+    const upload = head("POST", "/~/a/", ["Content-Length: 4000000"]).replace("Connection: close\r\n", "");
+    const { statuses } = await ask(upload + "x".repeat(4_000_000) + head("GET", "/~/a/"));
+    expect(statuses).toEqual([200, 200]);
+  });
+
+  test("that does not read hears of a caller by HTTP/2 that resets its call without an error", async () => {
+    await opened();
+    const session = connectHttp2(relay.origin).on("error", () => {});
+    ends.unshift(async () => session.destroy());
+    let error: unknown;
+    await answering("a", (channel) => {
+      channel.pause();
+      channel.use({
+        onData() {},
+        onEnd() {},
+        onDrain() {},
+        onClosed(reason) {
+          error = reason;
+        },
+      });
+    });
+    const { admission } = relayOf(relay.proxy);
+    const call = session.request({ ":method": "POST", ":path": "/~/a/", "content-type": "application/grpc" });
+    call.on("error", () => {}).write(new Uint8Array(900_000));
+    // The listener has the request by then, and the relay has more of its body than the listener takes.
+    await until(() => admission.heldBytes.bytes > 400_000);
+    call.close(constants.NGHTTP2_NO_ERROR);
+    await until(
+      () => admission.count("gateway call") === 0,
+      () => "the call goes on",
+    );
+    await until(
+      () => admission.heldBytes.bytes === 0 && error !== undefined,
+      () => `${admission.heldBytes.bytes} wait`,
+    );
+    expect(error).toMatchObject({ code: Code.Canceled });
   });
 
   test("that never answers is answered for with 504", async () => {
