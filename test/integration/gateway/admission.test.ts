@@ -79,6 +79,25 @@ describe("a call through the gateway", () => {
     ]);
   });
 
+  test("shares no stream with a call from another address, or by another token, of the same caller", async () => {
+    await opened({ trustedProxies: ["127.0.0.1"], authorize: () => ({ subject: "ann" }) });
+    const callers = new Set<unknown>();
+    await serving((_, { caller }) => {
+      callers.add(caller);
+      return new Response("");
+    });
+    const streams: number[] = [];
+    const call = async (token: string, address: string) => {
+      await (await get({ authorization: `Bearer ${token}`, "x-forwarded-for": address })).text();
+      streams.push(callers.size);
+    };
+    await call("one", "192.0.2.1");
+    await call("one", "192.0.2.1");
+    await call("one", "192.0.2.2");
+    await call("two", "192.0.2.1");
+    expect(streams).toEqual([1, 1, 2, 3]);
+  });
+
   test("counts for who it is, and is refused with when to try again", async () => {
     await opened({ limits: { maxGatewayCallsPerCaller: 1 }, authorize: ({ token }) => ({ subject: token }) });
     await serving(endless);
