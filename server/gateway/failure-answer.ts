@@ -57,9 +57,9 @@ export function failureAnswer({ failure, hop, code, limit }: StreamError): Failu
     return answersByRefusal[code] ?? { status: 403, words: "The call is not permitted." };
   if (failure === Failure.DECLINED)
     return answersByRefusal[code] ?? { status: 502, words: "The listener has declined." };
-  // Sizes that the relay and the listener have found between each other are no fault of the request.
+  // A message that is too large between the relay and the listener is no fault of the request, and no matter of time.
   const isPeers = failure === Failure.MESSAGE_TOO_LARGE && hop !== Hop.CALLER;
-  const answer = (isPeers ? undefined : answersByFailure[failure]) ?? answersByCode[code] ?? otherAnswer;
+  const answer = isPeers ? otherAnswer : (answersByFailure[failure] ?? answersByCode[code] ?? otherAnswer);
   if (limit === undefined || limit.retryAfterMs === 0) return answer;
   const status = limit.name.endsWith("PerCaller") ? 429 : answer.status;
   return { ...answer, status, retryAfterSeconds: Math.ceil(limit.retryAfterMs / 1_000) };

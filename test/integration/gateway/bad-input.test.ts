@@ -407,7 +407,7 @@ describe("a listener", () => {
     [{ code: Code.ResourceExhausted }, 503, "2"],
     [{ failure: Failure.DRAINING }, 503, "2"],
     // A size that the relay and the listener have found between each other is none of the request's.
-    [{ failure: Failure.MESSAGE_TOO_LARGE }, 503, "2"],
+    [{ failure: Failure.MESSAGE_TOO_LARGE }, 502, undefined],
     [{ code: Code.Unimplemented }, 502, undefined],
     [{ code: Code.Internal }, 502, undefined],
   ])("that resets a call with %o before its answer is answered for with %i", async (init, status, retryAfter) => {
