@@ -53,7 +53,9 @@ export interface Contender extends Endpoints {
  * own, or the server in a tab.
  */
 export interface HttpContender {
-  /** Starts the relay or the proxy on a free port of 127.0.0.1. Resolves with the port. It lives as long as its process. */
+  /**
+   * Starts the relay or the proxy on a free port of 127.0.0.1. Resolves with the port. It lives as long as its process.
+   */
   serve(): Promise<number>;
   /** Answers behind these names. Resolves when callers can reach them. */
   answer: AnswerNames;

@@ -94,7 +94,10 @@ function linkIn(body: string): { url: string; expiresInMs: number } {
   throw new StreamError(message, { failure: Failure.PROTOCOL_VIOLATION, hop: Hop.RELAY });
 }
 
-/** The headers that say who asks. Credentials in the relay's URL are for a proxy in front of it, which has the first word. */
+/**
+ * The headers that say who asks. Credentials in the relay's URL are for a proxy in front of it, which has the first
+ * word.
+ */
 function credentials({ username, password }: RelayUrl, token: string | undefined): Record<string, string> {
   const bearer = token === undefined ? undefined : `Bearer ${token}`;
   if (username + password === "") return bearer === undefined ? {} : { authorization: bearer };

@@ -10,7 +10,9 @@ export interface LinkPipe {
   send(message: Parts): void;
 }
 
-/** Sends the packets of a link by a pipe, as fast as the pipe takes them. Packets that wait together share a message. */
+/**
+ * Sends the packets of a link by a pipe, as fast as the pipe takes them. Packets that wait together share a message.
+ */
 export class LinkSender {
   readonly #link: Link;
   readonly #pipe: LinkPipe;

@@ -10,8 +10,8 @@ export interface PeerLinkOptions extends Omit<RelayLinkOptions, "onUnproductive"
 }
 
 /**
- * One end of a link on which either end opens channels, and serves those of the other. Both ends count alike: 1, 3, 5, …
- * and 2, 4, 6, …
+ * One end of a link on which either end opens channels, and serves those of the other. Both ends count alike: 1, 3, 5,
+ * … and 2, 4, 6, …
  */
 export class PeerLink extends RelayLink {
   readonly #ownParity: number;

@@ -207,9 +207,9 @@ class RelayProxy extends EventEmitter<StreamServerProxyEvents> {
   };
 
   /**
-   * For a server that {@link install} was not called on: serves the WebSockets of the relay and its gateway. Hand it the server's "upgrade"
-   * events. Calls `next` for all other requests, or answers them with 404. Without `next`, any path may come before the
-   * prefix, as a framework has one before it that mounts {@link handler}.
+   * For a server that {@link install} was not called on: serves the WebSockets of the relay and its gateway. Hand it
+   * the server's "upgrade" events. Calls `next` for all other requests, or answers them with 404. Without `next`, any
+   * path may come before the prefix, as a framework has one before it that mounts {@link handler}.
    */
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer, next?: () => void): void => {
     if (this.#gateway?.upgrades(request)) {

@@ -100,8 +100,8 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
  *   one says how many had none.
  * - A line has ids, the reason, the hop, bytes, the duration and the caller. It has no token, no metadata, no message
  *   and no words of applications.
- * - `name`, `message`, `subject`, `tokenId` and `caller.origin` have text from outside, as it came. A logger that does not write JSON
- *   has to escape it.
+ * - `name`, `message`, `subject`, `tokenId` and `caller.origin` have text from outside, as it came. A logger that does
+ *   not write JSON has to escape it.
  * - Returns a function that stops it.
  *
  * @example

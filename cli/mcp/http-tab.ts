@@ -136,9 +136,9 @@ class HttpTab implements McpTab {
   }
 
   /**
-   * Opens a stream of events, and again whenever it has ended or was cut, from where it was on. Resolves when it has the
-   * response to the message that was sent; when that is not to be had; and when the tab has no such stream. Rejects when
-   * the session ends.
+   * Opens a stream of events, and again whenever it has ended or was cut, from where it was on. Resolves when it has
+   * the response to the message that was sent; when that is not to be had; and when the tab has no such stream. Rejects
+   * when the session ends.
    */
   async #follow(events: EventStream, sent?: Sent): Promise<void> {
     const { signal } = this.#calls;

@@ -8,8 +8,8 @@ import { messageAwareness, messageSync } from "y-websocket";
 import { Doc } from "yjs";
 
 /**
- * The board of this tab, which serves it to all others: a server of y-websocket. A tab that is loaded again has its name
- * back, and gets the drawing from its guests.
+ * The board of this tab, which serves it to all others: a server of y-websocket. A tab that is loaded again has its
+ * name back, and gets the drawing from its guests.
  */
 export function hostBoard(name, onStatus) {
   const doc = new Doc();

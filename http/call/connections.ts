@@ -14,8 +14,8 @@ import { httpMetadata, linkStreamOptions, openLink } from "../link/stream-link.j
 import type { LinkStream } from "../link/stream-pipe.js";
 
 /**
- * A stream without a call is ended after this time, which is the one that Node's own `fetch` keeps a connection for. Its
- * listener has as long again to end it as well.
+ * A stream without a call is ended after this time, which is the one that Node's own `fetch` keeps a connection for.
+ * Its listener has as long again to end it as well.
  */
 const idleTimeoutMs = 4_000;
 /** At 100 calls each, these carry 3,200 calls at once. */

@@ -115,8 +115,8 @@ export function openLink(stream: LinkStream, name: string, clock: Clock): Promis
 /** Connects the ends of a stream and its link: either ends with the other. */
 function join(stream: LinkStream, link: PeerLink, maxBatchBytes: number): void {
   const onError = (reason: unknown) => link.close(StreamError.from(reason));
-  // The head, the body and the end of a message come some microtasks apart, and each message of a stream costs more than
-  // the rest of a call. So packets wait for others of their task.
+  // The head, the body and the end of a message come some microtasks apart, and each message of a stream costs more
+  // than the rest of a call. So packets wait for others of their task.
   new LinkSender(link, streamPipe(stream), maxBatchBytes, onError, afterTask);
   // Calls fail with it, so nobody else has to hear of it.
   stream.on("error", (error) => link.close(error));

@@ -241,7 +241,8 @@ export class Channel {
     if (state.kind === "failed") this.#inbox.drop();
     else this.#inbox.cut();
     const error = this.#error;
-    // A channel closes without an error only after its answer. To make an error takes as long as to pass on some frames.
+    // A channel closes without an error only after its answer. To make an error takes as long as to pass on some
+    // frames.
     if (error !== undefined) this.response.reject(toConnectError(error));
     this.#port.onClosed(this);
     this.#user?.onClosed(error);

@@ -113,7 +113,9 @@ function pemAccessKey(kind: "public" | "private", pem: unknown, parse: (pem: str
 /** RFC 7518, section 3.3, asks for it. */
 const minRsaBits = 2_048;
 
-/** The first algorithm signs. Throws a RangeError for a key that is too short, and a TypeError for one of another kind. */
+/**
+ * The first algorithm signs. Throws a RangeError for a key that is too short, and a TypeError for one of another kind.
+ */
 function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string[] {
   const { namedCurve: curve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
   if (asymmetricKeyType === "rsa" && modulusLength < minRsaBits) {

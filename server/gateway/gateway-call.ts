@@ -244,8 +244,8 @@ function pairs(raw: readonly string[]): [string, string][] {
 }
 
 /**
- * The largest head of an answer. Node closes a connection of HTTP/2, with all its calls, for a head of more than 64 KiB;
- * the last KiB is for the headers that the gateway and Node add.
+ * The largest head of an answer. Node closes a connection of HTTP/2, with all its calls, for a head of more than 64
+ * KiB; the last KiB is for the headers that the gateway and Node add.
  */
 const maxAnswerHeadBytes = 64_512;
 

@@ -30,7 +30,8 @@ export class GatewayDoor {
   }
 
   /**
-   * Lets `caller`, who sends a request, in, and counts the call until its connection or its response, `call`, is closed.
+   * Lets `caller`, who sends a request, in, and counts the call until its connection or its response, `call`, is
+   * closed.
    * `metadataOf` makes the metadata for the listener. Rejects with the refusal of the relay or of its policy.
    */
   async admit(

@@ -33,8 +33,8 @@ export interface ListenerCallInit {
 }
 
 /**
- * Passes a request of a Node server on to a listener, and its answer back. Resolves with the call when it has begun, and
- * with undefined if it has failed before. Never rejects.
+ * Passes a request of a Node server on to a listener, and its answer back. Resolves with the call when it has begun,
+ * and with undefined if it has failed before. Never rejects.
  */
 export async function callListener({
   target,

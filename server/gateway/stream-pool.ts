@@ -51,8 +51,8 @@ export class StreamPool {
   }
 
   /**
-   * Resolves when a listener is back, or when the streams have ended. Rejects with `deadline_exceeded` after the time of
-   * the wait, and with `canceled` when the caller leaves.
+   * Resolves when a listener is back, or when the streams have ended. Rejects with `deadline_exceeded` after the time
+   * of the wait, and with `canceled` when the caller leaves.
    */
   async back(clock: Clock, { timeoutMs, response }: Wait): Promise<void> {
     const over = new Deferred<never>();

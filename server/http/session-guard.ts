@@ -28,8 +28,8 @@ export const maxIdleBytes = 8_388_608;
 
 /**
  * Calls that a client may open and reset within one turn of the event loop, which is one read of the network. Node
- * counts resets as well, but hands out all 2,000 calls that a read may bring before it cuts a client off. A call that is
- * opened and reset takes a tenth of a millisecond, so 100 of them hold up others for 10 ms.
+ * counts resets as well, but hands out all 2,000 calls that a read may bring before it cuts a client off. A call that
+ * is opened and reset takes a tenth of a millisecond, so 100 of them hold up others for 10 ms.
  */
 export const maxResetsInTurn = 100;
 
@@ -40,7 +40,9 @@ export interface SessionGuardInit {
    * in this time.
    */
   firstCallTimeoutMs: number;
-  /** Whether its client is a trusted proxy, which hands on the resets of all its callers and is not cut off for them. */
+  /**
+   * Whether its client is a trusted proxy, which hands on the resets of all its callers and is not cut off for them.
+   */
   isProxy: boolean;
   /** Called once, before the connection is cut off, with what its client did. */
   onFlood(what: string): void;
@@ -48,8 +50,8 @@ export interface SessionGuardInit {
 
 /**
  * Cuts off a connection of HTTP/2 whose client sends frames that serve no call, never a call, or the head of a call too
- * slowly. Node itself cuts off clients that reset too many calls, that send frames which break the rules, and that leave
- * answers unread.
+ * slowly. Node itself cuts off clients that reset too many calls, that send frames which break the rules, and that
+ * leave answers unread.
  */
 export class SessionGuard {
   readonly #session: ServerHttp2Session;

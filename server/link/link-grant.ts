@@ -17,8 +17,8 @@ type LinkGrantState =
   | { kind: "over" };
 
 /**
- * The grant by which the last call on a link was let in. When it is revoked, or expires and cuts, the link ends as well:
- * at once if it has no call. Calls that were let in by other grants meet their streams on another link.
+ * The grant by which the last call on a link was let in. When it is revoked, or expires and cuts, the link ends as
+ * well: at once if it has no call. Calls that were let in by other grants meet their streams on another link.
  */
 export class LinkGrant {
   readonly #link: Link;

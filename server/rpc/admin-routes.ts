@@ -65,7 +65,9 @@ function endedError(what: "stream" | "name", reason: string): StreamError {
   return new StreamError(message, { failure: Failure.NOT_PERMITTED, code: Code.Aborted });
 }
 
-/** Throws FAILURE_PROTOCOL_VIOLATION for a revocation that cannot be, such as one of tokens that are still to be made. */
+/**
+ * Throws FAILURE_PROTOCOL_VIOLATION for a revocation that cannot be, such as one of tokens that are still to be made.
+ */
 function revoke(relay: Relay, request: RevokeRequest): number {
   try {
     return relay.admission.grants.revoke(revocationFrom(request));

@@ -34,8 +34,8 @@ const kindsByService: readonly (readonly [service: string, kind: CallKind])[] = 
 ];
 
 /**
- * Returns the kind of a call by the path of its RPC without a prefix, for the log and the metrics. A path that is none of
- * the relay's, as on a channel, is a call of its link.
+ * Returns the kind of a call by the path of its RPC without a prefix, for the log and the metrics. A path that is none
+ * of the relay's, as on a channel, is a call of its link.
  */
 export function callKind(path: string): CallKind {
   const ofService = kindsByService.find(([service]) => path.startsWith(`/${service}/`));

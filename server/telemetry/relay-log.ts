@@ -46,8 +46,8 @@ export interface RelayLogInit {
 
 /**
  * Writes a line for each event of a relay: with ids, the reason, the hop, bytes, the duration and the caller, and
- * without tokens, metadata, messages, paths, and the words of applications. Floods of refusals, of links, of calls, and of
- * endpoints that go and come back are counted instead.
+ * without tokens, metadata, messages, paths, and the words of applications. Floods of refusals, of links, of calls, and
+ * of endpoints that go and come back are counted instead.
  */
 export class RelayLog {
   readonly #init: RelayLogInit;

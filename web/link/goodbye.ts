@@ -12,7 +12,9 @@ import { callUnary } from "./rpc-call.js";
 type Open = (signal: AbortSignal) => Promise<LeavableLink>;
 type Say = (goodbye: SendRequest) => void;
 
-/** Says goodbye to the relay at a base URL in a request that outlives its page, and needs no leave of another origin. */
+/**
+ * Says goodbye to the relay at a base URL in a request that outlives its page, and needs no preflight at another origin.
+ */
 export function beaconTo(baseUrl: string): Say {
   const url = relayPathUrl(baseUrl, linkSendPath);
   return (goodbye) => void navigator.sendBeacon(url, toJsonString(SendRequestSchema, goodbye));

@@ -3,7 +3,9 @@ import { followPage } from "./page-life.js";
 /** The secret with which a page proves that a name was its own. */
 export interface OwnerKey {
   readonly value: string;
-  /** Must be called when the name is not needed any more. `isKept`: the next claim of the name in this tab gets the key. */
+  /**
+   * Must be called when the name is not needed any more. `isKept`: the next claim of the name in this tab gets the key.
+   */
   release(isKept: boolean): void;
 }
 
@@ -13,7 +15,8 @@ export interface OwnerKey {
  * - The key is in `sessionStorage` only while no page uses it: it is taken out here, and put back when the page is left
  *   or the key is released as kept. So a page that was loaded again has the key of its name, and a tab that was
  *   duplicated, whose storage is a copy, has not.
- * - The key is new, and kept nowhere, without the URL of a relay, outside of pages, and in a page that may store nothing.
+ * - The key is new, and kept nowhere, without the URL of a relay, outside of pages, and in a page that may store
+ *   nothing.
  */
 export function takeOwnerKey(relayUrl: string | undefined, name: string): OwnerKey {
   const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join(".");

@@ -18,7 +18,9 @@ export function attemptTimeoutMs(failedAttempts: number): number {
 }
 
 interface Wait {
-  /** No call that gets through ends the wait earlier, so that calls that break at once cannot wake each other in turns. */
+  /**
+   * No call that gets through ends the wait earlier, so that calls that break at once cannot wake each other in turns.
+   */
   earliestMs: number;
   /** Makes the attempt so long from now. A timer of a hidden page may be a second late, so none is set for 0. */
   attemptIn(delayMs: number): void;
@@ -58,7 +60,8 @@ export class WayBack {
    * network, or when another call got through.
    *
    * - `failedAttempts`: the number of attempts that failed since the break, which begins with 0.
-   * - `onLeave`: called in place of `attempt` when the page is left, after which nothing waits. Default: the wait goes on.
+   * - `onLeave`: called in place of `attempt` when the page is left, after which nothing waits. Default: the wait goes
+   *   on.
    * - `keepsAlive`: whether a process of Node waits for it. Default true.
    * - `earlyBreaks`: the number of calls in a row that got through and broke at once, which begins with 0. Default 0.
    * - The returned function calls the attempt off, and may be called at any time.

@@ -21,8 +21,8 @@ const minRequestTimeoutMs = 300_000;
 
 /**
  * The time for which a trusted proxy may keep an idle connection of HTTP/1.1. Where a server ends it first, a request
- * that the proxy sends meanwhile is lost, and its caller gets 502. It is longer than the proxies' own times: 60 s of nginx
- * and of AWS, 120 s of Caddy, and 600 s of Google Cloud, which asks its servers for 620 s.
+ * that the proxy sends meanwhile is lost, and its caller gets 502. It is longer than the proxies' own times: 60 s of
+ * nginx and of AWS, 120 s of Caddy, and 600 s of Google Cloud, which asks its servers for 620 s.
  */
 const keepAliveTimeoutOfProxiesMs = 620_000;
 

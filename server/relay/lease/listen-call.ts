@@ -16,8 +16,8 @@ type ListenCallState =
   | { kind: "over"; error: StreamError | undefined };
 
 /**
- * One `Listen` call of a lease, and the events that its listener has not heard of yet. The listener asks for them one by
- * one. As many may wait as there are offers at the lease, however slowly the listener reads.
+ * One `Listen` call of a lease, and the events that its listener has not heard of yet. The listener asks for them one
+ * by one. As many may wait as there are offers at the lease, however slowly the listener reads.
  */
 export class ListenCall {
   /** Whether the lease is suspended, and not ended, when the call breaks. */

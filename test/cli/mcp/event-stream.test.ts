@@ -107,7 +107,8 @@ describe("bss mcp, where the connection under a stream of events is cut", () => 
     first.response.writeHead(200, eventStream).write(`retry: 1\nid: a\ndata: ${log("one")}\n\nid: b\ndata: {`);
     await hasHeard(1);
     first.request.socket.destroy();
-    // The next attempt is refused for now, the one after it is cut before an answer, and the third ends without an event.
+    // The next attempt is refused for now, the one after it is cut before an answer, and the third ends without an
+    // event.
     const refused = await streams.next();
     refused.response.writeHead(503).end();
     const cut = await streams.next();

@@ -43,8 +43,8 @@ export const graphql: Library = {
   async serve(relayUrl, name) {
     let sockets = 0;
     steps.length = 0;
-    // Of the package's handlers the one for Deno takes a socket as browsers have it. Vitest gives this file another copy
-    // of graphql than the package gets.
+    // Of the package's handlers the one for Deno takes a socket as browsers have it. Vitest gives this file another
+    // copy of graphql than the package gets.
     const onSocket = makeHandler({ schema, execute, subscribe, validate });
     const server = StreamServer(relayUrl, (stream) => {
       sockets += 1;

@@ -25,8 +25,8 @@ interface Piece {
 
 /**
  * A sender, a receiver, and the wires between them, which count with a `SendCredit` and a `ReceiveCredit` as endpoints
- * and channels do. Each method is one move and returns whether there was something to do. The sums beside the credit are
- * the simulator's own.
+ * and channels do. Each method is one move and returns whether there was something to do. The sums beside the credit
+ * are the simulator's own.
  */
 export class CreditedWire {
   readonly sendCredit: SendCredit;

@@ -12,8 +12,8 @@ export const allowedFolders: Record<string, readonly string[]> = {
   mcp: ["stream", "gen"],
   // A stream in the shape of a WebSocket, which knows the interfaces of clients and nothing of how they connect.
   websocket: ["web", "stream", "gen"],
-  // The gateway calls listeners by HTTP over a stream and closes WebSockets as streams in their shape are closed, and the
-  // relay serves gRPC's health and reflection as listeners do.
+  // The gateway calls listeners by HTTP over a stream and closes WebSockets as streams in their shape are closed, and
+  // the relay serves gRPC's health and reflection as listeners do.
   server: ["http", "websocket", "leg", "web", "stream", "link", "gen"],
   // The command line offers to people what the package does for programs, so it may import from all of the package.
   cli: ["leg", "server", "http", "mcp", "websocket", "web", "stream", "link", "gen"],

@@ -49,7 +49,9 @@ interface Talk {
   bytes: number;
 }
 
-/** Sends messages and waits for their echoes until the time is up. Throws for a byte that is lost, or not the one sent. */
+/**
+ * Sends messages and waits for their echoes until the time is up. Throws for a byte that is lost, or not the one sent.
+ */
 async function talk(stream: Stream, untilMs: number, random: Random, heard: Talk) {
   const echoes = stream[Symbol.asyncIterator]();
   let [sent, received] = [0, 0];
@@ -102,8 +104,8 @@ export const manyCallers: readonly Attack[] = [
     expected: "endured",
     bounds: {
       cutOffMs: 600_000,
-      // As much as the relay has for its objects: 10,000 names with a connection each take 450 MiB, 2,000 streams 40 MiB,
-      // and what is to be collected comes on top.
+      // As much as the relay has for its objects: 10,000 names with a connection each take 450 MiB, 2,000 streams 40
+      // MiB, and what is to be collected comes on top.
       peakBytes: 768 * mebibyte,
       heldBytes: 32 * mebibyte,
       roundTripMs: 250,

@@ -150,8 +150,8 @@ export const slowReaders: readonly Attack[] = [
     amount: { short: 400, long: 2_000 },
     bounds: {
       cutOffMs: 120_000,
-      // 90 MiB for the connections, as much for the buffers of what waits, and some that were ended a moment ago. Without
-      // a limit, 400 readers take more.
+      // 90 MiB for the connections, as much for the buffers of what waits, and some that were ended a moment ago.
+      // Without a limit, 400 readers take more.
       peakBytes: 224 * mebibyte,
       heldBytes: 8 * mebibyte,
       roundTripMs: 250,
