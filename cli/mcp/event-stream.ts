@@ -20,7 +20,7 @@ type Field = { kind: "id"; id: string } | { kind: "message"; data: string };
 export class EventStream {
   #lastEventId: string | undefined;
   #retryMs = pauseMs.first;
-  /** Attempts since the last response that was a part of the stream. */
+  /** Attempts since the last response that had an event. */
   #failures = 0;
 
   /** The id of the last event that was given to `onMessage`, or that had no message; undefined if it had none. */
@@ -37,7 +37,6 @@ export class EventStream {
    * and rejects with why it was cut.
    */
   async read(body: ReadableStream<Uint8Array>, onMessage: (data: string) => Promise<void>): Promise<void> {
-    this.#failures = 0;
     const fields: Field[] = [];
     const parser = createParser({
       maxBufferSize: maxEventCharacters,
@@ -58,6 +57,7 @@ export class EventStream {
     // their ids count as received.
     for await (const part of body) {
       parser.feed(decoder.decode(part, { stream: true }));
+      if (fields.length > 0) this.#failures = 0;
       for (const field of fields.splice(0)) {
         if (field.kind === "message") await onMessage(field.data);
         else this.#lastEventId = headerValue.test(field.id) ? field.id : undefined;

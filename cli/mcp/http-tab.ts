@@ -79,6 +79,10 @@ class HttpTab implements McpTab {
     return true;
   }
 
+  abandon(error: StreamError): void {
+    void this.close(error);
+  }
+
   async close(error?: StreamError): Promise<void> {
     const stream = this.#stream;
     const cancelDeadline = systemClock.after(closeTimeoutMs, () => void stream.destroy());
@@ -142,6 +146,8 @@ class HttpTab implements McpTab {
    */
   async #follow(events: EventStream, sent?: Sent): Promise<void> {
     const { signal } = this.#calls;
+    // A tab that has no such stream may answer with 404, which says that a session is over where there was one.
+    let isServed = sent !== undefined;
     for (;;) {
       try {
         const { lastEventId } = events;
@@ -149,11 +155,15 @@ class HttpTab implements McpTab {
         const response = await this.#fetch("GET", { accept: eventStreamType, ...resuming });
         if (!response.ok) {
           const { status } = response;
-          this.#refusal(response);
+          if (isServed) this.#refusal(response);
+          else void response.body?.cancel();
           if (status < 500 && !passingStatuses.has(status)) return;
         } else if (typeOf(response) !== eventStreamType || response.body === null) {
           return void response.body?.cancel();
-        } else await events.read(response.body, (data) => this.#give(data, sent));
+        } else {
+          isServed = true;
+          await events.read(response.body, (data) => this.#give(data, sent));
+        }
       } catch (reason) {
         // The tab would send again what is too large.
         if (signal.aborted || StreamError.from(reason).failure === Failure.MESSAGE_TOO_LARGE) throw reason;
@@ -217,8 +227,7 @@ function messagesOf(text: string): string[] {
 }
 
 function fullError(): StreamError {
-  const options = { failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted, hop: Hop.CALLER };
-  return new StreamError("the tab takes no more calls at once", options);
+  return new StreamError("the tab takes no more calls at once", { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }
 
 function statusError(status: number, code = Code.Unknown): StreamError {

@@ -258,6 +258,8 @@ export class McpSession {
       await this.#tell(JSON.stringify(message));
     }
     this.#askedByTab.clear();
+    // Nobody is asked for by now, so that the tab's own words about its end reach no request of the next one.
+    tab.abandon(error);
   }
 
   get #isOver(): boolean {

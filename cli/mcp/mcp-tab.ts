@@ -28,6 +28,8 @@ export interface McpTab {
   mayHaveReached(given: JsonRpcText, error: StreamError): boolean;
   /** Resolves with the reason when the tab cannot be reached any more. Never rejects. */
   readonly closed: Promise<StreamError>;
+  /** Ends what still goes on for a tab that was lost with the error. */
+  abandon(error: StreamError): void;
   /** Ends the session, at once and with the error if one is given. Resolves when it is over, and never rejects. */
   close(error?: StreamError): Promise<void>;
 }

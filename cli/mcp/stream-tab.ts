@@ -26,6 +26,8 @@ export async function openStreamTab(stream: Stream, { onMessage }: McpTabInit): 
     mayHaveReached(given, { delivery }) {
       return delivery === undefined || !delivery.isFinal || (positions.get(given) ?? 0) <= delivery.messages;
     },
+    // The stream has ended in both directions.
+    abandon() {},
     async close(error) {
       if (error !== undefined) stream.destroy(error);
       else stream.end();

@@ -300,52 +300,72 @@ test("bss mcp sends again what a relay that was restarted has not passed on", as
   expect(await bridge.end()).toEqual({ code: 0, messages: [] });
 });
 
-test("bss mcp answers for a tab of HTTP that fails, and begins anew where the session is forgotten", async () => {
-  let sessions = 0;
-  const seen: (string | undefined)[] = [];
-  const json = { "content-type": "application/json; charset=utf-8" };
-  const server = serve(relay.origin, "http", async (request) => {
-    if (request.method === "DELETE") seen.push(`DELETE ${request.headers.get("mcp-session-id")}`);
-    if (request.method !== "POST") return new Response(null, { status: 405 });
-    const { id, method } = (await request.json()) as Message;
-    seen.push(`${new URL(request.url).pathname} ${method} ${request.headers.get("mcp-session-id") ?? "none"}`);
-    if (method === "initialize") {
-      sessions += 1;
-      const headers = { "mcp-session-id": `s${sessions}`, ...json };
-      return new Response(reply(id, { capabilities, protocolVersion: "2025-06-18" }), { headers });
+test.each([
+  ["405", 405],
+  // A tab with a route for POST alone.
+  ["404", 404],
+])(
+  "bss mcp answers for a tab of HTTP that fails, and begins anew where the session is forgotten; GET: %s",
+  async (_, got) => {
+    let sessions = 0;
+    const seen: (string | undefined)[] = [];
+    const streamsOver: Promise<unknown>[] = [];
+    const accept = (_: unknown, { closed }: { closed: Promise<unknown> }) => {
+      streamsOver.push(closed.catch(() => {}));
+      return true;
+    };
+    const json = { "content-type": "application/json; charset=utf-8" };
+    const server = serve(
+      relay.origin,
+      "http",
+      async (request) => {
+        if (request.method === "DELETE") seen.push(`DELETE ${request.headers.get("mcp-session-id")}`);
+        if (request.method !== "POST") return new Response(null, { status: got });
+        const { id, method } = (await request.json()) as Message;
+        seen.push(`${new URL(request.url).pathname} ${method} ${request.headers.get("mcp-session-id") ?? "none"}`);
+        if (method === "initialize") {
+          sessions += 1;
+          const headers = { "mcp-session-id": `s${sessions}`, ...json };
+          return new Response(reply(id, { capabilities, protocolVersion: "2025-06-18" }), { headers });
+        }
+        if (method === "fail") return new Response(null, { status: 500 });
+        if (method === "forget") return new Response(null, { status: 404 });
+        if (method === "nothing") return new Response(null, { status: 202 });
+        if (id === undefined) return new Response(null, { status: 202 });
+        if (method === "array") return new Response(`[${reply("early", {})}, ${reply(id, {})}]`, { headers: json });
+        const type = request.headers.get("mcp-protocol-version");
+        return new Response(`event: ping\ndata: x\n\nid: 1\ndata:\n\ndata: ${reply(id, { type })}\n\n`, {
+          headers: { "content-type": "text/event-stream" },
+        });
+      },
+      { accept },
+    );
+    onTestFinished(() => server.end());
+    await server.ready;
+    const bridge = new Bridge("http", "--path", "/tools/mcp");
+    bridge.say(initialize);
+    expect((await bridge.message()).id).toBe(0);
+    bridge.say(initialized, { id: 1, method: "x" });
+    expect(await bridge.message()).toMatchObject({ id: 1, result: { type: "2025-06-18" } });
+    bridge.say({ id: "array", method: "array" });
+    expect(await bridge.message()).toMatchObject({ id: "array", result: {} });
+    for (const method of ["fail", "nothing", "forget"]) {
+      bridge.say({ id: method, method });
+      expect(await bridge.message()).toMatchObject({ id: method, error: { code: -32_000, data: { sent: true } } });
     }
-    if (method === "fail") return new Response(null, { status: 500 });
-    if (method === "forget") return new Response(null, { status: 404 });
-    if (method === "nothing") return new Response(null, { status: 202 });
-    if (id === undefined) return new Response(null, { status: 202 });
-    if (method === "array") return new Response(`[${reply("early", {})}, ${reply(id, {})}]`, { headers: json });
-    const type = request.headers.get("mcp-protocol-version");
-    return new Response(`event: ping\ndata: x\n\nid: 1\ndata:\n\ndata: ${reply(id, { type })}\n\n`, {
-      headers: { "content-type": "text/event-stream" },
-    });
-  });
-  onTestFinished(() => server.end());
-  await server.ready;
-  const bridge = new Bridge("http", "--path", "/tools/mcp");
-  bridge.say(initialize);
-  expect((await bridge.message()).id).toBe(0);
-  bridge.say(initialized, { id: 1, method: "x" });
-  expect(await bridge.message()).toMatchObject({ id: 1, result: { type: "2025-06-18" } });
-  bridge.say({ id: "array", method: "array" });
-  expect(await bridge.message()).toMatchObject({ id: "array", result: {} });
-  for (const method of ["fail", "nothing", "forget"]) {
-    bridge.say({ id: method, method });
-    expect(await bridge.message()).toMatchObject({ id: method, error: { code: -32_000, data: { sent: true } } });
-  }
-  expect((await bridge.message()).method).toBe("notifications/tools/list_changed");
-  expect((await bridge.message()).method).toBe("notifications/resources/list_changed");
-  bridge.say({ id: 2, method: "x" });
-  expect(await bridge.message()).toMatchObject({ id: 2 });
-  expect(seen[0]).toBe("/tools/mcp initialize none");
-  expect(seen.at(-1)).toBe("/tools/mcp x s2");
-  expect(await bridge.end()).toEqual({ code: 0, messages: [] });
-  expect(seen.at(-1)).toBe("DELETE s2");
-});
+    expect((await bridge.message()).method).toBe("notifications/tools/list_changed");
+    expect((await bridge.message()).method).toBe("notifications/resources/list_changed");
+    bridge.say({ id: 2, method: "x" });
+    expect(await bridge.message()).toMatchObject({ id: 2 });
+    expect(seen[0]).toBe("/tools/mcp initialize none");
+    expect(seen.at(-1)).toBe("/tools/mcp x s2");
+    // The stream of the session before is not kept.
+    expect(streamsOver).toHaveLength(2);
+    await streamsOver[0];
+    expect(await bridge.end()).toEqual({ code: 0, messages: [] });
+    expect(seen.at(-1)).toBe("DELETE s2");
+  },
+);
 
 test("bss mcp says that a tab of HTTP was not asked where it takes no more calls, and quotes nothing that is no JSON", async () => {
   const held = new Deferred<Response>();

@@ -37,17 +37,20 @@ describe("EventStream", () => {
     expect(events.lastEventId).toBeUndefined();
   });
 
-  test("waits as long as it is told, and longer after each failure, until it is read again", async () => {
+  test("waits as long as it is told, and longer after each attempt, until an event has come", async () => {
     const events = new EventStream();
     expect(Array.from({ length: 7 }, () => events.retry())).toEqual([1e3, 2e3, 4e3, 8e3, 16e3, 30e3, 30e3]);
     expect(events.failures).toBe(7);
+    // A tab that ends the stream at once each time is not asked for ever.
     await read(events, bodyOf(["retry: 50\n\n"]));
+    expect(events.failures).toBe(7);
+    await read(events, bodyOf(["id: 1\n\n"]));
     expect([events.failures, events.retry(), events.retry()]).toEqual([0, 50, 100]);
-    await read(events, bodyOf(["retry: 0\n\n"]));
+    await read(events, bodyOf(["retry: 0\ndata: x\n\n"]));
     expect(events.retry()).toBe(10);
-    await read(events, bodyOf(["retry: 60000\n\n"]));
+    await read(events, bodyOf(["retry: 60000\ndata: x\n\n"]));
     expect([events.retry(), events.retry()]).toEqual([60_000, 60_000]);
-    await read(events, bodyOf(["retry: 99999999999\n\n"]));
+    await read(events, bodyOf(["retry: 99999999999\ndata: x\n\n"]));
     expect(events.retry()).toBe(2_147_483_647);
   });
 
