@@ -117,8 +117,11 @@ function basicCredentials({ username, password }: { username: string; password: 
 function refusal(status: number, headers: Headers, body: string): StreamError {
   const facts = headers.get("stream-error");
   if (facts === null) {
-    const why = "it has no gateway, or no policy: then everybody who reaches it may call the name by its URL";
-    return new StreamError(`the relay makes no link, and answers with HTTP ${status}: ${why}`);
+    const why =
+      status === 404 || status === 405
+        ? ": it has no gateway, or no policy, without which everybody who reaches it may call the name by its URL"
+        : "";
+    return new StreamError(`the relay makes no link, and answers with HTTP ${status}${why}`);
   }
   const fact = (key: string) => new RegExp(`\\b${key}=([a-z_]+)`).exec(facts)?.[1] ?? "";
   return new StreamError((body.trim().split("\n").at(-1) ?? "").slice(0, maxWordsCharacters), {
