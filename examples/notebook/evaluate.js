@@ -23,7 +23,8 @@ addEventListener("message", ({ data: { worker, source }, ports: [port] }) => {
     thread.terminate();
     port.postMessage(String(output).slice(0, ${maxOutputCharacters}));
   };
-  thread.onmessage = ({ data }) => end(data);
+  // The cell can send as well, and what is no text may take long to become one.
+  thread.onmessage = ({ data }) => end(typeof data === "string" ? data : "a cell gives text");
   thread.onerror = ({ message }) => end(message);
   setTimeout(end, ${timeoutMs}, "stopped after ${timeoutMs} ms");
   thread.postMessage(source);

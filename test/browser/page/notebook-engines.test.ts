@@ -31,11 +31,13 @@ test.each(engines)(
       expect((await post(source)).status).toBe(201);
       order.push("stopped");
     });
-    expect(await (await post("1 + 1")).json()).toEqual({ source: "1 + 1", output: "2" });
+    expect(await (await fetch(url)).json()).toEqual([]);
     order.push("answered");
     await Promise.all(endless);
     expect(order).toEqual(["answered", "stopped", "stopped"]);
-    expect(await (await fetch(url)).json()).toHaveLength(3);
+    expect(await (await post("1 + 1")).json()).toEqual({ source: "1 + 1", output: "2" });
+    expect(await (await post("postMessage(Array(9)); 'late'")).json()).toMatchObject({ output: "a cell gives text" });
+    expect(await (await fetch(url)).json()).toHaveLength(4);
     await tab.close();
   },
 );
