@@ -30,6 +30,8 @@ export interface LinkOptions {
   maxPacketBytes: number;
   /** The largest packet that is sent, in bytes of data. Default `maxPacketBytes`. */
   maxSentPacketBytes?: number;
+  /** The hop of an error with which the peer ends the link. Default: the one of its failure. */
+  resetHop?: Hop;
 }
 
 /**
@@ -126,7 +128,7 @@ export class Link {
   #receiveOwn(content: Packet["content"]): void {
     if (content.case === "ping") this.#enqueue(create(PacketSchema, { content: { case: "pong", value: {} } }));
     if (content.case === "pong") this.#pings.shift()?.resolve();
-    if (content.case === "reset") this.close(errorOfReset(content.value));
+    if (content.case === "reset") this.close(errorOfReset(content.value, this.#options.resetHop));
   }
 
   /**

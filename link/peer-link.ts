@@ -1,4 +1,4 @@
-import { Failure } from "../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest } from "../gen/streamserver/v1/link_pb.js";
 import { StreamError } from "../stream/error/stream-error.js";
 import type { Channel, ChannelPort } from "./channel/channel.js";
@@ -23,7 +23,7 @@ export class PeerLink extends RelayLink {
   constructor(options: PeerLinkOptions) {
     // The peer of a stream is not held to rates: the resets of its requests are bounded by the outbox, and their
     // handlers by `maxChannels`.
-    super({ ...options, onUnproductive: () => undefined });
+    super({ ...options, resetHop: Hop.PEER, onUnproductive: () => undefined });
     this.#ownPort = { ...this.port, role: "client" };
     this.#ownParity = options.numbers === "odd" ? 1 : 0;
     this.#lastOpened = -this.#ownParity;

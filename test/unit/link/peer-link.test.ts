@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
+import { Failure, Hop } from "../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema, HeaderSchema } from "../../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../../link/channel/channel.js";
 import { ChannelBodies } from "../../../link/channel/channel-bodies.js";
@@ -82,4 +82,10 @@ test("PeerLink.receive refuses a request whose head is larger than the link take
   const headers = [create(HeaderSchema, { name: "x", value: "y".repeat(968) })];
   const channel = odd.open({ ...request(), headers });
   expect((await rejection(channel.response.promise)).failure).toBe(Failure.FRAME_TOO_LARGE);
+});
+
+test("PeerLink.receive of a reset of the whole link: its error is the peer's, whatever its failure says", async () => {
+  const link = peer("odd");
+  link.receive(packet({ content: { case: "reset", value: { reason: "words", failure: Failure.DRAINING } } }));
+  expect(await link.closed).toMatchObject({ failure: Failure.DRAINING, hop: Hop.PEER });
 });
