@@ -1,4 +1,3 @@
-import { Code } from "@connectrpc/connect";
 import { Failure, Hop } from "../../gen/streamserver/v1/failure_pb.js";
 import type { ChannelRequest } from "../../gen/streamserver/v1/link_pb.js";
 import type { Channel } from "../../link/channel/channel.js";
@@ -15,7 +14,7 @@ import type { LinkStream } from "../link/stream-pipe.js";
 
 /**
  * A stream without a call is ended after this time, which is the one that Node's own `fetch` keeps a connection for.
- * Its listener has as long again to end it as well.
+ * The listener then has as long again to finish its direction.
  */
 const idleTimeoutMs = 4_000;
 /** At 100 calls each, these carry 3,200 calls at once. */
@@ -98,7 +97,10 @@ export class Connections {
 
   #idle(connection: Connection): void {
     connection.stopIdling();
-    connection.stopIdling = this.#clock.after(idleTimeoutMs, () => connection.link.closeIfIdle(), false);
+    // Calls may wait for the listener of a suspended stream, and have no channel yet. Its grace period ends it.
+    const onLate = () =>
+      connection.stream.state === "suspended" ? this.#idle(connection) : connection.link.closeIfIdle();
+    connection.stopIdling = this.#clock.after(idleTimeoutMs, onLate, false);
   }
 }
 
@@ -116,5 +118,5 @@ export function connectionsTo(
 
 function fullError(): StreamError {
   const message = `all ${maxStreams} streams are full of calls`;
-  return new StreamError(message, { failure: Failure.LIMIT_REACHED, code: Code.ResourceExhausted, hop: Hop.CALLER });
+  return new StreamError(message, { failure: Failure.LIMIT_REACHED, hop: Hop.CALLER });
 }

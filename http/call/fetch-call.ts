@@ -161,7 +161,7 @@ function urlOf(text: string): URL {
 function methodOf(method: string): string {
   const upper = method.toUpperCase();
   if (isRefusedMethod(upper) || !isToken(method)) {
-    throw invalidArgumentError("the method of a request is a word of HTTP, and none of CONNECT, TRACE and TRACK");
+    throw invalidArgumentError("the method of a request is a token, and not CONNECT, TRACE or TRACK");
   }
   return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/.test(upper) ? upper : method;
 }

@@ -23,7 +23,10 @@ export const httpMetadata = { protocol: "http" };
  * KiB, so that no endpoint has to cut them and to join their parts.
  */
 const maxPacketBytes = 61_440;
-/** A listener that takes less at once has its callers send as many packets as bytes. */
+/**
+ * A listener has to take so much in a packet. The 64 bytes that a packet counts for beside its data are 6% of that; one
+ * that takes a byte has its callers send a packet for each.
+ */
 const minPacketBytes = 1_000;
 /** The largest message of a link: a head of 64 KiB may stand beside a sum of data. */
 const maxLinkMessageBytes = 262_144;
@@ -155,7 +158,7 @@ function refuseCall(channel: Channel): void {
 }
 
 function endedError(): StreamError {
-  return new StreamError("the stream of the call has ended", { failure: Failure.LISTENER_GONE });
+  return new StreamError("the stream has ended", { failure: Failure.LISTENER_GONE });
 }
 
 function noHttpError(name: string): StreamError {

@@ -12,7 +12,8 @@ import type { RequestHead } from "./head.js";
  */
 export function setForwarded({ headers, authority, scheme }: RequestHead, caller: Caller | undefined): void {
   const { subject = "", viaGateway } = caller ?? {};
-  if (!viaGateway) for (const name of [...headers.keys()]) if (name.startsWith("x-forwarded-")) headers.delete(name);
+  // CGI and what descends from it take an underscore for a hyphen.
+  if (!viaGateway) for (const name of [...headers.keys()]) if (/^x[-_]forwarded[-_]/.test(name)) headers.delete(name);
   const node = /^[\w.-]+$/.test(subject) ? `_${subject}` : "unknown";
   headers.set("forwarded", `for=${node};host="${authority.replaceAll('"', "")}";proto=${scheme}`);
   headers.set("x-forwarded-host", authority);

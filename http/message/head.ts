@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
 import { Failure } from "../../gen/streamserver/v1/failure_pb.js";
 import {
   type ChannelRequest,
@@ -129,8 +128,7 @@ export function checkHead(of: "request" | "response", headers: readonly Header[]
   const wideBytes = headers.reduce((sum, { value }) => sum + (value.match(/[\x80-\xff]/g)?.length ?? 0), 0);
   const bytes = headBytes(headers) + pathBytes + wideBytes;
   if (bytes <= maxHttpHeadBytes) return;
-  throw new StreamError(`the head of the ${of} has ${bytes} bytes, and at most ${maxHttpHeadBytes} may go`, {
+  throw new StreamError(`the head of the ${of} has ${bytes} bytes, more than ${maxHttpHeadBytes}`, {
     failure: Failure.FRAME_TOO_LARGE,
-    code: Code.ResourceExhausted,
   });
 }

@@ -79,7 +79,7 @@ export interface StreamErrorOptions {
  * - `hop`: where on the way it failed.
  * - `message`: for a person.
  * - `limit`: with `Failure.LIMIT_REACHED`, `FRAME_TOO_LARGE` and `NAME_INVALID`, the limit of the relay, if it says
- * which.
+ *   which.
  * - `delivery`: on the error of a stream that was lost or that the peer ended, the messages that reached the peer.
  *
  * @example

@@ -215,10 +215,11 @@ export const headCases: readonly HttpCase[] = [
         forwarded: "for=1.2.3.4",
         "x-forwarded-for": "1.2.3.4",
         "x-forwarded-user": "root",
+        "x_forwarded-user": "root",
         "x-forwarded-prefix": "/x",
       };
       const headers = await headersSeen(await fetch("/", { headers: claims }));
-      checkEqual("the user", headers["x-forwarded-user"], undefined);
+      checkEqual("the user", headers["x-forwarded-user"] ?? headers["x_forwarded-user"], undefined);
       checkEqual("the prefix is the caller's", headers["x-forwarded-prefix"] === "/x", false);
       checkEqual("the address", JSON.stringify(headers).includes("1.2.3.4"), false);
       checkEqual("the scheme", headers.forwarded?.includes(`proto=${headers["x-forwarded-proto"]}`), true);

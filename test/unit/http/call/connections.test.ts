@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Failure, Hop } from "../../../../gen/streamserver/v1/failure_pb.js";
 import { ChannelResponseSchema, LinkMessageSchema, LinkOpenedSchema } from "../../../../gen/streamserver/v1/link_pb.js";
 import { Connections } from "../../../../http/call/connections.js";
@@ -69,6 +69,20 @@ test("Connections ends a stream that has been idle for 4 s, and keeps none alive
   await clients[0]?.closed;
   await own.open(request(), undefined);
   expect(clients).toHaveLength(2);
+});
+
+test("Connections does not end an idle stream while it is suspended, because calls may wait for it", async () => {
+  const { connections: own, clock, clients, answer } = connections();
+  await own.open(request(), undefined);
+  await answer();
+  const [client] = clients as [LinkStream];
+  const state = vi.spyOn(client, "state", "get").mockReturnValue("suspended");
+  clock.advance(60_000);
+  state.mockRestore();
+  await settled();
+  expect(client.state).toBe("open");
+  clock.advance(4_000);
+  await client.closed;
 });
 
 test("Connections ends an idle stream whose only call was given up before it was made", async () => {
