@@ -57,7 +57,7 @@ export function failureAnswer({ failure, hop, code, limit }: StreamError): Failu
     return answersByRefusal[code] ?? { status: 403, words: "The call is not permitted." };
   if (failure === Failure.DECLINED)
     return answersByRefusal[code] ?? { status: 502, words: "The listener has declined." };
-  // A message that is too large between the relay and the listener is no fault of the request, and no matter of time.
+  // A message that is too large between the relay and the listener is no fault of the request, and trying again does not help.
   const isPeers = failure === Failure.MESSAGE_TOO_LARGE && hop !== Hop.CALLER;
   const answer = isPeers ? otherAnswer : (answersByFailure[failure] ?? answersByCode[code] ?? otherAnswer);
   if (limit === undefined || limit.retryAfterMs === 0) return answer;

@@ -30,6 +30,8 @@ export interface GatewayCallInit {
   headTimeoutMs: number;
   /** The request may have a body of so many bytes. */
   maxBodyBytes: number;
+  /** Who may read the answer, from a cache in front of the relay as well. */
+  audience: "anybody" | "caller";
   clock: Clock;
   caller: Caller;
 }
@@ -88,7 +90,7 @@ export class GatewayCall implements ChannelUser, Holder {
   }
 
   endHeld(error: StreamError): void {
-    if (this.isOver) this.#response.destroy();
+    if (this.isOver) this.#init.fail(error);
     else this.#fail(error);
   }
 
@@ -156,7 +158,8 @@ export class GatewayCall implements ChannelUser, Holder {
     if (headBytes(headers) > maxAnswerHeadBytes) {
       return this.#fail(brokenAnswerError(`the head of the answer has more than ${maxAnswerHeadBytes} bytes`));
     }
-    const passed = isFinalStatus(status) ? answerHeaders(headers, this.#init.target) : undefined;
+    const { target, audience } = this.#init;
+    const passed = isFinalStatus(status) ? answerHeaders(headers, target, audience) : undefined;
     const length = passed?.["content-length"];
     if (passed === undefined || (length !== undefined && !/^\d{1,15}$/.test(String(length)))) {
       return this.#fail(brokenAnswerError(unknownHead));

@@ -30,9 +30,11 @@ export class GatewayDoor {
   }
 
   /**
-   * Lets `caller`, who sends a request, in, and counts the call until its connection or its response, `call`, is
-   * closed.
-   * `metadataOf` makes the metadata for the listener. Rejects with the refusal of the relay or of its policy.
+   * Lets `caller`, who sends a request, in.
+   *
+   * - `call`: the connection or the response of the call, which counts until that is closed.
+   * - `metadataOf` makes the metadata for the listener.
+   * - Rejects with the refusal of the relay or of its policy.
    */
   async admit(
     target: GatewayTarget,

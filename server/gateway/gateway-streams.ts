@@ -36,8 +36,8 @@ export class GatewayStreams {
   }
 
   /**
-   * Opens a channel to the listener of a name, for a caller that was let in with a token. While the relay waits for the
-   * listener to come back, so does the call, of which nothing is sent: if its stream is lost, it goes on another one.
+   * Opens a channel to the listener of a name, for a caller that was let in with a token. The call waits as long
+   * as the relay waits for the listener to come back. Nothing of it is sent meanwhile, so it can go on another stream.
    * Rejects with a `StreamError`.
    */
   async open({ name, admitted, token, ...wait }: StreamCall, request: ChannelRequest): Promise<Channel> {

@@ -97,7 +97,7 @@ export class Gateway {
     if (!this.isByHost && request.headers["service-worker"] !== undefined) {
       return this.#answers.plainly(request, response, 403, "No service worker is served here.");
     }
-    // No policy can tell who calls by a question of a browser's, which never carries a token.
+    // No policy can tell who calls by a preflight, which never carries a token.
     if (this.#relay.admission.hasPolicy && this.#answers.allowPreflight(request, response)) return;
     if (this.#visits?.isFirst(request)) return this.#visits.showFirst(route, request, response);
     void this.#call(route, request, response);
@@ -138,8 +138,13 @@ export class Gateway {
     const caller = requestCaller(request, "gateway", this.#init.proxies);
     const report = new CallReport(this.#relay, { name: target.name, method: request.method ?? "GET", caller });
     let call: GatewayCall | undefined;
-    response.once("close", () => {
+    const leave = () => {
       if (call?.isOver !== true) report.leave();
+    };
+    // A request that is cut off is told of before its response, and ends the call.
+    request.once("aborted", leave);
+    response.once("close", () => {
+      leave();
       report.end(response.headersSent ? response.statusCode : undefined, call?.bytes);
       this.#onCallClosed();
     });
@@ -154,17 +159,21 @@ export class Gateway {
       const entrance = await this.#door.admit(target, request, caller, response, () => httpMetadata);
       const { admitted, token, dropsAuthorization } = entrance;
       report.caller = admitted.caller;
+      // Its place is free by now, so it may not wait for a listener.
+      if (isGone(response)) return;
       const timeoutMs = headTimeoutMsOf(request, limits.gatewayTimeoutMs);
       const stream = { name: target.name, admitted, token, timeoutMs, response };
       const open = (wire: ChannelRequest) => this.#streams.open(stream, wire);
       const scheme = schemeOf(request, this.#init.proxies);
       const held = { heldBytes: admission.heldBytes, caller: admitted.caller };
+      const audience = admission.hasPolicy && token !== "" ? "caller" : "anybody";
       call = await callListener({
         target,
         scheme,
         request,
         response,
         dropsAuthorization,
+        audience,
         open,
         fail,
         limits,

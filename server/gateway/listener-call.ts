@@ -3,11 +3,12 @@ import type { Channel } from "../../link/channel/channel.js";
 import { canceledError, StreamError } from "../../stream/error/stream-error.js";
 import type { Clock } from "../../stream/platform/clock.js";
 import { type Caller, localCaller } from "../admission/caller.js";
-import type { HeldBytes } from "../admission/held-bytes.js";
+import type { HeldBytes, Holder } from "../admission/held-bytes.js";
 import { defaultLimits, maxTimerMs, type RelayLimits } from "../admission/limits.js";
 import { sendContinue } from "../http/install.js";
 import { isGone, type NodeRequest, type NodeResponse } from "../http/node-server.js";
 import { isEncrypted } from "../http/request/request-urls.js";
+import { waitingBytes } from "../http/waiting-bytes.js";
 import { endFailed } from "./failure-answer.js";
 import { GatewayCall } from "./gateway-call.js";
 import type { GatewayTarget } from "./gateway-target.js";
@@ -19,6 +20,8 @@ export interface ListenerCallInit {
   response: NodeResponse;
   /** Whether the policy of the relay has used Authorization up. */
   dropsAuthorization: boolean;
+  /** Who may read the answer, from a cache in front of the relay as well. Default "anybody". */
+  audience?: "anybody" | "caller";
   /** Opens a channel to the listener. */
   open: (request: ChannelRequest) => Promise<Channel>;
   /** Tells the caller of the failure of its call. Default: {@link endFailed}. */
@@ -41,6 +44,7 @@ export async function callListener({
   request,
   response,
   dropsAuthorization,
+  audience = "anybody",
   open,
   fail = (error) => endFailed(request, response, error),
   scheme = isEncrypted(request) ? "https" : "http",
@@ -48,10 +52,16 @@ export async function callListener({
   clock,
   held,
 }: ListenerCallInit): Promise<GatewayCall | undefined> {
+  let state = "opening" as "opening" | "failed";
+  const endHeld = (error: StreamError) => {
+    state = "failed";
+    fail(error);
+  };
   try {
-    const channel = await open(requestOf(request, { target, scheme, dropsAuthorization }));
+    const opening = open(requestOf(request, { target, scheme, dropsAuthorization }));
+    const channel = await holding(opening, request, response, held, endHeld);
     // A response whose caller has gone says so once.
-    if (isGone(response)) {
+    if (state === "failed" || isGone(response)) {
       channel.reset(canceledError());
       return undefined;
     }
@@ -61,12 +71,47 @@ export async function callListener({
     const maxBodyBytes = maxGatewayBodyBytes === maxTimerMs ? Number.POSITIVE_INFINITY : maxGatewayBodyBytes;
     const caller = held?.caller ?? localCaller;
     const times = { headTimeoutMs, clock };
-    const call = new GatewayCall({ target, channel, request, response, fail, maxBodyBytes, caller, ...times });
+    const call = new GatewayCall({
+      target,
+      channel,
+      request,
+      response,
+      fail,
+      maxBodyBytes,
+      audience,
+      caller,
+      ...times,
+    });
     if (held !== undefined) response.once("close", held.heldBytes.add(call));
     return call;
   } catch (reason) {
-    if (!isGone(response)) fail(StreamError.from(reason));
+    if (state !== "failed" && !isGone(response)) fail(StreamError.from(reason));
     return undefined;
+  }
+}
+
+/** Counts the body of a request that nobody reads before its channel is open. */
+async function holding<T>(
+  opening: Promise<T>,
+  request: NodeRequest,
+  response: NodeResponse,
+  held: ListenerCallInit["held"],
+  endHeld: Holder["endHeld"],
+): Promise<T> {
+  if (held === undefined) return opening;
+  const { heldBytes, caller } = held;
+  const release = heldBytes.add({
+    caller,
+    get heldBytes() {
+      return waitingBytes(request, response);
+    },
+    passedBytes: 0,
+    endHeld,
+  });
+  try {
+    return await opening;
+  } finally {
+    release();
   }
 }
 

@@ -10,8 +10,11 @@ import type { NodeRequest } from "../http/node-server.js";
 import type { GatewayTarget } from "./gateway-target.js";
 import { withoutVisitCookies } from "./visit/visit-cookie.js";
 
-/** Headers of a request that are the gateway's to set, or to use up. */
-const ownRequestHeaders = new Set(["host", "expect", "forwarded", "proxy-authorization"]);
+/**
+ * Headers of a request that are the gateway's to set, or to use up. CGI and what descends from it take an underscore
+ * for a hyphen.
+ */
+const ownRequestHeader = /^(host|expect|forwarded|proxy[-_]authorization|x[-_]forwarded[-_].*)$/;
 
 /**
  * Headers of an answer that would act on more than the listener's own answer, by path and by host. A name's owner is a
@@ -74,7 +77,7 @@ export function requestOf(request: NodeRequest, { target, scheme, dropsAuthoriza
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase();
     const value = rawHeaders[at + 1] as string;
-    if (name.startsWith(":") || ownRequestHeaders.has(name) || name.startsWith("x-forwarded-")) continue;
+    if (name.startsWith(":") || ownRequestHeader.test(name)) continue;
     if (dropsAuthorization && name === "authorization") continue;
     if (name === "cookie") cookies.push(value);
     else given.push(header(name, value));
@@ -121,14 +124,22 @@ function isField(name: string, value: string): boolean {
 /** Headers as Node writes them. */
 export type NodeHeaders = Record<string, string | string[]>;
 
-/** Returns the headers of an answer as the caller gets them; undefined if they are none that HTTP knows. */
-export function answerHeaders(headers: readonly Header[], target: GatewayTarget): NodeHeaders | undefined {
+/**
+ * Returns the headers of an answer as the caller gets them; undefined if they are none that HTTP knows. An answer to a
+ * caller that a policy has let in is private to that caller.
+ */
+export function answerHeaders(
+  headers: readonly Header[],
+  target: GatewayTarget,
+  audience: "anybody" | "caller",
+): NodeHeaders | undefined {
   const passed: NodeHeaders = Object.create(null);
   const isByPath = target.prefix !== "";
   const lower = headers.map(({ name, value }) => header(name.toLowerCase(), value));
   for (const { name, value } of endToEndHeaders(lower)) {
     if (!isField(name, value)) return undefined;
     if (neverPassed.has(name) || name.startsWith(neverPassedPrefix)) continue;
+    if (audience === "caller" && forSharedCaches.test(name)) continue;
     if (isByPath ? neverPassedByPath.has(name) : name === "set-cookie" && isForAnotherHost(value, target)) continue;
     const before = passed[name];
     if (before === undefined) passed[name] = value;
@@ -136,12 +147,27 @@ export function answerHeaders(headers: readonly Header[], target: GatewayTarget)
     else if (Array.isArray(before)) before.push(value);
     else passed[name] = [before, value];
   }
+  if (audience === "caller") passed["cache-control"] = privateCacheControl(passed["cache-control"]);
   if (isByPath) {
     // Its own policies stay, and a browser obeys all of them.
     const own = passed["content-security-policy"] ?? [];
     passed["content-security-policy"] = ["sandbox", ...(Array.isArray(own) ? own : [own])];
   }
   return passed;
+}
+
+/** Headers that are for shared caches alone: CDN-Cache-Control, which RFC 9213 defines, and those of single vendors. */
+const forSharedCaches = /-cache-control$|^surrogate-control$|^edge-control$/;
+
+/**
+ * Returns Cache-Control without what lets shared caches keep an answer, and with what keeps it from them: a cache in
+ * front of the relay does not ask the policy, and may not know which cookie or header has let the caller in.
+ */
+function privateCacheControl(given: string | string[] = []): string {
+  const all = Array.isArray(given) ? given.join(",") : given;
+  const directives = (all.match(/(?:"[^"]*"|[^,"])+/g) ?? []).map((directive) => directive.trim());
+  const kept = directives.filter((each) => each !== "" && !/^(public|private|s-maxage)(=|$)/i.test(each));
+  return ["private", ...kept].join(", ");
 }
 
 /** Whether a cookie is for more hosts than the listener's own. */

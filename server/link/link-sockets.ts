@@ -174,7 +174,7 @@ export class LinkSockets {
     if (socket.readyState !== socket.OPEN) return;
     socket.send(encodePackets([lastPacket(error)]).joined);
     const { code, reason } = closeFrame(error);
-    // A page has no leave to say this code, so `closeFrame` does not know it.
+    // A page may not send this close code, so `closeFrame` does not know it.
     socket.close(error.failure === Failure.DRAINING ? serviceRestart : code, reason);
   }
 }

@@ -78,7 +78,7 @@ export interface CallEnd {
   caller: Caller;
   /** The status of the answer. Undefined if none has begun. */
   status: number | undefined;
-  /** Why the call failed. Undefined for a call whose answer was whole. */
+  /** Why the call failed. Undefined for a call whose answer was handed on whole. */
   error: StreamError | undefined;
   bytes: CallBytes;
   durationMs: number;

@@ -1,8 +1,10 @@
+import { connect } from "node:net";
 import { Code, StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve } from "browser-stream-server/http";
-import type { Grant, StreamServerProxyOptions } from "browser-stream-server/server";
+import { type Grant, logRelay, type StreamServerProxyOptions } from "browser-stream-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Clock } from "../../../stream/platform/clock.js";
+import { Deferred } from "../../../stream/platform/deferred.js";
 import { systemClock } from "../../../stream/platform/system-clock.js";
 import { rejection } from "../../fakes/outcome.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
@@ -96,6 +98,32 @@ describe("a call through the gateway", () => {
     await call("one", "192.0.2.2");
     await call("two", "192.0.2.1");
     expect(streams).toEqual([1, 1, 2, 3]);
+  });
+
+  test("goes to no listener if its caller has left before the policy has let it in", async () => {
+    const [asked, decision] = [new Deferred<void>(), new Deferred<Grant>()];
+    await opened({
+      authorize({ action, token }) {
+        if (action === "listen" || token !== "ann") return {};
+        asked.resolve();
+        return decision.promise;
+      },
+    });
+    const came: string[] = [];
+    await serving(({ url }) => {
+      came.push(new URL(url).search);
+      return new Response("");
+    });
+    const ended = new Deferred<void>();
+    logRelay(relay.proxy, { info: ({ event }) => (event === "call.ended" ? ended.resolve() : undefined) });
+    const socket = connect(Number(new URL(relay.origin).port), "127.0.0.1");
+    socket.write(head("GET", "/~/a/?left", ["Authorization: Bearer ann"]));
+    await asked.promise;
+    socket.destroy();
+    await ended.promise;
+    decision.resolve({});
+    expect((await get()).status).toBe(200);
+    expect(came).toEqual([""]);
   });
 
   test("counts for who it is, and is refused with when to try again", async () => {

@@ -86,6 +86,8 @@ describe.each([
       "Forwarded: for=1.2.3.4",
       "X-Forwarded-Prefix: /evil",
       "X-Forwarded-For: 1.2.3.4",
+      "X_Forwarded_For: 1.2.3.4",
+      "x-forwarded_for: 1.2.3.4",
       "X-Kept: 1",
       "X-Kept: 2",
       "TE: trailers",
@@ -102,5 +104,44 @@ describe.each([
   test("serves the script of a service worker only where the origin is the listener's own", async () => {
     const { text } = await answered(relay, `${target}/`, host, ["Service-Worker: script"]);
     expect(text.includes("whole")).toBe(by === "host");
+  });
+});
+
+describe("Cache-Control behind a policy", () => {
+  const forEverybody = {
+    "cache-control": 'Public, max-age=60, s-maxage=600, no-cache="set-cookie, x-a"',
+    "cdn-cache-control": "max-age=600",
+    "surrogate-control": "max-age=600",
+  };
+  let relay: TestRelay;
+  let server: HttpServer;
+
+  beforeAll(async () => {
+    relay = await openRelay({
+      gateway: { by: "path" },
+      authorize: ({ token }) => (token === "" ? {} : { subject: token }),
+    });
+    const bare: HttpHandler = ({ url }) => new Response("", url.endsWith("/bare") ? {} : { headers: forEverybody });
+    server = serve(relay.origin, "a", bare);
+    await server.ready;
+  });
+
+  afterAll(async () => {
+    await server?.end();
+    await holdsNothing(relay, "links");
+    await relay?.close();
+  });
+
+  test.each(["Authorization", "Proxy-Authorization"])("keeps an answer to %s from shared caches", async (name) => {
+    const ann = [`${name}: Bearer ann`];
+    const { of } = await answered(relay, "/~/a/", undefined, ann);
+    expect(of("cache-control")).toEqual(['private, max-age=60, no-cache="set-cookie, x-a"']);
+    expect([...of("cdn-cache-control"), ...of("surrogate-control")]).toEqual([]);
+    expect((await answered(relay, "/~/a/bare", undefined, ann)).of("cache-control")).toEqual(["private"]);
+  });
+
+  test("is the listener's own where nobody was let in by a token", async () => {
+    const { of } = await answered(relay, "/~/a/");
+    for (const [name, value] of Object.entries(forEverybody)) expect(of(name)).toEqual([value]);
   });
 });

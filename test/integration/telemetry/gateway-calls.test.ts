@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { connect as connectHttp2, constants } from "node:http2";
+import { connect } from "node:net";
 import { StreamServer } from "browser-stream-server";
 import { type HttpHandler, serve } from "browser-stream-server/http";
 import { logRelay, type StreamServerProxyOptions } from "browser-stream-server/server";
@@ -110,6 +112,41 @@ describe("the log of a call through the gateway", () => {
     expect(left).toMatchObject({ reason: "Canceled", hop: "caller" });
     expect(left).not.toHaveProperty("status");
     expect(JSON.stringify(lines)).not.toContain("secret");
+  });
+
+  test.each<[what: string, leave: (begun: Promise<void>) => Promise<void>]>([
+    [
+      "resets its call over HTTP/2",
+      async (begun) => {
+        const session = connectHttp2(relay.origin).on("error", () => {});
+        const call = session.request({ ":path": "/~/a/" }).on("error", () => {});
+        await begun;
+        call.close(constants.NGHTTP2_CANCEL);
+        await once(call, "close");
+        session.destroy();
+      },
+    ],
+    [
+      "breaks off its upload",
+      async (begun) => {
+        const { port } = new URL(relay.origin);
+        const socket = connect(Number(port), "127.0.0.1");
+        socket.write(`${head("POST", "/~/a/", ["Content-Length: 9"])}abc`);
+        await begun;
+        socket.destroy();
+      },
+    ],
+  ])("names a caller that %s", async (_, leave) => {
+    await opened();
+    const begun = new Deferred<void>();
+    await serving(() => {
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    await leave(begun.promise);
+    const [left] = await calls();
+    expect(left).toMatchObject({ reason: "Canceled", hop: "caller" });
+    expect(left).not.toHaveProperty("status");
   });
 
   test("has a WebSocket when it has ended, with the bytes of its messages, and one that was refused", async () => {
