@@ -157,8 +157,7 @@ describe.each(engines)("the README's samples, with a tab of $name,", { concurren
     const websocat = command("websocat", { "localhost:8080": new URL(byPath.origin).host });
     const client = start(onTestFinished, websocat);
     client.stdin.write("from websocat\n");
-    const { value } = await client.stdout.iterator({ destroyOnReturn: false }).next();
-    expect(String(value)).toBe("from server\n");
+    expect(await once(createInterface({ input: client.stdout }), "line")).toEqual(["from server"]);
     // The program ends messages with the lines that they came in.
     await until(async () => ((await tab.evaluate("printed")) as string[]).includes("[SERVER] from websocat\n"));
   });

@@ -21,7 +21,7 @@ import type { Channel } from "../../../link/channel/channel.js";
 import { relayOf } from "../../../server/stream-server-proxy.js";
 import type { StreamErrorOptions } from "../../../stream/error/stream-error.js";
 import { holdsNothing, openRelay, type TestRelay } from "../relay-ports.js";
-import { until } from "../until.js";
+import { standstill, until } from "../until.js";
 import { type Http2Fetch, openHttp2Fetch } from "./http2-fetch.js";
 import { exchange, head } from "./raw-http.js";
 
@@ -502,8 +502,9 @@ describe("a listener", () => {
     await opened();
     await answering("a", (channel) => {
       respond(channel, 200, [["content-length", "0"]]);
-      // In a later turn, so that the upload has stopped.
-      setTimeout(() => channel.end(), 50);
+      // The first upload has stopped where its bytes wait in the relay. The request after it has none.
+      const { heldBytes } = relayOf(relay.proxy).admission;
+      void standstill(() => heldBytes.bytes).then(() => channel.end());
     });
     const upload = head("POST", "/~/a/", ["Content-Length: 4000000"]).replace("Connection: close\r\n", "");
     const { statuses } = await ask(upload + "x".repeat(4_000_000) + head("GET", "/~/a/"));

@@ -37,8 +37,7 @@ test("bench --quick measures the built package and a bare pipe, which need no fu
 });
 
 test("bench --quick measures the gateway, where no other program is needed", async () => {
-  const { data, printed } = await quickBench("http-events", "http-names", "gateway");
+  const { data } = await quickBench("http-events", "http-names", "gateway");
   expect(new Set(data.samples.map(({ work }) => work))).toEqual(new Set(["http-events", "http-names"]));
   for (const { values } of data.samples) expect(values.p50Ms).toBeGreaterThan(0);
-  expect(printed).toContain("gateway: 20,000 calls to 1,000 names, failed");
 });
