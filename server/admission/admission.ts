@@ -16,7 +16,7 @@ import {
   maxAccessTokenBytes,
   refusalIn,
 } from "./policy/authorize.js";
-import { Grants, type OnGrantEnd } from "./policy/grants.js";
+import { type GrantHold, Grants, type OnGrantEnd } from "./policy/grants.js";
 import { KnownTokens } from "./policy/known-tokens.js";
 import { ByteRates } from "./rates/byte-rates.js";
 import { CallerRates } from "./rates/caller-rates.js";
@@ -178,13 +178,15 @@ export class Admission {
     before?.release();
     add(this.#kinds, resource.kind, 1);
     for (const { key, amount } of caps) add(this.#counts, key, amount);
-    return new CountedHold(caps, () => {
-      grant?.release();
-      add(this.#kinds, resource.kind, -1);
-      for (const { key, amount } of caps) add(this.#counts, key, -amount);
-      this.released.notify();
-    });
+    return new CountedHold(resource.kind, caps, grant, this.#onRelease);
   }
+
+  readonly #onRelease = ({ kind, counted, grant }: CountedHold): void => {
+    grant?.release();
+    add(this.#kinds, kind, -1);
+    for (const [key, amount] of amountsIn(counted)) add(this.#counts, key, -amount);
+    this.released.notify();
+  };
 
   async #granted(request: Pending, grant: PromiseLike<unknown>, hold: Hold): Promise<Admitted> {
     const { authorizeTimeoutMs } = this.#limits;
@@ -329,24 +331,50 @@ function add(counts: Map<string, number>, key: string, amount: number): void {
   else counts.set(key, count);
 }
 
+/**
+ * What a hold adds to counts, in little memory, because a stream has seven holds: the key of the only count, to which it
+ * adds 1, or each key with its amount.
+ */
+type Counted = string | readonly (readonly [key: string, amount: number])[];
+
+function countedBy(caps: readonly Cap[]): Counted {
+  const [only] = caps;
+  if (only !== undefined && caps.length === 1 && only.amount === 1) return only.key;
+  return caps.map(({ key, amount }) => [key, amount] as const);
+}
+
+function amountsIn(counted: Counted): readonly (readonly [key: string, amount: number])[] {
+  return typeof counted === "string" ? [[counted, 1]] : counted;
+}
+
 class CountedHold implements Hold {
-  readonly #caps: readonly Cap[];
-  readonly #onRelease: () => void;
+  readonly kind: Resource["kind"];
+  readonly counted: Counted;
+  readonly grant: GrantHold | undefined;
+  readonly #onRelease: (hold: CountedHold) => void;
   #state: "held" | "released" = "held";
 
-  constructor(caps: readonly Cap[], onRelease: () => void) {
-    this.#caps = caps;
+  constructor(
+    kind: Resource["kind"],
+    caps: readonly Cap[],
+    grant: GrantHold | undefined,
+    onRelease: (hold: CountedHold) => void,
+  ) {
+    this.kind = kind;
+    this.counted = countedBy(caps);
+    this.grant = grant;
     this.#onRelease = onRelease;
   }
 
   /** The amount that the hold adds to the count of a key. */
   amountOf(key: string): number {
-    return this.#state === "held" ? (this.#caps.find((cap) => cap.key === key)?.amount ?? 0) : 0;
+    if (this.#state === "released") return 0;
+    return amountsIn(this.counted).find(([each]) => each === key)?.[1] ?? 0;
   }
 
   release(): void {
     if (this.#state === "released") return;
     this.#state = "released";
-    this.#onRelease();
+    this.#onRelease(this);
   }
 }
