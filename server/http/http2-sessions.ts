@@ -92,11 +92,12 @@ function warnOfFlood({ remoteAddress }: Socket, what: string, admission: Admissi
 /** Node refuses the calls beyond the limit, or has the client wait with them, and tells nobody. */
 function warnWhenFull(session: ServerHttp2Session, maxStreams: number, admission: Admission): void {
   let streams = 0;
+  const onClosed = () => {
+    streams -= 1;
+  };
   session.on("stream", (stream) => {
     streams += 1;
-    stream.once("close", () => {
-      streams -= 1;
-    });
+    stream.on("close", onClosed);
     if (streams < maxStreams) return;
     admission.full("maxStreamsPerConnection", `a connection of HTTP/2 has ${maxStreams} calls open`);
   });

@@ -22,7 +22,7 @@ export class OpenResponses {
 
   add(response: NodeResponse): void {
     this.#deadlines.set(response, new AnswerDeadline(this.#clock, () => response.destroy()));
-    response.once("close", () => {
+    response.on("close", () => {
       this.#deadlines.get(response)?.cancel();
       this.#deadlines.delete(response);
     });

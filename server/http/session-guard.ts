@@ -111,13 +111,16 @@ export class SessionGuard {
     return earned;
   }
 
+  readonly #onClosed = (): void => {
+    this.#openCalls -= 1;
+  };
+
   /** Each chunk that comes for a call passes `push`, whoever reads it. */
   #onStream(stream: ServerHttp2Stream): void {
     this.#openCalls += 1;
     this.#quiet = { looks: 0, isAsked: false };
-    stream.once("close", () => {
-      this.#openCalls -= 1;
-    });
+    // `on`, because Node wraps a listener of `once` in 136 bytes for as long as the call lives.
+    stream.on("close", this.#onClosed);
     const turn = this.#turn ?? this.#beginTurn();
     const onReset = () => {
       if (turn !== this.#turn || this.#init.isProxy) return;
@@ -126,7 +129,7 @@ export class SessionGuard {
     };
     // Node emits "stream" before it reads the frames behind a head, or after it has read all that came.
     if (stream.aborted) return onReset();
-    stream.once("aborted", onReset);
+    stream.on("aborted", onReset);
     const push = stream.push;
     stream.push = (chunk: Buffer | null, encoding?: BufferEncoding) => {
       if (chunk !== null) this.#dataBytes += chunk.byteLength + frameHeadBytes;

@@ -40,24 +40,24 @@ export class CallPlaces {
    */
   holdCall({ service, requestPath }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
     const { admission } = this.#relay;
-    const holds: Hold[] = [];
+    let [call, opening]: (Hold | undefined)[] = [];
     const release = () => {
-      for (const hold of holds) hold.release();
+      call?.release();
+      opening?.release();
     };
     try {
       // Calls of the reflection service never hold anything else, and are few.
       const isReflection = service.typeName === ServerReflection.typeName;
-      const call = admission.hold(caller, { kind: isReflection ? "reflection call" : "call" });
-      holds.push(call);
+      call = admission.hold(caller, { kind: isReflection ? "reflection call" : "call" });
       if (isReflection) return call;
-      const opening = admission.hold(caller, { kind: "opening call" });
-      holds.push(opening);
+      opening = admission.hold(caller, { kind: "opening call" });
       return opening;
     } catch (reason) {
       release();
       return this.#relay.refused(reason, { call: callKind(requestPath), caller });
     } finally {
-      response.once("close", release);
+      // `on`, because Node wraps a listener of `once` in 136 bytes for as long as the call lives.
+      response.on("close", release);
     }
   }
 
