@@ -39,7 +39,6 @@ import { requestCaller } from "./http/request/request-caller.js";
 import { pathOf, urlsOf } from "./http/request/request-urls.js";
 import { TimedBody } from "./http/request/timed-body.js";
 import type { TrustedProxies } from "./http/request/trusted-proxies.js";
-import { waitingBytes } from "./http/waiting-bytes.js";
 import { writeResponse } from "./http/write-response.js";
 import { LinkRoutes } from "./link/link-routes.js";
 import { LinkSockets } from "./link/link-sockets.js";
@@ -48,13 +47,14 @@ import { Directory } from "./relay/directory.js";
 import type { Relay } from "./relay/relay.js";
 import { adminRoutes } from "./rpc/admin-routes.js";
 import { CallPlaces } from "./rpc/call-places.js";
-import { type CallControl, callerValues, expectEnd } from "./rpc/caller.js";
+import { callerValues, expectEnd } from "./rpc/caller.js";
 import { admitHealthWatch } from "./rpc/health-watch.js";
 import { serveChannelLeg } from "./rpc/leg/channel-leg.js";
 import { serveHttp2Leg } from "./rpc/leg/http2-leg.js";
 import { type LegRpc, legRpcByPath } from "./rpc/leg/leg-rpc.js";
 import { localLegCaller } from "./rpc/leg/local-leg.js";
 import { relayRoutes } from "./rpc/relay-routes.js";
+import { RequestControl } from "./rpc/request-control.js";
 import { requestGate } from "./rpc/request-gate.js";
 
 /**
@@ -218,16 +218,7 @@ export class Routes {
       if (isRefused && !this.#places.hasRoomToRefuse) return refuseSilently(response);
       repairAuthority(request);
       forbidTransforms(response);
-      const control: CallControl = {
-        get heldBytes() {
-          return waitingBytes(request, response);
-        },
-        expectEnd: (timeoutMs) => this.#responses.expectEnd(response, timeoutMs),
-        takePlace: () => {
-          if (!isRefused) opening.release();
-        },
-        onEnd: (act) => this.#responses.onEnd(response, act),
-      };
+      const control = new RequestControl(this.#responses, request, response, isRefused ? undefined : opening);
       if (!isRefused && rpc !== undefined && serveHttp2Leg(this.#relay, rpc, caller, control, request, response))
         return;
       const values = callerValues(caller, request, control);

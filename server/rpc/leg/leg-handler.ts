@@ -1,7 +1,12 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { Failure } from "../../../gen/streamserver/v1/failure_pb.js";
-import { type ConnectRequest, ConnectResponseSchema, type Open } from "../../../gen/streamserver/v1/relay_pb.js";
+import {
+  type Capabilities,
+  type ConnectRequest,
+  ConnectResponseSchema,
+  type Open,
+} from "../../../gen/streamserver/v1/relay_pb.js";
 import { envelope } from "../../../leg/envelope.js";
 import { EnvelopeReader } from "../../../leg/envelope-reader.js";
 import { legOverheadBytes } from "../../../leg/leg-call.js";
@@ -17,6 +22,7 @@ import { answerTimeoutMs, closeTimeoutMs } from "../../http/open-responses.js";
 import type { Relay } from "../../relay/relay.js";
 import type { Half } from "../../relay/stream/half.js";
 import type { LegPort } from "../../relay/stream/leg-port.js";
+import type { RelayedFrame } from "../../relay/stream/relayed-frame.js";
 import type { CallEnd } from "../caller.js";
 import type { LegCarrier } from "./leg-carrier.js";
 import { decodeRequest, frameOf, violationError } from "./leg-request.js";
@@ -44,7 +50,7 @@ type LegHandlerState =
  * Frames pass as they came. Their size is checked against the limits, fin and reset are noticed, and nothing else is
  * read.
  */
-export class LegHandler implements Holder {
+export class LegHandler implements Holder, LegPort {
   readonly #relay: Relay;
   readonly #carrier: LegCarrier;
   readonly #rpc: LegRpc;
@@ -247,31 +253,40 @@ export class LegHandler implements Holder {
     this.#rate = this.#relay.admission.byteRates.ofLeg(caller, half);
     this.#set({ kind: "attached", half, request: "open" });
     this.#send({ case: "opened", value: opened });
-    half.attach(this.#portOf(caller), resumption);
+    half.attach(this, resumption);
     // The endpoint or its caller may have brought too much on other legs.
     const waitMs = this.#rate?.spend(0) ?? 0;
     if (waitMs > 0 && this.#state.kind === "attached") this.#restFor(waitMs, "free");
   }
 
-  #portOf(caller: Caller): LegPort {
-    return {
-      caller,
-      sendAccepted: (capabilities) =>
-        this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } }),
-      sendFrame: (frame) => this.#state.kind === "closed" || this.#carrier.send(frame.envelope),
-      sendSuspended: (graceMs) => this.#send({ case: "suspended", value: { graceMs } }),
-      sendResumed: (receivedSequence) =>
-        this.#send({ case: "resumed", value: { receivedSequence: BigInt(receivedSequence) } }),
-      sendDraining: (graceMs) => {
-        this.#send({ case: "draining", value: { graceMs } });
-        this.#carrier.retire();
-      },
-      goOn: () => {
-        if (this.#rest === undefined) this.#goOn();
-        else this.#rest.peer = "free";
-      },
-      finish: (error) => this.#end(error),
-    };
+  sendAccepted(capabilities: Capabilities | undefined): void {
+    this.#send({ case: "accepted", value: capabilities === undefined ? {} : { capabilities } });
+  }
+
+  sendFrame(frame: RelayedFrame): boolean {
+    return this.#state.kind === "closed" || this.#carrier.send(frame.envelope);
+  }
+
+  sendSuspended(graceMs: number): boolean {
+    return this.#send({ case: "suspended", value: { graceMs } });
+  }
+
+  sendResumed(receivedSequence: number): boolean {
+    return this.#send({ case: "resumed", value: { receivedSequence: BigInt(receivedSequence) } });
+  }
+
+  sendDraining(graceMs: number): void {
+    this.#send({ case: "draining", value: { graceMs } });
+    this.#carrier.retire();
+  }
+
+  goOn(): void {
+    if (this.#rest === undefined) this.#goOn();
+    else this.#rest.peer = "free";
+  }
+
+  finish(error: StreamError | undefined): void {
+    this.#end(error);
   }
 
   /** Reads on after the request was paused, to its end if that has come. */
