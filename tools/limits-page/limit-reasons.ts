@@ -6,7 +6,7 @@ export const limitReasons: Record<keyof RelayLimits, string> = {
   maxNamesPerCaller:
     "A tenth of all names, so that nine others like it still find room. A page has one name, or a few.",
   maxStreams:
-    "An idle stream takes 10 to 21 KiB of memory, so 10,000 of them take 0.2 GiB. One whose reader is slow takes up to 1.1 MiB, within `maxHeldBytes`: [the sum](operate.md#sizing).",
+    "An idle stream takes 15 to 24 KiB of memory, so 10,000 of them take 0.25 GiB. One whose reader is slow takes up to 1.1 MiB, within `maxHeldBytes`: [the sum](operate.md#sizing).",
   maxStreamsPerName:
     "As many as there may be streams, because one listener may serve everybody. Set it where listeners are many.",
   maxStreamsPerCaller:
