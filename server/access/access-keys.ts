@@ -93,7 +93,8 @@ function publicAccessKey(pem: unknown): AccessKey {
   // Node takes the public key out of a private one, which has no business at the relay.
   if (typeof pem === "string" && pem.includes("PRIVATE KEY")) {
     throw new TypeError(
-      "a key that verifies access tokens is public, and the given one is private: openssl pkey -pubout -in KEY writes the public one",
+      "a key that verifies access tokens is public, and the given one is private: " +
+        "openssl pkey -pubout -in KEY writes the public one",
     );
   }
   return pemAccessKey("public", pem, createPublicKey);
@@ -163,7 +164,8 @@ export function keySetFault({ keys }: JSONWebKeySet): string | undefined {
       algorithmsOf(createPublicKey({ key: jwk as JsonWebKey, format: "jwk" }));
     } catch (reason) {
       // The words of Node repeat no key, but say little.
-      return `${which} cannot verify access tokens: ${reason instanceof RangeError ? reason.message : "it is malformed"}`;
+      const why = reason instanceof RangeError ? reason.message : "it is malformed";
+      return `${which} cannot verify access tokens: ${why}`;
     }
     verifying += 1;
   }

@@ -332,8 +332,8 @@ function add(counts: Map<string, number>, key: string, amount: number): void {
 }
 
 /**
- * What a hold adds to counts, in little memory, because a stream has seven holds: the key of the only count, to which it
- * adds 1, or each key with its amount.
+ * The counts that a hold adds to: the key of the only count, to which it adds 1, or each key with its amount. A stream
+ * has seven holds for as long as it lives, so this form takes little memory.
  */
 type Counted = string | readonly (readonly [key: string, amount: number])[];
 

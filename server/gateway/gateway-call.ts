@@ -30,7 +30,7 @@ export interface GatewayCallInit {
   headTimeoutMs: number;
   /** The request may have a body of so many bytes. */
   maxBodyBytes: number;
-  /** Who may read the answer, from a cache in front of the relay as well. */
+  /** The readers of the answer, for caches in front of the relay: only its caller, where a policy has let that in. */
   audience: "anybody" | "caller";
   clock: Clock;
   caller: Caller;

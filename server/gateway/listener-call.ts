@@ -20,7 +20,10 @@ export interface ListenerCallInit {
   response: NodeResponse;
   /** Whether the policy of the relay has used Authorization up. */
   dropsAuthorization: boolean;
-  /** Who may read the answer, from a cache in front of the relay as well. Default "anybody". */
+  /**
+   * The readers of the answer, for caches in front of the relay: only its caller, where a policy has let that in.
+   * Default "anybody".
+   */
   audience?: "anybody" | "caller";
   /** Opens a channel to the listener. */
   open: (request: ChannelRequest) => Promise<Channel>;
