@@ -44,6 +44,11 @@ async function serving(name: string, handler: HttpHandler): Promise<void> {
   await server.ready;
 }
 
+/** Takes a channel of which the listener hears nothing but how it ends. */
+function onClosed(channel: Channel, act: (error: StreamError | undefined) => void): void {
+  channel.use({ onData() {}, onEnd() {}, onDrain() {}, onClosed: act });
+}
+
 /** A listener that speaks the protocol by hand, and so may break its rules. */
 async function answering(name: string, onRequest: (channel: Channel) => void): Promise<void> {
   const server = StreamServer(relay.origin, { codec: linkCodec }, (stream) => {
@@ -461,13 +466,8 @@ describe("a listener", () => {
     await opened();
     let isReset = false;
     await answering("a", (channel) => {
-      channel.use({
-        onData() {},
-        onEnd() {},
-        onDrain() {},
-        onClosed() {
-          isReset = true;
-        },
+      onClosed(channel, () => {
+        isReset = true;
       });
       respond(channel, status, []);
       channel.write(new Uint8Array(1));
@@ -518,13 +518,8 @@ describe("a listener", () => {
     let error: unknown;
     await answering("a", (channel) => {
       channel.pause();
-      channel.use({
-        onData() {},
-        onEnd() {},
-        onDrain() {},
-        onClosed(reason) {
-          error = reason;
-        },
+      onClosed(channel, (reason) => {
+        error = reason;
       });
     });
     const { admission } = relayOf(relay.proxy);
@@ -548,13 +543,8 @@ describe("a listener", () => {
     await opened({ limits: { gatewayTimeoutMs: 50 } });
     let isReset = false;
     await answering("a", (channel) => {
-      channel.use({
-        onData() {},
-        onEnd() {},
-        onDrain() {},
-        onClosed() {
-          isReset = true;
-        },
+      onClosed(channel, () => {
+        isReset = true;
       });
     });
     const { statuses, text } = await ask(head("GET", "/~/a/"));
