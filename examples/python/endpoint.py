@@ -1,4 +1,4 @@
-"""One endpoint of a stream that outlives its legs: "Resuming" in docs/protocol.md, without a clock and without a network."""
+"""One endpoint of a stream that outlives its legs: "Resuming" in docs/protocol.md, without a clock or a network."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -202,7 +202,9 @@ class Endpoint:
 
     def refuse_leg(self, code: int, reason: str, detail: FailureDetail | None) -> None:
         """The call of the newest leg ended with an error."""
-        again = (Failure.FAILURE_DRAINING,) if self.was_opened else (Failure.FAILURE_DRAINING, Failure.FAILURE_LIMIT_REACHED)
+        again = [Failure.FAILURE_DRAINING]
+        if not self.was_opened:
+            again.append(Failure.FAILURE_LIMIT_REACHED)
         breaks = code not in STATED_CODES if detail is None else detail.failure in again
         if breaks and (self.resumable or detail is None):
             return self.lose_leg(reason)

@@ -37,7 +37,8 @@ class Incoming:
     def take(self, frame: Frame) -> None:
         has_data = bool(frame.messages) or frame.fin
         if has_data != (frame.sequence > 0):
-            raise Violation(INVALID_ARGUMENT, Failure.FAILURE_PROTOCOL_VIOLATION, "a number without data, or data without one")
+            words = "a number without data, or data without one"
+            raise Violation(INVALID_ARGUMENT, Failure.FAILURE_PROTOCOL_VIOLATION, words)
         if frame.sequence <= self.sequence:
             return  # It came before, or has no number.
         if frame.sequence > self.sequence + 1:

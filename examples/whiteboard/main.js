@@ -6,7 +6,8 @@ const visited = new URLSearchParams(location.search).get("board");
 
 /** A name that nobody guesses, and that a tab which is loaded again still has. */
 function ownName() {
-  sessionStorage.board ??= `board-${Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("")}`;
+  const parts = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36));
+  sessionStorage.board ??= `board-${parts().join("")}`;
   return sessionStorage.board;
 }
 

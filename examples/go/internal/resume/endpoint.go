@@ -73,8 +73,8 @@ type endpoint struct {
 	unsaidReset   *v1.Reset
 }
 
-// newEndpoint takes a client's name, or the stream_id and the leg_token of an offer. With the offer a listener knows the
-// capabilities of its peer and, from Registered, the relay's grace period.
+// newEndpoint takes a client's name, or the stream_id and the leg_token of an offer. With the offer a listener knows
+// the capabilities of its peer and, from Registered, the relay's grace period.
 func newEndpoint(open *v1.Open, peer *v1.Capabilities, graceMs uint32, windowBytes uint64) *endpoint {
 	return &endpoint{
 		outgoing:   outgoing{credit: initialCredit},
