@@ -40,7 +40,8 @@ export class CallPlaces {
    */
   holdCall({ service, requestPath }: UniversalHandler, caller: Caller, response: NodeResponse): Hold | StreamError {
     const { admission } = this.#relay;
-    let [call, opening]: (Hold | undefined)[] = [];
+    let call: Hold | undefined;
+    let opening: Hold | undefined;
     const release = () => {
       call?.release();
       opening?.release();
